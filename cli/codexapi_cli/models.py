@@ -1,0 +1,39 @@
+"""`codexapi models`: what the account can use."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+import codexapi_engine as engine
+from codexapi_engine.protocol.models import public
+
+from .options import BaseUrl, Demo, Json, command, settings
+from .terminal import run
+
+app = command()
+
+
+@app.command()
+def models(
+    all_: Annotated[bool, typer.Option("--all", help="Hidden ones too.")] = False,
+    as_json: Json = False,
+    base_url: BaseUrl = None,
+    demo: Demo = False,
+) -> None:
+    """List the models of your account, the default one first."""
+    run(_models(settings(base_url=base_url, demo=demo), all_, as_json))
+
+
+async def _models(chosen: engine.Settings, hidden_too: bool, as_json: bool) -> None:
+    async with engine.Codex(chosen) as codex:
+        shown = [model for model in await codex.models() if model.listed or hidden_too]
+    if as_json:
+        typer.echo(json.dumps([public(model) for model in shown], indent=2))
+        return
+    width = max((len(model.slug) for model in shown), default=0)
+    for model in shown:
+        tokens = f"{model.context_window // 1000}k" if model.context_window else "?"
+        typer.echo(f"{model.slug:<{width}}  {tokens:>5}  {' '.join(model.efforts)}")

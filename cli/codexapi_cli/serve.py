@@ -1,0 +1,71 @@
+"""`codexapi serve`: the HTTP door."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+import codexapi_engine as engine
+
+from .options import BaseUrl, Demo, command, settings
+from .terminal import USAGE, say
+
+app = command()
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0: any free. [default: 18080]")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="A key that clients must send. [env: CODEXAPI_API_KEY]")
+    ] = None,
+    base_url: BaseUrl = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a backend stream may be silent. [default: 300]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model for requests that name none.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further name by which clients call this server.")
+    ] = None,
+    demo: Demo = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse parameters that would be ignored.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No line for each request.")] = False,
+) -> None:
+    """Serve the OpenAI API on this machine, with your own login behind it."""
+    if timeout is not None and not timeout > 0:
+        say("codexapi: --timeout: expected a number of seconds above 0")
+        raise typer.Exit(USAGE)
+    chosen = settings(
+        host=host, base_url=base_url, api_key=api_key, timeout=timeout, model=model,
+        allow_hosts=tuple(allow_host or ()), demo=demo, strict=strict,
+        port=port,
+    )  # fmt: skip
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s %(name)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    # They name URLs at INFO, and headers below it.
+    for name in ("httpx", "httpcore", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import codexapi_http  # a door: loaded when it is opened
+
+    try:
+        code = codexapi_http.serve(chosen)
+    except engine.CodexError as error:
+        say(f"codexapi: {error}")
+        code = USAGE
+    raise typer.Exit(code)

@@ -1,0 +1,71 @@
+"""`codexapi simulate`: the simulated backend on a port, for other programs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import command
+from .terminal import LOCAL_FILE, USAGE, say
+
+app = command()
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free.")] = 0,
+    login: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write an auth.json there that the simulator accepts."),
+    ] = None,
+    token_lifetime: Annotated[
+        float, typer.Option(metavar="S", help="Seconds that its access tokens are good for.")
+    ] = 864_000.0,
+    listing: Annotated[
+        bool, typer.Option("--list", help="List the scripts that a prompt may name.")
+    ] = False,
+) -> None:
+    """Run the simulated backend for other programs: no login, no quota, no network."""
+    # Loaded when a simulator is asked for, and the server that carries it.
+    from codexapi_engine import simulator
+    from codexapi_http.simulate import serve_simulator
+
+    if listing:
+        typer.echo(simulator.listing())
+        return
+    if not token_lifetime > 0:
+        say("codexapi: --token-lifetime: expected a number of seconds above 0")
+        raise typer.Exit(USAGE)
+    simulated = simulator.Simulator(token_lifetime=token_lifetime)
+    if login is not None:
+        _write_login(login, simulated.login())
+
+    def ready(url: str) -> None:
+        if login is not None:
+            for name, value in (
+                ("CODEX_HOME", str(login.absolute())),
+                ("CODEXAPI_BASE_URL", f"{url}/backend-api/codex"),
+                ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", f"{url}/oauth/token"),
+            ):
+                typer.echo(f"export {name}={shlex.quote(value)}")
+        say(f"codexapi simulator on {url}/backend-api/codex")
+
+    raise typer.Exit(serve_simulator(simulated, port, ready))
+
+
+def _write_login(folder: Path, login: bytes) -> None:
+    path = folder / "auth.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(login)
+    except FileExistsError:
+        say(f"codexapi: {path} exists, and is left as it is: choose another folder")
+        raise typer.Exit(LOCAL_FILE) from None
+    except OSError as error:
+        say(f"codexapi: {path}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None

@@ -1,0 +1,68 @@
+"""codexapi's engine: the Codex backend with your own login, as a library.
+
+    async with Codex() as codex:
+        response = await codex.respond(request("Say hello", model=await codex.model()))
+        print(text_of(response))
+
+`Codex` is the backend as one object. It is built of a `Login` (who we are), a `Transport` (the
+road) and, in `codexapi_engine.protocol`, of pure translations: `responses` is the language spoken
+inside, `chat` is a dialect of it. Everything that goes wrong is a `CodexError`.
+
+Names are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import Codex, folded
+    from .errors import (
+        AuthError,
+        BackendError,
+        CodexError,
+        ConnectFailed,
+        ContentRefused,
+        ContextTooLong,
+        InvalidRequest,
+        LoginExpired,
+        ModelNotFound,
+        NotLoggedIn,
+        Overloaded,
+        PermissionDenied,
+        RateLimited,
+        RefreshUnavailable,
+        StreamInterrupted,
+        TimedOut,
+        TokenRejected,
+        TransportError,
+        Unavailable,
+        UnexpectedAnswer,
+        UsageLimitReached,
+    )
+    from .protocol.responses import Assembler, Text, request, text_of, user
+    from .settings import Settings
+    from .transport import EventStream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Assembler", "AuthError", "BackendError", "Codex", "CodexError", "ConnectFailed", "ContentRefused",
+    "ContextTooLong", "EventStream", "InvalidRequest", "LoginExpired", "ModelNotFound",
+    "NotLoggedIn", "Overloaded", "PermissionDenied", "RateLimited", "RefreshUnavailable",
+    "Settings", "StreamInterrupted", "Text", "TimedOut", "TokenRejected", "TransportError",
+    "Unavailable", "UnexpectedAnswer", "UsageLimitReached", "folded", "request", "text_of", "user",
+]  # fmt: skip
+
+# Light ones first: asking for an error must not load httpx.
+_HOMES = ("errors", "settings", "protocol.responses", "transport", "client")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f".{home}", __name__)
+            if name in vars(module):
+                return vars(module)[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,297 @@
+"""The login at work: it signs requests, and renews itself.
+
+The rules are README "The login" and, behind them, the official client's (backend.md A.5, A.6, B.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import cast
+
+from ._httpx import httpx
+from .credentials import Snapshot, Store
+from .errors import (
+    AuthError,
+    CodexError,
+    JsonObject,
+    LoginExpired,
+    NotLoggedIn,
+    RefreshUnavailable,
+    TokenRejected,
+)
+from .protocol import auth_file, json
+from .protocol.auth_file import LOGIN_HINT, Credentials
+from .protocol.headers import signature
+from .settings import checked_url
+
+SCHEDULE = 8 * 86400.0
+"""Seconds after which an access token that tells no expiry is renewed."""
+
+REDEEM = 10.0
+"""Seconds that the token endpoint gets in all."""
+
+BACK_OFF = 5.0
+"""Seconds after a passing failure in which nobody asks again."""
+
+NEWER = 2.0
+"""Seconds to look for the pair that another program got for a token that we lost to it."""
+
+_CONNECT_FIRST = httpx.Timeout(REDEEM, connect=REDEEM / 4)
+"""Failing to connect must be told from losing the answer: only the first may be tried again."""
+
+# On a connection of its own: one that was kept may break, and leave us not knowing.
+_JSON = {"content-type": "application/json", "connection": "close"}
+
+log = logging.getLogger("codexapi.login")
+
+
+class Login(httpx.Auth):
+    """Signs requests with the Codex login, and renews it: early when it is about to expire, once
+    more when the backend says 401. One renewal at a time, for this process and for others.
+
+    `http` reaches the token endpoint; whoever made it closes it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        http: httpx.AsyncClient,
+        *,
+        token_url: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._http = http
+        self._token_url = token_url
+        self._clock = clock
+        self._renewal: asyncio.Task[Snapshot] | None = None
+        self._kept: tuple[str | None, Snapshot] | None = None  # (token on disk, unsaved login)
+        self._dead: dict[str, CodexError] = {}  # refresh token -> why it is never sent again
+        self._unproven: set[str] = set()  # access tokens had for a 401 that have not worked yet
+        self._not_before = 0.0
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        login = await self.fresh()
+        request.headers.update(signature(login.credentials))
+        response = yield request
+        if response.status_code != 401:
+            self._unproven.discard(login.credentials.access_token)
+            return
+        newer = await self._after_refusal(login.credentials)
+        if newer is None:
+            return
+        request.headers.update(signature(newer.credentials))
+        # httpx reads the first answer to its end, and that may be far away.
+        response.stream = _Unread(cast(httpx.AsyncByteStream, response.stream))
+        response = yield request
+        if response.status_code == 401:
+            self._unproven.add(newer.credentials.access_token)
+        else:
+            self._unproven.discard(newer.credentials.access_token)
+
+    async def current(self) -> Credentials:
+        """The login as it stands, without renewing it. Raises NotLoggedIn."""
+        return (await self._load()).credentials
+
+    async def fresh(self) -> Snapshot:
+        """The login, renewed if it is about to expire. Raises AuthError, RefreshUnavailable."""
+        login = await self._load()
+        reason = _stale(login.credentials, self._clock())
+        if reason is None:
+            return login
+        try:
+            return await self._renew(login, reason)
+        except (AuthError, RefreshUnavailable):
+            if login.credentials.fresh(self._clock(), margin=0):
+                return login  # its last seconds are still good
+            raise
+
+    async def aclose(self) -> None:
+        """Waits for a renewal under way: its answer must reach the disk."""
+        if self._renewal is not None:
+            await asyncio.wait({self._renewal})
+
+    async def _load(self) -> Snapshot:
+        login = await self._store.load()
+        # A pair that could not be saved lives on here, as long as the disk has the spent one.
+        if self._kept and login.credentials.refresh_token == self._kept[0]:
+            return self._kept[1]
+        return login
+
+    async def _after_refusal(self, refused: Credentials) -> Snapshot | None:
+        """Another login to try after a 401; None if there is none."""
+        login = await self._load()
+        if login.credentials.access_token == refused.access_token:
+            if refused.access_token in self._unproven or refused.refresh_token is None:
+                return None
+            login = await self._renew(login, "unauthorized_recovery")
+        if login.credentials.account_id != refused.account_id:
+            raise TokenRejected(
+                "the login changed to another account while the request ran; send it again",
+                code="account_changed",
+            )
+        return login
+
+    async def _renew(self, stale: Snapshot, reason: str) -> Snapshot:
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renewed(stale, reason))
+            self._renewal.add_done_callback(_heard)
+        # A caller that leaves must not end it: the old refresh token is spent once it is sent.
+        return await asyncio.shield(self._renewal)
+
+    async def _renewed(self, stale: Snapshot, reason: str) -> Snapshot:
+        async with self._store.lock():
+            login = await self._load()
+            if login.credentials.access_token != stale.credentials.access_token:
+                return login  # another program was first
+            token = login.credentials.refresh_token
+            if token is None:
+                raise login.credentials.unusable(now=float("inf")) or RefreshUnavailable("")
+            if token in self._dead:
+                raise self._dead[token].with_traceback(None)
+            try:
+                answer = await self._redeem(login.credentials, reason)
+            except LoginExpired as error:
+                self._dead[token] = lost = error
+            else:
+                new = await self._keep(login, answer)
+                if reason == "unauthorized_recovery":
+                    self._unproven.add(new.credentials.access_token)
+                return new
+        # Outside the lock: the program that was first needs it to save what it got.
+        newer = await self._newer_than(login)
+        if newer is None:
+            raise lost
+        return newer
+
+    async def _keep(self, login: Snapshot, answer: JsonObject) -> Snapshot:
+        """Memory first, then disk: whatever happens to the disk, the new pair is not lost."""
+        stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        new = Snapshot.of(auth_file.renewed(login.data, answer, stamp))
+        unsaved = self._kept is not None and self._kept[1] is login
+        on_disk = self._kept[0] if self._kept and unsaved else login.credentials.refresh_token
+        self._kept = (on_disk, new)
+        try:
+            await self._store.save(new.data, on_disk)
+            self._kept = None
+        except OSError as error:
+            log.warning(
+                "the renewed login could not be saved (%s); it is kept in memory, and lost when "
+                "codexapi ends", error.strerror or type(error).__name__,
+            )  # fmt: skip
+        return new
+
+    async def _redeem(self, credentials: Credentials, reason: str) -> JsonObject:
+        """Sends the refresh token, once. Raises LoginExpired, RefreshUnavailable."""
+        if 0 < self._not_before - self._clock() <= BACK_OFF:  # more: the clock was set back
+            raise RefreshUnavailable(
+                "the login could not be renewed a moment ago; the next try is in a few seconds",
+                retry_after=BACK_OFF,
+            )
+        url = self._token_url or _token_url(credentials)
+        body = json.dumps(auth_file.refresh_request(credentials, reason))
+        try:
+            async with asyncio.timeout(REDEEM):
+                response = await self._http.post(
+                    url, content=body, headers=_JSON, timeout=_CONNECT_FIRST
+                )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise self._later(f"the token endpoint cannot be reached ({error})") from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            # Sent, and no answer: it may be spent. To send it again could end the login.
+            lost = RefreshUnavailable(
+                "the token endpoint took the refresh token and did not answer; if this does not "
+                f"pass, {LOGIN_HINT}"
+            )
+            self._dead[str(credentials.refresh_token)] = lost
+            raise lost from error
+        return self._answer(response)
+
+    def _answer(self, response: httpx.Response) -> JsonObject:
+        refused = auth_file.refresh_refused(response.status_code, response.content)
+        if refused:
+            raise refused
+        try:
+            answer = json.loads(response.content) if response.status_code == 200 else None
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise self._later(f"the token endpoint gave no token ({response.status_code})")
+        return answer
+
+    def _later(self, why: str) -> RefreshUnavailable:
+        self._not_before = self._clock() + BACK_OFF
+        return RefreshUnavailable(why, retry_after=BACK_OFF)
+
+    async def _newer_than(self, login: Snapshot) -> Snapshot | None:
+        """The pair that another program has for the token that it took before us, if it comes."""
+        until = asyncio.get_running_loop().time() + NEWER
+        while True:
+            try:
+                found = await self._load()
+            except NotLoggedIn:
+                return None
+            if found.credentials.refresh_token != login.credentials.refresh_token:
+                return found
+            if asyncio.get_running_loop().time() >= until:
+                return None
+            await asyncio.sleep(0.05)
+
+
+def _stale(credentials: Credentials, now: float) -> str | None:
+    """Why the login should be renewed now, in the token endpoint's words; None if it is good."""
+    refreshed = _epoch(credentials.last_refresh)
+    if credentials.expires_at is not None:
+        # What looked stale when it was new tells of a wrong clock. Then a 401 must decide, or
+        # every process would renew it again and again.
+        born_stale = refreshed is not None and not credentials.fresh(refreshed)
+        return None if born_stale or credentials.fresh(now) else "proactive_expiry"
+    if refreshed is None or credentials.refresh_token is None:
+        return None
+    return "scheduled" if now - refreshed > SCHEDULE else None
+
+
+def _epoch(moment: str | None) -> float | None:
+    """Epoch seconds of an RFC 3339 text; None if it is not one."""
+    try:
+        return datetime.fromisoformat(moment or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _token_url(credentials: Credentials) -> str:
+    try:
+        return checked_url(credentials.issuer) + "/oauth/token"
+    except ValueError as error:
+        raise NotLoggedIn(
+            f"the issuer in auth.json cannot be trusted ({error}): {LOGIN_HINT}",
+            code="auth_file_invalid",
+        ) from None
+
+
+class _Unread(httpx.AsyncByteStream):
+    """The body of an answer that nobody will read."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+def _heard(task: asyncio.Task[Snapshot]) -> None:
+    """A renewal may fail after everyone who waited for it has left."""
+    if not task.cancelled():
+        task.exception()

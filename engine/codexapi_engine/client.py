@@ -1,0 +1,202 @@
+"""The Codex backend, as one object."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from ._httpx import httpx
+from .auth import Login
+from .credentials import CodexFile, InMemory, Store
+from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
+from .protocol import headers as wire
+from .protocol import limits, models, responses
+from .protocol.auth_file import Credentials
+from .protocol.models import Model
+from .settings import Settings
+from .transport import EventStream, Transport, client
+
+CATALOGUE_AGE = 300.0
+"""Seconds that the model list is kept, as long as the Codex client keeps it."""
+
+CATALOGUE_WAIT = 5.0
+_SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
+
+
+class Codex:
+    """The Codex backend, with one login. Open it once, share it, close it.
+
+    `http` replaces the network and `store` the login on disk: both for tests. With
+    `settings.demo` the simulated backend stands in for both.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        http: httpx.AsyncBaseTransport | None = None,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings or Settings.from_env()
+        if self.settings.demo and http is None:
+            http, store = _demo()
+        self._token_http = client(
+            self.settings, self.settings.token_url or "https://auth.openai.com", http=http
+        )
+        self.login = Login(
+            store or CodexFile(self.settings.codex_home),
+            self._token_http,
+            token_url=self.settings.token_url,
+            clock=clock,
+        )
+        self._transport = Transport(self.settings, self.login, http=http)
+        self._catalogue: list[Model] = []
+        self._etag: str | None = None
+        self._fetched_at: float | None = None
+        self._fetching = asyncio.Lock()
+        self.limits: limits.Limits | None = None  # as the newest answer told them
+
+    async def open(
+        self, request: JsonObject, *, caller: Mapping[str, str] | None = None
+    ) -> EventStream:
+        """Sends a Responses request and returns its events; you close them.
+
+        `caller` are the headers of a Codex client, on whose request nothing is changed. Raises
+        CodexError before the first event.
+        """
+        if caller and wire.WINDOW in caller:
+            body = {**request, "stream": True, "store": False}
+            sent = wire.from_codex_client(caller)
+        else:
+            body = responses.to_backend(request)
+            sent = wire.affinity(_session(body.get("prompt_cache_key")))
+        try:
+            stream = await self._transport.stream("/responses", body, sent)
+        except ModelNotFound as error:
+            raise await self._with_suggestions(error, str(request.get("model"))) from error
+        self._learn(stream.headers)
+        return stream
+
+    async def respond(self, request: JsonObject) -> JsonObject:
+        """The finished response, `output` included. Raises CodexError."""
+        async with await self.open(request) as stream:
+            return await folded(stream)
+
+    async def models(self) -> list[Model]:
+        """The models of this account, first choice first; kept for minutes."""
+        async with self._fetching:
+            now = time.monotonic()
+            if self._fetched_at is None or now - self._fetched_at > CATALOGUE_AGE:
+                await self._fetch_models()
+                self._fetched_at = now
+        return self._catalogue
+
+    async def model(self, asked: str | None = None) -> str:
+        """The model to use: the one asked for, the user's own choice, else the account's first."""
+        chosen = asked or self.settings.model or _codex_config(self.settings).get("model")
+        if isinstance(chosen, str) and chosen:
+            return chosen
+        listed = [model.slug for model in await self.models() if model.listed]
+        if not listed:
+            raise InvalidRequest("the backend lists no model: name one", param="model")
+        return listed[0]
+
+    async def plan(self) -> limits.Limits:
+        """How much of the plan is used, asked of the usage endpoint."""
+        reply = await self._transport.fetch(self.settings.usage_url)
+        return limits.from_usage(reply.json or {})
+
+    async def credentials(self) -> Credentials:
+        """The login as it stands. Raises NotLoggedIn, saying what to run."""
+        return await self.login.current()
+
+    async def login_problem(self) -> CodexError | None:
+        """Why no request can succeed now, without asking anyone; None if nothing is known."""
+        try:
+            login = await self.login.current()
+        except NotLoggedIn as error:
+            return error
+        return login.unusable(time.time())
+
+    async def aclose(self) -> None:
+        await self.login.aclose()
+        await self._transport.aclose()
+        await self._token_http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _fetch_models(self) -> None:
+        known = {"if-none-match": self._etag} if self._etag and self._catalogue else {}
+        reply = await self._transport.fetch(
+            f"/models?client_version={self.settings.client_version}",
+            headers=known,
+            timeout=CATALOGUE_WAIT,
+        )
+        self._etag = reply.headers.get("etag") or (None if reply.json else self._etag)
+        if reply.json is not None:
+            self._catalogue = models.parse(reply.json)
+
+    async def _with_suggestions(self, error: ModelNotFound, asked: str) -> ModelNotFound:
+        try:
+            names = models.suggestions(await self.models(), asked)
+        except CodexError:
+            names = []
+        hint = f" Models of this account: {', '.join(names)}." if names else ""
+        return ModelNotFound(
+            f"The model `{asked}` does not exist or you do not have access to it. "
+            f"The backend said: {error.message}{hint}",
+            param="model",
+        )
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        told = limits.from_headers(headers)
+        if told.primary or told.secondary:
+            self.limits = told
+        etag = headers.get("x-models-etag")
+        if etag and self._etag and etag != self._etag:
+            self._fetched_at = None  # the catalogue has changed
+
+
+async def folded(stream: EventStream) -> JsonObject:
+    """The response that a stream ends in. Raises CodexError."""
+    assembler = responses.Assembler()
+    while events := await stream.batch():
+        for event in events:
+            assembler.feed(event)
+    return assembler.finish()
+
+
+def _session(cache_key: object) -> str:
+    """What a conversation is called in headers: its cache key, where a header can carry it."""
+    if not cache_key:
+        return str(uuid.uuid4())
+    name = str(cache_key)
+    return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
+
+
+def _codex_config(settings: Settings) -> JsonObject:
+    """The Codex client's own config.toml: the user's choice of model. `{}` if unreadable."""
+    if settings.demo:
+        return {}
+    import tomllib  # 12 ms, and seldom needed
+
+    try:
+        return tomllib.loads((settings.codex_home / "config.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
+    from .simulator import Simulator  # only where it is asked for
+    from .transport import in_process
+
+    simulator = Simulator()
+    return in_process(simulator.handle), InMemory(simulator.login())

@@ -1,0 +1,29 @@
+"""The wire and its translations: values and machines.
+
+Nothing here does I/O: no await, no clock, no files, no dice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from ..errors import CodexError, JsonObject
+from .sse import Event
+
+__all__ = ["Event", "JsonObject", "Translator"]
+
+
+class Translator(Protocol):
+    """Turns a Responses stream into a client's stream, one event at a time.
+
+    `feed` is called for each event in order, then exactly one of `close` (the backend's stream
+    ended) or `fail` (it broke). What they return is written to the client as is. `feed` and
+    `close` raise CodexError when the stream tells of a failure, or lacks its last event; the
+    caller then decides: an HTTP error while nothing has been written, `fail(error)` after that.
+    After a terminal event `feed` and `close` return nothing more.
+    """
+
+    def feed(self, event: Event) -> Iterable[bytes]: ...
+    def close(self) -> Iterable[bytes]: ...
+    def fail(self, error: CodexError) -> Iterable[bytes]: ...

@@ -1,0 +1,214 @@
+"""`auth.json`, the login of the Codex client, and the JWTs in it.
+
+Knows nothing of files or clocks: bytes in, `Credentials` or bytes out. Signatures are not
+checked: the backend does that. Fields as codex-rs/login (0.169.0) reads and writes them.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from ..errors import JsonObject, LoginExpired, NotLoggedIn
+from . import json
+
+LOGIN_HINT = "run `codex login`"
+ISSUER = "https://auth.openai.com"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+"""The login's own OAuth client: a refresh token is only good for the client it was issued to."""
+
+REFRESH_AT = 60.0
+"""Seconds before expiry at which we refresh. Codex itself goes first, at 300."""
+
+_CLAIMS = "https://api.openai.com/auth"
+_PERMANENT = {
+    "refresh_token_expired": "its refresh token has expired",
+    "refresh_token_reused": "its refresh token was already used, by another program or a copy",
+    "refresh_token_invalidated": "its refresh token was revoked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the backend. Tokens are kept out of `repr`."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    account_id: str | None
+    plan: str | None
+    expires_at: float | None  # epoch seconds; None where the access token is opaque
+    last_refresh: str | None  # RFC 3339, as it stands in the file
+    fedramp: bool = False
+    issuer: str = ISSUER
+    client_id: str = CLIENT_ID
+
+    def fresh(self, now: float, margin: float = REFRESH_AT) -> bool:
+        """Whether the access token is good for more than `margin` seconds; True if unreadable."""
+        return self.expires_at is None or self.expires_at - now > margin
+
+    def unusable(self, now: float) -> LoginExpired | None:
+        """The error of a login that is over: expired, with nothing to renew it by."""
+        if self.refresh_token or self.fresh(now, margin=0):
+            return None
+        return LoginExpired(f"the access token has expired and cannot be renewed: {LOGIN_HINT}")
+
+
+def parse(data: bytes) -> Credentials:
+    """The ChatGPT login in an `auth.json`. Raises NotLoggedIn, with the way out."""
+    content = _content(data)
+    mode = content.get("auth_mode") or _mode(content)
+    tokens = content.get("tokens")
+    if mode not in ("chatgpt", "chatgptAuthTokens"):
+        raise NotLoggedIn(
+            f"auth.json holds a login of kind {_kind(mode)}, and codexapi needs a ChatGPT login: "
+            f"{LOGIN_HINT} and choose ChatGPT",
+            code="no_chatgpt_tokens",
+        )
+    access = tokens.get("access_token") if isinstance(tokens, dict) else None
+    if not isinstance(tokens, dict) or not isinstance(access, str) or not access:
+        raise NotLoggedIn(
+            f"auth.json has no ChatGPT tokens: {LOGIN_HINT}", code="no_chatgpt_tokens"
+        )
+    for name in ("access_token", "refresh_token", "account_id"):
+        _printable(name, tokens.get(name))
+    claims = _claims(tokens)
+    provenance = tokens.get("oauth_provenance")
+    given: JsonObject = provenance if isinstance(provenance, dict) else {}
+    expires = jwt_payload(access).get("exp")
+    return Credentials(
+        access_token=access,
+        refresh_token=tokens.get("refresh_token") or None,
+        # The official client sends no account id when the field is null; the claim is as true.
+        account_id=_text(tokens.get("account_id")) or _text(claims.get("chatgpt_account_id")),
+        plan=_text(claims.get("chatgpt_plan_type")),
+        expires_at=_number(expires),
+        last_refresh=_text(content.get("last_refresh")),
+        fedramp=claims.get("chatgpt_account_is_fedramp") is True,
+        issuer=_text(given.get("issuer")) or ISSUER,
+        client_id=_text(given.get("client_id")) or CLIENT_ID,
+    )
+
+
+def renewed(data: bytes, answer: JsonObject, last_refresh: str) -> bytes:
+    """`auth.json` after a refresh: the tokens that came back, and nothing else, replaced.
+
+    Written as the official client writes it: two spaces, no newline at the end.
+    """
+    content = _content(data)
+    tokens = content["tokens"]
+    for name in ("id_token", "access_token", "refresh_token"):
+        if _text(answer.get(name)):
+            tokens[name] = answer[name]
+    if tokens.get("account_id") is None:
+        tokens["account_id"] = _text(_claims(tokens).get("chatgpt_account_id"))
+    content["last_refresh"] = last_refresh
+    return json.dumps(content, indent=2)
+
+
+def refresh_request(credentials: Credentials, reason: str) -> JsonObject:
+    """The body of `POST /oauth/token`. `reason`: proactive_expiry, scheduled or
+    unauthorized_recovery, as the official client tells them."""
+    return {
+        "client_id": credentials.client_id,
+        "grant_type": "refresh_token",
+        "refresh_reason": reason,
+        "refresh_token": credentials.refresh_token,
+    }
+
+
+def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
+    """The permanent failure behind an answer of the token endpoint; None if it may pass.
+
+    Permanent: the three codes, any other 401, and 400 `invalid_grant` (backend.md B.1).
+    """
+    code = _refusal_code(body)
+    if code not in _PERMANENT and status != 401 and not (status == 400 and code == "invalid_grant"):
+        return None
+    why = _PERMANENT.get(code, "the token endpoint refused it")
+    return LoginExpired(
+        f"the login can no longer be renewed: {why}; {LOGIN_HINT}",
+        code=code if code in _PERMANENT else "login_expired",
+    )
+
+
+def jwt_payload(token: str) -> JsonObject:
+    """The claims of a JWT; `{}` if it is not one."""
+    parts = token.split(".")
+    if len(parts) != 3 or not all(parts):
+        return {}
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        payload = json.loads(base64.urlsafe_b64decode(padded))
+    except ValueError:
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _content(data: bytes) -> JsonObject:
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise NotLoggedIn(
+            f"auth.json is not readable as JSON: {LOGIN_HINT} to write it anew",
+            code="auth_file_invalid",
+        ) from error
+    if not isinstance(content, dict):
+        raise NotLoggedIn(
+            f"auth.json is not a JSON object: {LOGIN_HINT} to write it anew",
+            code="auth_file_invalid",
+        )
+    return content
+
+
+def _mode(content: JsonObject) -> str:
+    """The kind of login where `auth_mode` is missing (codex-rs/login/src/auth/storage.rs)."""
+    if content.get("personal_access_token"):
+        return "personalAccessToken"
+    return "apikey" if content.get("OPENAI_API_KEY") else "chatgpt"
+
+
+def _kind(mode: object) -> str:
+    return {"apikey": "API key"}.get(str(mode), str(mode)[:40])
+
+
+def _claims(tokens: JsonObject) -> JsonObject:
+    """The ChatGPT claims: of the id token, and where it has none, of the access token."""
+    merged: JsonObject = {}
+    for name in ("access_token", "id_token"):
+        token = tokens.get(name)
+        claims = jwt_payload(token).get(_CLAIMS) if isinstance(token, str) else None
+        if isinstance(claims, dict):
+            merged.update(claims)
+    return merged
+
+
+def _refusal_code(body: bytes) -> str:
+    """The code stands in `error.code`, in `error`, or in `code`."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(told, dict):
+        return ""
+    error = told.get("error")
+    code = error.get("code") if isinstance(error, dict) else error
+    return _text(code) or _text(told.get("code")) or ""
+
+
+def _printable(name: str, value: object) -> None:
+    """What goes into a header must not be able to end it."""
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        raise NotLoggedIn(
+            f"the {name} in auth.json has characters that no token has: {LOGIN_HINT}",
+            code="auth_file_invalid",
+        )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)

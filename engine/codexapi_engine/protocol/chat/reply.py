@@ -1,0 +1,432 @@
+"""A Responses stream, or a finished response, as a Chat Completions reply.
+
+Two roads, one reply: what the chunks of `Stream` add up to is what `from_response` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import BackendError, CodexError, JsonObject, StreamInterrupted, from_event
+from .. import sse
+from ..responses import Pieces
+from ..shapes import inner, listed, number, word
+from ..sse import Event
+
+# item type -> (the word for it in chat, the field of its input)
+_CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What of a request shapes its reply."""
+
+    model: str
+    include_usage: bool = False
+    service_tier: str | None = None
+    reasoning: bool = False  # summaries as `reasoning_content`
+    json: bool = False  # content is JSON: commentary must not be part of it
+    legacy: bool = False  # `functions`: one `function_call` in place of `tool_calls`
+
+
+class Stream:
+    """Chat Completions chunks, from Responses events. A Translator.
+
+    `created` stands in where the backend tells no time.
+    """
+
+    def __init__(self, form: Form, *, created: int) -> None:
+        # set once
+        self._form = form
+        # told by response.created
+        self._envelope: JsonObject = {
+            "id": "chatcmpl-",
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": form.model,
+        }
+        # moves as the stream moves
+        self._begun = False  # the role has been said
+        self._pieces = Pieces()
+        self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
+        self._asides: set[int] = set()  # the messages that are reasoning_content
+        self._message: int | None = None  # the message being written
+        self._thought: object = None  # the summary being written
+        self._length = 0  # characters of content so far
+        self._starts: dict[object, int] = {}  # part -> where in the content it begins
+        self._annotations: list[JsonObject] = []
+        self._finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        if self._finished:
+            return ()
+        handler = _HANDLERS.get(event.type)
+        return handler(self, event.json) if handler else ()
+
+    def close(self) -> Iterable[bytes]:
+        if self._finished:
+            return ()
+        raise StreamInterrupted("the backend's stream ended before its last event")
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        """One chunk with the five standard fields, on which the official client raises. No
+        `[DONE]`: nothing ended well."""
+        self._finished = True
+        return (sse.encode({**self._chunk({}), "error": error.body()}),)
+
+    # Handlers, in the order of a stream.
+
+    def _created(self, data: JsonObject) -> Iterable[bytes]:
+        self._envelope.update(_envelope(inner(data, "response"), self._envelope))
+        return ()
+
+    def _item_added(self, data: JsonObject) -> Iterable[bytes]:
+        item, index = inner(data, "item"), _index(data)
+        if word(item, "type") in _CALLS:
+            return self._call(item, index)
+        if _is_aside(item, self._form):
+            self._asides.add(index)
+        return ()
+
+    def _text(self, data: JsonObject) -> Iterable[bytes]:
+        return self._content(data, self._pieces.delta(_part(data), word(data, "delta")))
+
+    def _text_done(self, data: JsonObject) -> Iterable[bytes]:
+        return self._content(data, self._pieces.rest(_part(data), word(data, "text")))
+
+    def _refusal(self, data: JsonObject) -> Iterable[bytes]:
+        return self._refuse(self._pieces.delta(_part(data), word(data, "delta")))
+
+    def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
+        return self._refuse(self._pieces.rest(_part(data), word(data, "refusal")))
+
+    def _reasoning(self, data: JsonObject) -> Iterable[bytes]:
+        return self._think(_part(data), self._pieces.delta(_part(data), word(data, "delta")))
+
+    def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
+        return self._think(_part(data), self._pieces.rest(_part(data), word(data, "text")))
+
+    def _arguments(self, data: JsonObject) -> Iterable[bytes]:
+        return self._input(data, "function", self._pieces.delta(_part(data), word(data, "delta")))
+
+    def _arguments_done(self, data: JsonObject) -> Iterable[bytes]:
+        piece = self._pieces.rest(_part(data), word(data, "arguments"))
+        return self._input(data, "function", piece)
+
+    def _custom_input(self, data: JsonObject) -> Iterable[bytes]:
+        return self._input(data, "custom", self._pieces.delta(_part(data), word(data, "delta")))
+
+    def _custom_input_done(self, data: JsonObject) -> Iterable[bytes]:
+        piece = self._pieces.rest(_part(data), word(data, "input"))
+        return self._input(data, "custom", piece)
+
+    def _item_done(self, data: JsonObject) -> Iterable[bytes]:
+        """Whatever of the item was not streamed. Some models stream nothing of it."""
+        item, index = inner(data, "item"), _index(data)
+        if word(item, "type") in _CALLS:
+            return self._call_done(item, index)
+        if _is_aside(item, self._form):
+            self._asides.add(index)
+        out: list[bytes] = []
+        for place, part in _parts(item):
+            told = {**part, "output_index": index, **place}
+            if done := _PARTS.get(word(part, "type")):
+                out += done(self, told)
+            if (start := self._starts.get(_part(told))) is not None:
+                self._annotations += _annotations(part, start)
+        return out
+
+    def _finish(self, data: JsonObject) -> Iterable[bytes]:
+        response = inner(data, "response")
+        out: list[bytes] = []
+        if not self._begun:  # a backend that tells its items only at the end
+            for index, item in enumerate(listed(response, "output")):
+                out += self._item_done({"output_index": index, "item": item})
+        reason = finish_reason(response, bool(self._calls), self._form)
+        if not self._begun and reason == "stop":
+            raise _nothing_said()
+        self._finished = True
+        out += self._role("")
+        if self._annotations:
+            out.append(sse.encode(self._chunk({"annotations": self._annotations})))
+        out.append(sse.encode(self._chunk({}, reason)))
+        if self._form.include_usage and (given := usage(response)):
+            out.append(sse.encode({**self._envelope, "choices": [], "usage": given}))
+        return [*out, sse.DONE]
+
+    def _failed(self, data: JsonObject) -> Iterable[bytes]:
+        raise from_event(data)
+
+    # What goes out.
+
+    def _role(self, content: str | None) -> list[bytes]:
+        """The first chunk, once. Its content is null where anything but text comes first."""
+        if self._begun:
+            return []
+        self._begun = True
+        role = {"role": "assistant", "content": content, "refusal": None}
+        return [sse.encode(self._chunk(role))]
+
+    def _content(self, data: JsonObject, piece: str) -> list[bytes]:
+        index, part = _index(data), _part(data)
+        if index in self._asides:
+            return self._think(part, piece)
+        if not piece:
+            return []
+        gap = "\n\n" if self._message not in (None, index) else ""
+        self._message = index
+        self._starts.setdefault(part, self._length + len(gap))
+        self._length += len(gap) + len(piece)
+        return [*self._role(""), sse.encode(self._chunk({"content": gap + piece}))]
+
+    def _think(self, place: object, piece: str) -> list[bytes]:
+        if not piece or not self._form.reasoning:
+            return []
+        gap = "\n\n" if self._thought not in (None, place) else ""
+        self._thought = place
+        return [*self._role(None), sse.encode(self._chunk({"reasoning_content": gap + piece}))]
+
+    def _refuse(self, piece: str) -> list[bytes]:
+        return [*self._role(None), sse.encode(self._chunk({"refusal": piece}))] if piece else []
+
+    def _call(self, item: JsonObject, index: int) -> list[bytes]:
+        out, order = self._role(None), len(self._calls)
+        self._calls[index] = order
+        if self._form.legacy:
+            named = {"function_call": {"name": word(item, "name"), "arguments": ""}}
+            return [*out, sse.encode(self._chunk(named))] if order == 0 else out
+        kind, field = _CALLS[item["type"]]
+        call = {
+            "index": order,
+            "id": word(item, "call_id"),
+            "type": kind,
+            kind: {"name": word(item, "name"), field: ""},
+        }
+        return [*out, sse.encode(self._chunk({"tool_calls": [call]}))]
+
+    def _call_done(self, item: JsonObject, index: int) -> list[bytes]:
+        out = [] if index in self._calls else self._call(item, index)
+        kind, field = _CALLS[item["type"]]
+        place = {"output_index": index}
+        return out + self._input(place, kind, self._pieces.rest(_part(place), word(item, field)))
+
+    def _input(self, data: JsonObject, kind: str, piece: str) -> list[bytes]:
+        order = self._calls.get(_index(data))
+        if not piece or order is None:
+            return []
+        if self._form.legacy:
+            named = {"function_call": {"arguments": piece}}
+            return [sse.encode(self._chunk(named))] if order == 0 else []
+        body = {"input" if kind == "custom" else "arguments": piece}
+        return [sse.encode(self._chunk({"tool_calls": [{"index": order, kind: body}]}))]
+
+    def _chunk(self, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunk = {**self._envelope, "choices": [choice]}
+        if self._form.service_tier:
+            chunk["service_tier"] = self._form.service_tier
+        if self._form.include_usage:
+            chunk["usage"] = None  # the official client takes the last one it sees
+        return chunk
+
+
+_HANDLERS: dict[str, Callable[[Stream, JsonObject], Iterable[bytes]]] = {
+    "response.created": Stream._created,
+    "response.output_item.added": Stream._item_added,
+    "response.output_text.delta": Stream._text,
+    "response.output_text.done": Stream._text_done,
+    "response.refusal.delta": Stream._refusal,
+    "response.refusal.done": Stream._refusal_done,
+    "response.reasoning_summary_text.delta": Stream._reasoning,
+    "response.reasoning_summary_text.done": Stream._reasoning_done,
+    "response.reasoning_text.delta": Stream._reasoning,
+    "response.reasoning_text.done": Stream._reasoning_done,
+    "response.function_call_arguments.delta": Stream._arguments,
+    "response.function_call_arguments.done": Stream._arguments_done,
+    "response.custom_tool_call_input.delta": Stream._custom_input,
+    "response.custom_tool_call_input.done": Stream._custom_input_done,
+    "response.output_item.done": Stream._item_done,
+    "response.completed": Stream._finish,
+    "response.done": Stream._finish,
+    "response.incomplete": Stream._finish,
+    "response.failed": Stream._failed,
+    "error": Stream._failed,
+}
+_PARTS: dict[str, Callable[[Stream, JsonObject], Iterable[bytes]]] = {
+    "output_text": Stream._text_done,
+    "refusal": Stream._refusal_done,
+    "summary_text": Stream._reasoning_done,
+    "reasoning_text": Stream._reasoning_done,
+}
+
+
+def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
+    """The whole reply, a `chat.completion`. Raises BackendError if the response says nothing."""
+    message = _message(listed(response, "output"), form)
+    called = "tool_calls" in message or "function_call" in message
+    reason = finish_reason(response, called, form)
+    if reason == "stop" and not called and not _says_something(message):
+        raise _nothing_said()
+    reply: JsonObject = {
+        "id": "chatcmpl-",
+        "object": "chat.completion",
+        "created": created,
+        "model": form.model,
+    }
+    reply.update(_envelope(response, reply))
+    if form.service_tier:
+        reply["service_tier"] = response.get("service_tier") or form.service_tier
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    reply["choices"] = [choice]
+    if given := usage(response):
+        reply["usage"] = given
+    return reply
+
+
+def finish_reason(response: JsonObject, called: bool, form: Form) -> str:
+    """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
+    told = {"max_output_tokens": "length", "content_filter": "content_filter"}
+    reason = word(inner(response, "incomplete_details"), "reason")
+    if reason in told:
+        return told[reason]
+    if called:
+        return "function_call" if form.legacy else "tool_calls"
+    return "stop"
+
+
+def usage(response: JsonObject) -> JsonObject | None:
+    """The tokens in chat's words; None if the backend told none."""
+    given = response.get("usage")
+    if not isinstance(given, dict):
+        return None
+    read, written = (inner(given, f"{side}_tokens_details") for side in ("input", "output"))
+    prompt_details = {"cached_tokens": number(read, "cached_tokens") or 0, "audio_tokens": 0}
+    if (cached := number(read, "cache_write_tokens")) is not None:
+        prompt_details["cache_write_tokens"] = cached
+    prompt, completion = number(given, "input_tokens") or 0, number(given, "output_tokens") or 0
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": number(given, "total_tokens") or prompt + completion,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {
+            "reasoning_tokens": number(written, "reasoning_tokens") or 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _message(items: list[JsonObject], form: Form) -> JsonObject:
+    texts: list[str] = []
+    thoughts: list[str] = []
+    refusals: list[str] = []
+    calls: list[JsonObject] = []
+    annotations: list[JsonObject] = []
+    length = 0
+    for item in items:
+        if word(item, "type") in _CALLS:
+            calls.append(item)
+            continue
+        words, aside = "", _is_aside(item, form)
+        for _, part in _parts(item):
+            kind, text = word(part, "type"), word(part, "text")
+            if kind == "refusal":
+                refusals.append(word(part, "refusal"))
+            elif kind in ("summary_text", "reasoning_text") or (kind == "output_text" and aside):
+                thoughts.append(text)
+            elif kind == "output_text" and text:
+                start = length + (2 if texts else 0) + len(words)
+                annotations += _annotations(part, start)
+                words += text
+        if words:
+            length += len(words) + (2 if texts else 0)
+            texts.append(words)
+    message: JsonObject = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
+    if form.reasoning and any(thoughts):
+        message["reasoning_content"] = "\n\n".join(filter(None, thoughts))
+    message["refusal"] = "".join(refusals) or None
+    other = calls or message["refusal"] or "reasoning_content" in message
+    message["content"] = "\n\n".join(texts) or (None if other else "")
+    message["annotations"] = annotations
+    if calls and form.legacy:
+        first = calls[0]
+        given = word(first, _CALLS[first["type"]][1])
+        message["function_call"] = {"name": word(first, "name"), "arguments": given}
+    elif calls:
+        message["tool_calls"] = [_tool_call(call) for call in calls]
+    return message
+
+
+def _tool_call(item: JsonObject) -> JsonObject:
+    kind, field = _CALLS[item["type"]]
+    body = {"name": word(item, "name"), field: word(item, field)}
+    return {"id": word(item, "call_id"), "type": kind, kind: body}
+
+
+def _says_something(message: JsonObject) -> bool:
+    return any(message.get(field) for field in ("content", "refusal", "reasoning_content"))
+
+
+def _nothing_said() -> BackendError:
+    return BackendError(
+        "the backend finished the run without an answer: no text, no refusal, no call",
+        code="upstream_empty_response",
+    )
+
+
+def _envelope(response: JsonObject, before: Mapping[str, Any]) -> JsonObject:
+    """The id, time and model that the backend told, for all chunks the same."""
+    given, created = word(response, "id"), number(response, "created_at")
+    return {
+        "id": "chatcmpl-" + given.removeprefix("resp_") if given else before["id"],
+        "created": before["created"] if created is None else created,
+        "model": word(response, "model") or before["model"],
+    }
+
+
+def _parts(item: JsonObject) -> list[tuple[JsonObject, JsonObject]]:
+    """The parts of an item, each with the index by which its events name it."""
+    kind, found = item.get("type"), []
+    for field, index in (("summary", "summary_index"), ("content", "content_index")):
+        if kind in ("message", "reasoning"):
+            found += [({index: n}, part) for n, part in enumerate(listed(item, field))]
+    return found
+
+
+def _is_aside(item: JsonObject, form: Form) -> bool:
+    """Commentary before a JSON answer: as content it would break the JSON."""
+    return form.json and item.get("type") == "message" and item.get("phase") == "commentary"
+
+
+def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
+    """The citations of a part, as chat nests them, counted from the start of the content."""
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": start + (number(given, "start_index") or 0),
+                "end_index": start + (number(given, "end_index") or 0),
+                "title": word(given, "title"),
+                "url": word(given, "url"),
+            },
+        }
+        for given in listed(part, "annotations")
+        if given.get("type") == "url_citation"
+    ]
+
+
+def _part(data: JsonObject) -> tuple[int | None, int | None, int | None]:
+    """Which part of which item an event is about."""
+    return (
+        number(data, "output_index"),
+        number(data, "summary_index"),
+        number(data, "content_index"),
+    )
+
+
+def _index(data: JsonObject) -> int:
+    return number(data, "output_index") or 0

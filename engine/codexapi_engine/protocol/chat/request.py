@@ -1,0 +1,696 @@
+"""A Chat Completions request as a Responses request.
+
+Field by field as translation.md 1 and 2 have it. Knows nothing of the reply.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...errors import InvalidRequest, JsonObject
+from .. import json
+from ..responses.backend import SERVICE_TIERS, cache_key
+from ..rules import Rule, apply
+from ..shapes import listed, word
+from ..validation import validated
+from .reply import Form
+
+RULES: dict[str, Rule] = {
+    "model": Rule.TRANSLATED,
+    "messages": Rule.TRANSLATED,
+    "tools": Rule.TRANSLATED,
+    "tool_choice": Rule.TRANSLATED,
+    "parallel_tool_calls": Rule.TRANSLATED,
+    "functions": Rule.TRANSLATED,
+    "function_call": Rule.TRANSLATED,
+    "response_format": Rule.TRANSLATED,
+    "verbosity": Rule.TRANSLATED,
+    "reasoning_effort": Rule.TRANSLATED,
+    "reasoning": Rule.TRANSLATED,  # beyond the official API: {effort, summary}
+    "reasoning_summary": Rule.TRANSLATED,  # likewise
+    "web_search_options": Rule.TRANSLATED,
+    "service_tier": Rule.TRANSLATED,
+    "prompt_cache_key": Rule.TRANSLATED,
+    "stream": Rule.HONOURED,
+    "stream_options": Rule.HONOURED,
+    "n": Rule.REFUSED,
+    "store": Rule.IGNORED,
+    "metadata": Rule.IGNORED,
+    "stop": Rule.IGNORED,
+    "temperature": Rule.IGNORED,
+    "top_p": Rule.IGNORED,
+    "presence_penalty": Rule.IGNORED,
+    "frequency_penalty": Rule.IGNORED,
+    "seed": Rule.IGNORED,
+    "max_tokens": Rule.IGNORED,
+    "max_completion_tokens": Rule.IGNORED,
+    "prediction": Rule.IGNORED,
+    "user": Rule.IGNORED,
+    "safety_identifier": Rule.IGNORED,
+    "prompt_cache_options": Rule.IGNORED,
+    "prompt_cache_retention": Rule.IGNORED,
+    "logit_bias": Rule.REFUSED,
+    "logprobs": Rule.REFUSED,
+    "top_logprobs": Rule.REFUSED,
+    "audio": Rule.REFUSED,
+    "modalities": Rule.REFUSED,
+    "moderation": Rule.REFUSED,
+}
+"""What becomes of each field of `POST /v1/chat/completions`. What is not here is ignored."""
+
+_ASKS_NOTHING: dict[str, object] = {
+    "n": 1,
+    "store": False,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "top_logprobs": 0,
+    "modalities": ["text"],
+    "metadata": {},
+    "stop": [],
+}
+_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.ASCII)
+_IMAGE_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
+_FILE_TYPES = {
+    "txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "html": "text/html",
+    "json": "application/json", "xml": "application/xml",
+}  # fmt: skip
+MAX_TOOLS = 128
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    function_call: dict[str, Any] | None = None
+    phase: str | None = None
+
+
+class Request(BaseModel):
+    """What a client may send: the shapes of what we look at."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    model: str = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = Field(None, max_length=MAX_TOOLS)
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[dict[str, Any]] | None = Field(None, max_length=MAX_TOOLS)
+    function_call: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    reasoning_effort: str | None = None
+    reasoning: dict[str, Any] | None = None
+    reasoning_summary: str | None = None
+    web_search_options: dict[str, Any] | None = None
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+
+
+def form(request: Request) -> Form:
+    """What of a request shapes its reply."""
+    options, wanted = request.stream_options or {}, request.response_format or {}
+    reasoning = request.reasoning or {}
+    return Form(
+        model=request.model,
+        include_usage=options.get("include_usage") is True,
+        service_tier=request.service_tier,
+        reasoning=bool(request.reasoning_summary or reasoning.get("summary")),
+        json=wanted.get("type") in ("json_object", "json_schema"),
+        legacy=request.functions is not None,
+    )
+
+
+def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
+    """A client's body, checked, and the names of the ignored fields.
+
+    Raises InvalidRequest, naming the field.
+    """
+    request = validated(Request, body)
+    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.IGNORED)
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            code="invalid_value",
+            param="stream_options",
+        )
+    if request.tools and request.functions:
+        raise InvalidRequest(
+            "Use 'tools' or 'functions', not both.", code="invalid_value", param="functions"
+        )
+    if request.service_tier not in (None, "auto", "default", *SERVICE_TIERS):
+        ignored = (*ignored, "service_tier")
+    return request, ignored
+
+
+def to_responses(request: Request) -> JsonObject:
+    """The Responses request. Raises InvalidRequest, naming the field."""
+    wanted = request.response_format or {}
+    made: JsonObject = {"model": request.model}
+    by_message = _items(request.messages)
+    instructions, items = _instructions(request.messages, by_message, wanted)
+    if instructions:
+        made["instructions"] = instructions
+    made["input"] = items
+    text = _text(request, wanted)
+    made.update(_given(text=text or None, reasoning=_reasoning(request) or None))
+    made.update(_given(tools=_tools(request) or None, tool_choice=_tool_choice(request)))
+    parallel = False if request.functions else request.parallel_tool_calls
+    made.update(_given(parallel_tool_calls=parallel))
+    made.update(_given(service_tier=SERVICE_TIERS.get(request.service_tier or "")))
+    made["prompt_cache_key"] = _cache_key(request, made)
+    return made
+
+
+# Messages.
+
+
+def _items(messages: list[Message]) -> list[list[JsonObject]]:
+    """The input items, message by message."""
+    open_calls: dict[str, str] = {}  # call_id -> the type of its call, while it waits for output
+    items = []
+    for index, message in enumerate(messages):
+        to_items = _BY_ROLE.get(message.role)
+        if to_items is None:
+            raise InvalidRequest(
+                f"Invalid value: '{message.role}'. Supported values are: "
+                + ", ".join(f"'{role}'" for role in _ROLES[:-1])
+                + f", and '{_ROLES[-1]}'.",
+                code="invalid_value",
+                param=f"messages[{index}].role",
+            )
+        if message.role not in ("tool", "function"):
+            _answered(open_calls, index)
+        items.append(to_items(message, f"messages[{index}]", open_calls))
+    _answered(open_calls, len(messages))
+    return items
+
+
+def _answered(open_calls: dict[str, str], index: int) -> None:
+    if open_calls:
+        raise InvalidRequest(
+            "An assistant message with 'tool_calls' must be followed by tool messages responding "
+            "to each 'tool_call_id'. The following tool_call_ids did not have response messages: "
+            + ", ".join(open_calls),
+            param=f"messages[{index - 1}].tool_calls",
+        )
+
+
+def _instructions(
+    messages: list[Message], items: list[list[JsonObject]], wanted: Mapping[str, Any]
+) -> tuple[str | None, list[JsonObject]]:
+    """The leading system messages as `instructions`, and the items that are left.
+
+    They stay items where nothing else would be left, and with `json_object`, which needs the word
+    "json" in the input.
+    """
+    leading = 0
+    while leading < len(messages) and messages[leading].role in ("system", "developer"):
+        leading += 1
+    flat = [item for group in items for item in group]
+    if wanted.get("type") == "json_object":
+        if "json" not in str(flat).lower():
+            flat.insert(0, _said("developer", [{"type": "input_text", "text": "Respond in JSON."}]))
+        return None, flat
+    if leading in (0, len(messages)):
+        return None, flat
+    texts = [part["text"] for group in items[:leading] for part in group[0]["content"]]
+    return "\n\n".join(texts), [item for group in items[leading:] for item in group]
+
+
+def _said(role: str, content: list[JsonObject], **more: Any) -> JsonObject:
+    return {"type": "message", "role": role, "content": content, **more}
+
+
+def _developer(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
+    """The backend refuses the role `system`; `developer` says the same."""
+    parts = _parts(message, path, {"text": _text_part})
+    return [_said("developer", parts)]
+
+
+def _user(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
+    parts = _parts(message, path, _USER_PARTS)
+    if message.name:  # Responses has no names
+        first = next((part for part in parts if part["type"] == "input_text"), None)
+        if first is None:
+            parts.insert(0, {"type": "input_text", "text": f"{message.name}:"})
+        else:
+            first["text"] = f"{message.name}: {first['text']}"
+    return [_said("user", parts)]
+
+
+def _assistant(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
+    parts: list[JsonObject] = []
+    if message.content:
+        parts = _parts(message, path, _ASSISTANT_PARTS, kind="output_text")
+    if message.refusal:
+        parts.append({"type": "refusal", "refusal": message.refusal})
+    items = [_said("assistant", parts, **_given(phase=message.phase))] if parts else []
+    calls = [
+        _call(call, f"{path}.tool_calls[{n}]") for n, call in enumerate(message.tool_calls or [])
+    ]
+    if message.function_call:
+        call = {"id": _synthetic_id(path, message.function_call), "type": "function"}
+        calls.append(_call({**call, "function": message.function_call}, f"{path}.function_call"))
+    if not items and not calls:
+        items = [_said("assistant", [{"type": "output_text", "text": "", "annotations": []}])]
+    open_calls.update((call["call_id"], call["type"]) for call in calls)
+    return items + calls
+
+
+def _tool(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
+    call_id = message.tool_call_id
+    if call_id is None:
+        raise InvalidRequest(
+            f"Missing required parameter: '{path}.tool_call_id'.",
+            code="missing_required_parameter",
+            param=f"{path}.tool_call_id",
+        )
+    if call_id not in open_calls:
+        raise InvalidRequest(
+            "Invalid parameter: messages with role 'tool' must be a response to a preceeding "
+            "message with 'tool_calls'.",
+            param=f"{path}.role",
+        )
+    return [_output(open_calls.pop(call_id), call_id, message, path)]
+
+
+def _function(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
+    if not open_calls:
+        raise InvalidRequest(
+            "Invalid parameter: messages with role 'function' must be a response to a preceeding "
+            "message with 'function_call'.",
+            param=f"{path}.role",
+        )
+    call_id = next(iter(open_calls))
+    return [_output(open_calls.pop(call_id), call_id, message, path)]
+
+
+_BY_ROLE: dict[str, Callable[[Message, str, dict[str, str]], list[JsonObject]]] = {
+    "system": _developer,
+    "developer": _developer,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "function": _function,
+}
+
+
+def _output(kind: str, call_id: str, message: Message, path: str) -> JsonObject:
+    output: str | list[JsonObject] = message.content if isinstance(message.content, str) else ""
+    if isinstance(message.content, list):
+        parts = _parts(message, path, _USER_PARTS)
+        plain = all(part["type"] == "input_text" for part in parts)
+        output = "".join(part["text"] for part in parts) if plain else parts
+    return {"type": f"{kind}_output", "call_id": call_id, "output": output}
+
+
+def _call(call: JsonObject, path: str) -> JsonObject:
+    kind = call.get("type", "function")
+    body = call.get(kind) if kind in ("function", "custom") else None
+    if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+        raise InvalidRequest(
+            f"Missing required parameter: '{path}.function.name'.",
+            code="missing_required_parameter",
+            param=f"{path}.function.name",
+        )
+    if not isinstance(call.get("id"), str):
+        raise InvalidRequest(
+            f"Missing required parameter: '{path}.id'.",
+            code="missing_required_parameter",
+            param=f"{path}.id",
+        )
+    head = {"call_id": call["id"], "name": body["name"]}
+    if kind == "custom":
+        return {"type": "custom_tool_call", **head, "input": body.get("input") or ""}
+    arguments = body.get("arguments") or "{}"
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments).decode()
+    return {"type": "function_call", **head, "arguments": arguments}
+
+
+def _synthetic_id(path: str, call: JsonObject) -> str:
+    """A legacy call has no id, and the backend joins call and output by one."""
+    return "call_" + hashlib.sha256(f"{path}{call.get('name')}".encode()).hexdigest()[:24]
+
+
+# Content parts.
+
+_ToPart = Callable[[JsonObject, str], JsonObject]
+
+
+def _parts(
+    message: Message, path: str, known: Mapping[str, _ToPart], kind: str = "input_text"
+) -> list[JsonObject]:
+    content = message.content
+    if content is None:
+        raise InvalidRequest(
+            f"Invalid value for '{path}.content': expected a string or a list of parts, got null.",
+            code="invalid_type",
+            param=f"{path}.content",
+        )
+    if isinstance(content, str):
+        return [_text_of(kind, content)]
+    if not content:
+        raise InvalidRequest(
+            f"Invalid value for '{path}.content': the list of parts is empty.",
+            code="invalid_value",
+            param=f"{path}.content",
+        )
+    return [_content_part(part, f"{path}.content[{n}]", known) for n, part in enumerate(content)]
+
+
+def _content_part(part: JsonObject, path: str, known: Mapping[str, _ToPart]) -> JsonObject:
+    kind = part.get("type")
+    to_part = known.get(kind) if isinstance(kind, str) else None
+    if to_part is None:
+        why = "Audio input is not supported by the Codex backend." if kind == "input_audio" else (
+            f"Invalid value: '{kind}'. Supported values are: "
+            + ", ".join(f"'{name}'" for name in known) + "."
+        )  # fmt: skip
+        raise InvalidRequest(why, code="invalid_value", param=f"{path}.type")
+    return to_part(part, path)
+
+
+def _text_of(kind: str, text: str) -> JsonObject:
+    part: JsonObject = {"type": kind, "text": text}
+    return {**part, "annotations": []} if kind == "output_text" else part
+
+
+def _text_part(part: JsonObject, path: str) -> JsonObject:
+    return _text_of("input_text", _required(part, "text", path))
+
+
+def _output_text_part(part: JsonObject, path: str) -> JsonObject:
+    return _text_of("output_text", _required(part, "text", path))
+
+
+def _refusal_part(part: JsonObject, path: str) -> JsonObject:
+    return {"type": "refusal", "refusal": _required(part, "refusal", path)}
+
+
+def _image_part(part: JsonObject, path: str) -> JsonObject:
+    given = part.get("image_url")
+    image = {"url": given} if isinstance(given, str) else given  # the Responses form, tolerated
+    if not isinstance(image, dict):
+        raise _missing(f"{path}.image_url.url")
+    url = _required(image, "url", f"{path}.image_url")
+    if url.startswith("data:"):
+        _check_image(url, f"{path}.image_url.url")
+    elif not url.startswith(("https://", "http://")):
+        raise InvalidRequest(
+            "Invalid image URL: expected an http(s) or a data URL.",
+            code="invalid_image_url",
+            param=f"{path}.image_url.url",
+        )
+    return {"type": "input_image", "image_url": url, **_given(detail=image.get("detail"))}
+
+
+def _check_image(url: str, path: str) -> None:
+    match = _DATA_URL.match(url)
+    if match is None or match[1].lower() not in _IMAGE_TYPES:
+        raise InvalidRequest(
+            "Invalid image data URL: expected data:image/png, image/jpeg, image/webp or image/gif, "
+            "in base64.",
+            code="invalid_image_format",
+            param=path,
+        )
+    _check_base64(url[match.end() :], path, "invalid_base64_image")
+
+
+def _check_base64(data: str, path: str, code: str) -> None:
+    try:
+        base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("Invalid base64 data.", code=code, param=path) from None
+
+
+def _file_part(part: JsonObject, path: str) -> JsonObject:
+    given = part.get("file")
+    if not isinstance(given, dict):
+        raise _missing(f"{path}.file")
+    if given.get("file_id"):
+        raise InvalidRequest(
+            "File ids are not supported: the Codex backend stores no files. Send 'file_data'.",
+            code="unsupported_value",
+            param=f"{path}.file.file_id",
+        )
+    data, name = (
+        _required(given, "file_data", f"{path}.file"),
+        word(given, "filename") or "file.pdf",
+    )
+    match = _DATA_URL.match(data)
+    kind = match[1].lower() if match else _kind_of(name)
+    encoded = data[match.end() :] if match else data
+    _check_base64(encoded, f"{path}.file.file_data", "invalid_file_data")
+    if kind.startswith("text/") or kind in ("application/json", "application/xml"):
+        return _inlined(name, encoded, f"{path}.file.file_data")
+    return {
+        "type": "input_file",
+        "filename": name,
+        "file_data": f"data:{kind};base64,{encoded}",
+    }
+
+
+def _kind_of(name: str) -> str:
+    """By a table of ours: `mimetypes` reads the machine's own files."""
+    return _FILE_TYPES.get(name.rpartition(".")[2].lower(), "application/pdf")
+
+
+def _inlined(name: str, encoded: str, path: str) -> JsonObject:
+    """A text file as text: the backend reads PDFs, not these."""
+    try:
+        text = base64.b64decode(encoded).decode()
+    except ValueError:
+        raise InvalidRequest(
+            f"The file '{name}' is said to be text and is not UTF-8.",
+            code="invalid_file_data",
+            param=path,
+        ) from None
+    return _text_of("input_text", f'<file name="{name}">\n{text}\n</file>')
+
+
+def _already(part: JsonObject, path: str) -> JsonObject:
+    return dict(part)  # in the Responses form: some clients mix them
+
+
+_USER_PARTS: dict[str, _ToPart] = {
+    "text": _text_part,
+    "image_url": _image_part,
+    "file": _file_part,
+    "input_text": _already,
+    "input_image": _already,
+    "input_file": _already,
+}
+_ASSISTANT_PARTS: dict[str, _ToPart] = {
+    "text": _output_text_part,
+    "refusal": _refusal_part,
+    "output_text": _already,
+}
+
+
+# Everything else.
+
+
+def _text(request: Request, wanted: Mapping[str, Any]) -> JsonObject:
+    made = _given(verbosity=request.verbosity)
+    kind = wanted.get("type")
+    if kind == "json_object":
+        made["format"] = {"type": "json_object"}
+    elif kind == "json_schema":
+        made["format"] = _json_schema(wanted.get("json_schema"))
+    elif kind not in (None, "text"):
+        raise InvalidRequest(
+            f"Invalid value: '{kind}'. Supported values are: 'text', 'json_object', and "
+            "'json_schema'.",
+            code="invalid_value",
+            param="response_format.type",
+        )
+    return made
+
+
+def _json_schema(given: Any) -> JsonObject:
+    path = "response_format.json_schema"
+    if not isinstance(given, dict):
+        raise _missing(path)
+    if not isinstance(given.get("schema"), dict):
+        raise _missing(f"{path}.schema")
+    return {
+        "type": "json_schema",
+        "name": _tool_name(given, path),
+        "schema": given["schema"],
+        "strict": bool(given.get("strict")),
+        **_given(description=given.get("description")),
+    }
+
+
+def _reasoning(request: Request) -> JsonObject:
+    made = _given(effort=request.reasoning_effort, summary=request.reasoning_summary)
+    return {**made, **_given(**(request.reasoning or {}))}
+
+
+def _tools(request: Request) -> list[JsonObject]:
+    tools = [_tool_of(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or [])]
+    tools += [
+        _function_tool(function, f"functions[{n}]")
+        for n, function in enumerate(request.functions or [])
+    ]
+    if request.web_search_options is not None:
+        tools.append(_web_search(request.web_search_options))
+    return tools
+
+
+def _tool_of(tool: JsonObject, path: str) -> JsonObject:
+    kind = tool.get("type")
+    if kind == "function":
+        if isinstance(tool.get("function"), dict):
+            return _function_tool(tool["function"], f"{path}.function")
+        return _function_tool(tool, path)  # flat, in the Responses form
+    if kind == "custom" and isinstance(tool.get("custom"), dict):
+        return _custom_tool(tool["custom"], f"{path}.custom")
+    if not isinstance(kind, str):
+        raise _missing(f"{path}.type")
+    return tool  # a hosted tool in the Responses form: beyond the official API, and useful
+
+
+def _function_tool(function: JsonObject, path: str) -> JsonObject:
+    return {
+        "type": "function",
+        "name": _tool_name(function, path),
+        **_given(description=function.get("description")),
+        "parameters": function.get("parameters") or {"type": "object", "properties": {}},
+        # Left out, chat means not strict and Responses means strict: always say it.
+        "strict": bool(function.get("strict")),
+    }
+
+
+def _custom_tool(custom: JsonObject, path: str) -> JsonObject:
+    form = custom.get("format")
+    if isinstance(form, dict) and isinstance(form.get("grammar"), dict):
+        form = {"type": "grammar", **form["grammar"]}
+    return {
+        "type": "custom",
+        "name": _tool_name(custom, path),
+        **_given(description=custom.get("description"), format=form),
+    }
+
+
+def _tool_name(holder: JsonObject, path: str) -> str:
+    name = _required(holder, "name", path)
+    if not _NAME.match(name):
+        raise InvalidRequest(
+            f"Invalid '{path}.name': expected up to 64 letters, digits, '_' or '-'.",
+            code="invalid_value",
+            param=f"{path}.name",
+        )
+    return name
+
+
+def _web_search(options: JsonObject) -> JsonObject:
+    place = options.get("user_location")
+    if isinstance(place, dict) and isinstance(place.get("approximate"), dict):
+        place = {"type": "approximate", **place["approximate"]}
+    size = options.get("search_context_size")
+    return {"type": "web_search", **_given(search_context_size=size, user_location=place)}
+
+
+def _tool_choice(request: Request) -> Any:
+    if request.functions is not None:
+        choice = request.function_call
+        if isinstance(choice, dict):
+            return {"type": "function", "name": _required(choice, "name", "function_call")}
+        return choice
+    choice = request.tool_choice
+    if isinstance(choice, str):
+        if choice not in ("none", "auto", "required"):
+            raise InvalidRequest(
+                f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.",
+                code="invalid_value",
+                param="tool_choice",
+            )
+        return choice
+    if not isinstance(choice, dict):
+        return None
+    kind = choice.get("type")
+    if kind in ("function", "custom"):
+        return _named_tool(request, choice, kind)
+    if kind == "allowed_tools" and isinstance(choice.get("allowed_tools"), dict):
+        allowed = choice["allowed_tools"]
+        tools = [_flat(tool) for tool in listed(allowed, "tools")]
+        return {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
+    return choice
+
+
+def _named_tool(request: Request, choice: JsonObject, kind: str) -> JsonObject:
+    flat = _flat(choice)
+    name = _required(flat, "name", f"tool_choice.{kind}")
+    if name not in [_flat(tool).get("name") for tool in request.tools or []]:
+        raise InvalidRequest(
+            f"Invalid value for 'tool_choice': the tool '{name}' is not among 'tools'.",
+            code="invalid_value",
+            param="tool_choice",
+        )
+    return flat
+
+
+def _flat(tool: JsonObject) -> JsonObject:
+    """`{type, function: {name}}` as `{type, name}`."""
+    kind = tool.get("type")
+    body = tool.get(kind) if isinstance(kind, str) else None
+    return {"type": kind, "name": body.get("name")} if isinstance(body, dict) else tool
+
+
+def _cache_key(request: Request, made: JsonObject) -> str:
+    """The client's, or one that stays the same over the turns of a conversation."""
+    if request.prompt_cache_key:
+        return cache_key(request.prompt_cache_key)
+    first = next((item for item in made["input"] if item.get("role") == "user"), None)
+    start = [made["model"], made.get("instructions"), made.get("tools"), first]
+    return hashlib.sha256(json.dumps(start)).hexdigest()
+
+
+def _given(**fields: Any) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _required(holder: Mapping[str, Any], name: str, path: str) -> str:
+    value = holder.get(name)
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise _missing(f"{path}.{name}")
+    raise InvalidRequest(
+        f"Invalid type for '{path}.{name}': expected a string.",
+        code="invalid_type",
+        param=f"{path}.{name}",
+    )
+
+
+def _missing(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+    )

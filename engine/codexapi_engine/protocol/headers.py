@@ -1,0 +1,77 @@
+"""What we say of ourselves to the backend, what a Codex client's headers pass on,
+and which of the backend's headers reach our clients.
+
+Names as the official client 0.169.0 sends and reads them; HTTP compares them without case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .auth_file import Credentials
+
+ORIGINATOR = "codexapi"
+CLIENT_VERSION = "0.169.0"
+"""The Codex protocol version we were made for. The backend offers models by it."""
+
+LITE = "x-openai-internal-codex-responses-lite"
+WINDOW = "x-codex-window-id"
+"""Only a Codex client sends it: the mark of one as our caller."""
+
+FROM_CODEX_CLIENTS = frozenset(
+    {
+        LITE, WINDOW, "x-codex-beta-features", "x-codex-turn-metadata", "x-codex-turn-state",
+        "x-codex-routing-hint", "x-codex-parent-thread-id", "x-openai-subagent",
+        "x-client-request-id", "session-id", "thread-id",
+    }
+)  # fmt: skip
+"""Request headers that travel from a Codex client through us, unchanged."""
+
+TO_CLIENTS = frozenset(
+    {"openai-model", "x-models-etag", "x-reasoning-included", "x-oai-request-id", "openai-processing-ms"}
+)  # fmt: skip
+"""Response headers of the backend that travel to the client, and with them all `x-codex-*`."""
+
+
+def signature(credentials: Credentials) -> dict[str, str]:
+    """The headers that sign a request."""
+    signed = {"authorization": f"Bearer {credentials.access_token}"}
+    if credentials.account_id:
+        signed["chatgpt-account-id"] = credentials.account_id
+    if credentials.fedramp:
+        signed["x-openai-fedramp"] = "true"
+    return signed
+
+
+def identity(user_agent: str, client_version: str) -> dict[str, str]:
+    """The headers that say who we are, on every request."""
+    return {
+        "originator": ORIGINATOR,
+        "user-agent": user_agent,
+        "version": client_version,
+        # Bytes that we do not have to inflate cannot be a bomb.
+        "accept-encoding": "identity",
+    }
+
+
+def affinity(session: str) -> dict[str, str]:
+    """The headers by which the backend finds the cache of a conversation."""
+    return {"session-id": session, "thread-id": session, "x-client-request-id": session}
+
+
+def from_codex_client(given: Mapping[str, str]) -> dict[str, str]:
+    """The part of a client's request headers that the backend should see."""
+    return _safe((name, value) for name, value in given.items() if name in FROM_CODEX_CLIENTS)
+
+
+def to_client(given: Mapping[str, str]) -> dict[str, str]:
+    """The part of the backend's response headers that the client should see."""
+    return _safe(
+        (name, value)
+        for name, value in given.items()
+        if name in TO_CLIENTS or name.startswith("x-codex-")
+    )
+
+
+def _safe(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name: value for name, value in pairs if value.isascii() and value.isprintable()}

@@ -1,0 +1,14 @@
+"""The Responses dialect: the language spoken inside, and the door that mostly passes bytes on.
+
+What clients send (`request.py`) is not loaded here: it needs pydantic, and only the HTTP door.
+"""
+
+from __future__ import annotations
+
+from .backend import cache_key, request, to_backend, user
+from .reply import TERMINAL, Assembler, Pieces, Stream, Text, from_response, text_of
+
+__all__ = [
+    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "cache_key", "from_response", "request",
+    "text_of", "to_backend", "user",
+]  # fmt: skip

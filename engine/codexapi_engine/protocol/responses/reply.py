@@ -1,0 +1,368 @@
+"""What a Responses stream becomes: a finished response, the client's stream, or plain text.
+
+On the stream road bytes pass on as they came. Only what the backend leaves empty or tells of
+itself is rebuilt: the `response` object of the lifecycle events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
+from .. import sse
+from ..shapes import inner, listed, number, word
+from ..sse import Event
+
+LIFECYCLE = frozenset(
+    {
+        "response.created", "response.queued", "response.in_progress",
+        "response.completed", "response.done", "response.incomplete", "response.failed",
+    }
+)  # fmt: skip
+TERMINAL = frozenset(
+    {"response.completed", "response.done", "response.incomplete", "response.failed", "error"}
+)
+"""The events after which nothing follows. `response.done` is an old name of `completed`."""
+
+_TEXT_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_TEXT_ENDS = {"response.output_text.done": "text", "response.refusal.done": "refusal"}
+_ENDED_WELL = frozenset({"response.completed", "response.done", "response.incomplete"})
+
+# The closed list of `ResponseError.code` in the official client's types.
+_PUBLIC_CODES = frozenset(
+    {
+        "server_error", "rate_limit_exceeded", "invalid_prompt", "bio_policy",
+        "misalignment_policy_violation", "data_residency_mismatch", "vector_store_timeout",
+        "invalid_image", "invalid_image_format", "invalid_base64_image", "invalid_image_url",
+        "image_too_large", "image_too_small", "image_parse_error",
+        "image_content_policy_violation", "invalid_image_mode", "image_file_too_large",
+        "unsupported_image_media_type", "empty_image_file", "failed_to_download_image",
+        "image_file_not_found",
+    }
+)  # fmt: skip
+
+# What every response has, in the order of the Open Responses schema. Values from the request are
+# laid over these, then what the backend says, then the echoes of `_echoes`.
+_DEFAULTS: JsonObject = {
+    "id": "",
+    "object": "response",
+    "created_at": 0,
+    "completed_at": None,
+    "status": "in_progress",
+    "incomplete_details": None,
+    "model": "",
+    "previous_response_id": None,
+    "instructions": None,
+    "output": [],
+    "error": None,
+    "tools": [],
+    "tool_choice": "auto",
+    "truncation": "disabled",
+    "parallel_tool_calls": True,
+    "text": {"format": {"type": "text"}},
+    "top_p": 1.0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "top_logprobs": 0,
+    "temperature": 1.0,
+    "reasoning": {"effort": None, "summary": None},
+    "usage": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "store": False,
+    "background": False,
+    "service_tier": "default",
+    "metadata": {},
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+}
+_FROM_REQUEST = ("model", "tool_choice", "parallel_tool_calls", "text", "reasoning")
+
+
+class Assembler:
+    """Folds a stream into its response.
+
+    Feed it the events in order, then call `finish` once. Raises CodexError: for a run that the
+    backend says has failed, and for a stream without its last event.
+    """
+
+    def __init__(self) -> None:
+        self._items: dict[int, JsonObject] = {}
+        self._begun: JsonObject = {}
+        self._ended: JsonObject | None = None
+
+    def feed(self, event: Event) -> None:
+        kind = event.type
+        if kind == "response.output_item.done":
+            self._item(event.json)
+        elif kind in LIFECYCLE:
+            self._lifecycle(kind, event.json)
+        elif kind == "error":
+            raise from_event(event.json)
+
+    def finish(self) -> JsonObject:
+        """The finished response, `output` included."""
+        if self._ended is None:
+            raise StreamInterrupted("the backend's stream ended before its last event")
+        return self._ended
+
+    @property
+    def output(self) -> list[JsonObject]:
+        """The items that are done, in order."""
+        return [self._items[index] for index in sorted(self._items)]
+
+    def _item(self, data: JsonObject) -> None:
+        item, index = data.get("item"), number(data, "output_index")
+        if not isinstance(item, dict):
+            raise StreamInterrupted(
+                "the backend sent an output item without an item", code="upstream_protocol_error"
+            )
+        self._items[len(self._items) if index is None else index] = item
+
+    def _lifecycle(self, kind: str, data: JsonObject) -> None:
+        if kind == "response.failed":
+            raise from_event(data)
+        response = _response(data)
+        if kind not in _ENDED_WELL:
+            self._begun = response
+            return
+        status = "incomplete" if kind == "response.incomplete" else "completed"
+        # The backend sends `output: []` at the end: the items came one by one before.
+        self._ended = {**self._begun, **response, "output": _told(response) or self.output}
+        self._ended["status"] = word(response, "status") or status
+
+
+class Stream:
+    """Passes a stream on: every event as it came, the lifecycle events completed.
+
+    `asked` is the client's own body, for the echoes; `created` stands in where the backend tells
+    no time. A Codex client (`verbatim`) gets `codex.*` and `keepalive` events too.
+    """
+
+    def __init__(self, asked: JsonObject, *, created: int, verbatim: bool = False) -> None:
+        # set once
+        self._asked = asked
+        self._created = created
+        self._verbatim = verbatim
+        options = asked.get("stream_options") or {}
+        self._plain = options.get("include_obfuscation") is False
+        # moves as the stream moves
+        self._assembler = Assembler()
+        self._last: Event | None = None
+        self._dropped = 0
+        self._finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        kind = event.type
+        if self._finished or not kind:
+            return ()
+        if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
+            self._dropped += "sequence_number" in event.json
+            return ()
+        if kind in TERMINAL:
+            return self._end(kind, event)
+        self._last = event
+        if kind in LIFECYCLE:
+            self._assembler.feed(event)
+            return (self._lifecycle(kind, event),)
+        if kind == "response.output_item.done":
+            self._assembler.feed(event)
+        if self._dropped or self._plain:
+            return (self._renumbered(kind, event.json),)
+        return (event.encode(),)
+
+    def close(self) -> Iterable[bytes]:
+        if self._finished:
+            return ()
+        raise StreamInterrupted("the backend's stream ended before its last event")
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        """One `error` event in both shapes in use: the flat one of the official client's types,
+        and the nested one, on which that client raises."""
+        self._finished = True
+        told = error.body()
+        data = {
+            "type": "error",
+            "sequence_number": self._next_number(),
+            "code": told["code"],
+            "message": told["message"],
+            "param": told["param"],
+            "error": told,
+        }
+        return (sse.encode(data, "error"),)
+
+    def _end(self, kind: str, event: Event) -> Iterable[bytes]:
+        if kind == "error" or (kind == "response.failed" and self._last is None):
+            raise from_event(event.json)
+        self._finished = True
+        if kind == "response.failed":
+            return (self._lifecycle(kind, event),)
+        self._assembler.feed(event)
+        return (self._lifecycle(kind, event), sse.DONE)
+
+    def _lifecycle(self, kind: str, event: Event) -> bytes:
+        response = _response(event.json)
+        output = _told(response) or self._assembler.output
+        whole = from_response({**response, "output": output}, self._asked, self._created)
+        if kind in _ENDED_WELL:
+            whole["status"] = self._assembler.finish()["status"]
+        if not self._verbatim and isinstance(whole["error"], dict):
+            whole["error"] = _public_error(whole["error"])
+        return self._renumbered(kind, {**event.json, "response": whole})
+
+    def _renumbered(self, kind: str, data: JsonObject) -> bytes:
+        if self._dropped and isinstance(data.get("sequence_number"), int):
+            data = {**data, "sequence_number": data["sequence_number"] - self._dropped}
+        if self._plain:
+            data = {name: value for name, value in data.items() if name != "obfuscation"}
+        return sse.encode(data, kind)
+
+    def _next_number(self) -> int:
+        try:
+            last = number(self._last.json, "sequence_number") if self._last else None
+        except StreamInterrupted:  # it passed unread, and is what broke the stream
+            return 0
+        return 0 if last is None else last + 1 - self._dropped
+
+
+class Pieces:
+    """What has been streamed of each part, so that its final form adds only what is missing.
+
+    Some models send no deltas for a part, and some not all of them.
+    """
+
+    def __init__(self) -> None:
+        self._streamed: dict[object, list[str]] = {}
+
+    def delta(self, part: object, piece: str) -> str:
+        self._streamed.setdefault(part, []).append(piece)
+        return piece
+
+    def rest(self, part: object, whole: str) -> str:
+        """What of `whole` was not streamed. Nothing where the two disagree: what is written
+        cannot be taken back."""
+        so_far = "".join(self._streamed.get(part, ()))
+        self._streamed[part] = [whole]
+        return whole[len(so_far) :] if whole.startswith(so_far) else ""
+
+
+class Text:
+    """The text of a stream, piece by piece: what a terminal prints."""
+
+    def __init__(self) -> None:
+        self._pieces = Pieces()
+        self._message: object = None  # the item that is being printed
+
+    def feed(self, event: Event) -> str:
+        """The next piece, often empty. A second message begins with a blank line."""
+        kind = event.type
+        if kind in _TEXT_DELTAS:
+            piece = self._pieces.delta(_part(event.json), word(event.json, "delta"))
+        elif kind in _TEXT_ENDS:
+            whole = word(event.json, _TEXT_ENDS[kind])
+            piece = self._pieces.rest(_part(event.json), whole)
+        else:
+            return ""
+        if not piece:
+            return ""
+        index, before = number(event.json, "output_index"), self._message
+        self._message = index
+        return piece if before is None or before == index else "\n\n" + piece
+
+
+def _part(data: JsonObject) -> tuple[int | None, int | None]:
+    """Which part of which item an event is about."""
+    return number(data, "output_index"), number(data, "content_index")
+
+
+def text_of(response: JsonObject) -> str:
+    """The text of a finished response: its messages, with a blank line between them."""
+    return "\n\n".join(text for item in listed(response, "output") if (text := _message_text(item)))
+
+
+def from_response(response: JsonObject, asked: JsonObject, created: int) -> JsonObject:
+    """The backend's response object as a public one: complete, and about the client's request.
+
+    Fields that the backend adds are kept (translation.md 6.3).
+    """
+    stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
+    given = {name: value for name, value in response.items() if value is not None}
+    whole = {**_DEFAULTS, **stated, **given, **_echoes(asked)}
+    whole["created_at"] = number(given, "created_at") or created
+    tools = listed(given, "tools") or listed(asked, "tools")
+    whole["tools"] = [_tool(tool) for tool in tools]
+    whole["usage"] = _usage(given["usage"]) if inner(given, "usage") else None
+    if "user" in whole and "user" not in asked:
+        del whole["user"]
+    return whole
+
+
+def _echoes(asked: JsonObject) -> JsonObject:
+    """What the backend echoes of our request, as the client said it.
+
+    Its own `safety_identifier` is bound to the account, and must not travel.
+    """
+    echoes = {
+        name: asked.get(name)
+        for name in ("instructions", "safety_identifier", "prompt_cache_key", "max_output_tokens")
+    }
+    echoes.update(metadata=asked.get("metadata") or {}, previous_response_id=None, store=False)
+    if asked.get("user") is not None:
+        echoes["user"] = asked["user"]
+    return echoes
+
+
+def _tool(tool: JsonObject) -> JsonObject:
+    """A function tool has its description, parameters and strictness, even where they are null."""
+    if tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": None, **tool}
+
+
+def _usage(given: Mapping[str, object]) -> JsonObject:
+    """Strict clients need both details; the backend leaves out what is zero."""
+    details = {
+        "cached_tokens": 0,
+        "cache_write_tokens": 0,
+        **inner(given, "input_tokens_details"),
+    }
+    return {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "total_tokens": 0,
+        **given,
+        "input_tokens_details": details,
+        "output_tokens_details": {
+            "reasoning_tokens": 0,
+            **inner(given, "output_tokens_details"),
+        },
+    }
+
+
+def _public_error(error: JsonObject) -> JsonObject:
+    code, message = word(error, "code"), word(error, "message") or "the model run failed"
+    if code in _PUBLIC_CODES:
+        return {**error, "message": message}
+    return {**error, "code": "server_error", "message": f"{message} ({code})" if code else message}
+
+
+def _response(data: JsonObject) -> JsonObject:
+    response = data.get("response")
+    if not isinstance(response, dict):
+        raise StreamInterrupted(
+            "the backend sent a lifecycle event without a response",
+            code="upstream_protocol_error",
+        )
+    return response
+
+
+def _told(response: JsonObject) -> list[JsonObject]:
+    """The output that a lifecycle event tells; often empty."""
+    return listed(response, "output")
+
+
+def _message_text(item: JsonObject) -> str:
+    if item.get("type") != "message":
+        return ""
+    parts = listed(item, "content")
+    return "".join(word(part, "text") or word(part, "refusal") for part in parts)

@@ -1,0 +1,220 @@
+"""What a client sends in the Responses dialect, as a request that the backend takes.
+
+Knows nothing of models, logins or HTTP. What the backend refuses is from backend.md C.5; a field
+that nobody here knows passes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...errors import InvalidRequest, JsonObject
+from ..rules import Rule, apply, unsupported
+from ..shapes import inner, word
+from ..validation import validated
+from .backend import SERVICE_TIERS, cache_key, user
+
+RULES: dict[str, Rule] = {
+    "model": Rule.TRANSLATED,
+    "input": Rule.TRANSLATED,
+    "instructions": Rule.TRANSLATED,
+    "tools": Rule.TRANSLATED,
+    "tool_choice": Rule.TRANSLATED,
+    "parallel_tool_calls": Rule.TRANSLATED,
+    "reasoning": Rule.TRANSLATED,
+    "text": Rule.TRANSLATED,
+    "include": Rule.TRANSLATED,
+    "service_tier": Rule.TRANSLATED,
+    "prompt_cache_key": Rule.TRANSLATED,
+    "client_metadata": Rule.TRANSLATED,
+    "stream": Rule.HONOURED,
+    "stream_options": Rule.HONOURED,
+    "metadata": Rule.HONOURED,  # echoed in the response
+    "store": Rule.IGNORED,
+    "temperature": Rule.IGNORED,
+    "top_p": Rule.IGNORED,
+    "presence_penalty": Rule.IGNORED,
+    "frequency_penalty": Rule.IGNORED,
+    "max_output_tokens": Rule.IGNORED,
+    "max_tool_calls": Rule.IGNORED,
+    "truncation": Rule.IGNORED,
+    "user": Rule.IGNORED,
+    "safety_identifier": Rule.IGNORED,
+    "prompt_cache_options": Rule.IGNORED,
+    "prompt_cache_retention": Rule.IGNORED,
+    "top_logprobs": Rule.REFUSED,
+    "background": Rule.REFUSED,
+    "conversation": Rule.REFUSED,
+    "previous_response_id": Rule.REFUSED,
+    "prompt": Rule.REFUSED,
+    "context_management": Rule.REFUSED,
+    "moderation": Rule.REFUSED,
+}
+"""What becomes of each field of `POST /v1/responses`. What is not here passes on."""
+
+_ASKS_NOTHING: dict[str, object] = {
+    "store": False,
+    "background": False,
+    "truncation": "disabled",
+    "top_logprobs": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+_TOOLS_THE_BACKEND_LACKS = {
+    "file_search", "code_interpreter", "computer", "computer_use_preview", "mcp",
+}  # fmt: skip
+_ID_PREFIX = {
+    "message": "msg_",
+    "function_call": "fc_",
+    "custom_tool_call": "ctc_",
+    "reasoning": "rs_",
+}
+
+
+class Request(BaseModel):
+    """What a client may send: the shapes of what we look at. The rest passes unread."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    stream: bool | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    include: list[str] | None = None
+    metadata: dict[str, str] | None = Field(None, max_length=16)
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    stream_options: dict[str, Any] | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    max_output_tokens: int | None = Field(None, ge=1)
+
+
+def from_client(body: JsonObject, *, strict: bool = False) -> tuple[JsonObject, tuple[str, ...]]:
+    """A public request as one that the backend takes, and the names of the ignored fields.
+
+    Raises InvalidRequest, naming the field. `body` is left as it was.
+    """
+    asked = validated(Request, body)
+    if asked.input is None:
+        raise InvalidRequest(
+            "Missing required parameter: 'input'.",
+            code="missing_required_parameter",
+            param="input",
+        )
+    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.TRANSLATED)
+    taken = {
+        name: value
+        for name, value in body.items()
+        if value is not None and RULES.get(name, Rule.TRANSLATED) is Rule.TRANSLATED
+    }
+    taken["input"] = _input(asked.input)
+    if asked.tools:
+        taken["tools"] = [_tool(tool, index) for index, tool in enumerate(asked.tools)]
+    if asked.reasoning and "generate_summary" in asked.reasoning:
+        reasoning = dict(asked.reasoning)
+        reasoning.setdefault("summary", reasoning.pop("generate_summary"))
+        taken["reasoning"] = reasoning
+    if "message.output_text.logprobs" in (asked.include or []):
+        raise unsupported("include", "the Codex backend gives no logprobs")
+    if asked.prompt_cache_key is not None:
+        taken["prompt_cache_key"] = cache_key(asked.prompt_cache_key)
+    if asked.service_tier is not None:
+        tier = SERVICE_TIERS.get(asked.service_tier)
+        taken = _with(taken, "service_tier", tier)
+        if tier is None and asked.service_tier not in ("auto", "default"):
+            ignored = (*ignored, "service_tier")
+    return _json_asked_for_in_input(taken), ignored
+
+
+def prefixed_id(item: Mapping[str, Any]) -> bool:
+    """Whether an item's id is one the backend made: it refuses others by their prefix."""
+    prefix, given = _ID_PREFIX.get(str(item.get("type", "message"))), item.get("id")
+    return prefix is None or (isinstance(given, str) and given.startswith(prefix))
+
+
+def _input(given: str | list[JsonObject]) -> list[JsonObject]:
+    if isinstance(given, str):
+        return [user(given)]
+    items = (_item(item, index) for index, item in enumerate(given))
+    return [item for item in items if item is not None]
+
+
+def _item(given: JsonObject, index: int) -> JsonObject | None:
+    kind = given.get("type", "message")
+    if kind == "item_reference":
+        raise InvalidRequest(
+            f"Item with id '{given.get('id')}' not found: the Codex backend keeps no items; "
+            "send the item itself.",
+            param=f"input[{index}].id",
+            status=404,
+        )
+    if kind == "reasoning" and not given.get("encrypted_content"):
+        return None  # only its id is left, and the backend knows no ids: 404
+    item = {name: value for name, value in given.items() if name != "status"}
+    if "id" in item and not prefixed_id(item):
+        del item["id"]
+    return _message(item, index) if kind == "message" else item
+
+
+def _message(item: JsonObject, index: int) -> JsonObject:
+    role, content = item.get("role"), item.get("content")
+    if role not in ("user", "assistant", "system", "developer"):
+        raise InvalidRequest(
+            f"Invalid value: '{role}'. Supported values are: 'assistant', 'system', 'developer', "
+            "and 'user'.",
+            code="invalid_value",
+            param=f"input[{index}].role",
+        )
+    if not isinstance(content, str | list):
+        raise InvalidRequest(
+            f"Invalid type for 'input[{index}].content': expected a string or a list of parts.",
+            code="invalid_type",
+            param=f"input[{index}].content",
+        )
+    if isinstance(content, str):
+        kind = "output_text" if role == "assistant" else "input_text"
+        content = [{"type": kind, "text": content}]
+    # The backend refuses the role `system` outright since 2026-05.
+    role = "developer" if role == "system" else role
+    return {**item, "type": "message", "role": role, "content": content}
+
+
+def _tool(tool: JsonObject, index: int) -> JsonObject:
+    kind = word(tool, "type")
+    if kind in _TOOLS_THE_BACKEND_LACKS:
+        raise InvalidRequest(
+            f"The tool type '{kind}' is not available on the Codex backend.",
+            code="unsupported_value",
+            param=f"tools[{index}].type",
+        )
+    return {**tool, "type": "web_search"} if kind == "web_search_preview" else tool
+
+
+def _json_asked_for_in_input(body: JsonObject) -> JsonObject:
+    """`json_object` needs the word "json" in the input; instructions do not count."""
+    if inner(inner(body, "text"), "format").get("type") != "json_object":
+        return body
+    if "json" in str(body["input"]).lower():
+        return body
+    line = {
+        "type": "message",
+        "role": "developer",
+        "content": [{"type": "input_text", "text": "Respond in JSON."}],
+    }
+    return {**body, "input": [line, *body["input"]]}
+
+
+def _with(body: JsonObject, name: str, value: object) -> JsonObject:
+    changed = {key: given for key, given in body.items() if key != name}
+    if value is not None:
+        changed[name] = value
+    return changed

@@ -1,0 +1,46 @@
+"""What becomes of a request field. Each dialect has one table of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from ..errors import InvalidRequest, JsonObject
+
+
+class Rule(StrEnum):
+    TRANSLATED = "translated"  # goes to the backend, in its words
+    HONOURED = "honoured"  # done by ourselves
+    IGNORED = "ignored"  # accepted, not sent, and named to the client
+    REFUSED = "refused"  # 400: dropping it would change what the answer is
+
+
+def apply(
+    table: Mapping[str, Rule],
+    body: JsonObject,
+    *,
+    strict: bool,
+    harmless: Mapping[str, object],
+    unknown: Rule,
+) -> tuple[str, ...]:
+    """The names of the fields that will be ignored, in the body's order.
+
+    Raises InvalidRequest for a refused field, and for an ignored one when `strict`. A null, and
+    the value that `harmless` gives for a field, ask for nothing and are neither.
+    """
+    ignored = []
+    for name, value in body.items():
+        rule = table.get(name, unknown)
+        if value is None or (name in harmless and value == harmless[name]):
+            continue
+        if rule is Rule.REFUSED or (rule is Rule.IGNORED and strict):
+            raise unsupported(name)
+        if rule is Rule.IGNORED:
+            ignored.append(name)
+    return tuple(ignored)
+
+
+def unsupported(name: str, why: str = "the Codex backend does not support it") -> InvalidRequest:
+    return InvalidRequest(
+        f"Unsupported parameter: '{name}': {why}.", code="unsupported_parameter", param=name
+    )

@@ -1,0 +1,35 @@
+"""Reading JSON whose shape nobody promised: a member of the right kind, or the empty one.
+
+What the backend says may change any day, and must then never end as a TypeError of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import JsonObject
+
+
+def word(holder: Mapping[str, object], name: str) -> str:
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number(holder: Mapping[str, object], name: str) -> int | None:
+    value = holder.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
+        return None
+    return int(value)
+
+
+def inner(holder: Mapping[str, object], name: str) -> JsonObject:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def listed(holder: Mapping[str, object], name: str) -> list[JsonObject]:
+    """The objects of a list."""
+    value = holder.get(name)
+    return (
+        [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
+    )

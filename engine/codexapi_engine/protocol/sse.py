@@ -1,0 +1,160 @@
+"""Server-sent events: bytes to events and back.
+
+Nothing here does I/O. Lines end with CRLF, CR or LF and nothing else: U+2028 and its like are text
+(WHATWG HTML, "Server-sent events"). Line ends are normalised to LF; everything else of an event
+stays as it came.
+"""
+
+from __future__ import annotations
+
+from ..errors import JsonObject, StreamInterrupted
+from . import json
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""An image of 20 MB arrives as one event of 27 MB; this leaves room for twice that."""
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+class Event:
+    """One event. Its JSON is parsed when first asked for, and only then."""
+
+    __slots__ = ("_json", "_type", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw  # as it came, without the blank line
+        self._type: str | None = None
+        self._json: JsonObject | None = None
+
+    @property
+    def type(self) -> str:
+        """The event's name: from its `event:` line, else from its JSON. Empty for `[DONE]`."""
+        if self._type is None:
+            self._type = self._named() or str(self.json.get("type") or "")
+        return self._type
+
+    @property
+    def data(self) -> bytes:
+        """The payload: its `data:` lines, joined with LF."""
+        return b"\n".join(self._field(b"data"))
+
+    @property
+    def json(self) -> JsonObject:
+        """The payload's object, `{}` for `[DONE]`. Raises StreamInterrupted if it is not one."""
+        if self._json is None:
+            self._json = self._parsed()
+        return self._json
+
+    def encode(self) -> bytes:
+        return self.raw + b"\n\n"
+
+    def _named(self) -> str:
+        # The common case first: backend events begin with their name.
+        if self.raw.startswith(b"event: "):
+            return self.raw[7 : self.raw.index(b"\n", 7)].decode(errors="replace")
+        names = self._field(b"event")
+        return names[-1].decode(errors="replace") if names else ""
+
+    def _field(self, name: bytes) -> list[bytes]:
+        prefix, found = name + b":", []
+        for line in self.raw.split(b"\n"):
+            if line.startswith(prefix):
+                value = line[len(prefix) :]
+                found.append(value[1:] if value.startswith(b" ") else value)
+        return found
+
+    def _parsed(self) -> JsonObject:
+        data = self.data
+        if data == b"[DONE]":
+            return {}
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise StreamInterrupted(
+                "the backend sent an event that is not JSON", code="upstream_protocol_error"
+            ) from error
+        if not isinstance(value, dict):
+            raise StreamInterrupted(
+                "the backend sent an event that is not an object", code="upstream_protocol_error"
+            )
+        return value
+
+
+class Decoder:
+    """Feed it bytes in pieces of any size; it hands back whole events.
+
+    Call `flush` once when the bytes have ended. Comments and events without data are dropped.
+    Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES.
+    """
+
+    def __init__(self, *, limit: int = MAX_EVENT_BYTES) -> None:
+        self._limit = limit
+        self._tail: list[bytes] = []  # the event still arriving, in pieces: joined once
+        self._size = 0
+        self._after_cr = False  # a CRLF may be cut in two
+        self._at_start: bytes | None = b""  # a BOM may be cut in three
+
+    def feed(self, data: bytes) -> list[Event]:
+        if self._at_start is not None:
+            data = self._without_bom(data)
+        if self._after_cr or b"\r" in data:
+            data = self._unix(data)
+        seam = data.startswith(b"\n") and bool(self._tail) and self._tail[-1].endswith(b"\n")
+        if not seam and b"\n\n" not in data:
+            self._keep(data)
+            return []
+        *frames, tail = b"".join([*self._tail, data]).split(b"\n\n")
+        self._tail, self._size = [], 0
+        self._keep(tail)
+        return [event for frame in frames if (event := _event(frame))]
+
+    def flush(self) -> list[Event]:
+        """The last event, if only its blank line is missing. A half one is dropped."""
+        event = _event(b"".join([self._at_start or b"", *self._tail]))
+        self._tail, self._size = [], 0
+        if event is None:
+            return []
+        try:
+            event.json  # noqa: B018  (a cut event is not JSON)
+        except StreamInterrupted:
+            return []
+        return [event]
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._tail.append(piece)
+            self._size += len(piece)
+        if self._size > self._limit:
+            raise StreamInterrupted(
+                f"the backend sent an event of over {self._limit >> 20} MiB",
+                code="upstream_protocol_error",
+            )
+
+    def _unix(self, data: bytes) -> bytes:
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+        elif not data:
+            return data
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = (self._at_start or b"") + data
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._at_start = data
+            return b""
+        self._at_start = None
+        return data.removeprefix(_BOM)
+
+
+def _event(frame: bytes) -> Event | None:
+    frame = frame.strip(b"\n")
+    return Event(frame) if frame.startswith(b"data:") or b"\ndata:" in frame else None
+
+
+def encode(payload: JsonObject, event: str | None = None) -> bytes:
+    """One event for a client: `event:` line if named, one `data:` line, a blank line."""
+    name = b"event: " + event.encode() + b"\n" if event else b""
+    return name + b"data: " + json.dumps(payload) + b"\n\n"

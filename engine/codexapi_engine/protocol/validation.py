@@ -1,0 +1,65 @@
+"""What strangers send, checked: a pydantic model, or InvalidRequest that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import InvalidRequest, JsonObject
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], body: JsonObject) -> M:
+    """`body` as a `model`. Raises InvalidRequest for the first thing that is wrong with it."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        param = _path(body, first["loc"])
+        if first["type"] == "missing":
+            raise InvalidRequest(
+                f"Missing required parameter: '{param}'.",
+                code="missing_required_parameter",
+                param=param,
+            ) from None
+        code = "invalid_value" if first["type"] in _VALUES else "invalid_type"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(
+            f"Invalid value for '{param}': {message}.", code=code, param=param
+        ) from None
+
+
+_VALUES = {
+    "literal_error", "greater_than_equal", "less_than_equal", "string_too_short", "too_long",
+    "value_error",
+}  # fmt: skip
+
+
+def _path(body: Any, loc: Sequence[int | str]) -> str:
+    """`messages[0].role`. pydantic's path also names union branches, which the body lacks."""
+    path, here = "", body
+    for step in loc:
+        if isinstance(step, int) and isinstance(here, list):
+            path += f"[{step}]"
+        elif (
+            isinstance(here, dict) and isinstance(step, str) and (step in here or _last(loc, step))
+        ):
+            path += f".{step}" if path else step
+        else:
+            continue
+        here = _inside(here, step)
+    return path
+
+
+def _last(loc: Sequence[int | str], step: str) -> bool:
+    return loc[-1] == step
+
+
+def _inside(here: Any, step: int | str) -> Any:
+    try:
+        return here[step]
+    except (KeyError, IndexError, TypeError):
+        return None

@@ -1,0 +1,152 @@
+"""What the user can set, read from the environment once.
+
+Knows nothing of the command line: a flag is laid over with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from . import __version__
+from .errors import InvalidRequest
+from .protocol.headers import CLIENT_VERSION
+
+BASE_URL = "https://chatgpt.com/backend-api/codex"
+PORT = 18080
+_LOOPBACK = ("localhost", "::1")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    codex_home: Path = field(default_factory=lambda: Path.home() / ".codex")
+    base_url: str = BASE_URL
+    token_url: str | None = None  # replaces the login's own token endpoint
+    client_version: str = CLIENT_VERSION  # the Codex protocol version that we claim to speak
+    model: str | None = None
+    connect_timeout: float = 10.0  # seconds
+    timeout: float = 300.0  # seconds a backend stream may be silent
+    keep_alive: float = 10.0  # seconds of silence before a client hears a comment
+    drain: float = 5.0  # seconds that running streams get at shutdown
+    host: str = "127.0.0.1"
+    port: int = PORT
+    api_key: str | None = field(default=None, repr=False)
+    allow_hosts: tuple[str, ...] = ()  # further names by which clients may call the server
+    strict: bool = False  # refuse what would be ignored
+    demo: bool = False  # the simulated backend, and a login of its own
+    proxy: str | None = field(default=None, repr=False)  # may carry a password
+    no_proxy: tuple[str, ...] = ()
+    ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest for a base URL that would send the login out unguarded."""
+        try:
+            object.__setattr__(self, "base_url", checked_url(self.base_url))
+        except ValueError as error:
+            raise InvalidRequest(f"--base-url: {error}", param="base_url") from None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Raises InvalidRequest, naming the variable."""
+        given = {name: value for name, value in environ.items() if value.strip()}
+
+        def read(name: str, parse: Callable[[str], T], otherwise: T) -> T:
+            if name not in given:
+                return otherwise
+            try:
+                return parse(given[name])
+            except ValueError as error:
+                raise InvalidRequest(f"{name}: {error}", param=name) from None
+
+        ca_file = given.get("CODEX_CA_CERTIFICATE") or given.get("SSL_CERT_FILE")
+        home = given.get("CODEX_HOME")
+        return cls(
+            codex_home=Path(home).expanduser() if home else Path.home() / ".codex",
+            base_url=read("CODEXAPI_BASE_URL", checked_url, BASE_URL),
+            token_url=read("CODEX_REFRESH_TOKEN_URL_OVERRIDE", checked_url, None),
+            client_version=given.get("CODEXAPI_CLIENT_VERSION", CLIENT_VERSION),
+            model=given.get("CODEXAPI_MODEL"),
+            timeout=read("CODEXAPI_TIMEOUT", checked_seconds, 300.0),
+            host=given.get("CODEXAPI_HOST", "127.0.0.1"),
+            port=read("CODEXAPI_PORT", checked_port, PORT),
+            api_key=given.get("CODEXAPI_API_KEY"),
+            proxy=given.get("HTTPS_PROXY") or given.get("https_proxy"),
+            no_proxy=_names(given.get("NO_PROXY") or given.get("no_proxy") or ""),
+            ca_file=Path(ca_file) if ca_file else None,
+        )
+
+    @property
+    def usage_url(self) -> str:
+        """The usage endpoint stands beside the backend's (backend.md G)."""
+        root, mark, _ = self.base_url.partition("/backend-api")
+        if mark:
+            return f"{root}/backend-api/wham/usage"
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}/api/codex/usage"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the login's token goes to a host that is neither OpenAI's nor this machine."""
+        host = urlsplit(self.base_url).hostname or ""
+        own = host in ("chatgpt.com", "openai.com") or host.endswith(
+            (".chatgpt.com", ".openai.com")
+        )
+        return not own and not is_loopback(host)
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy on the way to `url`. Loopback is never proxied."""
+        host = urlsplit(url).hostname or ""
+        if self.proxy is None or is_loopback(host):
+            return None
+        for name in self.no_proxy:
+            if name == "*" or host == name or host.endswith("." + name):
+                return None
+        return self.proxy
+
+
+def user_agent() -> str:
+    system = f"{platform.system()} {platform.release()}; {platform.machine()}"
+    return f"codexapi/{__version__} ({system}) Python/{platform.python_version()}"
+
+
+def checked_url(url: str) -> str:
+    """A base URL without its last slash. Raises ValueError unless it is https or loopback."""
+    parts = urlsplit(url.strip())
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("a base URL has no password, query or fragment")
+    host, _ = parts.hostname or "", parts.port  # a port that is none raises
+    if not url.strip().isprintable() or " " in url.strip():
+        raise ValueError("a base URL has no spaces or control characters")
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        return url.strip().rstrip("/")
+    raise ValueError(
+        f"{url} is neither https nor on this machine: the login would travel unguarded"
+    )
+
+
+def checked_port(text: str) -> int:
+    if not text.strip().isdecimal() or not 0 <= int(text) <= 65535:
+        raise ValueError(f"{text} is not a port: expected 0 to 65535")
+    return int(text)
+
+
+def checked_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{text} is not a number of seconds above 0")
+    return seconds
+
+
+def is_loopback(host: str) -> bool:
+    return host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdecimal())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lstrip(".").lower() for name in text.split(",") if name.strip())

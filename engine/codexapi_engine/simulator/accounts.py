@@ -1,0 +1,125 @@
+"""Who may ask the simulated backend: one invented account, its access tokens, and refresh tokens
+that are good for one use. Nothing here is a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from ..errors import JsonObject
+from .refusals import REFUSALS, Refusal, Refused
+
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+"""The OAuth client of Codex logins: a refresh token is good for no other."""
+
+PLAN = "plus"
+_CLAIMS = "https://api.openai.com/auth"
+
+
+class Accounts:
+    """Issues tokens, checks them, and redeems refresh tokens once."""
+
+    def __init__(self, lifetime: float, clock: Callable[[], float], dice: random.Random) -> None:
+        # set once
+        self._lifetime = lifetime
+        self._clock = clock
+        self._dice = dice
+        self.account_id = f"acct-simulated-{dice.getrandbits(32):08x}"
+        self.user_id = f"user-simulated-{dice.getrandbits(32):08x}"
+        # moves
+        self._expiry: dict[str, float] = {}  # access token -> epoch seconds
+        self._unused: set[str] = set()
+        self._used: set[str] = set()
+        self._issued = 0
+        self.refreshes = 0
+        self.refused_refreshes = 0
+
+    def login(self) -> bytes:
+        """An `auth.json` with tokens of its own, as the official client writes it."""
+        content = {
+            "auth_mode": "chatgpt",
+            "OPENAI_API_KEY": None,
+            "tokens": {**self._issue(), "account_id": self.account_id},
+            "last_refresh": datetime.fromtimestamp(self._clock(), UTC).strftime(
+                "%Y-%m-%dT%H:%M:%S.%fZ"
+            ),
+        }
+        return json.dumps(content, indent=2).encode()
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Raises Refused unless the request is signed with a token that is good now."""
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Refused(REFUSALS["unauthorized_detail"])
+        if token not in self._expiry:
+            raise Refused(REFUSALS["token_invalidated"])
+        if self._clock() >= self._expiry[token]:
+            raise Refused(REFUSALS["token_expired"])
+        if headers.get("chatgpt-account-id") != self.account_id:
+            raise Refused(REFUSALS["unauthorized_detail"])
+
+    def invalidate(self) -> None:
+        """Makes every access token so far worthless; refresh tokens stay good."""
+        self._expiry.clear()
+
+    def redeem(self, asked: Mapping[str, object]) -> JsonObject:
+        """New tokens for a refresh token. Raises Refused, from the second time on for ever."""
+        token = asked.get("refresh_token")
+        if asked.get("grant_type") != "refresh_token":
+            raise self._refused(_oauth("unsupported_grant_type"))
+        if asked.get("client_id") != CLIENT_ID:
+            raise self._refused(_oauth("invalid_client"))
+        if token in self._used:
+            raise self._refused(REFUSALS["refresh_token_reused"])
+        if token not in self._unused:
+            raise self._refused(REFUSALS["refresh_token_invalidated"])
+        self._unused.remove(str(token))
+        self._used.add(str(token))
+        self.refreshes += 1
+        return {
+            **self._issue(),
+            "token_type": "Bearer",
+            "expires_in": int(self._lifetime),
+            "scope": "openid profile email offline_access",
+        }
+
+    def _refused(self, refusal: Refusal) -> Refused:
+        self.refused_refreshes += 1
+        return Refused(refusal)
+
+    def _issue(self) -> JsonObject:
+        self._issued += 1
+        now = self._clock()
+        expires = now + self._lifetime
+        who = {
+            "chatgpt_account_id": self.account_id,
+            "chatgpt_plan_type": PLAN,
+            "chatgpt_user_id": self.user_id,
+        }
+        # `exp` may have a fraction (RFC 7519 2): lifetimes below a second are for tests.
+        times = {"iat": int(now), "exp": int(expires) if self._lifetime >= 60 else expires}
+        access = _jwt({**times, "jti": f"simulated-{self._issued}", _CLAIMS: who})
+        refresh = f"rt_simulated_{self._issued}_{self._dice.getrandbits(64):016x}"
+        self._expiry[access] = times["exp"]
+        self._unused.add(refresh)
+        return {
+            "id_token": _jwt({**times, "email": "simulated@example.com", _CLAIMS: who}),
+            "access_token": access,
+            "refresh_token": refresh,
+        }
+
+
+def _jwt(claims: JsonObject) -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, claims]
+    coded = (
+        base64.urlsafe_b64encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts
+    )
+    return ".".join([*(part.rstrip(b"=").decode() for part in coded), "simulated"])
+
+
+def _oauth(code: str) -> Refusal:
+    return Refusal(400, {"error": code, "error_description": "The simulated issuer refuses this."})

@@ -1,0 +1,381 @@
+"""What the simulated backend says: the output items of an answer, as they are when done.
+
+Everything it says is visibly simulated. Knows nothing of events: `stream.py` plays the items.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import JsonObject
+from . import schema
+from .asked import Asked, Tool
+from .png import png
+
+HELLO = (
+    "Hello! This is the simulated Codex backend: no model read your words, "
+    "and none of your quota was used."
+)
+MAX_EDGE = 3840
+SUPPORTED_SIZES = ("1024x1024", "1024x1536", "1536x1024")
+
+_GREETING = re.compile(r"(?i)\b(hello|hi|hey|greet\w*)\b")
+_SEARCH = re.compile(r"(?i)\b(search|latest|news|current|today|look up)\b")
+_DRAW = re.compile(r"(?i)\b(draw|paint|picture|image|illustrat\w*|sketch)\b")
+_WORD = re.compile(r"[a-z]{3,}")
+_COMMON = frozenset(
+    {
+        "get", "set", "the", "and", "for", "run", "use", "new", "all", "call", "tool", "function",
+        "from", "with", "that", "this", "your", "you", "are", "can", "list", "name", "text", "make",
+        "say", "send", "user", "what", "when", "where", "which", "will", "into", "out", "not",
+    }
+)  # fmt: skip
+"""Words that tell nothing of a tool."""
+_QUOTED = 300
+"""Characters of a prompt that are said back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output item, and how it arrives."""
+
+    item: JsonObject
+    deltas: Sequence[str] | None = None  # as the text is cut; None: as a model would
+    partials: Sequence[str] = ()  # of an image, base64
+
+
+class Names:
+    """The ids of one answer: the same answer has the same ids."""
+
+    def __init__(self, run: int) -> None:
+        self._run = run
+        self._count = 0
+
+    def new(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}_simulated_{self._run:06d}_{self._count:02d}"
+
+
+def outputs(asked: Asked, names: Names) -> list[Output]:
+    """The items of the answer, in order."""
+    if asked.compacts:
+        return [
+            Output({"type": "compaction", "id": names.new("cmp"), "encrypted_content": _SECRET})
+        ]
+    return [*_reasoning(asked, names), *_said(asked, names)]
+
+
+def pixels(size: object, *, exact: bool = False, nearest: bool = True) -> tuple[int, int]:
+    """The size that comes of the size asked for: it is normalised, unless `exact`."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(size or "auto"))
+    if match is None:
+        return 1024, 1024
+    width, height = max(1, int(match[1])), max(1, int(match[2]))
+    if match[0] in SUPPORTED_SIZES or (exact and max(width, height) <= MAX_EDGE):
+        return width, height
+    if not nearest:  # the image tool makes `auto` of what it does not know, and that is this
+        return 1254, 1254
+    if 0.8 < width / height < 1.25:
+        return 1024, 1024
+    return (1536, 1024) if width > height else (1024, 1536)
+
+
+def short(text: str) -> str:
+    """A prompt, short enough to be said back."""
+    return text if len(text) <= _QUOTED else text[: _QUOTED - 1].rstrip() + "…"
+
+
+_SECRET = "gAAAAABsimulated-" + "0" * 40
+
+
+def _reasoning(asked: Asked, names: Names) -> Iterator[Output]:
+    wanted = (asked.body.get("reasoning") or {}).get("summary")
+    summary: list[str] = []
+    if "reason" in asked.directions:
+        summary = ["**Reading the prompt**\n\nIt is simulated.", "**Answering**\n\nSo is this."]
+    elif wanted and wanted != "none":
+        summary = ["**Reading the prompt**\n\nNo model does."]
+    if asked.effort == "none" and not summary:
+        return
+    item: JsonObject = {
+        "id": names.new("rs"),
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": text} for text in summary],
+    }
+    if "reasoning.encrypted_content" in (asked.body.get("include") or []):
+        item["encrypted_content"] = _SECRET
+    yield Output(item)
+
+
+def _said(asked: Asked, names: Names) -> Iterator[Output]:
+    script = asked.directions
+    if "commentary" in script:
+        yield _message(names, "Let me see. (This is a simulated remark in passing.)", "commentary")
+    scripted = next((play for name, play in _SCRIPTED.items() if name in script), None)
+    if scripted is not None:
+        yield from scripted(asked, names)
+    else:
+        yield from _natural(asked, names)
+    if "two" in script:
+        yield _message(names, "This is the second simulated message.")
+
+
+def _natural(asked: Asked, names: Names) -> Iterator[Output]:
+    calls = [] if asked.outputs else _calls(asked)
+    if calls:
+        yield from (play(asked, names) for play in calls)
+        if any(play is _image for play in calls):
+            yield _message(names, "")  # recorded: an empty message follows the image
+        if any(play is _search for play in calls):
+            yield _cited(asked, names)
+        return
+    yield _message(names, _text(asked))
+
+
+def _text(asked: Asked) -> str:
+    kind = asked.form.get("type")
+    if kind == "json_schema":
+        value = schema.example(asked.form.get("schema"), asked.prompt)
+        return json.dumps(value, ensure_ascii=False)
+    if kind == "json_object":
+        return json.dumps({"answer": _plain(asked)}, ensure_ascii=False)
+    return _plain(asked)
+
+
+def _plain(asked: Asked) -> str:
+    if asked.outputs:
+        said = "\n".join(f"{tool} said: {output}" for tool, output in asked.outputs)
+        return f"The simulated Codex backend heard from its tools.\n{said}"
+    seen = _seen(asked)
+    if not seen and len(asked.prompt) < 80 and _GREETING.search(asked.prompt):
+        return HELLO
+    said = f"You said: “{short(asked.prompt)}”" if asked.prompt else "You said nothing."
+    return " ".join(filter(None, ["Hello from the simulated Codex backend.", said, seen]))
+
+
+def _seen(asked: Asked) -> str:
+    told = []
+    if asked.pictures:
+        count = "one image" if len(asked.pictures) == 1 else f"{len(asked.pictures)} images"
+        told.append(f"I see {count}, {', '.join(asked.pictures)}.")
+    if asked.files:
+        count = "one file" if len(asked.files) == 1 else f"{len(asked.files)} files"
+        told.append(f"I see {count}, {', '.join(asked.files)}.")
+    return " ".join(told)
+
+
+def _message(
+    names: Names, text: str, phase: str = "final_answer", deltas: Sequence[str] | None = None
+) -> Output:
+    part: JsonObject = {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+    return Output(_message_item(names, part, phase), deltas)
+
+
+def _message_item(names: Names, part: JsonObject, phase: str) -> JsonObject:
+    return {
+        "id": names.new("msg"),
+        "type": "message",
+        "status": "completed",
+        "role": "assistant",
+        "content": [part],
+        "phase": phase,
+    }
+
+
+def _say(asked: Asked, names: Names) -> Iterator[Output]:
+    yield _message(names, asked.directions.text("say"))
+
+
+def _long(asked: Asked, names: Names) -> Iterator[Output]:
+    deltas = [f"{number} " for number in range(1, asked.directions.count("long") + 1)]
+    yield _message(names, "".join(deltas), deltas=deltas)
+
+
+def _surrogate(asked: Asked, names: Names) -> Iterator[Output]:
+    deltas = ["A simulated smile: ", "\ud83d", "\ude42", "."]
+    yield _message(names, "A simulated smile: 🙂.", deltas=deltas)
+
+
+def _refuse(asked: Asked, names: Names) -> Iterator[Output]:
+    text = asked.directions.text("refuse", "The simulated backend refuses to answer that.")
+    part: JsonObject = {"type": "refusal", "refusal": text}
+    yield Output(_message_item(names, part, "final_answer"))
+
+
+def _incomplete(asked: Asked, names: Names) -> Iterator[Output]:
+    yield _message(names, "Half a simulated ans")
+
+
+def _tool_script(asked: Asked, names: Names) -> Iterator[Output]:
+    if asked.outputs:
+        yield _message(names, _text(asked))
+        return
+    for told in asked.directions.given["tool"]:
+        name, _, arguments = told.partition(" ")
+        tool = next((tool for tool in asked.tools if tool.name == name), None)
+        yield _call(names, tool or _unknown(name), arguments.strip() or None, asked.prompt)
+
+
+def _tools_script(asked: Asked, names: Names) -> Iterator[Output]:
+    if asked.outputs:
+        yield _message(names, _text(asked))
+        return
+    tool = _fitting(asked) or next(_callable(asked.tools), None) or _unknown("simulated_tool")
+    for _ in range(asked.directions.count("tools")):
+        yield _call(names, tool, None, asked.prompt)
+
+
+# The first that stands in a prompt decides what is said.
+_SCRIPTED: dict[str, Callable[[Asked, Names], Iterator[Output]]] = {
+    "refuse": _refuse,
+    "say": _say,
+    "long": _long,
+    "surrogate": _surrogate,
+    "tool": _tool_script,
+    "tools": _tools_script,
+    "incomplete": _incomplete,
+}
+
+_Play = Callable[[Asked, Names], Output]
+
+
+def _calls(asked: Asked) -> list[_Play]:
+    """The tools to call for this prompt; none if it needs none."""
+    choice = asked.body.get("tool_choice", "auto")
+    if choice == "none" or not asked.tools:
+        return []
+    tool = _chosen(asked, choice)
+    if tool is None:
+        return []
+    if tool.kind in _HOSTED:
+        return [_HOSTED[tool.kind]]
+    found = schema.places(asked.prompt) if asked.parallel else []
+    wanted = found if len(found) > 1 and tool.kind == "function" else [None]
+    return [_calling(tool, place) for place in wanted]
+
+
+def _calling(tool: Tool, place: str | None) -> _Play:
+    return lambda asked, names: _call(names, tool, None, asked.prompt, place)
+
+
+def _chosen(asked: Asked, choice: object) -> Tool | None:
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        named = {part.get("name") or part.get("type") for part in choice.get("tools") or []}
+        allowed = [tool for tool in asked.tools if tool.name in named]
+        return _fitting(asked, allowed) or (allowed[0] if _demanded(choice) and allowed else None)
+    if isinstance(choice, dict):
+        named = {choice.get("name") or choice.get("type")}
+        return next((tool for tool in asked.tools if tool.name in named), None)
+    return _fitting(asked) or (next(_callable(asked.tools), None) if choice == "required" else None)
+
+
+def _demanded(choice: JsonObject) -> bool:
+    return choice.get("mode") == "required"
+
+
+def _fitting(asked: Asked, among: Sequence[Tool] | None = None) -> Tool | None:
+    """The tool whose name or description shares most words with the prompt."""
+    tools = asked.tools if among is None else among
+    said = set(_WORD.findall(asked.prompt.lower())) - _COMMON
+    best = max(tools, key=lambda tool: _likeness(tool, said, asked), default=None)
+    return best if best is not None and _likeness(best, said, asked) > 0 else None
+
+
+def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
+    if tool.kind not in _CALLED:
+        return 0
+    if tool.kind in _WANTED:
+        return 2 if len(asked.tools) == 1 or _WANTED[tool.kind].search(asked.prompt) else 0
+    name = set(
+        _WORD.findall(re.sub(r"([a-z])([A-Z])", r"\1 \2", tool.name).lower().replace("_", " "))
+    )
+    # The first line only: the rest of a long description is about other things.
+    about = set(_WORD.findall(tool.description.partition("\n")[0][:120].lower()))
+    about = {word for word in about if len(word) > 4} - _COMMON
+    whole = 4 if tool.name.lower() in asked.prompt.lower() else 0
+    return whole + 3 * len((name - _COMMON) & said) + len(about & said)
+
+
+def _callable(tools: Sequence[Tool]) -> Iterator[Tool]:
+    return (tool for tool in tools if tool.kind in _CALLED)
+
+
+def _unknown(name: str) -> Tool:
+    return Tool("function", name, None, "", {"type": "object"}, False, {})
+
+
+def _call(
+    names: Names, tool: Tool, told: str | None, prompt: str, place: str | None = None
+) -> Output:
+    item: JsonObject = {"id": "", "type": "", "call_id": names.new("call"), "name": tool.name}
+    if tool.namespace is not None:
+        item["namespace"] = tool.namespace
+    item["status"] = "completed"
+    if tool.kind == "custom":
+        item.update(id=names.new("ctc"), type="custom_tool_call", input=told or prompt)
+        return Output(item)
+    made = schema.example(tool.parameters, prompt, optional=False, place=place)
+    arguments = json.dumps(made, ensure_ascii=False) if told is None else told
+    item.update(id=names.new("fc"), type="function_call", arguments=arguments)
+    return Output(item)
+
+
+def _search(asked: Asked, names: Names) -> Output:
+    query = short(asked.prompt)
+    return Output(
+        {
+            "id": names.new("ws"),
+            "type": "web_search_call",
+            "status": "completed",
+            "action": {"type": "search", "query": query, "queries": [query]},
+        }
+    )
+
+
+def _cited(asked: Asked, names: Names) -> Output:
+    source = "example.com"
+    text = f"According to {source}, this search was simulated. {_plain(asked)}"
+    start = text.index(source)
+    output = _message(names, text)
+    output.item["content"][0]["annotations"] = [
+        {
+            "type": "url_citation",
+            "start_index": start,
+            "end_index": start + len(source),
+            "title": "A simulated source",
+            "url": "https://example.com/simulated",
+        }
+    ]
+    return output
+
+
+def _image(asked: Asked, names: Names) -> Output:
+    tool = next(tool.given for tool in asked.tools if tool.kind == "image_generation")
+    width, height = pixels(tool.get("size"), exact="exact" in asked.directions, nearest=False)
+    count = int(tool.get("partial_images") or 0)
+    drawn = [
+        base64.b64encode(png(width, height, asked.prompt, done=(step + 1) / (count + 1))).decode()
+        for step in range(count + 1)
+    ]
+    item = {
+        "id": names.new("ig"),
+        "type": "image_generation_call",
+        "status": "generating",  # recorded: it still says so when it is done
+        "action": tool.get("action") if tool.get("action") in ("generate", "edit") else "generate",
+        "background": "opaque",
+        "output_format": "png",
+        "quality": "medium",
+        "size": f"{width}x{height}",
+        "revised_prompt": short(asked.prompt),
+        "result": drawn[-1],
+    }
+    return Output(item, partials=drawn[:-1])
+
+
+_HOSTED: dict[str, _Play] = {"web_search": _search, "image_generation": _image}
+_CALLED = frozenset({"function", "custom", *_HOSTED})
+_WANTED = {"web_search": _SEARCH, "image_generation": _DRAW}

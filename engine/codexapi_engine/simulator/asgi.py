@@ -1,0 +1,102 @@
+"""The simulated backend for other processes: a pure ASGI application.
+
+Knows nothing of the server that runs it, and needs none of its packages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+
+from ..errors import JsonObject
+from .backend import Simulator
+
+MAX_BODY = 128 * 1024 * 1024
+
+Receive = Callable[[], Awaitable[JsonObject]]
+Send = Callable[[JsonObject], Awaitable[None]]
+App = Callable[[JsonObject, Receive, Send], Awaitable[None]]
+
+
+def app(simulator: Simulator) -> App:
+    """An ASGI application. A client that leaves ends its run."""
+
+    async def serve(scope: JsonObject, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await _http(simulator, scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _websocket(scope, send)
+        else:
+            await _lifespan(receive, send)
+
+    return serve
+
+
+async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send: Send) -> None:
+    body = await _body(receive)
+    if body is None:
+        return
+    query = scope["query_string"].decode("latin-1")
+    target = scope["path"] + (f"?{query}" if query else "")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    status, told, chunks = await simulator.handle(scope["method"], target, headers, body)
+    writing = asyncio.ensure_future(_write(status, told, chunks, send))
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        writing.cancel()
+        leaving.cancel()
+        await asyncio.wait({writing, leaving})
+        await chunks.aclose()
+    with suppress(asyncio.CancelledError, ConnectionResetError):
+        # Without a last message the server breaks the connection: what `[[drop]]` asks for.
+        writing.result()
+
+
+async def _write(
+    status: int, told: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send: Send
+) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The request's body; None if the client left, or sends without end."""
+    pieces, size = [], 0
+    while size <= MAX_BODY:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if not message.get("more_body"):
+            return b"".join(pieces)
+    return None
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _websocket(scope: JsonObject, send: Send) -> None:
+    """426, where the server can say it: official clients then take plain HTTP."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    headers = [(b"content-type", b"application/json")]
+    body = json.dumps({"detail": "Upgrade Required"}).encode()
+    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,393 @@
+"""The simulated Codex backend: one object that answers HTTP requests, without a network.
+
+It checks what the real one checks and refuses with its words. What it says is in `answers.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import random
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from ..errors import JsonObject
+from .accounts import PLAN, Accounts
+from .answers import Names, outputs, pixels, short
+from .asked import Asked, asked
+from .checks import LITE, UNVERSIONED, check, check_image_request, needed, version_of
+from .png import png
+from .refusals import JSON_TYPE, Refusal, Refused, detail, named
+from .scripts import Directions, read
+from .stream import Facts, Run, played
+
+LIFETIME = 864_000.0
+"""Seconds that an access token is good for: ten days, as the real ones."""
+
+USED_PERCENT = 12
+_REMEMBERED = 64
+_KEPT = 1 << 20
+_PREFIXES = ("/backend-api/codex", "/backend-api", "/v1", "/api/codex")
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Reply = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]
+
+
+class Simulator:
+    """A Codex backend in this process. `handle` answers; `login` is an `auth.json` it accepts.
+
+    The same seed, clock and requests give the same bytes. `sleep` is what slow scripts wait with.
+    """
+
+    def __init__(
+        self,
+        *,
+        token_lifetime: float = LIFETIME,
+        clock: Callable[[], float] = time.time,
+        seed: int = 0,
+        models: Sequence[JsonObject] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        # set once
+        self.accounts = Accounts(token_lifetime, clock, random.Random(seed))
+        self.models = list(models) if models is not None else catalogue()
+        self._clock = clock
+        self._seed = seed
+        self._sleep = sleep
+        # moves
+        self.requests: deque[Request] = deque(maxlen=_REMEMBERED)  # the newest; no body over 1 MiB
+        self.runs = 0
+        self.open_streams = 0
+        self.cancelled = 0  # streams that their reader left before the end
+        self._played: Counter[str] = Counter()  # prompt -> how often its scripts were played
+
+    def login(self) -> bytes:
+        """The content of an `auth.json` that this backend accepts. Each has its own tokens."""
+        return self.accounts.login()
+
+    @property
+    def account_id(self) -> str:
+        return self.accounts.account_id
+
+    @property
+    def refreshes(self) -> int:
+        return self.accounts.refreshes
+
+    @property
+    def refused_refreshes(self) -> int:
+        return self.accounts.refused_refreshes
+
+    async def handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        """Status, headers, body. Closing the body ends the run."""
+        parts = urlsplit(target)
+        request = Request(method, _path(parts.path), parse_qs(parts.query), headers, body)
+        self.requests.append(request if len(body) <= _KEPT else request._replace(body=b""))
+        try:
+            return self._route(request)
+        except Refused as refused:
+            return self._refusal(refused.refusal)
+
+    def _route(self, request: Request) -> Reply:
+        routes = _ROUTES.get(request.path)
+        if routes is None:
+            raise detail("Not Found", 404)
+        if request.path != "/oauth/token":
+            self.accounts.check(request.headers)
+        answer = routes.get(request.method)
+        if answer is None:
+            allow = {**JSON_TYPE, "allow": ", ".join(routes)}
+            raise Refused(Refusal(405, {"detail": "Method Not Allowed"}, allow))
+        return answer(self, request)
+
+    def _respond(self, request: Request) -> Reply:
+        body = _json_body(request)
+        check(body, request.headers, self.models)
+        read_as = asked(body, lite=request.headers.get(LITE) == "true")
+        read_as = self._while_it_counts(read_as)
+        self._refuse_if_told(read_as.directions)
+        self.runs += 1
+        number = self.runs
+        facts = Facts(
+            number,
+            self._clock(),
+            f"req_simulated_{number:06d}",
+            self.accounts.user_id,
+            f"{self._seed} {number}",
+        )
+        if "html" in read_as.directions:
+            return (
+                200,
+                {"content-type": "text/html"},
+                _whole(b"<html><body>simulated</body></html>"),
+            )
+        run = Run(read_as, outputs(read_as, Names(number)), facts)
+        headers = self._stream_headers(request, read_as, facts)
+        return 200, headers, self._counted(played(run, facts, read_as, self._sleep))
+
+    def _while_it_counts(self, read_as: Asked) -> Asked:
+        """The request without its scripts, once they were played as often as they ask for."""
+        script = read_as.directions
+        times = script.text("status").partition(" ")[2]
+        limit = script.text("times") or times.strip()
+        if not limit:
+            return read_as
+        key = repr(script)
+        self._played[key] += 1
+        if self._played[key] <= int(limit):
+            return read_as
+        return replace(read_as, directions=Directions(script.prompt))
+
+    def _refuse_if_told(self, script: Directions) -> None:
+        if "status" in script:
+            name = script.text("status").partition(" ")[0]
+            raise Refused(named(name, self._clock()))
+
+    async def _counted(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        self.open_streams += 1
+        ended = False
+        try:
+            async for chunk in chunks:
+                yield chunk
+            ended = True
+        except ConnectionResetError:
+            ended = True
+            raise
+        finally:
+            self.open_streams -= 1
+            self.cancelled += not ended
+            await chunks.aclose()
+
+    def _stream_headers(self, request: Request, read_as: Asked, facts: Facts) -> dict[str, str]:
+        """Recorded: a stream names no media type."""
+        used = read_as.directions.count("usage", USED_PERCENT)
+        return {
+            **self._limits(used),
+            "x-request-id": facts.request_id,
+            "x-oai-request-id": facts.request_id,
+            "openai-model": read_as.body["model"],
+            "x-models-etag": self._etag(self._offered(request.headers.get("version"))),
+            "x-reasoning-included": "true",
+            "x-codex-turn-state": f"simulated-{facts.number}",
+            "cf-ray": "simulated-XXX",
+            "server": "simulated",
+        }
+
+    def _limits(self, used: int) -> dict[str, str]:
+        now, told = int(self._clock()), {"x-codex-plan-type": PLAN, "x-codex-active-limit": "codex"}
+        for name, percent, minutes in _windows(used):
+            left = minutes * 30  # half of each window is over
+            told[f"x-codex-{name}-used-percent"] = str(percent)
+            told[f"x-codex-{name}-window-minutes"] = str(minutes)
+            told[f"x-codex-{name}-reset-after-seconds"] = str(left)
+            told[f"x-codex-{name}-reset-at"] = str(now + left)
+        told["x-codex-primary-over-secondary-limit-percent"] = "0"
+        told["x-codex-credits-has-credits"] = told["x-codex-credits-unlimited"] = "False"
+        told["x-codex-credits-balance"] = ""
+        return told
+
+    def _upgrade(self, request: Request) -> Reply:
+        raise detail("Upgrade Required", 426)
+
+    def _list_models(self, request: Request) -> Reply:
+        versions = request.query.get("client_version")
+        if not versions or version_of(versions[0]) is None:
+            raise detail("Missing required query parameter: client_version")
+        models = self._offered(versions[0])
+        headers = {**JSON_TYPE, "etag": self._etag(models)}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return 304, {"etag": headers["etag"]}, _whole(b"")
+        return _json(200, {"models": models}, headers)
+
+    def _offered(self, told: str | None) -> list[JsonObject]:
+        """The models that a client of this version is shown."""
+        version = version_of(told) or UNVERSIONED
+        return [model for model in self.models if needed(model) <= version]
+
+    def _etag(self, models: list[JsonObject]) -> str:
+        digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()[:16]
+        return f'W/"simulated-{digest}"'
+
+    def _usage(self, request: Request) -> Reply:
+        now = int(self._clock())
+        windows = {
+            f"{name}_window": {
+                "used_percent": percent,
+                "limit_window_seconds": minutes * 60,
+                "reset_after_seconds": minutes * 30,
+                "reset_at": now + minutes * 30,
+            }
+            for name, percent, minutes in _windows(USED_PERCENT)
+        }
+        return _json(
+            200,
+            {
+                "user_id": self.accounts.user_id,
+                "account_id": self.account_id,
+                "email": "simulated@example.com",
+                "plan_type": PLAN,
+                "rate_limit": {"allowed": True, "limit_reached": False, **windows},
+                "code_review_rate_limit": None,
+                "additional_rate_limits": [],
+                "credits": {"has_credits": False, "unlimited": False, "balance": "0"},
+                "spend_control": {"reached": False, "individual_limit": None},
+                "rate_limit_reached_type": None,
+                "promo": None,
+            },
+        )
+
+    def _accounts_check(self, request: Request) -> Reply:
+        account = {
+            "id": self.account_id,
+            "account_user_id": f"{self.accounts.user_id}__{self.account_id}",
+            "structure": "personal",
+            "plan_type": PLAN,
+            "name": None,
+            "workspace_backend_origin": "NO_CONSTRAINT",
+            "account_routing_override": "NO_CONSTRAINT",
+        }
+        order = {"account_ordering": [self.account_id], "default_account_id": self.account_id}
+        return _json(200, {"accounts": [account], **order})
+
+    def _token(self, request: Request) -> Reply:
+        return _json(200, self.accounts.redeem(_form_or_json(request)))
+
+    def _generate(self, request: Request) -> Reply:
+        return self._draw(request, edit=False)
+
+    def _edit(self, request: Request) -> Reply:
+        return self._draw(request, edit=True)
+
+    def _draw(self, request: Request, *, edit: bool) -> Reply:
+        body = _json_body(request)
+        check_image_request(body, edit=edit)
+        script = read(body["prompt"])
+        self._refuse_if_told(script)
+        self.runs += 1
+        width, height = pixels(body.get("size"), exact="exact" in script)
+        transparent = body.get("background") == "transparent"
+        image = png(width, height, script.prompt, transparent=transparent)
+        quality = body.get("quality")
+        text, seen, drawn = 4 + len(script.prompt) // 4, 1000 * edit, width * height // 1024
+        told = {
+            "created": int(self._clock()),
+            "background": "transparent" if transparent else "opaque",
+            "data": [
+                {
+                    "b64_json": base64.b64encode(image).decode(),
+                    "revised_prompt": short(script.prompt),
+                }
+            ],
+            "output_format": "png",
+            "quality": quality if quality in ("low", "medium", "high") else "medium",
+            "size": f"{width}x{height}",
+            "usage": {
+                "input_tokens": text + seen,
+                "input_tokens_details": {"image_tokens": seen, "text_tokens": text},
+                "output_tokens": drawn,
+                "output_tokens_details": {"image_tokens": drawn, "text_tokens": 0},
+                "total_tokens": text + seen + drawn,
+            },
+        }
+        headers = {
+            **JSON_TYPE,
+            **self._limits(script.count("usage", USED_PERCENT)),
+            "x-codex-imagegen-request-id": f"img_simulated_{self.runs:06d}",
+        }
+        return 200, headers, self._counted(self._late(script.number("silence"), _dumped(told)))
+
+    async def _late(self, seconds: float, data: bytes) -> AsyncGenerator[bytes, None]:
+        if seconds:
+            await self._sleep(seconds)
+        yield data
+
+    def _refusal(self, refusal: Refusal) -> Reply:
+        body = refusal.body
+        data = body.encode() if isinstance(body, str) else _dumped(body)
+        return refusal.status, refusal.headers, _whole(data)
+
+
+def catalogue() -> list[JsonObject]:
+    """The models that the simulated backend has: names and limits of the real list."""
+    text = files(__package__).joinpath("catalogue.json").read_text("utf-8")
+    return list(json.loads(text)["models"])
+
+
+def _path(path: str) -> str:
+    """The endpoint, whatever it stands under."""
+    if path.endswith("/oauth/token"):
+        return "/oauth/token"
+    for prefix in _PREFIXES:
+        if path.startswith(prefix + "/"):
+            return path.removeprefix(prefix)
+    return path
+
+
+def _windows(used: int) -> tuple[tuple[str, int, int], ...]:
+    return (("primary", used, 300), ("secondary", used // 4, 10_080))
+
+
+def _json_body(request: Request) -> JsonObject:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity")
+    if kind != "application/json" or encoding != "identity":
+        raise detail("Unsupported Media Type", 415)
+    return _object(request.body)
+
+
+def _object(data: bytes) -> JsonObject:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise detail("Request body is not a JSON object")
+    return value
+
+
+def _form_or_json(request: Request) -> Mapping[str, object]:
+    if "x-www-form-urlencoded" in request.headers.get("content-type", ""):
+        return {
+            name: values[-1] for name, values in parse_qs(request.body.decode("latin-1")).items()
+        }
+    return _json_body(request)
+
+
+def _json(status: int, value: JsonObject, headers: Mapping[str, str] = JSON_TYPE) -> Reply:
+    return status, headers, _whole(_dumped(value))
+
+
+def _dumped(value: JsonObject) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+async def _whole(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
+
+
+_ROUTES: dict[str, dict[str, Callable[[Simulator, Request], Reply]]] = {
+    "/responses": {"POST": Simulator._respond, "GET": Simulator._upgrade},
+    "/models": {"GET": Simulator._list_models},
+    "/images/generations": {"POST": Simulator._generate},
+    "/images/edits": {"POST": Simulator._edit},
+    "/usage": {"GET": Simulator._usage},
+    "/wham/usage": {"GET": Simulator._usage},
+    "/wham/accounts/check": {"GET": Simulator._accounts_check},
+    "/oauth/token": {"POST": Simulator._token},
+}

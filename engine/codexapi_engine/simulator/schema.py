@@ -1,0 +1,268 @@
+"""JSON that satisfies a JSON Schema, with values from the prompt where they are easy to find.
+
+Modest on purpose: `pattern`, `not`, `if` and `dependent…` are not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from ..errors import JsonObject
+from .refusals import error
+
+_DEEP = 6
+"""Levels after which a schema that refers to itself is written as short as it allows."""
+
+_FORMATS: Mapping[str, str] = {
+    "email": "simulated@example.com",
+    "date": "2026-01-02",
+    "date-time": "2026-01-02T03:04:05Z",
+    "time": "03:04:05Z",
+    "duration": "P1D",
+    "uuid": "5eed5eed-0000-4000-8000-000000000000",
+    "uri": "https://example.com/simulated",
+    "url": "https://example.com/simulated",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+}
+_PLACE = re.compile(r"(?:^|_)(?:location|city|place|town|country|region|destination)(?:$|_)")
+_WHOLE_PROMPT = re.compile(
+    r"(?:^|_)(?:query|q|question|prompt|text|input|message|content|command|cmd|expression)(?:$|_)"
+)
+_CAPITAL = r"[A-ZÀ-Þ][\w'’-]*"
+_NAMES = rf"{_CAPITAL}(?:\s+{_CAPITAL})*"
+_PLACES = re.compile(
+    rf"\b(?:in|for|at|to|of)\s+({_NAMES}(?:(?:,\s*(?:and\s+)?|\s+and\s+){_NAMES})*)"
+)
+_AGE = re.compile(
+    rf"\b({_CAPITAL})(?:\s+is|,)?\s+(\d+)\s+years?[ -]old|\b({_CAPITAL})\s+is\s+(\d+)\b"
+)
+_NAME = re.compile(rf"(?<=[\w,;:] )({_CAPITAL})|\b({_CAPITAL})(?=\s+(?:is|was|has|and)\b)")
+
+
+def example(
+    schema: object, prompt: str = "", *, optional: bool = True, place: str | None = None
+) -> object:
+    """A value that satisfies `schema`. Properties that are not required are left out without
+    `optional`, unless the prompt tells of them. `place` overrules the one found in the prompt.
+    Raises Refused for what is no schema."""
+    root = schema if isinstance(schema, dict) else {}
+    try:
+        return _Writer(root, prompt, optional, place).value(root, "", 0)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
+        raise error(
+            "Invalid schema: it is not a JSON Schema.", code="invalid_json_schema"
+        ) from None
+
+
+def places(prompt: str) -> list[str]:
+    """The places that a prompt names: two for `in Paris and Rome`, one for `in Paris, France`."""
+    match = _PLACES.search(prompt)
+    if match is None:
+        return []
+    together = " and " in match[1]
+    return re.split(r",\s*(?:and\s+)?|\s+and\s+", match[1]) if together else [match[1]]
+
+
+class _Writer:
+    def __init__(self, root: JsonObject, prompt: str, optional: bool, place: str | None) -> None:
+        # set once
+        self._root = root
+        self._prompt = prompt
+        self._optional = optional
+        self._place = place or next(iter(places(prompt)), None)
+        # moves: each number of the prompt is used once
+        self._numbers = (float(found) for found in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", prompt))
+
+    def value(self, schema: object, name: str, depth: int) -> object:
+        if not isinstance(schema, dict):
+            return "simulated"
+        schema = self._resolved(schema, depth)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return self._member(schema["enum"])
+        write = {
+            "object": self._object,
+            "array": self._array,
+            "string": self._string,
+            "integer": self._integer,
+            "number": self._number,
+            "boolean": lambda *_: True,
+            "null": lambda *_: None,
+        }[_type(schema, depth)]
+        return write(schema, name, depth)
+
+    def _resolved(self, schema: JsonObject, depth: int) -> JsonObject:
+        """The schema with its references followed and one of its alternatives chosen."""
+        for _ in range(32):
+            if "$ref" in schema:
+                rest = {key: part for key, part in schema.items() if key != "$ref"}
+                schema = {**self._definition(str(schema["$ref"])), **rest}
+            elif choices := schema.get("anyOf") or schema.get("oneOf"):
+                rest = {key: part for key, part in schema.items() if key not in ("anyOf", "oneOf")}
+                schema = _merged([rest, self._choice(choices, depth)])
+            elif "allOf" in schema:
+                rest = {key: part for key, part in schema.items() if key != "allOf"}
+                schema = _merged([rest, *(self._resolved(part, depth) for part in schema["allOf"])])
+            else:
+                break
+        return schema
+
+    def _definition(self, pointer: str) -> JsonObject:
+        found: object = self._root
+        for part in pointer.removeprefix("#").split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            found = found.get(part) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    def _choice(self, choices: list[JsonObject], depth: int) -> JsonObject:
+        """The first that says something; deep down the one that ends soonest."""
+
+        def rank(schema: JsonObject) -> int:
+            if schema.get("type") == "null":
+                return 0 if depth > _DEEP else 2
+            return 1
+
+        return min(choices, key=rank)
+
+    def _member(self, values: list[object]) -> object:
+        said = self._prompt.lower()
+        return next((value for value in values if str(value).lower() in said), values[0])
+
+    def _object(self, schema: JsonObject, name: str, depth: int) -> object:
+        properties: JsonObject = schema.get("properties") or {}
+        required = schema.get("required") or []
+        made: JsonObject = {}
+        for key, part in properties.items():
+            if key in required or (self._optional and depth <= _DEEP) or self._told(key):
+                made[key] = self.value(part, key, depth + 1)
+        for key in required:
+            if key not in made:
+                made[key] = self.value(schema.get("additionalProperties"), key, depth + 1)
+        return made
+
+    def _array(self, schema: JsonObject, name: str, depth: int) -> object:
+        first = schema.get("prefixItems") or []
+        least = max(int(schema.get("minItems", 0)), len(first))
+        most = schema.get("maxItems", max(least, 1))
+        count = min(max(least, 0 if depth > _DEEP else 1), max(most, least))
+        items = [self.value(part, name, depth + 1) for part in first]
+        rest = schema.get("items", {})
+        values = iter(self._distinct(rest, name, depth) if schema.get("uniqueItems") else ())
+        while len(items) < count:
+            items.append(next(values, None) or self.value(rest, name, depth + 1))
+        return items
+
+    def _distinct(self, schema: object, name: str, depth: int) -> Iterator[object]:
+        """Values that differ: the members of an enum, or one value numbered."""
+        shape = self._resolved(schema, depth) if isinstance(schema, dict) else {}
+        if "enum" in shape:
+            yield from shape["enum"]
+            return
+        value, count = self.value(shape, name, depth + 1), 0
+        while isinstance(value, str | int | float):
+            yield value + count if not isinstance(value, str) else f"{value} {count + 1}"
+            count += 1
+
+    def _string(self, schema: JsonObject, name: str, depth: int) -> object:
+        if schema.get("format") in _FORMATS:
+            return _FORMATS[schema["format"]]
+        text = self._told(name) or f"simulated {name or 'text'}".replace("_", " ")
+        least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+        if len(text) < least:
+            text += "." * (least - len(text))
+        return text if most is None else text[: int(most)]
+
+    def _integer(self, schema: JsonObject, name: str, depth: int) -> object:
+        return int(self._within(schema, name, whole=True))
+
+    def _number(self, schema: JsonObject, name: str, depth: int) -> object:
+        value = self._within(schema, name, whole=False)
+        return int(value) if value == int(value) else value
+
+    def _within(self, schema: JsonObject, name: str, *, whole: bool) -> float:
+        step = float(schema.get("multipleOf") or (1 if whole else 0))
+        low, high = _bounds(schema, step or 0.5)
+        told = _as_number(self._told(name))
+        wished = told if told is not None else next(self._numbers, 1.0)
+        value = wished if low <= wished <= high else (low if low > -math.inf else min(1.0, high))
+        if step and value % step:
+            value = math.ceil(value / step) * step
+            value = value if value <= high else math.floor(high / step) * step
+        return value
+
+    def _told(self, name: str) -> str | None:
+        """What the prompt says of a property: `name: Ada, age: 36`, `John is 25 years old`."""
+        if not name or not self._prompt:
+            return None
+        word = re.escape(name).replace("_", "[ _]")
+        if match := re.search(rf"(?i)\b{word}\b\s*(?:[:=]|is\b)\s*([^,;\n]+)", self._prompt):
+            return match[1].partition(" and ")[0].strip().strip("\"'`").rstrip(".")
+        low = name.lower()
+        if _PLACE.search(low):
+            return self._place
+        if low in ("name", "first_name", "person", "age") and (match := _AGE.search(self._prompt)):
+            return (match[2] or match[4]) if low == "age" else (match[1] or match[3])
+        if low in ("name", "first_name", "person") and (match := _NAME.search(self._prompt)):
+            return match[1] or match[2]
+        return self._prompt if _WHOLE_PROMPT.search(low) else None
+
+
+def strict(schema: JsonObject) -> JsonObject:
+    """A function's schema as the backend makes it where `strict` was not said: every property
+    required, no others allowed."""
+    made: JsonObject = {key: _strict(part) for key, part in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type", "object") == "object":
+        made["required"] = list(schema["properties"])
+        made["additionalProperties"] = False
+    return made
+
+
+def _strict(part: object) -> object:
+    if isinstance(part, list):
+        return [_strict(inner) for inner in part]
+    return strict(part) if isinstance(part, dict) else part
+
+
+def _type(schema: JsonObject, depth: int) -> str:
+    given = schema.get("type")
+    if isinstance(given, list):
+        names = [str(name) for name in given]
+        named = [name for name in names if name != "null"]
+        given = "null" if not named or (depth > _DEEP and "null" in names) else named[0]
+    if given in ("object", "array", "string", "integer", "number", "boolean", "null"):
+        return str(given)
+    if "properties" in schema:
+        return "object"
+    return "array" if "items" in schema or "prefixItems" in schema else "string"
+
+
+def _merged(schemas: list[JsonObject]) -> JsonObject:
+    whole: JsonObject = {}
+    for schema in schemas:
+        properties = {**(whole.get("properties") or {}), **(schema.get("properties") or {})}
+        required = [*(whole.get("required") or []), *(schema.get("required") or [])]
+        whole = {**whole, **schema}
+        if properties:
+            whole.update(properties=properties, required=required)
+    return whole
+
+
+def _bounds(schema: JsonObject, step: float) -> tuple[float, float]:
+    low = float(schema.get("minimum", -math.inf))
+    high = float(schema.get("maximum", math.inf))
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if isinstance(above, int | float) and not isinstance(above, bool):
+        low = max(low, above + step)
+    if isinstance(below, int | float) and not isinstance(below, bool):
+        high = min(high, below - step)
+    return low, high
+
+
+def _as_number(text: str | None) -> float | None:
+    match = re.match(r"-?\d+(?:\.\d+)?", text or "")
+    return float(match[0]) if match else None

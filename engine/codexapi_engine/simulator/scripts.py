@@ -1,0 +1,184 @@
+"""What a prompt can ask of the simulated backend: `[[name argument]]`, anywhere in its text.
+
+The table is the documentation: `listing()` prints it. Knows nothing of how a script is played.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .refusals import FAILURES, REFUSALS, detail
+
+MOST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    argument: str  # how it is written after the name; optional in brackets
+    does: str
+    check: Callable[[str], None]  # raises ValueError
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """A prompt, read: its plain text, and the scripts in it."""
+
+    prompt: str
+    given: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.given
+
+    def text(self, name: str, otherwise: str = "") -> str:
+        """The argument of a script; the last one's if it stands there twice."""
+        return self.given[name][-1] or otherwise if name in self.given else otherwise
+
+    def number(self, name: str, otherwise: float = 0) -> float:
+        return float(self.text(name) or otherwise)
+
+    def count(self, name: str, otherwise: int = 0) -> int:
+        return int(self.text(name) or otherwise)
+
+
+def read(text: str) -> Directions:
+    """Raises Refused for an unknown script, and for an argument that it does not take."""
+    given: dict[str, list[str]] = {}
+    plain, at = [], 0
+    for match in _BEGINS.finditer(text):
+        end = _end(text, match.start()) if match.start() >= at else None
+        if end is None:
+            continue
+        name, argument = match[1], text[match.end() : end].strip()
+        _check(name, argument)
+        given.setdefault(name, []).append(argument)
+        plain.append(text[at : match.start()])
+        at = end + 2
+    plain.append(text[at:])
+    return Directions("".join(plain).strip() if given else text, given)
+
+
+def listing() -> str:
+    """The table for a person: one script a line, then the names that some of them take."""
+    written = {
+        name: f"[[{name} {script.argument}".rstrip() + "]]" for name, script in SCRIPTS.items()
+    }
+    width = max(map(len, written.values()))
+    lines = [f"{written[name]:<{width}}  {SCRIPTS[name].does}" for name in SCRIPTS]
+    for title, names in (("CODE, or any other", FAILURES), ("NAME of a status", REFUSALS)):
+        told = textwrap.wrap(", ".join(names), 96, initial_indent="  ", subsequent_indent="  ")
+        lines += ["", f"{title}:", *told]
+    return "\n".join(lines)
+
+
+def _check(name: str, argument: str) -> None:
+    script = SCRIPTS.get(name)
+    if script is None:
+        raise detail(f"Unknown simulator script: {name}. Known: {', '.join(SCRIPTS)}")
+    try:
+        script.check(argument)
+    except ValueError as problem:
+        raise detail(f"Simulator script {name}: {problem}") from None
+
+
+# Lower case and a space or the end after it: `[[Page]]`, `[[1, 2]]` and `[[ -f x ]]` are text.
+_BEGINS = re.compile(r"\[\[([a-z_]+)(?=\s|\]\])")
+
+
+def _end(text: str, start: int) -> int | None:
+    """Where the `]]` of a script stands: brackets inside it may be balanced, as in JSON, and if
+    they are not, it is the first."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += {"[": 1, "]": -1}.get(text[at], 0)
+        if depth == 0:
+            return at - 1
+    first = text.find("]]", start)
+    return first if first >= 0 else None
+
+
+def _nothing(argument: str) -> None:
+    if argument:
+        raise ValueError("it takes no argument")
+
+
+def _anything(argument: str) -> None:
+    pass
+
+
+def _some(argument: str) -> None:
+    if not argument:
+        raise ValueError("it needs an argument")
+
+
+def _seconds(argument: str) -> None:
+    if not re.fullmatch(r"\d+(\.\d+)?", argument):
+        raise ValueError("it needs a number of seconds")
+
+
+def _whole(argument: str) -> None:
+    if not argument.isascii() or not argument.isdecimal():
+        raise ValueError("it needs a whole number")
+    if int(argument) > MOST:
+        raise ValueError(f"it takes at most {MOST}")
+
+
+def _maybe_whole(argument: str) -> None:
+    if argument:
+        _whole(argument)
+
+
+def _status(argument: str) -> None:
+    name, _, times = argument.partition(" ")
+    if name not in REFUSALS:
+        raise ValueError(f"it needs one of {', '.join(REFUSALS)}")
+    _maybe_whole(times.strip())
+
+
+def _reason(argument: str) -> None:
+    if argument not in ("", "max_output_tokens", "content_filter"):
+        raise ValueError("it takes max_output_tokens or content_filter")
+
+
+SCRIPTS: Mapping[str, Script] = {
+    # what is said
+    "say": Script("TEXT", "answers with exactly this text", _some),
+    "long": Script("N", "answers with N deltas: `1 2 3 …`", _whole),
+    "refuse": Script("[TEXT]", "answers with a refusal", _anything),
+    "reason": Script("", "begins with a reasoning summary of two parts", _nothing),
+    "commentary": Script("", "says something in passing before the final answer", _nothing),
+    "two": Script("", "answers with two messages", _nothing),
+    "surrogate": Script("", "cuts an emoji in two, a lone surrogate in each delta", _nothing),
+    "tool": Script("NAME [ARGUMENTS]", "calls this tool; twice in a prompt: in parallel", _some),
+    "tools": Script("N", "calls the tool that fits best N times in parallel", _whole),
+    "exact": Script("", "an image of exactly the size asked for", _nothing),
+    # how it is sent
+    "slow": Script("SECONDS", "waits before each delta", _seconds),
+    "silence": Script("SECONDS", "waits before the first output event", _seconds),
+    "keepalive": Script("N", "sends N keepalive events, spread over the silence", _whole),
+    "rate_limits": Script("", "sends a codex.rate_limits event", _nothing),
+    "usage": Script("PERCENT", "says in the headers that so much of the plan is used", _whole),
+    "no_deltas": Script("", "items come whole, in output_item.done only", _nothing),
+    "unnamed": Script("", "events have no `event:` line", _nothing),
+    "crlf": Script("", "lines end with CR LF", _nothing),
+    "bytewise": Script("", "each byte is a chunk of its own", _nothing),
+    "unknown_event": Script("", "sends an event that nobody knows", _nothing),
+    "hold": Script("", "keeps the connection open after the last event", _nothing),
+    # how it goes wrong
+    "incomplete": Script("[REASON]", "stops early: max_output_tokens or content_filter", _reason),
+    "fail": Script("CODE", "fails after it began", _some),
+    "fail_first": Script("CODE", "fails in the very first event", _some),
+    "error": Script("[CODE]", "sends an `error` event in the middle", _anything),
+    "error_nested": Script("[CODE]", "likewise, with the error one level deeper", _anything),
+    "cut": Script("N", "ends after N deltas, without a last event", _whole),
+    "drop": Script("N", "breaks the connection after N deltas", _whole),
+    "empty": Script("", "200, and no event at all", _nothing),
+    "html": Script("", "200, and a web page", _nothing),
+    "bad_json": Script("", "one event is not JSON", _nothing),
+    "status": Script(
+        "NAME [N]", "refuses with this status; with N, the first N times only", _status
+    ),
+    "times": Script("N", "only the first N requests with this prompt play its scripts", _whole),
+}

@@ -1,0 +1,473 @@
+"""The road to the backend: the only file that sends requests, and reads what comes back.
+
+Knows nothing of dialects. Whatever httpx raises leaves here as one of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Self, cast
+from urllib.parse import urlsplit
+
+from ._httpx import httpx
+from .errors import (
+    CodexError,
+    ConnectFailed,
+    InvalidRequest,
+    JsonObject,
+    RefreshUnavailable,
+    StreamInterrupted,
+    TimedOut,
+    TransportError,
+    Unavailable,
+    UnexpectedAnswer,
+    UsageLimitReached,
+    from_status,
+)
+from .protocol import json
+from .protocol.headers import identity
+from .protocol.responses import TERMINAL
+from .protocol.sse import MAX_EVENT_BYTES, Decoder, Event
+from .settings import Settings, user_agent
+
+MAX_ERROR_BYTES = 64 * 1024
+RETRY_WITHIN = 12.0
+"""Seconds after which a request is not tried again."""
+
+MAX_WAIT = 2.0
+"""Seconds of Retry-After that we wait ourselves; a longer one is the client's to wait."""
+
+DRAIN = 0.2
+"""Seconds to read on after the last event, so that the connection can be used again."""
+
+_SERVER_FAULTS = (500, 502, 503, 504)
+
+
+def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
+    """The connections to one host: its pool, its proxy, its certificates."""
+    if urlsplit(url).scheme == "https":
+        verify = _authorities(settings)
+    else:
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used, and spares reading the roots
+    # No cap: httpx's own of 100 would make the 101st stream wait for another's end.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    return httpx.AsyncHTTPTransport(
+        verify=verify, proxy=settings.proxy_for(url), limits=limits, trust_env=False
+    )
+
+
+def _authorities(settings: Settings) -> ssl.SSLContext:
+    if settings.ca_file is None:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_file))
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidRequest(
+            f"the certificates in {settings.ca_file} cannot be read: {error}", param="ca_file"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole JSON answer. `json` is None for a 304."""
+
+    json: JsonObject | None
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """Sends signed requests. Open it once, share it, close it.
+
+    `auth` signs; `http` replaces the network, for `--demo` and tests.
+    """
+
+    def __init__(
+        self, settings: Settings, auth: httpx.Auth, *, http: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._base = settings.base_url
+        self._drains: set[asyncio.Task[None]] = set()
+        self._http = client(settings, settings.base_url, auth=auth, http=http)
+
+    async def stream(
+        self, path: str, body: JsonObject, headers: Mapping[str, str] | None = None
+    ) -> EventStream:
+        """Posts a request and returns when its status is known. Raises CodexError before that."""
+        sent = {
+            "accept": "text/event-stream",
+            "content-type": "application/json",
+            **(headers or {}),
+        }
+        content = json.dumps(body)
+
+        async def post() -> httpx.Response:
+            request = self._http.build_request(
+                "POST", self._base + path, content=content, headers=sent
+            )
+            return await self._send(request)
+
+        stream = EventStream(post, self._drain)
+        await stream.begin()
+        return stream
+
+    async def fetch(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Reply:
+        """Gets a JSON object. A `url` that begins with a slash is under the base URL."""
+        target = self._base + url if url.startswith("/") else url
+        request = self._http.build_request("GET", target, headers=headers)
+        if timeout is not None:
+            request.extensions["timeout"] = httpx.Timeout(timeout).as_dict()
+        try:
+            response = await self._send(request)
+        except _Refused as refused:
+            raise refused.error from None
+        try:
+            if response.status_code == 304:
+                return Reply(None, response.headers)
+            _refuse_encoding(response)
+            return Reply(_object(await _whole(response)), response.headers)
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        for drain in self._drains:
+            drain.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
+        await self._http.aclose()
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """The response, its body unread. Raises CodexError if it is not a success."""
+        with _ours():
+            response = await self._http.send(request, stream=True)
+        if response.is_success or response.status_code == 304:
+            return response
+        try:
+            body = await _beginning(response)
+        finally:
+            await response.aclose()
+        raise _Refused(
+            response.status_code, from_status(response.status_code, body, response.headers)
+        )
+
+    def _drain(self, response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
+        task = asyncio.create_task(_drained(response, rest))
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+
+
+class EventStream:
+    """The backend's answer, as batches of events: one batch for each piece of network read.
+
+    Until its first event it is tried again where that can help: a server fault once, a refused or
+    reset connection twice, a short Retry-After once, all within 12 s. Close it, whatever happens.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[], Awaitable[httpx.Response]],
+        drain: Callable[[httpx.Response, AsyncGenerator[bytes, None]], None],
+    ) -> None:
+        # set once
+        self._post = post
+        self._drain = drain
+        self._attempts = _Attempts()
+        # moves as the stream moves
+        self._response: httpx.Response | None = None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._decoder = Decoder()
+        self._given = False  # an event has been handed out
+        self._ended = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers if self._response is not None else {}
+
+    async def begin(self) -> None:
+        """Sends the request, and waits for the status. Raises CodexError."""
+        while True:
+            try:
+                response = await self._post()
+            except (_Refused, TransportError) as error:
+                failure = error
+            else:
+                break
+            # Not in the `except`: the next failure would have this one for its context.
+            await self._attempts.another(failure)
+        try:
+            _check_stream(response)
+        except CodexError:
+            await response.aclose()
+            raise
+        self._response, self._decoder, self._chunks = response, Decoder(), _pieces(response)
+
+    async def batch(self) -> list[Event]:
+        """The next events, at least one; empty when the stream has ended. Raises CodexError."""
+        while not self._ended:
+            try:
+                events = await self._read()
+            except TransportError as error:
+                if self._given:
+                    raise
+                failure = error
+            else:
+                if events:
+                    self._given = True
+                    return self._until_terminal(events)
+                continue
+            await self._close()
+            await self._attempts.another(failure)
+            await self.begin()
+        return []
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while events := await self.batch():
+            for event in events:
+                yield event
+
+    async def aclose(self) -> None:
+        """Ends the request at the backend, or lets the connection live if it is all read."""
+        response, chunks = self._response, self._chunks
+        if response is not None and chunks is not None and self._ended and not response.is_closed:
+            self._response = self._chunks = None
+            self._drain(response, chunks)
+        await self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _read(self) -> list[Event]:
+        assert self._chunks is not None, "begin() comes first"
+        with _ours():
+            chunk = await anext(self._chunks, None)
+        if chunk is None:
+            self._ended = True
+            return self._decoder.flush()
+        return self._decoder.feed(chunk)
+
+    def _until_terminal(self, events: list[Event]) -> list[Event]:
+        for count, event in enumerate(events, 1):
+            with suppress(StreamInterrupted):  # an unreadable event is for its reader to report
+                if event.type in TERMINAL:
+                    self._ended = True
+                    return events[:count]
+        return events
+
+    async def _close(self) -> None:
+        response, chunks = self._response, self._chunks
+        self._response = self._chunks = None
+        if response is not None and chunks is not None:
+            await chunks.aclose()
+            await response.aclose()
+
+
+class _Refused(Exception):
+    """An answer that is not a success: its own status, and the error that it stands for."""
+
+    def __init__(self, status: int, error: CodexError) -> None:
+        self.status = status
+        self.error = error
+
+
+class _Attempts:
+    """How often a request may be tried again. Only ever asked before its first event."""
+
+    def __init__(self) -> None:
+        self._started = asyncio.get_running_loop().time()
+        self._left = {"server": 1, "limit": 1, "connection": 2}
+
+    async def another(self, error: Exception) -> None:
+        """Waits until the next try, or raises the error that ends them."""
+        final = error.error if isinstance(error, _Refused) else error
+        why, delay = self._why(error)
+        spent = asyncio.get_running_loop().time() - self._started
+        if why is None or not self._left[why] or spent + delay > RETRY_WITHIN:
+            raise final
+        self._left[why] -= 1
+        await asyncio.sleep(delay)
+
+    def _why(self, error: Exception) -> tuple[str | None, float]:
+        if isinstance(error, _Refused):
+            after = error.error.retry_after
+            if isinstance(error.error, UsageLimitReached) or (after or 0) > MAX_WAIT:
+                return None, 0
+            if error.status in _SERVER_FAULTS:
+                return "server", after if after is not None else 0.5
+            if error.status == 429 and after is not None:
+                return "limit", after
+        elif not isinstance(error, RefreshUnavailable) and _connection_failed(error):
+            return "connection", 0.25
+        return None, 0
+
+
+def client(
+    settings: Settings,
+    url: str,
+    *,
+    auth: httpx.Auth | None = None,
+    http: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """An HTTP client for one host, which says who we are and reads nothing from the environment."""
+    timeout = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
+    return httpx.AsyncClient(
+        transport=http or connect(settings, url),
+        auth=auth,
+        timeout=timeout,
+        headers=identity(user_agent(), settings.client_version),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+Handler = Callable[
+    [str, str, Mapping[str, str], bytes],
+    Awaitable[tuple[int, Mapping[str, str], AsyncIterator[bytes]]],
+]
+"""A server in this process: method, path with query, headers, body; then status, headers, body."""
+
+
+def in_process(handle: Handler) -> httpx.AsyncBaseTransport:
+    """A transport that reaches a `Handler` in place of the network, and streams."""
+    return _InProcess(handle)
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        target = request.url.raw_path.decode()
+        body = await request.aread()
+        status, headers, chunks = await self._handle(request.method, target, request.headers, body)
+        return httpx.Response(status, headers=headers, stream=_Body(chunks), request=request)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        if isinstance(self._chunks, AsyncGenerator):
+            await self._chunks.aclose()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """httpx's exceptions as ours."""
+    try:
+        yield
+    except httpx.ConnectTimeout as error:
+        raise ConnectFailed(f"no connection to {_host(error)} in time") from error
+    except httpx.PoolTimeout as error:
+        raise Unavailable("all connections to the backend are in use") from error
+    except httpx.TimeoutException as error:
+        raise TimedOut(f"{_host(error)} was silent for too long") from error
+    except httpx.ConnectError as error:
+        raise ConnectFailed(f"no connection to {_host(error)}: {error}") from error
+    except httpx.ProxyError as error:
+        raise ConnectFailed(f"the proxy refused the way to {_host(error)}: {error}") from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise StreamInterrupted(f"the connection to {_host(error)} broke") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UnexpectedAnswer(
+            f"the backend's answer is not HTTP ({type(error).__name__})"
+        ) from error
+
+
+def _host(error: httpx.HTTPError) -> str:
+    try:
+        return error.request.url.host
+    except RuntimeError:
+        return "the backend"
+
+
+def _connection_failed(error: BaseException | None) -> bool:
+    """Refused, reset or closed unanswered: the failures that another try often mends."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError | httpx.ReadError | httpx.WriteError):
+            return True
+        if isinstance(error, httpx.RemoteProtocolError) and "without sending" in str(error):
+            return True  # a kept connection that the other side had just closed
+        if isinstance(error, BaseExceptionGroup):  # a name of several addresses
+            return all(_connection_failed(one) for one in error.exceptions)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an error body as is worth reading: 64 kB, 5 s."""
+    pieces, size = [], 0
+    with suppress(TimeoutError, TransportError, Unavailable):
+        async with asyncio.timeout(5):
+            async with aclosing(_pieces(response)) as coming:
+                with _ours():
+                    async for piece in coming:
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size >= MAX_ERROR_BYTES:
+                            break
+    return b"".join(pieces)[:MAX_ERROR_BYTES]
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """A whole body. Raises CodexError, for one beyond all bounds too."""
+    pieces, size = [], 0
+    async with aclosing(_pieces(response)) as coming:
+        with _ours():
+            async for piece in coming:
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_EVENT_BYTES:
+                    raise UnexpectedAnswer("the backend's answer has no end")
+    return b"".join(pieces)
+
+
+def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The body as the network gives it: asked for n bytes, httpx would hold it back until then."""
+    return cast(AsyncGenerator[bytes, None], response.aiter_raw())
+
+
+def _check_stream(response: httpx.Response) -> None:
+    """Raises UnexpectedAnswer for a success that is no stream. The real one names no media type."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("", "text/event-stream"):
+        raise UnexpectedAnswer(f"the backend answered with {kind[:60]} where a stream was expected")
+    _refuse_encoding(response)
+
+
+def _refuse_encoding(response: httpx.Response) -> None:
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnexpectedAnswer(f"the backend encoded its answer ({encoding[:20]}), unasked")
+
+
+def _object(content: bytes) -> JsonObject:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer("the backend answered with something that is not a JSON object")
+    return value
+
+
+async def _drained(response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
+    try:
+        with suppress(TimeoutError, TransportError):
+            async with asyncio.timeout(DRAIN):
+                with _ours():
+                    while await anext(rest, None) is not None:
+                        pass
+    finally:
+        await rest.aclose()
+        await response.aclose()

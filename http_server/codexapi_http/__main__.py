@@ -1,0 +1,15 @@
+"""`python -m codexapi_http`: the server, set up by the environment alone."""
+
+from __future__ import annotations
+
+import sys
+
+from codexapi_engine import CodexError, Settings
+
+from .server import serve
+
+if __name__ == "__main__":
+    try:
+        sys.exit(serve(Settings.from_env()))
+    except CodexError as error:
+        sys.exit(f"codexapi: {error}")

@@ -1,0 +1,45 @@
+"""The application: routes, guard, errors, and the engine that lives as long as it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from codexapi_engine import Codex, CodexError, Settings
+
+from .errors import codex_error, http_exception
+from .guard import Guard
+from .routes import ROUTES
+from .shutdown import Shutdown
+
+
+def create_app(codex: Codex | None = None, settings: Settings | None = None) -> Starlette:
+    """The server as an ASGI app. A `codex` of the caller's own stays open at the end."""
+    settings = settings or (codex.settings if codex else Settings.from_env())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.codex = codex or Codex(settings)
+        try:
+            yield
+        finally:
+            if codex is None:
+                await app.state.codex.aclose()
+
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Guard, settings=settings)],
+        exception_handlers={
+            CodexError: codex_error,
+            HTTPException: http_exception,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # a path is ours or it is not
+    app.state.settings = settings
+    app.state.shutdown = Shutdown()
+    return app

@@ -1,0 +1,87 @@
+"""Errors as OpenAI's error object, with the headers by which official clients act."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine import CodexError, UsageLimitReached
+from codexapi_engine.errors import AuthError
+from codexapi_engine.protocol import json
+
+log = logging.getLogger("codexapi.http")
+
+ABSENT = {
+    "embeddings": "no embeddings",
+    "audio": "no audio",
+    "moderations": "no moderations",
+    "files": "no file store",
+    "uploads": "no file store",
+    "batches": "no batches",
+    "fine_tuning": "no fine-tuning",
+    "vector_stores": "no vector stores",
+    "assistants": "no assistants",
+    "threads": "no assistants",
+    "realtime": "no realtime sessions here",
+    "videos": "no videos",
+}
+"""Parts of the official API that the Codex backend lacks, by the first word of their path."""
+
+
+def render(error: CodexError, headers: dict[str, str] | None = None) -> Response:
+    """The error as an HTTP response."""
+    sent = dict(headers or {})
+    if error.retry_after is not None:
+        sent["retry-after"] = str(math.ceil(error.retry_after))
+    if isinstance(error, AuthError | UsageLimitReached):
+        sent["x-should-retry"] = "false"  # official clients would retry these in vain
+    if error.status == 401 and error.code == "invalid_api_key":
+        sent["www-authenticate"] = "Bearer"
+    body = json.dumps({"error": error.body()})
+    return Response(body, error.status, sent, media_type="application/json")
+
+
+async def codex_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CodexError)
+    log.info("%s: %s", error.code or error.type, error)
+    return render(error)
+
+
+async def http_exception(request: Request, error: Exception) -> Response:
+    """What the router says: no such path, or not by this method."""
+    assert isinstance(error, HTTPException)
+    status, path, method = error.status_code, request.scope["path"], request.method
+    if status == 405:
+        message = f"Invalid method for {path}: {method} is not allowed."
+        said = refusal(405, "method_not_allowed", message)
+    elif status == 404:
+        said = refusal(404, "not_found", _no_such_path(method, path))
+    else:
+        said = refusal(status, "invalid_request", error.detail)
+    return render(said, dict(error.headers or {}))
+
+
+def unforeseen(request_id: str) -> CodexError:
+    """A bug of ours, being handled. Its text may hold anything, and stays in the log."""
+    log.exception("request %s failed", request_id)
+    message = f"codexapi failed on this request ({request_id}); its log says why"
+    return CodexError(message, code="internal_error")
+
+
+def refusal(status: int, code: str, message: str, param: str | None = None) -> CodexError:
+    """A request that this door turns away."""
+    return CodexError(message, status=status, type="invalid_request_error", code=code, param=param)
+
+
+def _no_such_path(method: str, path: str) -> str:
+    said = f"Invalid URL ({method} {path})"
+    word = path.removeprefix("/v1").strip("/").partition("/")[0]
+    if word in ABSENT:
+        return f"{said}: the Codex backend has {ABSENT[word]}."
+    if not path.startswith("/v1"):
+        return f"{said}: the API is under /v1, try /v1{path}"
+    return f"{said}."

@@ -1,0 +1,104 @@
+"""A server process: one socket, one loop, signals, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from .connection import MAX_HEAD_BYTES, Connection
+
+PORT_IN_USE = 8
+"""The exit code where the port belongs to someone else."""
+
+
+class Process(uvicorn.Server):
+    """uvicorn with signals of our own: its own handling waits for ever for an open stream.
+
+    `ready` is called with the URL once clients can connect; `stop` when the first signal comes,
+    and again, with True, when there is no more patience.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        ready: Callable[[str], Awaitable[None]],
+        stop: Callable[[bool], None] = lambda now: None,
+        drain: float = 0.0,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Connection,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=60,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            )
+        )
+        self._ready = ready
+        self._stop = stop
+        self._drain = drain
+        self._signal = 0
+
+    async def run_on(self, listening: socket.socket) -> int:
+        """Serves until a signal comes; returns the exit code."""
+        await self.serve(sockets=[listening])
+        return 128 + self._signal if self._signal else 0
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._told, number)
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda n, _: loop.call_soon_threadsafe(self._told, n))
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if sockets and not self.should_exit:
+            await self._ready(url_of(sockets[0]))
+
+    def _told(self, number: int) -> None:
+        """The first signal drains, the second ends."""
+        if self._signal:
+            self.force_exit = True
+            self._stop(True)
+            return
+        self._signal, self.should_exit = number, True
+        self._stop(False)
+        asyncio.get_running_loop().call_later(self._drain, self._stop, True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if sys.platform != "win32":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

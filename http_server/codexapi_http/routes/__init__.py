@@ -1,0 +1,21 @@
+"""The endpoints. ROUTES is the table of contents."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from ..requests import posted
+from .chat import chat_completions
+from .health import healthz
+from .models import models_get, models_list
+from .responses import responses_create
+from .usage import usage
+
+ROUTES = [
+    Route("/v1/responses", posted(responses_create), methods=["POST"]),
+    Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
+    Route("/v1/models", models_list),
+    Route("/v1/models/{model:path}", models_get),
+    Route("/v1/usage", usage),
+    Route("/healthz", healthz),
+]

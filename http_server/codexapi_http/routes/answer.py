@@ -1,0 +1,42 @@
+"""What the endpoints' answers have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine import EventStream
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import headers as wire
+from codexapi_engine.protocol import json
+
+from ..requests import settings_of
+
+log = logging.getLogger("codexapi.http")
+
+
+def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(value), headers=headers, media_type="application/json")
+
+
+def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str]:
+    """The backend's own headers that clients may see, and the names of what was ignored."""
+    headers = wire.to_client(events.headers)
+    if ignored:
+        names = ",".join(_header_word(name) for name in ignored)
+        log.info("ignored: %s", names)
+        headers["x-codexapi-ignored"] = names
+    return headers
+
+
+def with_model(request: Request, body: JsonObject) -> JsonObject:
+    """The body, with the model that the server was started with where it names none."""
+    model = settings_of(request).model
+    return {**body, "model": model} if body.get("model") is None and model else body
+
+
+def _header_word(name: str) -> str:
+    return "".join(c for c in name if c.isalnum() or c in "_-.")[:64]

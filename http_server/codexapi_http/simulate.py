@@ -1,0 +1,27 @@
+"""The simulated backend in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from codexapi_engine.simulator.asgi import app
+
+from codexapi_engine.simulator import Simulator
+
+from .process import PORT_IN_USE, Process, listen, say
+
+
+def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None]) -> int:
+    """Serves until a signal comes; returns the exit code. `ready` is called with its URL."""
+    try:
+        listening = listen("127.0.0.1", port)
+    except OSError as error:
+        say(f"codexapi: 127.0.0.1:{port}: {error.strerror}; choose another --port")
+        return PORT_IN_USE
+
+    async def tell(url: str) -> None:
+        ready(url)
+
+    process = Process(app(simulator), ready=tell)
+    return asyncio.run(process.run_on(listening))

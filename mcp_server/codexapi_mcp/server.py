@@ -1,0 +1,138 @@
+"""The tools, and the stdio process that serves them.
+
+A tool's failure is a ToolError: any other exception reaches the model without its text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Annotated
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import Field
+
+from codexapi_engine import (
+    Assembler,
+    Codex,
+    CodexError,
+    EventStream,
+    Settings,
+    Text,
+    __version__,
+    request,
+    text_of,
+)
+
+HEARTBEAT = 10.0
+"""Seconds between two signs of life: clients with a watchdog wait 60 and more."""
+
+INSTRUCTIONS = (
+    "Text generation with the user's own Codex/ChatGPT login (no API key). "
+    "Use generate_text for a second opinion from an OpenAI model."
+)
+
+
+def create_server(codex: Codex | None = None, settings: Settings | None = None) -> MCPServer:
+    """The MCP server. A `codex` of the caller's own stays open at the end."""
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Codex]) -> AsyncIterator[Codex]:
+        if codex is not None:
+            yield codex
+            return
+        async with Codex(settings) as own:
+            yield own
+
+    server: MCPServer[Codex] = MCPServer(
+        "codexapi",
+        title="codexapi",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
+
+    @server.tool(
+        title="Ask a Codex model",
+        annotations=ToolAnnotations(read_only_hint=True, open_world_hint=True),
+        structured_output=False,  # some clients show the model nothing but structured output
+    )
+    async def generate_text(
+        ctx: Context[Codex],
+        prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
+        system: Annotated[
+            str | None, Field(description="Instructions for the model. Default: none.")
+        ] = None,
+        model: Annotated[
+            str | None, Field(description="Model name. Default: the user's own choice.")
+        ] = None,
+        effort: Annotated[
+            str | None,
+            Field(description="Reasoning effort: low, medium, high, … Default: the model's own."),
+        ] = None,
+    ) -> CallToolResult:
+        """Ask an OpenAI model through the user's own ChatGPT login, and return its answer."""
+        backend = ctx.request_context.lifespan_context
+        try:
+            asked = request(
+                prompt, model=await backend.model(model), instructions=system, effort=effort
+            )
+            async with await backend.open(asked) as events:
+                response = await _with_heartbeat(events, ctx)
+        except CodexError as error:
+            raise ToolError(f"{error.code or error.type}: {error}") from None
+        answer = text_of(response)
+        if response["status"] == "incomplete":
+            answer += "\n\n[The answer is incomplete.]"
+        return CallToolResult(content=[TextContent(text=answer)])
+
+    return server
+
+
+async def _with_heartbeat(events: EventStream, ctx: Context[Codex]) -> dict[str, object]:
+    """The finished response; meanwhile the client hears every ten seconds how far it is."""
+    fold, text, size = Assembler(), Text(), 0
+
+    async def beat() -> None:
+        for count in range(1, sys.maxsize):
+            await asyncio.sleep(HEARTBEAT)
+            said = f"{size} characters" if size else f"thinking, {count * HEARTBEAT:.0f} s"
+            await ctx.report_progress(count, None, said)
+
+    beating = asyncio.create_task(beat())
+    try:
+        while batch := await events.batch():
+            for event in batch:
+                fold.feed(event)
+                size += len(text.feed(event))
+    finally:
+        beating.cancel()
+    return fold.finish()
+
+
+def serve(settings: Settings) -> int:
+    """Serves on stdin and stdout until stdin ends or a signal comes; returns the exit code."""
+    # Before the SDK does it: its own handler draws boxed tracebacks into the editor's log.
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="codexapi: %(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    try:
+        create_server(settings=settings).run("stdio")
+    except* (BrokenPipeError, ConnectionResetError):
+        pass  # the editor closed the pipe: nobody is left to tell
+    return 0
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    # The SDK's reader blocks in a thread that nothing can cancel.
+    sys.stderr.flush()
+    os._exit(128 + number)

@@ -1,0 +1,264 @@
+"""The command line through pipes: what a script sees."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.processes import ROOT, codexapi, environment, simulator
+
+
+def run(
+    *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    given: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        codexapi(*arguments), env=environment(**(env or {})), capture_output=True, text=True,
+        check=False, **given,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> dict[str, str]:
+    return {"CODEX_HOME": str(tmp_path), "HOME": str(tmp_path)}
+
+
+def test_chat_prints_the_answer_and_one_newline() -> None:
+    done = run("chat", "--demo", "[[say Hello.]]")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello.\n", "")
+
+
+def test_chat_adds_no_second_newline() -> None:
+    assert run("chat", "--demo", "[[say Hello.\n]]").stdout == "Hello.\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-",)])
+def test_chat_takes_the_question_from_stdin(arguments: tuple[str, ...]) -> None:
+    done = run("chat", "--demo", *arguments, stdin="[[say From stdin.]]\n")
+    assert (done.returncode, done.stdout) == (0, "From stdin.\n")
+
+
+def test_chat_puts_stdin_beside_the_question() -> None:
+    done = run("chat", "--demo", "repeat this", stdin="a line of text")
+    assert done.returncode == 0
+    assert "repeat this" in done.stdout
+    assert "<stdin>" in done.stdout
+    assert "a line of text" in done.stdout
+
+
+def test_chat_with_nothing_to_ask_shows_its_help() -> None:
+    done = run("chat", "--demo")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: codexapi chat" in done.stderr
+
+
+def test_chat_with_an_empty_pipe_and_a_question_asks_the_question() -> None:
+    assert run("chat", "--demo", "[[say Yes.]]", stdin="").stdout == "Yes.\n"
+
+
+def test_a_pipe_gets_control_sequences_as_they_are() -> None:
+    assert run("chat", "--demo", "[[say \x1bcred]]").stdout == "\x1bcred\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("fail server_error", 1),
+        ("fail content_policy_violation", 1),
+        ("status usage_limit_reached", 4),
+        ("fail rate_limit_exceeded", 4),
+        ("status bad_gateway", 5),
+        ("status cloudflare", 5),
+        ("html", 5),
+        ("empty", 5),
+        ("cut 2", 5),
+        ("status context_length_exceeded_http", 6),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_line(script: str, code: int) -> None:
+    done = run("chat", "--demo", f"[[long 3]] [[{script}]]")
+    assert done.returncode == code
+    assert done.stderr.startswith("codexapi: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_came_before_a_break_stays_on_stdout() -> None:
+    done = run("chat", "--demo", "[[long 5]] [[cut 3]]")
+    assert done.returncode == 5
+    assert done.stdout.strip()
+    assert done.stdout.endswith("\n")
+
+
+def test_an_incomplete_answer_is_said_so_on_stderr() -> None:
+    done = run("chat", "--demo", "[[incomplete]]")
+    assert done.returncode == 0
+    assert "incomplete (max_output_tokens)" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["chat", "models", "status"])
+def test_without_a_login_every_command_says_what_to_run(
+    command: str, empty: dict[str, str]
+) -> None:
+    arguments = [command, "Hi"] if command == "chat" else [command]
+    done = run(*arguments, env=empty)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "codex login" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org", "ftp://127.0.0.1/x", "https://me:secret@example.org", "nonsense"]
+)
+def test_a_base_url_that_would_expose_the_login_is_refused(url: str) -> None:
+    done = run("chat", "--base-url", url, "Hi")
+    assert done.returncode == 2
+    assert "secret" not in done.stderr.replace(url, "")
+    assert "--base-url" in done.stderr
+
+
+def test_a_wrong_setting_in_the_environment_is_named() -> None:
+    done = run("chat", "Hi", env={"CODEXAPI_PORT": "many"})
+    assert done.returncode == 2
+    assert "CODEXAPI_PORT" in done.stderr
+
+
+def test_an_unknown_command_is_an_error_and_asks_no_model() -> None:
+    done = run("imge", "--demo")
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_models_lists_the_default_first() -> None:
+    done = run("models", "--demo")
+    assert done.returncode == 0
+    assert done.stdout.startswith("gpt-6.1-sol")
+
+
+def test_models_as_json() -> None:
+    listed = json.loads(run("models", "--demo", "--json").stdout)
+    assert listed[0]["id"] == "gpt-6.1-sol"
+
+
+def test_status_tells_the_plan_and_its_windows() -> None:
+    done = run("status", "--demo")
+    assert done.returncode == 0
+    assert "5-hour window" in done.stdout
+
+
+def test_status_as_json_holds_no_token() -> None:
+    told = json.loads(run("status", "--demo", "--json").stdout)
+    assert told["logged_in"] is True
+    assert told["limits"]["primary"]["used_percent"] >= 0
+    assert "token" not in " ".join(str(value) for value in told.values())
+
+
+def test_version_and_help_say_who_we_are() -> None:
+    assert run("--version").stdout.startswith("codexapi 0.")
+    shown = run("--help").stdout
+    assert "chat" in shown
+    assert "serve" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "absent"),
+    [
+        (("--version",), {"typer", "httpx", "asyncio", "pydantic_core"}),
+        (("--help",), {"httpx", "asyncio", "pydantic", "rich"}),
+        (
+            ("chat", "--demo", "[[say Hi.]]"),
+            {"mcp", "starlette", "uvicorn", "openai", "rich", "pydantic", "codexapi_http"},
+        ),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], absent: set[str]) -> None:
+    command = codexapi(*arguments)
+    command[1:1] = ["-X", "importtime"]
+    done = subprocess.run(
+        command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not loaded & absent
+
+
+def test_a_closed_pipe_ends_quietly_and_stops_the_backend(tmp_path: Path) -> None:
+    with simulator(tmp_path / "login") as backend:
+        process = subprocess.Popen(
+            codexapi("chat", "-m", "gpt-6.1-sol", "[[long 100000]]"),
+            env=environment(**backend.env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr.read() == b""
+        process.stderr.close()
+
+
+def test_ctrl_c_keeps_what_was_said_and_exits_with_130() -> None:
+    process = subprocess.Popen(
+        codexapi("chat", "--demo", "[[slow 60]] [[long 3]]"),
+        env=environment(), stdin=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        said = process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        rest, complaint = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert (said + rest).endswith("\n")
+    assert complaint == ""
+
+
+def test_simulate_writes_a_login_that_works_and_never_over_another(tmp_path: Path) -> None:
+    folder = tmp_path / "login"
+    with simulator(folder) as backend:
+        path = folder / "auth.json"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert set(backend.env) == {
+            "CODEX_HOME", "CODEXAPI_BASE_URL", "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
+        }  # fmt: skip
+        done = run("chat", "-m", "gpt-6.1-sol", "[[say Hello.]]", env=backend.env)
+        assert done.stdout == "Hello.\n"
+        before = path.read_bytes()
+        again = run("simulate", "--login", str(folder))
+        assert again.returncode == 7
+        assert path.read_bytes() == before
+        assert backend.stop(signal.SIGTERM) == 143
+
+
+def test_a_wrong_token_really_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "login"
+    with simulator(folder) as backend:
+        path = folder / "auth.json"
+        content = json.loads(path.read_bytes())
+        content["tokens"]["access_token"] = "wrong"
+        content["tokens"]["refresh_token"] = "wrong"
+        path.write_text(json.dumps(content))
+        done = run("chat", "-m", "gpt-6.1-sol", "Hi", env=backend.env)
+    assert done.returncode == 3
+    assert "codex login" in done.stderr
+
+
+def test_simulate_lists_its_scripts() -> None:
+    done = run("simulate", "--list")
+    assert done.returncode == 0
+    assert "say" in done.stdout
+    assert "fail" in done.stdout
+
+
+def test_both_script_names_are_the_same_program() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["codexapi"] == project["scripts"]["codexapi-kit"]

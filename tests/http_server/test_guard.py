@@ -1,0 +1,241 @@
+"""Who may come in: every request that is turned away costs nothing at the backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.http_server import raw
+from tests.http_server.doors import Door, chat, door, responses
+from tests.http_server.raw import get, head, post
+
+from codexapi_engine.simulator import Simulator
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def locked(shared_backend: Simulator) -> AsyncIterator[Door]:
+    async with door(shared_backend, api_key="schlüssel") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "localhost.",
+        "127.0.0.1@evil.example",
+        "127.0.0.1:{port}.evil.example",
+        "127.0.0.1:evil.example",
+        "[::1]evil.example",
+        "[::1",
+        "evil.example[::1]",
+        "0.0.0.0:{port}",
+        "",
+    ],
+)
+async def test_foreign_or_malformed_host_is_misdirected(
+    server: Door, backend: Simulator, host: str
+) -> None:
+    request = post(CHAT, chat(), host=host.format(port=server.port))
+    error = (await server.reply(request)).refused(421, "host_not_allowed")
+    assert "--allow-host" in error["message"]
+    assert not backend.requests
+
+
+async def test_request_without_host_is_misdirected_even_in_http_1_0(
+    server: Door, backend: Simulator
+) -> None:
+    request = b"GET /v1/models HTTP/1.0\r\n\r\n"
+    (await server.reply(request)).refused(421, "host_not_allowed")
+    assert not backend.requests
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        head("GET /v1/models"),
+        head("GET /v1/models", "Host: 127.0.0.1", "Host: evil.example"),
+        head("GET /v1/models", "Host: evil.example", "Host: 127.0.0.1"),
+        head("GET /v1/models", "Host: 127.0.0.1", "X : y"),
+        head(f"POST {CHAT}", "Host: 127.0.0.1", "Content-Length: -1"),
+        head(f"POST {CHAT}", "Host: 127.0.0.1", "Content-Length: 1", "Content-Length: 2"),
+        b"GET /v1/models\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+    ids=[
+        "no host", "two hosts", "two hosts, ours last", "space before colon", "negative length",
+        "two lengths", "no version", "TLS",
+    ],
+)  # fmt: skip
+async def test_what_is_not_http_is_an_error_object_too(
+    server: Door, backend: Simulator, request_head: bytes
+) -> None:
+    async with raw.connect(server.port) as connection:
+        await connection.send(request_head)
+        (await connection.reply()).refused(400, "invalid_http")
+        assert await connection.ended()
+    assert not backend.requests
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:{port}",
+        "127.0.0.1:9",  # a forwarded port
+        "localhost:{port}",
+        "LOCALHOST",
+        "[::1]:{port}",
+        "[::1]",
+        "box.example:{port}",
+        "BOX.EXAMPLE",
+    ],
+)
+async def test_own_names_and_allowed_ones_may_be_called(server: Door, host: str) -> None:
+    reply = await server.reply(get("/healthz", host=host.format(port=server.port)))
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (["Origin: https://evil.example"], "origin_not_allowed"),
+        (["Origin: null"], "origin_not_allowed"),
+        (["Origin: http://127.0.0.1:1"], "origin_not_allowed"),
+        (["Origin: http://127.0.0.1.evil.example:{port}"], "origin_not_allowed"),
+        (["Origin: "], "origin_not_allowed"),
+        (["Origin: https://evil.example", "Origin: http://127.0.0.1:{port}"], "origin_not_allowed"),
+        (["Sec-Fetch-Site: cross-site"], "cross_site"),
+        (["Sec-Fetch-Site: same-site"], "cross_site"),
+        (["Origin: http://127.0.0.1:{port}", "Sec-Fetch-Site: cross-site"], "cross_site"),
+    ],
+)
+async def test_web_pages_of_other_sites_are_turned_away(
+    server: Door, backend: Simulator, headers: list[str], code: str
+) -> None:
+    given = [line.format(port=server.port) for line in headers]
+    host = f"127.0.0.1:{server.port}"
+    reply = await server.reply(post(CHAT, chat(), *given, host=host))
+    reply.refused(403, code)
+    assert not any(name.startswith("access-control") for name in reply.headers)
+    assert not backend.requests
+
+
+@pytest.mark.parametrize("headers", [[], ["Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"]])
+async def test_a_page_of_our_own_may_ask(server: Door, headers: list[str]) -> None:
+    host = f"localhost:{server.port}"
+    reply = await server.reply(
+        get("/healthz", f"Origin: http://LOCALHOST:{server.port}", *headers, host=host)
+    )
+    assert reply.status == 200
+    assert not any(name.startswith("access-control") for name in reply.headers)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", None])
+async def test_preflight_gets_no_permission(
+    server: Door, backend: Simulator, origin: str | None
+) -> None:
+    asks = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"]
+    given = [f"Origin: {origin}", *asks] if origin else asks
+    reply = await server.reply(head(f"OPTIONS {CHAT}", "Host: 127.0.0.1", *given))
+    assert (reply.status, reply.error["type"]) == (403 if origin else 405, "invalid_request_error")
+    assert not any(name.startswith("access-control") for name in reply.headers)
+    assert not backend.requests
+
+
+async def test_websocket_upgrade_is_told_to_use_http(server: Door, backend: Simulator) -> None:
+    upgrade = ["Connection: Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Version: 13"]
+    reply = await server.reply(get("/v1/responses", *upgrade, "Sec-WebSocket-Key: AAAA"))
+    reply.refused(426, "upgrade_not_supported")
+    assert not backend.requests
+
+
+async def test_offered_upgrade_to_http_2_is_passed_over(server: Door) -> None:
+    upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+    assert (await server.reply(get("/healthz", *upgrade))).status == 200
+
+
+@pytest.mark.parametrize("size", [33_000, 60_000, 200_000])
+async def test_head_of_over_32_kb_is_too_large(
+    server: Door, backend: Simulator, size: int
+) -> None:
+    async with raw.connect(server.port) as connection:
+        await connection.send(get("/v1/models", "X-Padding: " + "x" * size))
+        (await connection.reply()).refused(431, "headers_too_large")
+    assert not backend.requests
+
+
+async def test_head_of_over_32_kb_in_many_headers_and_pieces_is_too_large(
+    server: Door, backend: Simulator
+) -> None:
+    lines = [f"X-{number}: {'y' * 20}" for number in range(1500)]
+    data = get("/v1/models", *lines)
+    async with raw.connect(server.port) as connection:
+        for start in range(0, len(data), 4096):
+            await connection.send(data[start : start + 4096])
+            await asyncio.sleep(0)  # the server has its turn between the pieces
+        (await connection.reply()).refused(431, "headers_too_large")
+    assert not backend.requests
+
+
+async def test_head_of_just_under_32_kb_passes(server: Door) -> None:
+    assert (await server.reply(get("/healthz", "X-Padding: " + "x" * 32_000))).status == 200
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses"])
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ([], "didn't provide"),
+        (["Authorization: Bearer "], "didn't provide"),
+        (["Authorization: Bearer wrong"], "Incorrect"),
+        (["Authorization: Bearer schlussel"], "Incorrect"),
+        (["Authorization: Bearer schl\xfcssel"], "Incorrect"),  # Latin-1: other bytes
+        (["Authorization: Basic schlüssel"], ""),
+        (["Authorization: schlüssel"], ""),
+        (["X-Api-Key: schlüssel"], "didn't provide"),
+    ],
+)
+async def test_without_the_local_key_nothing_is_served(
+    locked: Door, backend: Simulator, path: str, headers: list[str], told: str
+) -> None:
+    body = responses() if path.endswith("responses") else chat()
+    reply = await locked.reply(post(path, body, *headers))
+    error = reply.refused(401, "invalid_api_key")
+    assert told in error["message"]
+    assert "schl" not in error["message"]
+    assert reply.headers["www-authenticate"] == "Bearer"
+    assert not backend.requests
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
+async def test_with_the_local_key_everything_is_served(
+    locked: Door, backend: Simulator, kind: str
+) -> None:
+    key = "schlüssel".encode().decode("latin-1")  # as a client puts UTF-8 into a header
+    reply = await locked.reply(post(CHAT, chat(), f"Authorization: {kind} {key}"))
+    assert reply.status == 200
+    signed = backend.requests[-1].headers["authorization"]
+    assert "schl" not in signed, "the local key must not travel"
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/usage", "/", "/v1/nothing"])
+async def test_local_key_guards_every_path(locked: Door, backend: Simulator, path: str) -> None:
+    (await locked.reply(get(path))).refused(401, "invalid_api_key")
+    assert not backend.requests
+
+
+async def test_health_needs_no_key(locked: Door) -> None:
+    assert (await locked.reply(get("/healthz"))).status == 200
+
+
+async def test_health_still_needs_our_host(locked: Door) -> None:
+    (await locked.reply(get("/healthz", host="evil.example"))).refused(421, "host_not_allowed")

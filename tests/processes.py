@@ -1,0 +1,82 @@
+"""Real processes on loopback ports, started for a test and ended by it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_SOURCES = ("engine", "http_server", "mcp_server", "cli")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a program under test: ours, without any setting of the user's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CODEX", "OPENAI")) and not name.upper().endswith("_PROXY")
+    }
+    path = os.pathsep.join(str(ROOT / source) for source in _SOURCES)
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+
+
+def codexapi(*arguments: str) -> list[str]:
+    """The command line of a codexapi that need not be installed."""
+    return [sys.executable, "-m", "codexapi_cli", *arguments]
+
+
+@dataclass
+class Running:
+    """A server process, and where it is."""
+
+    process: subprocess.Popen[str]
+    url: str
+    env: dict[str, str]  # what tells other programs how to reach it
+
+    def stop(self, number: int) -> int:
+        """Sends a signal, and returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait()
+
+
+@contextmanager
+def running(*arguments: str, ready: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """A `codexapi` process that says on stderr, by the pattern `ready`, where it is."""
+    environ = environment(**(env or {}))
+    process = subprocess.Popen(
+        codexapi(*arguments), env=environ, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        line = process.stderr.readline()
+        told = re.match(ready, line)
+        assert told, line + process.stderr.read()
+        exports = [process.stdout.readline() for _ in range(3 if "--login" in arguments else 0)]
+        pairs = (re.match(r"export (\w+)=(.+)", export) for export in exports)
+        yield Running(process, told[1], {pair[1]: pair[2] for pair in pairs if pair})
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def simulator(login: Path, *arguments: str) -> AbstractContextManager[Running]:
+    """`codexapi simulate`, with a login in a folder of its own; `env` uses it."""
+    return running(
+        "simulate", "--login", str(login), *arguments, ready=r"codexapi simulator on (\S+)"
+    )
+
+
+def server(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> AbstractContextManager[Running]:
+    """`codexapi serve` on a free port."""
+    return running("serve", "--port", "0", *arguments, ready=r"codexapi ready on (\S+)", env=env)

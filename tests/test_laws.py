@@ -1,0 +1,723 @@
+"""The laws of the pure floor, over every wire and over streams that hypothesis makes.
+
+1. Chunking does not matter.
+2. Two roads, one reply: what the chunks add up to is what the whole reply says.
+3. Nothing is lost on the Responses road.
+4. A chat stream is well-formed.
+5. Garbage in, our error out.
+6. In and back: a reply of ours, sent back as history, keeps its content.
+7. No secret leaves. (The part of it that needs no login; the rest is with the doors.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.chat_replies import added_up, chunks, official
+from tests.streams import CUTS, JSON, WORDS, bends, bent, streams
+from tests.wire_files import NAMES, events, table, translated, wire
+
+from codexapi_engine import errors
+from codexapi_engine.errors import CodexError, InvalidRequest, NotLoggedIn
+from codexapi_engine.protocol import (
+    Event,
+    JsonObject,
+    Translator,
+    auth_file,
+    chat,
+    limits,
+    models,
+    responses,
+    sse,
+)
+from codexapi_engine.protocol import json as wire_json
+from codexapi_engine.protocol.responses.reply import LIFECYCLE
+from codexapi_engine.protocol.responses.request import from_client as responses_from_client
+
+FORMS = [
+    chat.Form("asked", include_usage, tier, reasoning, as_json, legacy)
+    for include_usage, tier, reasoning, as_json, legacy in itertools.product(
+        (False, True), (None, "priority"), (False, True), (False, True), (False, True)
+    )
+]
+FULL = chat.Form("asked", include_usage=True, reasoning=True)
+SMALL = [name for name in NAMES if len(wire(name)) < 2_600]
+
+forms = st.sampled_from(FORMS)
+
+
+def folded(stream: list[Event]) -> JsonObject:
+    assembler = responses.Assembler()
+    for event in stream:
+        assembler.feed(event)
+    return assembler.finish()
+
+
+def chat_stream(stream: list[Event], form: chat.Form) -> tuple[bytes, CodexError | None]:
+    return translated(stream, chat.Stream(form, created=1))
+
+
+def passed_on(
+    stream: list[Event], asked: JsonObject | None = None, *, verbatim: bool = False
+) -> tuple[bytes, CodexError | None]:
+    return translated(stream, responses.Stream(asked or {}, created=1, verbatim=verbatim))
+
+
+# Law 1
+
+
+def everything(stream: list[Event]) -> list[object]:
+    """All that we ever make of a stream."""
+    made: list[object] = []
+    for out, error in (chat_stream(stream, FULL), passed_on(stream)):
+        made += [out, type(error), str(error)]
+    text = responses.Text()
+    made.append([text.feed(event) for event in stream])
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wire_byte_by_byte_gives_what_it_gives_whole(name: str) -> None:
+    data = wire(name)
+    assert everything(events(data, range(len(data)))) == everything(events(data))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_wire_may_be_cut_at_any_single_place(name: str) -> None:
+    data = wire(name)
+    whole = [event.raw for event in events(data)]
+    for cut in range(len(data) + 1):
+        assert [event.raw for event in events(data, [cut])] == whole, cut
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["CRLF", "CR"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["", "BOM"])
+@pytest.mark.parametrize("name", NAMES)
+def test_other_line_ends_and_a_bom_change_nothing(name: str, end: bytes, bom: bytes) -> None:
+    data, whole = wire(name), [event.raw for event in events(wire(name))]
+    changed = bom + data.replace(b"\n", end)
+    assert [event.raw for event in events(changed)] == whole
+    assert [event.raw for event in events(changed, range(len(changed)))] == whole
+
+
+@given(
+    data=streams(),
+    cuts=CUTS,
+    end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    bom=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+)
+def test_a_made_stream_may_be_cut_anywhere(
+    data: bytes, cuts: list[int], end: bytes, bom: bytes
+) -> None:
+    changed = bom + data.replace(b"\n", end)
+    assert everything(events(changed, cuts)) == everything(events(data))
+
+
+@given(
+    data=st.binary(max_size=60)
+    | st.text("\r\n :dataevn[DONE]{}\ufeff", max_size=60).map(str.encode),
+    cuts=CUTS,
+)
+def test_even_garbage_is_cut_without_a_difference(data: bytes, cuts: list[int]) -> None:
+    whole = [event.raw for event in events(data)]
+    assert [event.raw for event in events(data, cuts)] == whole
+    assert [event.raw for event in events(data, range(len(data)))] == whole
+
+
+# Law 2
+
+
+def assert_one_reply(data: bytes, form: chat.Form) -> None:
+    """Either both roads fail with one error, or both give one reply."""
+    stream = events(data)
+    out, error = chat_stream(stream, form)
+    if error is not None:
+        with pytest.raises(type(error)) as other:
+            chat.from_response(folded(stream), form, created=1)
+        assert other.value.body() == error.body()
+        return
+    whole = chat.from_response(folded(stream), form, created=1)
+    if not form.include_usage:
+        whole.pop("usage", None)
+    # The tier that was used is known at the end: chunks carry the one that was asked for.
+    assert ("service_tier" in whole) == (form.service_tier is not None)
+    if form.service_tier:
+        whole["service_tier"] = form.service_tier
+    assert added_up(out) == whole
+    if not any(
+        c.get("type") == "custom" for c in whole["choices"][0]["message"].get("tool_calls", ())
+    ):
+        assert_official(official(out), whole)
+
+
+def assert_official(told: JsonObject, whole: JsonObject) -> None:
+    """The official client fills fields that it lacks with null, and keeps the index of calls."""
+    choice, ours = told["choices"][0], whole["choices"][0]
+    for call in choice["message"].get("tool_calls") or ():
+        del call["index"]
+        del call["function"]["parsed_arguments"]
+    given = {key: value for key, value in choice["message"].items() if value is not None}
+    expected = {key: value for key, value in ours["message"].items() if value not in (None, [])}
+    assert given == expected
+    assert choice["finish_reason"] == ours["finish_reason"]
+    assert (told.get("usage") or None) == whole.get("usage")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chunks_add_up_to_the_whole_reply(name: str) -> None:
+    for form in FORMS:
+        assert_one_reply(wire(name), form)
+
+
+@given(data=streams(), form=forms)
+def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(data: bytes, form: chat.Form) -> None:
+    assert_one_reply(data, form)
+
+
+# Law 3
+
+
+ECHOED = {
+    "output", "status", "created_at", "tools", "usage", "error", "user",
+    "instructions", "safety_identifier", "prompt_cache_key", "max_output_tokens", "metadata",
+    "previous_response_id", "store",
+}  # fmt: skip
+"""What is rebuilt in the response of a lifecycle event (and checked in the unit tests)."""
+
+
+def assert_nothing_lost(stream: list[Event], *, verbatim: bool) -> None:
+    out, error = passed_on(stream, verbatim=verbatim)
+    told = [event for event in events(out) if event.data != b"[DONE]"]
+    ends = [n for n, event in enumerate(stream) if event.type in responses.TERMINAL]
+    stream = stream[: ends[0] + 1] if ends else stream
+    if stream and stream[-1].type == "error":
+        assert error is not None
+        stream.pop()
+    if error is not None:
+        assert told.pop().type == "error"
+    ended_well = error is None and stream[-1].type != "response.failed"
+    assert out.endswith(sse.DONE) == ended_well
+    assert out.count(sse.DONE) == ended_well
+    gone = 0
+    for event in stream:
+        if not verbatim and (event.type == "keepalive" or event.type.startswith("codex.")):
+            gone += "sequence_number" in event.json
+            continue
+        assert_same(told.pop(0), event, gone)
+    assert told == []
+
+
+def assert_same(told: Event, event: Event, gone: int) -> None:
+    expected = dict(event.json)
+    if gone and "sequence_number" in expected:
+        expected["sequence_number"] -= gone
+    if event.type in LIFECYCLE:
+        for name, value in event.json["response"].items():
+            if name not in ECHOED and value is not None:
+                assert told.json["response"][name] == value, name
+        expected["response"] = told.json["response"]
+    elif not gone:
+        assert told.raw == event.raw
+    assert told.json == expected
+    assert told.type == event.type
+
+
+@pytest.mark.parametrize("verbatim", [False, True], ids=["public", "codex"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_a_wire_is_lost(name: str, verbatim: bool) -> None:
+    assert_nothing_lost(events(wire(name)), verbatim=verbatim)
+
+
+@given(data=streams(), verbatim=st.booleans())
+def test_nothing_of_a_made_stream_is_lost(data: bytes, verbatim: bool) -> None:
+    assert_nothing_lost(events(data), verbatim=verbatim)
+
+
+@given(data=streams())
+def test_the_streamed_response_is_the_folded_one(data: bytes) -> None:
+    stream = events(data)
+    whole = responses.from_response(folded(stream), {}, 1)
+    out, _ = passed_on(stream)
+    last = [event for event in events(out) if event.type in responses.TERMINAL][-1]
+    assert last.json["response"]["output"] == whole["output"]
+    assert last.json["response"]["status"] == whole["status"]
+    assert last.json["response"]["usage"] == whole["usage"]
+
+
+@given(data=streams())
+def test_sequence_numbers_have_no_holes(data: bytes) -> None:
+    out, _ = passed_on(events(data))
+    numbers = [e.json["sequence_number"] for e in events(out) if "sequence_number" in e.json]
+    assert numbers == list(range(len(numbers)))
+
+
+# Law 4
+
+
+def assert_well_formed(out: bytes, form: chat.Form) -> None:
+    assert out.endswith(sse.DONE)
+    assert out.count(b"[DONE]") == 1 or b'"[DONE]' in out
+    given = chunks(out)
+    assert all(set(c) >= {"id", "object", "created", "model", "choices"} for c in given)
+    assert {c["object"] for c in given} == {"chat.completion.chunk"}
+    for name in ("id", "created", "model"):
+        assert len({chunk[name] for chunk in given}) == 1, name
+    told = given
+    if form.include_usage:
+        if given[-1]["choices"] == []:
+            *told, last = given
+            assert last["usage"]["total_tokens"] >= 0
+        assert all(chunk["usage"] is None for chunk in told)
+    else:
+        assert not any("usage" in chunk for chunk in given)
+    choices = [choice for chunk in told for choice in chunk["choices"]]
+    assert len(choices) == len(told)
+    assert all(choice["index"] == 0 and choice["logprobs"] is None for choice in choices)
+    assert [bool(choice["delta"].get("role")) for choice in choices] == [True] + [False] * (
+        len(choices) - 1
+    )
+    reasons = [choice["finish_reason"] for choice in choices]
+    assert reasons[:-1] == [None] * (len(reasons) - 1)
+    assert reasons[-1] in ("stop", "length", "content_filter", "tool_calls", "function_call")
+    assert_calls_are_dense([choice["delta"] for choice in choices])
+
+
+def assert_calls_are_dense(deltas: list[JsonObject]) -> None:
+    seen = 0
+    for call in (call for delta in deltas for call in delta.get("tool_calls", ())):
+        if "id" in call:
+            assert call["index"] == seen
+            assert call["id"]
+            assert call["type"] in ("function", "custom")
+            assert call[call["type"]]["name"]
+            seen += 1
+        assert call["index"] < seen
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_chat_stream_of_a_wire_is_well_formed(name: str) -> None:
+    for form in FORMS:
+        out, error = chat_stream(events(wire(name)), form)
+        if error is None:
+            assert_well_formed(out, form)
+        else:
+            assert_told(out, error)
+
+
+def assert_told(out: bytes, error: CodexError) -> None:
+    """A failure is one last chunk with `error`, no finish reason and no `[DONE]`."""
+    *before, last = chunks(out)
+    assert b"data: [DONE]" not in out
+    assert last["error"] == error.body()
+    assert set(last) >= {"id", "object", "created", "model", "choices"}
+    assert not any("error" in chunk for chunk in before)
+    reasons = [choice["finish_reason"] for chunk in before for choice in chunk["choices"]]
+    assert not any(reasons)
+
+
+@given(data=streams(), form=forms)
+def test_the_chat_stream_of_a_made_stream_is_well_formed(data: bytes, form: chat.Form) -> None:
+    out, error = chat_stream(events(data), form)
+    if error is None:
+        assert_well_formed(out, form)
+    else:
+        assert_told(out, error)
+
+
+@given(data=streams(), form=forms)
+def test_nothing_follows_a_terminal_event(data: bytes, form: chat.Form) -> None:
+    stream = events(data)
+    translators: list[Translator] = [
+        chat.Stream(form, created=1),
+        responses.Stream({}, created=1),
+    ]
+    for translator in translators:
+        _, error = translated(stream, translator)
+        if error is None:
+            assert not any(list(translator.feed(event)) for event in stream)
+            assert list(translator.close()) == []
+
+
+# Law 5
+
+
+def survives(stream: list[Event]) -> None:
+    """Only CodexError may escape from anything that reads events."""
+    for form in (FULL, FORMS[-1]):
+        chat_stream(stream, form)
+    passed_on(stream)
+    passed_on(stream, {"stream_options": {"include_obfuscation": False}}, verbatim=True)
+    try:
+        text = responses.Text()
+        for event in stream:
+            assert isinstance(text.feed(event), str)
+        whole = folded(stream)
+        assert isinstance(responses.text_of(whole), str)
+        responses.from_response(whole, {}, 1)
+        for form in (FULL, FORMS[-1]):
+            chat.from_response(whole, form, created=1)
+    except CodexError:
+        pass
+
+
+@given(data=st.binary(max_size=300))
+@example(b"event: error")
+@example(b"event: response.completed\ndata: ")
+@example(b"data: [DONE]\n\ndata: {}\n\n")
+@example(b'data: {"type": 1}\n\n')
+@example(b"data: \xff\n\n")
+def test_arbitrary_bytes_give_only_our_errors(data: bytes) -> None:
+    survives(events(data))
+
+
+@given(
+    data=st.sampled_from(NAMES).map(wire),
+    at=st.integers(0),
+    put=st.binary(max_size=3),
+    cut=st.booleans(),
+)
+def test_a_damaged_wire_gives_only_our_errors(data: bytes, at: int, put: bytes, cut: bool) -> None:
+    at %= len(data)
+    survives(events(data[:at] + put + (b"" if cut else data[at + 1 :])))
+
+
+def framed(kind: str, data: object) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def shapes() -> dict[str, Event]:
+    """One event of each shape that the wires have."""
+    found: dict[str, Event] = {}
+    for name in NAMES:
+        for event in events(wire(name)):
+            members = {
+                key: sorted(v) if isinstance(v, dict) else "" for key, v in event.json.items()
+            }
+            found.setdefault(f"{event.type} {sorted(members.items())}", event)
+    return found
+
+
+SHAPES = shapes()
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_an_event_with_an_odd_member_gives_only_our_errors(shape: int) -> None:
+    event = list(SHAPES.values())[shape]
+    first, *_, last = events(wire("minimal_for_codex_exec"))
+    for odd in bends(event.json):
+        survives([first, *events(framed(event.type, odd)), last])
+
+
+@st.composite
+def bent_wires(draw: st.DrawFn) -> bytes:
+    stream = events(wire(draw(st.sampled_from(NAMES))))
+    which = draw(st.sets(st.integers(0, len(stream) - 1), min_size=1, max_size=3))
+    return b"".join(
+        framed(event.type, draw(bent(event.json)) if number in which else event.json)
+        for number, event in enumerate(stream)
+    )
+
+
+@given(data=bent_wires())
+def test_a_wire_of_the_wrong_shapes_gives_only_our_errors(data: bytes) -> None:
+    survives(events(data))
+
+
+@given(
+    status=st.integers(300, 599),
+    body=st.binary(max_size=60) | JSON.map(lambda v: json.dumps(v).encode()),
+    headers=st.dictionaries(
+        st.sampled_from(["retry-after", "content-type", "cf-mitigated"]), st.text(max_size=8)
+    ),
+)
+def test_any_refusal_of_the_backend_is_an_error_of_ours(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    assert_renders(errors.from_status(status, body, headers))
+
+
+@pytest.mark.parametrize("row", table("errors"), ids=lambda row: str(row["name"]))
+def test_a_refusal_with_an_odd_member_is_an_error_of_ours(row: JsonObject) -> None:
+    for odd in bends(row["body"]):
+        assert_renders(errors.from_status(row["status"], json.dumps(odd).encode(), row["headers"]))
+
+
+@given(data=st.dictionaries(st.sampled_from(["error", "code", "message", "response"]), JSON))
+@example({"error": {"code": "usage_limit_reached", "resets_at": 1e300, "resets_in_seconds": 1e300}})
+@example({"error": {"code": "usage_limit_reached", "resets_at": "x", "resets_in_seconds": -1}})
+def test_any_failure_event_is_an_error_of_ours(data: JsonObject) -> None:
+    assert_renders(errors.from_event(data))
+
+
+def assert_renders(error: CodexError) -> None:
+    body = error.body()
+    assert json.loads(wire_json.dumps({"error": body}))["error"].keys() >= {
+        "message",
+        "type",
+        "param",
+        "code",
+    }
+    assert isinstance(body["message"], str)
+    assert isinstance(body["type"], str)
+    assert body["param"] is None or isinstance(body["param"], str)
+    assert body["code"] is None or isinstance(body["code"], str)
+    assert 400 <= error.status < 600
+    assert error.retry_after is None or 0 <= error.retry_after < float("inf")
+
+
+CHAT_BODY: JsonObject = {
+    "model": "gpt-6.1-sol",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "name": "ann",
+            "content": [
+                {"type": "text", "text": "hi"},
+                {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
+                {"type": "file", "file": {"file_data": "aGk=", "filename": "a.pdf"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "x"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "1"},
+        {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "2"}]},
+    ],
+    "tools": [
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}},
+        {"type": "custom", "custom": {"name": "g", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "a"}}}},
+        {"type": "web_search"},
+    ],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "web_search_options": {"user_location": {"type": "approximate", "approximate": {"city": "Oslo"}}},
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "service_tier": "flex",
+    "prompt_cache_key": "k",
+}  # fmt: skip
+LEGACY_BODY: JsonObject = {
+    "model": "m",
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "x", "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "1"},
+    ],
+    "functions": [{"name": "f"}],
+    "function_call": {"name": "f"},
+    "response_format": {"type": "json_object"},
+}
+RESPONSES_BODY: JsonObject = {
+    "model": "m",
+    "input": [
+        {"role": "system", "content": "x"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "y"}]},
+        {"type": "reasoning", "id": "rs_1", "encrypted_content": "g", "summary": []},
+        {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"},
+    ],
+    "tools": [{"type": "function", "name": "f", "parameters": {}}, {"type": "web_search_preview"}],
+    "text": {"format": {"type": "json_object"}},
+    "reasoning": {"generate_summary": "auto"},
+    "include": ["reasoning.encrypted_content"],
+    "service_tier": "priority",
+    "stream_options": {"include_obfuscation": False},
+    "prompt_cache_key": "k" * 70,
+}
+
+
+def chat_road(body: JsonObject) -> None:
+    request, _ = chat.from_client(body)
+    made = responses.to_backend(chat.to_responses(request))
+    wire_json.dumps(made)
+    chat_stream(events(wire("minimal_for_codex_exec")), chat.form(request))
+
+
+def responses_road(body: JsonObject) -> None:
+    made, _ = responses_from_client(body)
+    wire_json.dumps(responses.to_backend(made))
+    out, error = passed_on(events(wire("minimal_for_codex_exec")), body)
+    assert error is None
+    assert out.endswith(sse.DONE)
+
+
+def chat_survives(body: Any) -> None:
+    if isinstance(body, dict):
+        try:
+            chat_road(body)
+        except InvalidRequest as error:
+            assert_renders(error)
+
+
+def responses_survives(body: Any) -> None:
+    if isinstance(body, dict):
+        try:
+            responses_road(body)
+        except InvalidRequest as error:
+            assert_renders(error)
+
+
+@pytest.mark.parametrize("body", [CHAT_BODY, LEGACY_BODY], ids=["tools", "functions"])
+def test_a_chat_request_with_an_odd_member_gives_only_our_errors(body: JsonObject) -> None:
+    for odd in bends(body):
+        chat_survives(odd)
+
+
+def test_a_responses_request_with_an_odd_member_gives_only_our_errors() -> None:
+    for odd in bends(RESPONSES_BODY):
+        responses_survives(odd)
+
+
+@given(body=bent(CHAT_BODY).flatmap(bent) | bent(LEGACY_BODY).flatmap(bent))
+def test_a_bent_chat_request_gives_only_our_errors(body: Any) -> None:
+    chat_survives(body)
+
+
+@given(body=bent(RESPONSES_BODY).flatmap(bent))
+def test_a_bent_responses_request_gives_only_our_errors(body: Any) -> None:
+    responses_survives(body)
+
+
+def test_the_bodies_that_are_bent_are_good_themselves() -> None:
+    for body in (CHAT_BODY, LEGACY_BODY):
+        chat_road(body)
+    responses_road(RESPONSES_BODY)
+
+
+def test_a_catalogue_with_an_odd_member_is_still_a_list() -> None:
+    first = table("models")["models"][0]
+    for odd in bends({"models": [first]}):
+        if isinstance(odd, dict):
+            found = models.parse(odd)
+            wire_json.dumps(models.public_list(found))
+            assert all(isinstance(name, str) for name in models.suggestions(found, "gpt"))
+
+
+def test_limits_with_an_odd_member_are_still_limits() -> None:
+    for odd in bends(table("usage")):
+        if isinstance(odd, dict):
+            wire_json.dumps(limits.from_usage(odd).as_json())
+
+
+@given(st.dictionaries(st.sampled_from(sorted(table("headers"))), st.text(max_size=8)))
+def test_limits_of_odd_headers_are_still_limits(headers: dict[str, str]) -> None:
+    wire_json.dumps(limits.from_headers(headers).as_json())
+
+
+# Law 6
+
+
+def sent_back(reply: JsonObject) -> list[JsonObject]:
+    """The input items of a request whose history is `reply` and the results of its calls."""
+    message = reply["choices"][0]["message"]
+    calls = message.get("tool_calls", [])
+    messages = [{"role": "user", "content": "go on"}, message]
+    messages += [
+        {"role": "tool", "tool_call_id": call["id"], "content": f"result {n}"}
+        for n, call in enumerate(calls)
+    ]
+    if "function_call" in message:
+        name = message["function_call"]["name"]
+        messages.append({"role": "function", "name": name, "content": "result 0"})
+    request, _ = chat.from_client({"model": "m", "messages": messages})
+    items: list[JsonObject] = chat.to_responses(request)["input"]
+    return items[1:]
+
+
+def assert_comes_back(data: bytes, form: chat.Form) -> None:
+    try:
+        reply = chat.from_response(folded(events(data)), form, created=1)
+    except CodexError:
+        return
+    message, items = reply["choices"][0]["message"], sent_back(reply)
+    said = [item for item in items if item["type"] == "message"]
+    parts = [part for item in said for part in item["content"]]
+    assert "".join(part.get("text", "") for part in parts) == (message["content"] or "")
+    assert "".join(part.get("refusal", "") for part in parts) == (message["refusal"] or "")
+    calls = [item for item in items if item["type"].endswith("_call")]
+    told = [call[call["type"]] for call in message.get("tool_calls", [])]
+    told += [message["function_call"]] if "function_call" in message else []
+    assert [(c["name"], c.get("arguments") or c.get("input")) for c in calls] == [
+        (c["name"], c.get("arguments", c.get("input")) or ("{}" if "arguments" in c else ""))
+        for c in told
+    ]
+    outputs = [item for item in items if item["type"].endswith("_output")]
+    assert [item["type"] for item in outputs] == [f"{call['type']}_output" for call in calls]
+    assert [item["call_id"] for item in outputs] == [call["call_id"] for call in calls]
+    assert [item["output"] for item in outputs] == [f"result {n}" for n in range(len(told))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reply_comes_back_without_loss(name: str) -> None:
+    for form in FORMS:
+        assert_comes_back(wire(name), form)
+
+
+@given(data=streams(), form=forms)
+def test_a_made_reply_comes_back_without_loss(data: bytes, form: chat.Form) -> None:
+    assert_comes_back(data, form)
+
+
+@given(data=streams())
+def test_the_output_of_a_response_is_good_input(data: bytes) -> None:
+    output = responses.from_response(folded(events(data)), {}, 1)["output"]
+    sent, _ = responses_from_client({"model": "m", "input": output})
+    expected = [{k: v for k, v in item.items() if k != "status"} for item in output]
+    assert sent["input"] == expected
+
+
+# Law 7
+
+
+SECRETS = ("sssecret-access", "sssecret-refresh", "sssecret-id")
+
+
+def login(**more: object) -> JsonObject:
+    tokens = dict(zip(("access_token", "refresh_token", "id_token"), SECRETS, strict=True))
+    return {"auth_mode": "chatgpt", "tokens": {**tokens, "account_id": "acct-1"}, **more}
+
+
+def assert_silent(*told: object) -> None:
+    for text in (f"{thing!s} {thing!r}" for thing in told):
+        assert not any(secret in text for secret in SECRETS), text
+
+
+def test_credentials_do_not_show_their_tokens() -> None:
+    credentials = auth_file.parse(json.dumps(login()).encode())
+    assert credentials.access_token == SECRETS[0]
+    assert_silent(credentials, [credentials], f"{credentials}")
+
+
+@given(
+    content=bent(login()) | bent(login()).flatmap(bent),
+    cut=st.integers(0, 400),
+    tail=st.binary(max_size=3),
+)
+def test_a_broken_login_file_tells_no_token(content: Any, cut: int, tail: bytes) -> None:
+    data = json.dumps(content).encode()
+    for broken in (data, data[:cut], data[:cut] + tail, data + tail):
+        try:
+            assert_silent(auth_file.parse(broken))
+        except NotLoggedIn as error:
+            assert_silent(error, error.body(), "".join(traceback.format_exception(error)))
+
+
+@given(reason=WORDS)
+def test_a_refused_refresh_tells_no_token(reason: str) -> None:
+    body = json.dumps({"error": {"code": reason, "message": SECRETS[1]}}).encode()
+    error = auth_file.refresh_refused(401, body)
+    assert_silent(error, error and error.body())
