@@ -35,14 +35,15 @@ codexapi chat -m gpt-6.1-sol "Say hello"
 """
 MCP = """\
 server = StdioServerParameters(
-    command="codexapi", args=["mcp", "serve"])
+    command="codexapi", args=["mcp", "serve"],
+    env=dict(os.environ))
 async with Client(server) as client:
     answer = await client.call_tool(
         "generate_text", {"prompt": "Say hello"})
 print(answer.content[0].text)
 """
 _MCP_PROGRAM = (
-    "import asyncio\nfrom mcp import Client, StdioServerParameters\n\n"
+    "import asyncio\nimport os\nfrom mcp import Client, StdioServerParameters\n\n"
     "async def main():\n{body}\nasyncio.run(main())\n"
 )
 
@@ -57,13 +58,14 @@ class Panel:
 def recorded() -> str:
     """The picture, of what the three doors answer now."""
     with one_login() as environment:
-        return _drawing(
-            [
-                Panel("Any OpenAI client, through codexapi serve", CLIENT, _client(environment)),
-                Panel("The command line", "$ " + SHELL, _said(["bash", "-c", SHELL], environment)),
-                Panel("An editor, through MCP", MCP, _mcp(environment)),
-            ]
-        )
+        panels = [
+            Panel("Any OpenAI client, through codexapi serve", CLIENT, _client(environment)),
+            Panel("The command line", "$ " + SHELL, _said(["bash", "-c", SHELL], environment)),
+            Panel("An editor, through MCP", MCP, _mcp(environment)),
+        ]
+    if len({panel.output for panel in panels}) != 1:
+        raise RuntimeError(f"the doors do not answer alike: {[p.output for p in panels]}")
+    return _drawing(panels)
 
 
 @contextmanager
@@ -129,10 +131,11 @@ def _drawing(panels: list[Panel]) -> str:
     )
     note = "Recorded against the simulated backend: one login, three doors."
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
+     xml:space="preserve">
 <title>{note}</title>
 <style>
-text {{ font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #c9d1d9; white-space: pre; }}
+text {{ font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #c9d1d9; }}
 .title {{ fill: #8b949e; font-weight: bold; }} .output {{ fill: #7ee787; }} .note {{ fill: #8b949e; }}
 </style>
 {body}

@@ -46,18 +46,17 @@ def npm_ci(pins: Path, folder: Path) -> None:
     """Installs what the lock file in `pins` names, for this machine. Raises Unavailable."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(pins / name, folder)
-    env = dict(os.environ)
+    path = os.environ.get("PATH", os.defpath)
     if shutil.which("npm") is None:
-        programs = node()
-        env = {**env, "PATH": os.pathsep.join([str(programs), env.get("PATH", os.defpath)])}
-    npm = shutil.which("npm", path=env.get("PATH"))
+        path = f"{node()}{os.pathsep}{path}"
+    npm = str(shutil.which("npm", path=path))
     with tempfile.TemporaryDirectory() as scratch:  # npm keeps a copy of all that it unpacks
         _run(
             [
-                str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+                npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
                 "--no-update-notifier", "--fetch-retries=1", "--cache", scratch,
             ],
-            env=env,
+            env={**os.environ, "PATH": path},
             cwd=folder,
         )  # fmt: skip
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from codexapi_engine.protocol import JsonObject, chat, responses, sse
 from tests.chat_replies import added_up, chunks
 from tests.wire_files import events, translated
+
+from codexapi_engine.protocol import JsonObject, chat, responses, sse
 
 PACKAGE, VERSION, STREAMS = "langchain-openai", "1.7.3", 103
 CACHE = Path(__file__).parents[1] / ".cache" / "recorded"
@@ -33,8 +33,8 @@ def recorded() -> list[tuple[str, bytes]]:
     try:
         return list(_streams(_archive()))
     except (OSError, subprocess.SubprocessError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        reason = f"the recorded streams cannot be downloaded: {told.strip()[-300:]}"
+        told = str(getattr(error, "stderr", None) or error).strip()
+        reason = f"the recorded streams cannot be downloaded: {told[-300:]}"
         if os.environ.get("CODEXAPI_TESTS_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -44,7 +44,13 @@ def _archive() -> Path:
     path = CACHE / f"{PACKAGE.replace('-', '_')}-{VERSION}.tar.gz"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        what = ["--no-deps", f"--no-binary={PACKAGE}", f"--dest={CACHE}", f"{PACKAGE}=={VERSION}"]
+        what = [
+            "--retries=1",
+            "--no-deps",
+            f"--no-binary={PACKAGE}",
+            f"--dest={CACHE}",
+            f"{PACKAGE}=={VERSION}",
+        ]
         subprocess.run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", *what],
             check=True,

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
         UnexpectedAnswer,
         UsageLimitReached,
     )
-    from .protocol.responses import Assembler, Text, request, text_of, user
+    from .protocol.responses import Assembler, Text, text_of
+    from .protocol.responses.backend import request, user
     from .settings import Settings
     from .transport import EventStream
 
@@ -56,7 +57,10 @@ __all__ = [
 ]  # fmt: skip
 
 # Light ones first: asking for an error must not load httpx.
-_HOMES = ("errors", "settings", "protocol.responses", "transport", "client")
+# `backend` before its package, in which `request` is a module.
+_HOMES = (
+    "errors", "settings", "protocol.responses.backend", "protocol.responses", "transport", "client",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

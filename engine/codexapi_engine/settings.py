@@ -77,7 +77,7 @@ class Settings:
             host=given.get("CODEXAPI_HOST", "127.0.0.1"),
             port=read("CODEXAPI_PORT", checked_port, PORT),
             api_key=given.get("CODEXAPI_API_KEY"),
-            proxy=given.get("HTTPS_PROXY") or given.get("https_proxy"),
+            proxy=read("HTTPS_PROXY", checked_proxy, read("https_proxy", checked_proxy, None)),
             no_proxy=_names(given.get("NO_PROXY") or given.get("no_proxy") or ""),
             ca_file=Path(ca_file) if ca_file else None,
         )
@@ -129,6 +129,15 @@ def checked_url(url: str) -> str:
     raise ValueError(
         f"{url} is neither https nor on this machine: the login would travel unguarded"
     )
+
+
+def checked_proxy(url: str) -> str:
+    """A proxy's URL; `host:port` is an http one. Its text is in no error: it may have a password."""
+    url = url.strip() if "://" in url else f"http://{url.strip()}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("a proxy is http://HOST:PORT or https://HOST:PORT")
+    return url
 
 
 def checked_port(text: str) -> int:

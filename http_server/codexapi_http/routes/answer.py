@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import EventStream
+from codexapi_engine import EventStream, InvalidRequest
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json
@@ -33,10 +33,20 @@ def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str
 
 
 def with_model(request: Request, body: JsonObject) -> JsonObject:
-    """The body, with the model that the server was started with where it names none."""
-    model = settings_of(request).model
-    return {**body, "model": model} if body.get("model") is None and model else body
+    """The body, with the model that the server was started with where it names none.
+
+    Raises InvalidRequest if neither names one: which model is worth its price is not ours to say.
+    """
+    if body.get("model") not in (None, ""):
+        return body
+    if model := settings_of(request).model:
+        return {**body, "model": model}
+    raise InvalidRequest(
+        "Missing required parameter: 'model'. codexapi serve --model sets one for all.",
+        code="missing_required_parameter",
+        param="model",
+    )
 
 
 def _header_word(name: str) -> str:
-    return "".join(c for c in name if c.isalnum() or c in "_-.")[:64]
+    return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "_-."))[:64]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codexapi_engine.errors import InvalidRequest
+from codexapi_engine.settings import BASE_URL, Settings, user_agent
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert settings.base_url == BASE_URL
+    assert (settings.host, settings.port, settings.timeout) == ("127.0.0.1", 18080, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("CODEXAPI_BASE_URL", " http://127.0.0.1:9/backend-api/codex/ ", "base_url",
+         "http://127.0.0.1:9/backend-api/codex"),
+        ("CODEXAPI_BASE_URL", "", "base_url", BASE_URL),
+        ("CODEXAPI_MODEL", "gpt-6-astra", "model", "gpt-6-astra"),
+        ("CODEXAPI_TIMEOUT", "2.5", "timeout", 2.5),
+        ("CODEXAPI_HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("CODEXAPI_PORT", "0", "port", 0),
+        ("CODEXAPI_API_KEY", "a-key", "api_key", "a-key"),
+        ("CODEXAPI_CLIENT_VERSION", "0.170.0", "client_version", "0.170.0"),
+        ("CODEX_HOME", "/somewhere", "codex_home", Path("/somewhere")),
+        ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://[::1]:9/oauth/token", "token_url",
+         "http://[::1]:9/oauth/token"),
+        ("HTTPS_PROXY", "http://proxy:3128", "proxy", "http://proxy:3128"),
+        ("https_proxy", "http://proxy:3128", "proxy", "http://proxy:3128"),
+        ("NO_PROXY", " .Example.com, other.org,", "no_proxy", ("example.com", "other.org")),
+        ("SSL_CERT_FILE", "/ca.pem", "ca_file", Path("/ca.pem")),
+        ("CODEX_CA_CERTIFICATE", "/ca.pem", "ca_file", Path("/ca.pem")),
+    ],
+)  # fmt: skip
+def test_a_variable_sets_its_field(name: str, text: str, field: str, value: object) -> None:
+    assert getattr(Settings.from_env({name: text}), field) == value
+
+
+def test_codex_own_certificate_variable_wins_over_the_common_one() -> None:
+    settings = Settings.from_env({"SSL_CERT_FILE": "/b.pem", "CODEX_CA_CERTIFICATE": "/a.pem"})
+    assert settings.ca_file == Path("/a.pem")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CODEXAPI_BASE_URL", "http://example.com/backend-api/codex"),
+        ("CODEXAPI_BASE_URL", "ftp://127.0.0.1/x"),
+        ("CODEXAPI_BASE_URL", "127.0.0.1:9"),
+        ("CODEXAPI_BASE_URL", "https://"),
+        ("CODEXAPI_BASE_URL", "https://user:pass@example.com"),
+        ("CODEXAPI_BASE_URL", "https://example.com/?a=b"),
+        ("CODEXAPI_BASE_URL", "https://example.com:99999"),
+        ("CODEXAPI_BASE_URL", "https://example.com/a b"),
+        ("CODEXAPI_BASE_URL", "https://exa\tmple.com/"),
+        ("CODEXAPI_BASE_URL", "https://[::1"),
+        ("CODEXAPI_BASE_URL", "http://127.0.0.1.example.com"),
+        ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://example.com/oauth/token"),
+        ("CODEXAPI_TIMEOUT", "0"),
+        ("CODEXAPI_TIMEOUT", "-1"),
+        ("CODEXAPI_TIMEOUT", "nan"),
+        ("CODEXAPI_TIMEOUT", "inf"),
+        ("CODEXAPI_TIMEOUT", "soon"),
+        ("CODEXAPI_PORT", "65536"),
+        ("CODEXAPI_PORT", "-1"),
+        ("CODEXAPI_PORT", "http"),
+        ("HTTPS_PROXY", "gopher://proxy"),
+        ("HTTPS_PROXY", "http://"),
+        ("HTTPS_PROXY", "http://proxy:port"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_its_name(name: str, text: str) -> None:
+    with pytest.raises(InvalidRequest, match=name):
+        Settings.from_env({name: text})
+
+
+def test_a_flag_is_checked_as_the_variable_is() -> None:
+    with pytest.raises(InvalidRequest, match="--base-url"):
+        replace(Settings(), base_url="http://example.com")
+
+
+def test_secrets_stay_out_of_repr() -> None:
+    settings = Settings(api_key="canary-key", proxy="http://user:canary-password@proxy")
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "used"),
+    [
+        ("https://chatgpt.com/x", "", True),
+        ("https://chatgpt.com/x", "chatgpt.com", False),
+        ("https://sub.chatgpt.com/x", "chatgpt.com", False),
+        ("https://sub.chatgpt.com/x", ".chatgpt.com", False),
+        ("https://notchatgpt.com/x", "chatgpt.com", True),
+        ("https://chatgpt.com/x", "*", False),
+        ("https://CHATGPT.com/x", "ChatGPT.com", False),
+        ("http://127.0.0.1:1/x", "", False),
+        ("http://127.8.8.8:1/x", "", False),
+        ("http://localhost:1/x", "", False),
+        ("http://[::1]:1/x", "", False),
+        ("http://127.0.0.1.example.com/x", "", True),
+    ],
+)
+def test_the_proxy_is_used_but_for_loopback_and_named_hosts(
+    url: str, no_proxy: str, used: bool
+) -> None:
+    settings = Settings.from_env({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": no_proxy})
+    assert settings.proxy_for(url) == ("http://proxy:3128" if used else None)
+
+
+def test_without_a_proxy_there_is_none() -> None:
+    assert Settings.from_env({}).proxy_for("https://chatgpt.com") is None
+
+
+def test_a_proxy_without_a_scheme_is_an_http_one() -> None:
+    assert Settings.from_env({"HTTPS_PROXY": "proxy:3128"}).proxy == "http://proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "usage_url"),
+    [
+        (BASE_URL, "https://chatgpt.com/backend-api/wham/usage"),
+        ("http://127.0.0.1:9/backend-api/codex", "http://127.0.0.1:9/backend-api/wham/usage"),
+        ("https://example.com/codex", "https://example.com/api/codex/usage"),
+    ],
+)
+def test_the_usage_endpoint_stands_beside_the_backend(base_url: str, usage_url: str) -> None:
+    assert Settings(base_url=base_url).usage_url == usage_url
+
+
+@pytest.mark.parametrize(
+    ("base_url", "foreign"),
+    [
+        (BASE_URL, False),
+        ("https://api.openai.com/v1", False),
+        ("http://localhost:9", False),
+        ("https://example.com", True),
+        ("https://chatgpt.com.example.com", True),
+        ("https://notopenai.com", True),
+    ],
+)
+def test_a_host_that_is_neither_openai_nor_this_machine_is_foreign(
+    base_url: str, foreign: bool
+) -> None:
+    assert Settings(base_url=base_url).foreign is foreign
+
+
+def test_the_user_agent_says_what_we_are() -> None:
+    assert user_agent().startswith("codexapi/")
+    assert user_agent().isascii()
