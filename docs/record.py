@@ -19,7 +19,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 PICTURE = Path(__file__).with_name("three-doors.svg")
-COLUMNS = 44  # characters of a panel
+COLUMNS = 48  # characters of a panel
 LINE, CHARACTER, MARGIN = 18, 7.25, 16  # pixels
 
 CLIENT = """\

