@@ -244,6 +244,16 @@ class TokenEndpoint:
             await exchange.send(whole(200, answer))
 
 
+def by_path(scripts: dict[str, list[Script]]) -> Step:
+    """A step that takes the next script of the request's path; the last of them stays."""
+
+    async def answer(exchange: Exchange) -> None:
+        ready = scripts[exchange.request.target.partition("?")[0]]
+        await _play(ready.pop(0) if len(ready) > 1 else ready[0], exchange)
+
+    return answer
+
+
 REUSED = {
     "error": {
         "message": "Your refresh token has already been used to generate a new access token.",

@@ -7,6 +7,7 @@ downloaded by name, kept in the ignored folder `.cache/`, and never become part 
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from openai.types.responses import Response
 from tests.chat_replies import added_up, chunks
 from tests.wire_files import events, translated
 
@@ -167,6 +169,12 @@ def test_nothing_is_lost_on_the_responses_road(recorded: list[tuple[str, bytes]]
             passed[-1].json["response"]["usage"]["total_tokens"]
             == _told(stream)["usage"]["total_tokens"]
         )
+
+
+def test_every_response_suits_the_official_types(recorded: list[tuple[str, bytes]]) -> None:
+    for _, data in recorded:
+        whole = responses.from_response(_folded(events(data)), {}, 1)
+        Response.model_validate_json(json.dumps(whole), strict=True)
 
 
 def test_no_account_bound_name_passes(recorded: list[tuple[str, bytes]]) -> None:

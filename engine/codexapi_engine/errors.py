@@ -108,7 +108,7 @@ class TokenRejected(AuthError):
 
 class BackendError(CodexError):
     status = 502
-    code = "upstream_error"
+    code: str | None = "upstream_error"
 
 
 class PermissionDenied(BackendError):
@@ -211,7 +211,7 @@ _UNSUPPORTED = re.compile(r"Unsupported parameter: ([\w.\[\]]+)")
 _NO_SUCH_MODEL = re.compile(
     r"model is not supported when using Codex|requires a newer version of Codex|^Model not found"
 )
-_TRY_AGAIN = re.compile(r"try again in (?:(\d+)m)?([\d.]+)(ms|s)\b")
+_TRY_AGAIN = re.compile(r"try again in (?:(\d{1,6})m)?(\d{1,9}(?:\.\d+)?)(ms|s)\b")
 
 
 def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexError:
@@ -243,13 +243,15 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
         return RateLimited(message, retry_after=after)
     if status >= 500:
         return _server_error(status, message, code, after)
-    return BackendError(
+    error = BackendError(
         message,
         status=status,
         type=_string(told.get("type")) or "invalid_request_error",
-        code=_string(told.get("code")) or ("request_too_large" if status == 413 else ""),
         param=_string(told.get("param")),
     )
+    # The gateway's refusals have no code, and we make none up.
+    error.code = _string(told.get("code")) or ("request_too_large" if status == 413 else None)
+    return error
 
 
 def from_event(data: JsonObject) -> CodexError:
@@ -374,7 +376,7 @@ def _try_again_in(message: str) -> float | None:
     match = _TRY_AGAIN.search(message)
     if match is None:
         return None
-    seconds = float(match[2].rstrip(".") or 0) / (1000 if match[3] == "ms" else 1)
+    seconds = float(match[2]) / (1000 if match[3] == "ms" else 1)
     return int(match[1] or 0) * 60 + seconds
 
 

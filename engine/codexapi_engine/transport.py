@@ -55,14 +55,27 @@ def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used, and spares reading the roots
     # No cap: httpx's own of 100 would make the 101st stream wait for another's end.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-    return httpx.AsyncHTTPTransport(
-        verify=verify, proxy=settings.proxy_for(url), limits=limits, trust_env=False
-    )
+    return _Network(verify=verify, proxy=settings.proxy_for(url), limits=limits, trust_env=False)
+
+
+class _Network(httpx.AsyncHTTPTransport):
+    """httpx's own, less its ghosts: cancelled between connecting and sending, httpcore 1.0 keeps a
+    connection that it will neither use nor close."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except asyncio.CancelledError:
+            in_use = {id(waiting.connection) for waiting in self._pool._requests}
+            for connection in self._pool.connections:
+                if not (id(connection) in in_use or connection.is_idle() or connection.is_closed()):
+                    await connection.aclose()
+            raise
 
 
 def _authorities(settings: Settings) -> ssl.SSLContext:
     if settings.ca_file is None:
-        return httpx.create_ssl_context()
+        return httpx.create_ssl_context(trust_env=False)
     try:
         return ssl.create_default_context(cafile=str(settings.ca_file))
     except OSError as error:  # ssl.SSLError is one
@@ -396,7 +409,9 @@ def _connection_failed(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, ConnectionRefusedError | httpx.ReadError | httpx.WriteError):
             return True
-        if isinstance(error, httpx.RemoteProtocolError) and "without sending" in str(error):
+        if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(
+            error
+        ):
             return True  # a kept connection that the other side had just closed
         if isinstance(error, BaseExceptionGroup):  # a name of several addresses
             return all(_connection_failed(one) for one in error.exceptions)

@@ -14,6 +14,9 @@ import uvicorn
 
 from .connection import MAX_HEAD_BYTES, Connection
 
+LAST_WORDS = 0.25
+"""Seconds to say that the server is going down, before connections are cut."""
+
 PORT_IN_USE = 8
 """The exit code where the port belongs to someone else."""
 
@@ -73,12 +76,24 @@ class Process(uvicorn.Server):
     def _told(self, number: int) -> None:
         """The first signal drains, the second ends."""
         if self._signal:
-            self.force_exit = True
-            self._stop(True)
+            self._end()
             return
         self._signal, self.should_exit = number, True
         self._stop(False)
-        asyncio.get_running_loop().call_later(self._drain, self._stop, True)
+        asyncio.get_running_loop().call_later(self._drain, self._end)
+
+    def _end(self) -> None:
+        self._stop(True)
+        asyncio.get_running_loop().call_later(LAST_WORDS, self._cut)
+
+    def _cut(self) -> None:
+        """Ends what has not ended by itself: a client that reads nothing, half a request.
+
+        Cut off, a request ends as if its client had left. What does not even then is abandoned.
+        """
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        asyncio.get_running_loop().call_later(LAST_WORDS, setattr, self, "force_exit", True)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -24,6 +24,7 @@ log = logging.getLogger("codexapi.http")
 T = TypeVar("T")
 
 Work = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def codex_of(request: Request) -> Codex:
@@ -34,7 +35,7 @@ def settings_of(request: Request) -> Settings:
     return request.app.state.settings  # type: ignore[no-any-return]
 
 
-def posted(work: Work) -> Callable[[Request], Awaitable[Response]]:
+def posted(work: Work) -> Endpoint:
     """An endpoint out of a function of the request and its JSON body.
 
     The function is cancelled when the client leaves, and when the server has to go down.
@@ -46,6 +47,16 @@ def posted(work: Work) -> Callable[[Request], Awaitable[Response]]:
         except ClientDisconnect:
             return Response(status_code=400)
         return await present(request, work(request, body))
+
+    endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
+    return endpoint
+
+
+def got(work: Callable[[Request], Coroutine[Any, Any, Response]]) -> Endpoint:
+    """An endpoint out of a function of the request alone; cancelled likewise."""
+
+    async def endpoint(request: Request) -> Response:
+        return await present(request, work(request))
 
     endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
     return endpoint

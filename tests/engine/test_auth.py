@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faulty import HOLD, REUSED, RST, Exchange, FaultyBackend, TokenEndpoint, whole
+from tests.faulty import REUSED, RST, Exchange, FaultyBackend, TokenEndpoint, endless, whole
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
-from tests.test_laws import folded  # noqa: F401  (keeps the laws importable beside this)
 from tests.virtual_time import hurried
 
 from codexapi_engine.auth import BACK_OFF, NEWER, REDEEM, SCHEDULE, Login
@@ -28,4 +27,809 @@ from codexapi_engine.errors import (
 from codexapi_engine.settings import Settings, user_agent
 from codexapi_engine.transport import Transport, client, in_process
 
-Answer = tuple[int, object] | Exception
+EXPIRED = auth_json(exp=NOW - 10)
+OF_CODEX = auth_json(access="canary-of-codex", refresh="canary-refresh-of-codex", issued=NOW)
+Answer = tuple[int, object]
+Answering = Callable[[], Awaitable[Answer]]
+
+
+class World:
+    """A backend, a token endpoint with single-use refresh tokens, and a login between them."""
+
+    def __init__(self, store: Store, *, token_url: str | None = None) -> None:
+        self.now = NOW
+        self.refuses: Callable[[str], bool] = lambda access: False
+        self.answers: list[Answer | Answering] = []  # the token endpoint's next ones
+        self.lifetime = DAY
+        self.asked: list[Mapping[str, str]] = []  # headers that came to the backend
+        self.redeemed: list[dict[str, Any]] = []
+        self.sent_to: list[str] = []
+        self._good = "canary-refresh-first"
+        road = in_process(self._handle)
+        settings = Settings(token_url=token_url)
+        http = client(settings, "https://auth.openai.com", http=road)
+        self.login = Login(store, http, token_url=token_url, clock=lambda: self.now)
+        self.transport = Transport(settings, self.login, http=road)
+
+    async def ask(self) -> str:
+        """Asks the backend something. The access token that it took."""
+        await self.transport.fetch("/models")
+        return self.bearers()[-1]
+
+    def bearers(self) -> list[str]:
+        return [headers["authorization"].removeprefix("Bearer ") for headers in self.asked]
+
+    async def _handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], AsyncIterator[bytes]]:
+        if target.startswith("/backend-api"):
+            self.asked.append(dict(headers))
+            answer: Answer = (401 if self.refuses(self.bearers()[-1]) else 200, {})
+        else:
+            self.redeemed.append(json.loads(body))
+            self.sent_to.append(f"{method} {headers['host']}{target}")
+            given = self.answers.pop(0) if self.answers else self._rotated()
+            answer = given if isinstance(given, tuple) else await given()
+        return answer[0], {"content-type": "application/json"}, _once(answer[1])
+
+    def _rotated(self) -> Answer:
+        if self.redeemed[-1]["refresh_token"] != self._good:
+            return 401, REUSED
+        number = len(self.redeemed)
+        self._good = f"canary-refresh-{number}"
+        access = access_token(self.now + self.lifetime, str(number))
+        return 200, {"access_token": access, "refresh_token": self._good}
+
+
+async def _once(body: object) -> AsyncIterator[bytes]:
+    yield body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def world(data: bytes) -> World:
+    return World(InMemory(data))
+
+
+class Unwritable(InMemory):
+    """A disk that is full until it is `mended`."""
+
+    mended = False
+
+    async def save(self, data: bytes, consumed: str | None) -> None:
+        if not self.mended:
+            raise OSError(28, "No space left on device")
+        login = await self.load()
+        assert login.credentials.refresh_token == consumed, "not what is on the disk"
+        await super().save(data, consumed)
+
+
+# When it is renewed
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (auth_json(exp=NOW + 61), None),
+        (auth_json(exp=NOW + 60), "proactive_expiry"),
+        (auth_json(exp=NOW + 1), "proactive_expiry"),
+        (auth_json(exp=NOW - 30 * DAY), None),  # gone before it was had: the clock is wrong
+        (auth_json(exp=NOW - DAY), "proactive_expiry"),
+        (auth_json(exp=NOW - DAY, issued=None), "proactive_expiry"),
+        (auth_json(exp=NOW + DAY, issued=NOW - 30 * DAY), None),
+        (auth_json(access="opaque", issued=NOW - SCHEDULE), None),
+        (auth_json(access="opaque", issued=NOW - SCHEDULE - 1), "scheduled"),
+        (auth_json(access="opaque", issued=None), None),
+        (auth_json(access="opaque", issued=None, last_refresh="yesterday"), None),
+        (auth_json(access="opaque", issued=None, last_refresh=5), None),
+        (auth_json(access="opaque", issued=NOW - 9 * DAY, refresh=None), None),
+        (auth_json(exp=None, issued=NOW - 9 * DAY), "scheduled"),
+    ],
+)
+async def test_a_login_is_renewed_early_for_a_reason_and_else_left_alone(
+    data: bytes, reason: str | None
+) -> None:
+    there = world(data)
+    access = await there.ask()
+    assert [body["refresh_reason"] for body in there.redeemed] == ([reason] if reason else [])
+    assert (access == access_token(NOW + DAY, "1")) == (reason is not None)
+
+
+async def test_the_token_endpoint_is_asked_as_the_official_client_asks() -> None:
+    asked: list[Mapping[str, str]] = []
+    there = world(EXPIRED)
+
+    async def seen(
+        method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], AsyncIterator[bytes]]:
+        asked.append(dict(headers))
+        return await there._handle(method, target, headers, body)
+
+    http = client(Settings(), "https://auth.openai.com", http=in_process(seen))
+    await Login(InMemory(EXPIRED), http, clock=lambda: NOW).fresh()
+    assert there.sent_to == ["POST auth.openai.com/oauth/token"]
+    assert there.redeemed == [
+        {
+            "client_id": "app_EMoamEEZ73f0CkXaXp7hrann",
+            "grant_type": "refresh_token",
+            "refresh_reason": "proactive_expiry",
+            "refresh_token": "canary-refresh-first",
+        }
+    ]
+    assert asked[0]["content-type"] == "application/json"
+    assert asked[0]["originator"] == "codexapi"
+    assert asked[0]["user-agent"] == user_agent()
+    assert "authorization" not in asked[0]
+    assert "chatgpt-account-id" not in asked[0]
+
+
+PROVENANCE = {"issuer": "https://login.example.com/", "client_id": "app_of_another"}
+
+
+@pytest.mark.parametrize(
+    ("override", "sent_to"),
+    [
+        (None, "POST login.example.com/oauth/token"),
+        ("http://127.0.0.1:9/token", "POST 127.0.0.1:9/token"),
+    ],
+)
+async def test_the_login_tells_its_token_endpoint_unless_the_user_does(
+    override: str | None, sent_to: str
+) -> None:
+    there = World(InMemory(auth_json(exp=NOW, provenance=PROVENANCE)), token_url=override)
+    await there.ask()
+    assert there.sent_to == [sent_to]
+    assert there.redeemed[0]["client_id"] == "app_of_another"
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://login.example.com", "ftp://127.0.0.1", "https://a:b@c", "https://c:99999"]
+)
+async def test_a_refresh_token_is_never_sent_unguarded(issuer: str) -> None:
+    there = world(auth_json(exp=NOW - 1, provenance={"issuer": issuer}))
+    with pytest.raises(NotLoggedIn) as told:
+        await there.ask()
+    assert told.value.code == "auth_file_invalid"
+    assert there.sent_to == []
+
+
+async def test_requests_are_signed_with_token_and_account() -> None:
+    there = world(auth_json(account=ACCOUNT))
+    await there.ask()
+    assert there.asked[0]["authorization"] == f"Bearer {access_token(NOW + DAY)}"
+    assert there.asked[0]["chatgpt-account-id"] == ACCOUNT
+    assert there.asked[0]["originator"] == "codexapi"
+    assert there.asked[0]["version"] == Settings().client_version
+
+
+def test_a_renewed_login_is_on_disk_with_all_that_we_do_not_know(tmp_path: Path) -> None:
+    path = write_login(tmp_path, auth_json(exp=NOW, provenance={"client_id": "c"}, more=[1]))
+    before = json.loads(path.read_bytes())
+
+    async def story() -> None:
+        await World(CodexFile(tmp_path)).ask()
+
+    hurried(story())
+    after = json.loads(path.read_bytes())
+    before["tokens"]["access_token"] = access_token(NOW + DAY, "1")
+    before["tokens"]["refresh_token"] = "canary-refresh-1"
+    before["last_refresh"] = "2026-11-22T07:20:00.000000Z"
+    assert after == before
+
+
+def test_a_renewal_holds_the_lock_that_codex_knows(tmp_path: Path) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        async def answer() -> Answer:
+            with (tmp_path / "auth.lock").open() as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return there._rotated()
+
+        there.answers = [answer]
+        await there.ask()
+
+    hurried(story())
+
+
+def test_a_login_that_was_renewed_while_we_waited_for_the_lock_is_taken(tmp_path: Path) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+        with (tmp_path / "auth.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            asking = asyncio.create_task(there.ask())
+            await asyncio.sleep(1)
+            write_login(tmp_path, OF_CODEX)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert await asking == "canary-of-codex"
+        assert there.redeemed == []
+
+    hurried(story())
+
+
+# 401
+
+
+async def test_a_refused_token_is_renewed_once_and_the_request_sent_again() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: access == access_token(NOW + DAY)
+    assert await there.ask() == access_token(NOW + DAY, "1")
+    assert [body["refresh_reason"] for body in there.redeemed] == ["unauthorized_recovery"]
+    assert len(there.asked) == 2
+
+
+def test_after_a_401_another_token_on_disk_is_tried_first(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        def refuses(access: str) -> bool:
+            write_login(tmp_path, OF_CODEX)
+            return access != "canary-of-codex"
+
+        there.refuses = refuses
+        assert await there.ask() == "canary-of-codex"
+        assert there.redeemed == []
+
+    hurried(story())
+
+
+async def test_a_backend_that_always_says_401_costs_one_renewal_for_good() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: True
+    for _ in range(3):
+        with pytest.raises(TokenRejected) as told:
+            await there.ask()
+        assert told.value.code == "codex_token_rejected"
+    assert len(there.redeemed) == 1
+    assert len(there.asked) == 4
+
+
+async def test_many_requests_at_a_backend_that_always_says_401_cost_one_renewal() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: True
+    for _ in range(3):
+        outcomes = await asyncio.gather(*(there.ask() for _ in range(20)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {TokenRejected}
+    assert len(there.redeemed) == 1
+
+
+async def test_a_token_had_for_a_401_that_has_worked_may_be_renewed_again() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: access == access_token(NOW + DAY)
+    await there.ask()
+    there.refuses = lambda access: access == access_token(NOW + DAY, "1")
+    assert await there.ask() == access_token(NOW + DAY, "2")
+
+
+def test_a_new_file_ends_a_final_401(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+        there.refuses = lambda access: access != "canary-good"
+        with pytest.raises(TokenRejected):
+            await there.ask()
+        write_login(tmp_path, auth_json(access="canary-good"))
+        assert await there.ask() == "canary-good"
+
+    hurried(story())
+
+
+async def test_a_refused_token_without_a_refresh_token_is_final() -> None:
+    there = world(auth_json(refresh=None))
+    there.refuses = lambda access: True
+    with pytest.raises(TokenRejected):
+        await there.ask()
+    assert (len(there.asked), len(there.redeemed)) == (1, 0)
+
+
+def test_a_request_is_never_sent_again_as_somebody_else(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        def refuses(access: str) -> bool:
+            write_login(tmp_path, auth_json(access="canary-other", account="another-account"))
+            return True
+
+        there.refuses = refuses
+        with pytest.raises(TokenRejected) as told:
+            await there.ask()
+        assert told.value.code == "account_changed"
+        assert len(there.asked) == 1
+
+    hurried(story())
+
+
+async def test_a_401_that_never_ends_does_not_hold_up_the_second_try() -> None:
+    endless_401 = [b"HTTP/1.1 401 No\r\n\r\n", endless(b"x" * 4096)]
+    async with (
+        FaultyBackend([TokenEndpoint()]) as tokens,
+        FaultyBackend(endless_401, [whole(200, {})]) as backend,
+    ):
+        settings = Settings(base_url=backend.url, token_url=tokens.url)
+        http = client(settings, tokens.url)
+        login = Login(InMemory(auth_json()), http, token_url=tokens.url, clock=lambda: NOW)
+        transport = Transport(settings, login)
+        assert (await transport.fetch("/models")).json == {}
+        await transport.aclose()
+        await http.aclose()
+
+
+# One at a time
+
+
+@pytest.mark.parametrize("data", [EXPIRED, auth_json(exp=NOW - 30 * DAY)])
+async def test_twenty_requests_with_an_expired_token_make_one_renewal(data: bytes) -> None:
+    """The second login is one whose expiry tells nothing: there a 401 decides."""
+    new = access_token(4_000_000_000.0, "1")
+
+    async def backend_step(exchange: Exchange) -> None:
+        good = exchange.request.headers["authorization"] == f"Bearer {new}"
+        await exchange.send(whole(200 if good else 401, {}))
+
+    endpoint = TokenEndpoint()
+    async with (
+        FaultyBackend(otherwise=[endpoint]) as tokens,
+        FaultyBackend(otherwise=[backend_step]) as backend,
+    ):
+        settings = Settings(base_url=backend.url, token_url=tokens.url)
+        http = client(settings, tokens.url)
+        login = Login(InMemory(data), http, token_url=tokens.url, clock=lambda: NOW)
+        transport = Transport(settings, login)
+        replies = await asyncio.gather(*(transport.fetch("/models") for _ in range(20)))
+        assert [reply.json for reply in replies] == [{}] * 20
+        assert (endpoint.granted, endpoint.refused) == (1, 0)
+        await transport.aclose()
+        await http.aclose()
+
+
+async def test_a_401_that_comes_while_the_login_is_being_renewed_waits_for_it() -> None:
+    there = world(auth_json())
+    late = asyncio.Event()
+    there.refuses = lambda access: access == access_token(NOW + DAY)
+
+    async def slow() -> Answer:
+        await late.wait()
+        return there._rotated()
+
+    there.answers = [slow]
+    asking = []
+    for _ in range(3):
+        asking.append(asyncio.create_task(there.ask()))
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert (len(there.asked), len(there.redeemed)) == (3, 1)
+    late.set()
+    assert set(await asyncio.gather(*asking)) == {access_token(NOW + DAY, "1")}
+    assert len(there.redeemed) == 1
+
+
+def test_a_caller_that_leaves_does_not_end_the_renewal(tmp_path: Path) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        async def slow() -> Answer:
+            await asyncio.sleep(5)
+            return there._rotated()
+
+        there.answers = [slow]
+        asking = asyncio.create_task(there.ask())
+        await asyncio.sleep(1)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await there.login.aclose()
+        on_disk = json.loads((tmp_path / "auth.json").read_bytes())
+        assert on_disk["tokens"]["refresh_token"] == "canary-refresh-1"
+        assert await there.ask() == access_token(NOW + DAY, "1")
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+
+
+def test_a_renewal_that_fails_after_all_have_left_is_not_an_unheard_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        there = world(EXPIRED)
+
+        async def slow() -> Answer:
+            await asyncio.sleep(5)
+            return 500, {}
+
+        there.answers = [slow]
+        asking = asyncio.create_task(there.ask())
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.wait({asking})
+        await there.login.aclose()
+
+    hurried(story())
+    assert "never retrieved" not in caplog.text
+
+
+# When it fails for good
+
+
+PERMANENT = [
+    (401, REUSED, "refresh_token_reused"),
+    (400, {"error": "refresh_token_reused"}, "refresh_token_reused"),
+    (403, {"code": "refresh_token_expired"}, "refresh_token_expired"),
+    (401, {"error": {"code": "refresh_token_invalidated"}}, "refresh_token_invalidated"),
+    (401, b"<html>", "login_expired"),
+    (400, {"error": "invalid_grant"}, "login_expired"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "code"), PERMANENT)
+def test_a_refusal_for_good_is_remembered_until_the_file_changes(
+    tmp_path: Path, status: int, body: object, code: str
+) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+        there.answers = [(status, body)] * 5
+        depths = []
+        for _ in range(3):
+            with pytest.raises(LoginExpired) as told:
+                await there.ask()
+            assert told.value.code == code
+            assert "codex login" in str(told.value)
+            depths.append(len(told.traceback))
+        assert depths[1] == depths[2], "an error that is kept must not gather frames"
+        waited = asyncio.get_running_loop().time()
+        assert NEWER <= waited < NEWER + 0.2, "only the first one waits for another's pair"
+        assert (len(there.redeemed), len(there.asked)) == (1, 0)
+        write_login(tmp_path, auth_json(refresh="canary-refresh-new"))
+        await there.ask()
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+    assert (tmp_path / "auth.json").read_bytes() != EXPIRED
+
+
+def test_a_refusal_after_a_401_is_told_each_time_with_its_reason() -> None:
+    async def story() -> None:
+        there = world(auth_json())
+        there.refuses = lambda access: True
+        there.answers = [(401, REUSED)]
+        for _ in range(3):
+            with pytest.raises(LoginExpired) as told:
+                await there.ask()
+            assert told.value.code == "refresh_token_reused"
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+
+
+def test_a_lost_race_is_won_by_the_other_programs_pair(tmp_path: Path) -> None:
+    """The other program needs the lock to save, as Codex does: it must not be ours then."""
+    write_login(tmp_path, EXPIRED)
+
+    async def codex_saves() -> None:
+        with (tmp_path / "auth.lock").open() as lock:
+            while True:
+                await asyncio.sleep(0.1)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                write_login(tmp_path, OF_CODEX)
+                return
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+        saving: list[asyncio.Task[None]] = []
+
+        async def refused() -> Answer:
+            saving.append(asyncio.create_task(codex_saves()))
+            await asyncio.sleep(0.5)
+            return 401, REUSED
+
+        there.answers = [refused]
+        assert await there.ask() == "canary-of-codex"
+        assert len(there.redeemed) == 1
+        assert asyncio.get_running_loop().time() < 0.5 + NEWER
+
+    hurried(story())
+
+
+def test_an_expired_login_that_cannot_be_renewed_says_so_and_asks_nobody() -> None:
+    async def story() -> None:
+        there = world(auth_json(exp=NOW - 1, refresh=None))
+        with pytest.raises(LoginExpired, match="codex login"):
+            await there.ask()
+        assert (there.asked, there.redeemed) == ([], [])
+
+    hurried(story())
+
+
+# When it fails for now
+
+
+PASSING = [
+    (500, {"error": "server_error"}),
+    (403, b"<html>"),
+    (429, {}),
+    (302, b""),
+    (200, b"<html>"),
+    (200, b'{"access_token":'),
+    (200, {"refresh_token": "canary-x"}),
+    (200, {"access_token": None}),
+    (200, []),
+]
+
+
+@pytest.mark.parametrize("answer", PASSING)
+async def test_a_passing_failure_is_told_and_nobody_asks_again_for_a_while(answer: Answer) -> None:
+    store = InMemory(EXPIRED)
+    there = World(store)
+    there.answers = [answer]
+    outcomes = await asyncio.gather(*(there.ask() for _ in range(3)), return_exceptions=True)
+    outcomes += await asyncio.gather(there.ask(), return_exceptions=True)
+    for outcome in outcomes:
+        assert isinstance(outcome, RefreshUnavailable)
+        assert (outcome.status, outcome.retry_after) == (503, BACK_OFF)
+    assert len(there.redeemed) == 1
+    assert (await store.load()).data == EXPIRED
+    there.now += BACK_OFF - 0.1
+    with pytest.raises(RefreshUnavailable):
+        await there.ask()
+    there.now += 0.1
+    assert await there.ask() == access_token(there.now + DAY, "2")
+
+
+async def test_a_clock_that_is_set_back_does_not_prolong_the_back_off() -> None:
+    there = world(EXPIRED)
+    there.answers = [(500, {})]
+    with pytest.raises(RefreshUnavailable):
+        await there.ask()
+    there.now -= 100
+    there.refuses = lambda access: access == access_token(NOW - 10)
+    await there.ask()
+    assert len(there.redeemed) == 2
+
+
+async def test_a_passing_failure_after_a_401_may_be_tried_again_later() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: access == access_token(NOW + DAY)
+    there.answers = [(500, {})]
+    with pytest.raises(RefreshUnavailable):
+        await there.ask()
+    there.now += BACK_OFF
+    assert await there.ask() == access_token(there.now + DAY, "2")
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (401, REUSED)])
+def test_the_last_seconds_of_a_token_are_used_when_it_cannot_be_renewed(answer: Answer) -> None:
+    async def story() -> None:
+        there = world(auth_json(exp=NOW + 30))
+        there.answers = [answer]
+        for _ in range(3):
+            assert await there.ask() == access_token(NOW + 30)
+        assert len(there.redeemed) == 1
+        there.now += 31
+        there.answers = [answer]
+        with pytest.raises((LoginExpired, RefreshUnavailable)):
+            await there.ask()
+
+    hurried(story())
+
+
+def test_the_last_seconds_may_pass_while_the_renewal_is_waited_for() -> None:
+    async def story() -> None:
+        there = world(auth_json(exp=NOW + 5))
+
+        async def slow() -> Answer:
+            there.now += 9
+            return 500, {}
+
+        there.answers = [slow]
+        with pytest.raises(RefreshUnavailable):
+            await there.ask()
+        assert there.asked == []
+
+    hurried(story())
+
+
+def test_a_token_endpoint_that_hangs_is_left_in_time_and_never_sent_that_token_again(
+    tmp_path: Path,
+) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        async def never() -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        there.answers = [never]
+        for _ in range(3):
+            with pytest.raises(RefreshUnavailable, match="codex login"):
+                await there.ask()
+            assert asyncio.get_running_loop().time() == REDEEM
+            there.now += DAY
+        assert len(there.redeemed) == 1
+        write_login(tmp_path, auth_json(exp=there.now - 1, refresh="canary-refresh-new"))
+        there._good = "canary-refresh-new"
+        await there.ask()
+        assert len(there.redeemed) == 2
+
+    hurried(story())
+
+
+async def test_a_token_endpoint_that_breaks_off_is_never_sent_that_token_again() -> None:
+    async with FaultyBackend([RST]) as tokens:
+        settings = Settings(token_url=tokens.url)
+        now, http = [NOW], client(settings, tokens.url)
+        login = Login(InMemory(EXPIRED), http, token_url=tokens.url, clock=lambda: now[0])
+        for _ in range(3):
+            with pytest.raises(RefreshUnavailable):
+                await login.fresh()
+            now[0] += DAY
+        assert len(tokens.requests) == 1
+        await http.aclose()
+
+
+async def test_a_token_endpoint_that_cannot_be_reached_is_tried_again_after_the_back_off() -> None:
+    async with FaultyBackend() as nobody:
+        pass
+    settings = Settings(token_url=nobody.url)
+    now, http = [NOW], client(settings, nobody.url)
+    login = Login(InMemory(EXPIRED), http, token_url=nobody.url, clock=lambda: now[0])
+    for wait, message in [(0.0, "cannot be reached"), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
+        now[0] += wait
+        with pytest.raises(RefreshUnavailable, match=message):
+            await login.fresh()
+    await http.aclose()
+
+
+async def test_a_failing_token_endpoint_is_asked_once_for_a_request() -> None:
+    async with FaultyBackend() as nobody:
+        pass
+    async with FaultyBackend() as backend:
+        settings = Settings(base_url=backend.url, token_url=nobody.url)
+        http = client(settings, nobody.url)
+        login = Login(InMemory(EXPIRED), http, token_url=nobody.url, clock=lambda: NOW)
+        transport = Transport(settings, login)
+        with pytest.raises(RefreshUnavailable, match="cannot be reached"):
+            await transport.stream("/responses", {})
+        assert backend.requests == []
+        await transport.aclose()
+        await http.aclose()
+
+
+async def test_the_token_request_comes_on_a_connection_of_its_own() -> None:
+    endpoint = TokenEndpoint(exp=NOW + 10)
+    async with FaultyBackend(otherwise=[endpoint]) as tokens:
+        now, http = [NOW], client(Settings(), tokens.url)
+        login = Login(InMemory(EXPIRED), http, token_url=tokens.url, clock=lambda: now[0])
+        await login.fresh()
+        await tokens.until(lambda: not tokens.open)
+        assert tokens.requests[0].headers["connection"] == "close"
+        await http.aclose()
+
+
+# Disks and clocks
+
+
+def test_a_login_that_cannot_be_saved_lives_on_in_memory(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        store = Unwritable(EXPIRED)
+        there = World(store)
+        for days in range(3):
+            there.now = NOW + days * DAY
+            for _ in range(2):
+                assert await there.ask() == access_token(there.now + DAY, str(days + 1))
+        assert [body["refresh_token"] for body in there.redeemed] == [
+            "canary-refresh-first", "canary-refresh-1", "canary-refresh-2",
+        ]  # fmt: skip
+        assert caplog.text.count("could not be saved") == 3
+        store.mended = True
+        there.now = NOW + 3 * DAY
+        await there.ask()
+        assert (await store.load()).credentials.refresh_token == "canary-refresh-4"
+
+    hurried(story())
+
+
+def test_an_unsaved_login_gives_way_to_a_new_file() -> None:
+    async def story() -> None:
+        store = Unwritable(EXPIRED)
+        there = World(store)
+        await there.ask()
+        await InMemory.save(store, OF_CODEX, None)
+        assert await there.ask() == "canary-of-codex"
+
+    hurried(story())
+
+
+async def test_a_refresh_token_that_is_kept_is_kept() -> None:
+    store = InMemory(EXPIRED)
+    there = World(store)
+    there.answers = [(200, {"access_token": access_token(NOW + DAY, "only")})]
+    assert await there.ask() == access_token(NOW + DAY, "only")
+    assert (await store.load()).credentials.refresh_token == "canary-refresh-first"
+    await store.save(auth_json(access="canary-of-codex", issued=NOW), None)
+    assert await there.ask() == "canary-of-codex"
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+async def test_a_wrong_clock_makes_no_loop_of_renewals(processes: int) -> None:
+    """Every new token looks expired: to this process, and to others that find it on disk."""
+    store = InMemory(auth_json(exp=NOW - 10))
+    worlds = [World(store) for _ in range(processes)]
+    for there in worlds:
+        there.lifetime = -3600.0
+    for _ in range(3):
+        for there in worlds:
+            await there.ask()
+            there.now += 1
+    assert sum(len(there.redeemed) for there in worlds) == 1
+
+
+# Law 7
+
+
+def test_no_token_leaves_in_logs_errors_or_reprs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    write_login(tmp_path, EXPIRED)
+    said: list[str] = []
+
+    async def story() -> None:
+        for answers in ([(500, {})], [(401, REUSED)], [(200, b"canary")], []):
+            there = World(CodexFile(tmp_path))
+            there.answers = list(answers)
+            there.refuses = lambda access: True
+            try:
+                await there.ask()
+            except CodexError as error:
+                said.extend([str(error), repr(error), json.dumps(error.body())])
+                said.append("".join(traceback.format_exception(error)))
+            login = await CodexFile(tmp_path).load()
+            said.extend([repr(login), repr(login.credentials), str(there.login)])
+
+    hurried(story())
+    said.append(caplog.text)
+    tokens = [access_token(NOW - 10), access_token(NOW + DAY, "4"), "canary-refresh"]
+    for text in said:
+        for token in [*tokens, *(token.split(".")[1] for token in tokens[:2])]:
+            assert token not in text
+
+
+async def test_no_token_is_logged_on_a_real_connection(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with (
+        FaultyBackend([TokenEndpoint(exp=NOW + DAY)]) as tokens,
+        FaultyBackend([whole(401, {})], [whole(200, {})]) as backend,
+    ):
+        settings = Settings(base_url=backend.url, token_url=tokens.url)
+        http = client(settings, tokens.url)
+        login = Login(InMemory(auth_json()), http, token_url=tokens.url, clock=lambda: NOW)
+        transport = Transport(settings, login)
+        await transport.fetch("/models")
+        assert len(backend.requests) == 2
+        await transport.aclose()
+        await http.aclose()
+    assert "send_request_headers" in caplog.text, "the deepest log is what this is about"
+    for secret in (access_token(NOW + DAY), access_token(NOW + DAY, "1"), "canary-refresh"):
+        assert secret not in caplog.text
+
+
+async def test_an_error_of_the_login_is_an_auth_error_or_a_503() -> None:
+    there = world(b"{}")
+    with pytest.raises(AuthError):
+        await there.ask()
+    assert there.asked == []

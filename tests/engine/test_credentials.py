@@ -396,11 +396,15 @@ def is_held(path: Path) -> bool:
 def test_the_refresh_lock_is_held_inside_and_free_after_even_when_it_fails(tmp_path: Path) -> None:
     async def story() -> None:
         store, path = CodexFile(tmp_path), tmp_path / "auth.lock"
-        with pytest.raises(ZeroDivisionError):
+
+        async def fails() -> None:
             async with store.lock():
                 assert is_held(path)
                 assert not is_held(tmp_path / "auth.json.lock")
                 raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fails()
         assert not is_held(path)
 
     hurried(story())

@@ -14,7 +14,7 @@ from tests.http_server.raw import JsonObject, Reply
 
 from codexapi_engine import Codex, Settings
 from codexapi_engine.credentials import InMemory, Store
-from codexapi_engine.protocol import json
+from codexapi_engine.protocol import json, sse
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app as simulator_app
 from codexapi_engine.transport import in_process
@@ -62,9 +62,11 @@ class Stream:
 
     def send(self, *events: JsonObject) -> None:
         """Sends events in one piece, and the status if that is still to come."""
+        self.send_bytes(encoded(*events))
+
+    def send_bytes(self, piece: bytes) -> None:
         self.answer()
-        told = (b"event: %b\ndata: %b\n\n" % (e["type"].encode(), json.dumps(e)) for e in events)
-        self._pieces.put_nowait(b"".join(told))
+        self._pieces.put_nowait(piece)
 
     def end(self) -> None:
         self._pieces.put_nowait(None)
@@ -104,18 +106,21 @@ async def door(
 
 
 @asynccontextmanager
-async def distant_door(simulator: Simulator, **settings: Any) -> AsyncIterator[Door]:
+async def distant_door(base_url: str, login: bytes, **settings: Any) -> AsyncIterator[Door]:
     """A server that reaches its backend through a socket."""
-    async with listening(simulator_app(simulator)) as backend:
-        chosen = Settings(
-            codex_home=Path("nowhere"),
-            base_url=f"http://127.0.0.1:{backend}/backend-api/codex",
-            token_url=f"http://127.0.0.1:{backend}/oauth/token",
-            **settings,
-        )
-        async with Codex(chosen, store=InMemory(simulator.login())) as codex:
-            async with listening(create_app(codex, chosen)) as port:
-                yield Door(port)
+    chosen = Settings(codex_home=Path("nowhere"), base_url=base_url, **settings)
+    async with Codex(chosen, store=InMemory(login)) as codex:
+        async with listening(create_app(codex, chosen)) as port:
+            yield Door(port)
+
+
+@asynccontextmanager
+async def distant(simulator: Simulator, **settings: Any) -> AsyncIterator[Door]:
+    """A server in front of this simulator on a port."""
+    async with listening(simulator_app(simulator)) as port:
+        url = f"http://127.0.0.1:{port}/backend-api/codex"
+        async with distant_door(url, simulator.login(), **settings) as opened:
+            yield opened
 
 
 @asynccontextmanager
@@ -135,6 +140,11 @@ async def listening(app: Any) -> AsyncIterator[int]:
     finally:
         process.should_exit = True
         await serving
+
+
+def encoded(*events: JsonObject) -> bytes:
+    """Events as the backend writes them."""
+    return b"".join(sse.encode(event, event["type"]) for event in events)
 
 
 def chat(prompt: str = "hi", **more: Any) -> JsonObject:

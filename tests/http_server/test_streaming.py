@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import Any
 
 import pytest
+from tests.faulty import FIN, LAST_CHUNK, RST, FaultyBackend, Step, chunk, head
 from tests.http_server import raw
-from tests.http_server.doors import MODEL, Door, Stream, chat, distant_door, door, responses
+from tests.http_server.doors import (
+    MODEL,
+    Door,
+    Stream,
+    chat,
+    distant,
+    distant_door,
+    door,
+    encoded,
+    responses,
+)
 from tests.http_server.raw import JsonObject, Reply, post
+from tests.logins import auth_json
 from tests.wire_files import events, table, wire
 
 from codexapi_engine.protocol import sse
@@ -18,6 +30,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 BOTH = pytest.mark.parametrize("path", [CHAT, RESPONSES])
+LOGIN = auth_json(exp=4_000_000_000)
 A_WHILE = 0.05
 """Seconds: a keep-alive interval that a test can wait for."""
 
@@ -32,6 +45,13 @@ def delta(text: str) -> JsonObject:
 
 def streamed(path: str, prompt: str = "hi", **more: Any) -> JsonObject:
     return (chat if path == CHAT else responses)(prompt, stream=True, **more)
+
+
+async def on_every_road(server: Door, prompt: str) -> list[Reply]:
+    """What becomes of a prompt on both paths, as a stream and whole."""
+    asked = [(path, streamed(path, prompt)) for path in (CHAT, RESPONSES)]
+    asked += [(path, body | {"stream": False}) for path, body in asked]
+    return await asyncio.gather(*(server.reply(post(path, body)) for path, body in asked))
 
 
 def said(path: str, told: bytes) -> str:
@@ -79,12 +99,10 @@ async def test_stream_is_given_as_event_stream_that_nobody_may_hold_back(
     assert reply.body.endswith(sse.DONE)
 
 
-@BOTH
-@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("name", "status", "code"),
     [
-        ("rate_limited 1000", 429, "rate_limit_exceeded"),
+        ("rate_limited", 429, "rate_limit_exceeded"),
         ("usage_limit_reached", 429, "usage_limit_reached"),
         ("usage_not_included", 429, "usage_not_included"),
         ("forbidden", 403, "upstream_forbidden"),
@@ -98,30 +116,22 @@ async def test_stream_is_given_as_event_stream_that_nobody_may_hold_back(
     ],
 )
 async def test_refusal_of_the_backend_is_a_status(
-    path: str, stream: bool, name: str, status: int, code: str
+    server: Door, name: str, status: int, code: str
 ) -> None:
-    asked = streamed(path, f"[[status {name}]]") | {"stream": stream}
-    async with door(Simulator()) as server:
-        reply = await server.reply(post(path, asked))
-    reply.refused(status, code)
-    assert "<html" not in reply.body.decode()
+    for reply in await on_every_road(server, f"[[status {name}]]"):
+        reply.refused(status, code)
+        assert b"<html" not in reply.body
 
 
-@BOTH
-@pytest.mark.parametrize("stream", [True, False])
-async def test_usage_limit_says_when_it_resets_and_asks_for_no_retry(
-    server: Door, path: str, stream: bool
-) -> None:
-    asked = streamed(path, "[[status usage_limit_reached]]") | {"stream": stream}
-    reply = await server.reply(post(path, asked))
-    error = reply.refused(429, "usage_limit_reached")
-    assert error["resets_in_seconds"] == 67_000
-    assert "it resets in 18 h 36 min" in error["message"]
-    assert reply.headers["retry-after"] == "67000"
-    assert reply.headers["x-should-retry"] == "false"
+async def test_usage_limit_says_when_it_resets_and_asks_for_no_retry(server: Door) -> None:
+    for reply in await on_every_road(server, "[[status usage_limit_reached]]"):
+        error = reply.refused(429, "usage_limit_reached")
+        assert error["resets_in_seconds"] == 67_000
+        assert "it resets in 18 h 36 min" in error["message"]
+        assert reply.headers["retry-after"] == "67000"
+        assert reply.headers["x-should-retry"] == "false"
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("script", "status", "code"),
     [
@@ -134,10 +144,10 @@ async def test_usage_limit_says_when_it_resets_and_asks_for_no_retry(
     ],
 )
 async def test_run_that_fails_in_its_first_event_is_a_status(
-    server: Door, path: str, script: str, status: int, code: str
+    server: Door, script: str, status: int, code: str
 ) -> None:
-    reply = await server.reply(post(path, streamed(path, f"[[{script}]]")))
-    reply.refused(status, code)
+    for reply in await on_every_road(server, f"[[{script}]]"):
+        reply.refused(status, code)
 
 
 async def test_chat_run_that_fails_before_any_output_is_a_status(server: Door) -> None:
@@ -172,8 +182,7 @@ async def test_backend_s_own_headers_reach_the_client(path: str) -> None:
         async with door(backend) as server:
             async with raw.connect(server.port) as client:
                 await client.send(post(path, streamed(path) | {"stream": stream}))
-                backend.send(CREATED, delta("Hi"), COMPLETED)
-                backend.end()
+                backend.send_bytes(wire("text"))
                 reply = await client.reply()
         assert reply.status == 200
         expected = {name for name in told if name.startswith("x-codex-")}
@@ -193,7 +202,7 @@ async def test_whole_replies_have_the_times_and_ids_of_the_backend(server: Door)
     other = (await server.reply(post(RESPONSES, responses("[[say Hi]]")))).json
     assert (other["object"], other["status"], other["model"]) == ("response", "completed", MODEL)
     assert other["id"].startswith("resp_")
-    assert other["output"][0]["content"][0]["text"] == "Hi"
+    assert other["output"][-1]["content"][0]["text"] == "Hi"
     again = (await server.reply(post(CHAT, chat("[[say Hi]]")))).json
     assert again["id"] != one["id"]
 
@@ -305,75 +314,109 @@ async def test_codex_client_s_request_and_stream_are_left_as_they_are() -> None:
 
 
 async def test_silence_of_the_backend_has_a_limit_for_whole_replies() -> None:
-    async with distant_door(Simulator(), timeout=A_WHILE) as server:
+    async with distant(Simulator(), timeout=A_WHILE) as server:
         for path, asked in ((CHAT, chat("[[silence 60]]")), (RESPONSES, responses("[[silence 60]]"))):
             (await server.reply(post(path, asked))).refused(504, "upstream_timeout")
 
 
 async def test_silence_before_the_status_is_given_is_a_status() -> None:
-    async with distant_door(Simulator(), timeout=A_WHILE) as server:
+    async with distant(Simulator(), timeout=A_WHILE) as server:
         reply = await server.reply(post(CHAT, streamed(CHAT, "[[silence 60]]")))
         reply.refused(504, "upstream_timeout")
 
 
-@BOTH
-async def test_silence_in_a_stream_ends_it_with_an_error(path: str) -> None:
-    async with distant_door(Simulator(), timeout=10 * A_WHILE, keep_alive=A_WHILE) as server:
-        reply = await server.reply(post(path, streamed(path, "[[silence 60]]")))
-    assert reply.status == 200
-    assert sse.KEEP_ALIVE in reply.body
-    assert broken(path, reply.body)["code"] == "upstream_timeout"
+async def test_silence_in_a_stream_ends_it_with_an_error() -> None:
+    async with distant(Simulator(), timeout=1.0, keep_alive=A_WHILE) as server:
+        replies = await asyncio.gather(
+            *(
+                server.reply(post(path, streamed(path, "[[silence 60]]")))
+                for path in (CHAT, RESPONSES)
+            )
+        )
+    for path, reply in zip((CHAT, RESPONSES), replies, strict=True):
+        assert reply.status == 200
+        assert sse.KEEP_ALIVE in reply.body
+        assert broken(path, reply.body)["code"] == "upstream_timeout"
 
 
 # Breaks.
+
+CUT = [LAST_CHUNK]  # HTTP is in order, and the last event is missing
+HALF = [chunk(encoded(delta("lost"))[:-9]), LAST_CHUNK]
+BAD_CHUNK = [b"nonsense\r\n"]
 
 
 @BOTH
 @pytest.mark.parametrize(
     ("script", "code"),
     [
-        ("cut 3", "upstream_disconnected"),
-        ("drop 3", "upstream_disconnected"),
-        ("bad_json", "upstream_protocol_error"),
-        ("error rate_limit_exceeded", "rate_limit_exceeded"),
-        ("error_nested server_is_overloaded", "server_is_overloaded"),
+        (CUT, "upstream_disconnected"),
+        (HALF, "upstream_disconnected"),
+        ([FIN], "upstream_disconnected"),
+        ([RST], "upstream_disconnected"),
+        (BAD_CHUNK, "upstream_disconnected"),
+        ([chunk(encoded({"type": "error", "code": "slow_down"}))], "slow_down"),
+        ([chunk(encoded({"type": "error", "error": {"code": "bio_policy"}}))], "bio_policy"),
     ],
+    ids=["cut", "half an event", "closed", "reset", "bad chunk", "error", "nested error"],
 )
 async def test_broken_stream_ends_with_one_error_in_the_form_of_its_dialect(
-    path: str, script: str, code: str
+    path: str, script: list[Step], code: str
 ) -> None:
-    async with distant_door(Simulator()) as server, raw.connect(server.port) as client:
-        # Slow, so that the output is on its way before the break.
-        await client.send(post(path, streamed(path, f"[[slow 0.02]] [[long 9]] [[{script}]]")))
+    seen = asyncio.Event()
+    backend = FaultyBackend([head(), chunk(encoded(CREATED, delta("All is"))), seen, *script])
+    async with backend, distant_door(backend.url, LOGIN) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(path, streamed(path)))
+            assert (await client.head()).status == 200
+            told = await client.piece()
+            assert said(path, told) == "All is"
+            seen.set()
+            told = b"".join([piece async for piece in client.pieces()])
+            assert broken(path, told)["code"] == code
+            # The HTTP answer itself is whole, so the connection goes on.
+            await client.send(raw.get("/healthz"))
+            assert (await client.reply()).status == 200
+    assert len(backend.requests) == 1, "never tried again after output"
+
+
+async def test_chat_stream_with_an_unreadable_event_ends_with_an_error() -> None:
+    seen = asyncio.Event()
+    junk = chunk(b"event: response.output_text.delta\ndata: {nonsense\n\n")
+    backend = FaultyBackend([head(), chunk(encoded(CREATED, delta("All is"))), seen, junk])
+    async with backend, distant_door(backend.url, LOGIN) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(CHAT, streamed(CHAT)))
+            await client.head()
+            assert said(CHAT, await client.piece()) == "All is"
+            seen.set()
+            told = b"".join([piece async for piece in client.pieces()])
+    assert broken(CHAT, told)["code"] == "upstream_protocol_error"
+
+
+@pytest.mark.parametrize("script", ["cut 0", "cut 3", "drop 3", "error server_error", "empty"])
+async def test_broken_run_is_never_a_whole_reply(script: str) -> None:
+    async with distant(Simulator()) as server:
+        for path, asked in ((CHAT, chat), (RESPONSES, responses)):
+            reply = await server.reply(post(path, asked(f"[[long 9]] [[{script}]]")))
+            assert reply.status == 502, reply
+            assert reply.error["type"] == "server_error"
+
+
+@pytest.mark.parametrize("name", ["failed_midway", "dropped_midway"])
+async def test_output_that_came_with_a_failure_is_kept(name: str) -> None:
+    backend = Stream()
+    async with door(backend) as server, raw.connect(server.port) as client:
+        await client.send(post(CHAT, streamed(CHAT)))
+        backend.send_bytes(wire(name))
+        backend.end()
         reply = await client.reply()
-        assert reply.status == 200, reply
-        assert broken(path, reply.body)["code"] == code
-        # The HTTP answer itself is whole, so the connection goes on.
-        await client.send(raw.get("/healthz"))
-        assert (await client.reply()).status == 200
-
-
-@BOTH
-@pytest.mark.parametrize("script", ["cut 0", "cut 3", "drop 3", "bad_json", "error server_error"])
-async def test_broken_run_is_never_a_whole_reply(path: str, script: str) -> None:
-    asked = streamed(path, f"[[long 9]] [[{script}]]") | {"stream": False}
-    async with distant_door(Simulator()) as server:
-        reply = await server.reply(post(path, asked))
-    assert reply.status == 502, reply
-    assert reply.error["code"].startswith(("upstream_", "server_error"))
-
-
-@pytest.mark.parametrize("name", ["failed_midway", "dropped_midway", "error_event"])
-async def test_output_before_a_failure_is_kept(name: str) -> None:
-    backend = Wire(name)
-    async with door(backend) as server:
-        reply = await server.reply(post(CHAT, streamed(CHAT)))
     assert reply.status == 200
     assert said(CHAT, reply.body)
     broken(CHAT, reply.body)
 
 
-async def test_stop_early_is_no_failure(server: Door) -> None:
+async def test_to_stop_early_is_no_failure(server: Door) -> None:
     prompt = "[[long 9]] [[incomplete max_output_tokens]]"
     reply = await server.reply(post(CHAT, streamed(CHAT, prompt)))
     assert b'"finish_reason":"length"' in reply.body
@@ -381,19 +424,6 @@ async def test_stop_early_is_no_failure(server: Door) -> None:
     reply = await server.reply(post(RESPONSES, streamed(RESPONSES, prompt)))
     assert events(reply.body)[-2].type == "response.incomplete"
     assert reply.body.endswith(sse.DONE)
-
-
-class Wire:
-    """A backend that plays a recorded stream, in one piece."""
-
-    def __init__(self, name: str) -> None:
-        self._data = wire(name)
-
-    async def handle(self, *asked: object) -> Any:
-        return 200, {}, self._chunks()
-
-    async def _chunks(self) -> Any:
-        yield self._data
 
 
 async def _next(client: raw.Connection) -> bytes:

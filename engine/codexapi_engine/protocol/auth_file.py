@@ -69,17 +69,19 @@ def parse(data: bytes) -> Credentials:
         raise NotLoggedIn(
             f"auth.json has no ChatGPT tokens: {LOGIN_HINT}", code="no_chatgpt_tokens"
         )
-    for name in ("access_token", "refresh_token", "account_id"):
-        _printable(name, tokens.get(name))
     claims = _claims(tokens)
+    # The official client sends no account id when the field is null; the claim is as true.
+    account = _text(tokens.get("account_id")) or _text(claims.get("chatgpt_account_id"))
+    _printable("access_token", access)
+    _printable("refresh_token", tokens.get("refresh_token"))
+    _printable("account_id", account)
     provenance = tokens.get("oauth_provenance")
     given: JsonObject = provenance if isinstance(provenance, dict) else {}
     expires = jwt_payload(access).get("exp")
     return Credentials(
         access_token=access,
-        refresh_token=tokens.get("refresh_token") or None,
-        # The official client sends no account id when the field is null; the claim is as true.
-        account_id=_text(tokens.get("account_id")) or _text(claims.get("chatgpt_account_id")),
+        refresh_token=_text(tokens.get("refresh_token")),
+        account_id=account,
         plan=_text(claims.get("chatgpt_plan_type")),
         expires_at=_number(expires),
         last_refresh=_text(content.get("last_refresh")),
@@ -147,7 +149,7 @@ def jwt_payload(token: str) -> JsonObject:
 def _content(data: bytes) -> JsonObject:
     try:
         content = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotLoggedIn(
             f"auth.json is not readable as JSON: {LOGIN_HINT} to write it anew",
             code="auth_file_invalid",
@@ -186,7 +188,7 @@ def _refusal_code(body: bytes) -> str:
     """The code stands in `error.code`, in `error`, or in `code`."""
     try:
         told = json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return ""
     if not isinstance(told, dict):
         return ""

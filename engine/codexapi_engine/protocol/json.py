@@ -21,7 +21,10 @@ def loads(data: bytes | str) -> Any:
         text = data if isinstance(data, str) else data.decode("utf-8")
         if "\\u" not in text and text.isascii():
             raise
-        return _whole(json.loads(text, parse_constant=_refuse))
+        try:
+            return _whole(json.loads(text, parse_constant=_refuse))
+        except RecursionError:
+            raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any, *, indent: int | None = None) -> bytes:

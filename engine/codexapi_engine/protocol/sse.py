@@ -71,7 +71,7 @@ class Event:
             return {}
         try:
             value = json.loads(data)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise StreamInterrupted(
                 "the backend sent an event that is not JSON", code="upstream_protocol_error"
             ) from error

@@ -33,8 +33,8 @@ def validated(model: type[M], body: JsonObject) -> M:
 
 
 _VALUES = {
-    "literal_error", "greater_than_equal", "less_than_equal", "string_too_short", "too_long",
-    "value_error",
+    "literal_error", "greater_than_equal", "less_than_equal", "string_too_short", "too_short",
+    "too_long", "value_error",
 }  # fmt: skip
 
 

@@ -32,8 +32,7 @@ class Accounts:
         self.user_id = f"user-simulated-{dice.getrandbits(32):08x}"
         # moves
         self._expiry: dict[str, float] = {}  # access token -> epoch seconds
-        self._unused: set[str] = set()
-        self._used: set[str] = set()
+        self._refresh_tokens: dict[str, bool] = {}  # -> whether it is still good
         self._issued = 0
         self.refreshes = 0
         self.refused_refreshes = 0
@@ -68,17 +67,16 @@ class Accounts:
 
     def redeem(self, asked: Mapping[str, object]) -> JsonObject:
         """New tokens for a refresh token. Raises Refused, from the second time on for ever."""
-        token = asked.get("refresh_token")
+        token = str(asked.get("refresh_token"))
         if asked.get("grant_type") != "refresh_token":
             raise self._refused(_oauth("unsupported_grant_type"))
         if asked.get("client_id") != CLIENT_ID:
             raise self._refused(_oauth("invalid_client"))
-        if token in self._used:
-            raise self._refused(REFUSALS["refresh_token_reused"])
-        if token not in self._unused:
+        if token not in self._refresh_tokens:
             raise self._refused(REFUSALS["refresh_token_invalidated"])
-        self._unused.remove(str(token))
-        self._used.add(str(token))
+        if not self._refresh_tokens[token]:
+            raise self._refused(REFUSALS["refresh_token_reused"])
+        self._refresh_tokens[token] = False
         self.refreshes += 1
         return {
             **self._issue(),
@@ -105,7 +103,7 @@ class Accounts:
         access = _jwt({**times, "jti": f"simulated-{self._issued}", _CLAIMS: who})
         refresh = f"rt_simulated_{self._issued}_{self._dice.getrandbits(64):016x}"
         self._expiry[access] = times["exp"]
-        self._unused.add(refresh)
+        self._refresh_tokens[refresh] = True
         return {
             "id_token": _jwt({**times, "email": "simulated@example.com", _CLAIMS: who}),
             "access_token": access,

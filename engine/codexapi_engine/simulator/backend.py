@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from importlib.resources import files
 from typing import NamedTuple
@@ -163,8 +164,9 @@ class Simulator:
         self.open_streams += 1
         ended = False
         try:
-            async for chunk in chunks:
-                yield chunk
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
             ended = True
         except ConnectionResetError:
             ended = True
@@ -172,7 +174,6 @@ class Simulator:
         finally:
             self.open_streams -= 1
             self.cancelled += not ended
-            await chunks.aclose()
 
     def _stream_headers(self, request: Request, read_as: Asked, facts: Facts) -> dict[str, str]:
         """Recorded: a stream names no media type."""

@@ -7,37 +7,56 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..errors import JsonObject
 
-MAX_CALLS = 2_000
+MAX_BYTES = 32 * 1024 * 1024
 _CALLS = ("function_call", "custom_tool_call")
 
 
+class _Thought(NamedTuple):
+    model: str  # only the model that wrote it can read it
+    items: list[JsonObject]
+    size: int
+
+
 class Reasoning:
-    """Reasoning items by the call they came before. In memory: it is worthless to anyone else."""
+    """Reasoning items by the call they came before. In memory: they are of no use for long."""
 
-    def __init__(self, max_calls: int = MAX_CALLS) -> None:
-        self._before: OrderedDict[str, list[JsonObject]] = OrderedDict()
-        self._max_calls = max_calls
+    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._before: OrderedDict[str, _Thought] = OrderedDict()
+        self._size = 0
 
-    def remember(self, output: Iterable[JsonObject]) -> None:
+    def remember(self, output: Iterable[JsonObject], *, model: str) -> None:
         """Takes a finished response's output."""
         waiting: list[JsonObject] = []
         for item in output:
             if item.get("type") == "reasoning" and item.get("encrypted_content"):
                 waiting.append(item)
             elif item.get("type") in _CALLS and waiting:
-                self._before[str(item.get("call_id"))] = waiting
+                self._keep(str(item.get("call_id")), model, waiting)
                 waiting = []
-        while len(self._before) > self._max_calls:
-            self._before.popitem(last=False)
 
-    def restore(self, items: Iterable[JsonObject]) -> list[JsonObject]:
+    def restore(self, items: Iterable[JsonObject], *, model: str) -> list[JsonObject]:
         """The input, each known call with its reasoning before it again."""
         restored: list[JsonObject] = []
         for item in items:
             if item.get("type") in _CALLS:
-                restored += self._before.get(str(item.get("call_id")), ())
+                thought = self._before.get(str(item.get("call_id")))
+                carried = bool(restored) and restored[-1].get("type") == "reasoning"
+                if thought and thought.model == model and not carried:
+                    restored += thought.items
             restored.append(item)
         return restored
+
+    def _keep(self, call_id: str, model: str, items: list[JsonObject]) -> None:
+        size = sum(len(str(item["encrypted_content"])) for item in items)
+        if before := self._before.pop(call_id, None):
+            self._size -= before.size
+        self._before[call_id] = _Thought(model, items, size)
+        self._size += size
+        while self._size > self._max_bytes:
+            _, oldest = self._before.popitem(last=False)
+            self._size -= oldest.size

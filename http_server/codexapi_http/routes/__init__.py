@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from ..requests import posted
+from ..requests import got, posted
 from .chat import chat_completions
 from .health import healthz
 from .models import models_get, models_list
@@ -14,8 +14,8 @@ from .usage import usage
 ROUTES = [
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
     Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
-    Route("/v1/models", models_list),
-    Route("/v1/models/{model:path}", models_get),
-    Route("/v1/usage", usage),
+    Route("/v1/models", got(models_list)),
+    Route("/v1/models/{model:path}", got(models_get)),
+    Route("/v1/usage", got(usage)),
     Route("/healthz", healthz),
 ]

@@ -1,0 +1,131 @@
+"""What the two dialects with `choices` share: an envelope for all chunks, usage, the last words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import BackendError, JsonObject
+from . import sse
+from .shapes import inner, number, word
+
+
+class Together:
+    """The choices of one reply. Each is a run of its own; they share the envelope and the end."""
+
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        object: str,  # noqa: A002  (the wire's word)
+        model: str,
+        created: int,
+        choices: int = 1,
+        include_usage: bool = False,
+    ) -> None:
+        # set once
+        self._prefix = prefix
+        self._include_usage = include_usage
+        # told by the run that is first
+        self.envelope: JsonObject = {
+            "id": prefix,
+            "object": object,
+            "created": created,
+            "model": model,
+        }
+        # moves as the choices end
+        self._told = False
+        self._left = choices
+        self._usages: list[JsonObject | None] = []
+
+    def tell(self, response: JsonObject) -> None:
+        """The id, time and model that the backend tells, for all chunks the same."""
+        if not self._told:
+            self._told = True
+            self.envelope.update(told(response, self._prefix))
+
+    def end(self, given: JsonObject | None) -> list[bytes]:
+        """What follows the last chunk of a choice: nothing, but after the last choice's."""
+        self._usages.append(given)
+        self._left -= 1
+        if self._left > 0:
+            return []
+        out = []
+        if self._include_usage and (total := summed(self._usages)):
+            out.append(sse.encode({**self.envelope, "choices": [], "usage": total}))
+        return [*out, sse.DONE]
+
+
+def told(response: JsonObject, prefix: str) -> JsonObject:
+    """What a response says of itself, in the words of an envelope."""
+    name, created = word(response, "id").removeprefix("resp_"), number(response, "created_at")
+    given = {
+        "id": prefix + name if name else None,
+        "created": created,
+        "model": word(response, "model") or None,
+    }
+    return {field: value for field, value in given.items() if value is not None}
+
+
+def usage(response: JsonObject) -> JsonObject | None:
+    """The tokens in the older dialects' words; None if the backend told none."""
+    given = response.get("usage")
+    if not isinstance(given, dict):
+        return None
+    read, written = (inner(given, f"{side}_tokens_details") for side in ("input", "output"))
+    prompt_details = {"cached_tokens": number(read, "cached_tokens") or 0, "audio_tokens": 0}
+    if (cached := number(read, "cache_write_tokens")) is not None:
+        prompt_details["cache_write_tokens"] = cached
+    prompt, completion = number(given, "input_tokens") or 0, number(given, "output_tokens") or 0
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": number(given, "total_tokens") or prompt + completion,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {
+            "reasoning_tokens": number(written, "reasoning_tokens") or 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def summed(usages: Iterable[JsonObject | None]) -> JsonObject | None:
+    """What all runs cost; None unless every one of them told it. Nothing is made up."""
+    total: JsonObject | None = None
+    for given in usages:
+        if given is None:
+            return None
+        total = given if total is None else _added(total, given)
+    return total
+
+
+def merged(replies: list[JsonObject]) -> JsonObject:
+    """The replies of several runs as one: choices numbered from zero, usage summed."""
+    choices = [
+        {**choice, "index": index}
+        for index, choice in enumerate(choice for reply in replies for choice in reply["choices"])
+    ]
+    whole = {**replies[0], "choices": choices}
+    total = summed(reply.get("usage") for reply in replies)
+    if total is None:
+        whole.pop("usage", None)
+        return whole
+    return {**whole, "usage": total}
+
+
+def nothing_said() -> BackendError:
+    """An empty answer is no success, whatever the backend calls it."""
+    return BackendError(
+        "the backend finished the run without an answer: no text, no refusal, no call",
+        code="upstream_empty_response",
+    )
+
+
+def _added(one: JsonObject, other: JsonObject) -> JsonObject:
+    return {
+        name: _added(value, other.get(name) or {})
+        if isinstance(value, dict)
+        else value + (other.get(name) or 0)
+        for name, value in one.items()
+    }

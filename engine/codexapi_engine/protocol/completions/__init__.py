@@ -1,0 +1,11 @@
+"""The legacy Completions dialect: a prompt, a text."""
+
+from __future__ import annotations
+
+from .reply import Form, Stream, from_response
+from .request import RULES, Request, form, from_client, prompts, to_responses
+
+__all__ = [
+    "RULES", "Form", "Request", "Stream", "form", "from_client", "from_response", "prompts",
+    "to_responses",
+]  # fmt: skip

@@ -1,0 +1,118 @@
+"""A Responses stream, or a finished response, as a legacy Completions reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
+from .. import sse
+from ..choices import Together, nothing_said, told, usage
+from ..responses import Text, text_of
+from ..shapes import inner, word
+from ..sse import Event
+from ..stop import Stop, cut
+
+PREFIX = "cmpl-"
+_ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What of a request shapes its reply."""
+
+    model: str
+    echo: str = ""  # the prompt, where it stands before the text
+    stop: tuple[str, ...] = ()
+
+
+class Stream:
+    """Completions chunks, from Responses events. A Translator; `index` is its choice."""
+
+    def __init__(self, form: Form, together: Together, *, index: int = 0) -> None:
+        # set once
+        self._echo = form.echo
+        self._index = index
+        self._together = together
+        # moves as the stream moves
+        self._text = Text()
+        self._stop = Stop(form.stop)
+        self._begun = False
+        self.finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        if self.finished:
+            return ()
+        kind = event.type
+        if kind == "response.created":
+            self._together.tell(inner(event.json, "response"))
+        if kind in ("response.failed", "error"):
+            raise from_event(event.json)
+        out = self._said(self._stop.feed(self._text.feed(event)))
+        if self._stop.hit:
+            # The run is left where it is, so its usage is never told.
+            return out + self._end("stop", None)
+        if kind in _ENDS:
+            return out + self._finish(inner(event.json, "response"))
+        return out
+
+    def close(self) -> Iterable[bytes]:
+        if self.finished:
+            return ()
+        raise StreamInterrupted("the backend's stream ended before its last event")
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        """One chunk with `error`. No `[DONE]`: nothing ended well."""
+        self.finished = True
+        return (sse.encode({**self._chunk(""), "error": error.body()}),)
+
+    def _finish(self, response: JsonObject) -> list[bytes]:
+        out = self._said(self._stop.rest())
+        if not self._begun:  # a backend that tells its items only at the end
+            text = self._stop.feed(text_of({"output": [], **response}))
+            out += self._said(text + self._stop.rest())
+        reason = finish_reason(response)
+        if not self._begun and reason == "stop":
+            raise nothing_said()
+        return out + self._end(reason, usage(response))
+
+    def _said(self, text: str) -> list[bytes]:
+        if not text:
+            return []
+        echo, self._begun = "" if self._begun else self._echo, True
+        return [sse.encode(self._chunk(echo + text))]
+
+    def _end(self, reason: str, given: JsonObject | None) -> list[bytes]:
+        self.finished = True
+        return [sse.encode(self._chunk("", reason)), *self._together.end(given)]
+
+    def _chunk(self, text: str, reason: str | None = None) -> JsonObject:
+        return {**self._together.envelope, "choices": [_choice(self._index, text, reason)]}
+
+
+def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
+    """The whole reply, a `text_completion`. Raises BackendError if the response says nothing."""
+    text, hit = cut(text_of(response), form.stop)
+    reason = "stop" if hit else finish_reason(response)
+    if not text and not hit and reason == "stop":
+        raise nothing_said()
+    reply: JsonObject = {
+        "id": PREFIX,
+        "object": "text_completion",
+        "created": created,
+        "model": form.model,
+        **told(response, PREFIX),
+        "choices": [_choice(0, form.echo + text, reason)],
+    }
+    if given := usage(response):
+        reply["usage"] = given
+    return reply
+
+
+def finish_reason(response: JsonObject) -> str:
+    reason = word(inner(response, "incomplete_details"), "reason")
+    return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason, "stop")
+
+
+def _choice(index: int, text: str, reason: str | None) -> JsonObject:
+    return {"text": text, "index": index, "logprobs": None, "finish_reason": reason}

@@ -1,0 +1,127 @@
+"""A legacy Completions request as Responses requests: one for each prompt and choice.
+
+Knows nothing of the reply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...errors import InvalidRequest, JsonObject
+from ..responses.backend import request as asking
+from ..rules import Rule, apply
+from ..validation import validated
+from .reply import Form
+
+MAX_CHOICES = 8
+"""Choices of one request, all prompts together: each is a call on the user's plan."""
+
+RULES: dict[str, Rule] = {
+    "model": Rule.TRANSLATED,
+    "prompt": Rule.TRANSLATED,
+    "suffix": Rule.TRANSLATED,
+    "stream": Rule.HONOURED,
+    "stream_options": Rule.HONOURED,
+    "echo": Rule.HONOURED,
+    "n": Rule.HONOURED,
+    "stop": Rule.HONOURED,
+    "max_tokens": Rule.IGNORED,
+    "temperature": Rule.IGNORED,
+    "top_p": Rule.IGNORED,
+    "presence_penalty": Rule.IGNORED,
+    "frequency_penalty": Rule.IGNORED,
+    "seed": Rule.IGNORED,
+    "user": Rule.IGNORED,
+    "best_of": Rule.REFUSED,
+    "logit_bias": Rule.REFUSED,
+    "logprobs": Rule.REFUSED,
+}
+"""What becomes of each field of `POST /v1/completions`. What is not here is ignored."""
+
+_ASKS_NOTHING: dict[str, object] = {
+    "best_of": 1,
+    "logit_bias": {},
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+_CONTINUE = (
+    "You are a text completion engine. Continue the user's text from exactly where it ends. "
+    "Output only the continuation: no introduction, no quotation marks, no code fence."
+)
+_FILL = (
+    "You are a fill-in-the-middle engine. The user gives the text before and after a gap. "
+    "Output only what belongs into the gap, so that the three parts join: no introduction, no "
+    "quotation marks, no code fence, no repetition of the text around it."
+)
+
+
+class Request(BaseModel):
+    """What a client may send: the shapes of what we look at."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    model: str = Field(min_length=1)
+    prompt: str | list[Any] | None = None
+    suffix: str | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    echo: bool | None = None
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    stop: str | list[str] | None = None
+    max_tokens: int | None = Field(None, ge=0)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+
+
+def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
+    """A client's body, checked, and the names of the ignored fields.
+
+    Raises InvalidRequest, naming the field.
+    """
+    request = validated(Request, body)
+    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.IGNORED)
+    if len(prompts(request)) * (request.n or 1) > MAX_CHOICES:
+        raise InvalidRequest(
+            f"Invalid value for 'prompt': at most {MAX_CHOICES} choices, prompts times 'n'.",
+            code="invalid_value",
+            param="prompt",
+        )
+    return request, ignored
+
+
+def prompts(request: Request) -> list[str]:
+    """The prompts, at least one. Raises InvalidRequest for tokens: they are of another model's
+    vocabulary."""
+    given = request.prompt
+    if given is None or isinstance(given, str):
+        return [given or ""]
+    if not given or not all(isinstance(prompt, str) for prompt in given):
+        raise InvalidRequest(
+            "Invalid type for 'prompt': expected a string or a list of strings; token ids are not "
+            "supported.",
+            code="invalid_type",
+            param="prompt",
+        )
+    return given
+
+
+def form(request: Request, prompt: str) -> Form:
+    """What of a request shapes its reply."""
+    stop = request.stop
+    return Form(
+        model=request.model,
+        echo=prompt if request.echo else "",
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+    )
+
+
+def to_responses(request: Request, prompt: str) -> JsonObject:
+    """The Responses request for one prompt."""
+    if request.suffix is None:
+        return asking(prompt, model=request.model, instructions=_CONTINUE)
+    gap = f"<before>{prompt}</before>\n<after>{request.suffix}</after>"
+    return asking(gap, model=request.model, instructions=_FILL)

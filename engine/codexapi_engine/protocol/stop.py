@@ -1,0 +1,48 @@
+"""Stop sequences, which the backend does not know: text passes up to the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Stop:
+    """Feed it text in pieces; it hands on what may be said. `hit` tells that nothing more may."""
+
+    def __init__(self, sequences: Sequence[str]) -> None:
+        self._sequences = [sequence for sequence in sequences if sequence]
+        self._held = ""
+        self.hit = False
+
+    def feed(self, text: str) -> str:
+        """All but what could be the beginning of a sequence, or what follows one."""
+        if self.hit:
+            return ""
+        text, self._held = self._held + text, ""
+        found = [at for sequence in self._sequences if (at := text.find(sequence)) >= 0]
+        if found:
+            self.hit = True
+            return text[: min(found)]
+        held = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
+        said = len(text) - held
+        self._held = text[said:]
+        return text[:said]
+
+    def rest(self) -> str:
+        """What was held back for a sequence that did not come."""
+        text, self._held = self._held, ""
+        return text
+
+
+def cut(text: str, sequences: Sequence[str]) -> tuple[str, bool]:
+    """The text before the first sequence, and whether there was one."""
+    stop = Stop(sequences)
+    said = stop.feed(text)
+    return said + stop.rest(), stop.hit
+
+
+def _overlap(text: str, sequence: str) -> int:
+    """How much of the end of `text` is a beginning of `sequence`."""
+    for size in range(min(len(sequence) - 1, len(text)), 0, -1):
+        if text.endswith(sequence[:size]):
+            return size
+    return 0

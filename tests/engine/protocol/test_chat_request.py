@@ -1,0 +1,494 @@
+"""Chat Completions requests as Responses requests, field by field."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, get_type_hints
+
+import pytest
+from openai.types.chat import completion_create_params as params
+
+from codexapi_engine.errors import InvalidRequest
+from codexapi_engine.protocol import JsonObject, chat
+from codexapi_engine.protocol.rules import Rule
+
+HI: JsonObject = {"role": "user", "content": "hi"}
+SAID_HI: JsonObject = {
+    "type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}],
+}  # fmt: skip
+PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+CALL: JsonObject = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+FUNCTION: JsonObject = {"type": "function", "function": {"name": "f"}}
+
+
+def body(*messages: JsonObject, **more: Any) -> JsonObject:
+    return {"model": "m", "messages": list(messages) or [HI], **more}
+
+
+def made(*messages: JsonObject, **more: Any) -> JsonObject:
+    request, _ = chat.from_client(body(*messages, **more))
+    return chat.to_responses(request)
+
+
+def items(*messages: JsonObject, **more: Any) -> list[JsonObject]:
+    found: list[JsonObject] = made(*messages, **more)["input"]
+    return found
+
+
+def refusal(given: Any, *, strict: bool = False) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        chat.to_responses(chat.from_client(given, strict=strict)[0])
+    return caught.value
+
+
+# The table of fields
+
+
+def test_every_field_of_the_official_client_has_a_rule() -> None:
+    official = set(get_type_hints(params.CompletionCreateParamsBase))
+    official |= set(get_type_hints(params.CompletionCreateParamsStreaming))
+    assert official - set(chat.RULES) == set()
+    assert set(chat.RULES) - official == {"reasoning", "reasoning_summary"}
+
+
+REFUSED = {"n": 2, "logit_bias": {"1": 5}, "logprobs": True, "top_logprobs": 2, "modalities": ["text", "audio"], "audio": {"voice": "a"}, "moderation": {"model": "x"}}  # fmt: skip
+IGNORED = {
+    "store": True, "metadata": {"a": "b"}, "stop": ["x"], "temperature": 0.5, "top_p": 0.5,
+    "presence_penalty": 1, "frequency_penalty": 1, "seed": 1, "max_tokens": 5,
+    "max_completion_tokens": 5, "prediction": {"type": "content", "content": "x"}, "user": "u",
+    "safety_identifier": "s", "prompt_cache_options": {}, "prompt_cache_retention": "24h",
+}  # fmt: skip
+
+
+def test_the_tables_of_this_test_are_complete() -> None:
+    by_rule = {rule: {n for n, r in chat.RULES.items() if r is rule} for rule in Rule}
+    assert by_rule[Rule.REFUSED] == set(REFUSED)
+    assert by_rule[Rule.IGNORED] == set(IGNORED)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_field_is_named(name: str) -> None:
+    for strict in (False, True):
+        error = refusal(body(**{name: REFUSED[name]}), strict=strict)
+        assert (error.status, error.code, error.param) == (400, "unsupported_parameter", name)
+        assert f"'{name}'" in error.message
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_an_ignored_field_is_told_and_not_sent(name: str) -> None:
+    request, ignored = chat.from_client(body(**{name: IGNORED[name]}))
+    assert ignored == (name,)
+    assert name not in chat.to_responses(request)
+    assert refusal(body(**{name: IGNORED[name]}), strict=True).param == name
+
+
+def test_an_unknown_field_is_ignored_and_told() -> None:
+    assert chat.from_client(body(vendor_key=1, other=None))[1] == ("vendor_key",)
+    assert refusal(body(vendor_key=1), strict=True).param == "vendor_key"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 1), ("store", False), ("presence_penalty", 0), ("frequency_penalty", 0.0),
+        ("logit_bias", {}), ("logprobs", False), ("top_logprobs", 0), ("modalities", ["text"]),
+        ("metadata", {}), ("stop", []), ("temperature", None), ("audio", None), ("logprobs", None),
+        ("moderation", None), ("seed", None),
+    ],
+)  # fmt: skip
+def test_a_value_that_asks_for_nothing_is_no_matter(name: str, value: object) -> None:
+    assert chat.from_client(body(**{name: value}), strict=True)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "param", "code"),
+    [
+        ({"model": None}, "model", "invalid_type"),
+        ({"model": ""}, "model", "invalid_value"),
+        ({"model": 3}, "model", "invalid_type"),
+        ({"messages": None}, "messages", "invalid_type"),
+        ({"messages": []}, "messages", "invalid_value"),
+        ({"messages": "hi"}, "messages", "invalid_type"),
+        ({"messages": ["hi"]}, "messages[0]", "invalid_type"),
+        ({"messages": [HI, {"content": "x"}]}, "messages[1].role", "missing_required_parameter"),
+        ({"messages": [{"role": 1, "content": "x"}]}, "messages[0].role", "invalid_type"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content", "invalid_type"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content", "invalid_type"),
+        ({"stream": "yes"}, "stream", "invalid_type"),
+        ({"temperature": 3}, "temperature", "invalid_value"),
+        ({"temperature": -1}, "temperature", "invalid_value"),
+        ({"temperature": "0"}, "temperature", "invalid_type"),
+        ({"top_p": 1.1}, "top_p", "invalid_value"),
+        ({"presence_penalty": -3}, "presence_penalty", "invalid_value"),
+        ({"max_tokens": 0}, "max_tokens", "invalid_value"),
+        ({"max_completion_tokens": -1}, "max_completion_tokens", "invalid_value"),
+        ({"verbosity": "loud"}, "verbosity", "invalid_value"),
+        ({"tools": {}}, "tools", "invalid_type"),
+        ({"tools": [1]}, "tools[0]", "invalid_type"),
+        ({"tools": [FUNCTION] * 129}, "tools", "invalid_value"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "invalid_value"),
+        ({"tools": [FUNCTION], "functions": [{"name": "f"}]}, "functions", "invalid_value"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "missing_required_parameter"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}}, "response_format.json_schema.schema", "missing_required_parameter"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}, "response_format.json_schema.name", "missing_required_parameter"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "name": "a b"}}}, "response_format.json_schema.name", "invalid_value"),
+        ({"tools": [{}]}, "tools[0].type", "missing_required_parameter"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "missing_required_parameter"),
+        ({"tools": [{"type": "function", "function": {"name": 1}}]}, "tools[0].function.name", "invalid_type"),
+        ({"tools": [{"type": "function", "function": {"name": "x" * 65}}]}, "tools[0].function.name", "invalid_value"),
+        ({"tools": [{"type": "function", "function": {"name": "ok\n"}}]}, "tools[0].function.name", "invalid_value"),
+        ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].custom.name", "missing_required_parameter"),
+        ({"tool_choice": "always"}, "tool_choice", "invalid_value"),
+        ({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [FUNCTION]}, "tool_choice", "invalid_value"),
+        ({"tool_choice": {"type": "function", "function": {}}}, "tool_choice.function.name", "missing_required_parameter"),
+        ({"functions": [{"name": "f"}], "function_call": {}}, "function_call.name", "missing_required_parameter"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(more: JsonObject, param: str, code: str) -> None:
+    error = refusal({**body(), **more})
+    assert (error.status, error.param, error.code) == (400, param, code)
+
+
+@pytest.mark.parametrize("name", ["model", "messages"])
+def test_a_missing_field_is_named(name: str) -> None:
+    given = {key: value for key, value in body().items() if key != name}
+    error = refusal(given)
+    assert (error.param, error.code) == (name, "missing_required_parameter")
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (HI, [SAID_HI]),
+        ({"role": "user", "content": "hi", "name": "ann"}, [{**SAID_HI, "content": [{"type": "input_text", "text": "ann: hi"}]}]),
+        ({"role": "user", "name": "ann", "content": [{"type": "image_url", "image_url": {"url": PNG}}]},
+         [{**SAID_HI, "content": [{"type": "input_text", "text": "ann:"}, {"type": "input_image", "image_url": PNG}]}]),
+        ({"role": "assistant", "content": "yes"},
+         [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes", "annotations": []}]}]),
+        ({"role": "assistant", "content": "yes", "phase": "commentary"},
+         [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes", "annotations": []}], "phase": "commentary"}]),
+        ({"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "b"}]},
+         [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": []}, {"type": "refusal", "refusal": "b"}]}]),
+        ({"role": "assistant", "content": None, "refusal": "no"},
+         [{"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}]),
+        ({"role": "assistant", "content": None},
+         [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "", "annotations": []}]}]),
+        ({"role": "assistant", "content": [], "reasoning_content": "hm"},
+         [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "", "annotations": []}]}]),
+    ],
+)  # fmt: skip
+def test_a_message_becomes_items(message: JsonObject, expected: list[JsonObject]) -> None:
+    assert items(message) == expected
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_leading_instructions_are_instructions(role: str) -> None:
+    sent = made(
+        {"role": role, "content": "A"},
+        {"role": "developer", "content": [{"type": "text", "text": "B"}]},
+        HI,
+    )
+    assert sent["instructions"] == "A\n\nB"
+    assert sent["input"] == [SAID_HI]
+
+
+def test_later_instructions_stay_in_their_place() -> None:
+    sent = made(HI, {"role": "system", "content": "A"}, HI)
+    assert "instructions" not in sent
+    assert [item["role"] for item in sent["input"]] == ["user", "developer", "user"]
+
+
+def test_instructions_alone_are_input() -> None:
+    sent = made({"role": "system", "content": "A"})
+    assert "instructions" not in sent
+    assert sent["input"] == [
+        {**SAID_HI, "role": "developer", "content": [{"type": "input_text", "text": "A"}]}
+    ]
+
+
+def test_json_object_keeps_the_word_in_the_input() -> None:
+    form = {"type": "json_object"}
+    sent = made({"role": "system", "content": "Answer in JSON."}, HI, response_format=form)
+    assert "instructions" not in sent
+    assert [item["role"] for item in sent["input"]] == ["developer", "user"]
+    sent = made({"role": "system", "content": "Be brief."}, HI, response_format=form)
+    assert sent["input"][0]["content"] == [{"type": "input_text", "text": "Respond in JSON."}]
+    assert len(sent["input"]) == 3
+
+
+def test_a_turn_of_tools_becomes_calls_and_outputs() -> None:
+    custom = {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "x"}}
+    turn: list[JsonObject] = [
+        HI,
+        {"role": "assistant", "content": "Wait.", "tool_calls": [CALL, custom]},
+        {"role": "tool", "tool_call_id": "c2", "content": "two"},
+        {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "on"}, {"type": "text", "text": "e"}]},
+    ]  # fmt: skip
+    assert items(*turn)[2:] == [
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "c2", "name": "g", "input": "x"},
+        {"type": "custom_tool_call_output", "call_id": "c2", "output": "two"},
+        {"type": "function_call_output", "call_id": "c1", "output": "one"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [('{"a": 1}', '{"a": 1}'), ("", "{}"), (None, "{}"), ({"a": 1}, '{"a":1}'), ({}, "{}")],
+)
+def test_arguments_are_sent_as_a_string(arguments: object, sent: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    turn: list[JsonObject] = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "1"},
+    ]
+    assert items(*turn)[0]["arguments"] == sent
+
+
+def test_a_tool_may_answer_with_an_image() -> None:
+    answer = {
+        "role": "tool",
+        "tool_call_id": "c1",
+        "content": [
+            {"type": "text", "text": "see"},
+            {"type": "image_url", "image_url": {"url": PNG}},
+        ],
+    }
+    assert items({"role": "assistant", "tool_calls": [CALL]}, answer)[1]["output"] == [
+        {"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": PNG},
+    ]  # fmt: skip
+
+
+def test_a_tool_may_answer_nothing() -> None:
+    assert (
+        items({"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c1"})[
+            1
+        ]["output"]
+        == ""
+    )
+
+
+def test_a_legacy_turn_is_joined_by_an_id_of_ours() -> None:
+    turn = [
+        HI,
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": None},
+    ]
+    call, output = items(*turn, functions=[{"name": "f"}])[1:]
+    assert call["type"] == "function_call"
+    assert output == {"type": "function_call_output", "call_id": call["call_id"], "output": ""}
+    assert items(*turn, *turn[1:])[1]["call_id"] != items(*turn, *turn[1:])[3]["call_id"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "param", "words"),
+    [
+        ([{"role": "robot", "content": "x"}], "messages[0].role", "Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'."),
+        ([HI, {"role": "tool", "tool_call_id": "c1", "content": "x"}], "messages[1].role", "must be a response to a preceeding message with 'tool_calls'"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "content": "x"}], "messages[1].tool_call_id", "Missing required parameter"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "other", "content": "x"}], "messages[1].role", "preceeding"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, HI], "messages[0].tool_calls", "did not have response messages: c1"),
+        ([HI, {"role": "assistant", "tool_calls": [CALL]}], "messages[1].tool_calls", "must be followed by tool messages"),
+        ([HI, {"role": "function", "name": "f", "content": "x"}], "messages[1].role", "preceeding message with 'function_call'"),
+        ([{"role": "user", "content": None}], "messages[0].content", "got null"),
+        ([{"role": "user"}], "messages[0].content", "got null"),
+        ([{"role": "user", "content": []}], "messages[0].content", "empty"),
+        ([{"role": "user", "content": [{"type": "input_audio"}]}], "messages[0].content[0].type", "Audio input is not supported"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content[0].text", "Missing"),
+        ([{"role": "user", "content": [{"type": ["odd"]}]}], "messages[0].content[0].type", "Invalid value"),
+        ([{"role": "system", "content": [{"type": "image_url"}]}, HI], "messages[0].content[0].type", "'text'"),
+        ([{"role": "assistant", "content": [{"type": "image_url"}]}], "messages[0].content[0].type", "'refusal'"),
+        ([{"role": "assistant", "content": [{"type": "refusal"}]}], "messages[0].content[0].refusal", "Missing"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c"}]}], "messages[0].tool_calls[0].function.name", "Missing"),
+        ([{"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f"}}]}], "messages[0].tool_calls[0].id", "Missing"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c", "type": "odd"}]}], "messages[0].tool_calls[0].function.name", "Missing"),
+    ],
+)  # fmt: skip
+def test_a_conversation_that_cannot_be_is_refused(
+    messages: list[JsonObject], param: str, words: str
+) -> None:
+    error = refusal(body(*messages))
+    assert (error.status, error.param) == (400, param)
+    assert words in error.message
+
+
+# Parts
+
+
+def part(given: JsonObject) -> JsonObject:
+    found: JsonObject = items({"role": "user", "content": [given]})[0]["content"][0]
+    return found
+
+
+PDF = base64.b64encode(b"%PDF").decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"type": "text", "text": "a", "prompt_cache_breakpoint": {}}, {"type": "input_text", "text": "a"}),
+        ({"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}, {"type": "input_image", "image_url": PNG, "detail": "low"}),
+        ({"type": "image_url", "image_url": PNG}, {"type": "input_image", "image_url": PNG}),
+        ({"type": "image_url", "image_url": {"url": "https://example.org/a"}}, {"type": "input_image", "image_url": "https://example.org/a"}),
+        ({"type": "file", "file": {"file_data": PDF}}, {"type": "input_file", "filename": "file.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}),
+        ({"type": "file", "file": {"file_data": f"data:application/pdf;base64,{PDF}", "filename": "a"}}, {"type": "input_file", "filename": "a", "file_data": f"data:application/pdf;base64,{PDF}"}),
+        ({"type": "file", "file": {"file_data": "aGk=", "filename": "a.TXT"}}, {"type": "input_text", "text": '<file name="a.TXT">\nhi\n</file>'}),
+        ({"type": "file", "file": {"file_data": "data:application/json;charset=utf-8;base64,e30=", "filename": "x"}}, {"type": "input_text", "text": '<file name="x">\n{}\n</file>'}),
+        ({"type": "input_text", "text": "a"}, {"type": "input_text", "text": "a"}),
+        ({"type": "input_image", "image_url": "x"}, {"type": "input_image", "image_url": "x"}),
+        ({"type": "input_file", "file_id": "x"}, {"type": "input_file", "file_id": "x"}),
+    ],
+)  # fmt: skip
+def test_a_part_becomes_a_part(given: JsonObject, sent: JsonObject) -> None:
+    assert part(given) == sent
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "code"),
+    [
+        ({"type": "image_url"}, "image_url.url", "missing_required_parameter"),
+        ({"type": "image_url", "image_url": {}}, "image_url.url", "missing_required_parameter"),
+        ({"type": "image_url", "image_url": {"url": 1}}, "image_url.url", "invalid_type"),
+        ({"type": "image_url", "image_url": {"url": "ftp://example.org"}}, "image_url.url", "invalid_image_url"),
+        ({"type": "image_url", "image_url": {"url": "file:///a"}}, "image_url.url", "invalid_image_url"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png,AAAA"}}, "image_url.url", "invalid_image_format"),
+        ({"type": "image_url", "image_url": {"url": "data:text/html;base64,AAAA"}}, "image_url.url", "invalid_image_format"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,A"}}, "image_url.url", "invalid_base64_image"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}, "image_url.url", "invalid_base64_image"),
+        ({"type": "file"}, "file", "missing_required_parameter"),
+        ({"type": "file", "file": {}}, "file.file_data", "missing_required_parameter"),
+        ({"type": "file", "file": {"file_id": "f"}}, "file.file_id", "unsupported_value"),
+        ({"type": "file", "file": {"file_data": "?"}}, "file.file_data", "invalid_file_data"),
+        ({"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}, "file.file_data", "invalid_file_data"),
+    ],
+)  # fmt: skip
+def test_a_bad_part_is_named(given: JsonObject, param: str, code: str) -> None:
+    error = refusal(body({"role": "user", "content": [{"type": "text", "text": "x"}, given]}))
+    assert (error.status, error.param, error.code) == (400, f"messages[0].content[1].{param}", code)
+
+
+# Everything else
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"verbosity": "low"}, {"text": {"verbosity": "low"}}),
+        ({"response_format": {"type": "text"}}, {"text": None}),
+        ({"response_format": {"type": "json_object"}}, {"text": {"format": {"type": "json_object"}}}),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"a": 1}, "strict": True, "description": "d"}}},
+         {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"a": 1}, "strict": True, "description": "d"}}}),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}},
+         {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": False}}}),
+        ({"reasoning_effort": "high"}, {"reasoning": {"effort": "high"}}),
+        ({"reasoning_effort": None}, {"reasoning": None}),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, {"reasoning": {"effort": "low", "summary": "auto"}}),
+        ({"reasoning_effort": "high", "reasoning_summary": "auto"}, {"reasoning": {"effort": "high", "summary": "auto"}}),
+        ({"parallel_tool_calls": False}, {"parallel_tool_calls": False}),
+        ({"parallel_tool_calls": None}, {"parallel_tool_calls": None}),
+        ({"service_tier": "priority"}, {"service_tier": "priority"}),
+        ({"service_tier": "fast"}, {"service_tier": "priority"}),
+        ({"service_tier": "flex"}, {"service_tier": "flex"}),
+        ({"service_tier": "auto"}, {"service_tier": None}),
+        ({"service_tier": "scale"}, {"service_tier": None}),
+        ({"prompt_cache_key": "k"}, {"prompt_cache_key": "k"}),
+        ({"web_search_options": {}}, {"tools": [{"type": "web_search"}], "tool_choice": None}),
+        ({"web_search_options": {"search_context_size": "low", "user_location": {"type": "approximate", "approximate": {"city": "Oslo"}}}},
+         {"tools": [{"type": "web_search", "search_context_size": "low", "user_location": {"type": "approximate", "city": "Oslo"}}]}),
+        ({"tools": [FUNCTION], "tool_choice": "none"}, {"tool_choice": "none"}),
+        ({"tools": [FUNCTION], "tool_choice": "required"}, {"tool_choice": "required"}),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "f"}}}, {"tool_choice": {"type": "function", "name": "f"}}),
+        ({"tools": [{"type": "custom", "custom": {"name": "g"}}], "tool_choice": {"type": "custom", "custom": {"name": "g"}}}, {"tool_choice": {"type": "custom", "name": "g"}}),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [FUNCTION]}}},
+         {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}}),
+        ({"tool_choice": {"type": "web_search"}}, {"tool_choice": {"type": "web_search"}}),
+        ({"tools": []}, {"tools": None}),
+        ({"functions": [{"name": "f"}], "parallel_tool_calls": True}, {"parallel_tool_calls": False, "tool_choice": None}),
+        ({"functions": [{"name": "f"}], "function_call": "auto"}, {"tool_choice": "auto"}),
+        ({"functions": [{"name": "f"}], "function_call": {"name": "f"}}, {"tool_choice": {"type": "function", "name": "f"}}),
+    ],
+)  # fmt: skip
+def test_a_field_becomes_a_field(more: JsonObject, expected: JsonObject) -> None:
+    sent = made(**more)
+    assert {name: sent.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("tool", "sent"),
+    [
+        (FUNCTION, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
+        ({"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}},
+         {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}),
+        ({"type": "function", "function": {"name": "f", "strict": None}}, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
+        ({"type": "function", "name": "f"}, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
+        ({"type": "custom", "custom": {"name": "g", "description": "d", "format": {"type": "text"}}}, {"type": "custom", "name": "g", "description": "d", "format": {"type": "text"}}),
+        ({"type": "custom", "custom": {"name": "g", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}},
+         {"type": "custom", "name": "g", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}),
+        ({"type": "web_search", "x": 1}, {"type": "web_search", "x": 1}),
+    ],
+)  # fmt: skip
+def test_a_tool_becomes_a_tool_and_strictness_is_always_said(
+    tool: JsonObject, sent: JsonObject
+) -> None:
+    assert made(tools=[tool])["tools"] == [sent]
+
+
+def test_a_function_is_not_strict_unless_it_says_so() -> None:
+    assert made(functions=[{"name": "f"}])["tools"][0]["strict"] is False
+
+
+def test_an_unknown_tier_is_told() -> None:
+    assert chat.from_client(body(service_tier="scale"))[1] == ("service_tier",)
+    assert chat.from_client(body(service_tier="default"))[1] == ()
+
+
+def test_a_conversation_keeps_its_cache_key() -> None:
+    first = made({"role": "system", "content": "A"}, HI)["prompt_cache_key"]
+    later = made(
+        {"role": "system", "content": "A"}, HI, {"role": "assistant", "content": "yes"}, HI
+    )
+    assert later["prompt_cache_key"] == first
+    assert len(first) == 64
+    others = [
+        made(HI), made({"role": "system", "content": "B"}, HI), made(HI, tools=[FUNCTION]),
+        made({"role": "user", "content": "ho"}), made({"role": "assistant", "content": "x"}), {**body(), "model": "n"},
+    ]  # fmt: skip
+    assert first not in [other.get("prompt_cache_key") for other in others]
+    assert len(made(prompt_cache_key="k" * 65)["prompt_cache_key"]) == 64
+
+
+def test_the_clients_body_is_left_as_it_was() -> None:
+    given = body(
+        {"role": "user", "name": "ann", "content": [{"type": "text", "text": "x"}]},
+        tools=[FUNCTION],
+    )
+    before = json.dumps(given)
+    chat.to_responses(chat.from_client(given)[0])
+    assert json.dumps(given) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "form"),
+    [
+        ({}, chat.Form("m")),
+        (
+            {"stream": True, "stream_options": {"include_usage": True}},
+            chat.Form("m", include_usage=True),
+        ),
+        ({"stream": True, "stream_options": {"include_usage": "yes"}}, chat.Form("m")),
+        ({"service_tier": "auto"}, chat.Form("m", service_tier="auto")),
+        ({"reasoning": {"summary": "auto"}}, chat.Form("m", reasoning=True)),
+        ({"reasoning": {"effort": "low"}}, chat.Form("m")),
+        ({"reasoning_summary": "auto"}, chat.Form("m", reasoning=True)),
+        ({"response_format": {"type": "json_object"}}, chat.Form("m", json=True)),
+        ({"response_format": {"type": "text"}}, chat.Form("m")),
+        ({"functions": [{"name": "f"}]}, chat.Form("m", legacy=True)),
+    ],
+)
+def test_the_form_of_the_reply_is_as_asked(more: JsonObject, form: chat.Form) -> None:
+    assert chat.form(chat.from_client(body(**more))[0]) == form

@@ -1,0 +1,405 @@
+"""Responses replies: folded, passed on, completed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
+from tests.wire_files import NAMES, events, translated, wire
+
+from codexapi_engine.errors import CodexError, StreamInterrupted, TimedOut
+from codexapi_engine.protocol import JsonObject, responses, sse
+from codexapi_engine.protocol.sse import Event
+
+# The fields that a public response has, by the Open Responses schema.
+COMPLETE = {
+    "id", "object", "created_at", "completed_at", "status", "incomplete_details", "model",
+    "previous_response_id", "instructions", "output", "error", "tools", "tool_choice", "truncation",
+    "parallel_tool_calls", "text", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs",
+    "temperature", "reasoning", "usage", "max_output_tokens", "max_tool_calls", "store", "background",
+    "service_tier", "metadata", "safety_identifier", "prompt_cache_key",
+}  # fmt: skip
+ENDED_WELL = [
+    name
+    for name in NAMES
+    if events(wire(name))[-1].type in ("response.completed", "response.incomplete", "response.done")
+]
+UNOFFICIAL = {
+    "unknown_event",  # an item that nobody knows
+    "compaction",  # no created_by, no sequence numbers
+    "image_generation",  # a tool_usage without web_search
+    "web_search",  # an item that is added without its action
+    "response_done_alias", "lean", "minimal_for_codex_exec",  # not the public stream's shape
+}  # fmt: skip
+"""Wires that the official client's types refuse as they are, and which we do not mend."""
+
+_OFFICIAL_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+
+
+def passed(name: str, asked: JsonObject | None = None, **more: Any) -> list[Event]:
+    out, error = translated(events(wire(name)), responses.Stream(asked or {}, created=1, **more))
+    assert error is None
+    return events(out)
+
+
+def folded(name: str) -> JsonObject:
+    assembler = responses.Assembler()
+    for event in events(wire(name)):
+        assembler.feed(event)
+    return assembler.finish()
+
+
+def step(kind: str, **data: Any) -> Event:
+    return Event(sse.encode({"type": kind, **data}, kind).strip())
+
+
+# Folded
+
+
+@pytest.mark.parametrize("name", ENDED_WELL)
+def test_a_folded_response_is_complete_and_suits_the_official_client(name: str) -> None:
+    whole = responses.from_response(folded(name), {"model": "asked"}, 7)
+    assert set(whole) >= COMPLETE
+    if name not in UNOFFICIAL:
+        Response.model_validate_json(json.dumps(whole), strict=True)
+    assert isinstance(whole["created_at"], int)
+    assert whole["safety_identifier"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("text", ["message"]), ("function_calls_parallel", ["reasoning", "function_call", "function_call"]),
+        ("interleaved_tool_calls", ["reasoning", "function_call", "function_call"]),
+        ("populated_output", ["reasoning", "message"]), ("output_only_at_the_end", ["message"]),
+        ("minimal_for_codex_exec", ["message"]), ("unknown_event", ["hologram_call", "message"]),
+        ("empty_answer", ["reasoning"]),
+    ],
+)  # fmt: skip
+def test_the_output_is_in_order(name: str, kinds: list[str]) -> None:
+    assert [item["type"] for item in folded(name)["output"]] == kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("text", "completed"),
+        ("lean", "completed"),
+        ("response_done_alias", "completed"),
+        ("incomplete_content_filter", "incomplete"),
+    ],
+)
+def test_the_status_is_told(name: str, status: str) -> None:
+    assert folded(name)["status"] == status
+
+
+def test_what_the_last_event_lacks_the_first_has_told() -> None:
+    assembler = responses.Assembler()
+    assembler.feed(
+        step("response.created", response={"id": "resp_1", "model": "m", "created_at": 5})
+    )
+    assembler.feed(
+        step(
+            "response.incomplete", response={"id": "resp_1", "incomplete_details": {"reason": "x"}}
+        )
+    )
+    assert assembler.finish() == {
+        "id": "resp_1", "model": "m", "created_at": 5, "output": [], "status": "incomplete",
+        "incomplete_details": {"reason": "x"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ENDED_WELL])
+def test_a_run_that_failed_or_broke_is_raised(name: str) -> None:
+    with pytest.raises(CodexError):
+        folded(name)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        step("response.output_item.done", output_index=0),
+        step("response.output_item.done", output_index=0, item=[]),
+        step("response.completed"),
+        step("response.created", response=None),
+    ],
+    ids=lambda event: event.type,
+)
+def test_an_event_without_its_object_breaks_the_stream(event: Event) -> None:
+    with pytest.raises(StreamInterrupted) as caught:
+        responses.Assembler().feed(event)
+    assert caught.value.code == "upstream_protocol_error"
+
+
+def test_items_without_an_index_keep_their_order() -> None:
+    assembler = responses.Assembler()
+    for name in ("a", "b"):
+        assembler.feed(step("response.output_item.done", item={"id": name}))
+    assert [item["id"] for item in assembler.output] == ["a", "b"]
+
+
+# Completed
+
+
+def test_the_echoes_are_the_clients_own() -> None:
+    asked: JsonObject = {
+        "model": "alias", "instructions": "Mine.", "metadata": {"a": "b"}, "user": "ann", "max_output_tokens": 99,
+        "safety_identifier": "mine", "prompt_cache_key": "key", "tool_choice": "required", "temperature": 0.1,
+        "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}], "reasoning": {"effort": "high"},
+    }  # fmt: skip
+    whole = responses.from_response(folded("text"), asked, 7)
+    for name in (
+        "instructions",
+        "metadata",
+        "user",
+        "max_output_tokens",
+        "safety_identifier",
+        "prompt_cache_key",
+    ):
+        assert whole[name] == asked[name]
+    assert whole["model"] == "gpt-6.1-sol"
+    assert whole["tool_choice"] == "auto"
+    assert whole["temperature"] == 1.0
+    assert whole["tools"] == [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}, {"type": "web_search"},
+    ]  # fmt: skip
+    assert (whole["store"], whole["previous_response_id"]) == (False, None)
+
+
+def test_a_lean_response_is_completed_from_the_request() -> None:
+    asked = {
+        "model": "asked",
+        "tool_choice": "none",
+        "parallel_tool_calls": False,
+        "text": {"verbosity": "low"},
+        "reasoning": {"effort": "low"},
+    }
+    whole = responses.from_response(folded("lean"), asked, 7)
+    assert {name: whole[name] for name in asked} == asked
+    assert whole["created_at"] == 7
+    assert "user" not in whole
+
+
+def test_what_the_backend_adds_is_kept() -> None:
+    assert (
+        responses.from_response({"tool_usage": {"x": 1}, "vendor": 2}, {}, 7).items()
+        >= {"vendor": 2}.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        ({}, None),
+        ([], None),
+        ({"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "x": 4},
+         {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "x": 4, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}),
+        ({"input_tokens_details": {"cached_tokens": 5}, "output_tokens_details": {"reasoning_tokens": 6}},
+         {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "input_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 6}}),
+    ],
+)  # fmt: skip
+def test_usage_has_all_its_details(given: object, expected: object) -> None:
+    assert responses.from_response({"usage": given}, {}, 7)["usage"] == expected
+
+
+def test_responses_do_not_share_their_parts() -> None:
+    first = responses.from_response({}, {}, 7)
+    first["metadata"]["a"] = 1
+    assert responses.from_response({}, {}, 7)["metadata"] == {}
+
+
+# Passed on
+
+
+@pytest.mark.parametrize("name", [name for name in ENDED_WELL if name not in UNOFFICIAL])
+def test_the_official_client_takes_every_event(name: str) -> None:
+    for event in passed(name)[:-1]:
+        _OFFICIAL_EVENT.validate_json(json.dumps(event.json))
+
+
+@pytest.mark.parametrize("name", ENDED_WELL)
+def test_lifecycle_events_are_complete(name: str) -> None:
+    told = [event.json["response"] for event in passed(name) if "response" in event.json]
+    assert all(set(response) >= COMPLETE for response in told)
+    assert len({response["id"] for response in told}) == 1
+    assert told[-1]["output"] == folded(name)["output"]
+    assert told[0]["output"] == []
+
+
+def test_codex_events_are_for_codex_clients() -> None:
+    for_codex = [event.type for event in passed("codex_rate_limits_and_keepalive", verbatim=True)]
+    public = [event.type for event in passed("codex_rate_limits_and_keepalive")]
+    gone = [kind for kind in for_codex if kind.startswith("codex.") or kind == "keepalive"]
+    assert len(gone) == 4
+    assert public == [kind for kind in for_codex if kind not in gone]
+
+
+def test_numbers_close_up_after_what_was_dropped() -> None:
+    numbers = [
+        event.json.get("sequence_number")
+        for event in passed("codex_rate_limits_and_keepalive")[:-1]
+    ]
+    assert numbers == list(range(len(numbers)))
+    whole = passed("codex_rate_limits_and_keepalive", verbatim=True)
+    assert [event.raw for event in whole[3:-2]] == [
+        event.raw for event in events(wire("codex_rate_limits_and_keepalive"))[3:-1]
+    ]
+
+
+def test_obfuscation_goes_when_it_is_not_wanted() -> None:
+    wanted, plain = (
+        {"stream_options": {"include_obfuscation": True}},
+        {"stream_options": {"include_obfuscation": False}},
+    )
+    assert any("obfuscation" in event.json for event in passed("text", wanted))
+    assert any("obfuscation" in event.json for event in passed("text", {"stream_options": None}))
+    stripped = passed("text", plain)
+    assert not any("obfuscation" in event.json for event in stripped)
+    assert len(stripped) == len(passed("text"))
+
+
+def test_the_backends_done_is_not_ours() -> None:
+    stream = events(wire("text"))
+    translator = responses.Stream({}, created=1)
+    assert list(translator.feed(Event(b"data: [DONE]"))) == []
+    out, _ = translated([*stream, Event(b"data: [DONE]")], translator)
+    assert out.count(sse.DONE) == 1
+
+
+@pytest.mark.parametrize("name", ["failed_server_error", "failed_midway"])
+def test_a_failure_that_the_backend_tells_passes(name: str) -> None:
+    out, error = translated(events(wire(name)), responses.Stream({}, created=1))
+    assert error is None
+    last = events(out)[-1]
+    assert last.type == "response.failed"
+    assert last.json["response"]["status"] == "failed"
+    assert last.json["response"]["error"]["code"] == "server_error"
+    assert set(last.json["response"]) >= COMPLETE
+    assert sse.DONE not in out
+
+
+def test_a_code_beyond_the_public_list_is_kept_in_the_message() -> None:
+    public = events(translated(events(wire("failed_midway")), responses.Stream({}, created=1))[0])[
+        -1
+    ]
+    codex = events(
+        translated(events(wire("failed_midway")), responses.Stream({}, created=1, verbatim=True))[0]
+    )[-1]
+    assert public.json["response"]["error"]["message"].endswith("(server_is_overloaded)")
+    assert codex.json["response"]["error"]["code"] == "server_is_overloaded"
+    Response.model_validate(public.json["response"])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ({"code": "invalid_prompt", "message": "m"}, {"code": "invalid_prompt", "message": "m"}),
+        (
+            {"code": "odd", "message": "m", "x": 1},
+            {"code": "server_error", "message": "m (odd)", "x": 1},
+        ),
+        ({"message": "m"}, {"code": "server_error", "message": "m"}),
+        ({"code": ["odd"]}, {"code": "server_error", "message": "the model run failed"}),
+    ],
+)
+def test_a_public_error_has_a_public_code(error: JsonObject, expected: JsonObject) -> None:
+    translator = responses.Stream({}, created=1)
+    list(translator.feed(step("response.created", response={"id": "r"})))
+    (out,) = translator.feed(step("response.failed", response={"id": "r", "error": error}))
+    assert events(out)[0].json["response"]["error"] == expected
+
+
+def test_a_failure_as_the_very_first_event_is_raised() -> None:
+    translator = responses.Stream({}, created=1)
+    with pytest.raises(CodexError) as caught:
+        translator.feed(events(wire("failed_cyber_policy"))[-1])
+    assert caught.value.code == "cyber_policy"
+
+
+def test_an_error_event_is_raised_and_then_told_in_both_shapes() -> None:
+    out, error = translated(events(wire("error_event")), responses.Stream({}, created=1))
+    assert error is not None
+    last = events(out)[-1]
+    told = error.body()
+    assert last.type == "error"
+    assert last.json == {
+        "type": "error", "sequence_number": 2, "code": told["code"], "message": told["message"], "param": None, "error": told,
+    }  # fmt: skip
+    _OFFICIAL_EVENT.validate_json(json.dumps(last.json))
+
+
+@pytest.mark.parametrize(
+    ("fed", "number"),
+    [([], 0), ([{"sequence_number": 4}], 5), ([{"sequence_number": "x"}], 0), ([{}], 0)],
+)
+def test_an_error_of_ours_has_the_next_number(fed: list[JsonObject], number: int) -> None:
+    translator = responses.Stream({}, created=1)
+    for data in fed:
+        list(translator.feed(step("response.metadata", **data)))
+    (out,) = translator.fail(TimedOut("slow"))
+    assert events(out)[0].json["sequence_number"] == number
+    assert list(translator.close()) == []
+    assert list(translator.feed(step("response.metadata"))) == []
+
+
+def test_an_error_after_unreadable_data_has_a_number_too() -> None:
+    translator = responses.Stream({}, created=1)
+    assert list(translator.feed(Event(b"event: response.metadata\ndata: {")))
+    (out,) = translator.fail(TimedOut("slow"))
+    assert events(out)[0].json["sequence_number"] == 0
+
+
+def test_numbers_of_errors_count_what_was_dropped() -> None:
+    translator = responses.Stream({}, created=1)
+    list(translator.feed(step("keepalive", sequence_number=0)))
+    list(translator.feed(step("response.metadata", sequence_number=1)))
+    (out,) = translator.fail(TimedOut("slow"))
+    assert events(out)[0].json["sequence_number"] == 1
+
+
+def test_a_stream_without_its_last_event_is_an_error() -> None:
+    with pytest.raises(StreamInterrupted):
+        responses.Stream({}, created=1).close()
+    out, error = translated(events(wire("dropped_midway")), responses.Stream({}, created=1))
+    assert isinstance(error, StreamInterrupted)
+    assert sse.DONE not in out
+
+
+def test_deltas_pass_unread() -> None:
+    """Counts work: of a long stream only the lifecycle and the items are parsed."""
+    stream = events(wire("text"))
+    translated(stream, responses.Stream({}, created=1))
+    unread = [event for event in stream if event._json is None]
+    assert len(unread) == len([event for event in stream if "response." not in event.type or event.type.startswith(("response.output_text", "response.content_part", "response.output_item.added"))])  # fmt: skip
+
+
+# Plain text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("text", "Hello from the fake backend. ✓ naïve 日本語 🙂"),
+        ("two_messages", "First answer.\n\nSecond answer."),
+        ("refusal", "I'm sorry, but I can't help with that."),
+        ("several_parts", "Zero.\n\nOne. Two: Oslo."),
+        ("function_call", ""),
+        ("lean", "Lean and quick."),
+    ],
+)
+def test_text_streamed_is_text_folded(name: str, text: str) -> None:
+    printer = responses.Text()
+    assert "".join(printer.feed(event) for event in events(wire(name))) == text
+    assert responses.text_of(folded(name)) == text
+
+
+def test_text_without_deltas_comes_when_it_is_done() -> None:
+    printer = responses.Text()
+    place = {"output_index": 0, "content_index": 0}
+    assert printer.feed(step("response.output_text.delta", **place, delta="a")) == "a"
+    assert printer.feed(step("response.output_text.done", **place, text="abc")) == "bc"
+    assert printer.feed(step("response.output_text.done", **place, text="abc")) == ""

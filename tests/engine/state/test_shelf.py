@@ -1,0 +1,94 @@
+"""The shelf: bounded, private, and right with two processes on one file."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.processes import environment
+
+from codexapi_engine.state import Shelf
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    made = Shelf(max_objects=3, max_bytes=1_000)
+    yield made
+    made.close()
+
+
+def test_what_is_put_is_there_until_it_is_deleted(shelf: Shelf) -> None:
+    shelf.put("response", "a", {"text": "ä"})
+    assert shelf.get("response", "a") == {"text": "ä"}
+    assert shelf.get("chat", "a") is None
+    assert shelf.delete("response", "a")
+    assert not shelf.delete("response", "a")
+    assert shelf.get("response", "a") is None
+
+
+def test_the_oldest_goes_when_there_are_too_many(shelf: Shelf) -> None:
+    for name in "abcd":
+        shelf.put("response", name, {})
+    assert [name for name, _ in shelf.all("response")] == ["b", "c", "d"]
+
+
+def test_the_oldest_goes_when_there_are_too_many_bytes(shelf: Shelf) -> None:
+    shelf.put("response", "a", {"text": "x" * 600})
+    shelf.put("chat", "b", {"text": "x" * 600})
+    assert shelf.get("response", "a") is None
+    assert shelf.get("chat", "b") is not None
+
+
+def test_an_object_larger_than_the_shelf_is_not_kept(shelf: Shelf) -> None:
+    shelf.put("response", "a", {"text": "x" * 2_000})
+    assert shelf.get("response", "a") is None
+
+
+def test_a_change_keeps_the_place(shelf: Shelf) -> None:
+    for name in "ab":
+        shelf.put("chat", name, {"n": 0})
+    changed = shelf.change("chat", "a", lambda value: {**value, "n": value["n"] + 1})
+    assert changed == {"n": 1}
+    assert [name for name, _ in shelf.all("chat", newest_first=True)] == ["b", "a"]
+    assert shelf.change("chat", "gone", lambda value: value) is None
+
+
+def test_a_change_that_fails_changes_nothing(shelf: Shelf) -> None:
+    shelf.put("chat", "a", {"n": 0})
+    with pytest.raises(KeyError):
+        shelf.change("chat", "a", lambda value: {"n": value["missing"]})
+    assert shelf.get("chat", "a") == {"n": 0}
+    shelf.put("chat", "b", {})  # no transaction was left open
+
+
+def test_a_file_is_private_and_survives(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "codexapi.db"
+    first = Shelf(path)
+    first.put("response", "a", {"n": 1})
+    first.close()
+    second = Shelf(path)
+    assert second.get("response", "a") == {"n": 1}
+    second.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_two_processes_on_one_file_lose_no_change(tmp_path: Path) -> None:
+    path = tmp_path / "codexapi.db"
+    shelf = Shelf(path)
+    shelf.put("count", "a", {"n": 0})
+    program = (
+        "import sys; from pathlib import Path; from codexapi_engine.state import Shelf\n"
+        "shelf = Shelf(Path(sys.argv[1]))\n"
+        "for _ in range(50): shelf.change('count', 'a', lambda v: {'n': v['n'] + 1})\n"
+    )
+    workers = [
+        subprocess.Popen([sys.executable, "-c", program, str(path)], env=environment())
+        for _ in range(3)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert shelf.get("count", "a") == {"n": 150}
+    shelf.close()

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faulty import HOLD, FaultyBackend, Script, by_path, chunk, head, stream, whole
+from tests.logins import ACCOUNT, access_token, auth_json, write_login
+from tests.wire_files import table, wire
+
+from codexapi_engine import request, text_of
+from codexapi_engine.client import Codex
+from codexapi_engine.credentials import InMemory
+from codexapi_engine.errors import (
+    ContentRefused,
+    InvalidRequest,
+    LoginExpired,
+    ModelNotFound,
+    NotLoggedIn,
+    StreamInterrupted,
+    UsageLimitReached,
+)
+from codexapi_engine.settings import Settings
+
+EXP = 4_000_000_000.0  # in 2096
+BASE = "/backend-api/codex"
+TEXT: Script = [stream(wire("text"))]
+CATALOGUE: Script = [whole(200, table("models"), etag='W/"one"')]
+UNCHANGED: Script = [whole(304, etag='W/"one"')]
+NO_MODEL: Script = [
+    whole(404, {"error": {"code": "model_not_found", "message": "Model not found"}})
+]
+
+
+@asynccontextmanager
+async def codex(
+    responses: list[Script] | None = None,
+    models: list[Script] | None = None,
+    usage: list[Script] | None = None,
+    *,
+    data: bytes | None = None,
+    **settings: Any,
+) -> AsyncIterator[tuple[Codex, FaultyBackend]]:
+    """A Codex and a backend with scripts for its three endpoints."""
+    paths = {
+        f"{BASE}/responses": responses or [TEXT],
+        f"{BASE}/models": models or [CATALOGUE],
+        "/backend-api/wham/usage": usage or [[whole(200, table("usage"))]],
+    }
+    async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
+        chosen = Settings(base_url=backend.url + BASE, **settings)
+        async with Codex(chosen, store=InMemory(data or auth_json(exp=EXP))) as opened:
+            yield opened, backend
+
+
+def asked_for(backend: FaultyBackend, path: str) -> list[Any]:
+    return [r for r in backend.requests if r.target.partition("?")[0].endswith(path)]
+
+
+# Responses
+
+
+async def test_a_response_is_folded_from_its_stream() -> None:
+    async with codex() as (opened, backend):
+        response = await opened.respond(request("Say hello", model="gpt-6.1-sol"))
+        assert response["status"] == "completed"
+        assert text_of(response)
+        assert text_of(response) in wire("text").decode()
+    (sent,) = backend.requests
+    assert sent.json["stream"] is True
+    assert sent.json["store"] is False
+    assert sent.json["instructions"]
+    assert sent.headers["authorization"] == f"Bearer {access_token(EXP)}"
+    assert sent.headers["chatgpt-account-id"] == ACCOUNT
+    assert sent.headers["session-id"] == sent.headers["thread-id"]
+
+
+async def test_the_output_is_put_together_where_the_last_event_has_none() -> None:
+    async with codex([[stream(wire("function_calls_parallel"))]]) as (opened, _):
+        response = await opened.respond(request("x", model="m"))
+        assert len([item for item in response["output"] if item["type"] == "function_call"]) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("failed_content_policy_violation", ContentRefused),
+        ("failed_usage_not_included", UsageLimitReached),
+        ("dropped_midway", StreamInterrupted),
+    ],
+)
+async def test_a_failed_run_is_an_error_and_its_connection_is_let_go(
+    name: str, kind: type[Exception]
+) -> None:
+    async with codex([[head(), chunk(wire(name)), b"0\r\n\r\n"]]) as (opened, backend):
+        with pytest.raises(kind):
+            await opened.respond(request("x", model="m"))
+        assert len(asked_for(backend, "/responses")) == 1
+
+
+async def test_a_stream_that_is_left_ends_at_the_backend() -> None:
+    begun = [head(), chunk(wire("text")[:400]), HOLD]
+    async with codex([begun]) as (opened, backend):
+        async with await opened.open(request("x", model="m")) as events:
+            await events.batch()
+        await backend.until(lambda: not backend.open)
+
+
+# Who calls
+
+
+async def test_the_cache_key_of_a_conversation_names_its_session() -> None:
+    async with codex() as (opened, backend):
+        for key in ("my-key", "my-key", None, None, "schlüssel", "schlüssel", "line\nbreak"):
+            asked = request("x", model="m")
+            if key is not None:
+                asked["prompt_cache_key"] = key
+            await opened.respond(asked)
+        sessions = [sent.headers["session-id"] for sent in backend.requests]
+        assert sessions[:2] == ["my-key"] * 2
+        assert sessions[2] != sessions[3]
+        assert sessions[4] == sessions[5] != sessions[6]
+        assert backend.requests[4].json["prompt_cache_key"] == "schlüssel"
+        for sent in backend.requests:
+            assert sent.headers["thread-id"] == sent.headers["session-id"]
+            assert sent.headers["x-client-request-id"] == sent.headers["session-id"]
+
+
+async def test_a_codex_client_passes_as_it_is_with_its_headers_and_our_login() -> None:
+    caller = {
+        "x-codex-window-id": "window-1",
+        "x-openai-internal-codex-responses-lite": "true",
+        "session-id": "session-of-the-client",
+        "authorization": "Bearer of-the-client",
+        "chatgpt-account-id": "of-the-client",
+        "originator": "codex_cli_rs",
+        "user-agent": "codex_cli_rs/0.169.0",
+        "cookie": "a=b",
+        "x-codex-turn-metadata": "schlüssel",
+    }
+    body = {"model": "m", "input": [], "include": [], "instructions": "", "unknown": [1]}
+    async with codex() as (opened, backend):
+        async with await opened.open(body, caller=caller) as events:
+            await events.batch()
+    (sent,) = backend.requests
+    assert sent.json == {**body, "stream": True, "store": False}
+    assert sent.headers["x-codex-window-id"] == "window-1"
+    assert sent.headers["x-openai-internal-codex-responses-lite"] == "true"
+    assert sent.headers["session-id"] == "session-of-the-client"
+    assert sent.headers["authorization"] == f"Bearer {access_token(EXP)}"
+    assert sent.headers["chatgpt-account-id"] == ACCOUNT
+    assert sent.headers["originator"] == "codexapi"
+    assert sent.headers["user-agent"].startswith("codexapi/")
+    assert "cookie" not in sent.headers
+    assert "x-codex-turn-metadata" not in sent.headers
+
+
+async def test_the_headers_of_any_other_client_stay_with_us() -> None:
+    async with codex() as (opened, backend):
+        caller = {"session-id": "of-the-client", "x-codex-turn-state": "x"}
+        async with await opened.open(request("x", model="m"), caller=caller) as events:
+            await events.batch()
+    assert backend.requests[0].headers["session-id"] != "of-the-client"
+    assert "x-codex-turn-state" not in backend.requests[0].headers
+    assert backend.requests[0].json["instructions"]
+
+
+# Models
+
+
+async def test_the_catalogue_is_fetched_once_and_kept() -> None:
+    async with codex() as (opened, backend):
+        models = await opened.models()
+        assert await opened.models() is models
+        assert [model.priority for model in models] == sorted(m.priority for m in models)
+    (sent,) = backend.requests
+    assert sent.target == f"{BASE}/models?client_version={Settings().client_version}"
+    assert sent.headers["version"] == Settings().client_version
+    assert "if-none-match" not in sent.headers
+
+
+def answered(etag: str) -> Script:
+    return [stream(wire("text"), x_models_etag=etag)]
+
+
+@pytest.mark.parametrize("unchanged", [UNCHANGED, [whole(304)]])
+async def test_another_etag_in_an_answer_makes_the_catalogue_stale(unchanged: Script) -> None:
+    responses = [answered('W/"one"'), answered('W/"two"'), answered('W/"one"'), answered('W/"3"')]
+    changed = [whole(200, {"models": []}, etag='W/"3"')]
+    async with codex(responses, [CATALOGUE, unchanged, changed]) as (opened, backend):
+        models = await opened.models()
+        await opened.respond(request("x", model="m"))
+        await opened.models()
+        assert len(asked_for(backend, "/models")) == 1, "the same etag: nothing has changed"
+        await opened.respond(request("x", model="m"))
+        assert await opened.models() == models, "304: what we have is what there is"
+        assert asked_for(backend, "/models")[1].headers["if-none-match"] == 'W/"one"'
+        await opened.respond(request("x", model="m"))
+        await opened.models()
+        assert len(asked_for(backend, "/models")) == 2
+        await opened.respond(request("x", model="m"))
+        assert await opened.models() == []
+
+
+async def test_a_catalogue_that_fails_is_asked_for_again_next_time() -> None:
+    async with codex(models=[[whole(400, b"")], CATALOGUE]) as (opened, _):
+        with pytest.raises(Exception, match="400"):
+            await opened.models()
+        assert await opened.models()
+
+
+@pytest.mark.parametrize(
+    ("asked", "setting", "config", "chosen"),
+    [
+        ("asked", "setting", 'model = "config"', "asked"),
+        (None, "setting", 'model = "config"', "setting"),
+        (None, None, 'model = "config"', "config"),
+        (None, None, "model = 5", "gpt-6.1-sol"),
+        (None, None, "model = ", "gpt-6.1-sol"),
+        (None, None, None, "gpt-6.1-sol"),
+    ],
+)
+async def test_the_model_is_the_one_asked_for_or_the_users_or_the_first(
+    tmp_path: Path, asked: str | None, setting: str | None, config: str | None, chosen: str
+) -> None:
+    if config is not None:
+        (tmp_path / "config.toml").write_text(config)
+    entries = [
+        {"slug": "gpt-6-astra", "priority": 2, "visibility": "list"},
+        {"slug": "hidden", "priority": 0, "visibility": "hide"},
+        {"slug": "gpt-6.1-sol", "priority": 1, "visibility": "list"},
+    ]
+    catalogue: Script = [whole(200, {"models": entries})]
+    async with codex(models=[catalogue], model=setting, codex_home=tmp_path) as (opened, backend):
+        assert await opened.model(asked) == chosen
+        assert bool(backend.requests) == (chosen == "gpt-6.1-sol")
+
+
+async def test_an_account_without_models_is_asked_for_a_name(tmp_path: Path) -> None:
+    async with codex(models=[[whole(200, {"models": []})]], codex_home=tmp_path) as (opened, _):
+        with pytest.raises(InvalidRequest) as told:
+            await opened.model()
+        assert told.value.param == "model"
+
+
+async def test_an_unknown_model_is_refused_by_the_backend_and_near_names_are_told() -> None:
+    async with codex([NO_MODEL]) as (opened, backend):
+        with pytest.raises(ModelNotFound, match="gpt-6-astra") as told:
+            await opened.respond(request("x", model="gpt-6-astro"))
+        assert told.value.param == "model"
+        assert "gpt-6-astro" in str(told.value)
+        assert asked_for(backend, "/responses")[0].json["model"] == "gpt-6-astro"
+
+
+async def test_an_unknown_model_is_told_without_names_where_there_is_no_catalogue() -> None:
+    async with codex([NO_MODEL], [[whole(403, {"detail": "no"})]]) as (opened, _):
+        with pytest.raises(ModelNotFound) as told:
+            await opened.respond(request("x", model="gpt-6-astro"))
+        assert "Models of this account" not in str(told.value)
+
+
+# The plan
+
+
+async def test_the_limits_are_learnt_from_every_answer_that_tells_them() -> None:
+    told: Script = [
+        stream(
+            wire("text"),
+            x_codex_plan_type="pro",
+            x_codex_primary_used_percent="42.5",
+            x_codex_primary_window_minutes="300",
+            x_codex_primary_reset_at="1795400000",
+        )
+    ]
+    async with codex([told, TEXT]) as (opened, _):
+        assert opened.limits is None
+        for _ in range(2):
+            await opened.respond(request("x", model="m"))
+            assert opened.limits is not None
+            assert opened.limits.plan == "pro"
+            assert opened.limits.primary is not None
+            assert opened.limits.primary.used_percent == 42.5
+            assert opened.limits.primary.minutes == 300
+
+
+async def test_the_plan_is_asked_of_the_usage_endpoint_beside_the_backend() -> None:
+    async with codex() as (opened, backend):
+        plan = await opened.plan()
+        assert plan.plan == table("usage")["plan_type"]
+        assert plan.primary is not None
+        window = table("usage")["rate_limit"]["primary_window"]
+        assert plan.primary.used_percent == window["used_percent"]
+        assert plan.primary.minutes == window["limit_window_seconds"] // 60
+    assert backend.requests[0].headers["authorization"].startswith("Bearer ")
+    assert backend.requests[0].headers["chatgpt-account-id"] == ACCOUNT
+
+
+@pytest.mark.parametrize("usage", [{}, {"rate_limit": None}, {"rate_limit": {}}])
+async def test_a_plan_that_tells_nothing_is_empty(usage: dict[str, Any]) -> None:
+    async with codex(usage=[[whole(200, usage)]]) as (opened, _):
+        plan = await opened.plan()
+        assert (plan.plan, plan.primary, plan.secondary) == (None, None, None)
+
+
+# The login
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (auth_json(exp=EXP), None),
+        (auth_json(exp=1.0), None),  # it can be renewed
+        (auth_json(exp=1.0, refresh=None), LoginExpired),
+        (b"{}", NotLoggedIn),
+    ],
+)
+async def test_what_is_wrong_with_the_login_is_known_without_asking(
+    data: bytes, problem: type[Exception] | None
+) -> None:
+    async with codex(data=data) as (opened, backend):
+        found = await opened.login_problem()
+        assert type(found) is (problem or type(None))
+        assert backend.requests == []
+
+
+async def test_the_login_of_codex_home_is_used_and_seen_as_soon_as_it_is_there(
+    tmp_path: Path,
+) -> None:
+    async with FaultyBackend(otherwise=TEXT) as backend:
+        settings = Settings(base_url=backend.url, codex_home=tmp_path)
+        async with Codex(settings) as opened:
+            with pytest.raises(NotLoggedIn):
+                await opened.respond(request("x", model="m"))
+            write_login(tmp_path, auth_json(exp=EXP))
+            assert (await opened.credentials()).account_id == ACCOUNT
+            await opened.respond(request("x", model="m"))
+        assert len(backend.requests) == 1
+
+
+def test_nothing_of_a_codex_tells_a_token() -> None:
+    opened = Codex(Settings(base_url="http://127.0.0.1:9"), store=InMemory(auth_json()))
+    for thing in (opened, opened.login, opened.settings):
+        assert "canary" not in repr(thing)
