@@ -19,7 +19,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from tests.logins import access_token
 
@@ -126,7 +126,7 @@ def whole(status: int, body: bytes | dict[str, Any] = b"", **headers: str) -> by
 
 def stream(*pieces: bytes, **headers: str) -> bytes:
     """A whole stream, each piece in a chunk of its own."""
-    return head(**headers) + b"".join(map(chunk, pieces)) + LAST_CHUNK
+    return head(200, "OK", **headers) + b"".join(map(chunk, pieces)) + LAST_CHUNK
 
 
 class FaultyBackend:
@@ -169,7 +169,7 @@ class FaultyBackend:
         return _Connection(asyncio.StreamReader(), self._accept)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        gone = writer.transport.get_protocol().gone  # type: ignore[union-attr]
+        gone = cast(_Connection, writer.transport.get_protocol()).gone
         self.opened += 1
         self.open.add(writer)
         task = asyncio.ensure_future(self._serve(reader, writer, gone))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from ._httpx import httpx
@@ -80,6 +80,22 @@ class Codex:
             raise await self._with_suggestions(error, str(request.get("model"))) from error
         self._learn(stream.headers)
         return stream
+
+    async def open_all(self, requests: Sequence[JsonObject]) -> list[EventStream]:
+        """Several runs at once; you close them all. Raises CodexError if one cannot begin, and
+        then none is left open."""
+        if len(requests) == 1:
+            return [await self.open(requests[0])]
+        tasks = [asyncio.create_task(self.open(request)) for request in requests]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            for opened in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(opened, EventStream):
+                    await opened.aclose()
+            raise
 
     async def respond(self, request: JsonObject) -> JsonObject:
         """The finished response, `output` included. Raises CodexError."""

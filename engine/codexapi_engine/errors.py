@@ -65,6 +65,7 @@ class CodexError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.headers: dict[str, str] = {}  # of the backend's answer, those that clients may see
         self.extra = extra or {}
         if code is not None:
             self.code = code

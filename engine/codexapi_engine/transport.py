@@ -29,7 +29,7 @@ from .errors import (
     from_status,
 )
 from .protocol import json
-from .protocol.headers import identity
+from .protocol.headers import identity, to_client
 from .protocol.responses import TERMINAL
 from .protocol.sse import MAX_EVENT_BYTES, Decoder, Event
 from .settings import Settings, user_agent
@@ -162,9 +162,9 @@ class Transport:
             body = await _beginning(response)
         finally:
             await response.aclose()
-        raise _Refused(
-            response.status_code, from_status(response.status_code, body, response.headers)
-        )
+        error = from_status(response.status_code, body, response.headers)
+        error.headers = to_client(response.headers)
+        raise _Refused(response.status_code, error)
 
     def _drain(self, response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
         task = asyncio.create_task(_drained(response, rest))

@@ -34,7 +34,7 @@ ABSENT = {
 
 def render(error: CodexError, headers: dict[str, str] | None = None) -> Response:
     """The error as an HTTP response."""
-    sent = dict(headers or {})
+    sent = {**error.headers, **(headers or {})}
     if error.retry_after is not None:
         sent["retry-after"] = str(math.ceil(error.retry_after))
     if isinstance(error, AuthError | UsageLimitReached):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from codexapi_engine.simulator.asgi import app
-
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.simulator.asgi import app
 
 from .process import PORT_IN_USE, Process, listen, say
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from codexapi_engine import CodexError, EventStream
-from codexapi_engine.protocol import Translator, sse
+from codexapi_engine.protocol import Event, Translator, sse
 
 from .requests import ended, left, settings_of
 
@@ -26,12 +27,33 @@ KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 log = logging.getLogger("codexapi.http")
 
 
-class Relay:
-    """Batches of events in, bytes out."""
+@dataclass(eq=False, slots=True)
+class Run:
+    """One run at the backend, and what makes the client's stream of it."""
 
-    def __init__(self, events: EventStream, translator: Translator) -> None:
-        self._events = events
-        self._translator = translator
+    events: EventStream
+    translator: Translator
+    ended: bool = False
+
+    def take(self, batch: list[Event]) -> Iterator[bytes]:
+        """What a batch becomes; an empty one is the end of the backend's stream."""
+        for event in batch:
+            yield from self.translator.feed(event)
+        if not batch:
+            yield from self.translator.close()
+        self.ended = not batch or self.translator.finished
+
+
+class Relay:
+    """Batches of events in, bytes out. With several runs, whoever speaks is written.
+
+    `whole`: nothing is written before the end, so every failure is raised.
+    """
+
+    def __init__(self, *runs: Run, whole: bool = False) -> None:
+        self._runs = runs
+        self._whole = whole
+        self._reading: dict[asyncio.Task[list[Event]], Run] = {}
         self.committed = False  # something was written: the status cannot change any more
         self.ended = False
 
@@ -40,17 +62,16 @@ class Relay:
         while not self.ended:
             out: list[bytes] = []
             try:
-                batch = await self._events.batch()
-                for event in batch:
-                    out.extend(self._translator.feed(event))
-                if not batch:
-                    self.ended = True
-                    out.extend(self._translator.close())
+                for run, batch in await self._batches():
+                    out.extend(run.take(batch))
+                    if run.ended:
+                        await run.events.aclose()
             except CodexError as error:
                 self.ended = True
-                if not (out or self.committed):
+                if self._whole or not (out or self.committed):
                     raise
                 out.extend(self._failed(error))
+            self.ended = self.ended or all(run.ended for run in self._runs)
             if out:
                 self.committed = True
                 return b"".join(out)
@@ -62,11 +83,24 @@ class Relay:
         return b"".join(self._failed(error))
 
     async def aclose(self) -> None:
-        await self._events.aclose()
+        if self._reading:
+            await ended(*self._reading)
+        for run in self._runs:
+            await run.events.aclose()
+
+    async def _batches(self) -> Iterable[tuple[Run, list[Event]]]:
+        if len(self._runs) == 1:  # a task for each batch would cost more than translating it
+            (run,) = self._runs
+            return [(run, await run.events.batch())]
+        for run in self._runs:
+            if not run.ended and run not in self._reading.values():
+                self._reading[asyncio.create_task(run.events.batch())] = run
+        done, _ = await asyncio.wait(self._reading, return_when=asyncio.FIRST_COMPLETED)
+        return [(self._reading.pop(task), task.result()) for task in done]
 
     def _failed(self, error: CodexError) -> list[bytes]:
         log.warning("a stream broke: %s: %s", error.code, error)
-        return list(self._translator.fail(error))
+        return list(self._runs[0].translator.fail(error))
 
 
 class EventStreamResponse(Response):
@@ -96,14 +130,13 @@ class EventStreamResponse(Response):
         self._interval = interval
         self._keep_alive = keep_alive
         self._spoke = False  # since the keep-alive timer last looked
+        self._writing = True  # a client that takes its time is not sent comments besides
 
     @classmethod
     async def begin(
         cls,
         request: Request,
-        events: EventStream,
-        translator: Translator,
-        *,
+        *runs: Run,
         headers: Mapping[str, str],
         keep_alive: bytes = sse.KEEP_ALIVE,
     ) -> EventStreamResponse:
@@ -112,12 +145,13 @@ class EventStreamResponse(Response):
         Raises CodexError, with the stream closed, for a failure before that.
         """
         interval = settings_of(request).keep_alive
-        relay = Relay(events, translator)
+        relay = Relay(*runs)
         first = asyncio.create_task(relay.piece())
         try:
             await asyncio.wait({first}, timeout=interval)
             if first.done():
                 first.result()
+            relay.committed = True  # and what fails from here on is told in the stream
         except BaseException:
             await ended(first)
             await relay.aclose()
@@ -143,19 +177,21 @@ class EventStreamResponse(Response):
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        self._relay.committed = True
+        self._writing = False
         piece = await self._first
         while piece:
-            self._spoke = True
+            self._spoke = self._writing = True
             await send(_body(piece))
+            self._writing = False
             piece = await self._relay.piece()
+        self._writing = True
         await send(_body(b"", more=False))
 
     async def _fill_silence(self, send: Send) -> None:
         # One timer for a stream, and not one for a piece: that would cost more than translating.
         while True:
             await asyncio.sleep(self._interval)
-            if not self._spoke:
+            if not (self._spoke or self._writing):
                 await send(_body(self._keep_alive))
             self._spoke = False
 

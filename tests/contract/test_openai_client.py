@@ -233,7 +233,9 @@ def test_models_are_listed_and_found_by_name(client: OpenAI) -> None:
 
 def test_an_unknown_model_is_not_found_and_others_are_named(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match=MODEL):
-        client.chat.completions.create(model="gpt-6.1-soll", messages=[{"role": "user", "content": "Hi"}])
+        client.chat.completions.create(
+            model="gpt-6.1-soll", messages=[{"role": "user", "content": "Hi"}]
+        )
 
 
 def test_a_used_up_plan_is_a_rate_limit_error_before_any_output(client: OpenAI) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faulty import REUSED, RST, Exchange, FaultyBackend, TokenEndpoint, endless, whole
+from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndpoint, endless, whole
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.virtual_time import hurried
 
@@ -347,7 +347,7 @@ def test_a_request_is_never_sent_again_as_somebody_else(tmp_path: Path) -> None:
 
 
 async def test_a_401_that_never_ends_does_not_hold_up_the_second_try() -> None:
-    endless_401 = [b"HTTP/1.1 401 No\r\n\r\n", endless(b"x" * 4096)]
+    endless_401: Script = [b"HTTP/1.1 401 No\r\n\r\n", endless(b"x" * 4096)]
     async with (
         FaultyBackend([TokenEndpoint()]) as tokens,
         FaultyBackend(endless_401, [whole(200, {})]) as backend,
@@ -789,9 +789,10 @@ def test_no_token_leaves_in_logs_errors_or_reprs(
     said: list[str] = []
 
     async def story() -> None:
-        for answers in ([(500, {})], [(401, REUSED)], [(200, b"canary")], []):
+        failures: list[Answer] = [(500, {}), (401, REUSED), (200, b"canary")]
+        for failure in (*failures, None):
             there = World(CodexFile(tmp_path))
-            there.answers = list(answers)
+            there.answers = [failure] if failure else []
             there.refuses = lambda access: True
             try:
                 await there.ask()

@@ -101,7 +101,8 @@ async def test_a_failed_run_is_an_error_and_its_connection_is_let_go(
 
 
 async def test_a_stream_that_is_left_ends_at_the_backend() -> None:
-    begun = [head(), chunk(wire("text")[:400]), HOLD]
+    first, blank, _ = wire("text").partition(b"\n\n")
+    begun: Script = [head(), chunk(first + blank), HOLD]
     async with codex([begun]) as (opened, backend):
         async with await opened.open(request("x", model="m")) as events:
             await events.batch()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,13 +95,18 @@ class Stream:
 
 @asynccontextmanager
 async def door(
-    backend: Backend, *, store: Store | None = None, **settings: Any
+    backend: Backend,
+    *,
+    store: Store | None = None,
+    clock: Callable[[], float] = time.time,
+    **settings: Any,
 ) -> AsyncIterator[Door]:
     """A server with this backend behind it, in this process: no network between them."""
     chosen = Settings(codex_home=Path("nowhere"), base_url="http://127.0.0.1:1", **settings)
     issuer = backend if isinstance(backend, Simulator) else Simulator()
     store = store or InMemory(issuer.login())
-    async with Codex(chosen, http=in_process(backend.handle), store=store) as codex:
+    http = in_process(backend.handle)
+    async with Codex(chosen, http=http, store=store, clock=clock) as codex:
         async with listening(create_app(codex, chosen)) as port:
             yield Door(port)
 

@@ -164,9 +164,7 @@ async def test_offered_upgrade_to_http_2_is_passed_over(server: Door) -> None:
 
 
 @pytest.mark.parametrize("size", [33_000, 60_000, 200_000])
-async def test_head_of_over_32_kb_is_too_large(
-    server: Door, backend: Simulator, size: int
-) -> None:
+async def test_head_of_over_32_kb_is_too_large(server: Door, backend: Simulator, size: int) -> None:
     async with raw.connect(server.port) as connection:
         await connection.send(get("/v1/models", "X-Padding: " + "x" * size))
         (await connection.reply()).refused(431, "headers_too_large")

@@ -126,9 +126,8 @@ async def test_many_who_leave_do_not_wedge_the_connections_to_the_backend() -> N
 
 
 async def test_one_who_does_not_read_holds_back_the_backend_and_nobody_else() -> None:
-    script = [head(), chunk(CREATED), endless(chunk(DELTA))]
-    good = [stream(wire("text"))]
-    async with FaultyBackend(script, otherwise=good) as backend:
+    script: list[Step] = [head(), chunk(CREATED), endless(chunk(DELTA))]
+    async with FaultyBackend(script, otherwise=[stream(wire("text"))]) as backend:
         async with distant_door(backend.url, LOGIN) as server:
             async with raw.connect(server.port, limit=1024) as lazy:
                 await lazy.send(post(RESPONSES, responses(stream=True)))

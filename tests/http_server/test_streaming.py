@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message, Scope
 from tests.faulty import FIN, LAST_CHUNK, RST, FaultyBackend, Step, chunk, head
 from tests.http_server import raw
 from tests.http_server.doors import (
@@ -23,8 +28,14 @@ from tests.http_server.raw import JsonObject, Reply, post
 from tests.logins import auth_json
 from tests.wire_files import events, table, wire
 
+from codexapi_engine import Codex, Settings
+from codexapi_engine.credentials import InMemory
 from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.responses import Stream as PassThrough
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.transport import in_process
+from codexapi_http import create_app
+from codexapi_http.streaming import EventStreamResponse, Run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -315,7 +326,10 @@ async def test_codex_client_s_request_and_stream_are_left_as_they_are() -> None:
 
 async def test_silence_of_the_backend_has_a_limit_for_whole_replies() -> None:
     async with distant(Simulator(), timeout=A_WHILE) as server:
-        for path, asked in ((CHAT, chat("[[silence 60]]")), (RESPONSES, responses("[[silence 60]]"))):
+        for path, asked in (
+            (CHAT, chat("[[silence 60]]")),
+            (RESPONSES, responses("[[silence 60]]")),
+        ):
             (await server.reply(post(path, asked))).refused(504, "upstream_timeout")
 
 
@@ -337,6 +351,64 @@ async def test_silence_in_a_stream_ends_it_with_an_error() -> None:
         assert reply.status == 200
         assert sse.KEEP_ALIVE in reply.body
         assert broken(path, reply.body)["code"] == "upstream_timeout"
+
+
+@asynccontextmanager
+async def begun(backend: Stream) -> AsyncIterator[tuple[EventStreamResponse, Scope]]:
+    """A response that has waited for the backend in vain, and is not written yet."""
+    settings = Settings(codex_home=Path("nowhere"), keep_alive=0.01)
+    http, store = in_process(backend.handle), InMemory(LOGIN)
+    async with Codex(settings, http=http, store=store) as codex:
+        backend.answer()
+        scope: Scope = {"type": "http", "app": create_app(codex), "headers": []}
+        response = await EventStreamResponse.begin(
+            Request(scope),
+            Run(await codex.open(responses()), PassThrough({}, created=0)),
+            headers={},
+        )
+        yield response, scope
+
+
+async def stays() -> Message:
+    """What the server hears of a client that does not leave."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_failure_just_before_the_first_write_is_told_in_the_stream() -> None:
+    backend, sent = Stream(), []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async with begun(backend) as (response, scope):
+        backend.end()
+        await backend.closed.wait()
+        for _ in range(20):  # until the failure has reached the response
+            await asyncio.sleep(0)
+        await response(scope, stays, send)
+    assert sent[0]["status"] == 200
+    told = b"".join(message["body"] for message in sent[1:])
+    assert broken(RESPONSES, told)["code"] == "upstream_disconnected"
+    assert sent[-1]["more_body"] is False
+
+
+async def test_slow_client_is_not_sent_comments_besides() -> None:
+    """Two writes at once, and the comment could come after the end."""
+    backend, sending, sent = Stream(), [0], []
+
+    async def send(message: Message) -> None:
+        sending[0] += 1
+        sent.append((sending[0], message))
+        await asyncio.sleep(0.05)  # five keep-alive intervals
+        sending[0] -= 1
+
+    async with begun(backend) as (response, scope):
+        backend.send(CREATED, delta("a"), COMPLETED)
+        await response(scope, stays, send)
+    assert [together for together, _ in sent] == [1] * len(sent)
+    assert sent[0][1]["type"] == "http.response.start"
+    assert sent[-1][1]["more_body"] is False
 
 
 # Breaks.

@@ -10,13 +10,12 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.faulty import HOLD, LAST_CHUNK, Exchange, FaultyBackend, chunk, endless, head
+from tests.faulty import HOLD, Exchange, FaultyBackend, Step, chunk, endless, head
 from tests.http_server import raw
 from tests.http_server.doors import chat, encoded, listening, responses
 from tests.http_server.raw import Reply, get, post
@@ -156,12 +155,12 @@ async def test_open_server_with_a_key_says_for_whom_it_is(tmp_path: Path) -> Non
         (await server.reply(get("/healthz", host="0.0.0.0"))).refused(421, "host_not_allowed")
 
 
-async def test_demo_answers_without_a_login(tmp_path: Path) -> None:
+async def test_demo_answers_without_a_login_and_writes_none(tmp_path: Path) -> None:
     async with serving(tmp_path, "--demo", "--quiet") as server:
         assert "simulated" in await server.line()
         reply = await server.reply(post(CHAT, chat("[[say All is well.]]")))
         assert reply.json["choices"][0]["message"]["content"] == "All is well."
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "auth.json").exists()
 
 
 # How it ends.
@@ -185,7 +184,7 @@ async def test_idle_server_ends_at_once_and_without_a_word(
 async def test_running_streams_finish_while_new_requests_are_turned_away(tmp_path: Path) -> None:
     write_login(tmp_path, LOGIN)
     may_end = asyncio.Event()
-    script = [head(), chunk(CREATED + DELTA), may_end, chunk(DELTA + COMPLETED), LAST_CHUNK]
+    script: list[Step] = [head(), chunk(CREATED + DELTA), may_end, chunk(DELTA + COMPLETED)]
     async with FaultyBackend(script) as backend:
         async with serving(tmp_path, url=backend.url, drain=60) as server:
             async with raw.connect(server.port) as client:
@@ -287,7 +286,7 @@ async def test_expired_login_is_renewed_once_for_twenty_requests(tmp_path: Path)
     simulator, login = expired()
     path = write_login(tmp_path, login)
     async with on_a_port(simulator) as url:
-        async with serving_with(simulator, tmp_path, url) as server:
+        async with renewing(tmp_path, url) as server:
             replies = await asyncio.gather(*(ask(server, number) for number in range(20)))
             assert [reply.status for reply in replies] == [200] * 20
             assert (simulator.refreshes, simulator.refused_refreshes) == (1, 0)
@@ -306,8 +305,8 @@ async def test_two_servers_renew_one_expired_login_once(tmp_path: Path) -> None:
     write_login(tmp_path, login)
     async with on_a_port(simulator) as url:
         async with (
-            serving_with(simulator, tmp_path, url) as one,
-            serving_with(simulator, tmp_path, url) as other,
+            renewing(tmp_path, url) as one,
+            renewing(tmp_path, url) as other,
         ):
             replies = await asyncio.gather(
                 *(ask(server, number) for number in range(10) for server in (one, other))
@@ -327,7 +326,8 @@ def expired() -> tuple[Simulator, bytes]:
     return simulator, login
 
 
-def serving_with(simulator: Simulator, home: Path, url: str) -> Any:
+def renewing(home: Path, url: str) -> AbstractAsyncContextManager[Server]:
+    """A server that renews its login at the backend too."""
     return serving(home, url=f"{url}/backend-api/codex", token_url=f"{url}/oauth/token")
 
 

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import EventStream, InvalidRequest
+from codexapi_engine import EventStream, InvalidRequest, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
-from codexapi_engine.protocol import json
+from codexapi_engine.protocol import json, sse
 
-from ..requests import settings_of
+from ..requests import ended, settings_of
+from ..streaming import Relay, Run
 
 log = logging.getLogger("codexapi.http")
 
 
 def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(value), headers=headers, media_type="application/json")
+
+
+async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:
+    """The finished responses of all runs, and the runs closed. Raises CodexError: that of the
+    first that fails, which ends the others."""
+    tasks = [asyncio.create_task(folded(events)) for events in runs]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await ended(*tasks)
+        for events in runs:
+            await events.aclose()
+
+
+async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
+    """The chunks of runs that may end before their time, and the runs closed."""
+    relay, decoder = Relay(*runs, whole=True), sse.Decoder()
+    chunks: list[JsonObject] = []
+    try:
+        while piece := await relay.piece():
+            chunks += [event.json for event in decoder.feed(piece) if event.json]
+    finally:
+        await relay.aclose()
+    return chunks
 
 
 def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str]:

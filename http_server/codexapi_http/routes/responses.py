@@ -14,7 +14,7 @@ from codexapi_engine.protocol import responses, sse
 from codexapi_engine.protocol.responses.request import from_client
 
 from ..requests import codex_of, settings_of
-from ..streaming import KEEP_ALIVE_EVENT, EventStreamResponse
+from ..streaming import KEEP_ALIVE_EVENT, EventStreamResponse, Run
 from .answer import answer_headers, json_response, with_model
 
 
@@ -31,8 +31,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     if body.get("stream"):
         return await EventStreamResponse.begin(
             request,
-            events,
-            responses.Stream(asked, created=created, verbatim=by_codex),
+            Run(events, responses.Stream(asked, created=created, verbatim=by_codex)),
             headers=headers,
             keep_alive=KEEP_ALIVE_EVENT if by_codex else sse.KEEP_ALIVE,
         )

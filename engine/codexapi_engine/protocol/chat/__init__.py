@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from .reply import Form, Stream, from_response
+from .collect import collected
+from .reply import Form, Stream, from_response, together
 from .request import RULES, Request, form, from_client, to_responses
 
 __all__ = [
-    "RULES", "Form", "Request", "Stream", "form", "from_client", "from_response", "to_responses",
+    "RULES", "Form", "Request", "Stream", "collected", "form", "from_client", "from_response",
+    "to_responses", "together",
 ]  # fmt: skip

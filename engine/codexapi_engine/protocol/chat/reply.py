@@ -5,15 +5,18 @@ Two roads, one reply: what the chunks of `Stream` add up to is what `from_respon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from ...errors import BackendError, CodexError, JsonObject, StreamInterrupted, from_event
+from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
+from ..choices import Together, nothing_said, told, usage
 from ..responses import Pieces
 from ..shapes import inner, listed, number, word
 from ..sse import Event
+from ..stop import Stop
+
+PREFIX = "chatcmpl-"
 
 # item type -> (the word for it in chat, the field of its input)
 _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
@@ -29,25 +32,38 @@ class Form:
     reasoning: bool = False  # summaries as `reasoning_content`
     json: bool = False  # content is JSON: commentary must not be part of it
     legacy: bool = False  # `functions`: one `function_call` in place of `tool_calls`
+    stop: tuple[str, ...] = ()  # the content ends before the first of these
+    n: int = 1  # choices, each a run of its own
+
+
+def together(form: Form, *, created: int) -> Together:
+    """What the choices of one reply share. `created` stands in where the backend tells no time."""
+    return Together(
+        prefix=PREFIX,
+        object="chat.completion.chunk",
+        model=form.model,
+        created=created,
+        choices=form.n,
+        include_usage=form.include_usage,
+    )
 
 
 class Stream:
     """Chat Completions chunks, from Responses events. A Translator.
 
-    `created` stands in where the backend tells no time.
+    `created` stands in where the backend tells no time. Where there are several choices, each has
+    a Stream, with its `index`, and they have one `shared`.
     """
 
-    def __init__(self, form: Form, *, created: int) -> None:
+    def __init__(
+        self, form: Form, *, created: int = 0, shared: Together | None = None, index: int = 0
+    ) -> None:
         # set once
         self._form = form
-        # told by response.created
-        self._envelope: JsonObject = {
-            "id": "chatcmpl-",
-            "object": "chat.completion.chunk",
-            "created": created,
-            "model": form.model,
-        }
+        self._choice = index
+        self._together = shared or together(form, created=created)
         # moves as the stream moves
+        self._stop = Stop(form.stop)
         self._begun = False  # the role has been said
         self._pieces = Pieces()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
@@ -57,29 +73,29 @@ class Stream:
         self._length = 0  # characters of content so far
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
-        self._finished = False
+        self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
-        if self._finished:
+        if self.finished:
             return ()
         handler = _HANDLERS.get(event.type)
         return handler(self, event.json) if handler else ()
 
     def close(self) -> Iterable[bytes]:
-        if self._finished:
+        if self.finished:
             return ()
         raise StreamInterrupted("the backend's stream ended before its last event")
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One chunk with the five standard fields, on which the official client raises. No
         `[DONE]`: nothing ended well."""
-        self._finished = True
+        self.finished = True
         return (sse.encode({**self._chunk({}), "error": error.body()}),)
 
     # Handlers, in the order of a stream.
 
     def _created(self, data: JsonObject) -> Iterable[bytes]:
-        self._envelope.update(_envelope(inner(data, "response"), self._envelope))
+        self._together.tell(inner(data, "response"))
         return ()
 
     def _item_added(self, data: JsonObject) -> Iterable[bytes]:
@@ -144,22 +160,26 @@ class Stream:
         if not self._begun:  # a backend that tells its items only at the end
             for index, item in enumerate(listed(response, "output")):
                 out += self._item_done({"output_index": index, "item": item})
+        if self.finished:
+            return out
+        out += self._said(self._stop.rest())
         reason = finish_reason(response, bool(self._calls), self._form)
         if not self._begun and reason == "stop":
-            raise _nothing_said()
-        self._finished = True
-        out += self._role("")
-        if self._annotations:
-            out.append(sse.encode(self._chunk({"annotations": self._annotations})))
-        out.append(sse.encode(self._chunk({}, reason)))
-        if self._form.include_usage and (given := usage(response)):
-            out.append(sse.encode({**self._envelope, "choices": [], "usage": given}))
-        return [*out, sse.DONE]
+            raise nothing_said()
+        return out + self._end(reason, usage(response))
 
     def _failed(self, data: JsonObject) -> Iterable[bytes]:
         raise from_event(data)
 
     # What goes out.
+
+    def _end(self, reason: str, given: JsonObject | None) -> list[bytes]:
+        self.finished = True
+        out = self._role("")
+        if self._annotations:
+            out.append(sse.encode(self._chunk({"annotations": self._annotations})))
+        out.append(sse.encode(self._chunk({}, reason)))
+        return out + self._together.end(given)
 
     def _role(self, content: str | None) -> list[bytes]:
         """The first chunk, once. Its content is null where anything but text comes first."""
@@ -173,13 +193,20 @@ class Stream:
         index, part = _index(data), _part(data)
         if index in self._asides:
             return self._think(part, piece)
-        if not piece:
+        if not piece or self.finished:
             return []
         gap = "\n\n" if self._message not in (None, index) else ""
         self._message = index
         self._starts.setdefault(part, self._length + len(gap))
         self._length += len(gap) + len(piece)
-        return [*self._role(""), sse.encode(self._chunk({"content": gap + piece}))]
+        out = self._said(self._stop.feed(gap + piece))
+        if self._stop.hit:
+            # The run is left where it is, so its usage is never told.
+            out += self._end(_called(bool(self._calls), self._form), None)
+        return out
+
+    def _said(self, content: str) -> list[bytes]:
+        return [*self._role(""), sse.encode(self._chunk({"content": content}))] if content else []
 
     def _think(self, place: object, piece: str) -> list[bytes]:
         if not piece or not self._form.reasoning:
@@ -223,8 +250,13 @@ class Stream:
         return [sse.encode(self._chunk({"tool_calls": [{"index": order, kind: body}]}))]
 
     def _chunk(self, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        chunk = {**self._envelope, "choices": [choice]}
+        choice = {
+            "index": self._choice,
+            "delta": delta,
+            "logprobs": None,
+            "finish_reason": finish_reason,
+        }
+        chunk = {**self._together.envelope, "choices": [choice]}
         if self._form.service_tier:
             chunk["service_tier"] = self._form.service_tier
         if self._form.include_usage:
@@ -263,19 +295,22 @@ _PARTS: dict[str, Callable[[Stream, JsonObject], Iterable[bytes]]] = {
 
 
 def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
-    """The whole reply, a `chat.completion`. Raises BackendError if the response says nothing."""
+    """The whole reply, a `chat.completion`. Raises BackendError if the response says nothing.
+
+    Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
+    """
     message = _message(listed(response, "output"), form)
     called = "tool_calls" in message or "function_call" in message
     reason = finish_reason(response, called, form)
     if reason == "stop" and not called and not _says_something(message):
-        raise _nothing_said()
+        raise nothing_said()
     reply: JsonObject = {
-        "id": "chatcmpl-",
+        "id": PREFIX,
         "object": "chat.completion",
         "created": created,
         "model": form.model,
+        **told(response, PREFIX),
     }
-    reply.update(_envelope(response, reply))
     if form.service_tier:
         reply["service_tier"] = response.get("service_tier") or form.service_tier
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
@@ -287,37 +322,15 @@ def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObje
 
 def finish_reason(response: JsonObject, called: bool, form: Form) -> str:
     """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
-    told = {"max_output_tokens": "length", "content_filter": "content_filter"}
+    reasons = {"max_output_tokens": "length", "content_filter": "content_filter"}
     reason = word(inner(response, "incomplete_details"), "reason")
-    if reason in told:
-        return told[reason]
+    return reasons.get(reason) or _called(called, form)
+
+
+def _called(called: bool, form: Form) -> str:
     if called:
         return "function_call" if form.legacy else "tool_calls"
     return "stop"
-
-
-def usage(response: JsonObject) -> JsonObject | None:
-    """The tokens in chat's words; None if the backend told none."""
-    given = response.get("usage")
-    if not isinstance(given, dict):
-        return None
-    read, written = (inner(given, f"{side}_tokens_details") for side in ("input", "output"))
-    prompt_details = {"cached_tokens": number(read, "cached_tokens") or 0, "audio_tokens": 0}
-    if (cached := number(read, "cache_write_tokens")) is not None:
-        prompt_details["cache_write_tokens"] = cached
-    prompt, completion = number(given, "input_tokens") or 0, number(given, "output_tokens") or 0
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": number(given, "total_tokens") or prompt + completion,
-        "prompt_tokens_details": prompt_details,
-        "completion_tokens_details": {
-            "reasoning_tokens": number(written, "reasoning_tokens") or 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
 
 
 def _message(items: list[JsonObject], form: Form) -> JsonObject:
@@ -369,23 +382,6 @@ def _tool_call(item: JsonObject) -> JsonObject:
 
 def _says_something(message: JsonObject) -> bool:
     return any(message.get(field) for field in ("content", "refusal", "reasoning_content"))
-
-
-def _nothing_said() -> BackendError:
-    return BackendError(
-        "the backend finished the run without an answer: no text, no refusal, no call",
-        code="upstream_empty_response",
-    )
-
-
-def _envelope(response: JsonObject, before: Mapping[str, Any]) -> JsonObject:
-    """The id, time and model that the backend told, for all chunks the same."""
-    given, created = word(response, "id"), number(response, "created_at")
-    return {
-        "id": "chatcmpl-" + given.removeprefix("resp_") if given else before["id"],
-        "created": before["created"] if created is None else created,
-        "model": word(response, "model") or before["model"],
-    }
 
 
 def _parts(item: JsonObject) -> list[tuple[JsonObject, JsonObject]]:

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,10 +40,10 @@ RULES: dict[str, Rule] = {
     "prompt_cache_key": Rule.TRANSLATED,
     "stream": Rule.HONOURED,
     "stream_options": Rule.HONOURED,
-    "n": Rule.REFUSED,
+    "n": Rule.HONOURED,
+    "stop": Rule.HONOURED,
     "store": Rule.IGNORED,
     "metadata": Rule.IGNORED,
-    "stop": Rule.IGNORED,
     "temperature": Rule.IGNORED,
     "top_p": Rule.IGNORED,
     "presence_penalty": Rule.IGNORED,
@@ -86,6 +86,9 @@ _FILE_TYPES = {
     "json": "application/json", "xml": "application/xml",
 }  # fmt: skip
 MAX_TOOLS = 128
+MAX_STOPS = 4
+MAX_CHOICES = 8
+"""Choices of one request: each is a call on the user's plan."""
 
 
 class Message(BaseModel):
@@ -123,6 +126,8 @@ class Request(BaseModel):
     web_search_options: dict[str, Any] | None = None
     service_tier: str | None = None
     prompt_cache_key: str | None = None
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
@@ -142,6 +147,8 @@ def form(request: Request) -> Form:
         reasoning=bool(request.reasoning_summary or reasoning.get("summary")),
         json=wanted.get("type") in ("json_object", "json_schema"),
         legacy=request.functions is not None,
+        stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
+        n=request.n or 1,
     )
 
 

@@ -5,16 +5,18 @@ Knows nothing of the reply.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
+from ..choices import Together
 from ..responses.backend import request as asking
 from ..rules import Rule, apply
 from ..validation import validated
-from .reply import Form
+from .reply import PREFIX, Form
 
+MAX_STOPS = 4
 MAX_CHOICES = 8
 """Choices of one request, all prompts together: each is a call on the user's plan."""
 
@@ -69,7 +71,7 @@ class Request(BaseModel):
     stream_options: dict[str, Any] | None = None
     echo: bool | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     max_tokens: int | None = Field(None, ge=0)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -116,6 +118,18 @@ def form(request: Request, prompt: str) -> Form:
         model=request.model,
         echo=prompt if request.echo else "",
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+    )
+
+
+def together(request: Request, choices: int, *, created: int) -> Together:
+    """What the choices of one reply share. `created` stands in where the backend tells no time."""
+    return Together(
+        prefix=PREFIX,
+        object="text_completion",
+        model=request.model,
+        created=created,
+        choices=choices,
+        include_usage=(request.stream_options or {}).get("include_usage") is True,
     )
 
 

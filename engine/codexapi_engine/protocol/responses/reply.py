@@ -150,11 +150,11 @@ class Stream:
         self._assembler = Assembler()
         self._last: Event | None = None
         self._dropped = 0
-        self._finished = False
+        self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
         kind = event.type
-        if self._finished or not kind:
+        if self.finished or not kind:
             return ()
         if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
             self._dropped += "sequence_number" in event.json
@@ -172,14 +172,14 @@ class Stream:
         return (event.encode(),)
 
     def close(self) -> Iterable[bytes]:
-        if self._finished:
+        if self.finished:
             return ()
         raise StreamInterrupted("the backend's stream ended before its last event")
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event in both shapes in use: the flat one of the official client's types,
         and the nested one, on which that client raises."""
-        self._finished = True
+        self.finished = True
         told = error.body()
         data = {
             "type": "error",
@@ -194,7 +194,7 @@ class Stream:
     def _end(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
             raise from_event(event.json)
-        self._finished = True
+        self.finished = True
         if kind == "response.failed":
             return (self._lifecycle(kind, event),)
         self._assembler.feed(event)

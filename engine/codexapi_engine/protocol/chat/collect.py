@@ -1,0 +1,51 @@
+"""Chunks back into a whole reply: what a client's accumulator does, for a run that was cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import JsonObject
+from ..shapes import inner, listed, word
+
+
+def collected(chunks: Iterable[JsonObject]) -> JsonObject:
+    """The `chat.completion` that the chunks of one reply add up to."""
+    reply: JsonObject = {}
+    choices: dict[int, JsonObject] = {}
+    for chunk in chunks:
+        reply = {**chunk, "object": "chat.completion", "usage": chunk.get("usage")}
+        for choice in listed(chunk, "choices"):
+            whole = choices.setdefault(choice["index"], _empty(choice["index"]))
+            _add(whole["message"], inner(choice, "delta"))
+            whole["finish_reason"] = choice.get("finish_reason") or whole["finish_reason"]
+    if reply.get("usage") is None:
+        reply.pop("usage", None)
+    return {**reply, "choices": [choices[index] for index in sorted(choices)]}
+
+
+def _empty(index: int) -> JsonObject:
+    message: JsonObject = {
+        "role": "assistant", "content": None, "refusal": None, "annotations": [],
+    }  # fmt: skip
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
+
+
+def _add(message: JsonObject, delta: JsonObject) -> None:
+    for field in ("content", "refusal", "reasoning_content"):
+        if isinstance(delta.get(field), str):
+            message[field] = (message.get(field) or "") + delta[field]
+    message["annotations"] += listed(delta, "annotations")
+    if call := inner(delta, "function_call"):
+        _join(message.setdefault("function_call", {"name": "", "arguments": ""}), call)
+    for call in listed(delta, "tool_calls"):
+        calls = message.setdefault("tool_calls", [])
+        if call["index"] == len(calls):
+            kind = word(call, "type")
+            calls.append({"id": call["id"], "type": kind, kind: {}})
+        whole = calls[call["index"]]
+        _join(whole[whole["type"]], inner(call, whole["type"]))
+
+
+def _join(whole: JsonObject, piece: JsonObject) -> None:
+    for field, text in piece.items():
+        whole[field] = whole.get(field, "") + text
