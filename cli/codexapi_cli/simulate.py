@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ def simulate(
     if not token_lifetime > 0:
         say("codexapi: --token-lifetime: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
-    simulated = simulator.Simulator(token_lifetime=token_lifetime)
+    simulated = simulator.Simulator(token_lifetime=token_lifetime, seed=secrets.randbits(32))
     if login is not None:
         _write_login(login, simulated.login())
 

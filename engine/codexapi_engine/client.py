@@ -17,6 +17,7 @@ from .protocol import limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .settings import Settings
+from .state import Reasoning
 from .transport import EventStream, Transport, client
 
 CATALOGUE_AGE = 300.0
@@ -58,6 +59,7 @@ class Codex:
         self._etag: str | None = None
         self._fetched_at: float | None = None
         self._fetching = asyncio.Lock()
+        self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # as the newest answer told them
 
     async def open(

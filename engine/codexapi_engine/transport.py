@@ -366,8 +366,11 @@ class _Body(httpx.AsyncByteStream):
         self._chunks = chunks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            yield chunk
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
         if isinstance(self._chunks, AsyncGenerator):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -33,6 +33,7 @@ class Run:
 
     events: EventStream
     translator: Translator
+    then: Callable[[], None] | None = None  # called when the run has ended well
     ended: bool = False
 
     def take(self, batch: list[Event]) -> Iterator[bytes]:
@@ -42,6 +43,8 @@ class Run:
         if not batch:
             yield from self.translator.close()
         self.ended = not batch or self.translator.finished
+        if self.ended and self.then is not None:
+            self.then()
 
 
 class Relay:

@@ -416,9 +416,9 @@ REFUSED: list[tuple[str, JsonObject, int, JsonObject]] = [
     ),
     (
         "unknown script",
-        {"input": [user("[[nope 3]]")]},
+        {"input": [user("[[sya 3]]")]},
         400,
-        detail(f"Unknown simulator script: nope. Known: {', '.join(SCRIPTS)}"),
+        detail(f"Unknown simulator script: sya. Known: {', '.join(SCRIPTS)}"),
     ),
     (
         "script without its argument",

@@ -261,6 +261,26 @@ async def test_nothing_holds_up_the_end_and_every_stream_is_told(
                 assert "Traceback" not in said
 
 
+async def test_clients_that_leave_are_no_news(tmp_path: Path) -> None:
+    write_login(tmp_path, LOGIN)
+    async with FaultyBackend(otherwise=[head(), chunk(CREATED + DELTA), HOLD]) as backend:
+        async with serving(tmp_path, "--quiet", url=backend.url) as server:
+            for path, body in ((CHAT, chat(stream=True)), (RESPONSES, responses(stream=True))):
+                async with raw.connect(server.port) as client:
+                    await client.send(post(path, body))
+                    await client.head()
+                    await client.piece()
+                    client.leave()
+                async with raw.connect(server.port) as client:
+                    await client.send(post(path, {**body, "stream": False}))
+                    await backend.until(lambda: len(backend.requests) % 2 == 0)
+                    client.leave()
+                await backend.until(lambda: not backend.open)
+            server.signal(signal.SIGTERM)
+            assert await server.ended() == (143, "")
+    assert len(backend.requests) == 4
+
+
 # Its login.
 
 

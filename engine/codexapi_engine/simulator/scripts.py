@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from .refusals import FAILURES, REFUSALS, detail
 
@@ -44,7 +45,7 @@ class Directions:
 
 
 def read(text: str) -> Directions:
-    """Raises Refused for an unknown script, and for an argument that it does not take."""
+    """Raises Refused for a misspelt script, and for an argument that it does not take."""
     given: dict[str, list[str]] = {}
     plain, at = [], 0
     for match in _BEGINS.finditer(text):
@@ -52,6 +53,8 @@ def read(text: str) -> Directions:
         if end is None:
             continue
         name, argument = match[1], text[match.end() : end].strip()
+        if name not in SCRIPTS and not get_close_matches(name, SCRIPTS):
+            continue  # text of somebody's own, such as the [[package]] of a lock file
         _check(name, argument)
         given.setdefault(name, []).append(argument)
         plain.append(text[at : match.start()])

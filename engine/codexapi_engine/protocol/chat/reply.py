@@ -73,6 +73,7 @@ class Stream:
         self._length = 0  # characters of content so far
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
+        self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
@@ -141,6 +142,8 @@ class Stream:
     def _item_done(self, data: JsonObject) -> Iterable[bytes]:
         """Whatever of the item was not streamed. Some models stream nothing of it."""
         item, index = inner(data, "item"), _index(data)
+        if word(item, "type") in _CALLS or word(item, "type") == "reasoning":
+            self.thread.append(item)
         if word(item, "type") in _CALLS:
             return self._call_done(item, index)
         if _is_aside(item, self._form):
