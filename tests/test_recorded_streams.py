@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,48 +16,26 @@ from pathlib import Path
 import pytest
 import yaml
 from openai.types.responses import Response
+from tests import downloads
 from tests.chat_replies import added_up, chunks
 from tests.wire_files import events, translated
 
 from codexapi_engine.protocol import JsonObject, chat, responses, sse
 
 PACKAGE, VERSION, STREAMS = "langchain-openai", "1.7.3", 103
-CACHE = Path(__file__).parents[1] / ".cache" / "recorded"
 FORM = chat.Form("asked", include_usage=True, reasoning=True)
 
 
 @pytest.fixture(scope="module")
 def recorded() -> list[tuple[str, bytes]]:
     """Each stream, with the name of its cassette. Skips where they cannot be had."""
-    try:
-        return list(_streams(_archive()))
-    except (OSError, subprocess.SubprocessError) as error:
-        told = str(getattr(error, "stderr", None) or error).strip()
-        reason = f"the recorded streams cannot be downloaded: {told[-300:]}"
-        if os.environ.get("CODEXAPI_TESTS_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    (archive,) = downloads.cached("recorded", _download).glob("*.tar.gz")
+    return list(_streams(archive))
 
 
-def _archive() -> Path:
-    path = CACHE / f"{PACKAGE.replace('-', '_')}-{VERSION}.tar.gz"
-    if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        what = [
-            "--retries=1",
-            "--no-deps",
-            f"--no-binary={PACKAGE}",
-            f"--dest={CACHE}",
-            f"{PACKAGE}=={VERSION}",
-        ]
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", *what],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-    return path
+def _download(folder: Path) -> None:
+    what = ["--no-deps", f"--no-binary={PACKAGE}", f"--dest={folder}", f"{PACKAGE}=={VERSION}"]
+    downloads.pip("download", *what, seconds=100)
 
 
 def _streams(archive: Path) -> Iterator[tuple[str, bytes]]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.settings import checked_alias
 
 from .options import BaseUrl, Demo, command, settings
 from .terminal import USAGE, say
@@ -34,6 +35,10 @@ def serve(
     model: Annotated[
         str | None, typer.Option(help="The model for requests that name none.")
     ] = None,
+    model_alias: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=MODEL", help="Another name for a model; may be repeated."),
+    ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name by which clients call this server.")
     ] = None,
@@ -47,10 +52,15 @@ def serve(
     if timeout is not None and not timeout > 0:
         say("codexapi: --timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
+    try:
+        aliases = dict(checked_alias(text) for text in model_alias or ())
+    except ValueError as error:
+        say(f"codexapi: --model-alias: {error}")
+        raise typer.Exit(USAGE) from None
     chosen = settings(
         host=host, base_url=base_url, api_key=api_key, timeout=timeout, model=model,
         allow_hosts=tuple(allow_host or ()), demo=demo, strict=strict,
-        port=port,
+        port=port, model_aliases=aliases,
     )  # fmt: skip
     logging.basicConfig(
         stream=sys.stderr,

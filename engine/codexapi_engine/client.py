@@ -13,7 +13,7 @@ from .auth import Login
 from .credentials import CodexFile, InMemory, Store
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .protocol import headers as wire
-from .protocol import limits, models, responses
+from .protocol import images, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .settings import Settings
@@ -24,6 +24,9 @@ CATALOGUE_AGE = 300.0
 """Seconds that the model list is kept, as long as the Codex client keeps it."""
 
 CATALOGUE_WAIT = 5.0
+
+IMAGE_WAIT = 600.0
+"""Seconds that the backend may be silent over a picture: one or two minutes are usual."""
 _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
 
 
@@ -67,19 +70,25 @@ class Codex:
     ) -> EventStream:
         """Sends a Responses request and returns its events; you close them.
 
-        `caller` are the headers of a Codex client, on whose request nothing is changed. Raises
-        CodexError before the first event.
+        Its model may be an alias or `slug:effort`. `caller` are the headers of a Codex client, on
+        whose request nothing is changed. Raises CodexError before the first event.
         """
+        changed: tuple[str, ...] = ()
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
             sent = wire.from_codex_client(caller)
         else:
-            body = responses.to_backend(request)
+            named, changed = await self._named(request)
+            body = responses.to_backend(named)
             sent = wire.affinity(_session(body.get("prompt_cache_key")))
         try:
             stream = await self._transport.stream("/responses", body, sent)
         except ModelNotFound as error:
-            raise await self._with_suggestions(error, str(request.get("model"))) from error
+            raise await self._with_suggestions(error, str(body.get("model"))) from error
+        except CodexError as error:
+            self._learn(error.headers)
+            raise
+        stream.changed = changed
         self._learn(stream.headers)
         return stream
 
@@ -123,6 +132,24 @@ class Codex:
             raise InvalidRequest("the backend lists no model: name one", param="model")
         return listed[0]
 
+    async def draw(self, asked: images.Asked) -> images.Images:
+        """A picture, or an edit of others: by the backend's own endpoint, and by the hosted tool
+        for what that lacks. Takes a minute or two. Raises CodexError."""
+        asked = asked.checked()
+        if not asked.needs_the_tool:
+            path, body = images.to_backend(asked)
+            try:
+                reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
+                return images.from_backend(reply.json or {})
+            except CodexError as error:
+                if error.status not in (404, 405):
+                    raise
+        return images.from_response(await self.respond(await self.drawing(asked)))
+
+    async def drawing(self, asked: images.Asked) -> JsonObject:
+        """The request of a run that draws with the hosted tool."""
+        return images.to_responses(asked.checked(), host=await self.model())
+
     async def plan(self) -> limits.Limits:
         """How much of the plan is used, asked of the usage endpoint."""
         reply = await self._transport.fetch(self.settings.usage_url)
@@ -161,6 +188,38 @@ class Codex:
         self._etag = reply.headers.get("etag") or (None if reply.json else self._etag)
         if reply.json is not None:
             self._catalogue = models.parse(reply.json)
+
+    async def _named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+        """The request with its model's own name and an effort that this model has, and what of it
+        could not stay as it was. An effort that the request gives goes before the name's."""
+        asked, reasoning = request.get("model"), request.get("reasoning")
+        if not isinstance(asked, str):
+            return request, ()
+        aliases = self.settings.model_aliases
+        known = await self._known() if ":" in asked + aliases.get(asked, "") else self._catalogue
+        slug, effort = models.resolve(known, aliases, asked)
+        given = reasoning if isinstance(reasoning, dict) else {}
+        wanted = given.get("effort") or effort
+        model = models.find(known, slug)
+        if not isinstance(wanted, str) or model is None:
+            return {**request, "model": slug}, ()
+        had = models.nearest_effort(model, wanted)
+        changed = ("reasoning_effort",) if had != wanted else ()
+        if changed and self.settings.strict:
+            raise InvalidRequest(
+                f"Unsupported value: 'reasoning_effort' does not support '{wanted}' with the "
+                f"model `{slug}`. Supported values are: {', '.join(model.efforts)}.",
+                code="unsupported_value",
+                param="reasoning_effort",
+            )
+        return {**request, "model": slug, "reasoning": {**given, "effort": had}}, changed
+
+    async def _known(self) -> list[Model]:
+        """The catalogue, or what we have of it: the backend then says what is wrong."""
+        try:
+            return await self.models()
+        except CodexError:
+            return self._catalogue
 
     async def _with_suggestions(self, error: ModelNotFound, asked: str) -> ModelNotFound:
         try:

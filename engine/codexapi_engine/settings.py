@@ -31,6 +31,7 @@ class Settings:
     token_url: str | None = None  # replaces the login's own token endpoint
     client_version: str = CLIENT_VERSION  # the Codex protocol version that we claim to speak
     model: str | None = None
+    model_aliases: Mapping[str, str] = field(default_factory=dict)  # a client's name -> ours
     connect_timeout: float = 10.0  # seconds
     timeout: float = 300.0  # seconds a backend stream may be silent
     keep_alive: float = 10.0  # seconds of silence before a client hears a comment
@@ -151,6 +152,14 @@ def checked_seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"{text} is not a number of seconds above 0")
     return seconds
+
+
+def checked_alias(text: str) -> tuple[str, str]:
+    """`NAME=MODEL`, for clients whose model names are built in."""
+    name, mark, model = (part.strip() for part in text.partition("="))
+    if not (name and mark and model):
+        raise ValueError(f"{text} is not NAME=MODEL, as in gpt-4o=gpt-6-luna")
+    return name, model
 
 
 def is_loopback(host: str) -> bool:

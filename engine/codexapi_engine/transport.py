@@ -138,6 +138,30 @@ class Transport:
             response = await self._send(request)
         except _Refused as refused:
             raise refused.error from None
+        return await self._reply(response)
+
+    async def post(self, path: str, body: JsonObject, *, timeout: float) -> Reply:
+        """Posts a JSON object and returns the JSON object that answers it. Tried again as a
+        stream is before its first event. `timeout` is how long the backend may be silent."""
+        attempts, content = _Attempts(), json.dumps(body)
+        headers = {"content-type": "application/json"}
+        while True:
+            request = self._http.build_request(
+                "POST", self._base + path, content=content, headers=headers
+            )
+            request.extensions["timeout"]["read"] = timeout
+            try:
+                return await self._reply(await self._send(request))
+            except (_Refused, TransportError) as error:
+                await attempts.another(error)
+
+    async def aclose(self) -> None:
+        for drain in self._drains:
+            drain.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
+        await self._http.aclose()
+
+    async def _reply(self, response: httpx.Response) -> Reply:
         try:
             if response.status_code == 304:
                 return Reply(None, response.headers)
@@ -145,12 +169,6 @@ class Transport:
             return Reply(_object(await _whole(response)), response.headers)
         finally:
             await response.aclose()
-
-    async def aclose(self) -> None:
-        for drain in self._drains:
-            drain.cancel()
-        await asyncio.gather(*self._drains, return_exceptions=True)
-        await self._http.aclose()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """The response, its body unread. Raises CodexError if it is not a success."""
@@ -188,6 +206,7 @@ class EventStream:
         self._post = post
         self._drain = drain
         self._attempts = _Attempts()
+        self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
         # moves as the stream moves
         self._response: httpx.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from codexapi_engine import CodexError, UsageLimitReached
 from codexapi_engine.errors import AuthError
-from codexapi_engine.protocol import json
+from codexapi_engine.protocol import json, limits
 
 log = logging.getLogger("codexapi.http")
 
@@ -48,7 +48,10 @@ def render(error: CodexError, headers: dict[str, str] | None = None) -> Response
 async def codex_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CodexError)
     log.info("%s: %s", error.code or error.type, error)
-    return render(error)
+    told = limits.from_headers(error.headers)
+    if not (told.primary or told.secondary):  # then as the newest answer told them
+        told = request.app.state.codex.limits or told
+    return render(error, told.as_headers())
 
 
 async def http_exception(request: Request, error: Exception) -> Response:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from codexapi_engine import Codex, InvalidRequest, Settings
+from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
 
@@ -80,6 +80,15 @@ async def present(request: Request, work: Coroutine[Any, Any, Response]) -> Resp
         await ended(running, gone)
 
 
+async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of them give. The first failure is raised, and ends the others."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await ended(*tasks)
+
+
 async def left(receive: Callable[[], Awaitable[Any]]) -> None:
     """Returns when the client has left."""
     while (await receive())["type"] != "http.disconnect":
@@ -95,7 +104,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
 
 async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject:
     """The request's body, an object. Raises InvalidRequest, or another refusal."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     # A form or plain text is what a web page can send without asking: never taken.
     if kind != "application/json":
         raise refusal(
@@ -135,18 +144,28 @@ def _measure(value: Any, depth: int) -> None:
         raise _unreadable("The JSON body of your request has a number that is too large.")
 
 
-async def _bytes(request: Request, limit: int) -> bytes:
-    too_large = refusal(
-        413, "request_too_large", f"The body exceeds the limit of {limit >> 20} MiB."
-    )
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_size(request: Request, limit: int) -> None:
+    """Refuses a body that says of itself that it is too large."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > limit:
-        raise too_large
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> CodexError:
+    return refusal(413, "request_too_large", f"The body exceeds the limit of {limit >> 20} MiB.")
+
+
+async def _bytes(request: Request, limit: int) -> bytes:
+    check_size(request, limit)
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
         if size > limit:
-            raise too_large
+            raise too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from openai.lib.streaming.responses import ResponseStreamEvent
 from openai.types.chat import ChatCompletionToolParam
 from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
@@ -272,16 +271,16 @@ async def test_async_twins(async_client: AsyncOpenAI) -> None:
 
 
 async def test_async_stream_helpers(async_client: AsyncOpenAI) -> None:
-    events: list[ResponseStreamEvent[object]] = []
+    kinds: list[str] = []
     async with async_client.responses.stream(model=MODEL, input="[[say Yes.]]") as stream:
         async for event in stream:
-            events.append(event)
+            kinds.append(event.type)
         final = await stream.get_final_response()
     async with async_client.chat.completions.stream(
         model=MODEL, messages=[{"role": "user", "content": "[[say Yes.]]"}]
     ) as chat_stream:
         completion = await chat_stream.get_final_completion()
-    assert events[-1].type == "response.completed"
+    assert kinds[-1] == "response.completed"
     assert final.output_text == completion.choices[0].message.content == "Yes."
 
 

@@ -305,6 +305,58 @@ async def test_a_token_had_for_a_401_that_has_worked_may_be_renewed_again() -> N
     assert await there.ask() == access_token(NOW + DAY, "2")
 
 
+async def test_a_final_401_is_forgotten_when_the_token_works_after_all() -> None:
+    there = world(auth_json())
+    there.refuses = lambda access: True
+    with pytest.raises(TokenRejected):
+        await there.ask()
+    there.refuses = lambda access: False
+    assert await there.ask() == access_token(NOW + DAY, "1")
+    there.refuses = lambda access: access == access_token(NOW + DAY, "1")
+    assert await there.ask() == access_token(NOW + DAY, "2")
+
+
+def test_a_token_of_another_program_that_is_refused_too_is_final(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        def refuses(access: str) -> bool:
+            write_login(tmp_path, OF_CODEX)
+            return True
+
+        there.refuses = refuses
+        for _ in range(2):
+            with pytest.raises(TokenRejected):
+                await there.ask()
+        assert there.redeemed == []
+
+    hurried(story())
+
+
+def test_a_token_had_for_a_401_is_on_probation_even_if_its_caller_has_left() -> None:
+    async def story() -> None:
+        there = world(auth_json())
+        there.refuses = lambda access: True
+
+        async def slow() -> Answer:
+            await asyncio.sleep(5)
+            return there._rotated()
+
+        there.answers = [slow]
+        asking = asyncio.create_task(there.ask())
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.wait({asking})
+        await there.login.aclose()
+        with pytest.raises(TokenRejected):
+            await there.ask()
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+
+
 def test_a_new_file_ends_a_final_401(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json())
 
@@ -575,6 +627,7 @@ async def test_a_passing_failure_is_told_and_nobody_asks_again_for_a_while(answe
     there = World(store)
     there.answers = [answer]
     outcomes = await asyncio.gather(*(there.ask() for _ in range(3)), return_exceptions=True)
+    assert len({str(outcome) for outcome in outcomes}) == 1, "they share one renewal"
     outcomes += await asyncio.gather(there.ask(), return_exceptions=True)
     for outcome in outcomes:
         assert isinstance(outcome, RefreshUnavailable)

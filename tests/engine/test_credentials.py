@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,11 +64,19 @@ def test_a_login_we_cannot_use_is_told_by_its_code_and_the_way_out(
     tmp_path: Path, data: bytes, code: str
 ) -> None:
     write_login(tmp_path, data)
-    with pytest.raises(NotLoggedIn) as told:
-        loaded(tmp_path)
-    assert (told.value.code, told.value.status) == (code, 401)
-    assert "codex login" in str(told.value)
-    assert "canary" not in str(told.value)
+
+    async def story() -> bool:
+        with pytest.raises(NotLoggedIn) as raised:
+            await CodexFile(tmp_path).load()
+        told.append(raised.value)
+        return asyncio.get_running_loop().time() > 0
+
+    told: list[NotLoggedIn] = []
+    waited, error = hurried(story()), told[0]
+    assert (error.code, error.status) == (code, 401)
+    assert waited == (code == "auth_file_invalid"), "only what may be half written is waited for"
+    assert "codex login" in str(error)
+    assert "canary" not in str(error)
 
 
 @contextmanager
@@ -82,6 +91,31 @@ def mere_user() -> Iterator[None]:
         os.seteuid(before)
 
 
+@contextmanager
+def reaching(path: Path) -> Iterator[None]:
+    """Lets others pass through the private folders in which pytest puts a test's own."""
+    opened = []
+    for folder in path.parents:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if os.geteuid() == 0 and mode & 0o111 != 0o111:
+            opened.append((folder, mode))
+            folder.chmod(mode | 0o111)
+    try:
+        yield
+    finally:
+        for folder, mode in opened:
+            folder.chmod(mode)
+
+
+def test_a_login_that_we_may_not_read_is_told_as_such(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json()).chmod(0)
+    with reaching(tmp_path / "auth.json"), mere_user():
+        assert (tmp_path / "auth.json").exists()
+        with pytest.raises(NotLoggedIn, match="denied") as told:
+            loaded(tmp_path)
+    assert told.value.code == "auth_file_unreadable"
+
+
 def directory(path: Path) -> None:
     path.mkdir()
 
@@ -90,22 +124,18 @@ def fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def forbidden(path: Path) -> None:
-    path.touch(mode=0)
-
-
 def loop_of_links(path: Path) -> None:
     path.symlink_to(path)
 
 
-@pytest.mark.parametrize("make", [directory, fifo, forbidden, loop_of_links])
+@pytest.mark.parametrize("make", [directory, fifo, loop_of_links])
 def test_what_is_no_readable_file_is_told_as_such(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "auth.json")
     before = len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
     for _ in range(2):
-        with pytest.raises(NotLoggedIn) as told, mere_user():
+        with pytest.raises(NotLoggedIn) as told:
             loaded(tmp_path)
         assert told.value.code == "auth_file_unreadable"
         assert str(tmp_path / "auth.json") in str(told.value)
@@ -342,7 +372,7 @@ def test_what_cannot_be_saved_is_an_os_error_and_leaves_nothing_behind(tmp_path:
         os.chown(path, NOBODY, NOBODY)
     tmp_path.chmod(0o555)
     try:
-        with pytest.raises(OSError, match="denied"), _reaching(tmp_path), mere_user():
+        with pytest.raises(OSError, match="denied"), reaching(tmp_path), mere_user():
             saved(tmp_path, NEW)
     finally:
         tmp_path.chmod(0o755)
@@ -350,20 +380,19 @@ def test_what_cannot_be_saved_is_an_os_error_and_leaves_nothing_behind(tmp_path:
     assert {file.name for file in tmp_path.iterdir()} == {"auth.json", "auth.json.lock"}
 
 
-@contextmanager
-def _reaching(path: Path) -> Iterator[None]:
-    """Lets others pass through the private folders in which pytest puts a test's own."""
-    opened = []
-    for folder in path.parents:
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if os.geteuid() == 0 and mode & 0o111 != 0o111:
-            opened.append((folder, mode))
-            folder.chmod(mode | 0o111)
+def test_a_full_disk_is_an_os_error_and_leaves_the_old_login_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    path = write_login(tmp_path, auth_json())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        yield
+        with pytest.raises(OSError, match="too large"):
+            saved(tmp_path, NEW)
     finally:
-        for folder, mode in opened:
-            folder.chmod(mode)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == auth_json()
+    assert {file.name for file in tmp_path.iterdir()} == {"auth.json", "auth.json.lock"}
 
 
 # Locks

@@ -587,6 +587,7 @@ async def test_an_unchanged_object_is_none() -> None:
         ([whole(200, b"")], UnexpectedAnswer),
         ([whole(200, b"[" * 100_000)], UnexpectedAnswer),
         ([whole(200, gzip.compress(b"{}"), content_encoding="gzip")], UnexpectedAnswer),
+        ([whole(200, {}, content_encoding="gzip")], UnexpectedAnswer),
         ([whole(302, location="/other")], UnexpectedAnswer),
         ([whole(500, b"")], BackendError),
         ([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", RST], StreamInterrupted),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from starlette.applications import Starlette
 from tests.http_server import raw
 from tests.http_server.raw import JsonObject, Reply
 
@@ -37,6 +38,7 @@ class Door:
     """A running server."""
 
     port: int
+    app: Starlette
 
     async def reply(self, request: bytes) -> Reply:
         """The answer to one request, on a connection of its own."""
@@ -107,8 +109,9 @@ async def door(
     store = store or InMemory(issuer.login())
     http = in_process(backend.handle)
     async with Codex(chosen, http=http, store=store, clock=clock) as codex:
-        async with listening(create_app(codex, chosen)) as port:
-            yield Door(port)
+        app = create_app(codex, chosen)
+        async with listening(app) as port:
+            yield Door(port, app)
 
 
 @asynccontextmanager
@@ -116,8 +119,9 @@ async def distant_door(base_url: str, login: bytes, **settings: Any) -> AsyncIte
     """A server that reaches its backend through a socket."""
     chosen = Settings(codex_home=Path("nowhere"), base_url=base_url, **settings)
     async with Codex(chosen, store=InMemory(login)) as codex:
-        async with listening(create_app(codex, chosen)) as port:
-            yield Door(port)
+        app = create_app(codex, chosen)
+        async with listening(app) as port:
+            yield Door(port, app)
 
 
 @asynccontextmanager

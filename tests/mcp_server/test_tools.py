@@ -25,7 +25,7 @@ def text(result: CallToolResult) -> str:
 @pytest.mark.parametrize("mode", MODES)
 async def test_generate_text_answers_in_both_protocol_eras(mode: str) -> None:
     async with Codex(Settings(demo=True)) as codex:
-        async with Client(create_server(codex), mode=mode) as client:  # type: ignore[arg-type]
+        async with Client(create_server(codex), mode=mode) as client:
             result = await client.call_tool("generate_text", {"prompt": "[[say Hello.]]"})
     assert not result.is_error
     assert text(result) == "Hello."

@@ -32,6 +32,8 @@ class Together:
             "created": created,
             "model": model,
         }
+        if include_usage:
+            self.envelope["usage"] = None  # the official client takes the last one it sees
         # moves as the choices end
         self._told = False
         self._left = choices
@@ -123,9 +125,10 @@ def nothing_said() -> BackendError:
 
 
 def _added(one: JsonObject, other: JsonObject) -> JsonObject:
-    return {
-        name: _added(value, other.get(name) or {})
-        if isinstance(value, dict)
-        else value + (other.get(name) or 0)
-        for name, value in one.items()
-    }
+    total = dict(other)  # a detail may stand in one of them alone
+    for name, value in one.items():
+        if isinstance(value, dict):
+            total[name] = _added(value, other.get(name) or {})
+        else:
+            total[name] = value + (other.get(name) or 0)
+    return total

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import JsonObject
-from .shapes import inner, word
+from .shapes import inner, listed, word
+
+WHOLE = 100
+"""A window in the units that we tell it in: percent points of the plan's window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Credits:
+    """What can be used beyond the windows."""
+
+    has: bool
+    unlimited: bool
+    balance: str | None  # as the backend writes it
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the backend told of the plan. None stands for what it did not tell."""
 
@@ -27,14 +39,40 @@ class Limits:
     primary: Window | None
     secondary: Window | None
     reached: bool = False
+    credits: Credits | None = None
+    additional: tuple[tuple[str, Limits], ...] = ()  # limits of their own, by name
 
     def as_json(self) -> JsonObject:
+        told: JsonObject = {"plan": self.plan, **self._windows_json()}
+        if self.credits is not None:
+            told["credits"] = {
+                "has_credits": self.credits.has,
+                "unlimited": self.credits.unlimited,
+                "balance": self.credits.balance,
+            }
+        if self.additional:
+            told["additional"] = [
+                {"name": name, **limits._windows_json()} for name, limits in self.additional
+            ]
+        return told
+
+    def as_headers(self) -> dict[str, str]:
+        """The windows in the headers that OpenAI's clients know: the primary one under `requests`,
+        the secondary one under `tokens`, in percent points."""
+        told: dict[str, str] = {}
+        for kind, window in (("requests", self.primary), ("tokens", self.secondary)):
+            if window is not None:
+                told[f"x-ratelimit-limit-{kind}"] = str(WHOLE)
+                left = min(WHOLE, max(0, WHOLE - int(window.used_percent)))
+                told[f"x-ratelimit-remaining-{kind}"] = str(left)
+                if window.resets_in is not None:
+                    told[f"x-ratelimit-reset-{kind}"] = compact(window.resets_in)
+        return told
+
+    def _windows_json(self) -> JsonObject:
         windows = {"primary": self.primary, "secondary": self.secondary}
-        return {
-            "plan": self.plan,
-            "limit_reached": self.reached,
-            **{name: window and _window_json(window) for name, window in windows.items()},
-        }
+        shown = {name: window and _window_json(window) for name, window in windows.items()}
+        return {"limit_reached": self.reached, **shown}
 
 
 def from_headers(headers: Mapping[str, str]) -> Limits:
@@ -61,7 +99,28 @@ def from_headers(headers: Mapping[str, str]) -> Limits:
 
 def from_usage(usage: JsonObject) -> Limits:
     """The limits in the usage endpoint's answer (backend.md G). Any member may be null or absent."""
-    limit = inner(usage, "rate_limit")
+    credits = inner(usage, "credits")  # noqa: A001  (the wire's word)
+    return replace(
+        _of(inner(usage, "rate_limit")),
+        plan=word(usage, "plan_type") or None,
+        credits=_credits(credits) if credits else None,
+        additional=tuple(
+            (word(limit, "limit_name"), _of(inner(limit, "rate_limit")))
+            for limit in listed(usage, "additional_rate_limits")
+        ),
+    )
+
+
+def compact(seconds: int) -> str:
+    """Seconds as the `x-ratelimit-reset-*` headers have them: `27m17s`, `46h29m24s`."""
+    whole = max(0, seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{head}{whole % 60}s"
+
+
+def _of(limit: JsonObject) -> Limits:
+    """The limits in one `rate_limit` object."""
 
     def window(name: str) -> Window | None:
         told = inner(limit, f"{name}_window")
@@ -76,11 +135,14 @@ def from_usage(usage: JsonObject) -> Limits:
             _int(told.get("reset_after_seconds")),
         )
 
-    return Limits(
-        word(usage, "plan_type") or None,
-        window("primary"),
-        window("secondary"),
-        bool(limit.get("limit_reached")),
+    return Limits(None, window("primary"), window("secondary"), bool(limit.get("limit_reached")))
+
+
+def _credits(given: JsonObject) -> Credits:
+    return Credits(
+        bool(given.get("has_credits")),
+        bool(given.get("unlimited")),
+        word(given, "balance") or None,
     )
 
 

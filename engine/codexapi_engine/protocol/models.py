@@ -6,7 +6,7 @@ Field names as in the Codex catalogue (0.169.0). An entry that lacks one is stil
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import JsonObject
@@ -14,6 +14,12 @@ from .shapes import listed, number, word
 
 CREATED = 1_704_067_200
 """`created` of every entry: the catalogue tells no date, and clients only need a number."""
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+"""Reasoning efforts, least first."""
+
+_NEVER_SENT = "ultra"
+"""The catalogue lists it, and it is a mode of the Codex client: the backend takes `max` at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,62 @@ def parse(catalogue: JsonObject) -> list[Model]:
     return sorted(models, key=lambda model: model.priority)
 
 
-def public_list(models: Sequence[Model]) -> JsonObject:
-    """One object that satisfies OpenAI clients (`data`) and the Codex client (`models`)."""
+def resolve(
+    models: Iterable[Model], aliases: Mapping[str, str], asked: str
+) -> tuple[str, str | None]:
+    """The model behind a name, and the effort that the name gives: `slug`, `slug:effort`, an alias
+    of either, or `alias:effort`.
+
+    A name that the catalogue lacks is what it was: the backend decides what there is.
+    """
+    name = aliases.get(asked, asked)
+    head, mark, effort = name.rpartition(":")
+    slug = aliases.get(head, head)
+    if mark and effort in EFFORTS and find(models, slug):
+        return slug, effort
+    return name, None
+
+
+def nearest_effort(model: Model, effort: str) -> str:
+    """The effort itself where the model has it, else the next lower one that it has.
+
+    Where there is none the backend decides: it takes some that its catalogue does not list.
+    """
+    if effort not in EFFORTS:
+        return effort
+    lower = EFFORTS[: EFFORTS.index(effort) + 1]
+    had = [name for name in lower if name in model.efforts and name != _NEVER_SENT]
+    return had[-1] if had else effort
+
+
+def public_list(models: Sequence[Model], aliases: Mapping[str, str] | None = None) -> JsonObject:
+    """One object that satisfies OpenAI clients (`data`) and the Codex client (`models`).
+
+    Aliases stand after the plain ids: there are clients that take the first.
+    """
+    given = aliases or {}
+    plain = [public(model) for model in models if model.listed]
     return {
         "object": "list",
-        "data": [public(model) for model in models if model.listed],
+        "data": plain + [entry for name in given if (entry := named(models, given, name))],
         "models": [model.raw for model in models],
     }
+
+
+def named(models: Sequence[Model], aliases: Mapping[str, str], asked: str) -> JsonObject | None:
+    """The entry under the name it is asked for by: a slug, `slug:effort` or an alias."""
+    slug, effort = resolve(models, aliases, asked)
+    model = find(models, slug)
+    if model is None and asked not in aliases:
+        return None
+    # An alias of what the catalogue does not list may still work: the backend decides.
+    entry = public(model or _model({"slug": slug}))
+    entry["id"] = asked
+    if effort is not None:
+        entry["default_reasoning_effort"] = effort
+    if asked != slug:
+        entry["alias_of"] = slug
+    return entry
 
 
 def public(model: Model) -> JsonObject:

@@ -18,10 +18,15 @@ class Stop:
         if self.hit:
             return ""
         text, self._held = self._held + text, ""
-        found = [at for sequence in self._sequences if (at := text.find(sequence)) >= 0]
+        # The one that is whole first, however the text came; of two that end there, the longer.
+        found = [
+            (at + len(sequence), at)
+            for sequence in self._sequences
+            if (at := text.find(sequence)) >= 0
+        ]
         if found:
             self.hit = True
-            return text[: min(found)]
+            return text[: min(found)[1]]
         held = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
         said = len(text) - held
         self._held = text[said:]

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from ..errors import InvalidRequest, JsonObject
 
 M = TypeVar("M", bound=BaseModel)
+MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
+
+
+def _bounded(given: dict[str, str]) -> dict[str, str]:
+    if len(given) > MAX_PAIRS:
+        raise ValueError(f"at most {MAX_PAIRS} pairs are allowed")
+    for key, value in given.items():
+        if len(key) > MAX_KEY:
+            raise ValueError(f"a key has at most {MAX_KEY} characters")
+        if len(value) > MAX_VALUE:
+            raise ValueError(f"a value has at most {MAX_VALUE} characters")
+    return given
+
+
+Metadata = Annotated[dict[str, str], AfterValidator(_bounded)]
+"""What a client may attach to an object that is kept."""
 
 
 def validated(model: type[M], body: JsonObject) -> M:

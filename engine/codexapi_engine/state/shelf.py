@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import JsonObject
+from ..errors import JsonObject, Unavailable
 from ..protocol import json
 
 MAX_OBJECTS = 1_000
@@ -20,20 +20,32 @@ MAX_BYTES = 256 * 1024 * 1024
 _WAIT = 5.0
 """Seconds to wait for another process's transaction."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    value BLOB NOT NULL,
-    UNIQUE (kind, id)
+_AT_ONCE = 500
+"""Names looked up in one query: SQLite takes only so many parameters."""
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS objects (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        UNIQUE (kind, id)
+    )""",
+    """CREATE TABLE IF NOT EXISTS names (
+        name TEXT NOT NULL,
+        number INTEGER NOT NULL REFERENCES objects (number) ON DELETE CASCADE
+    )""",
+    "CREATE INDEX IF NOT EXISTS by_name ON names (name)",
+    "CREATE INDEX IF NOT EXISTS by_number ON names (number)",
 )
-"""
 
 
 class Shelf:
-    """A bounded store of JSON objects. With a path it is kept over restarts, mode 0600."""
+    """A bounded store of JSON objects. With a path it is kept over restarts, mode 0600.
+
+    Raises Unavailable where the file cannot be used: here, and in whatever is asked of it later.
+    """
 
     def __init__(
         self,
@@ -44,40 +56,78 @@ class Shelf:
     ) -> None:
         self._max_objects = max_objects
         self._max_bytes = max_bytes
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        # One thread at a time uses it, and not always the same: tests and servers differ in that.
-        self._database = sqlite3.connect(
-            path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute(_SCHEMA)
+        with _told(path):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+                path.chmod(0o600)  # it may be older than we are
+            # One thread at a time uses it, and not always the same: tests and servers differ there.
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
+            )
+        self._path = path
+        with _told(path):
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            for statement in _SCHEMA:
+                self._database.execute(statement)
 
-    def put(self, kind: str, id: str, value: JsonObject) -> None:  # noqa: A002  (the wire's word)
-        """Keeps an object, as the newest; an older one of that name is replaced."""
+    def put(
+        self,
+        kind: str,
+        id: str,  # noqa: A002  (the wire's word)
+        value: JsonObject,
+        *,
+        names: Iterable[str] = (),
+    ) -> None:
+        """Keeps an object, as the newest; an older one of that name is replaced. `holders` finds
+        it by its `names`."""
         data = json.dumps(value)
         with self._transaction():
-            self._database.execute(
+            number = self._database.execute(
                 "INSERT OR REPLACE INTO objects (kind, id, bytes, value) VALUES (?, ?, ?, ?)",
                 (kind, id, len(data), data),
-            )
+            ).lastrowid
+            self._name(number, names)
             self._shed(kind)
 
     def get(self, kind: str, id: str) -> JsonObject | None:  # noqa: A002
-        row = self._database.execute(
-            "SELECT value FROM objects WHERE kind = ? AND id = ?", (kind, id)
-        ).fetchone()
+        with _told(self._path):
+            row = self._database.execute(
+                "SELECT value FROM objects WHERE kind = ? AND id = ?", (kind, id)
+            ).fetchone()
         return json.loads(row[0]) if row else None
+
+    def holders(self, kind: str, names: Iterable[str]) -> dict[str, str]:
+        """The newest object's id for each of the names that one has."""
+        wanted = list(names)
+        found: dict[str, str] = {}
+        for at in range(0, len(wanted), _AT_ONCE):
+            some = wanted[at : at + _AT_ONCE]
+            with _told(self._path):
+                found.update(
+                    self._database.execute(
+                        "SELECT name, id FROM names JOIN objects USING (number) WHERE kind = ? "
+                        f"AND name IN ({', '.join('?' * len(some))}) ORDER BY number",
+                        (kind, *some),
+                    ).fetchall()
+                )
+        return found
 
     def change(
         self,
         kind: str,
         id: str,  # noqa: A002
         change: Callable[[JsonObject], JsonObject],
+        *,
+        names: Callable[[JsonObject], Iterable[str]] | None = None,
     ) -> JsonObject | None:
-        """Replaces an object by what `change` makes of it, in its old place; None if it is gone."""
+        """Replaces an object by what `change` makes of it, in its old place; None if it is gone.
+
+        `names` gives its new names; without, it keeps those it has.
+        """
         with self._transaction():
             before = self.get(kind, id)
             if before is None:
@@ -88,24 +138,30 @@ class Shelf:
                 "UPDATE objects SET value = ?, bytes = ? WHERE kind = ? AND id = ?",
                 (data, len(data), kind, id),
             )
+            if names is not None:
+                (number,) = self._database.execute(
+                    "SELECT number FROM objects WHERE kind = ? AND id = ?", (kind, id)
+                ).fetchone()
+                self._database.execute("DELETE FROM names WHERE number = ?", (number,))
+                self._name(number, names(after))
             self._shed(kind)
             return after
 
     def delete(self, kind: str, id: str) -> bool:  # noqa: A002
         """Whether there was one."""
-        return (
-            self._database.execute(
+        with _told(self._path):
+            gone = self._database.execute(
                 "DELETE FROM objects WHERE kind = ? AND id = ?", (kind, id)
-            ).rowcount
-            > 0
-        )
+            )
+        return gone.rowcount > 0
 
     def all(self, kind: str, *, newest_first: bool = False) -> Iterator[tuple[str, JsonObject]]:
         """The ids and objects of a kind, in the order in which they were put."""
         order = "DESC" if newest_first else "ASC"
-        rows = self._database.execute(
-            f"SELECT id, value FROM objects WHERE kind = ? ORDER BY number {order}", (kind,)
-        ).fetchall()
+        with _told(self._path):
+            rows = self._database.execute(
+                f"SELECT id, value FROM objects WHERE kind = ? ORDER BY number {order}", (kind,)
+            ).fetchall()
         for name, value in rows:
             yield name, json.loads(value)
 
@@ -114,14 +170,20 @@ class Shelf:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        with _told(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def _name(self, number: int | None, names: Iterable[str]) -> None:
+        self._database.executemany(
+            "INSERT INTO names (name, number) VALUES (?, ?)", ((name, number) for name in names)
+        )
 
     def _shed(self, kind: str) -> None:
         """Lets the oldest go until the bounds hold: the count for each kind, the bytes for all."""
@@ -137,3 +199,13 @@ class Shelf:
 
     def _bytes(self) -> int:
         return int(self._database.execute("SELECT total(bytes) FROM objects").fetchone()[0])
+
+
+@contextmanager
+def _told(path: Path | None) -> Iterator[None]:
+    """A file that cannot be used, in words for a person."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        where = "the state in memory" if path is None else f"the state file {path}"
+        raise Unavailable(f"{where} cannot be used: {error}", code="state_unavailable") from error

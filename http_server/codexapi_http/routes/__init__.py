@@ -9,6 +9,7 @@ from .chat import chat_completions
 from .completions import completions_create
 from .health import healthz
 from .models import models_get, models_list
+from .openapi import openapi
 from .responses import responses_create
 from .usage import usage
 
@@ -20,4 +21,5 @@ ROUTES = [
     Route("/v1/models/{model:path}", got(models_get)),
     Route("/v1/usage", got(usage)),
     Route("/healthz", healthz),
+    Route("/openapi.json", openapi),
 ]

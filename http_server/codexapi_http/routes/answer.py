@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -12,9 +11,9 @@ from starlette.responses import Response
 from codexapi_engine import EventStream, InvalidRequest, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
-from codexapi_engine.protocol import json, sse
+from codexapi_engine.protocol import json, limits, sse
 
-from ..requests import ended, settings_of
+from ..requests import all_of, settings_of
 from ..streaming import Relay, Run
 
 log = logging.getLogger("codexapi.http")
@@ -27,11 +26,9 @@ def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> R
 async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:
     """The finished responses of all runs, and the runs closed. Raises CodexError: that of the
     first that fails, which ends the others."""
-    tasks = [asyncio.create_task(folded(events)) for events in runs]
     try:
-        return await asyncio.gather(*tasks)
+        return await all_of(folded(events) for events in runs)
     finally:
-        await ended(*tasks)
         for events in runs:
             await events.aclose()
 
@@ -49,10 +46,12 @@ async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
 
 
 def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str]:
-    """The backend's own headers that clients may see, and the names of what was ignored."""
-    headers = wire.to_client(events.headers)
-    if ignored:
-        names = ",".join(_header_word(name) for name in ignored)
+    """The backend's own headers that clients may see, the plan's limits in the words of OpenAI's,
+    and the names of what was ignored or changed."""
+    told = limits.from_headers(events.headers)
+    headers = {**wire.to_client(events.headers), **told.as_headers()}
+    if left := [*ignored, *(name for name in events.changed if name not in ignored)]:
+        names = ",".join(_header_word(name) for name in left)
         log.info("ignored: %s", names)
         headers["x-codexapi-ignored"] = names
     return headers

@@ -13,7 +13,7 @@ from codexapi_engine.protocol.choices import merged
 
 from ..requests import codex_of, settings_of
 from ..streaming import EventStreamResponse, Run
-from .answer import answer_headers, each_folded, json_response, with_model
+from .answer import answer_headers, collected_chunks, each_folded, json_response, with_model
 
 
 async def completions_create(request: Request, body: JsonObject) -> Response:
@@ -28,13 +28,18 @@ async def completions_create(request: Request, body: JsonObject) -> Response:
         [completions.to_responses(asked, prompt) for prompt in prompts]
     )
     headers, created = answer_headers(runs[0], ignored), int(time.time())
-    if asked.stream:
-        shared = completions.together(asked, len(runs), created=created)
-        translated = (
+    if asked.stream or asked.stop:
+        shared = completions.together(
+            asked, len(runs), created=created, include_usage=not asked.stream
+        )
+        translated = [
             Run(run, completions.Stream(form, shared, index=n))
             for n, (run, form) in enumerate(zip(runs, forms, strict=True))
-        )
-        return await EventStreamResponse.begin(request, *translated, headers=headers)
+        ]
+        if asked.stream:
+            return await EventStreamResponse.begin(request, *translated, headers=headers)
+        # A run ends at its stop sequence, and then has no finished response.
+        return json_response(completions.collected(await collected_chunks(translated)), headers)
     replies = [
         completions.from_response(response, form, created=created)
         for response, form in zip(await each_folded(runs), forms, strict=True)

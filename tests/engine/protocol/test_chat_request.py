@@ -52,9 +52,9 @@ def test_every_field_of_the_official_client_has_a_rule() -> None:
     assert set(chat.RULES) - official == {"reasoning", "reasoning_summary"}
 
 
-REFUSED = {"n": 2, "logit_bias": {"1": 5}, "logprobs": True, "top_logprobs": 2, "modalities": ["text", "audio"], "audio": {"voice": "a"}, "moderation": {"model": "x"}}  # fmt: skip
+REFUSED = {"logit_bias": {"1": 5}, "logprobs": True, "top_logprobs": 2, "modalities": ["text", "audio"], "audio": {"voice": "a"}, "moderation": {"model": "x"}}  # fmt: skip
 IGNORED = {
-    "store": True, "metadata": {"a": "b"}, "stop": ["x"], "temperature": 0.5, "top_p": 0.5,
+    "store": True, "metadata": {"a": "b"}, "temperature": 0.5, "top_p": 0.5,
     "presence_penalty": 1, "frequency_penalty": 1, "seed": 1, "max_tokens": 5,
     "max_completion_tokens": 5, "prediction": {"type": "content", "content": "x"}, "user": "u",
     "safety_identifier": "s", "prompt_cache_options": {}, "prompt_cache_retention": "24h",
@@ -114,7 +114,7 @@ def test_a_value_that_asks_for_nothing_is_no_matter(name: str, value: object) ->
         ({"messages": [HI, {"content": "x"}]}, "messages[1].role", "missing_required_parameter"),
         ({"messages": [{"role": 1, "content": "x"}]}, "messages[0].role", "invalid_type"),
         ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content", "invalid_type"),
-        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content", "invalid_type"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content[0]", "invalid_type"),
         ({"stream": "yes"}, "stream", "invalid_type"),
         ({"temperature": 3}, "temperature", "invalid_value"),
         ({"temperature": -1}, "temperature", "invalid_value"),
@@ -123,6 +123,11 @@ def test_a_value_that_asks_for_nothing_is_no_matter(name: str, value: object) ->
         ({"presence_penalty": -3}, "presence_penalty", "invalid_value"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "invalid_value"),
+        ({"n": 0}, "n", "invalid_value"),
+        ({"n": 9}, "n", "invalid_value"),
+        ({"n": "2"}, "n", "invalid_type"),
+        ({"stop": 7}, "stop", "invalid_type"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
         ({"verbosity": "loud"}, "verbosity", "invalid_value"),
         ({"tools": {}}, "tools", "invalid_type"),
         ({"tools": [1]}, "tools[0]", "invalid_type"),
@@ -488,6 +493,10 @@ def test_the_clients_body_is_left_as_it_was() -> None:
         ({"response_format": {"type": "json_object"}}, chat.Form("m", json=True)),
         ({"response_format": {"type": "text"}}, chat.Form("m")),
         ({"functions": [{"name": "f"}]}, chat.Form("m", legacy=True)),
+        ({"n": 1, "stop": []}, chat.Form("m")),
+        ({"n": 3}, chat.Form("m", n=3)),
+        ({"stop": "a"}, chat.Form("m", stop=("a",))),
+        ({"stop": ["a", "b"]}, chat.Form("m", stop=("a", "b"))),
     ],
 )
 def test_the_form_of_the_reply_is_as_asked(more: JsonObject, form: chat.Form) -> None:

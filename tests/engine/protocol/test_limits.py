@@ -16,9 +16,11 @@ def test_the_headers_of_a_good_answer_are_read() -> None:
 
 
 def test_the_usage_endpoint_is_read() -> None:
-    assert limits.from_usage(table("usage")) == Limits(
-        "pro", Window(42.0, 300, 1795400000, 3600), Window(5.0, 10080, 1795900000, 86400)
-    )
+    found = limits.from_usage(table("usage"))
+    assert found.plan == "pro"
+    assert found.primary == Window(42.0, 300, 1795400000, 3600)
+    assert found.secondary == Window(5.0, 10080, 1795900000, 86400)
+    assert not found.reached
 
 
 def test_a_refusal_tells_that_the_limit_is_reached() -> None:

@@ -152,7 +152,7 @@ def test_reasoning_of_which_only_the_id_is_left_is_dropped() -> None:
     [
         ({"input": None}, "input", 400, "missing_required_parameter"),
         ({"input": 7}, "input", 400, "invalid_type"),
-        ({"input": [7]}, "input", 400, "invalid_type"),
+        ({"input": [7]}, "input[0]", 400, "invalid_type"),
         ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role", 400, "invalid_value"),
         ({"input": [ITEM, {"role": "user"}]}, "input[1].content", 400, "invalid_type"),
         ({"input": [{"type": "item_reference", "id": "rs_1"}]}, "input[0].id", 404, None),

@@ -262,8 +262,6 @@ class Stream:
         chunk = {**self._together.envelope, "choices": [choice]}
         if self._form.service_tier:
             chunk["service_tier"] = self._form.service_tier
-        if self._form.include_usage:
-            chunk["usage"] = None  # the official client takes the last one it sees
         return chunk
 
 

@@ -65,7 +65,7 @@ RULES: dict[str, Rule] = {
 }
 """What becomes of each field of `POST /v1/chat/completions`. What is not here is ignored."""
 
-_ASKS_NOTHING: dict[str, object] = {
+ASKS_NOTHING: dict[str, object] = {
     "n": 1,
     "store": False,
     "presence_penalty": 0,
@@ -95,7 +95,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: list[dict[str, Any]] | str | None = None
     name: str | None = None
     refusal: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
@@ -127,7 +127,8 @@ class Request(BaseModel):
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    # The list first: of a union's errors, the first branch's is told.
+    stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
@@ -158,7 +159,7 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     Raises InvalidRequest, naming the field.
     """
     request = validated(Request, body)
-    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.IGNORED)
+    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
     if request.stream_options is not None and not request.stream:
         raise InvalidRequest(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",

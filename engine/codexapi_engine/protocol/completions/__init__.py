@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .reply import Form, Stream, from_response
+from .reply import Form, Stream, collected, from_response
 from .request import RULES, Request, form, from_client, prompts, to_responses, together
 
 __all__ = [
-    "RULES", "Form", "Request", "Stream", "form", "from_client", "from_response", "prompts",
-    "to_responses", "together",
+    "RULES", "Form", "Request", "Stream", "collected", "form", "from_client", "from_response",
+    "prompts", "to_responses", "together",
 ]  # fmt: skip

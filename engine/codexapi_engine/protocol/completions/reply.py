@@ -9,9 +9,9 @@ from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
 from ..choices import Together, nothing_said, told, usage
 from ..responses import Text, text_of
-from ..shapes import inner, word
+from ..shapes import inner, listed, word
 from ..sse import Event
-from ..stop import Stop, cut
+from ..stop import Stop
 
 PREFIX = "cmpl-"
 _ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
@@ -50,7 +50,7 @@ class Stream:
             raise from_event(event.json)
         out = self._said(self._stop.feed(self._text.feed(event)))
         if self._stop.hit:
-            # The run is left where it is, so its usage is never told.
+            # The run is left where it is, and its usage mostly never told.
             return out + self._end("stop", None)
         if kind in _ENDS:
             return out + self._finish(inner(event.json, "response"))
@@ -68,9 +68,6 @@ class Stream:
 
     def _finish(self, response: JsonObject) -> list[bytes]:
         out = self._said(self._stop.rest())
-        if not self._begun:  # a backend that tells its items only at the end
-            text = self._stop.feed(text_of({"output": [], **response}))
-            out += self._said(text + self._stop.rest())
         reason = finish_reason(response)
         if not self._begun and reason == "stop":
             raise nothing_said()
@@ -84,17 +81,20 @@ class Stream:
 
     def _end(self, reason: str, given: JsonObject | None) -> list[bytes]:
         self.finished = True
-        return [sse.encode(self._chunk("", reason)), *self._together.end(given)]
+        echo = "" if self._begun else self._echo  # the prompt stands before an empty text too
+        return [sse.encode(self._chunk(echo, reason)), *self._together.end(given)]
 
     def _chunk(self, text: str, reason: str | None = None) -> JsonObject:
         return {**self._together.envelope, "choices": [_choice(self._index, text, reason)]}
 
 
 def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
-    """The whole reply, a `text_completion`. Raises BackendError if the response says nothing."""
-    text, hit = cut(text_of(response), form.stop)
-    reason = "stop" if hit else finish_reason(response)
-    if not text and not hit and reason == "stop":
+    """The whole reply, a `text_completion`. Raises BackendError if the response says nothing.
+
+    Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
+    """
+    text, reason = text_of(response), finish_reason(response)
+    if not text and reason == "stop":
         raise nothing_said()
     reply: JsonObject = {
         "id": PREFIX,
@@ -106,6 +106,22 @@ def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObje
     }
     if given := usage(response):
         reply["usage"] = given
+    return reply
+
+
+def collected(chunks: Iterable[JsonObject]) -> JsonObject:
+    """The `text_completion` that the chunks of one reply add up to."""
+    reply: JsonObject = {}
+    choices: dict[int, JsonObject] = {}
+    for chunk in chunks:
+        reply = chunk
+        for choice in listed(chunk, "choices"):
+            whole = choices.setdefault(choice["index"], _choice(choice["index"], "", None))
+            whole["text"] += choice["text"]
+            whole["finish_reason"] = choice["finish_reason"]
+    reply = {**reply, "choices": [choices[index] for index in sorted(choices)]}
+    if reply.get("usage") is None:
+        reply.pop("usage", None)
     return reply
 
 

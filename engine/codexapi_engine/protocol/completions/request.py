@@ -42,7 +42,7 @@ RULES: dict[str, Rule] = {
 }
 """What becomes of each field of `POST /v1/completions`. What is not here is ignored."""
 
-_ASKS_NOTHING: dict[str, object] = {
+ASKS_NOTHING: dict[str, object] = {
     "best_of": 1,
     "logit_bias": {},
     "presence_penalty": 0,
@@ -71,7 +71,8 @@ class Request(BaseModel):
     stream_options: dict[str, Any] | None = None
     echo: bool | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    # The list first: of a union's errors, the first branch's is told.
+    stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | str | None = None
     max_tokens: int | None = Field(None, ge=0)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -85,7 +86,13 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     Raises InvalidRequest, naming the field.
     """
     request = validated(Request, body)
-    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.IGNORED)
+    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            code="invalid_value",
+            param="stream_options",
+        )
     if len(prompts(request)) * (request.n or 1) > MAX_CHOICES:
         raise InvalidRequest(
             f"Invalid value for 'prompt': at most {MAX_CHOICES} choices, prompts times 'n'.",
@@ -121,15 +128,21 @@ def form(request: Request, prompt: str) -> Form:
     )
 
 
-def together(request: Request, choices: int, *, created: int) -> Together:
-    """What the choices of one reply share. `created` stands in where the backend tells no time."""
+def together(
+    request: Request, choices: int, *, created: int, include_usage: bool = False
+) -> Together:
+    """What the choices of one reply share. `created` stands in where the backend tells no time.
+
+    `include_usage` tells the usage even where the request does not ask for it.
+    """
+    asked = (request.stream_options or {}).get("include_usage") is True
     return Together(
         prefix=PREFIX,
         object="text_completion",
         model=request.model,
         created=created,
         choices=choices,
-        include_usage=(request.stream_options or {}).get("include_usage") is True,
+        include_usage=asked or include_usage,
     )
 
 

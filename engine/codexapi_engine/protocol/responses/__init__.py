@@ -6,9 +6,20 @@ What clients send (`request.py`) is not loaded here: it needs pydantic, and only
 from __future__ import annotations
 
 from .backend import cache_key, to_backend, user
-from .reply import TERMINAL, Assembler, Pieces, Stream, Text, from_response, text_of
+from .reply import (
+    TERMINAL,
+    Assembler,
+    Pieces,
+    Stream,
+    Text,
+    conversation_of,
+    failed,
+    from_response,
+    replay,
+    text_of,
+)
 
 __all__ = [
-    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "cache_key", "from_response", "text_of",
-    "to_backend", "user",
+    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "cache_key", "conversation_of", "failed",
+    "from_response", "replay", "text_of", "to_backend", "user",
 ]  # fmt: skip

@@ -136,20 +136,30 @@ class Stream:
     """Passes a stream on: every event as it came, the lifecycle events completed.
 
     `asked` is the client's own body, for the echoes; `created` stands in where the backend tells
-    no time. A Codex client (`verbatim`) gets `codex.*` and `keepalive` events too.
+    no time, and `name` is the response's id where that is ours to give. A Codex client (`verbatim`)
+    gets `codex.*` and `keepalive` events too.
     """
 
-    def __init__(self, asked: JsonObject, *, created: int, verbatim: bool = False) -> None:
+    def __init__(
+        self,
+        asked: JsonObject,
+        *,
+        created: int,
+        verbatim: bool = False,
+        name: str | None = None,
+    ) -> None:
         # set once
         self._asked = asked
         self._created = created
         self._verbatim = verbatim
+        self._name = name
         options = asked.get("stream_options") or {}
         self._plain = options.get("include_obfuscation") is False
         # moves as the stream moves
         self._assembler = Assembler()
         self._last: Event | None = None
         self._dropped = 0
+        self.response: JsonObject | None = None  # as the newest lifecycle event told it
         self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
@@ -203,11 +213,13 @@ class Stream:
     def _lifecycle(self, kind: str, event: Event) -> bytes:
         response = _response(event.json)
         output = _told(response) or self._assembler.output
-        whole = from_response({**response, "output": output}, self._asked, self._created)
+        told = {**response, "output": output}
+        whole = from_response(told, self._asked, self._created, self._name)
         if kind in _ENDED_WELL:
             whole["status"] = self._assembler.finish()["status"]
         if not self._verbatim and isinstance(whole["error"], dict):
             whole["error"] = _public_error(whole["error"])
+        self.response = whole
         return self._renumbered(kind, {**event.json, "response": whole})
 
     def _renumbered(self, kind: str, data: JsonObject) -> bytes:
@@ -251,6 +263,7 @@ class Text:
 
     def __init__(self) -> None:
         self._pieces = Pieces()
+        self._spoke = False
         self._message: object = None  # the item that is being printed
 
     def feed(self, event: Event) -> str:
@@ -258,16 +271,33 @@ class Text:
         kind = event.type
         if kind in _TEXT_DELTAS:
             piece = self._pieces.delta(_part(event.json), word(event.json, "delta"))
-        elif kind in _TEXT_ENDS:
+            return self._said(number(event.json, "output_index"), piece)
+        if kind in _TEXT_ENDS:
             whole = word(event.json, _TEXT_ENDS[kind])
             piece = self._pieces.rest(_part(event.json), whole)
-        else:
+            return self._said(number(event.json, "output_index"), piece)
+        if kind == "response.output_item.done":
+            return self._item(number(event.json, "output_index"), inner(event.json, "item"))
+        if kind in _ENDED_WELL and not self._spoke:  # some tell their items only at the end
+            items = _told(inner(event.json, "response"))
+            return "".join(self._item(index, item) for index, item in enumerate(items))
+        return ""
+
+    def _item(self, index: int | None, item: JsonObject) -> str:
+        """Whatever of a message was not streamed. Some models stream nothing of it."""
+        if item.get("type") != "message":
             return ""
+        return "".join(
+            self._said(index, self._pieces.rest((index, n), _part_text(part)))
+            for n, part in enumerate(listed(item, "content"))
+        )
+
+    def _said(self, index: int | None, piece: str) -> str:
         if not piece:
             return ""
-        index, before = number(event.json, "output_index"), self._message
-        self._message = index
-        return piece if before is None or before == index else "\n\n" + piece
+        gap = "\n\n" if self._spoke and self._message != index else ""
+        self._spoke, self._message = True, index
+        return gap + piece
 
 
 def _part(data: JsonObject) -> tuple[int | None, int | None]:
@@ -280,21 +310,49 @@ def text_of(response: JsonObject) -> str:
     return "\n\n".join(text for item in listed(response, "output") if (text := _message_text(item)))
 
 
-def from_response(response: JsonObject, asked: JsonObject, created: int) -> JsonObject:
+def from_response(
+    response: JsonObject, asked: JsonObject, created: int, name: str | None = None
+) -> JsonObject:
     """The backend's response object as a public one: complete, and about the client's request.
 
-    Fields that the backend adds are kept (translation.md 6.3).
+    Fields that the backend adds are kept (translation.md 6.3). `name` is an id of ours.
     """
     stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
     given = {name: value for name, value in response.items() if value is not None}
     whole = {**_DEFAULTS, **stated, **given, **_echoes(asked)}
     whole["created_at"] = number(given, "created_at") or created
+    whole["id"] = name or whole["id"]
     tools = listed(given, "tools") or listed(asked, "tools")
     whole["tools"] = [_tool(tool) for tool in tools]
     whole["usage"] = _usage(given["usage"]) if inner(given, "usage") else None
     if "user" in whole and "user" not in asked:
         del whole["user"]
     return whole
+
+
+def failed(response: JsonObject, error: CodexError) -> JsonObject:
+    """A response whose run ended in this error."""
+    told = _public_error({"code": error.code, "message": error.message})
+    return {**response, "status": "failed", "error": told}
+
+
+def replay(response: JsonObject) -> list[Event]:
+    """Events that tell a finished response, for one whose own are not there: its items whole."""
+    begun = {**response, "status": "in_progress", "output": [], "usage": None, "error": None}
+    told: list[tuple[str, JsonObject]] = [
+        ("response.created", {"response": begun}),
+        ("response.in_progress", {"response": begun}),
+    ]
+    for index, item in enumerate(listed(response, "output")):
+        for kind in ("added", "done"):
+            told.append((f"response.output_item.{kind}", {"output_index": index, "item": item}))
+    end = word(response, "status")
+    if end in ("completed", "incomplete", "failed"):
+        told.append((f"response.{end}", {"response": response}))
+    return [
+        Event(sse.encode({"type": kind, "sequence_number": at, **data}, kind).rstrip(b"\n"))
+        for at, (kind, data) in enumerate(told)
+    ]
 
 
 def _echoes(asked: JsonObject) -> JsonObject:
@@ -306,10 +364,22 @@ def _echoes(asked: JsonObject) -> JsonObject:
         name: asked.get(name)
         for name in ("instructions", "safety_identifier", "prompt_cache_key", "max_output_tokens")
     }
-    echoes.update(metadata=asked.get("metadata") or {}, previous_response_id=None, store=False)
+    echoes.update(
+        metadata=asked.get("metadata") or {},
+        previous_response_id=asked.get("previous_response_id"),
+        store=asked.get("store") is not False,
+        background=asked.get("background") is True,
+    )
     if asked.get("user") is not None:
         echoes["user"] = asked["user"]
+    if conversation := conversation_of(asked):
+        echoes["conversation"] = {"id": conversation}
     return echoes
+
+
+def conversation_of(asked: JsonObject) -> str:
+    """The id of the conversation that a request is part of; empty if of none."""
+    return word(asked, "conversation") or word(inner(asked, "conversation"), "id")
 
 
 def _tool(tool: JsonObject) -> JsonObject:
@@ -364,5 +434,8 @@ def _told(response: JsonObject) -> list[JsonObject]:
 def _message_text(item: JsonObject) -> str:
     if item.get("type") != "message":
         return ""
-    parts = listed(item, "content")
-    return "".join(word(part, "text") or word(part, "refusal") for part in parts)
+    return "".join(_part_text(part) for part in listed(item, "content"))
+
+
+def _part_text(part: JsonObject) -> str:
+    return word(part, "text") or word(part, "refusal")

@@ -6,7 +6,7 @@ that nobody here knows passes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import InvalidRequest, JsonObject
 from ..rules import Rule, apply, unsupported
 from ..shapes import inner, word
-from ..validation import validated
+from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
+from .reply import conversation_of
 
 RULES: dict[str, Rule] = {
     "model": Rule.TRANSLATED,
@@ -33,7 +34,10 @@ RULES: dict[str, Rule] = {
     "stream": Rule.HONOURED,
     "stream_options": Rule.HONOURED,
     "metadata": Rule.HONOURED,  # echoed in the response
-    "store": Rule.IGNORED,
+    "store": Rule.HONOURED,  # kept on this machine, unless false
+    "previous_response_id": Rule.HONOURED,
+    "conversation": Rule.HONOURED,
+    "background": Rule.HONOURED,
     "temperature": Rule.IGNORED,
     "top_p": Rule.IGNORED,
     "presence_penalty": Rule.IGNORED,
@@ -48,19 +52,14 @@ RULES: dict[str, Rule] = {
     "image": Rule.IGNORED,
     "top_logprobs": Rule.REFUSED,
     "access_programs": Rule.REFUSED,
-    "background": Rule.REFUSED,
     "background_options": Rule.REFUSED,
-    "conversation": Rule.REFUSED,
-    "previous_response_id": Rule.REFUSED,
     "prompt": Rule.REFUSED,
     "context_management": Rule.REFUSED,
     "moderation": Rule.REFUSED,
 }
 """What becomes of each field of `POST /v1/responses`. What is not here passes on."""
 
-_ASKS_NOTHING: dict[str, object] = {
-    "store": False,
-    "background": False,
+ASKS_NOTHING: dict[str, object] = {
     "truncation": "disabled",
     "top_logprobs": 0,
     "presence_penalty": 0,
@@ -83,7 +82,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     model: str | None = None
-    input: str | list[dict[str, Any]] | None = None
+    input: list[dict[str, Any]] | str | None = None
     instructions: str | None = None
     stream: bool | None = None
     tools: list[dict[str, Any]] | None = None
@@ -92,7 +91,11 @@ class Request(BaseModel):
     reasoning: dict[str, Any] | None = None
     text: dict[str, Any] | None = None
     include: list[str] | None = None
-    metadata: dict[str, str] | None = Field(None, max_length=16)
+    metadata: Metadata | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
+    conversation: dict[str, Any] | str | None = None
+    background: bool | None = None
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     stream_options: dict[str, Any] | None = None
@@ -101,25 +104,52 @@ class Request(BaseModel):
     max_output_tokens: int | None = Field(None, ge=1)
 
 
-def from_client(body: JsonObject, *, strict: bool = False) -> tuple[JsonObject, tuple[str, ...]]:
-    """A public request as one that the backend takes, and the names of the ignored fields.
-
-    Raises InvalidRequest, naming the field. `body` is left as it was.
-    """
+def checked(body: JsonObject) -> Request:
+    """A client's body, looked at. Raises InvalidRequest, naming the field."""
     asked = validated(Request, body)
-    if asked.input is None:
+    past = [name for name in ("previous_response_id", "conversation") if getattr(asked, name)]
+    if len(past) > 1:
+        raise InvalidRequest(
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
+            "Ensure you are only providing one of them.",
+            code="mutually_exclusive_parameters",
+            param="previous_response_id",
+        )
+    if asked.conversation and not conversation_of(body):
+        raise InvalidRequest(
+            "Missing required parameter: 'conversation.id'.",
+            code="missing_required_parameter",
+            param="conversation.id",
+        )
+    if asked.background and asked.store is False:
+        raise InvalidRequest(
+            "Background mode needs 'store' to be true.", code="invalid_value", param="background"
+        )
+    if asked.input is None and not past:
         raise InvalidRequest(
             "Missing required parameter: 'input'.",
             code="missing_required_parameter",
             param="input",
         )
-    ignored = apply(RULES, body, strict=strict, harmless=_ASKS_NOTHING, unknown=Rule.TRANSLATED)
+    return asked
+
+
+def from_client(
+    body: JsonObject, *, strict: bool = False, past: Sequence[JsonObject] = ()
+) -> tuple[JsonObject, tuple[str, ...]]:
+    """A public request as one that the backend takes, and the names of the ignored fields.
+
+    `past` are the items that go before its own. Raises InvalidRequest, naming the field. `body` is
+    left as it was.
+    """
+    asked = checked(body)
+    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.TRANSLATED)
     taken = {
         name: value
         for name, value in body.items()
         if value is not None and RULES.get(name, Rule.TRANSLATED) is Rule.TRANSLATED
     }
-    taken["input"] = _input(asked.input)
+    taken["input"] = _input(past) + _input(asked.input or ())
     if asked.tools:
         taken["tools"] = [_tool(tool, index) for index, tool in enumerate(asked.tools)]
     if asked.reasoning and "generate_summary" in asked.reasoning:
@@ -144,20 +174,26 @@ def prefixed_id(item: Mapping[str, Any]) -> bool:
     return prefix is None or (isinstance(given, str) and given.startswith(prefix))
 
 
-def _input(given: str | list[JsonObject]) -> list[JsonObject]:
+def checked_items(given: Sequence[JsonObject], path: str = "items") -> None:
+    """Raises InvalidRequest for an item that no request could take, naming it."""
+    for index, item in enumerate(given):
+        _item(item, f"{path}[{index}]")
+
+
+def _input(given: str | Sequence[JsonObject]) -> list[JsonObject]:
     if isinstance(given, str):
         return [user(given)]
-    items = (_item(item, index) for index, item in enumerate(given))
+    items = (_item(item, f"input[{index}]") for index, item in enumerate(given))
     return [item for item in items if item is not None]
 
 
-def _item(given: JsonObject, index: int) -> JsonObject | None:
+def _item(given: JsonObject, path: str) -> JsonObject | None:
     kind = given.get("type", "message")
-    if kind == "item_reference":
+    if kind == "item_reference":  # those to what we have kept are replaced before this
         raise InvalidRequest(
-            f"Item with id '{given.get('id')}' not found: the Codex backend keeps no items; "
-            "send the item itself.",
-            param=f"input[{index}].id",
+            f"Item with id '{given.get('id')}' not found. Items are kept with the responses that "
+            "were stored here; send the item itself.",
+            param=f"{path}.id",
             status=404,
         )
     if kind == "reasoning" and not given.get("encrypted_content"):
@@ -165,23 +201,23 @@ def _item(given: JsonObject, index: int) -> JsonObject | None:
     item = {name: value for name, value in given.items() if name != "status"}
     if "id" in item and not prefixed_id(item):
         del item["id"]
-    return _message(item, index) if kind == "message" else item
+    return _message(item, path) if kind == "message" else item
 
 
-def _message(item: JsonObject, index: int) -> JsonObject:
+def _message(item: JsonObject, path: str) -> JsonObject:
     role, content = item.get("role"), item.get("content")
     if role not in ("user", "assistant", "system", "developer"):
         raise InvalidRequest(
             f"Invalid value: '{role}'. Supported values are: 'assistant', 'system', 'developer', "
             "and 'user'.",
             code="invalid_value",
-            param=f"input[{index}].role",
+            param=f"{path}.role",
         )
     if not isinstance(content, str | list):
         raise InvalidRequest(
-            f"Invalid type for 'input[{index}].content': expected a string or a list of parts.",
+            f"Invalid type for '{path}.content': expected a string or a list of parts.",
             code="invalid_type",
-            param=f"input[{index}].content",
+            param=f"{path}.content",
         )
     if isinstance(content, str):
         kind = "output_text" if role == "assistant" else "input_text"

@@ -1,0 +1,166 @@
+"""Writes `docs/compatibility.md`: what becomes of each endpoint and field, from the code's tables.
+
+`python docs/compatibility.py` writes it anew; the gate compares. What stands between the two
+`scores` comments is kept as it is: it is measured elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from codexapi_engine.protocol.models import EFFORTS
+from codexapi_engine.protocol.rules import Rule
+from codexapi_http.errors import ABSENT
+from codexapi_http.routes import ROUTES
+from codexapi_http.routes.openapi import BODIES, SAYS, Body, document
+
+PAGE = Path(__file__).with_name("compatibility.md")
+BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
+_SCORES = re.compile(f"{re.escape(BEGIN)}\n(.*?){re.escape(END)}", re.DOTALL)
+_NO_SCORES = "Not measured yet.\n"
+
+HEAD = """\
+# Compatibility
+
+What the HTTP server makes of each endpoint and field of the OpenAI API. Made by
+`python docs/compatibility.py` from the tables by which the code works; the same tables, with the
+shapes of all fields, are served as `GET /openapi.json`.
+"""
+
+MODELS = """\
+## Models
+
+`GET /v1/models` is the backend's own list, kept for minutes: each entry has `context_window`,
+`reasoning_efforts`, `default_reasoning_effort` and `input_modalities` beside OpenAI's four fields.
+A name that the list lacks is sent as it is; if the backend refuses it, the 404 names models that
+the account has.
+
+* **Effort in the name**: `gpt-6.1-sol:high` is the model `gpt-6.1-sol` at effort `high`, in every
+  dialect. Only for a model of the list and one of the efforts {efforts}; an effort that the
+  request itself gives goes first.
+* **Aliases**: `serve --model-alias gpt-4o=gpt-6-luna`, as often as needed, for clients whose model
+  names are built in. Replies name the real model. Aliases stand after the plain ids in the list.
+* **An effort that the model lacks** becomes the next lower one that it has, and
+  `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. Only where the list is at
+  hand: it is fetched for a name with a colon, and for nothing else.
+* Requests of the Codex CLI pass untouched.
+"""
+
+LIMITS = """\
+## Limits
+
+The plan has no requests or tokens per minute, but windows, told in percent. Answers tell them in
+the headers that OpenAI's clients know, in **percent points of the plan's window**, not in requests
+or tokens:
+
+| header | is |
+|---|---|
+| `x-ratelimit-limit-requests`, `x-ratelimit-limit-tokens` | 100 |
+| `x-ratelimit-remaining-requests` | percent points left of the primary window (mostly 5 hours) |
+| `x-ratelimit-remaining-tokens` | percent points left of the secondary window (mostly a week) |
+| `x-ratelimit-reset-requests`, `x-ratelimit-reset-tokens` | time until that window starts anew, as `27m17s` |
+
+They stand on errors too. The backend's own `x-codex-*` headers pass beside them. A 429 says in its
+message when the window resets, and in `Retry-After`. `GET /v1/usage` asks the backend: both
+windows, credits, and limits of single models where it tells them.
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    return "\n".join(
+        [
+            HEAD,
+            _words(),
+            _endpoints(),
+            *(_fields(name, body) for name, body in BODIES.items()),
+            MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
+            LIMITS,
+            scores(PAGE.read_text("utf-8") if PAGE.exists() else ""),
+        ]
+    )
+
+
+def _words() -> str:
+    legend = [f"* **{rule.value}**: {SAYS[rule]}" for rule in Rule]
+    harmless = (
+        "A null asks for nothing, and so does the value that is noted beside a field: neither "
+        "ignored nor refused."
+    )
+    return "\n".join(["## What becomes of a field", "", *legend, "", harmless, ""])
+
+
+def _endpoints() -> str:
+    rows = [
+        (f"`{method.upper()} {path}`", _what(operation))
+        for path, methods in document(ROUTES)["paths"].items()
+        for method, operation in methods.items()
+    ]
+    absent = [
+        (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
+    ]
+    lines = _table(("endpoint", "answers"), [*rows, *absent])
+    return "\n".join(["## Endpoints", "", *lines, ""])
+
+
+def _what(operation: dict[str, object]) -> str:
+    """What an endpoint answers with, by its schema's name."""
+    told = json.dumps(operation["responses"]["200"]["content"])  # type: ignore[index]
+    found = re.search(r"schemas/(\w+)", told)
+    name = f"`{found[1]}`" if found else "an object"
+    return f"{name}, or events" if "text/event-stream" in told else name
+
+
+def _fields(endpoint: str, body: Body) -> str:
+    paths = document(ROUTES)["paths"].items()
+    path = next(path for path, ways in paths if _id_of(ways) == endpoint)
+    counts = {rule: list(body.rules.values()).count(rule) for rule in Rule}
+    rows = [
+        (f"`{name}`", rule.value, _note(body, name, rule))
+        for rule in Rule
+        for name, ruled in body.rules.items()
+        if ruled is rule
+    ]
+    told = ", ".join(f"{count} {rule.value}" for rule, count in counts.items())
+    unknown = f"A field that is not here is {body.unknown.value}"
+    passes = " (it passes on)." if body.unknown is Rule.TRANSLATED else "."
+    lines = _table(("field", "becomes", "but"), rows)
+    return "\n".join([f"## `POST {path}`", "", f"{told}. {unknown}{passes}", "", *lines, ""])
+
+
+def _id_of(ways: dict[str, dict[str, object]]) -> object:
+    return ways.get("post", {}).get("operationId")
+
+
+def _note(body: Body, name: str, rule: Rule) -> str:
+    if name not in body.harmless or rule in (Rule.TRANSLATED, Rule.HONOURED):
+        return ""
+    return f"`{json.dumps(body.harmless[name])}` asks for nothing"
+
+
+def scores(before: str) -> str:
+    found = _SCORES.search(before)
+    kept = found[1] if found else _NO_SCORES
+    return f"## Third-party suites\n\n{BEGIN}\n{kept}{END}\n"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    cells = list(head)
+    yield "| " + " | ".join(cells) + " |"
+    yield "|" + "---|" * len(cells)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def main() -> None:
+    text = page()
+    if not PAGE.exists() or text != PAGE.read_text("utf-8"):
+        PAGE.write_text(text, "utf-8")
+        print(f"{PAGE.name} written")
+
+
+if __name__ == "__main__":
+    main()

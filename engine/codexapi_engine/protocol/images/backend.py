@@ -1,0 +1,257 @@
+"""What the doors ask for, in the backend's words, and what it gives back.
+
+Two roads: the native endpoints (backend.md H.1) and, for what they lack, the hosted tool inside a
+Responses run (H.2). Imports no pydantic: the command line comes this way.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ...errors import BackendError, ContentRefused, InvalidRequest, JsonObject, StreamInterrupted
+from ..shapes import inner, listed, word
+
+MODEL = "gpt-image-2"
+"""What the official client asks for (0.169.0)."""
+
+MAPPED = frozenset({"gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini", "dall-e-2", "dall-e-3"})
+"""Names that clients have hard-coded, of models that the backend does not offer."""
+
+MAX_PROMPT = 32_000
+MIN_EDGE, MAX_EDGE = 16, 3840
+SIZES = ("1024x1024", "1024x1536", "1536x1024")
+"""What the backend makes; it normalises every other size, so the nearest is asked for."""
+
+QUALITIES = {
+    "standard": "medium", "hd": "high",  # the names of older models
+    "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max",
+    "auto": "auto",
+}  # fmt: skip
+BACKGROUNDS = ("auto", "opaque", "transparent")
+FORMATS = ("png", "jpeg", "webp")
+
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
+_DRAW = "Call image_generation exactly once, with the user's prompt verbatim. Say nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One picture to make. Checked by `checked`."""
+
+    prompt: str
+    model: str = MODEL
+    size: str = "auto"
+    quality: str = "auto"
+    background: str = "auto"
+    inputs: tuple[str, ...] = field(default=(), repr=False)  # data URLs: an edit
+    mask: str | None = field(default=None, repr=False)  # a data URL
+    partial_images: int = 0
+    moderation: str | None = None
+    input_fidelity: str | None = None
+
+    @property
+    def needs_the_tool(self) -> bool:
+        """Whether the native endpoints lack something of this."""
+        return bool(self.mask or self.partial_images)
+
+    def checked(self) -> Asked:
+        """With the backend's model and quality. Raises InvalidRequest, naming the field."""
+        if not self.prompt.strip():
+            raise _invalid("prompt", "Missing required parameter: 'prompt'.")
+        if len(self.prompt) > MAX_PROMPT:
+            raise _invalid("prompt", f"The prompt exceeds {MAX_PROMPT} characters.")
+        if self.quality not in QUALITIES:
+            raise _one_of("quality", self.quality, QUALITIES)
+        if self.background not in BACKGROUNDS:
+            raise _one_of("background", self.background, BACKGROUNDS)
+        pixels(self.size)
+        model = MODEL if self.model in MAPPED else self.model
+        return replace(self, model=model, quality=QUALITIES[self.quality])
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture as it came: its bytes, and the prompt that it was made from in the end."""
+
+    data: bytes = field(repr=False)
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What one answer brought."""
+
+    images: tuple[Image, ...]
+    created: int | None
+    quality: str | None  # as the backend tells it; it does not always do what was asked
+    background: str | None
+    usage: JsonObject | None
+
+
+def pixels(size: str) -> tuple[int, int] | None:
+    """Width and height of a size; None for `auto`. Raises InvalidRequest for nonsense."""
+    if size == "auto":
+        return None
+    match = _SIZE.match(size)
+    if match is None:
+        raise _invalid("size", f"Invalid size '{size[:40]}': expected 'auto' or WIDTHxHEIGHT.")
+    width, height = int(match[1]), int(match[2])
+    if not all(MIN_EDGE <= edge <= MAX_EDGE for edge in (width, height)):
+        raise _invalid(
+            "size", f"Invalid size '{size}': each edge is {MIN_EDGE} to {MAX_EDGE} pixels."
+        )
+    return width, height
+
+
+def nearest(size: str) -> str:
+    """The size to ask for: the backend's own that is nearest in shape."""
+    asked = pixels(size)
+    if asked is None:
+        return size
+
+    def distance(candidate: str) -> float:
+        width, height = map(int, candidate.split("x"))
+        ratio = (asked[0] * height) / (asked[1] * width)
+        return max(ratio, 1 / ratio)
+
+    return min(SIZES, key=distance)
+
+
+def to_backend(asked: Asked) -> tuple[str, JsonObject]:
+    """The native endpoint's path and body."""
+    body = {
+        "prompt": asked.prompt,
+        "background": asked.background,
+        "model": asked.model,
+        "quality": asked.quality,
+        "size": nearest(asked.size),
+    }
+    if asked.inputs:
+        return "/images/edits", {"images": [{"image_url": url} for url in asked.inputs], **body}
+    return "/images/generations", body
+
+
+def to_responses(asked: Asked, *, host: str) -> JsonObject:
+    """A Responses request for the hosted tool; `host` is the model that calls it."""
+    tool: JsonObject = {
+        "type": "image_generation",
+        "action": "edit" if asked.inputs else "generate",
+        "size": nearest(asked.size),
+        "quality": asked.quality,
+        "background": asked.background,
+        "output_format": "png",
+    }
+    if asked.partial_images:
+        tool["partial_images"] = asked.partial_images
+    if asked.mask:
+        tool["input_image_mask"] = {"image_url": asked.mask}
+    for name in ("moderation", "input_fidelity"):
+        if getattr(asked, name):
+            tool[name] = getattr(asked, name)
+    content = [
+        {"type": "input_text", "text": asked.prompt},
+        *({"type": "input_image", "image_url": url} for url in asked.inputs),
+    ]
+    return {
+        "model": host,
+        "instructions": _DRAW,
+        "input": [{"type": "message", "role": "user", "content": content}],
+        "tools": [tool],
+        "tool_choice": {"type": "image_generation"},
+    }
+
+
+def from_backend(reply: JsonObject) -> Images:
+    """What a native endpoint answered. Raises StreamInterrupted for one without a picture."""
+    images = tuple(
+        Image(decoded(word(given, "b64_json")), word(given, "revised_prompt") or None)
+        for given in listed(reply, "data")
+    )
+    if not images:
+        raise StreamInterrupted(
+            "the backend's answer holds no picture", code="upstream_protocol_error"
+        )
+    created, usage = reply.get("created"), reply.get("usage")
+    return Images(
+        images,
+        created if isinstance(created, int) else None,
+        word(reply, "quality") or None,
+        word(reply, "background") or None,
+        usage if isinstance(usage, dict) else None,
+    )
+
+
+def from_response(response: JsonObject) -> Images:
+    """What a run of the hosted tool brought. Raises CodexError where the model said something
+    in place of drawing."""
+    items = listed(response, "output")
+    calls = [item for item in items if word(item, "type") == "image_generation_call"]
+    drawn = [item for item in calls if word(item, "result")]
+    if not drawn:
+        raise undrawn(calls, items)
+    created = response.get("created_at")
+    last = drawn[-1]
+    return Images(
+        tuple(
+            Image(decoded(word(item, "result")), word(item, "revised_prompt") or None)
+            for item in drawn
+        ),
+        int(created) if isinstance(created, int | float) else None,
+        word(last, "quality") or None,
+        word(last, "background") or None,
+        tool_usage(response),
+    )
+
+
+def tool_usage(response: JsonObject) -> JsonObject | None:
+    """What the hosted tool cost, told beside the run's own usage."""
+    return inner(inner(response, "tool_usage"), "image_gen") or None
+
+
+def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> Exception:
+    """Why a run ended without a picture."""
+    for call in calls:
+        if error := inner(call, "error"):
+            return ContentRefused(
+                word(error, "message") or "the picture was refused",
+                code=word(error, "code") or "moderation_blocked",
+                type="image_generation_user_error",
+            )
+    texts = [word(part, "text") or word(part, "refusal")
+             for item in items for part in listed(item, "content")]  # fmt: skip
+    said = " ".join(text for text in texts if text)
+    if said:
+        return ContentRefused(
+            f"the model answered in place of drawing: {said[:500]}",
+            code="image_generation_refused",
+            type="image_generation_user_error",
+        )
+    return BackendError("the backend finished without a picture", code="upstream_empty_response")
+
+
+def decoded(data: str) -> bytes:
+    """Raises StreamInterrupted for what is not base64."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise StreamInterrupted(
+            "the backend sent a picture that is not base64", code="upstream_protocol_error"
+        ) from error
+
+
+def data_url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _invalid(param: str, message: str) -> InvalidRequest:
+    code = "missing_required_parameter" if message.startswith("Missing") else "invalid_value"
+    return InvalidRequest(message, code=code, param=param)
+
+
+def _one_of(param: str, value: str, known: Sequence[str] | dict[str, str]) -> InvalidRequest:
+    names = ", ".join(f"'{name}'" for name in known)
+    return _invalid(param, f"Invalid value '{value[:40]}': supported values are {names}.")

@@ -1,0 +1,100 @@
+"""What a client sends in the Images dialect: a generation, an edit, a variation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...errors import InvalidRequest, JsonObject
+from ..rules import Rule, apply
+from ..validation import validated
+from .backend import FORMATS, MODEL, Asked
+
+MAX_PICTURES = 10
+MAX_INPUTS = 16
+
+RULES: dict[str, Rule] = {
+    "prompt": Rule.TRANSLATED,
+    "model": Rule.TRANSLATED,
+    "size": Rule.TRANSLATED,
+    "quality": Rule.TRANSLATED,
+    "background": Rule.TRANSLATED,
+    "images": Rule.TRANSLATED,
+    "image": Rule.TRANSLATED,
+    "mask": Rule.TRANSLATED,
+    "moderation": Rule.TRANSLATED,
+    "input_fidelity": Rule.TRANSLATED,
+    "partial_images": Rule.TRANSLATED,
+    "n": Rule.HONOURED,
+    "stream": Rule.HONOURED,
+    "response_format": Rule.HONOURED,
+    "output_format": Rule.HONOURED,
+    "output_compression": Rule.HONOURED,
+    "style": Rule.IGNORED,
+    "user": Rule.IGNORED,
+    "safety_identifier": Rule.IGNORED,
+    "markup": Rule.REFUSED,
+}
+"""What becomes of each field of the Images endpoints. What is not here is ignored."""
+
+
+class Request(BaseModel):
+    """A generation, or an edit: then with pictures, which the door has made data URLs of."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    prompt: str
+    model: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    moderation: Literal["auto", "low"] | None = None
+    input_fidelity: Literal["high", "low"] | None = None
+    partial_images: int | None = Field(None, ge=0, le=3)
+    n: int | None = Field(None, ge=1, le=MAX_PICTURES)
+    stream: bool | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    output_format: str | None = None
+    output_compression: int | None = Field(None, ge=0, le=100)
+
+    def asked(self, *, inputs: tuple[str, ...] = (), mask: str | None = None) -> Asked:
+        """The picture to make. Raises InvalidRequest, naming the field."""
+        return Asked(
+            prompt=self.prompt,
+            model=self.model or MODEL,
+            size=self.size or "auto",
+            quality=self.quality or "auto",
+            background=self.background or "auto",
+            inputs=inputs,
+            mask=mask,
+            partial_images=(self.partial_images or 0) if self.stream else 0,
+            moderation=self.moderation,
+            input_fidelity=self.input_fidelity,
+        ).checked()
+
+
+def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
+    """A client's body, checked, and the names of the ignored fields.
+
+    Raises InvalidRequest, naming the field.
+    """
+    request = validated(Request, body)
+    ignored = apply(RULES, body, strict=strict, harmless={}, unknown=Rule.IGNORED)
+    if request.output_format not in (None, *FORMATS):
+        raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")
+    if request.output_compression is not None and request.output_format in (None, "png"):
+        raise _invalid("output_compression", "png has none: ask for 'jpeg' or 'webp'")
+    if request.background == "transparent" and request.output_format == "jpeg":
+        raise _invalid("background", "jpeg cannot be transparent: ask for 'png' or 'webp'")
+    if request.stream and (request.n or 1) > 1:
+        raise _invalid("n", "a stream has one picture: its events carry no index")
+    if request.stream and request.response_format == "url":
+        raise _invalid("response_format", "a stream carries pictures, not addresses")
+    if request.partial_images and not request.stream:
+        raise _invalid("partial_images", "only with 'stream'")
+    return request, ignored
+
+
+def _invalid(param: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{param}': {why}.", code="invalid_value", param=param)

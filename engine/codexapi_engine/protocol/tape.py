@@ -1,0 +1,102 @@
+"""What a translator said, kept beside the stream, so that it can be said again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import CodexError, JsonObject, StreamInterrupted
+from . import Event, Translator, sse
+from .shapes import number
+
+MAX_TAPE_BYTES = 8 * 1024 * 1024
+"""A run of 128,000 tokens in deltas of a token is larger, and one of 20,000 is not."""
+
+
+class Tape:
+    """The pieces of one stream, or of several that are one reply. Nothing is parsed here.
+
+    Past its bound it is `torn`, and empty: half a stream is of no use.
+    """
+
+    def __init__(self, *, limit: int = MAX_TAPE_BYTES) -> None:
+        self._left = limit
+        self.pieces: list[bytes] = []
+        self.torn = False
+
+    def add(self, pieces: list[bytes]) -> None:
+        self._left -= sum(map(len, pieces))
+        if self._left < 0:
+            self.torn = True
+            self.pieces = []
+        else:
+            self.pieces += pieces
+
+    @property
+    def events(self) -> list[Event]:
+        return events_of(b"".join(self.pieces))
+
+
+class Recorded:
+    """A Translator whose words are taped."""
+
+    def __init__(self, translator: Translator, tape: Tape) -> None:
+        self._translator = translator
+        self._tape = tape
+
+    @property
+    def finished(self) -> bool:
+        return self._translator.finished
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        return self._taped(self._translator.feed(event))
+
+    def close(self) -> Iterable[bytes]:
+        return self._taped(self._translator.close())
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        return self._taped(self._translator.fail(error))
+
+    def _taped(self, said: Iterable[bytes]) -> list[bytes]:
+        pieces = list(said)
+        self._tape.add(pieces)
+        return pieces
+
+
+class Again:
+    """A Translator of taped events: they pass as they are, those up to a number left out."""
+
+    def __init__(self, *, after: int = -1) -> None:
+        # set once
+        self._after = after
+        # moves as the stream moves
+        self._count = 0  # for events that carry no number
+        self.finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        if self.finished:
+            return ()
+        if not event.type:  # [DONE]
+            self.finished = True
+            return (sse.DONE,)
+        told = number(event.json, "sequence_number")
+        place = self._count if told is None else told
+        self._count += 1
+        return (event.encode(),) if place > self._after else ()
+
+    def close(self) -> Iterable[bytes]:
+        self.finished = True
+        return ()
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        self.finished = True
+        told: JsonObject = error.body()
+        return (sse.encode({"type": "error", **told, "error": told}, "error"),)
+
+
+def events_of(data: bytes) -> list[Event]:
+    """The events of a tape, `[DONE]` among them."""
+    decoder = sse.Decoder()
+    try:
+        return decoder.feed(data)
+    except StreamInterrupted:  # one event beyond every bound: it cannot have been taped
+        return []

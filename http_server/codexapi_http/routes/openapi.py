@@ -1,0 +1,247 @@
+"""What the server accepts and answers, as an OpenAPI document.
+
+Nothing is written down twice: paths come from the routes, request bodies from the models that check
+them, and what becomes of a field from the tables by which it is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from codexapi_engine import __version__
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.chat import request as chat
+from codexapi_engine.protocol.completions import request as completions
+from codexapi_engine.protocol.responses import request as responses
+from codexapi_engine.protocol.rules import Rule
+
+from .answer import json_response
+
+MODEL = "gpt-6.1-sol"
+"""The model of the examples."""
+
+SAYS = {
+    Rule.TRANSLATED: "Goes to the backend, in its words.",
+    Rule.HONOURED: "Done by codexapi itself.",
+    Rule.IGNORED: "Accepted, left out, and named in the header `x-codexapi-ignored`; "
+    "refused under `serve --strict`.",
+    Rule.REFUSED: "Refused with 400, naming the field: to leave it out would change what the "
+    "answer is.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body that an endpoint takes: its model, and what becomes of its fields."""
+
+    name: str  # of the schema
+    model: type[BaseModel]
+    rules: Mapping[str, Rule]
+    harmless: Mapping[str, object]  # values that ask for nothing, whatever the rule
+    unknown: Rule  # for a field that the table lacks
+    example: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The object that an endpoint answers with."""
+
+    name: str  # of the schema
+    required: tuple[str, ...]
+    object: str | None = None  # the value of its field of that name
+    streamed: bool = False  # also as events, where the request asks for them
+
+
+BODIES: dict[str, Body] = {
+    "responses_create": Body(
+        "ResponsesRequest",
+        responses.Request,
+        responses.RULES,
+        responses.ASKS_NOTHING,
+        Rule.TRANSLATED,
+        {"model": MODEL, "input": "Say hello"},
+    ),
+    "chat_completions": Body(
+        "ChatCompletionsRequest",
+        chat.Request,
+        chat.RULES,
+        chat.ASKS_NOTHING,
+        Rule.IGNORED,
+        {"model": MODEL, "messages": [{"role": "user", "content": "Say hello"}]},
+    ),
+    "completions_create": Body(
+        "CompletionsRequest",
+        completions.Request,
+        completions.RULES,
+        completions.ASKS_NOTHING,
+        Rule.IGNORED,
+        {"model": MODEL, "prompt": "Once upon a time"},
+    ),
+}
+"""By the name of the endpoint. A POST that is not here takes any object, or nothing."""
+
+REPLIES: dict[str, Reply] = {
+    "responses_create": Reply(
+        "Response", ("id", "object", "created_at", "status", "output"), "response", streamed=True
+    ),
+    "chat_completions": Reply(
+        "ChatCompletion",
+        ("id", "object", "created", "model", "choices"),
+        "chat.completion",
+        streamed=True,
+    ),
+    "completions_create": Reply(
+        "Completion",
+        ("id", "object", "created", "model", "choices"),
+        "text_completion",
+        streamed=True,
+    ),
+    "models_list": Reply("ModelList", ("object", "data"), "list"),
+    "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
+    "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
+    "healthz": Reply("Health", ("status", "version")),
+    "openapi": Reply("OpenAPI", ("openapi", "info", "paths")),
+}
+"""Likewise. What is not here answers with some object."""
+
+_ERROR: JsonObject = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_HEADERS: dict[str, str] = {
+    "x-request-id": "This answer's own id, which the log of the server names too.",
+    "x-codexapi-ignored": "The fields of the request that were left out or changed.",
+    "x-ratelimit-remaining-requests": "Percent points left of the plan's primary window.",
+    "x-ratelimit-remaining-tokens": "Percent points left of the plan's secondary window.",
+}
+
+
+async def openapi(request: Request) -> Response:
+    """GET /openapi.json"""
+    state = request.app.state
+    if not hasattr(state, "openapi"):  # made when it is first asked for: few ever do
+        state.openapi = document(request.app.routes)
+    return json_response(state.openapi)
+
+
+def document(routes: Iterable[BaseRoute]) -> JsonObject:
+    """The OpenAPI 3.1 document of these routes."""
+    schemas: JsonObject = {"Error": _ERROR}
+    paths: JsonObject = {}
+    for route in routes:
+        if isinstance(route, Route):
+            path = re.sub(r":\w+}", "}", route.path)
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                operation = _operation(route, path, method, schemas)
+                paths.setdefault(path, {})[method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "codexapi",
+            "version": __version__,
+            "summary": "The OpenAI API on this machine, with your own Codex login behind it.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{}, {"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in _HEADERS.items()
+            },
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The key of `serve --api-key`, where one was set.",
+                }
+            },
+        },
+    }
+
+
+def _operation(route: Route, path: str, method: str, schemas: JsonObject) -> JsonObject:
+    name = route.endpoint.__name__
+    operation: JsonObject = {
+        "operationId": name,
+        "summary": (route.endpoint.__doc__ or name).partition("\n")[0],
+        "responses": _responses(REPLIES.get(name), schemas),
+    }
+    if words := re.findall(r"{(\w+)}", path):
+        operation["parameters"] = [_parameter(word) for word in words]
+    if method == "POST":
+        operation["requestBody"] = _request_body(BODIES.get(name), schemas)
+    return operation
+
+
+def _parameter(name: str) -> JsonObject:
+    found: JsonObject = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    return {**found, "example": MODEL} if name == "model" else found
+
+
+def _request_body(body: Body | None, schemas: JsonObject) -> JsonObject:
+    if body is None:
+        return {"content": {"application/json": {"schema": {"type": "object"}}}}
+    schemas.update(_schemas(body))
+    content = {"schema": _reference(body.name), "example": body.example}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _schemas(body: Body) -> JsonObject:
+    """The body's schema and those that it needs, by name; each field with its rule."""
+    template = _reference(body.name + ".{model}")["$ref"]
+    whole = body.model.model_json_schema(ref_template=template)
+    inner = {f"{body.name}.{name}": made for name, made in whole.pop("$defs", {}).items()}
+    fields = whole["properties"]
+    for name, rule in body.rules.items():
+        harmless = [None, *([body.harmless[name]] if name in body.harmless else [])]
+        field = {"enum": harmless} if rule is Rule.REFUSED else fields.get(name, {})
+        fields[name] = {**field, "description": SAYS[rule], "x-codexapi-rule": rule.value}
+    whole["description"] = f"A field that is not listed: {body.unknown.value}."
+    return {body.name: whole, **inner}
+
+
+def _responses(reply: Reply | None, schemas: JsonObject) -> JsonObject:
+    error = {"application/json": {"schema": _reference("Error")}}
+    content: JsonObject = {"application/json": {"schema": {"type": "object"}}}
+    if reply is not None:
+        schemas[reply.name] = _reply_schema(reply)
+        content = {"application/json": {"schema": _reference(reply.name)}}
+        if reply.streamed:
+            content["text/event-stream"] = {"schema": {"type": "string"}}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
+    return {
+        "200": {"description": "The answer.", "headers": headers, "content": content},
+        "default": {"description": "What went wrong.", "content": error},
+    }
+
+
+def _reply_schema(reply: Reply) -> JsonObject:
+    properties: JsonObject = {name: {} for name in reply.required}
+    if reply.object is not None:
+        properties["object"] = {"const": reply.object}
+    return {"type": "object", "required": list(reply.required), "properties": properties}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,100 @@
+"""What the suites run in: an interpreter and sources of their own, and our server on the simulated
+backend. Knows no suite.
+
+Everything that is fetched stays in `.cache/`, which git ignores: nothing of it becomes ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.downloads import PINS, kept, npm_ci, pip
+from tests.processes import Running, environment, server, simulator
+
+MODEL = "gpt-6.1-sol"
+"""What the simulated backend has, for suites that let us choose."""
+
+_BIN = "Scripts" if sys.platform == "win32" else "bin"
+SECONDS = 900.0
+"""For one installation."""
+
+
+def python(name: str) -> Path:
+    """The interpreter of an environment that has what `tests/pins/NAME.txt` names, by hash."""
+    pins = PINS / f"{name}.txt"
+
+    def make(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip(
+            "--python", str(folder / _BIN / "python"), "install", "--require-hashes", "--no-deps",
+            "-r", str(pins), seconds=SECONDS,
+        )  # fmt: skip
+
+    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
+    return kept(f"{name}-{digest}", make) / _BIN / "python"
+
+
+def source(package: str, version: str) -> Path:
+    """The unpacked source distribution of a package, where its tests are."""
+    name = f"{package.replace('-', '_')}-{version}"
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            pip(
+                "download", "--no-deps", f"--no-binary={package}", f"--dest={scratch}",
+                f"{package}=={version}", seconds=SECONDS,
+            )  # fmt: skip
+            (archive,) = Path(scratch).iterdir()
+            with tarfile.open(archive) as files:
+                files.extractall(folder, filter="data")
+
+    return kept(f"{name}-source", make) / name
+
+
+def node_packages(name: str) -> Path:
+    """The folder with the `node_modules` that `tests/pins/NAME` locks."""
+    pins = PINS / name
+    digest = hashlib.sha256((pins / "package-lock.json").read_bytes()).hexdigest()[:8]
+    return kept(f"{name}-{digest}", lambda folder: npm_ci(pins, folder))
+
+
+@contextmanager
+def door(*arguments: str) -> Iterator[Running]:
+    """`codexapi serve` before a simulated backend of its own, and a login that it accepts."""
+    with tempfile.TemporaryDirectory() as login:
+        with simulator(Path(login) / "codex") as backend:
+            with server("--quiet", *arguments, env=backend.env) as running:
+                yield running
+
+
+def aliases(*names: str, model: str = MODEL) -> list[str]:
+    """The arguments that make names of a suite's own mean a model of the backend's."""
+    return [f"--model-alias={name}={model}" for name in names]
+
+
+def surroundings(door: Running, **more: str) -> dict[str, str]:
+    """The environment of a client: the official names of address and key, and nothing of ours."""
+    told = {"OPENAI_BASE_URL": door.url, "OPENAI_API_KEY": "unused"}
+    made = {**environment(), **told, "NO_PROXY": "127.0.0.1", **more}
+    del made["PYTHONPATH"]
+    return made
+
+
+def pytest(
+    interpreter: Path, folder: Path, *arguments: str, env: dict[str, str], junit: Path
+) -> None:
+    """Runs the tests of a source distribution as its own projects does, all in one process."""
+    subprocess.run(
+        [
+            interpreter, "-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "-q", "-rN",
+            "--tb=short", "--timeout=60", f"--junitxml={junit}", *arguments,
+        ],
+        cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
