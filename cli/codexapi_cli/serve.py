@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,12 @@ def serve(
         list[str] | None, typer.Option(help="A further name by which clients call this server.")
     ] = None,
     demo: Demo = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="A file that keeps stored responses. [default: in memory]"
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse parameters that would be ignored.")
     ] = False,
@@ -60,7 +67,7 @@ def serve(
     chosen = settings(
         host=host, base_url=base_url, api_key=api_key, timeout=timeout, model=model,
         allow_hosts=tuple(allow_host or ()), demo=demo, strict=strict,
-        port=port, model_aliases=aliases,
+        port=port, model_aliases=aliases, state=state,
     )  # fmt: skip
     logging.basicConfig(
         stream=sys.stderr,

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 from ._httpx import httpx
@@ -66,12 +67,17 @@ class Codex:
         self.limits: limits.Limits | None = None  # as the newest answer told them
 
     async def open(
-        self, request: JsonObject, *, caller: Mapping[str, str] | None = None
+        self,
+        request: JsonObject,
+        *,
+        caller: Mapping[str, str] | None = None,
+        idle: float | None = None,
     ) -> EventStream:
         """Sends a Responses request and returns its events; you close them.
 
         Its model may be an alias or `slug:effort`. `caller` are the headers of a Codex client, on
-        whose request nothing is changed. Raises CodexError before the first event.
+        whose request nothing is changed. `idle` is how long the stream may be silent, in place of the
+        settings' time. Raises CodexError before the first event.
         """
         changed: tuple[str, ...] = ()
         if caller and wire.WINDOW in caller:
@@ -82,7 +88,7 @@ class Codex:
             body = responses.to_backend(named)
             sent = wire.affinity(_session(body.get("prompt_cache_key")))
         try:
-            stream = await self._transport.stream("/responses", body, sent)
+            stream = await self._transport.stream("/responses", body, sent, idle=idle)
         except ModelNotFound as error:
             raise await self._with_suggestions(error, str(body.get("model"))) from error
         except CodexError as error:
@@ -132,23 +138,39 @@ class Codex:
             raise InvalidRequest("the backend lists no model: name one", param="model")
         return listed[0]
 
-    async def draw(self, asked: images.Asked) -> images.Images:
+    async def draw(
+        self, asked: images.Asked, *, partial: Callable[[], None] | None = None
+    ) -> images.Images:
         """A picture, or an edit of others: by the backend's own endpoint, and by the hosted tool
-        for what that lacks. Takes a minute or two. Raises CodexError."""
-        asked = asked.checked()
+        for what that lacks. Takes a minute or two. Raises CodexError.
+
+        `partial` is called for each partial picture; only the tool tells of them.
+        """
+        asked = self._drawable(asked)
         if not asked.needs_the_tool:
             path, body = images.to_backend(asked)
             try:
                 reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
-                return images.from_backend(reply.json or {})
             except CodexError as error:
-                if error.status not in (404, 405):
+                if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
-        return images.from_response(await self.respond(await self.drawing(asked)))
+            else:
+                self._learn(reply.headers)
+                # 20 MB take 70 ms to decode: not on the loop.
+                return await asyncio.to_thread(images.from_backend, reply.json or {})
+        async with await self.open_drawing(asked) as stream:
+            response = await folded(stream, partial)
+        return await asyncio.to_thread(images.from_response, response)
 
-    async def drawing(self, asked: images.Asked) -> JsonObject:
-        """The request of a run that draws with the hosted tool."""
-        return images.to_responses(asked.checked(), host=await self.model())
+    async def open_drawing(self, asked: images.Asked) -> EventStream:
+        """A run that draws with the hosted tool; you close it. Raises CodexError."""
+        return await self.open(
+            images.to_responses(self._drawable(asked), host=await self.model()), idle=IMAGE_WAIT
+        )
+
+    def _drawable(self, asked: images.Asked) -> images.Asked:
+        name = self.settings.model_aliases.get(asked.model, asked.model)
+        return replace(asked, model=name).checked()
 
     async def plan(self) -> limits.Limits:
         """How much of the plan is used, asked of the usage endpoint."""
@@ -242,12 +264,15 @@ class Codex:
             self._fetched_at = None  # the catalogue has changed
 
 
-async def folded(stream: EventStream) -> JsonObject:
-    """The response that a stream ends in. Raises CodexError."""
+async def folded(stream: EventStream, partial: Callable[[], None] | None = None) -> JsonObject:
+    """The response that a stream ends in; `partial` hears of each partial picture on the way.
+    Raises CodexError."""
     assembler = responses.Assembler()
     while events := await stream.batch():
         for event in events:
             assembler.feed(event)
+            if partial is not None and event.type == images.PARTIAL:
+                partial()
     return assembler.finish()
 
 

@@ -280,7 +280,11 @@ def _known(code: str, told: JsonObject, after: float | None) -> CodexError:
         return _no_such_model(message)
     if kind in (RateLimited, Overloaded) and after is None:
         after = _try_again_in(message)
-    return kind(message, code=code, param=_string(told.get("param")), retry_after=after)
+    # Official clients tell a picture that was refused by its type.
+    wire_type = "image_generation_user_error" if code == "moderation_blocked" else None
+    return kind(
+        message, code=code, param=_string(told.get("param")), type=wire_type, retry_after=after
+    )
 
 
 def _limit_reached(code: str, told: JsonObject, after: float | None) -> CodexError:

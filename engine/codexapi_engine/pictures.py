@@ -1,46 +1,82 @@
 """Pictures as bytes: what they are, and what was asked of them in the end.
 
 Truth is read from the data, never from a name or a header. Pillow does the work, and is loaded
-when there is a picture. Knows nothing of where pictures come from or go to.
+only where pixels are needed. Knows nothing of where pictures come from or go to.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from zlib import error as zlib_error
 
-from .errors import CodexError, InvalidRequest, UnexpectedAnswer
+from .errors import InvalidRequest, UnexpectedAnswer
+from .protocol import images
 from .protocol.images import FORMATS, Picture
 
 if TYPE_CHECKING:
     from PIL import Image as pillow
 
+MAX_INPUTS = 16
 MAX_PIXELS = 64 * 1024 * 1024
 """Pixels of an input: four times the largest that the backend makes. More is a bomb."""
 
 MAX_BYTES = 50 * 1024 * 1024
 _READS = ("PNG", "JPEG", "WEBP", "GIF")
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib_error)
+"""What Pillow raises over broken files."""
 
 
-def looked_at(data: bytes, *, param: str = "image") -> Picture:
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A picture that came in, and the field or option that it came by."""
+
+    param: str
+    data: bytes
+
+
+def to_edit(inputs: Sequence[Input], mask: Input | None) -> tuple[tuple[str, ...], str | None]:
+    """The pictures of an edit, and its mask, as data URLs. Raises InvalidRequest, naming the
+    field."""
+    if len(inputs) > MAX_INPUTS:
+        param = inputs[MAX_INPUTS].param
+        raise InvalidRequest(
+            f"At most {MAX_INPUTS} pictures can be edited at once.",
+            code="invalid_value",
+            param=param,
+        )
+    seen = [looked_at(given) for given in inputs]
+    urls = tuple(images.data_url(picture.media_type, picture.data) for picture in seen)
+    if mask is None:
+        return urls, None
+    over = looked_at(mask)
+    if over.format != "png" or not over.alpha:
+        raise _refused(mask, "a mask is a PNG with an alpha channel, clear where it may change")
+    if seen and over.size != seen[0].size:
+        raise _refused(mask, f"a mask has the size of the first picture, {seen[0].size}")
+    return urls, images.data_url(over.media_type, over.data)
+
+
+def looked_at(given: Input) -> Picture:
     """What an input is. Raises InvalidRequest for what is no whole picture, or too much of one."""
+    data = given.data
     if len(data) > MAX_BYTES:
-        raise _refused(param, f"it has over {MAX_BYTES >> 20} MB", "image_too_large")
+        raise _refused(given, f"it has over {MAX_BYTES >> 20} MB", "image_too_large")
+    seen = images.header(data)
+    if seen is not None and seen.width * seen.height > MAX_PIXELS:
+        raise _refused(given, f"{seen.width}x{seen.height} pixels are too many", "image_too_large")
     try:
         with _opened(data) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _refused(param, f"{image.width}x{image.height} pixels are too many",
-                               "image_too_large")  # fmt: skip
+            if image.width * image.height > MAX_PIXELS:  # the header may lie
+                raise ValueError("too many pixels")
             image.load()
             return _described(data, image)
-    except (OSError, SyntaxError, ValueError, Warning) as error:
-        raise _refused(
-            param, "it is not a whole PNG, JPEG, WebP or GIF", "invalid_image"
-        ) from error
+    except _UNREADABLE:
+        raise _refused(given, "it is not a whole PNG, JPEG, WebP or GIF") from None
 
 
 def finished(
@@ -56,22 +92,26 @@ def finished(
 
     Raises UnexpectedAnswer if they are no picture.
     """
+    seen = images.header(data)
+    if seen is None:
+        raise UnexpectedAnswer("the backend sent something that is no picture")
+    picture = Picture(data, seen.format, seen.width, seen.height, seen.alpha, revised_prompt)
+    wanted = format or picture.format
+    if wanted == picture.format and compression is None and exact in (None, _size(picture)):
+        return picture
     try:
         with _opened(data) as image:
-            picture = _described(data, image)
-            change = (format or picture.format) != picture.format or compression is not None
-            if change or exact not in (None, (picture.width, picture.height)):
-                picture = _encoded(image, format or picture.format, compression, exact)
-    except (OSError, SyntaxError, ValueError, Warning) as error:
+            made = _encoded(image, wanted, compression, exact)
+    except _UNREADABLE as error:
         raise UnexpectedAnswer("the backend sent a picture that cannot be read") from error
-    return _with_prompt(picture, revised_prompt)
+    return replace(made, revised_prompt=revised_prompt)
 
 
 def preview(picture: Picture, *, max_bytes: int) -> Picture:
     """A smaller picture of at most so many bytes: for those who carry pictures in messages."""
     edge = max(picture.width, picture.height)
     while len(picture.data) > max_bytes and edge > 32:
-        edge = edge * 3 // 4
+        edge = min(edge * 3 // 4, 1024)
         with _opened(picture.data) as image:
             scale = edge / max(image.width, image.height)
             size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -80,10 +120,7 @@ def preview(picture: Picture, *, max_bytes: int) -> Picture:
 
 
 def _encoded(
-    image: pillow.Image,
-    format: str,
-    compression: int | None,
-    exact: tuple[int, int] | None,
+    image: pillow.Image, format: str, compression: int | None, exact: tuple[int, int] | None
 ) -> Picture:
     if format not in FORMATS:
         format = "png"  # noqa: A001
@@ -103,7 +140,7 @@ def _fitted(image: pillow.Image, size: tuple[int, int]) -> pillow.Image:
     """Exactly this size: scaled to cover it, and cut at the edges that stand over."""
     from PIL import Image, ImageOps
 
-    if image.mode == "P":
+    if image.mode not in ("RGB", "RGBA", "L"):
         image = image.convert("RGBA")
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
@@ -120,16 +157,14 @@ def _on_white(image: pillow.Image) -> pillow.Image:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[pillow.Image]:
-    from PIL import Image  # 60 ms, and only where there is a picture
+    from PIL import Image  # 60 ms, and only where there are pixels to see to
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            opened = Image.open(io.BytesIO(data), formats=_READS)
-        except Image.DecompressionBombError as error:
-            raise ValueError("too many pixels") from error
-        with opened as image:
-            yield image
+    try:
+        opened = Image.open(io.BytesIO(data), formats=_READS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError("too many pixels") from error
+    with opened as image:
+        yield image
 
 
 def _described(data: bytes, image: pillow.Image) -> Picture:
@@ -137,9 +172,10 @@ def _described(data: bytes, image: pillow.Image) -> Picture:
     return Picture(data, str(image.format).lower(), image.width, image.height, alpha)
 
 
-def _with_prompt(picture: Picture, revised_prompt: str | None) -> Picture:
-    return replace(picture, revised_prompt=revised_prompt)
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.width, picture.height
 
 
-def _refused(param: str, why: str, code: str) -> CodexError:
+def _refused(given: Input, why: str, code: str = "invalid_image") -> InvalidRequest:
+    param = given.param
     return InvalidRequest(f"The picture in '{param}' is refused: {why}.", code=code, param=param)

@@ -45,6 +45,7 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)  # may carry a password
     no_proxy: tuple[str, ...] = ()
     ca_file: Path | None = None
+    state: Path | None = None  # the file that keeps what clients store; None: in memory
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for a base URL that would send the login out unguarded."""

@@ -106,9 +106,15 @@ class Transport:
         self._http = client(settings, settings.base_url, auth=auth, http=http)
 
     async def stream(
-        self, path: str, body: JsonObject, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: JsonObject,
+        headers: Mapping[str, str] | None = None,
+        *,
+        idle: float | None = None,
     ) -> EventStream:
-        """Posts a request and returns when its status is known. Raises CodexError before that."""
+        """Posts a request and returns when its status is known. Raises CodexError before that.
+        `idle` is how long the stream may be silent."""
         sent = {
             "accept": "text/event-stream",
             "content-type": "application/json",
@@ -120,6 +126,8 @@ class Transport:
             request = self._http.build_request(
                 "POST", self._base + path, content=content, headers=sent
             )
+            if idle is not None:
+                request.extensions["timeout"]["read"] = idle
             return await self._send(request)
 
         stream = EventStream(post, self._drain)
@@ -153,7 +161,8 @@ class Transport:
             try:
                 return await self._reply(await self._send(request))
             except (_Refused, TransportError) as error:
-                await attempts.another(error)
+                failure = error
+            await attempts.another(failure)  # not in the `except`, as in `begin`
 
     async def aclose(self) -> None:
         for drain in self._drains:
@@ -166,13 +175,13 @@ class Transport:
             if response.status_code == 304:
                 return Reply(None, response.headers)
             _refuse_encoding(response)
-            return Reply(_object(await _whole(response)), response.headers)
+            return Reply(_object(await whole(response)), response.headers)
         finally:
             await response.aclose()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """The response, its body unread. Raises CodexError if it is not a success."""
-        with _ours():
+        with ours():
             response = await self._http.send(request, stream=True)
         if response.is_success or response.status_code == 304:
             return response
@@ -276,7 +285,7 @@ class EventStream:
 
     async def _read(self) -> list[Event]:
         assert self._chunks is not None, "begin() comes first"
-        with _ours():
+        with ours():
             chunk = await anext(self._chunks, None)
         if chunk is None:
             self._ended = True
@@ -397,7 +406,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 @contextmanager
-def _ours() -> Iterator[None]:
+def ours() -> Iterator[None]:
     """httpx's exceptions as ours."""
     try:
         yield
@@ -447,7 +456,7 @@ async def _beginning(response: httpx.Response) -> bytes:
     with suppress(TimeoutError, TransportError, Unavailable):
         async with asyncio.timeout(5):
             async with aclosing(_pieces(response)) as coming:
-                with _ours():
+                with ours():
                     async for piece in coming:
                         pieces.append(piece)
                         size += len(piece)
@@ -456,16 +465,21 @@ async def _beginning(response: httpx.Response) -> bytes:
     return b"".join(pieces)[:MAX_ERROR_BYTES]
 
 
-async def _whole(response: httpx.Response) -> bytes:
-    """A whole body. Raises CodexError, for one beyond all bounds too."""
+async def whole(
+    response: httpx.Response,
+    *,
+    limit: int = MAX_EVENT_BYTES,
+    too_large: Exception | None = None,
+) -> bytes:
+    """A whole body. Raises CodexError, and `too_large` for one beyond the limit."""
     pieces, size = [], 0
     async with aclosing(_pieces(response)) as coming:
-        with _ours():
+        with ours():
             async for piece in coming:
                 pieces.append(piece)
                 size += len(piece)
-                if size > MAX_EVENT_BYTES:
-                    raise UnexpectedAnswer("the backend's answer has no end")
+                if size > limit:
+                    raise too_large or UnexpectedAnswer("the backend's answer has no end")
     return b"".join(pieces)
 
 
@@ -502,7 +516,7 @@ async def _drained(response: httpx.Response, rest: AsyncGenerator[bytes, None]) 
     try:
         with suppress(TimeoutError, TransportError):
             async with asyncio.timeout(DRAIN):
-                with _ours():
+                with ours():
                     while await anext(rest, None) is not None:
                         pass
     finally:

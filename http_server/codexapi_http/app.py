@@ -10,23 +10,32 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from codexapi_engine import Codex, CodexError, Settings
+from codexapi_engine.state import State
 
+from .background import Background
 from .errors import codex_error, http_exception
 from .guard import Guard
 from .routes import ROUTES
 from .shutdown import Shutdown
 
 
-def create_app(codex: Codex | None = None, settings: Settings | None = None) -> Starlette:
-    """The server as an ASGI app. A `codex` of the caller's own stays open at the end."""
+def create_app(
+    codex: Codex | None = None, settings: Settings | None = None, *, state: State | None = None
+) -> Starlette:
+    """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end."""
     settings = settings or (codex.settings if codex else Settings.from_env())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.codex = codex or Codex(settings)
+        app.state.kept = state or State(settings.state)
+        app.state.background = Background(app.state.codex, app.state.kept)
         try:
             yield
         finally:
+            await app.state.background.aclose()
+            if state is None:
+                app.state.kept.close()
             if codex is None:
                 await app.state.codex.aclose()
 

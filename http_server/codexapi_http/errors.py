@@ -8,6 +8,7 @@ import math
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from codexapi_engine import CodexError, UsageLimitReached
 from codexapi_engine.errors import AuthError
@@ -58,14 +59,23 @@ async def http_exception(request: Request, error: Exception) -> Response:
     """What the router says: no such path, or not by this method."""
     assert isinstance(error, HTTPException)
     status, path, method = error.status_code, request.scope["path"], request.method
+    headers = dict(error.headers or {})
     if status == 405:
+        headers["allow"] = ", ".join(sorted(_methods(request)))
         message = f"Invalid method for {path}: {method} is not allowed."
         said = refusal(405, "method_not_allowed", message)
     elif status == 404:
         said = refusal(404, "not_found", _no_such_path(method, path))
     else:
         said = refusal(status, "invalid_request", error.detail)
-    return render(said, dict(error.headers or {}))
+    return render(said, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """By which this path can be asked: each method is a route of its own."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fit = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in fit for method in route.methods or ()}
 
 
 def unforeseen(request_id: str) -> CodexError:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
+from codexapi_engine.state import State
 
 from .errors import refusal
 
@@ -29,6 +30,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def codex_of(request: Request) -> Codex:
     return request.app.state.codex  # type: ignore[no-any-return]
+
+
+def state_of(request: Request) -> State:
+    """What clients asked to be kept."""
+    return request.app.state.kept  # type: ignore[no-any-return]
 
 
 def settings_of(request: Request) -> Settings:

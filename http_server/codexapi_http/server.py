@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from codexapi_engine import Codex, CodexError, Settings
+from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.settings import is_loopback
+from codexapi_engine.state import State
 
 from .app import create_app
 from .process import PORT_IN_USE, Process, listen, say
+
+LOCAL_FILE = 7
+"""The exit code where a file of the user's cannot be used."""
 
 
 def serve(settings: Settings) -> int:
@@ -28,12 +32,21 @@ def serve(settings: Settings) -> int:
     except OSError as error:
         say(f"codexapi: {settings.host}:{settings.port}: {error.strerror}; choose another --port")
         return PORT_IN_USE
-    return asyncio.run(_serve(settings, listening))
+    try:
+        state = State(settings.state)
+    except Unavailable as error:
+        listening.close()
+        say(f"codexapi: {error}; choose another --state")
+        return LOCAL_FILE
+    try:
+        return asyncio.run(_serve(settings, state, listening))
+    finally:
+        state.close()
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> int:
+async def _serve(settings: Settings, state: State, listening: socket.socket) -> int:
     async with Codex(settings) as codex:
-        app = create_app(codex, settings)
+        app = create_app(codex, settings, state=state)
         shutdown = app.state.shutdown
 
         async def ready(url: str) -> None:

@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from codexapi_engine import CodexError, EventStream
+from codexapi_engine import CodexError
 from codexapi_engine.protocol import Event, Translator, sse
 
 from .requests import ended, left, settings_of
@@ -27,11 +28,18 @@ KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 log = logging.getLogger("codexapi.http")
 
 
+class Batches(Protocol):
+    """Events as they come: the backend's, or those of a stream that was taped."""
+
+    async def batch(self) -> list[Event]: ...
+    async def aclose(self) -> None: ...
+
+
 @dataclass(eq=False, slots=True)
 class Run:
     """One run at the backend, and what makes the client's stream of it."""
 
-    events: EventStream
+    events: Batches
     translator: Translator
     then: Callable[[], None] | None = None  # called when the run has ended well
     ended: bool = False

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faulty import HOLD, FaultyBackend, Script, by_path, chunk, head, stream, whole
+from tests.faulty import FIN, HOLD, FaultyBackend, Script, Step, by_path, chunk, head, stream, whole
 from tests.logins import ACCOUNT, access_token, auth_json, write_login
 from tests.wire_files import table, wire
 
@@ -84,20 +84,21 @@ async def test_the_output_is_put_together_where_the_last_event_has_none() -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "end", "kind"),
     [
-        ("failed_content_policy_violation", ContentRefused),
-        ("failed_usage_not_included", UsageLimitReached),
-        ("dropped_midway", StreamInterrupted),
+        ("failed_content_policy_violation", [HOLD], ContentRefused),
+        ("failed_usage_not_included", [HOLD], UsageLimitReached),
+        ("dropped_midway", [FIN], StreamInterrupted),
     ],
 )
 async def test_a_failed_run_is_an_error_and_its_connection_is_let_go(
-    name: str, kind: type[Exception]
+    name: str, end: list[Step], kind: type[Exception]
 ) -> None:
-    async with codex([[head(), chunk(wire(name)), b"0\r\n\r\n"]]) as (opened, backend):
+    async with codex([[head(), chunk(wire(name)), *end]]) as (opened, backend):
         with pytest.raises(kind):
             await opened.respond(request("x", model="m"))
         assert len(asked_for(backend, "/responses")) == 1
+        await backend.until(lambda: not backend.open)
 
 
 async def test_a_stream_that_is_left_ends_at_the_backend() -> None:

@@ -1084,8 +1084,27 @@ async def test_images_and_files_are_seen() -> None:
     file = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,"}
     assert "I see one image, 4×3 PNG." in (await ask(input=[user("What?", image)])).text
     text = (await ask(input=[user("What?", image, far, file)])).text
-    assert "I see 2 images, 4×3 PNG, from example.com." in text
+    assert "I see 2 images, 4×3 PNG, a.png from example.com." in text
     assert "I see one file, a.pdf." in text
+
+
+async def test_what_a_picture_and_a_page_say_of_themselves_is_told() -> None:
+    png = base64.b64decode(PIXEL.partition(",")[2])
+    caption = b"tEXtTitle\0A cat"
+    captioned = png[:33] + (len(caption) - 4).to_bytes(4) + caption + bytes(4) + png[33:]
+    page = base64.b64encode(b"%PDF-1.4 BT (Two) Tj (words) Tj ET").decode()
+    image = {
+        "type": "input_image",
+        "image_url": f"data:image/png;base64,{base64.b64encode(captioned).decode()}",
+    }
+    file = {
+        "type": "input_file",
+        "filename": "a.pdf",
+        "file_data": f"data:application/pdf;base64,{page}",
+    }
+    text = (await ask(input=[user("What?", image, file)])).text
+    assert "4×3 PNG (“A cat”)" in text
+    assert "a.pdf (“Two words”)" in text
 
 
 @pytest.mark.parametrize(
@@ -1135,6 +1154,22 @@ async def test_the_outputs_of_the_tools_are_told() -> None:
         input=[user(asked_for), *first.items, output, user("And the weather in Rome?")],
     )
     assert again.calls == [("get_weather", {"location": "Rome"})]
+
+
+async def test_tools_are_called_one_after_another() -> None:
+    said = [user("Look up the temperature in Oslo and play music for it")]
+    tools = [
+        function("get_temperature", city={"type": "string"}),
+        function("play_music", temperature={"type": "number"}),
+    ]
+    calls = []
+    for output in ("15", "A song"):
+        answer = await ask(tools=tools, input=said)
+        calls += answer.calls
+        call = {"call_id": answer.items[-1]["call_id"], "output": output}
+        said = [*said, *answer.items, {"type": "function_call_output", **call}]
+    assert calls == [("get_temperature", {"city": "Oslo"}), ("play_music", {"temperature": 15})]
+    assert "A song" in (await ask(tools=tools, input=said)).text
 
 
 async def test_a_custom_tool_gets_text() -> None:
@@ -1258,6 +1293,7 @@ TREE = {
             "",
             ["simulated text 1", "simulated text 2"],
         ),
+        ({"type": "array", "items": {"type": "string"}}, "", ["simulated text"] * 4),
         ({"type": "array", "prefixItems": [{"const": 1}, {"const": 2}]}, "", [1, 2]),
         ({"properties": {"a": {"const": 1}}}, "", {"a": 1}),
         (
@@ -1281,13 +1317,16 @@ TREE = {
             {"name": "Alice"},
         ),
         ({"properties": {"city": {"type": "string"}}}, "Rain in Oslo", {"city": "Oslo"}),
+        ({"properties": {"s": {"type": "string", "description": "Two words"}}}, "", {"s": "simulated s: Two words"}),
+        ({"properties": {"nickname": {"type": "string"}}}, "Someone called 'Ада'.", {"nickname": "Ада"}),
+        ({"properties": {"expression": {"type": "string"}}}, "What is 2+2? Hm.", {"expression": "2+2"}),
         (
             {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}},
             "multiply 6 by 7",
             {"a": 6, "b": 7},
         ),
     ],
-)
+)  # fmt: skip
 def test_json_satisfies_its_schema(schema: JsonObject, prompt: str, value: object) -> None:
     assert example(schema, prompt) == value
 
@@ -1334,6 +1373,27 @@ async def test_structured_output_is_json() -> None:
 async def test_a_json_object_has_the_answer() -> None:
     answer = await ask("Say hello in JSON", text={"format": {"type": "json_object"}})
     assert json.loads(answer.text)["answer"].startswith("Hello!")
+
+
+SCHEMA = '{"type": "object", "properties": {"age": {"type": "integer"}}}'
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rules", "value"),
+    [
+        ("JSON with 'first' and 'second' keys", "", {"first": "simulated first", "second": "simulated second"}),
+        (f"Ada is 36. Answer by {SCHEMA}", "", {"age": 36}),
+        ("Ada is 36. In JSON, please", f"Keep to this: {SCHEMA}.", {"age": 36}),
+    ],
+)  # fmt: skip
+async def test_a_json_object_has_the_form_that_was_asked_for_in_words(
+    prompt: str, rules: str, value: JsonObject
+) -> None:
+    rule = {"role": "developer", "content": rules}
+    answer = await ask(input=[rule, user(prompt)], text={"format": {"type": "json_object"}})
+    assert json.loads(answer.text) == value
+    answer = await ask(f"{prompt} in a ```json block", instructions=rules)
+    assert answer.text == f"```json\n{json.dumps(value)}\n```"
 
 
 # --- images ----------------------------------------------------------------------------------

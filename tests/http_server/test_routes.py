@@ -52,7 +52,11 @@ async def test_unknown_path_is_not_found_and_the_right_one_named(
 @pytest.mark.parametrize(
     ("path", "methods", "allowed"),
     [
-        ("/v1/chat/completions", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"], {"POST"}),
+        (
+            "/v1/chat/completions",
+            ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"],
+            {"GET", "HEAD", "POST"},
+        ),
         ("/v1/responses", ["GET", "PUT", "DELETE", "FROB"], {"POST"}),
         ("/v1/models", ["POST", "DELETE"], {"GET", "HEAD"}),
         ("/v1/models/x", ["DELETE"], {"GET", "HEAD"}),

@@ -94,7 +94,7 @@ def pytest(
     subprocess.run(
         [
             interpreter, "-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "-q", "-rN",
-            "--tb=short", "--timeout=60", f"--junitxml={junit}", *arguments,
+            "--tb=no", "--show-capture=no", "--timeout=60", f"--junitxml={junit}", *arguments,
         ],
         cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip

@@ -149,11 +149,11 @@ def jwt_payload(token: str) -> JsonObject:
 def _content(data: bytes) -> JsonObject:
     try:
         content = json.loads(data.decode("utf-8-sig"))
-    except ValueError as error:
+    except ValueError:
         raise NotLoggedIn(
             f"auth.json is not readable as JSON: {LOGIN_HINT} to write it anew",
             code="auth_file_invalid",
-        ) from error
+        ) from None  # its repr would hold the file's bytes
     if not isinstance(content, dict):
         raise NotLoggedIn(
             f"auth.json is not a JSON object: {LOGIN_HINT} to write it anew",

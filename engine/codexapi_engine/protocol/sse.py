@@ -47,6 +47,18 @@ class Event:
             self._json = self._parsed()
         return self._json
 
+    def passed(self) -> bytes:
+        """The event for a client, unparsed. Raises StreamInterrupted for one that cannot be JSON:
+        half of an object, or not UTF-8. To parse each would cost more than all else together."""
+        if not self.raw.isascii():
+            try:
+                self.raw.decode()
+            except UnicodeDecodeError as error:
+                raise _unreadable("that is not UTF-8") from error
+        if not self.raw.endswith(b"}"):
+            self.json  # noqa: B018  (it may still be one, with another field after its data)
+        return self.encode()
+
     def encode(self) -> bytes:
         return self.raw + b"\n\n"
 
@@ -72,14 +84,14 @@ class Event:
         try:
             value = json.loads(data)
         except ValueError as error:
-            raise StreamInterrupted(
-                "the backend sent an event that is not JSON", code="upstream_protocol_error"
-            ) from error
+            raise _unreadable("that is not JSON") from error
         if not isinstance(value, dict):
-            raise StreamInterrupted(
-                "the backend sent an event that is not an object", code="upstream_protocol_error"
-            )
+            raise _unreadable("that is not an object")
         return value
+
+
+def _unreadable(what: str) -> StreamInterrupted:
+    return StreamInterrupted(f"the backend sent an event {what}", code="upstream_protocol_error")
 
 
 class Decoder:

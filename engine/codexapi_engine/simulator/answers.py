@@ -35,6 +35,9 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 """Words that tell nothing of a tool."""
+_NAMED = 3
+"""What a word of a tool's name counts."""
+_FENCE = "```json"
 _QUOTED = 300
 """Characters of a prompt that are said back."""
 
@@ -125,7 +128,7 @@ def _said(asked: Asked, names: Names) -> Iterator[Output]:
 
 
 def _natural(asked: Asked, names: Names) -> Iterator[Output]:
-    calls = [] if asked.outputs else _calls(asked)
+    calls = _calls(asked)
     if calls:
         yield from (play(asked, names) for play in calls)
         if any(play is _image for play in calls):
@@ -141,8 +144,13 @@ def _text(asked: Asked) -> str:
     if kind == "json_schema":
         value = schema.example(asked.form.get("schema"), asked.prompt)
         return json.dumps(value, ensure_ascii=False)
+    shape = schema.in_prose([asked.prompt, *asked.rules])
     if kind == "json_object":
-        return json.dumps({"answer": _plain(asked)}, ensure_ascii=False)
+        value = schema.example(shape, asked.prompt) if shape else {"answer": _plain(asked)}
+        return json.dumps(value, ensure_ascii=False)
+    if shape and any(_FENCE in text for text in (asked.prompt, *asked.rules)):
+        value = schema.example(shape, asked.prompt)
+        return f"{_FENCE}\n{json.dumps(value, ensure_ascii=False)}\n```"
     return _plain(asked)
 
 
@@ -248,7 +256,7 @@ def _calls(asked: Asked) -> list[_Play]:
     choice = asked.body.get("tool_choice", "auto")
     if choice == "none" or not asked.tools:
         return []
-    tool = _chosen(asked, choice)
+    tool = _next(asked) if asked.outputs else _chosen(asked, choice)
     if tool is None:
         return []
     if tool.kind in _HOSTED:
@@ -259,7 +267,15 @@ def _calls(asked: Asked) -> list[_Play]:
 
 
 def _calling(tool: Tool, place: str | None) -> _Play:
-    return lambda asked, names: _call(names, tool, None, asked.prompt, place)
+    return lambda asked, names: _call(names, tool, None, asked.heard, place)
+
+
+def _next(asked: Asked) -> Tool | None:
+    """A tool that the prompt names too, and that was not called yet."""
+    called = {name for name, _ in asked.outputs}
+    left = [tool for tool in asked.tools if tool.name not in called and tool.kind == "function"]
+    tool = _fitting(asked, left)
+    return tool if tool and _likeness(tool, _words(asked.prompt), asked) >= _NAMED else None
 
 
 def _chosen(asked: Asked, choice: object) -> Tool | None:
@@ -280,9 +296,13 @@ def _demanded(choice: JsonObject) -> bool:
 def _fitting(asked: Asked, among: Sequence[Tool] | None = None) -> Tool | None:
     """The tool whose name or description shares most words with the prompt."""
     tools = asked.tools if among is None else among
-    said = set(_WORD.findall(asked.prompt.lower())) - _COMMON
+    said = _words(asked.prompt)
     best = max(tools, key=lambda tool: _likeness(tool, said, asked), default=None)
     return best if best is not None and _likeness(best, said, asked) > 0 else None
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower())) - _COMMON
 
 
 def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
@@ -297,7 +317,7 @@ def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
     about = set(_WORD.findall(tool.description.partition("\n")[0][:120].lower()))
     about = {word for word in about if len(word) > 4} - _COMMON
     whole = 4 if tool.name.lower() in asked.prompt.lower() else 0
-    return whole + 3 * len((name - _COMMON) & said) + len(about & said)
+    return whole + _NAMED * len((name - _COMMON) & said) + len(about & said)
 
 
 def _callable(tools: Sequence[Tool]) -> Iterator[Tool]:

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ..errors import JsonObject
@@ -15,6 +16,12 @@ from .scripts import Directions, read
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 ADDED = "additional_tools"
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,", re.ASCII)
+
+
+_SHOWN = re.compile(rb"\(([^()\\]+)\)\s*Tj")
+"""A text in a page of a PDF, where it stands uncompressed."""
+
+_QUOTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Asked:
     body: JsonObject
     directions: Directions
     pictures: Sequence[str]  # what can be said of each image: `4×4 PNG`
-    files: Sequence[str]
+    files: Sequence[str]  # and of each file: `a.pdf`
     tools: Sequence[Tool]
     outputs: Sequence[tuple[str, str]]  # (tool, output) for the calls since the last user message
 
@@ -53,6 +60,19 @@ class Asked:
         return (self.body.get("reasoning") or {}).get("effort")
 
     @property
+    def rules(self) -> Iterator[str]:
+        """What the application says besides the user: the place of schemas in prose."""
+        yield str(self.body.get("instructions") or "")
+        for item in self.body["input"]:
+            if item.get("role") == "developer":
+                yield text_of(item.get("content"))
+
+    @property
+    def heard(self) -> str:
+        """The prompt, and before it what the tools said: what the next tool can make use of."""
+        return "\n".join([*(output for _, output in reversed(self.outputs)), self.prompt])
+
+    @property
     def parallel(self) -> bool:
         return self.body.get("parallel_tool_calls") is not False
 
@@ -68,11 +88,7 @@ def asked(body: JsonObject, *, lite: bool) -> Asked:
     parts = _parts(last)
     text = "\n".join(str(part["text"]) for part in parts if part.get("type") == "input_text")
     pictures = [_picture(part) for part in parts if part.get("type") == "input_image"]
-    files = [
-        str(part.get("filename") or part.get("file_url") or "unnamed")
-        for part in parts
-        if part.get("type") == "input_file"
-    ]
+    files = [_file(part) for part in parts if part.get("type") == "input_file"]
     return Asked(body, read(text), pictures, files, tools(body, lite=lite), _outputs(body, rest))
 
 
@@ -164,9 +180,31 @@ def _picture(part: JsonObject) -> str:
     url = str(part.get("image_url") or "")
     data = decoded(url)
     if data is None:
-        return f"from {urlsplit(url).hostname}" if url else "by file id"
-    size = _size(data)
-    return f"{size[0]}×{size[1]} {kind_of(data)}" if size else str(kind_of(data))
+        parts = urlsplit(url)
+        name = PurePosixPath(parts.path).name
+        return f"{name} from {parts.hostname}".strip() if url else "by file id"
+    size, caption = _size(data), _caption(data)
+    told = f"{size[0]}×{size[1]} {kind_of(data)}" if size else str(kind_of(data))
+    return f"{told} (“{caption}”)" if caption else told
+
+
+def _caption(image: bytes) -> str:
+    """What a PNG says of itself, since nobody looks at it."""
+    at = 8
+    while kind_of(image) == "PNG" and at + 12 <= len(image):
+        length = int.from_bytes(image[at : at + 4])
+        key, _, text = image[at + 8 : at + 8 + length].partition(b"\0")
+        if image[at + 4 : at + 8] == b"tEXt" and key in (b"Title", b"Description"):
+            return text.decode("latin-1")
+        at += 12 + length
+    return ""
+
+
+def _file(part: JsonObject) -> str:
+    name = str(part.get("filename") or part.get("file_url") or "unnamed")
+    data = decoded(str(part.get("file_data") or "")) or b""
+    words = " ".join(shown.decode("latin-1") for shown in _SHOWN.findall(data))
+    return f"{name} (“{words[:_QUOTED]}”)" if words else name
 
 
 def _size(image: bytes) -> tuple[int, int] | None:

@@ -5,15 +5,19 @@ Modest on purpose: `pattern`, `not`, `if` and `dependent…` are not looked at.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import JsonObject
 from .refusals import error
 
 _DEEP = 6
 """Levels after which a schema that refers to itself is written as short as it allows."""
+
+_SEVERAL = 4
+"""Words in a list of words whose length is free: whoever asks for one wants several."""
 
 _FORMATS: Mapping[str, str] = {
     "email": "simulated@example.com",
@@ -40,6 +44,8 @@ _PLACES = re.compile(
 _AGE = re.compile(
     rf"\b({_CAPITAL})(?:\s+is|,)?\s+(\d+)\s+years?[ -]old|\b({_CAPITAL})\s+is\s+(\d+)\b"
 )
+_QUOTED_NAME = re.compile(r"\b(?:named|called) ['\"‘“](.+?)['\"’”]")
+_SUM = re.compile(r"\d+(?:\s*[-+*/]\s*\d+)+")
 _NAME = re.compile(rf"(?<=[\w,;:] )({_CAPITAL})|\b({_CAPITAL})(?=\s+(?:is|was|has|and)\b)")
 
 
@@ -65,6 +71,26 @@ def places(prompt: str) -> list[str]:
         return []
     together = " and " in match[1]
     return re.split(r",\s*(?:and\s+)?|\s+and\s+", match[1]) if together else [match[1]]
+
+
+def in_prose(texts: Iterable[str]) -> JsonObject | None:
+    """The schema that a text contains, or the keys that it asks for: `with 'a' and 'b' keys`."""
+    for text in texts:
+        for match in re.finditer(r"\{", text):
+            try:
+                value, _ = json.JSONDecoder().raw_decode(text, match.start())
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict) and ("properties" in value or "$ref" in value):
+                return value
+            break
+        if keys := _KEYS.search(text):
+            return {"properties": {key: {"type": "string"} for key in _KEY.findall(keys[0])}}
+    return None
+
+
+_KEY = re.compile(r"['\"`](\w+)['\"`]")
+_KEYS = re.compile(rf"{_KEY.pattern}(?:(?:, | and |, and ){_KEY.pattern})* (?:keys?|fields?)\b")
 
 
 class _Writer:
@@ -148,10 +174,12 @@ class _Writer:
     def _array(self, schema: JsonObject, name: str, depth: int) -> object:
         first = schema.get("prefixItems") or []
         least = max(int(schema.get("minItems", 0)), len(first))
-        most = schema.get("maxItems", max(least, 1))
-        count = min(max(least, 0 if depth > _DEEP else 1), max(most, least))
-        items = [self.value(part, name, depth + 1) for part in first]
+        most = schema.get("maxItems", math.inf)
         rest = schema.get("items", {})
+        words = isinstance(rest, dict) and rest.get("type") == "string"
+        usual = _SEVERAL if words and "minItems" not in schema else 1
+        count = min(max(least, 0 if depth > _DEEP else usual), max(most, least))
+        items = [self.value(part, name, depth + 1) for part in first]
         values = iter(self._distinct(rest, name, depth) if schema.get("uniqueItems") else ())
         while len(items) < count:
             items.append(next(values, None) or self.value(rest, name, depth + 1))
@@ -171,7 +199,10 @@ class _Writer:
     def _string(self, schema: JsonObject, name: str, depth: int) -> object:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
-        text = self._told(name) or f"simulated {name or 'text'}".replace("_", " ")
+        simulated = f"simulated {name or 'text'}".replace("_", " ")
+        if about := schema.get("description"):
+            simulated = f"{simulated}: {about}"
+        text = self._told(name) or simulated
         least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
         if len(text) < least:
             text += "." * (least - len(text))
@@ -209,6 +240,10 @@ class _Writer:
             return (match[2] or match[4]) if low == "age" else (match[1] or match[3])
         if low in ("name", "first_name", "person") and (match := _NAME.search(self._prompt)):
             return match[1] or match[2]
+        if low.endswith("name") and (match := _QUOTED_NAME.search(self._prompt)):
+            return match[1]
+        if low == "expression" and (match := _SUM.search(self._prompt)):
+            return match[0]
         return self._prompt if _WHOLE_PROMPT.search(low) else None
 
 

@@ -11,7 +11,83 @@ Knows nothing of HTTP or of the backend. Nothing here leaves this machine.
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import CodexError, JsonObject
+from ..protocol.responses import conversation_of
+from ..protocol.responses.items import as_items
+from ..protocol.shapes import listed, word
+from ..protocol.tape import Tape
+from .chats import Chats
+from .conversations import Conversations
+from .names import new_id
 from .reasoning import Reasoning
+from .responses import BEAT, Responses, listable
 from .shelf import Shelf
 
-__all__ = ["Reasoning", "Shelf"]
+__all__ = ["BEAT", "Reasoning", "Shelf", "State", "listable", "new_id"]
+
+log = logging.getLogger("codexapi.state")
+
+
+class State:
+    """All that clients asked to be kept, on one shelf. Close it at the end.
+
+    `asked` is a client's body in the Responses dialect, checked. Raises Unavailable where the file
+    cannot be used.
+    """
+
+    def __init__(self, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        self._shelf = Shelf(path)
+        self.responses = Responses(self._shelf, clock=clock)
+        self.conversations = Conversations(self._shelf)
+        self.chats = Chats(self._shelf)
+
+    def before(self, asked: JsonObject) -> list[JsonObject]:
+        """The items that go before a request's own. Raises InvalidRequest if they are not there."""
+        model = word(asked, "model")
+        if previous := word(asked, "previous_response_id"):
+            return self.responses.history(previous, model=model)
+        if conversation := conversation_of(asked):
+            return self.conversations.history(conversation, model=model)
+        return []
+
+    def own(self, asked: JsonObject) -> list[JsonObject]:
+        """A request's own items, with what they refer to in its place."""
+        return self.responses.inlined(as_items(asked.get("input")), model=word(asked, "model"))
+
+    def finished(
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        tape: Tape | None = None,
+    ) -> None:
+        """Keeps what came of a request, as far as it asks for that. Raises nothing: the client has
+        its answer by now."""
+        try:
+            if asked.get("store") is not False:
+                self.responses.keep(response, items, model=word(asked, "model"), tape=tape)
+            self.spoken(asked, items, response)
+        except CodexError as error:
+            log.warning("a response was not kept: %s", error)
+
+    def spoken(self, asked: JsonObject, items: list[JsonObject], response: JsonObject) -> None:
+        """Adds to its conversation what was said in a run that ended well."""
+        conversation = conversation_of(asked)
+        if conversation and response.get("status") in ("completed", "incomplete"):
+            said = [*items, *listed(response, "output")]
+            self.conversations.add(conversation, said, model=word(asked, "model"))
+
+    def completed(self, asked: JsonObject, completion: JsonObject) -> None:
+        """Keeps a chat completion. Raises nothing, likewise."""
+        try:
+            self.chats.keep(completion, asked)
+        except CodexError as error:
+            log.warning("a chat completion was not kept: %s", error)
+
+    def close(self) -> None:
+        self._shelf.close()

@@ -6,16 +6,47 @@ from starlette.routing import Route
 
 from ..requests import got, posted
 from .chat import chat_completions
+from .chats import chats_delete, chats_get, chats_list, chats_messages, chats_update
 from .completions import completions_create
+from .conversations import (
+    conversations_create,
+    conversations_delete,
+    conversations_get,
+    conversations_update,
+    items_add,
+    items_delete,
+    items_get,
+    items_list,
+)
 from .health import healthz
 from .models import models_get, models_list
 from .openapi import openapi
-from .responses import responses_create
+from .responses import responses_compact, responses_create, responses_input_tokens
+from .stored import responses_cancel, responses_delete, responses_get, responses_input_items
 from .usage import usage
 
 ROUTES = [
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
+    Route("/v1/responses/input_tokens", posted(responses_input_tokens), methods=["POST"]),
+    Route("/v1/responses/compact", posted(responses_compact), methods=["POST"]),
+    Route("/v1/responses/{id}", got(responses_get)),
+    Route("/v1/responses/{id}", got(responses_delete), methods=["DELETE"]),
+    Route("/v1/responses/{id}/cancel", got(responses_cancel), methods=["POST"]),
+    Route("/v1/responses/{id}/input_items", got(responses_input_items)),
+    Route("/v1/conversations", posted(conversations_create), methods=["POST"]),
+    Route("/v1/conversations/{id}", got(conversations_get)),
+    Route("/v1/conversations/{id}", posted(conversations_update), methods=["POST"]),
+    Route("/v1/conversations/{id}", got(conversations_delete), methods=["DELETE"]),
+    Route("/v1/conversations/{id}/items", got(items_list)),
+    Route("/v1/conversations/{id}/items", posted(items_add), methods=["POST"]),
+    Route("/v1/conversations/{id}/items/{item}", got(items_get)),
+    Route("/v1/conversations/{id}/items/{item}", got(items_delete), methods=["DELETE"]),
     Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
+    Route("/v1/chat/completions", got(chats_list)),
+    Route("/v1/chat/completions/{id}", got(chats_get)),
+    Route("/v1/chat/completions/{id}", posted(chats_update), methods=["POST"]),
+    Route("/v1/chat/completions/{id}", got(chats_delete), methods=["DELETE"]),
+    Route("/v1/chat/completions/{id}/messages", got(chats_messages)),
     Route("/v1/completions", posted(completions_create), methods=["POST"]),
     Route("/v1/models", got(models_list)),
     Route("/v1/models/{model:path}", got(models_get)),

@@ -50,11 +50,16 @@ def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str
     and the names of what was ignored or changed."""
     told = limits.from_headers(events.headers)
     headers = {**wire.to_client(events.headers), **told.as_headers()}
-    if left := [*ignored, *(name for name in events.changed if name not in ignored)]:
-        names = ",".join(_header_word(name) for name in left)
-        log.info("ignored: %s", names)
-        headers["x-codexapi-ignored"] = names
-    return headers
+    left = [*ignored, *(name for name in events.changed if name not in ignored)]
+    return {**headers, **ignored_header(left)}
+
+
+def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
+    if not ignored:
+        return {}
+    names = ",".join(_header_word(name) for name in ignored)
+    log.info("ignored: %s", names)
+    return {"x-codexapi-ignored": names}
 
 
 def with_model(request: Request, body: JsonObject) -> JsonObject:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -12,10 +14,14 @@ from codexapi_engine import Codex, EventStream
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat
 from codexapi_engine.protocol.choices import merged
+from codexapi_engine.protocol.tape import Recorded, Tape
 
-from ..requests import codex_of, settings_of
+from ..requests import codex_of, settings_of, state_of
 from ..streaming import EventStreamResponse, Run
 from .answer import answer_headers, collected_chunks, each_folded, json_response, with_model
+
+Keep = Callable[[JsonObject], None]
+"""What is done with a whole reply that the client asked to store."""
 
 
 async def chat_completions(request: Request, body: JsonObject) -> Response:
@@ -25,26 +31,46 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     sent = chat.to_responses(asked)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     sent["input"] = codex.reasoning.restore(sent["input"], model=form.model)
+    keep = partial(state_of(request).completed, body) if asked.store else None
     runs = await codex.open_all([sent] * form.n)
     headers = answer_headers(runs[0], ignored)
     if asked.stream:
         return await EventStreamResponse.begin(
-            request, *_translated(codex, runs, form, created), headers=headers
+            request, *_translated(codex, runs, form, created, keep), headers=headers
         )
     if form.stop:  # a run ends at its stop sequence, and then has no finished response
-        chunks = await collected_chunks(_translated(codex, runs, form, created))
-        return json_response(chat.collected(chunks), headers)
+        told = replace(form, include_usage=True)
+        chunks = await collected_chunks(_translated(codex, runs, told, created))
+        return _whole(chat.collected(chunks), headers, keep)
     responses = await each_folded(runs)
     for response in responses:
         codex.reasoning.remember(response["output"], model=form.model)
     replies = [chat.from_response(response, form, created=created) for response in responses]
-    return json_response(merged(replies), headers)
+    return _whole(merged(replies), headers, keep)
 
 
-def _translated(codex: Codex, runs: list[EventStream], form: chat.Form, created: int) -> list[Run]:
-    shared = chat.together(form, created=created)
-    translators = [chat.Stream(form, shared=shared, index=n) for n in range(len(runs))]
-    return [
-        Run(run, translator, partial(codex.reasoning.remember, translator.thread, model=form.model))
-        for run, translator in zip(runs, translators, strict=True)
-    ]
+def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:
+    if keep is not None:
+        keep(reply)
+    return json_response(reply, headers)
+
+
+def _translated(
+    codex: Codex,
+    runs: list[EventStream],
+    form: chat.Form,
+    created: int,
+    keep: Keep | None = None,
+) -> list[Run]:
+    shared, tape, made = chat.together(form, created=created), Tape(), list[Run]()
+
+    def ended(stream: chat.Stream) -> None:
+        codex.reasoning.remember(stream.thread, model=form.model)
+        if keep is not None and all(run.ended for run in made) and not tape.torn:
+            keep(chat.collected(event.json for event in tape.events if event.json))
+
+    for index, events in enumerate(runs):
+        stream = chat.Stream(form, shared=shared, index=index)
+        translator = Recorded(stream, tape) if keep else stream
+        made.append(Run(events, translator, partial(ended, stream)))
+    return made

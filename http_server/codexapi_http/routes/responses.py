@@ -1,4 +1,4 @@
-"""Responses."""
+"""Responses: those that run a model, or would. What is kept of them is in `stored.py`."""
 
 from __future__ import annotations
 
@@ -9,32 +9,110 @@ from starlette.responses import Response
 
 from codexapi_engine import folded
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import Translator, responses
 from codexapi_engine.protocol import headers as wire
-from codexapi_engine.protocol import responses, sse
-from codexapi_engine.protocol.responses.request import from_client
+from codexapi_engine.protocol.responses import compaction
+from codexapi_engine.protocol.responses.estimate import input_tokens
+from codexapi_engine.protocol.responses.request import checked, from_client
+from codexapi_engine.protocol.tape import Again, Recorded, Tape
+from codexapi_engine.state import listable
 
-from ..requests import codex_of, settings_of
+from ..background import Background
+from ..requests import codex_of, settings_of, state_of
 from ..streaming import KEEP_ALIVE_EVENT, EventStreamResponse, Run
-from .answer import answer_headers, json_response, with_model
+from .answer import answer_headers, ignored_header, json_response, with_model
 
 
 async def responses_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses"""
-    asked = with_model(request, body)
-    by_codex = wire.WINDOW in request.headers  # a Codex client: nothing of it is touched
-    taken, ignored = (
-        (asked, ()) if by_codex else from_client(asked, strict=settings_of(request).strict)
+    asked, state, created = with_model(request, body), state_of(request), int(time.time())
+    if wire.WINDOW in request.headers:
+        return await _for_codex(request, asked, created)
+    checked(asked)
+    own = state.own(asked)
+    sent, ignored = from_client(
+        {**asked, "input": own}, strict=settings_of(request).strict, past=state.before(asked)
     )
-    events = await codex_of(request).open(taken, caller=request.headers)
+    if asked.get("background"):
+        return await _in_background(request, asked, own, sent, ignored, created)
+    events = await codex_of(request).open(sent)
     headers = answer_headers(events, ignored)
-    created = int(time.time())
-    if body.get("stream"):
+    if asked.get("stream"):
+        stream, tape = responses.Stream(asked, created=created), Tape()
+        kept = asked.get("store") is not False
+        translator: Translator = Recorded(stream, tape) if kept else stream
+
+        def keep() -> None:
+            state.finished(asked, own, stream.response or {}, tape)
+
+        run = Run(events, translator, keep)
+        return await EventStreamResponse.begin(request, run, headers=headers)
+    async with events:
+        response = responses.from_response(await folded(events), asked, created)
+    state.finished(asked, own, response)
+    return json_response(response, headers)
+
+
+async def responses_compact(request: Request, body: JsonObject) -> Response:
+    """POST /v1/responses/compact"""
+    left_out = ("stream", "stream_options", "store", "background")
+    given = {name: value for name, value in body.items() if name not in left_out}
+    asked, state = with_model(request, given), state_of(request)
+    checked(asked)
+    own, past = state.own(asked), state.before(asked)
+    sent, ignored = from_client(
+        {**asked, "input": own}, strict=settings_of(request).strict, past=past
+    )
+    sent["input"].append(compaction.TRIGGER)
+    events = await codex_of(request).open(sent)
+    headers = answer_headers(events, ignored)
+    async with events:
+        response = await folded(events)
+    made = compaction.from_response(response, listable([*past, *own]), int(time.time()))
+    return json_response(made, headers)
+
+
+async def responses_input_tokens(request: Request, body: JsonObject) -> Response:
+    """POST /v1/responses/input_tokens: an estimate, which no backend is asked for."""
+    asked, state = {**body, "input": body.get("input") or []}, state_of(request)
+    checked(asked)
+    items = [*state.before(asked), *state.own(asked)]
+    counted = {
+        "object": "response.input_tokens",
+        "input_tokens": input_tokens({**asked, "input": items}),
+    }
+    return json_response(counted, {"x-codexapi-estimate": "1"})
+
+
+async def _for_codex(request: Request, asked: JsonObject, created: int) -> Response:
+    """For a Codex client: nothing of its request is touched, and nothing is kept."""
+    events = await codex_of(request).open(asked, caller=request.headers)
+    headers = answer_headers(events, ())
+    if asked.get("stream"):
         return await EventStreamResponse.begin(
             request,
-            Run(events, responses.Stream(asked, created=created, verbatim=by_codex)),
+            Run(events, responses.Stream(asked, created=created, verbatim=True)),
             headers=headers,
-            keep_alive=KEEP_ALIVE_EVENT if by_codex else sse.KEEP_ALIVE,
+            keep_alive=KEEP_ALIVE_EVENT,
         )
     async with events:
         response = await folded(events)
     return json_response(responses.from_response(response, asked, created), headers)
+
+
+async def _in_background(
+    request: Request,
+    asked: JsonObject,
+    own: list[JsonObject],
+    sent: JsonObject,
+    ignored: tuple[str, ...],
+    created: int,
+) -> Response:
+    """The run is begun, and needs this client no more."""
+    background: Background = request.app.state.background
+    job = background.start(asked, own, sent, created=created)
+    headers = ignored_header(ignored)
+    if asked.get("stream"):
+        run = Run(job.follow(), Again())
+        return await EventStreamResponse.begin(request, run, headers=headers)
+    return json_response(job.queued, headers)

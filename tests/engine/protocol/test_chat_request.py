@@ -54,8 +54,7 @@ def test_every_field_of_the_official_client_has_a_rule() -> None:
 
 REFUSED = {"logit_bias": {"1": 5}, "logprobs": True, "top_logprobs": 2, "modalities": ["text", "audio"], "audio": {"voice": "a"}, "moderation": {"model": "x"}}  # fmt: skip
 IGNORED = {
-    "store": True, "metadata": {"a": "b"}, "temperature": 0.5, "top_p": 0.5,
-    "presence_penalty": 1, "frequency_penalty": 1, "seed": 1, "max_tokens": 5,
+    "temperature": 0.5, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": 1, "seed": 1, "max_tokens": 5,
     "max_completion_tokens": 5, "prediction": {"type": "content", "content": "x"}, "user": "u",
     "safety_identifier": "s", "prompt_cache_options": {}, "prompt_cache_retention": "24h",
 }  # fmt: skip
@@ -81,6 +80,13 @@ def test_an_ignored_field_is_told_and_not_sent(name: str) -> None:
     assert ignored == (name,)
     assert name not in chat.to_responses(request)
     assert refusal(body(**{name: IGNORED[name]}), strict=True).param == name
+
+
+def test_metadata_is_kept_with_what_is_stored_and_ignored_without() -> None:
+    metadata = {"a": "b"}
+    assert chat.from_client(body(store=True, metadata=metadata), strict=True)[1] == ()
+    assert chat.from_client(body(metadata=metadata))[1] == ("metadata",)
+    assert refusal(body(metadata=metadata), strict=True).param == "metadata"
 
 
 def test_an_unknown_field_is_ignored_and_told() -> None:

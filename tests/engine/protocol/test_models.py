@@ -69,3 +69,95 @@ def test_near_names_are_suggested_else_the_first() -> None:
     assert models.suggestions(CATALOGUE, "llama") == [m.slug for m in CATALOGUE if m.listed][:3]
     assert "codex-auto-review" not in models.suggestions(CATALOGUE, "codex-auto-revie")
     assert models.suggestions([], "x") == []
+
+
+# Names that are not the catalogue's own.
+
+ALIASES = {"gpt-4o": "gpt-6-luna", "fast": "gpt-6-luna:low", "new": "gpt-9"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "slug", "effort"),
+    [
+        ("gpt-6.1-sol", "gpt-6.1-sol", None),
+        ("gpt-6.1-sol:high", "gpt-6.1-sol", "high"),
+        ("gpt-6.1-sol:ultra", "gpt-6.1-sol", "ultra"),
+        ("gpt-4o", "gpt-6-luna", None),
+        ("gpt-4o:high", "gpt-6-luna", "high"),
+        ("fast", "gpt-6-luna", "low"),
+        ("new", "gpt-9", None),
+        # Nothing is split off where one of the two halves is unknown.
+        ("gpt-6.1-sol:hard", "gpt-6.1-sol:hard", None),
+        ("gpt-6.1-sol:", "gpt-6.1-sol:", None),
+        ("gpt-6.1-sol:HIGH", "gpt-6.1-sol:HIGH", None),
+        ("gpt-9:high", "gpt-9:high", None),
+        ("new:high", "new:high", None),
+        (":high", ":high", None),
+        ("ft:gpt-6.1-sol:me", "ft:gpt-6.1-sol:me", None),
+        ("", "", None),
+    ],
+)
+def test_a_name_is_a_slug_an_effort_or_an_alias(asked: str, slug: str, effort: str | None) -> None:
+    assert models.resolve(CATALOGUE, ALIASES, asked) == (slug, effort)
+
+
+def test_an_alias_goes_before_a_model_of_that_name() -> None:
+    assert models.resolve(CATALOGUE, {"gpt-6-sol": "gpt-6-luna"}, "gpt-6-sol")[0] == "gpt-6-luna"
+
+
+@pytest.mark.parametrize(
+    ("efforts", "asked", "nearest"),
+    [
+        (("low", "medium", "high", "xhigh"), "high", "high"),
+        (("low", "medium", "high", "xhigh"), "max", "xhigh"),
+        (("low", "high"), "medium", "low"),
+        # Nothing lower is listed, and the backend takes more than it lists.
+        (("low", "high"), "minimal", "minimal"),
+        (("low", "high"), "none", "none"),
+        # Listed, and a mode of the Codex client.
+        (("low", "max", "ultra"), "ultra", "max"),
+        (("low", "high"), "hard", "hard"),
+        ((), "high", "high"),
+    ],
+)
+def test_an_effort_that_a_model_lacks_becomes_the_next_lower_one(
+    efforts: tuple[str, ...], asked: str, nearest: str
+) -> None:
+    levels = [{"effort": effort} for effort in efforts]
+    entry = {"slug": "m", "supported_reasoning_levels": levels}
+    (model,) = models.parse({"models": [entry]})
+    assert models.nearest_effort(model, asked) == nearest
+
+
+def test_every_effort_of_the_catalogue_is_known() -> None:
+    assert {effort for model in CATALOGUE for effort in model.efforts} <= set(models.EFFORTS)
+
+
+def test_aliases_stand_after_the_plain_ids() -> None:
+    plain = models.public_list(CATALOGUE)["data"]
+    data = models.public_list(CATALOGUE, ALIASES)["data"]
+    assert data[: len(plain)] == plain
+    assert [entry["id"] for entry in data[len(plain) :]] == list(ALIASES)
+    for entry in data:
+        OpenAIModel.model_validate(entry, strict=True)
+
+
+def test_an_entry_is_named_as_it_was_asked_for() -> None:
+    plain = models.public(next(model for model in CATALOGUE if model.slug == "gpt-6-luna"))
+    assert models.named(CATALOGUE, ALIASES, "gpt-6-luna") == plain
+    assert models.named(CATALOGUE, ALIASES, "gpt-4o") == {
+        **plain, "id": "gpt-4o", "alias_of": "gpt-6-luna",
+    }  # fmt: skip
+    for name, effort in (("fast", "low"), ("gpt-6-luna:xhigh", "xhigh")):
+        assert models.named(CATALOGUE, ALIASES, name) == {
+            **plain, "id": name, "alias_of": "gpt-6-luna", "default_reasoning_effort": effort,
+        }  # fmt: skip
+    assert models.named(CATALOGUE, ALIASES, "gpt-9") is None
+    assert models.named(CATALOGUE, ALIASES, "gpt-9:high") is None
+    assert models.named(CATALOGUE, ALIASES, "gpt-6-luna:hard") is None
+
+
+def test_an_alias_of_what_the_catalogue_lacks_may_still_work() -> None:
+    entry = models.named(CATALOGUE, ALIASES, "new")
+    assert entry is not None
+    assert (entry["id"], entry["alias_of"], entry["context_window"]) == ("new", "gpt-9", None)

@@ -166,7 +166,7 @@ def test_the_echoes_are_the_clients_own() -> None:
     assert whole["tools"] == [
         {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}, {"type": "web_search"},
     ]  # fmt: skip
-    assert (whole["store"], whole["previous_response_id"]) == (False, None)
+    assert (whole["store"], whole["previous_response_id"]) == (True, None)
 
 
 def test_a_lean_response_is_completed_from_the_request() -> None:
@@ -346,11 +346,19 @@ def test_an_error_of_ours_has_the_next_number(fed: list[JsonObject], number: int
     assert list(translator.feed(step("response.metadata"))) == []
 
 
-def test_an_error_after_unreadable_data_has_a_number_too() -> None:
+@pytest.mark.parametrize("data", [b"{", b'{"delta":"\xff"}', b'{"delta": tru', b"[]", b"null"])
+def test_an_event_that_cannot_be_json_breaks_the_stream(data: bytes) -> None:
     translator = responses.Stream({}, created=1)
-    assert list(translator.feed(Event(b"event: response.metadata\ndata: {")))
+    list(translator.feed(step("response.metadata", sequence_number=6)))
+    with pytest.raises(StreamInterrupted):
+        list(translator.feed(Event(b"event: response.output_text.delta\ndata: " + data)))
     (out,) = translator.fail(TimedOut("slow"))
-    assert events(out)[0].json["sequence_number"] == 0
+    assert events(out)[0].json["sequence_number"] == 7
+
+
+def test_an_event_with_a_field_after_its_data_passes() -> None:
+    event = Event(b'event: response.metadata\ndata: {"a": 1}\nid: 7')
+    assert list(responses.Stream({}, created=1).feed(event)) == [event.encode()]
 
 
 def test_numbers_of_errors_count_what_was_dropped() -> None:
@@ -403,3 +411,15 @@ def test_text_without_deltas_comes_when_it_is_done() -> None:
     assert printer.feed(step("response.output_text.delta", **place, delta="a")) == "a"
     assert printer.feed(step("response.output_text.done", **place, text="abc")) == "bc"
     assert printer.feed(step("response.output_text.done", **place, text="abc")) == ""
+
+
+@pytest.mark.parametrize(
+    ("verbatim", "name"), [(False, "response.completed"), (True, "response.done")]
+)
+def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
+    verbatim: bool, name: str
+) -> None:
+    stream = responses.Stream({}, created=1, verbatim=verbatim)
+    out = [event for event in events(wire("response_done_alias")) for event in stream.feed(event)]
+    (last,) = sse.Decoder().feed(out[-2])
+    assert last.type == last.json["type"] == name

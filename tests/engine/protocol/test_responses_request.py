@@ -45,14 +45,14 @@ def test_every_field_of_the_official_client_has_a_rule() -> None:
 
 
 IGNORED: JsonObject = {
-    "store": True, "temperature": 0.5, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": 1,
+    "temperature": 0.5, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": 1,
     "max_output_tokens": 20, "max_tool_calls": 2, "truncation": "auto", "user": "u",
     "safety_identifier": "s", "prompt_cache_options": {}, "prompt_cache_retention": "24h",
     "image": {"context_compression": "auto"},
 }  # fmt: skip
 REFUSED: JsonObject = {
-    "top_logprobs": 2, "background": True, "background_options": {}, "conversation": "conv_1",
-    "previous_response_id": "resp_1", "prompt": {"id": "p"}, "context_management": [],
+    "top_logprobs": 2, "background_options": {}, 
+    "prompt": {"id": "p"}, "context_management": [],
     "moderation": {}, "access_programs": ["x"],
 }  # fmt: skip
 

@@ -13,7 +13,8 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
     reply: JsonObject = {}
     choices: dict[int, JsonObject] = {}
     for chunk in chunks:
-        reply = {**chunk, "object": "chat.completion", "usage": chunk.get("usage")}
+        # The last chunk has the usage, and not all that the others have.
+        reply = {**reply, **chunk, "object": "chat.completion"}
         for choice in listed(chunk, "choices"):
             whole = choices.setdefault(choice["index"], _empty(choice["index"]))
             _add(whole["message"], inner(choice, "delta"))

@@ -67,6 +67,7 @@ class Stream:
         self._begun = False  # the role has been said
         self._pieces = Pieces()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
+        self._writing: set[int] = set()  # the calls that are not done
         self._asides: set[int] = set()  # the messages that are reasoning_content
         self._message: int | None = None  # the message being written
         self._thought: object = None  # the summary being written
@@ -202,28 +203,36 @@ class Stream:
         self._message = index
         self._starts.setdefault(part, self._length + len(gap))
         self._length += len(gap) + len(piece)
-        out = self._said(self._stop.feed(gap + piece))
-        if self._stop.hit:
-            # The run is left where it is, so its usage is never told.
-            out += self._end(_called(bool(self._calls), self._form), None)
-        return out
+        return self._said(self._stop.feed(gap + piece)) + self._stopped()
+
+    def _stopped(self) -> list[bytes]:
+        """The end, once a stop sequence was said. A call that has begun is not cut."""
+        if not self._stop.hit or self._writing or self.finished:
+            return []
+        # The run is left where it is, so its usage is never told.
+        return self._end(_called(bool(self._calls), self._form), None)
 
     def _said(self, content: str) -> list[bytes]:
         return [*self._role(""), sse.encode(self._chunk({"content": content}))] if content else []
 
     def _think(self, place: object, piece: str) -> list[bytes]:
-        if not piece or not self._form.reasoning:
+        if not piece or not self._form.reasoning or self._stop.hit:
             return []
         gap = "\n\n" if self._thought not in (None, place) else ""
         self._thought = place
         return [*self._role(None), sse.encode(self._chunk({"reasoning_content": gap + piece}))]
 
     def _refuse(self, piece: str) -> list[bytes]:
-        return [*self._role(None), sse.encode(self._chunk({"refusal": piece}))] if piece else []
+        if not piece or self._stop.hit:
+            return []
+        return [*self._role(None), sse.encode(self._chunk({"refusal": piece}))]
 
     def _call(self, item: JsonObject, index: int) -> list[bytes]:
+        if self._stop.hit:
+            return []  # it comes behind the end
         out, order = self._role(None), len(self._calls)
         self._calls[index] = order
+        self._writing.add(index)
         if self._form.legacy:
             named = {"function_call": {"name": word(item, "name"), "arguments": ""}}
             return [*out, sse.encode(self._chunk(named))] if order == 0 else out
@@ -240,7 +249,9 @@ class Stream:
         out = [] if index in self._calls else self._call(item, index)
         kind, field = _CALLS[item["type"]]
         place = {"output_index": index}
-        return out + self._input(place, kind, self._pieces.rest(_part(place), word(item, field)))
+        out += self._input(place, kind, self._pieces.rest(_part(place), word(item, field)))
+        self._writing.discard(index)
+        return out + self._stopped()
 
     def _input(self, data: JsonObject, kind: str, piece: str) -> list[bytes]:
         order = self._calls.get(_index(data))

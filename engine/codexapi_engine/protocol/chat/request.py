@@ -19,7 +19,7 @@ from .. import json
 from ..responses.backend import SERVICE_TIERS, cache_key
 from ..rules import Rule, apply
 from ..shapes import listed, word
-from ..validation import validated
+from ..validation import Metadata, validated
 from .reply import Form
 
 RULES: dict[str, Rule] = {
@@ -42,8 +42,8 @@ RULES: dict[str, Rule] = {
     "stream_options": Rule.HONOURED,
     "n": Rule.HONOURED,
     "stop": Rule.HONOURED,
-    "store": Rule.IGNORED,
-    "metadata": Rule.IGNORED,
+    "store": Rule.HONOURED,  # kept on this machine, if true
+    "metadata": Rule.HONOURED,  # of what is kept
     "temperature": Rule.IGNORED,
     "top_p": Rule.IGNORED,
     "presence_penalty": Rule.IGNORED,
@@ -67,14 +67,12 @@ RULES: dict[str, Rule] = {
 
 ASKS_NOTHING: dict[str, object] = {
     "n": 1,
-    "store": False,
     "presence_penalty": 0,
     "frequency_penalty": 0,
     "logit_bias": {},
     "logprobs": False,
     "top_logprobs": 0,
     "modalities": ["text"],
-    "metadata": {},
     "stop": [],
 }
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
@@ -126,6 +124,8 @@ class Request(BaseModel):
     web_search_options: dict[str, Any] | None = None
     service_tier: str | None = None
     prompt_cache_key: str | None = None
+    store: bool | None = None
+    metadata: Metadata | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
     # The list first: of a union's errors, the first branch's is told.
     stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | str | None = None
@@ -172,6 +172,14 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
         )
     if request.service_tier not in (None, "auto", "default", *SERVICE_TIERS):
         ignored = (*ignored, "service_tier")
+    if request.metadata and not request.store:  # many clients send it all the same
+        if strict:
+            raise InvalidRequest(
+                "The 'metadata' parameter is only allowed when 'store' is enabled.",
+                code="invalid_value",
+                param="metadata",
+            )
+        ignored = (*ignored, "metadata")
     return request, ignored
 
 

@@ -11,15 +11,19 @@ from .backend import (
     Image,
     Images,
     data_url,
+    decoded,
     from_backend,
     from_response,
     pixels,
     to_backend,
     to_responses,
+    together,
 )
-from .reply import Picture, Stream, completed, to_reply
+from .header import Header, header
+from .reply import PARTIAL, Picture, Stream, Whole, completed, to_reply
 
 __all__ = [
-    "FORMATS", "Asked", "Image", "Images", "Picture", "Stream", "completed", "data_url",
-    "from_backend", "from_response", "pixels", "to_backend", "to_reply", "to_responses",
+    "FORMATS", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
+    "data_url", "decoded", "from_backend", "from_response", "header", "pixels", "to_backend",
+    "to_reply", "to_responses", "together",
 ]  # fmt: skip

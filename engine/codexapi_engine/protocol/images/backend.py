@@ -9,11 +9,19 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...errors import BackendError, ContentRefused, InvalidRequest, JsonObject, StreamInterrupted
-from ..shapes import inner, listed, word
+from ...errors import (
+    BackendError,
+    CodexError,
+    ContentRefused,
+    InvalidRequest,
+    JsonObject,
+    StreamInterrupted,
+)
+from ..choices import summed
+from ..shapes import inner, listed, number, word
 
 MODEL = "gpt-image-2"
 """What the official client asks for (0.169.0)."""
@@ -34,6 +42,9 @@ QUALITIES = {
 BACKGROUNDS = ("auto", "opaque", "transparent")
 FORMATS = ("png", "jpeg", "webp")
 
+_SLICE = 3 * 4 * 2**15
+"""Bytes at a time: whole groups of base64, both ways."""
+
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
 _DRAW = "Call image_generation exactly once, with the user's prompt verbatim. Say nothing else."
 
@@ -52,6 +63,8 @@ class Asked:
     partial_images: int = 0
     moderation: str | None = None
     input_fidelity: str | None = None
+    output_format: str | None = None  # of the hosted tool; elsewhere we convert
+    output_compression: int | None = None
 
     @property
     def needs_the_tool(self) -> bool:
@@ -88,7 +101,6 @@ class Images:
     images: tuple[Image, ...]
     created: int | None
     quality: str | None  # as the backend tells it; it does not always do what was asked
-    background: str | None
     usage: JsonObject | None
 
 
@@ -143,14 +155,14 @@ def to_responses(asked: Asked, *, host: str) -> JsonObject:
         "size": nearest(asked.size),
         "quality": asked.quality,
         "background": asked.background,
-        "output_format": "png",
+        "output_format": asked.output_format or "png",
     }
     if asked.partial_images:
         tool["partial_images"] = asked.partial_images
     if asked.mask:
         tool["input_image_mask"] = {"image_url": asked.mask}
-    for name in ("moderation", "input_fidelity"):
-        if getattr(asked, name):
+    for name in ("moderation", "input_fidelity", "output_compression"):
+        if getattr(asked, name) is not None:
             tool[name] = getattr(asked, name)
     content = [
         {"type": "input_text", "text": asked.prompt},
@@ -166,22 +178,18 @@ def to_responses(asked: Asked, *, host: str) -> JsonObject:
 
 
 def from_backend(reply: JsonObject) -> Images:
-    """What a native endpoint answered. Raises StreamInterrupted for one without a picture."""
+    """What a native endpoint answered. Raises BackendError for one without a picture."""
     images = tuple(
         Image(decoded(word(given, "b64_json")), word(given, "revised_prompt") or None)
         for given in listed(reply, "data")
     )
     if not images:
-        raise StreamInterrupted(
-            "the backend's answer holds no picture", code="upstream_protocol_error"
-        )
-    created, usage = reply.get("created"), reply.get("usage")
+        raise BackendError("the backend's answer holds no picture", code="upstream_empty_response")
     return Images(
         images,
-        created if isinstance(created, int) else None,
+        number(reply, "created"),
         word(reply, "quality") or None,
-        word(reply, "background") or None,
-        usage if isinstance(usage, dict) else None,
+        inner(reply, "usage") or None,
     )
 
 
@@ -193,17 +201,24 @@ def from_response(response: JsonObject) -> Images:
     drawn = [item for item in calls if word(item, "result")]
     if not drawn:
         raise undrawn(calls, items)
-    created = response.get("created_at")
-    last = drawn[-1]
+    last = drawn[-1]  # asked for one, a model may draw twice: the last is what it settled on
+    image = Image(decoded(word(last, "result")), word(last, "revised_prompt") or None)
     return Images(
-        tuple(
-            Image(decoded(word(item, "result")), word(item, "revised_prompt") or None)
-            for item in drawn
-        ),
-        int(created) if isinstance(created, int | float) else None,
+        (image,),
+        number(response, "created_at"),
         word(last, "quality") or None,
-        word(last, "background") or None,
         tool_usage(response),
+    )
+
+
+def together(told: Sequence[Images]) -> Images:
+    """Several answers as one: the pictures of all, and what they cost in all. At least one."""
+    first = told[0]
+    return Images(
+        tuple(image for one in told for image in one.images),
+        first.created,
+        first.quality,
+        summed(one.usage for one in told),
     )
 
 
@@ -212,7 +227,7 @@ def tool_usage(response: JsonObject) -> JsonObject | None:
     return inner(inner(response, "tool_usage"), "image_gen") or None
 
 
-def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> Exception:
+def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> CodexError:
     """Why a run ended without a picture."""
     for call in calls:
         if error := inner(call, "error"):
@@ -236,15 +251,26 @@ def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> Excepti
 def decoded(data: str) -> bytes:
     """Raises StreamInterrupted for what is not base64."""
     try:
-        return base64.b64decode(data, validate=True)
+        # In slices: what runs beside it in other threads gets its turn between them.
+        pieces = [
+            binascii.a2b_base64(data[at : at + _SLICE], strict_mode=True)
+            for at in range(0, len(data), _SLICE)
+        ]
     except (binascii.Error, ValueError) as error:
         raise StreamInterrupted(
             "the backend sent a picture that is not base64", code="upstream_protocol_error"
         ) from error
+    return b"".join(pieces)
+
+
+def encoded(data: bytes) -> Iterator[bytes]:
+    """Base64, in slices: 20 MB at once would hold everything else up."""
+    for at in range(0, len(data), _SLICE):
+        yield base64.b64encode(data[at : at + _SLICE])
 
 
 def data_url(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return f"data:{kind};base64," + b"".join(encoded(data)).decode()
 
 
 def _invalid(param: str, message: str) -> InvalidRequest:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
-from .. import sse
+from .. import json, sse
 from ..shapes import inner, listed, number, word
 from ..sse import Event
-from .backend import Images, tool_usage, undrawn
+from .backend import Images, decoded, encoded, tool_usage, undrawn
+from .header import header
+
+PARTIAL = "response.image_generation_call.partial_image"
+_HEAD = 64 * 1024
+"""Characters of base64 in which a picture says what it is."""
 
 _NO_USAGE: JsonObject = {
     "input_tokens": 0,
@@ -40,31 +44,44 @@ class Picture:
     def media_type(self) -> str:
         return f"image/{self.format}"
 
+    @property
+    def background(self) -> str:
+        return "transparent" if self.alpha else "opaque"
 
-def to_reply(images: list[Picture], told: Images, *, created: int) -> JsonObject:
-    """An ImagesResponse. Size, format and background are the pictures' own."""
-    first = images[0]
+
+def to_reply(pictures: Sequence[Picture], told: Images, *, created: int) -> Iterator[bytes]:
+    """An ImagesResponse, in pieces: a picture of 20 MB is never copied whole. Size, format and
+    background are the first picture's own."""
+    first = pictures[0]
     reply: JsonObject = {
         "created": told.created or created,
-        "background": "transparent" if first.alpha else "opaque",
+        "background": first.background,
         "output_format": first.format,
         "size": first.size,
-        "data": [_datum(image) for image in images],
+        "data": [_datum(picture) for picture in pictures],
     }
     if told.quality and told.quality != "auto":
         reply["quality"] = told.quality
     if told.usage:
         reply["usage"] = told.usage
-    return reply
+    carried = iter([picture for picture in pictures if not picture.url])
+    start, *rest = json.dumps(reply).split(_HERE)
+    yield start
+    for piece in rest:
+        yield from encoded(next(carried).data)
+        yield piece
 
 
-def _datum(image: Picture) -> JsonObject:
-    datum: JsonObject = (
-        {"url": image.url} if image.url else {"b64_json": base64.b64encode(image.data).decode()}
-    )
-    if image.revised_prompt:
-        datum["revised_prompt"] = image.revised_prompt
-    return datum
+_HERE = b"{the picture's bytes}"
+_PLACE = _HERE.decode()
+
+
+def _datum(picture: Picture) -> JsonObject:
+    prompt = picture.revised_prompt
+    return {
+        **({"url": picture.url} if picture.url else {"b64_json": _PLACE}),
+        **({"revised_prompt": prompt.replace(_PLACE, "")} if prompt else {}),
+    }
 
 
 class Stream:
@@ -82,7 +99,6 @@ class Stream:
         # told by response.created
         self._created = created
         # moves as the stream moves
-        self._drawn: JsonObject | None = None
         self._items: list[JsonObject] = []
         self.finished = False
 
@@ -92,7 +108,7 @@ class Stream:
             return ()
         if kind == "response.created":
             self._created = number(inner(event.json, "response"), "created_at") or self._created
-        elif kind == "response.image_generation_call.partial_image":
+        elif kind == PARTIAL:
             return (self._partial(event.json),)
         elif kind == "response.output_item.done":
             self._items.append(inner(event.json, "item"))
@@ -113,11 +129,12 @@ class Stream:
 
     def _partial(self, data: JsonObject) -> bytes:
         name = f"{self._kind}.partial_image"
+        picture = word(data, "partial_image_b64")
         told = {
             "type": name,
-            "b64_json": word(data, "partial_image_b64"),
+            "b64_json": picture,
             "partial_image_index": number(data, "partial_image_index") or 0,
-            **self._described(data),
+            **self._described(data, picture),
         }
         return sse.encode(told, name)
 
@@ -128,36 +145,60 @@ class Stream:
         if not drawn:
             raise undrawn(calls, items)
         self.finished = True
-        name = f"{self._kind}.completed"
+        name, picture = f"{self._kind}.completed", word(drawn[-1], "result")
         told = {
             "type": name,
-            "b64_json": word(drawn[-1], "result"),
-            **self._described(drawn[-1]),
+            "b64_json": picture,
+            **self._described(drawn[-1], picture),
             "usage": {**_NO_USAGE, **(tool_usage(response) or {})},
         }
         return (sse.encode(told, name), sse.DONE)
 
-    def _described(self, told: JsonObject) -> JsonObject:
+    def _described(self, told: JsonObject, picture: str) -> JsonObject:
+        """What the bytes say, where they say it; then the backend; then the request."""
+        asked = {name: word(told, name) or asked for name, asked in self._asked.items()}
+        beginning = picture[:_HEAD]
+        seen = header(decoded(beginning[: len(beginning) // 4 * 4]))
+        if seen is None:
+            return {"created_at": self._created, "output_format": "png", **asked}
         return {
             "created_at": self._created,
-            "output_format": word(told, "output_format") or "png",
-            **{name: word(told, name) or asked for name, asked in self._asked.items()},
+            **asked,
+            "output_format": seen.format,
+            "size": f"{seen.width}x{seen.height}",
+            "background": "transparent" if seen.alpha else "opaque",
         }
 
 
-def completed(
-    kind: str, image: Picture, told: Images, *, created: int, quality: str
-) -> list[bytes]:
-    """The events of a stream whose picture came whole: the last one, and the end."""
+def completed(kind: str, picture: Picture, told: Images, *, created: int, quality: str) -> bytes:
+    """The one event of a stream whose picture came whole."""
     name = f"{kind}.completed"
     data = {
         "type": name,
-        "b64_json": base64.b64encode(image.data).decode(),
+        "b64_json": b"".join(encoded(picture.data)).decode(),
         "created_at": told.created or created,
-        "size": image.size,
+        "size": picture.size,
         "quality": told.quality or quality,
-        "background": "transparent" if image.alpha else "opaque",
-        "output_format": image.format,
+        "background": picture.background,
+        "output_format": picture.format,
         "usage": {**_NO_USAGE, **(told.usage or {})},
     }
-    return [sse.encode(data, name), sse.DONE]
+    return sse.encode(data, name)
+
+
+class Whole:
+    """Passes on the event that `completed` has made. A Translator."""
+
+    def __init__(self) -> None:
+        self.finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        self.finished = True
+        return (event.raw + b"\n\n", sse.DONE)
+
+    def close(self) -> Iterable[bytes]:
+        return ()
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        self.finished = True
+        return (sse.encode({"type": "error", "error": error.body()}, "error"),)

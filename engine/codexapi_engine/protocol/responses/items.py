@@ -55,6 +55,11 @@ def is_bare(item: JsonObject) -> bool:
     return kind == "item_reference" or (kind == "reasoning" and not item.get("encrypted_content"))
 
 
+def family(model: str) -> str:
+    """The model without the effort that its name may carry: `slug:effort`."""
+    return model.partition(":")[0]
+
+
 def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
     """For another model: only the one that wrote it can read it."""
     return [item for item in items if kind_of(item) != "reasoning"]

@@ -171,15 +171,9 @@ class Stream:
             return ()
         if kind in TERMINAL:
             return self._end(kind, event)
+        out = self._through(kind, event)
         self._last = event
-        if kind in LIFECYCLE:
-            self._assembler.feed(event)
-            return (self._lifecycle(kind, event),)
-        if kind == "response.output_item.done":
-            self._assembler.feed(event)
-        if self._dropped or self._plain:
-            return (self._renumbered(kind, event.json),)
-        return (event.encode(),)
+        return (out,)
 
     def close(self) -> Iterable[bytes]:
         if self.finished:
@@ -201,6 +195,16 @@ class Stream:
         }
         return (sse.encode(data, "error"),)
 
+    def _through(self, kind: str, event: Event) -> bytes:
+        if kind in LIFECYCLE:
+            self._assembler.feed(event)
+            return self._lifecycle(kind, event)
+        if kind == "response.output_item.done":
+            self._assembler.feed(event)
+        if self._dropped or self._plain:
+            return self._renumbered(kind, event.json)
+        return event.passed()
+
     def _end(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
             raise from_event(event.json)
@@ -208,6 +212,8 @@ class Stream:
         if kind == "response.failed":
             return (self._lifecycle(kind, event),)
         self._assembler.feed(event)
+        if kind == "response.done" and not self._verbatim:
+            kind = "response.completed"  # what public clients wait for
         return (self._lifecycle(kind, event), sse.DONE)
 
     def _lifecycle(self, kind: str, event: Event) -> bytes:
@@ -220,7 +226,7 @@ class Stream:
         if not self._verbatim and isinstance(whole["error"], dict):
             whole["error"] = _public_error(whole["error"])
         self.response = whole
-        return self._renumbered(kind, {**event.json, "response": whole})
+        return self._renumbered(kind, {**event.json, "type": kind, "response": whole})
 
     def _renumbered(self, kind: str, data: JsonObject) -> bytes:
         if self._dropped and isinstance(data.get("sequence_number"), int):
@@ -324,7 +330,7 @@ def from_response(
     whole["id"] = name or whole["id"]
     tools = listed(given, "tools") or listed(asked, "tools")
     whole["tools"] = [_tool(tool) for tool in tools]
-    whole["usage"] = _usage(given["usage"]) if inner(given, "usage") else None
+    whole["usage"] = whole_usage(given["usage"]) if inner(given, "usage") else None
     if "user" in whole and "user" not in asked:
         del whole["user"]
     return whole
@@ -389,7 +395,7 @@ def _tool(tool: JsonObject) -> JsonObject:
     return {"description": None, "parameters": None, "strict": None, **tool}
 
 
-def _usage(given: Mapping[str, object]) -> JsonObject:
+def whole_usage(given: Mapping[str, object]) -> JsonObject:
     """Strict clients need both details; the backend leaves out what is zero."""
     details = {
         "cached_tokens": 0,

@@ -1,0 +1,90 @@
+"""What the first bytes of a picture tell: its format, its size, whether it has alpha.
+
+Truth is read here and never from a name or a media type. Decodes no pixels, and so cannot know
+whether a picture is whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    format: str  # png, jpeg, webp or gif
+    width: int
+    height: int
+    alpha: bool  # whether it can be transparent anywhere
+
+
+def header(data: bytes) -> Header | None:
+    """None for what is no PNG, JPEG, WebP or GIF."""
+    try:
+        for begins, read in _READERS.items():
+            if data.startswith(begins):
+                return read(data)
+    except (struct.error, IndexError):
+        pass
+    return None
+
+
+def _png(data: bytes) -> Header:
+    width, height, _, kind = struct.unpack_from(">IIBB", data, 16)
+    return Header("png", width, height, kind in (4, 6) or _has_chunk(data, b"tRNS"))
+
+
+def _has_chunk(data: bytes, wanted: bytes) -> bool:
+    """Whether a chunk stands before the pixels."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in (wanted, b"IDAT"):
+            return bool(kind == wanted)
+        at += 12 + length
+    return False
+
+
+def _jpeg(data: bytes) -> Header | None:
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return Header("jpeg", width, height, False)
+        else:
+            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    return None
+
+
+def _webp(data: bytes) -> Header | None:
+    kind = data[12:16]
+    if data[8:12] != b"WEBP":
+        return None
+    if kind == b"VP8X":
+        width = 1 + int.from_bytes(data[24:27], "little")
+        height = 1 + int.from_bytes(data[27:30], "little")
+        return Header("webp", width, height, bool(data[20] & 0x10))
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        return Header("webp", width, height, bool(bits >> 28 & 1))
+    width, height = struct.unpack_from("<HH", data, 26)
+    return Header("webp", width & 0x3FFF, height & 0x3FFF, False) if kind == b"VP8 " else None
+
+
+def _gif(data: bytes) -> Header:
+    width, height = struct.unpack_from("<HH", data, 6)
+    control = data.find(b"\x21\xf9\x04")
+    return Header("gif", width, height, control >= 0 and bool(data[control + 3] & 1))
+
+
+_READERS = {
+    b"\x89PNG\r\n\x1a\n": _png,
+    b"\xff\xd8\xff": _jpeg,
+    b"RIFF": _webp,
+    b"GIF87a": _gif,
+    b"GIF89a": _gif,
+}

@@ -1,0 +1,31 @@
+"""A conversation made short: the user's words, and one item that only the backend can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import JsonObject, UnexpectedAnswer
+from ..shapes import inner, listed, number, word
+from .items import kind_of
+from .reply import whole_usage
+
+TRIGGER: JsonObject = {"type": "compaction_trigger"}
+"""As the last item of a request's input, it asks for a compaction (backend.md I)."""
+
+
+def from_response(response: JsonObject, items: Iterable[JsonObject], created: int) -> JsonObject:
+    """The answer to a client, from the run that was triggered. `items` were its input, with ids.
+
+    Raises UnexpectedAnswer if the run made no compaction.
+    """
+    made = [item for item in listed(response, "output") if kind_of(item) == "compaction"]
+    if not made:
+        raise UnexpectedAnswer("the backend made no compaction")
+    said = [item for item in items if kind_of(item) == "message" and item.get("role") == "user"]
+    return {
+        "id": word(response, "id"),
+        "object": "response.compaction",
+        "created_at": number(response, "created_at") or created,
+        "output": [*said, *made[-1:]],
+        "usage": whole_usage(inner(response, "usage")),
+    }

@@ -1,0 +1,75 @@
+"""Stored chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import JsonObject
+from ..protocol.shapes import inner, listed, word
+from .names import absent
+from .shelf import Shelf
+
+_KIND = "chat"
+_SHOWN = ("text", "image_url")
+"""The parts of a message that can be listed."""
+
+
+class Chats:
+    """Chat completions by id. Where there is none of an id, InvalidRequest is raised, a 404."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def keep(self, completion: JsonObject, asked: JsonObject) -> None:
+        """Keeps a completion, and what `asked`, the client's body, says of it."""
+        whole = {**completion, "metadata": inner(asked, "metadata")}
+        value = {"completion": whole, "messages": listed(asked, "messages")}
+        self._shelf.put(_KIND, word(completion, "id"), value)
+
+    def get(self, id: str) -> JsonObject:  # noqa: A002  (the wire's word)
+        return inner(self._found(id), "completion")
+
+    def all(self, *, model: str | None, metadata: Mapping[str, str]) -> list[JsonObject]:
+        """The completions of this model, if one is given, with all of this metadata; oldest first."""
+        completions = (inner(value, "completion") for _, value in self._shelf.all(_KIND))
+        return [
+            completion
+            for completion in completions
+            if model in (None, completion.get("model"))
+            and metadata.items() <= inner(completion, "metadata").items()
+        ]
+
+    def update(self, id: str, metadata: JsonObject) -> JsonObject:  # noqa: A002
+        def changed(value: JsonObject) -> JsonObject:
+            return {**value, "completion": {**inner(value, "completion"), "metadata": metadata}}
+
+        value = self._shelf.change(_KIND, id, changed)
+        if value is None:
+            raise absent("Chat completion", id)
+        return inner(value, "completion")
+
+    def delete(self, id: str) -> None:  # noqa: A002
+        if not self._shelf.delete(_KIND, id):
+            raise absent("Chat completion", id)
+
+    def messages(self, id: str) -> list[JsonObject]:  # noqa: A002
+        """The messages that were asked with, each with an id."""
+        given = listed(self._found(id), "messages")
+        return [_shown(message, f"{id}-{index}") for index, message in enumerate(given)]
+
+    def _found(self, id: str) -> JsonObject:  # noqa: A002
+        value = self._shelf.get(_KIND, id)
+        if value is None:
+            raise absent("Chat completion", id)
+        return value
+
+
+def _shown(message: JsonObject, name: str) -> JsonObject:
+    content = message.get("content")
+    parts = [part for part in listed(message, "content") if part.get("type") in _SHOWN]
+    return {
+        **message,
+        "id": name,
+        "content": content if isinstance(content, str) else None,
+        "content_parts": parts if isinstance(content, list) else None,
+    }

@@ -1,0 +1,122 @@
+"""Conversations and their items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import JsonObject
+from ..protocol.responses.items import family, is_bare, kind_of, shown
+from ..protocol.shapes import inner, listed, word
+from .names import absent, new_id
+from .shelf import Shelf
+
+_KIND = "conversation"
+
+
+class Conversations:
+    """Conversations by id. Where there is none of an id, InvalidRequest is raised, a 404."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def create(
+        self, items: Iterable[JsonObject], metadata: JsonObject, *, created: int
+    ) -> JsonObject:
+        name = new_id("conv")
+        value = {"created_at": created, "metadata": metadata, "items": [], "written_by": {}}
+        _add(value, items, None)
+        self._shelf.put(_KIND, name, value)
+        return _public(name, value)
+
+    def get(self, id: str) -> JsonObject:  # noqa: A002  (the wire's word)
+        return _public(id, self._found(id))
+
+    def update(self, id: str, metadata: JsonObject) -> JsonObject:  # noqa: A002
+        changed = self._shelf.change(_KIND, id, lambda value: {**value, "metadata": metadata})
+        return _public(id, self._there(id, changed))
+
+    def delete(self, id: str) -> None:  # noqa: A002
+        if not self._shelf.delete(_KIND, id):
+            raise absent("Conversation", id)
+
+    def items(self, id: str) -> list[JsonObject]:  # noqa: A002
+        return listed(self._found(id), "items")
+
+    def item(self, id: str, item_id: str) -> JsonObject:  # noqa: A002
+        for item in self.items(id):
+            if item["id"] == item_id:
+                return item
+        raise absent("Item", item_id)
+
+    def add(
+        self,
+        id: str,  # noqa: A002
+        items: Iterable[JsonObject],
+        *,
+        model: str | None = None,
+    ) -> list[JsonObject]:
+        """The items as they now stand at its end. `model` is the one that wrote them, if one did."""
+        added: list[JsonObject] = []
+
+        def longer(value: JsonObject) -> JsonObject:
+            added.extend(_add(value, items, model))
+            return value
+
+        self._there(id, self._shelf.change(_KIND, id, longer))
+        return added
+
+    def remove(self, id: str, item_id: str) -> JsonObject:  # noqa: A002
+        """The conversation, without this item."""
+
+        def shorter(value: JsonObject) -> JsonObject:
+            left = [item for item in listed(value, "items") if item["id"] != item_id]
+            if len(left) == len(listed(value, "items")):
+                raise absent("Item", item_id)
+            return {**value, "items": left}
+
+        return _public(id, self._there(id, self._shelf.change(_KIND, id, shorter)))
+
+    def history(self, id: str, *, model: str) -> list[JsonObject]:  # noqa: A002
+        """Its items, reasoning only of `model`."""
+        value = self._found(id)
+        writers = inner(value, "written_by")
+        return [
+            item
+            for item in listed(value, "items")
+            if kind_of(item) != "reasoning" or word(writers, item["id"]) in ("", family(model))
+        ]
+
+    def _found(self, id: str) -> JsonObject:  # noqa: A002
+        return self._there(id, self._shelf.get(_KIND, id))
+
+    def _there(self, id: str, value: JsonObject | None) -> JsonObject:  # noqa: A002
+        if value is None:
+            raise absent("Conversation", id)
+        return value
+
+
+def _add(value: JsonObject, items: Iterable[JsonObject], model: str | None) -> list[JsonObject]:
+    """Adds items, and names anew those whose id is taken."""
+    taken = {item["id"] for item in value["items"]}
+    added = []
+    for item in items:
+        if is_bare(item):
+            continue
+        if word(item, "id") in taken:
+            item = {name: member for name, member in item.items() if name != "id"}
+        whole = shown(item, new_id)
+        taken.add(whole["id"])
+        added.append(whole)
+        if model is not None and kind_of(whole) == "reasoning":
+            value["written_by"][whole["id"]] = family(model)
+    value["items"] += added
+    return added
+
+
+def _public(name: str, value: JsonObject) -> JsonObject:
+    return {
+        "id": name,
+        "object": "conversation",
+        "created_at": value["created_at"],
+        "metadata": value["metadata"],
+    }

@@ -1,0 +1,196 @@
+"""Stored responses, and the history that `previous_response_id` stands for.
+
+A stored response is one object: the response, the items that were its input, and the events that
+told it. Its items are found by their own ids too, since clients refer to them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from ..errors import CodexError, InvalidRequest, JsonObject
+from ..protocol import Event
+from ..protocol.responses import conversation_of, failed, replay
+from ..protocol.responses.items import family, is_bare, kind_of, shown, without_reasoning
+from ..protocol.shapes import inner, listed, number, word
+from ..protocol.tape import MAX_TAPE_BYTES, Tape, events_of
+from .names import absent, new_id
+from .shelf import Shelf
+
+BEAT = 10.0
+"""Seconds after which a server that runs responses in the background says so again."""
+
+LEASE = 60.0
+"""Seconds after which a server that has not said so is gone, and its runs with it."""
+
+_KIND, _SERVER = "response", "server"
+_RUNNING = frozenset({"queued", "in_progress"})
+
+
+class Responses:
+    """Responses by id. Where there is none of an id, InvalidRequest is raised, a 404.
+
+    What is running in the background is kept from its start; `beat` must then be called every
+    `BEAT` seconds, so that no other server on the same file takes it for lost.
+    """
+
+    def __init__(self, shelf: Shelf, *, clock: Callable[[], float] = time.time) -> None:
+        self._shelf = shelf
+        self._clock = clock
+        self._server = new_id("server")
+
+    def keep(
+        self,
+        response: JsonObject,
+        items: Iterable[JsonObject],
+        *,
+        model: str,
+        tape: Tape | None = None,
+    ) -> None:
+        """Keeps a finished response and its own input. `model` is what was asked for."""
+        if name := word(response, "id"):
+            value = {"response": response, "input": listable(items), "model": model}
+            value.update(_told(tape))
+            self._shelf.put(_KIND, name, value, names=_item_ids(value))
+
+    def begin(self, response: JsonObject, items: Iterable[JsonObject], *, model: str) -> None:
+        """Keeps a response that has yet to run, in this process."""
+        value = {"response": response, "input": listable(items), "model": model}
+        self.beat()
+        self._shelf.put(
+            _KIND, response["id"], {**value, "server": self._server}, names=_item_ids(value)
+        )
+
+    def settle(self, response: JsonObject, tape: Tape | None = None) -> bool:
+        """Replaces a running response by how it is now. Whether it was still running: one that was
+        cancelled or deleted stays so."""
+        before: list[str] = []
+
+        def settled(value: JsonObject) -> JsonObject:
+            before.append(_status(value))
+            if before[-1] not in _RUNNING:
+                return value
+            return {**value, "response": response, **_told(tape)}
+
+        found = self._shelf.change(_KIND, response["id"], settled, names=_item_ids)
+        return found is not None and before[-1] in _RUNNING
+
+    def cancel(self, id: str) -> JsonObject:  # noqa: A002
+        """The response, cancelled if it was running. Only one in the background can be."""
+        response = self.get(id)
+        if not response.get("background"):
+            raise InvalidRequest("Cannot cancel a synchronous response.")
+        if response["status"] in _RUNNING:
+            self.settle({**response, "status": "cancelled"})
+        return self.get(id)
+
+    def get(self, id: str) -> JsonObject:  # noqa: A002
+        return inner(self._found(id), "response")
+
+    def items(self, id: str) -> list[JsonObject]:  # noqa: A002
+        """What its input was, but for what went before it."""
+        return listed(self._found(id), "input")
+
+    def events(self, id: str) -> list[Event]:  # noqa: A002
+        """The events that told it, or such as tell it as well."""
+        value = self._found(id)
+        return events_of(word(value, "events").encode()) or replay(inner(value, "response"))
+
+    def delete(self, id: str) -> None:  # noqa: A002
+        if not self._shelf.delete(_KIND, id):
+            raise absent("Response", id)
+
+    def history(self, previous: str, *, model: str) -> list[JsonObject]:
+        """The items of a response and of all before it, in order. Reasoning only of `model`."""
+        turns: list[list[JsonObject]] = []
+        name = previous
+        while name:
+            value = self._shelf.get(_KIND, name)
+            if value is None:
+                raise _no_previous(f"Previous response with id '{name}' not found.")
+            response = inner(value, "response")
+            if response.get("status") in _RUNNING:
+                raise _no_previous(f"Previous response with id '{name}' is still running.")
+            if conversation := conversation_of(response):
+                raise _no_previous(
+                    f"Previous response with id '{name}' is part of a conversation: go on with "
+                    f"'conversation': '{conversation}'."
+                )
+            turn = listed(value, "input") + listed(response, "output")
+            same = family(word(value, "model")) == family(model)
+            turns.append(turn if same else without_reasoning(turn))
+            name = word(response, "previous_response_id")
+        return [item for turn in reversed(turns) for item in turn]
+
+    def inlined(self, items: Iterable[JsonObject], *, model: str) -> list[JsonObject]:
+        """The items, each that is but an id replaced by what was kept under it.
+
+        What is not known stays as it is. Reasoning that `model` cannot read stays bare.
+        """
+        given = list(items)
+        wanted = {str(item.get("id")) for item in given if is_bare(item)}
+        found: dict[str, JsonObject] = {}
+        for holder in set(self._shelf.holders(_KIND, wanted).values()):
+            found.update(self._items_of(holder, model))
+        return [found.get(str(item.get("id")), item) if is_bare(item) else item for item in given]
+
+    def running(self, ids: Iterable[str]) -> set[str]:
+        """Those that are still to run: not cancelled, not deleted, by whatever server."""
+        values = ((name, self._shelf.get(_KIND, name)) for name in ids)
+        return {name for name, value in values if value and _status(value) in _RUNNING}
+
+    def beat(self) -> None:
+        """Says that this server is alive."""
+        self._shelf.put(_SERVER, self._server, {"at": int(self._clock())})
+
+    def _found(self, id: str) -> JsonObject:  # noqa: A002
+        value = self._shelf.get(_KIND, id)
+        if value is None:
+            raise absent("Response", id)
+        if _status(value) in _RUNNING and self._is_lost(value):
+            gone = CodexError("the server that ran this response is gone", code="server_error")
+            self.settle(failed(inner(value, "response"), gone))
+            return self._shelf.get(_KIND, id) or value
+        return value
+
+    def _is_lost(self, value: JsonObject) -> bool:
+        server = word(value, "server")
+        if server == self._server:
+            return False
+        beat = number(self._shelf.get(_SERVER, server) or {}, "at")
+        return beat is None or self._clock() - beat > LEASE
+
+    def _items_of(self, holder: str, model: str) -> dict[str, JsonObject]:
+        value = self._shelf.get(_KIND, holder) or {}
+        same = family(word(value, "model")) == family(model)
+        found = {}
+        for item in listed(value, "input") + listed(inner(value, "response"), "output"):
+            name = word(item, "id")
+            lost = kind_of(item) == "reasoning" and not same
+            found[name] = {"type": "reasoning", "id": name} if lost else item
+        return found
+
+
+def listable(items: Iterable[JsonObject]) -> list[JsonObject]:
+    """Items as they are kept, each with an id."""
+    return [shown(item, new_id) for item in items if not is_bare(item)]
+
+
+def _told(tape: Tape | None) -> JsonObject:
+    if tape is None or not tape.pieces or sum(map(len, tape.pieces)) > MAX_TAPE_BYTES:
+        return {}
+    return {"events": b"".join(tape.pieces).decode(errors="replace")}
+
+
+def _item_ids(value: JsonObject) -> list[str]:
+    items = listed(value, "input") + listed(inner(value, "response"), "output")
+    return [name for item in items if (name := word(item, "id"))]
+
+
+def _status(value: JsonObject) -> str:
+    return word(inner(value, "response"), "status")
+
+
+def _no_previous(message: str) -> InvalidRequest:
+    return InvalidRequest(message, code="previous_response_not_found", param="previous_response_id")

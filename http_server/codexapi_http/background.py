@@ -1,0 +1,196 @@
+"""Runs that need no client: each goes on until it ends, is cancelled, or the server goes down.
+
+What a run says is taped, so that clients can follow it from any event on, and leave as they like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from codexapi_engine import Codex, CodexError
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import Event, responses
+from codexapi_engine.protocol.tape import Tape, events_of
+from codexapi_engine.state import BEAT, State, new_id
+
+from .requests import ended
+from .streaming import Run
+
+MAX_JOB_BYTES = 64 * 1024 * 1024
+"""Of events that are held for followers: more than the longest answer of any model."""
+
+log = logging.getLogger("codexapi.http")
+
+
+class Background:
+    """The runs of this process. Close it at the end: what is then still running has failed."""
+
+    def __init__(self, codex: Codex, state: State, *, beat: float = BEAT) -> None:
+        # set once
+        self._codex = codex
+        self._state = state
+        self._interval = beat
+        # moves
+        self._jobs: dict[str, Job] = {}
+        self._beating: asyncio.Task[None] | None = None
+
+    def start(
+        self, asked: JsonObject, items: list[JsonObject], sent: JsonObject, *, created: int
+    ) -> Job:
+        """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
+        gets."""
+        name = new_id("resp")
+        queued = responses.from_response({"status": "queued"}, asked, created, name)
+        self._state.responses.begin(queued, items, model=asked["model"])
+        stream = responses.Stream(asked, created=created, name=name)
+        job = self._jobs[name] = Job(queued, stream)
+        job.task = asyncio.create_task(self._run(job, asked, items, sent))
+        job.task.add_done_callback(_tell_bug)
+        if self._beating is None or self._beating.done():
+            self._beating = asyncio.create_task(self._beat())
+        return job
+
+    def job(self, name: str) -> Job | None:
+        """The run of a response, while it runs."""
+        return self._jobs.get(name)
+
+    async def end(self, *names: str) -> None:
+        """Ends the runs of these responses, if they run here. What they are now is not said."""
+        tasks = [job.task for name in names if (job := self._jobs.get(name)) and job.task]
+        if tasks:
+            await ended(*tasks)
+
+    async def aclose(self) -> None:
+        await self.end(*self._jobs)
+        if self._beating is not None:
+            await ended(self._beating)
+
+    async def _run(
+        self, job: Job, asked: JsonObject, items: list[JsonObject], sent: JsonObject
+    ) -> None:
+        try:
+            await self._play(job, sent)
+            assert job.stream.response is not None
+            if self._state.responses.settle(job.stream.response, job.tape):
+                self._state.spoken(asked, items, job.stream.response)
+        except CodexError as error:
+            log.warning("a response in the background failed: %s", error)
+            job.fail(error)
+            self._state.responses.settle(responses.failed(job.response, error), job.tape)
+        except BaseException:
+            why = CodexError("the server went down", code="server_error")
+            if not self._state.responses.settle(responses.failed(job.response, why)):
+                why = CodexError("the response was cancelled", code="response_cancelled")
+            job.fail(why)
+            raise
+        finally:
+            del self._jobs[job.name]
+            job.end()
+
+    async def _play(self, job: Job, sent: JsonObject) -> None:
+        async with await self._codex.open(sent) as events:
+            run, begun = Run(events, job.stream), False
+            while not run.ended:
+                job.say(run.take(await events.batch()))
+                if job.stream.response is not None and not begun and not run.ended:
+                    begun = True
+                    self._state.responses.settle(job.stream.response)
+
+    async def _beat(self) -> None:
+        """Says that this server is alive, and hears what others have cancelled or deleted."""
+        while self._jobs:
+            await asyncio.sleep(self._interval)
+            self._state.responses.beat()
+            await self.end(*(set(self._jobs) - self._state.responses.running(self._jobs)))
+
+
+class Job:
+    """One run, and all that it said so far."""
+
+    def __init__(self, queued: JsonObject, stream: responses.Stream) -> None:
+        # set once
+        self.queued = queued
+        self.name: str = queued["id"]
+        self.stream = stream
+        self.task: asyncio.Task[None] | None = None
+        # moves
+        self.tape = Tape(limit=MAX_JOB_BYTES)
+        self.error: CodexError | None = None  # of a run that failed before it said a word
+        self.ended = False
+        self._news = asyncio.Event()
+
+    @property
+    def response(self) -> JsonObject:
+        return self.stream.response or self.queued
+
+    def say(self, pieces: Iterable[bytes]) -> None:
+        self.tape.add(list(pieces))
+        self._wake()
+
+    def fail(self, error: CodexError) -> None:
+        if self.tape.pieces:
+            self.say(self.stream.fail(error))
+        else:
+            self.error = error
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    async def news(self) -> None:
+        """Returns when there is more on the tape, or the run has ended."""
+        await self._news.wait()
+
+    def follow(self) -> Following:
+        return Following(self)
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class Following:
+    """What a run says, from its first word on, as batches of events."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._at = 0
+
+    async def batch(self) -> list[Event]:
+        """The next events; empty at the end. Raises CodexError where the run has none to tell."""
+        job = self._job
+        while True:
+            if job.tape.torn:
+                raise CodexError("this response is too long to be followed", code="too_long")
+            if new := job.tape.pieces[self._at :]:
+                self._at += len(new)
+                return events_of(b"".join(new))
+            if job.error is not None:
+                raise job.error
+            if job.ended:
+                return []
+            await job.news()
+
+    async def aclose(self) -> None:
+        """Nobody follows any more; the run goes on."""
+
+
+class Told:
+    """Events that are all there, as one batch."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+
+    async def batch(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    async def aclose(self) -> None:
+        self._events = []
+
+
+def _tell_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (bug := task.exception()) is not None:
+        log.error("a run in the background ended in a bug", exc_info=bug)

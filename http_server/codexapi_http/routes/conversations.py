@@ -1,0 +1,104 @@
+"""Conversations and their items."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.responses.request import checked_items
+from codexapi_engine.protocol.validation import Metadata, validated
+
+from ..requests import state_of
+from .answer import json_response
+from .lists import page
+
+MAX_ITEMS = 20
+"""Items that may come at once."""
+
+
+class Creation(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    items: list[dict[str, Any]] | None = Field(None, max_length=MAX_ITEMS)
+    metadata: Metadata | None = None
+
+
+class Update(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    metadata: Metadata | None
+
+
+class Addition(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    items: list[dict[str, Any]] = Field(max_length=MAX_ITEMS)
+
+
+async def conversations_create(request: Request, body: JsonObject) -> Response:
+    """POST /v1/conversations"""
+    asked = validated(Creation, body)
+    items = asked.items or []
+    checked_items(items)
+    made = state_of(request).conversations.create(
+        items, dict(asked.metadata or {}), created=int(time.time())
+    )
+    return json_response(made)
+
+
+async def conversations_get(request: Request) -> Response:
+    """GET /v1/conversations/{id}"""
+    return json_response(state_of(request).conversations.get(request.path_params["id"]))
+
+
+async def conversations_update(request: Request, body: JsonObject) -> Response:
+    """POST /v1/conversations/{id}: its metadata"""
+    asked = validated(Update, body)
+    name, metadata = request.path_params["id"], dict(asked.metadata or {})
+    return json_response(state_of(request).conversations.update(name, metadata))
+
+
+async def conversations_delete(request: Request) -> Response:
+    """DELETE /v1/conversations/{id}"""
+    name = request.path_params["id"]
+    state_of(request).conversations.delete(name)
+    return json_response({"id": name, "object": "conversation.deleted", "deleted": True})
+
+
+async def items_list(request: Request) -> Response:
+    """GET /v1/conversations/{id}/items"""
+    items = state_of(request).conversations.items(request.path_params["id"])
+    return page(request, items, order="desc")
+
+
+async def items_add(request: Request, body: JsonObject) -> Response:
+    """POST /v1/conversations/{id}/items"""
+    items = validated(Addition, body).items
+    checked_items(items)
+    added = state_of(request).conversations.add(request.path_params["id"], items)
+    return json_response(
+        {
+            "object": "list",
+            "data": added,
+            "first_id": added[0]["id"] if added else None,
+            "last_id": added[-1]["id"] if added else None,
+            "has_more": False,
+        }
+    )
+
+
+async def items_get(request: Request) -> Response:
+    """GET /v1/conversations/{id}/items/{item}"""
+    name, item = request.path_params["id"], request.path_params["item"]
+    return json_response(state_of(request).conversations.item(name, item))
+
+
+async def items_delete(request: Request) -> Response:
+    """DELETE /v1/conversations/{id}/items/{item}: what is left is answered"""
+    name, item = request.path_params["id"], request.path_params["item"]
+    return json_response(state_of(request).conversations.remove(name, item))

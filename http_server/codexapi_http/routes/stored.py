@@ -1,0 +1,56 @@
+"""Responses that were kept: to get, to hear again, to cancel, to delete."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.tape import Again
+
+from ..background import Background, Told
+from ..errors import refusal
+from ..requests import state_of
+from ..streaming import EventStreamResponse, Run
+from .answer import json_response
+from .lists import flag, page, whole
+
+
+async def responses_get(request: Request) -> Response:
+    """GET /v1/responses/{id}"""
+    kept, name = state_of(request).responses, request.path_params["id"]
+    response = kept.get(name)
+    if not flag(request, "stream"):
+        return json_response(response)
+    after = whole(request, "starting_after", -1)
+    job = _background(request).job(name)
+    if job is None and response["status"] in ("queued", "in_progress"):
+        raise refusal(409, "not_here", "Another codexapi process runs this response: poll it.")
+    events = job.follow() if job else Told(kept.events(name))
+    return await EventStreamResponse.begin(request, Run(events, Again(after=after)), headers={})
+
+
+async def responses_delete(request: Request) -> Response:
+    """DELETE /v1/responses/{id}"""
+    name = request.path_params["id"]
+    state_of(request).responses.delete(name)
+    await _background(request).end(name)
+    return json_response({"id": name, "object": "response", "deleted": True})
+
+
+async def responses_cancel(request: Request) -> Response:
+    """POST /v1/responses/{id}/cancel"""
+    name = request.path_params["id"]
+    response: JsonObject = state_of(request).responses.cancel(name)
+    await _background(request).end(name)
+    return json_response(response)
+
+
+async def responses_input_items(request: Request) -> Response:
+    """GET /v1/responses/{id}/input_items"""
+    items = state_of(request).responses.items(request.path_params["id"])
+    return page(request, items, order="desc")
+
+
+def _background(request: Request) -> Background:
+    return request.app.state.background  # type: ignore[no-any-return]
