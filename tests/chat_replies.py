@@ -49,6 +49,8 @@ def _add(total: JsonObject, delta: JsonObject) -> None:
         before = total.get(name)
         if isinstance(value, list) and name == "tool_calls":
             _add_calls(total.setdefault(name, []), value)
+        elif isinstance(before, list):
+            total[name] = [*before, *value]
         elif isinstance(before, dict):
             _add(before, value)
         elif isinstance(before, str) and isinstance(value, str) and name not in ("type", "id"):

@@ -10,10 +10,11 @@ from typer.core import TyperGroup
 
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
+    "image": "Draw a picture, or change one.",
     "serve": "Serve the OpenAI API on this machine.",
     "models": "List the models of your account.",
     "status": "Show your login and how much of your plan is used.",
-    "mcp": "Serve text generation to editors (MCP).",
+    "mcp": "Serve text and pictures to editors (MCP).",
     "simulate": "Run the simulated backend for other programs.",
 }
 

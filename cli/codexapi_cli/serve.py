@@ -76,8 +76,10 @@ def serve(
         datefmt="%H:%M:%S",
     )
     # They name URLs at INFO, and headers below it.
-    for name in ("httpx", "httpcore", "uvicorn", "asyncio"):
+    for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of every WebSocket attempt, which we answer ourselves.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     import codexapi_http  # a door: loaded when it is opened
 
     try:

@@ -6,7 +6,9 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import typer
@@ -91,6 +93,41 @@ class Answer:
         open_ended = start >= 0 and len(text) - start < 64 and not _CONTROL.fullmatch(text[start:])
         self._held = text[start:] if open_ended else ""
         return _CONTROL.sub("", text[: start if open_ended else None])
+
+
+class Progress:
+    """A line on a terminal's stderr that says how long it has been; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown = sys.stderr.isatty()
+        self._steps = 0
+
+    def step(self) -> None:
+        """Another partial result has come."""
+        self._steps += 1
+
+    @asynccontextmanager
+    async def running(self, what: str) -> AsyncIterator[None]:
+        if not self.shown:
+            yield
+            return
+        import asyncio  # loaded by now, and not before
+
+        async def tell() -> None:
+            since = time.monotonic()
+            while True:
+                seen = f", {self._steps} partial" if self._steps else ""
+                line = f"{what}, {time.monotonic() - since:.0f} s{seen}"
+                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+                await asyncio.sleep(1)
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.wait({telling})
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def stdin_text() -> str | None:

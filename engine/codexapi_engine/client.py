@@ -13,6 +13,7 @@ from ._httpx import httpx
 from .auth import Login
 from .credentials import CodexFile, InMemory, Store
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
+from .fetching import Fetcher
 from .protocol import headers as wire
 from .protocol import images, limits, models, responses
 from .protocol.auth_file import Credentials
@@ -34,8 +35,9 @@ _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
 class Codex:
     """The Codex backend, with one login. Open it once, share it, close it.
 
-    `http` replaces the network and `store` the login on disk: both for tests. With
-    `settings.demo` the simulated backend stands in for both.
+    `http` replaces the backend's network, `fetcher` that of strangers' pictures and `store` the
+    login on disk: all for tests. With `settings.demo` the simulated backend stands in for `http`
+    and `store`.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Codex:
         *,
         http: httpx.AsyncBaseTransport | None = None,
         store: Store | None = None,
+        fetcher: Fetcher | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings.from_env()
@@ -59,6 +62,7 @@ class Codex:
             clock=clock,
         )
         self._transport = Transport(self.settings, self.login, http=http)
+        self.fetcher = fetcher or Fetcher(self.settings)
         self._catalogue: list[Model] = []
         self._etag: str | None = None
         self._fetched_at: float | None = None
@@ -76,8 +80,8 @@ class Codex:
         """Sends a Responses request and returns its events; you close them.
 
         Its model may be an alias or `slug:effort`. `caller` are the headers of a Codex client, on
-        whose request nothing is changed. `idle` is how long the stream may be silent, in place of the
-        settings' time. Raises CodexError before the first event.
+        whose request nothing is changed. `idle` is how long the stream may be silent, where
+        that is not the settings' to say. Raises CodexError before the first event.
         """
         changed: tuple[str, ...] = ()
         if caller and wire.WINDOW in caller:
@@ -191,6 +195,7 @@ class Codex:
 
     async def aclose(self) -> None:
         await self.login.aclose()
+        await self.fetcher.aclose()
         await self._transport.aclose()
         await self._token_http.aclose()
 

@@ -120,17 +120,16 @@ def preview(picture: Picture, *, max_bytes: int) -> Picture:
 
 
 def _encoded(
-    image: pillow.Image, format: str, compression: int | None, exact: tuple[int, int] | None
+    image: pillow.Image, wanted: str, compression: int | None, exact: tuple[int, int] | None
 ) -> Picture:
-    if format not in FORMATS:
-        format = "png"  # noqa: A001
+    kind = wanted if wanted in FORMATS else "png"
     if exact is not None and exact != image.size:
         image = _fitted(image, exact)
-    if format == "jpeg" and image.mode not in ("RGB", "L"):
+    if kind == "jpeg" and image.mode not in ("RGB", "L"):
         image = _on_white(image)
-    quality = {"quality": compression if compression is not None else 90} if format != "png" else {}
+    quality = {"quality": compression if compression is not None else 90} if kind != "png" else {}
     out = io.BytesIO()
-    image.save(out, format, **quality)
+    image.save(out, kind, **quality)
     data = out.getvalue()
     with _opened(data) as made:
         return _described(data, made)

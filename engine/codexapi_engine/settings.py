@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,8 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)  # may carry a password
     no_proxy: tuple[str, ...] = ()
     ca_file: Path | None = None
+    state_dir: Path = field(default_factory=lambda: state_folder({}))
+    image_dir: Path | None = None  # where MCP puts pictures; None: the user's own folder for them
     state: Path | None = None  # the file that keeps what clients store; None: in memory
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class Settings:
                 raise InvalidRequest(f"{name}: {error}", param=name) from None
 
         ca_file = given.get("CODEX_CA_CERTIFICATE") or given.get("SSL_CERT_FILE")
-        home = given.get("CODEX_HOME")
+        home, image_dir = given.get("CODEX_HOME"), given.get("CODEXAPI_IMAGE_DIR")
         return cls(
             codex_home=Path(home).expanduser() if home else Path.home() / ".codex",
             base_url=read("CODEXAPI_BASE_URL", checked_url, BASE_URL),
@@ -82,6 +85,8 @@ class Settings:
             proxy=read("HTTPS_PROXY", checked_proxy, read("https_proxy", checked_proxy, None)),
             no_proxy=_names(given.get("NO_PROXY") or given.get("no_proxy") or ""),
             ca_file=Path(ca_file) if ca_file else None,
+            state_dir=state_folder(given),
+            image_dir=Path(image_dir).expanduser() if image_dir else None,
         )
 
     @property
@@ -111,6 +116,21 @@ class Settings:
             if name == "*" or host == name or host.endswith("." + name):
                 return None
         return self.proxy
+
+
+def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path:
+    """Where we keep what outlives us: the platform's place for that, unless the user has one."""
+    if own := environ.get("CODEXAPI_STATE_DIR"):
+        return Path(own).expanduser()
+    if system == "darwin":
+        return Path.home() / "Library" / "Application Support" / "codexapi"
+    if system == "win32":
+        local = environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "codexapi"
+    xdg = environ.get("XDG_STATE_HOME", "")
+    # The specification: a path that is not absolute is to be ignored.
+    base = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".local" / "state"
+    return base / "codexapi"
 
 
 def user_agent() -> str:

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.state import State
+from codexapi_engine.state.gallery import Gallery
 
 from .background import Background
 from .errors import codex_error, http_exception
@@ -51,4 +52,5 @@ def create_app(
     app.router.redirect_slashes = False  # a path is ours or it is not
     app.state.settings = settings
     app.state.shutdown = Shutdown()
+    app.state.gallery = Gallery(settings.state_dir / "images")
     return app

@@ -23,7 +23,8 @@ from .connection import MAX_HEAD_BYTES
 from .errors import refusal, render, unforeseen
 
 OPEN = frozenset({"/healthz"})
-"""Paths that need no key."""
+OPEN_UNDER = "/v1/files/images/"
+"""Paths that need no key: a picture's name cannot be guessed, and is one."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
 
@@ -79,7 +80,7 @@ class Guard:
             return refusal(426, "upgrade_not_supported", "WebSocket is not supported: use HTTP.")
         if scope["app"].state.shutdown.begun:
             return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
-        if self._key and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
+        if self._key and not _is_open(scope):
             return self._wrong_key(headers)
         return None
 
@@ -111,6 +112,12 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = [*message.get("headers", []), (b"x-request-id", self._id)]
         await self._send(message)
+
+
+def _is_open(scope: Scope) -> bool:
+    path, method = scope["path"], scope["method"]
+    looks = method in ("GET", "HEAD")
+    return path in OPEN or method == "OPTIONS" or (looks and path.startswith(OPEN_UNDER))
 
 
 def _cross_site(headers: MutableMapping[bytes, bytes], host: str) -> CodexError | None:

@@ -5,93 +5,128 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
-from codexapi_engine.pictures import MAX_BYTES
+from codexapi_engine.pictures import MAX_BYTES, MAX_INPUTS, Input
 
 from .errors import refusal
-from .requests import Endpoint, check_size, json_body, media_type, present
+from .requests import (
+    Endpoint,
+    check_size,
+    codex_of,
+    json_body,
+    media_type,
+    present,
+    too_large,
+)
 
 MAX_IMAGE_BODY = 64 * 1024 * 1024
-MAX_FILES = 20
+MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
 _INTEGERS = ("n", "partial_images", "output_compression")
+_PICTURES = ("image", "images", "mask")
 _INDEX = re.compile(r"\[\d*\]\Z")
-_DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w=.+-]+)*;base64,", re.ASCII)
+_DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,", re.ASCII)
 
+Uploads = dict[str, list[Input]]
+"""The pictures of a request: those of `image`, and the `mask`."""
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file of a request: the field's name without an index, and the bytes."""
-
-    field: str
-    data: bytes = field(repr=False)
-
-
-Work = Callable[[Request, JsonObject, list[Upload]], Coroutine[Any, Any, Response]]
+Work = Callable[[Request, JsonObject, Uploads], Coroutine[Any, Any, Response]]
 
 
 def uploaded(work: Work) -> Endpoint:
-    """An endpoint out of a function of the request, its fields and its files."""
+    """An endpoint out of a function of the request, its fields and its pictures.
+
+    Cancelled as `posted` says; pictures that the request names by address are fetched meanwhile.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
-            fields, uploads = await _read(request)
+            fields, files = await _read(request)
         except ClientDisconnect:
             return Response(status_code=400)
-        return await present(request, work(request, fields, uploads))
+        return await present(request, _work(work, request, fields, files))
 
     endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
     return endpoint
 
 
-async def _read(request: Request) -> tuple[JsonObject, list[Upload]]:
+async def _work(
+    work: Work, request: Request, fields: JsonObject, files: list[tuple[str, Input]]
+) -> Response:
+    uploads: Uploads = {"image": [], "mask": []}
+    for name, given in [*files, *await _named_in(request, fields)]:
+        uploads["mask" if name == "mask" else "image"].append(given)
+    return await work(request, fields, uploads)
+
+
+async def _read(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
     if media_type(request) == "application/json":
-        body = await json_body(request, MAX_IMAGE_BODY)
-        return body, _named_in(body)
+        return await json_body(request, MAX_IMAGE_BODY), []
     if media_type(request) != "multipart/form-data":
         raise refusal(
             415,
             "unsupported_media_type",
             "Unsupported media type: send multipart/form-data or application/json.",
         )
-    return await _form(request)
-
-
-async def _form(request: Request) -> tuple[JsonObject, list[Upload]]:
-    check_size(request, MAX_IMAGE_BODY)
-    fields: JsonObject = {}
-    uploads = []
+    form = await _form(request)
     try:
-        async with request.form(max_files=MAX_FILES, max_fields=100, max_part_size=1 << 20) as form:
-            for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    uploads.append(await _upload(name, value))
-                else:
-                    fields[name] = _typed(name, value)
+        return await _sorted(form)
+    finally:
+        await form.close()
+
+
+async def _form(request: Request) -> FormData:
+    check_size(request, MAX_IMAGE_BODY)
+    parser = MultiPartParser(
+        request.headers, _counted(request.stream()), max_files=MAX_FILES, max_fields=100
+    )
+    try:
+        return await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(
             f"We could not read the form of your request: {error.message}", code="invalid_form"
         ) from None
-    return fields, uploads
 
 
-async def _upload(name: str, file: UploadFile) -> Upload:
-    name = _INDEX.sub("", name)
+async def _counted(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """A body that need not have said how large it is."""
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > MAX_IMAGE_BODY:
+            raise too_large(MAX_IMAGE_BODY)
+        yield piece
+
+
+async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:
+    fields: JsonObject = {}
+    files = []
+    for name, value in form.multi_items():
+        plain = _INDEX.sub("", name)
+        if isinstance(value, UploadFile):
+            files.append((plain, Input(plain, await _content(plain, value))))
+        elif plain in _PICTURES and plain != "mask":
+            fields.setdefault(plain, []).append(value)
+        else:
+            fields[name] = _typed(name, value)
+    return fields, files
+
+
+async def _content(name: str, file: UploadFile) -> bytes:
     if (file.size or 0) > MAX_BYTES:
         raise InvalidRequest(
             f"The file in '{name}' has over {MAX_BYTES >> 20} MB.",
             code="image_too_large",
             param=name,
         )
-    return Upload(name, await file.read())
+    return await file.read()
 
 
 def _typed(name: str, value: str) -> Any:
@@ -103,32 +138,50 @@ def _typed(name: str, value: str) -> Any:
     return value
 
 
-def _named_in(body: JsonObject) -> list[Upload]:
-    """The pictures of a JSON body: `images: [{"image_url": …}]` and `mask: {"image_url": …}`."""
-    given = body.get("images") or body.get("image") or []
-    listed = given if isinstance(given, list) else [given]
-    uploads = [
-        Upload("image", _from_url(one, f"images[{index}].image_url"))
-        for index, one in enumerate(listed)
-    ]
-    if body.get("mask") is not None:
-        uploads.append(Upload("mask", _from_url(body["mask"], "mask.image_url")))
-    return uploads
+async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input]]:
+    """The pictures that stand in the fields: `images: [{"image_url": …}]`, `mask` likewise."""
+    found = []
+    for name in _PICTURES:
+        given = body.get(name)
+        listed = given if isinstance(given, list) else [given] if given is not None else []
+        for index, one in enumerate(listed):
+            at = f"{name}[{index}]" if isinstance(given, list) else name
+            found.append((name, await _named(request, one, at)))
+    return found
 
 
-def _from_url(given: Any, path: str) -> bytes:
-    url = given.get("image_url") if isinstance(given, dict) else given
-    url = url.get("url") if isinstance(url, dict) else url
-    match = _DATA_URL.match(url) if isinstance(url, str) else None
-    if match is None or not isinstance(url, str):
-        raise InvalidRequest(
-            f"Invalid value for '{path}': expected a base64 data URL of a picture.",
-            code="invalid_image_url",
-            param=path,
-        )
+async def _named(request: Request, given: Any, at: str) -> Input:
+    if isinstance(given, dict):
+        if given.get("file_id") is not None:
+            raise InvalidRequest(
+                f"Invalid value for '{at}.file_id': the Codex backend has no file store; send the "
+                "picture itself, or an https address.",
+                code="invalid_value",
+                param=f"{at}.file_id",
+            )
+        given, at = given.get("image_url"), f"{at}.image_url"
+        given = given.get("url") if isinstance(given, dict) else given
+    if not isinstance(given, str):
+        raise _no_address(at)
+    if match := _DATA_URL.match(given):
+        return Input(at, _decoded(given[match.end() :], at))
+    if "://" in given[:20]:
+        return await codex_of(request).fetcher.fetch(given, param=at)
+    raise _no_address(at)
+
+
+def _decoded(text: str, at: str) -> bytes:
     try:
-        return base64.b64decode(url[match.end() :], validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequest(
-            f"Invalid base64 in '{path}'.", code="invalid_base64_image", param=path
+            f"Invalid base64 in '{at}'.", code="invalid_base64_image", param=at
         ) from None
+
+
+def _no_address(at: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid value for '{at}': expected a base64 data URL or an https address of a picture.",
+        code="invalid_image_url",
+        param=at,
+    )

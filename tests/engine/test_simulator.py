@@ -848,6 +848,8 @@ PLAYED: dict[str, Played] = {
     "tool": Played('[[tool f {"a": [[1]]}]]', has=("response.function_call_arguments.done",)),
     "tools": Played("[[tools 3]]", has=("response.function_call_arguments.delta",)),
     "exact": Played("[[exact]] hello"),
+    "heavy": Played("[[heavy 1]] hello"),
+    "blocked": Played("[[blocked]] hello"),
     "slow": Played("[[slow 0]] [[say a b c]]", text="a b c"),
     "silence": Played("[[silence 0]] [[say a]]", text="a"),
     "keepalive": Played("[[keepalive 2]]", has=("keepalive",)),
@@ -1159,17 +1161,31 @@ async def test_the_outputs_of_the_tools_are_told() -> None:
 async def test_tools_are_called_one_after_another() -> None:
     said = [user("Look up the temperature in Oslo and play music for it")]
     tools = [
-        function("get_temperature", city={"type": "string"}),
-        function("play_music", temperature={"type": "number"}),
+        function(
+            "get_temperature",
+            parameters={
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
+        ),
+        function(
+            "play_music",
+            parameters={
+                "type": "object",
+                "properties": {"level": {"type": "number"}},
+                "required": ["level"],
+            },
+        ),
     ]
-    calls = []
+    simulator, calls = Simulator(), []
     for output in ("15", "A song"):
-        answer = await ask(tools=tools, input=said)
+        answer = await ask(by=simulator, tools=tools, input=said)
         calls += answer.calls
         call = {"call_id": answer.items[-1]["call_id"], "output": output}
         said = [*said, *answer.items, {"type": "function_call_output", **call}]
-    assert calls == [("get_temperature", {"city": "Oslo"}), ("play_music", {"temperature": 15})]
-    assert "A song" in (await ask(tools=tools, input=said)).text
+    assert calls == [("get_temperature", {"city": "Oslo"}), ("play_music", {"level": 15})]
+    assert "A song" in (await ask(by=simulator, tools=tools, input=said)).text
 
 
 async def test_a_custom_tool_gets_text() -> None:
@@ -1382,17 +1398,17 @@ SCHEMA = '{"type": "object", "properties": {"age": {"type": "integer"}}}'
     ("prompt", "rules", "value"),
     [
         ("JSON with 'first' and 'second' keys", "", {"first": "simulated first", "second": "simulated second"}),
-        (f"Ada is 36. Answer by {SCHEMA}", "", {"age": 36}),
+        (f"Ada is 36. As JSON: {SCHEMA}", "", {"age": 36}),
         ("Ada is 36. In JSON, please", f"Keep to this: {SCHEMA}.", {"age": 36}),
     ],
 )  # fmt: skip
 async def test_a_json_object_has_the_form_that_was_asked_for_in_words(
     prompt: str, rules: str, value: JsonObject
 ) -> None:
-    rule = {"role": "developer", "content": rules}
-    answer = await ask(input=[rule, user(prompt)], text={"format": {"type": "json_object"}})
+    said = [{"role": "developer", "content": rules}] if rules else []
+    answer = await ask(input=[*said, user(prompt)], text={"format": {"type": "json_object"}})
     assert json.loads(answer.text) == value
-    answer = await ask(f"{prompt} in a ```json block", instructions=rules)
+    answer = await ask(f"{prompt} in a ```json block", instructions=rules or "Be brief.")
     assert answer.text == f"```json\n{json.dumps(value)}\n```"
 
 

@@ -231,7 +231,7 @@ async def test_chat_field_of_a_wrong_kind_is_named(
         ({"model": ""}, "model", "missing_required_parameter"),
         ({"input": None}, "input", "missing_required_parameter"),
         ({"input": 5}, "input", "invalid_type"),
-        ({"input": ["hi"]}, "input", "invalid_type"),
+        ({"input": ["hi"]}, "input[0]", "invalid_type"),
         ({"input": [{"role": "king", "content": "hi"}]}, "input[0].role", "invalid_value"),
         ({"input": [{"role": "user", "content": 5}]}, "input[0].content", "invalid_type"),
         ({"stream": 1}, "stream", "invalid_type"),

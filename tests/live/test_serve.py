@@ -186,7 +186,7 @@ async def test_running_streams_finish_while_new_requests_are_turned_away(tmp_pat
     may_end = asyncio.Event()
     script: list[Step] = [head(), chunk(CREATED + DELTA), may_end, chunk(DELTA + COMPLETED)]
     async with FaultyBackend(script) as backend:
-        async with serving(tmp_path, url=backend.url, drain=60) as server:
+        async with serving(tmp_path, url=backend.url, drain=600) as server:
             async with raw.connect(server.port) as client:
                 await client.send(post(RESPONSES, responses(stream=True)))
                 assert (await client.head()).status == 200
@@ -227,7 +227,7 @@ async def test_nothing_holds_up_the_end_and_every_stream_is_told(
         await (endless(chunk(DELTA)) if b"flood" in exchange.request.body else HOLD)(exchange)
 
     async with FaultyBackend(otherwise=[answer]) as backend:
-        async with serving(tmp_path, url=backend.url, drain=60 if again else 0.2) as server:
+        async with serving(tmp_path, url=backend.url, drain=600 if again else 0.2) as server:
             async with (
                 raw.connect(server.port) as one,
                 raw.connect(server.port) as other,

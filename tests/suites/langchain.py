@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 
 from .outcome import Exclusion, from_junit, report
-from .surroundings import MODEL, door, pytest, python, surroundings
+from .surroundings import INSIDE, MODEL, door, pytest, python, surroundings
 
 VERSION = "1.1.9"
-INSIDE = Path(__file__).parent / "inside"
 
 EXCLUSIONS: list[Exclusion] = []
 

@@ -21,6 +21,9 @@ from tests.processes import Running, environment, server, simulator
 MODEL = "gpt-6.1-sol"
 """What the simulated backend has, for suites that let us choose."""
 
+INSIDE = Path(__file__).parent / "inside"
+"""Ours, but for the suites' own interpreters."""
+
 _BIN = "Scripts" if sys.platform == "win32" else "bin"
 SECONDS = 900.0
 """For one installation."""
@@ -82,9 +85,8 @@ def aliases(*names: str, model: str = MODEL) -> list[str]:
 def surroundings(door: Running, **more: str) -> dict[str, str]:
     """The environment of a client: the official names of address and key, and nothing of ours."""
     told = {"OPENAI_BASE_URL": door.url, "OPENAI_API_KEY": "unused"}
-    made = {**environment(), **told, "NO_PROXY": "127.0.0.1", **more}
-    del made["PYTHONPATH"]
-    return made
+    kept = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+    return {**kept, **told, "NO_PROXY": "127.0.0.1", **more}
 
 
 def pytest(

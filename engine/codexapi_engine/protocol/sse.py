@@ -47,9 +47,9 @@ class Event:
             self._json = self._parsed()
         return self._json
 
-    def passed(self) -> bytes:
-        """The event for a client, unparsed. Raises StreamInterrupted for one that cannot be JSON:
-        half of an object, or not UTF-8. To parse each would cost more than all else together."""
+    def check(self) -> None:
+        """Raises StreamInterrupted for an event that cannot be JSON: half of an object, or not
+        UTF-8. To parse each would cost more than all else together."""
         if not self.raw.isascii():
             try:
                 self.raw.decode()
@@ -57,7 +57,6 @@ class Event:
                 raise _unreadable("that is not UTF-8") from error
         if not self.raw.endswith(b"}"):
             self.json  # noqa: B018  (it may still be one, with another field after its data)
-        return self.encode()
 
     def encode(self) -> bytes:
         return self.raw + b"\n\n"

@@ -90,7 +90,7 @@ class Again:
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True
         told: JsonObject = error.body()
-        return (sse.encode({"type": "error", **told, "error": told}, "error"),)
+        return (sse.encode({**told, "type": "error", "error": told}, "error"),)
 
 
 def events_of(data: bytes) -> list[Event]:

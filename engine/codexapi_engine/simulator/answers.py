@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from ..errors import JsonObject
 from . import schema
 from .asked import Asked, Tool
-from .png import png
+from .png import png, recoded
 
 HELLO = (
     "Hello! This is the simulated Codex backend: no model read your words, "
     "and none of your quota was used."
 )
+BLOCKED = "Your request was rejected by the safety system."
 MAX_EDGE = 3840
 SUPPORTED_SIZES = ("1024x1024", "1024x1536", "1536x1024")
 
@@ -35,8 +36,6 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 """Words that tell nothing of a tool."""
-_NAMED = 3
-"""What a word of a tool's name counts."""
 _FENCE = "```json"
 _QUOTED = 300
 """Characters of a prompt that are said back."""
@@ -274,8 +273,7 @@ def _next(asked: Asked) -> Tool | None:
     """A tool that the prompt names too, and that was not called yet."""
     called = {name for name, _ in asked.outputs}
     left = [tool for tool in asked.tools if tool.name not in called and tool.kind == "function"]
-    tool = _fitting(asked, left)
-    return tool if tool and _likeness(tool, _words(asked.prompt), asked) >= _NAMED else None
+    return next(_named(asked, left), None)
 
 
 def _chosen(asked: Asked, choice: object) -> Tool | None:
@@ -294,15 +292,32 @@ def _demanded(choice: JsonObject) -> bool:
 
 
 def _fitting(asked: Asked, among: Sequence[Tool] | None = None) -> Tool | None:
-    """The tool whose name or description shares most words with the prompt."""
+    """The tool whose name or description shares most words with the prompt; of several that it
+    names, the first."""
     tools = asked.tools if among is None else among
     said = _words(asked.prompt)
     best = max(tools, key=lambda tool: _likeness(tool, said, asked), default=None)
-    return best if best is not None and _likeness(best, said, asked) > 0 else None
+    if best is None or _likeness(best, said, asked) <= 0:
+        return None
+    words = _name(best) & said
+    others = [tool for tool in _named(asked, tools) if not _name(tool) & said <= words]
+    return next(_named(asked, [best, *others]), best)
+
+
+def _named(asked: Asked, tools: Sequence[Tool]) -> Iterator[Tool]:
+    """Those of which a word stands in the prompt, in its order."""
+    said = _words(asked.prompt)
+    named = [tool for tool in tools if tool.kind == "function" and _name(tool) & said]
+    prompt = asked.prompt.lower()
+    return iter(sorted(named, key=lambda tool: min(map(prompt.index, _name(tool) & said))))
 
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text.lower())) - _COMMON
+
+
+def _name(tool: Tool) -> set[str]:
+    return _words(re.sub(r"([a-z])([A-Z])", r"\1 \2", tool.name).replace("_", " "))
 
 
 def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
@@ -310,14 +325,10 @@ def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
         return 0
     if tool.kind in _WANTED:
         return 2 if len(asked.tools) == 1 or _WANTED[tool.kind].search(asked.prompt) else 0
-    name = set(
-        _WORD.findall(re.sub(r"([a-z])([A-Z])", r"\1 \2", tool.name).lower().replace("_", " "))
-    )
     # The first line only: the rest of a long description is about other things.
-    about = set(_WORD.findall(tool.description.partition("\n")[0][:120].lower()))
-    about = {word for word in about if len(word) > 4} - _COMMON
+    about = {word for word in _words(tool.description.partition("\n")[0][:120]) if len(word) > 4}
     whole = 4 if tool.name.lower() in asked.prompt.lower() else 0
-    return whole + _NAMED * len((name - _COMMON) & said) + len(about & said)
+    return whole + 3 * len(_name(tool) & said) + len(about & said)
 
 
 def _callable(tools: Sequence[Tool]) -> Iterator[Tool]:
@@ -376,24 +387,37 @@ def _cited(asked: Asked, names: Names) -> Output:
 def _image(asked: Asked, names: Names) -> Output:
     tool = next(tool.given for tool in asked.tools if tool.kind == "image_generation")
     width, height = pixels(tool.get("size"), exact="exact" in asked.directions, nearest=False)
-    count = int(tool.get("partial_images") or 0)
-    drawn = [
-        base64.b64encode(png(width, height, asked.prompt, done=(step + 1) / (count + 1))).decode()
-        for step in range(count + 1)
-    ]
-    item = {
+    item: JsonObject = {
         "id": names.new("ig"),
         "type": "image_generation_call",
         "status": "generating",  # recorded: it still says so when it is done
         "action": tool.get("action") if tool.get("action") in ("generate", "edit") else "generate",
         "background": "opaque",
-        "output_format": "png",
+        "output_format": tool.get("output_format") or "png",
         "quality": "medium",
         "size": f"{width}x{height}",
         "revised_prompt": short(asked.prompt),
-        "result": drawn[-1],
     }
-    return Output(item, partials=drawn[:-1])
+    if "blocked" in asked.directions:
+        error = {"code": "moderation_blocked", "message": BLOCKED}
+        return Output({**item, "status": "failed", "error": error})
+    drawn = list(_drawn(asked, width, height, item["output_format"], tool.get("partial_images")))
+    return Output({**item, "result": drawn[-1]}, partials=drawn[:-1])
+
+
+def _drawn(asked: Asked, width: int, height: int, kind: str, partials: object) -> Iterator[str]:
+    """The partial pictures, and the whole one at the end."""
+    count = int(str(partials or 0))
+    for step in range(1, count + 2):
+        last = step == count + 1
+        image = png(
+            width,
+            height,
+            asked.prompt,
+            done=step / (count + 1),
+            ballast=asked.directions.count("heavy") << 20 if last else 0,
+        )
+        yield base64.b64encode(recoded(image, kind)).decode()
 
 
 _HOSTED: dict[str, _Play] = {"web_search": _search, "image_generation": _image}

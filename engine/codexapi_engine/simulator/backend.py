@@ -27,7 +27,7 @@ from .checks import LITE, UNVERSIONED, check, check_image_request, needed, versi
 from .png import png
 from .refusals import JSON_TYPE, Refusal, Refused, detail, named
 from .scripts import Directions, read
-from .stream import Facts, Run, played
+from .stream import Facts, Run, drawing_usage, played
 
 LIFETIME = 864_000.0
 """Seconds that an access token is good for: ten days, as the real ones."""
@@ -121,7 +121,7 @@ class Simulator:
         body = _json_body(request)
         check(body, request.headers, self.models)
         read_as = asked(body, lite=request.headers.get(LITE) == "true")
-        read_as = self._while_it_counts(read_as)
+        read_as = replace(read_as, directions=self._while_it_counts(read_as.directions))
         self._refuse_if_told(read_as.directions)
         self.runs += 1
         number = self.runs
@@ -142,18 +142,15 @@ class Simulator:
         headers = self._stream_headers(request, read_as, facts)
         return 200, headers, self._counted(played(run, facts, read_as, self._sleep))
 
-    def _while_it_counts(self, read_as: Asked) -> Asked:
-        """The request without its scripts, once they were played as often as they ask for."""
-        script = read_as.directions
+    def _while_it_counts(self, script: Directions) -> Directions:
+        """None of a prompt's scripts, once they were played as often as they ask for."""
         times = script.text("status").partition(" ")[2]
         limit = script.text("times") or times.strip()
         if not limit:
-            return read_as
+            return script
         key = repr(script)
         self._played[key] += 1
-        if self._played[key] <= int(limit):
-            return read_as
-        return replace(read_as, directions=Directions(script.prompt))
+        return script if self._played[key] <= int(limit) else Directions(script.prompt)
 
     def _refuse_if_told(self, script: Directions) -> None:
         if "status" in script:
@@ -278,14 +275,16 @@ class Simulator:
     def _draw(self, request: Request, *, edit: bool) -> Reply:
         body = _json_body(request)
         check_image_request(body, edit=edit)
-        script = read(body["prompt"])
+        script = self._while_it_counts(read(body["prompt"]))
         self._refuse_if_told(script)
+        if "blocked" in script:
+            raise Refused(named("moderation_blocked", self._clock()))
         self.runs += 1
         width, height = pixels(body.get("size"), exact="exact" in script)
         transparent = body.get("background") == "transparent"
-        image = png(width, height, script.prompt, transparent=transparent)
+        ballast = script.count("heavy") << 20
+        image = png(width, height, script.prompt, transparent=transparent, ballast=ballast)
         quality = body.get("quality")
-        text, seen, drawn = 4 + len(script.prompt) // 4, 1000 * edit, width * height // 1024
         told = {
             "created": int(self._clock()),
             "background": "transparent" if transparent else "opaque",
@@ -298,13 +297,7 @@ class Simulator:
             "output_format": "png",
             "quality": quality if quality in ("low", "medium", "high") else "medium",
             "size": f"{width}x{height}",
-            "usage": {
-                "input_tokens": text + seen,
-                "input_tokens_details": {"image_tokens": seen, "text_tokens": text},
-                "output_tokens": drawn,
-                "output_tokens_details": {"image_tokens": drawn, "text_tokens": 0},
-                "total_tokens": text + seen + drawn,
-            },
+            "usage": drawing_usage(script.prompt, 1000 * edit, width * height),
         }
         headers = {
             **JSON_TYPE,

@@ -1,7 +1,9 @@
-"""Real PNG files, drawn by arithmetic: stripes over a gradient, in the colour of the prompt."""
+"""Real picture files, drawn by arithmetic: stripes over a gradient, in the colour of the prompt."""
 
 from __future__ import annotations
 
+import io
+import random
 import struct
 import zlib
 
@@ -10,9 +12,16 @@ _STRIPE = 32
 
 
 def png(
-    width: int, height: int, prompt: str, *, transparent: bool = False, done: float = 1.0
+    width: int,
+    height: int,
+    prompt: str,
+    *,
+    transparent: bool = False,
+    done: float = 1.0,
+    ballast: int = 0,
 ) -> bytes:
-    """A picture of that size. Below `done` of its height it is still grey, as a partial one is."""
+    """A picture of that size. Below `done` of its height it is still grey, as a partial one is.
+    `ballast` are bytes that no program shows, and none can press together."""
     channels = 4 if transparent else 3
     colour = zlib.crc32(prompt.encode(errors="replace"))
     red, green, blue = (64 + (colour >> shift & 127) for shift in (0, 8, 16))
@@ -33,8 +42,21 @@ def png(
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
         + _chunk(b"IDAT", zlib.compress(b"".join(rows), 1))
+        + (_chunk(b"siMu", random.Random(ballast).randbytes(ballast)) if ballast else b"")
         + _chunk(b"IEND", b"")
     )
+
+
+def recoded(data: bytes, kind: str) -> bytes:
+    """The same picture as `png`, `jpeg` or `webp`."""
+    if kind == "png":
+        return data
+    from PIL import Image  # arithmetic alone writes no other format
+
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        (image.convert("RGB") if kind == "jpeg" else image).save(out, kind, quality=80)
+    return out.getvalue()
 
 
 def _band(width: int, channels: int, colour: tuple[int, int, int], light: float) -> bytes:

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from .refusals import FAILURES, REFUSALS, detail
 
 MOST = 1_000_000
+HEAVIEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,12 @@ def _whole(argument: str) -> None:
         raise ValueError(f"it takes at most {MOST}")
 
 
+def _megabytes(argument: str) -> None:
+    _whole(argument)
+    if int(argument) > HEAVIEST:
+        raise ValueError(f"it takes at most {HEAVIEST}")
+
+
 def _maybe_whole(argument: str) -> None:
     if argument:
         _whole(argument)
@@ -157,6 +164,8 @@ SCRIPTS: Mapping[str, Script] = {
     "tool": Script("NAME [ARGUMENTS]", "calls this tool; twice in a prompt: in parallel", _some),
     "tools": Script("N", "calls the tool that fits best N times in parallel", _whole),
     "exact": Script("", "an image of exactly the size asked for", _nothing),
+    "heavy": Script("MB", "an image of so many megabytes", _megabytes),
+    "blocked": Script("", "an image that moderation refuses", _nothing),
     # how it is sent
     "slow": Script("SECONDS", "waits before each delta", _seconds),
     "silence": Script("SECONDS", "waits before the first output event", _seconds),

@@ -135,7 +135,7 @@ class Run:
                 if fault is not None and (deltas >= after or ending):
                     yield fault
                     return
-            if kind.endswith(".delta"):
+            if kind.endswith((".delta", ".partial_image")):
                 deltas += 1
                 if slow:
                     yield Pause(slow)
@@ -176,6 +176,10 @@ class Run:
             "usage": usage(self._asked, self._outputs),
             "completed_at": int(self._facts.now) + 1,
         }
+        if drawn := [o.item for o in self._outputs if "result" in o.item]:
+            width, height = map(int, drawn[0]["size"].split("x"))
+            told = drawing_usage(self._asked.prompt, 0, width * height * len(drawn))
+            ended["tool_usage"] = {"image_gen": told}
         if early:
             reason = self._script.text("incomplete", "max_output_tokens")
             ended["incomplete_details"] = {"reason": reason}
@@ -239,6 +243,8 @@ class Run:
         at = {"output_index": index, "item_id": output.item["id"]}
         told = {key: output.item[key] for key in ("output_format", "size", "quality", "background")}
         yield _event("response.image_generation_call.in_progress", **at)
+        if "result" not in output.item:
+            return
         yield _event("response.image_generation_call.generating", **at)
         for number, partial in enumerate(output.partials):
             yield _event(
@@ -318,6 +324,18 @@ def usage(asked: Asked, outputs: list[Output]) -> JsonObject:
         "output_tokens": tokens_out,
         "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": tokens_in + tokens_out,
+    }
+
+
+def drawing_usage(prompt: str, seen: int, pixels: int) -> JsonObject:
+    """What a picture costs: a token for 1024 pixels, and `seen` for those that it was made of."""
+    text, drawn = 4 + len(prompt) // 4, pixels // 1024
+    return {
+        "input_tokens": text + seen,
+        "input_tokens_details": {"image_tokens": seen, "text_tokens": text},
+        "output_tokens": drawn,
+        "output_tokens_details": {"image_tokens": drawn, "text_tokens": 0},
+        "total_tokens": text + seen + drawn,
     }
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ..errors import Unavailable
+
 LIFETIME = 3600.0
 """Seconds; as long as the official API keeps its own addresses good."""
 
@@ -24,27 +26,37 @@ class Gallery:
         self._clock = clock
 
     def add(self, data: bytes, kind: str) -> str:
-        """Keeps a picture, and returns its name. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._sweep()
+        """Keeps a picture, and returns its name. Raises Unavailable where it cannot."""
         name = f"{secrets.token_hex(16)}.{kind}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(self._folder / name, flags, 0o600), "wb") as file:
-            file.write(data)
+        try:
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sweep()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            with open(os.open(self._folder / name, flags, 0o600), "wb") as file:
+                file.write(data)
+            now = self._clock()
+            os.utime(self._folder / name, (now, now))
+        except OSError as error:
+            raise Unavailable(
+                f"the picture cannot be kept in {self._folder}: {error.strerror}",
+                code="state_unavailable",
+            ) from error
         return name
 
     def find(self, name: str) -> Path | None:
         """The file of a name, unless there is none or it has expired."""
-        if not _NAME.match(name):
-            return None
         path = self._folder / name
-        return path if path.is_file() and not self._expired(path) else None
+        return path if _NAME.match(name) and self._good(path) else None
 
     def _sweep(self) -> None:
         for path in self._folder.iterdir():
-            with suppress(OSError):
-                if _NAME.match(path.name) and self._expired(path):
+            if _NAME.match(path.name) and not self._good(path):
+                with suppress(OSError):
                     path.unlink()
 
-    def _expired(self, path: Path) -> bool:
-        return self._clock() - path.stat().st_mtime > LIFETIME
+    def _good(self, path: Path) -> bool:
+        try:
+            return path.is_file() and self._clock() - path.stat().st_mtime <= LIFETIME
+        except OSError:
+            return False

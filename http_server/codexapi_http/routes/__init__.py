@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from ..multipart import uploaded
 from ..requests import got, posted
 from .chat import chat_completions
 from .chats import chats_delete, chats_get, chats_list, chats_messages, chats_update
@@ -19,6 +20,7 @@ from .conversations import (
     items_list,
 )
 from .health import healthz
+from .images import images_edits, images_file, images_generations, images_variations
 from .models import models_get, models_list
 from .openapi import openapi
 from .responses import responses_compact, responses_create, responses_input_tokens
@@ -48,6 +50,10 @@ ROUTES = [
     Route("/v1/chat/completions/{id}", got(chats_delete), methods=["DELETE"]),
     Route("/v1/chat/completions/{id}/messages", got(chats_messages)),
     Route("/v1/completions", posted(completions_create), methods=["POST"]),
+    Route("/v1/images/generations", posted(images_generations), methods=["POST"]),
+    Route("/v1/images/edits", uploaded(images_edits), methods=["POST"]),
+    Route("/v1/images/variations", uploaded(images_variations), methods=["POST"]),
+    Route("/v1/files/images/{name}", images_file),
     Route("/v1/models", got(models_list)),
     Route("/v1/models/{model:path}", got(models_get)),
     Route("/v1/usage", got(usage)),

@@ -4,139 +4,168 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from codexapi_engine import pictures
 from codexapi_engine.errors import InvalidRequest, JsonObject
-from codexapi_engine.protocol import images
-from codexapi_engine.protocol.images.request import Request as ImageRequest
-from codexapi_engine.protocol.images.request import from_client
+from codexapi_engine.protocol import Event, images
+from codexapi_engine.protocol.images import request as asked_by
 
-from ..multipart import Upload
+from ..errors import refusal
+from ..multipart import Uploads
 from ..requests import all_of, codex_of, settings_of
 from ..streaming import EventStreamResponse, Run
-from .answer import answer_headers, ignored_header, json_response
+from .answer import answer_headers, ignored_header
 
 AT_ONCE = 2
 """Pictures of one request that are made at the same time."""
 
-VARIATION = (
-    "Create a variation of this image: the same subject, style and mood, in a new composition."
-)
+FILES = "/v1/files/images/"
 
 
-async def generations(request: Request, body: JsonObject) -> Response:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client wants, in its words and in ours."""
+
+    asked: asked_by.Request
+    wanted: images.Asked
+    kind: str  # of its stream's events
+    ignored: tuple[str, ...]
+    created: int
+
+
+async def images_generations(request: Request, body: JsonObject) -> Response:
     """POST /v1/images/generations"""
-    asked, ignored = from_client(body, strict=settings_of(request).strict)
-    return await _drawn(request, asked, asked.asked(), ignored, "image_generation")
+    asked, ignored = asked_by.from_client(body, strict=settings_of(request).strict)
+    order = Order(asked, asked.asked(), "image_generation", ignored, int(time.time()))
+    return await _drawn(request, order)
 
 
-async def edits(request: Request, body: JsonObject, uploads: list[Upload]) -> Response:
+async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/edits"""
-    asked, ignored = from_client(body, strict=settings_of(request).strict)
-    inputs, mask = _inputs(body, uploads)
-    wanted = asked.asked(inputs=inputs, mask=mask)
-    return await _drawn(request, asked, wanted, ignored, "image_edit")
-
-
-async def variations(request: Request, body: JsonObject, uploads: list[Upload]) -> Response:
-    """POST /v1/images/variations: the backend has none, so an edit stands in."""
-    asked, ignored = from_client(
-        {"size": "1024x1024", **body, "prompt": VARIATION}, strict=settings_of(request).strict
+    asked, ignored = asked_by.from_client(body, strict=settings_of(request).strict)
+    masks = uploads["mask"]
+    inputs, mask = await asyncio.to_thread(
+        pictures.to_edit, _some(uploads["image"]), masks[0] if masks else None
     )
-    inputs, _ = _inputs(body, uploads)
-    response = await _drawn(request, asked, asked.asked(inputs=inputs[:1]), ignored, "image_edit")
+    wanted = asked.asked(inputs=inputs, mask=mask)
+    return await _drawn(request, Order(asked, wanted, "image_edit", ignored, int(time.time())))
+
+
+async def images_variations(request: Request, body: JsonObject, uploads: Uploads) -> Response:
+    """POST /v1/images/variations: the backend has none, so an edit stands in."""
+    # What the official endpoint does where nobody says otherwise.
+    filled = {"size": "1024x1024", "response_format": "url", **body, "prompt": asked_by.VARIATION}
+    asked, ignored = asked_by.from_client(filled, strict=settings_of(request).strict)
+    inputs, _ = await asyncio.to_thread(pictures.to_edit, _some(uploads["image"])[:1], None)
+    wanted = asked.asked(inputs=inputs)
+    response = await _drawn(request, Order(asked, wanted, "image_edit", ignored, int(time.time())))
     response.headers["x-codexapi-emulated"] = "variations"
     return response
 
 
-async def file(request: Request) -> Response:
-    """GET /v1/files/images/{name}"""
+async def images_file(request: Request) -> Response:
+    """GET /v1/files/images/{name}: needs no key, its name is one."""
     path = request.app.state.gallery.find(request.path_params["name"])
     if path is None:
-        raise HTTPException(404)
+        raise refusal(404, "not_found", "There is no such picture, or it is over an hour old.")
     headers = {"x-content-type-options": "nosniff", "cache-control": "private, max-age=3600"}
     return FileResponse(path, media_type=f"image/{path.suffix[1:]}", headers=headers)
 
 
-async def _drawn(
-    request: Request,
-    asked: ImageRequest,
-    wanted: images.Asked,
-    ignored: tuple[str, ...],
-    kind: str,
-) -> Response:
-    codex, created = codex_of(request), int(time.time())
-    if asked.stream:
-        events = await codex.open(await codex.drawing(wanted))
-        stream = images.Stream(
-            kind,
-            created=created,
-            size=wanted.size,
-            quality=wanted.quality,
-            background=wanted.background,
-        )
-        headers = answer_headers(events, ignored)
-        return await EventStreamResponse.begin(request, Run(events, stream), headers=headers)
-    told = await _several(request, wanted, asked.n or 1)
-    finished = [
-        await asyncio.to_thread(
-            pictures.finished,
-            image.data,
-            format=asked.output_format,
-            compression=asked.output_compression,
-            revised_prompt=image.revised_prompt,
-        )
-        for one in told
-        for image in one.images
-    ]
-    if asked.response_format == "url":
-        finished = [_addressed(request, picture) for picture in finished]
-    reply = images.to_reply(finished, images.together(told), created=created)
-    return json_response(reply, ignored_header(ignored))
-
-
-async def _several(request: Request, wanted: images.Asked, count: int) -> list[images.Images]:
-    """So many pictures, each a call of its own. The first failure ends the others."""
-    codex, turns = codex_of(request), asyncio.Semaphore(AT_ONCE)
-
-    async def one() -> images.Images:
-        async with turns:
-            return await codex.draw(wanted)
-
-    return await all_of(one() for _ in range(count))
-
-
-def _inputs(body: JsonObject, uploads: list[Upload]) -> tuple[tuple[str, ...], str | None]:
-    """The pictures to edit, and the mask, as data URLs. Raises InvalidRequest, naming the field."""
-    found = [upload for upload in uploads if upload.field == "image"]
-    masks = [upload for upload in uploads if upload.field == "mask"]
-    if not found:
+def _some(inputs: list[pictures.Input]) -> list[pictures.Input]:
+    if not inputs:
         raise InvalidRequest(
             "Missing required parameter: 'image'.",
             code="missing_required_parameter",
             param="image",
         )
-    if len(found) > 16:
-        raise InvalidRequest("At most 16 pictures.", code="invalid_value", param="image")
-    seen = [pictures.looked_at(upload.data, param="image") for upload in found]
-    urls = tuple(images.data_url(picture.media_type, picture.data) for picture in seen)
-    if not masks:
-        return urls, None
-    mask = pictures.looked_at(masks[0].data, param="mask")
-    if mask.format != "png" or not mask.alpha:
-        raise InvalidRequest(
-            "The mask has to be a PNG with an alpha channel: transparent is what may change.",
-            code="invalid_image",
-            param="mask",
+    return inputs
+
+
+async def _drawn(request: Request, order: Order) -> Response:
+    if order.asked.stream and order.wanted.needs_the_tool:
+        return await _streamed(request, order)
+    if order.asked.stream:
+        run = Run(_Drawing(request, order), images.Whole())
+        headers = ignored_header(order.ignored)
+        return await EventStreamResponse.begin(request, run, headers=headers)
+    finished, told = await _finished(request, order)
+    if order.asked.wants_urls:
+        finished = [await _addressed(request, picture) for picture in finished]
+    pieces = _by_and_by(images.to_reply(finished, told, created=order.created))
+    headers = ignored_header(order.ignored)
+    return StreamingResponse(pieces, headers=headers, media_type="application/json")
+
+
+async def _streamed(request: Request, order: Order) -> Response:
+    """With partial pictures, as the hosted tool draws them."""
+    events = await codex_of(request).open_drawing(order.wanted)
+    stream = images.Stream(
+        order.kind,
+        created=order.created,
+        size=order.wanted.size,
+        quality=order.wanted.quality,
+        background=order.wanted.background,
+    )
+    headers = answer_headers(events, order.ignored)
+    return await EventStreamResponse.begin(request, Run(events, stream), headers=headers)
+
+
+class _Drawing:
+    """A picture that comes whole, as a stream of one event."""
+
+    def __init__(self, request: Request, order: Order) -> None:
+        self._request = request
+        self._order = order
+
+    async def batch(self) -> list[Event]:
+        order = self._order
+        (picture,), told = await _finished(self._request, order)
+        event = images.completed(
+            order.kind, picture, told, created=order.created, quality=order.wanted.quality
         )
-    if (mask.width, mask.height) != (seen[0].width, seen[0].height):
-        raise InvalidRequest(
-            "The mask has to have the size of the first picture.",
-            code="invalid_image",
-            param="mask",
+        return [Event(event.removesuffix(b"\n\n"))]
+
+    async def aclose(self) -> None:
+        pass  # the drawing ends with the task that waits for it
+
+
+async def _finished(request: Request, order: Order) -> tuple[list[images.Picture], images.Images]:
+    """All pictures of an order, in the form that it asks for. The first failure ends the others."""
+    codex, turns = codex_of(request), asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> images.Images:
+        async with turns:
+            return await codex.draw(order.wanted)
+
+    told = images.together(await all_of(one() for _ in range(order.asked.n or 1)))
+    return await asyncio.to_thread(_formed, order.asked, told.images), replace(told, images=())
+
+
+def _formed(asked: asked_by.Request, drawn: Sequence[images.Image]) -> list[images.Picture]:
+    return [
+        pictures.finished(
+            image.data,
+            format=asked.output_format,
+            compression=asked.compression,
+            revised_prompt=image.revised_prompt,
         )
-    return urls, images.data_url("image/png", mask.data)
+        for image in drawn
+    ]
+
+
+async def _addressed(request: Request, picture: images.Picture) -> images.Picture:
+    """The picture, kept for an hour, with its address on this host."""
+    add = request.app.state.gallery.add
+    name = await asyncio.to_thread(add, picture.data, picture.format)
+    return replace(picture, data=b"", url=f"{str(request.base_url).rstrip('/')}{FILES}{name}")
+
+
+async def _by_and_by(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from codexapi_engine import __version__
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.chat import request as chat
 from codexapi_engine.protocol.completions import request as completions
+from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import Rule
 
@@ -26,6 +27,12 @@ from .answer import json_response
 
 MODEL = "gpt-6.1-sol"
 """The model of the examples."""
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ"
+    "/pLvAAAAAElFTkSuQmCC"
+)
+"""The picture of the examples."""
 
 SAYS = {
     Rule.TRANSLATED: "Goes to the backend, in its words.",
@@ -47,6 +54,7 @@ class Body:
     harmless: Mapping[str, object]  # values that ask for nothing, whatever the rule
     unknown: Rule  # for a field that the table lacks
     example: JsonObject
+    form: bool = False  # it may come as a form too, with files
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,13 @@ class Reply:
     object: str | None = None  # the value of its field of that name
     streamed: bool = False  # also as events, where the request asks for them
 
+
+_RESPONSE = Reply(
+    "Response", ("id", "object", "created_at", "status", "output"), "response", streamed=True
+)
+_COMPLETION = ("id", "object", "created", "model", "choices")
+_CONVERSATION = Reply("Conversation", ("id", "object", "created_at", "metadata"), "conversation")
+_PAGE = Reply("Page", ("object", "data", "first_id", "last_id", "has_more"), "list")
 
 BODIES: dict[str, Body] = {
     "responses_create": Body(
@@ -84,25 +99,69 @@ BODIES: dict[str, Body] = {
         Rule.IGNORED,
         {"model": MODEL, "prompt": "Once upon a time"},
     ),
+    "images_generations": Body(
+        "ImagesRequest",
+        images.Request,
+        images.RULES,
+        images.ASKS_NOTHING,
+        Rule.IGNORED,
+        {"prompt": "a red fox"},
+    ),
+    "images_edits": Body(
+        "ImagesEditRequest",
+        images.Request,
+        images.RULES,
+        images.ASKS_NOTHING,
+        Rule.IGNORED,
+        {"prompt": "make it blue", "images": [{"image_url": PIXEL}]},
+        form=True,
+    ),
+    "images_variations": Body(
+        "ImagesVariationRequest",
+        images.Variation,
+        images.RULES,
+        images.ASKS_NOTHING,
+        Rule.IGNORED,
+        {"image": PIXEL, "response_format": "b64_json"},
+        form=True,
+    ),
 }
 """By the name of the endpoint. A POST that is not here takes any object, or nothing."""
 
 REPLIES: dict[str, Reply] = {
-    "responses_create": Reply(
-        "Response", ("id", "object", "created_at", "status", "output"), "response", streamed=True
+    "responses_create": _RESPONSE,
+    "responses_get": _RESPONSE,
+    "responses_cancel": replace(_RESPONSE, streamed=False),
+    "responses_delete": Reply("ResponseDeleted", ("id", "object", "deleted"), "response"),
+    "responses_input_items": _PAGE,
+    "responses_input_tokens": Reply(
+        "InputTokens", ("object", "input_tokens"), "response.input_tokens"
     ),
-    "chat_completions": Reply(
-        "ChatCompletion",
-        ("id", "object", "created", "model", "choices"),
-        "chat.completion",
-        streamed=True,
+    "responses_compact": Reply(
+        "Compaction", ("id", "object", "created_at", "output"), "response.compaction"
     ),
-    "completions_create": Reply(
-        "Completion",
-        ("id", "object", "created", "model", "choices"),
-        "text_completion",
-        streamed=True,
+    "conversations_create": _CONVERSATION,
+    "conversations_get": _CONVERSATION,
+    "conversations_update": _CONVERSATION,
+    "conversations_delete": Reply(
+        "ConversationDeleted", ("id", "object", "deleted"), "conversation.deleted"
     ),
+    "items_list": _PAGE,
+    "items_add": _PAGE,
+    "items_get": Reply("Item", ("id", "type")),
+    "items_delete": _CONVERSATION,
+    "chat_completions": Reply("ChatCompletion", _COMPLETION, "chat.completion", streamed=True),
+    "chats_list": _PAGE,
+    "chats_get": Reply("ChatCompletion", _COMPLETION, "chat.completion"),
+    "chats_update": Reply("ChatCompletion", _COMPLETION, "chat.completion"),
+    "chats_delete": Reply(
+        "ChatCompletionDeleted", ("id", "object", "deleted"), "chat.completion.deleted"
+    ),
+    "chats_messages": _PAGE,
+    "completions_create": Reply("Completion", _COMPLETION, "text_completion", streamed=True),
+    "images_generations": Reply("ImagesResponse", ("created", "data"), streamed=True),
+    "images_edits": Reply("ImagesResponse", ("created", "data"), streamed=True),
+    "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "models_list": Reply("ModelList", ("object", "data"), "list"),
     "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
@@ -111,6 +170,24 @@ REPLIES: dict[str, Reply] = {
 }
 """Likewise. What is not here answers with some object."""
 
+_PAGED = ("after", "limit", "order")
+QUERIES: dict[str, tuple[str, ...]] = {
+    "responses_get": ("stream", "starting_after"),
+    "responses_input_items": _PAGED,
+    "items_list": _PAGED,
+    "chats_list": (*_PAGED, "model"),
+    "chats_messages": _PAGED,
+}
+"""Likewise: what an endpoint reads in the query."""
+
+_IN_QUERY: dict[str, JsonObject] = {
+    "after": {"type": "string"},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    "order": {"enum": ["asc", "desc"]},
+    "stream": {"type": "boolean"},
+    "starting_after": {"type": "integer", "minimum": 0},
+    "model": {"type": "string"},
+}
 _ERROR: JsonObject = {
     "type": "object",
     "required": ["error"],
@@ -187,14 +264,18 @@ def _operation(route: Route, path: str, method: str, schemas: JsonObject) -> Jso
         "summary": (route.endpoint.__doc__ or name).partition("\n")[0],
         "responses": _responses(REPLIES.get(name), schemas),
     }
-    if words := re.findall(r"{(\w+)}", path):
-        operation["parameters"] = [_parameter(word) for word in words]
+    parameters = [_in_path(word) for word in re.findall(r"{(\w+)}", path)]
+    parameters += [
+        {"name": word, "in": "query", "schema": _IN_QUERY[word]} for word in QUERIES.get(name, ())
+    ]
+    if parameters:
+        operation["parameters"] = parameters
     if method == "POST":
         operation["requestBody"] = _request_body(BODIES.get(name), schemas)
     return operation
 
 
-def _parameter(name: str) -> JsonObject:
+def _in_path(name: str) -> JsonObject:
     found: JsonObject = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     return {**found, "example": MODEL} if name == "model" else found
 
@@ -204,7 +285,10 @@ def _request_body(body: Body | None, schemas: JsonObject) -> JsonObject:
         return {"content": {"application/json": {"schema": {"type": "object"}}}}
     schemas.update(_schemas(body))
     content = {"schema": _reference(body.name), "example": body.example}
-    return {"required": True, "content": {"application/json": content}}
+    kinds: JsonObject = {"application/json": content}
+    if body.form:
+        kinds["multipart/form-data"] = {"schema": _reference(body.name)}
+    return {"required": True, "content": kinds}
 
 
 def _schemas(body: Body) -> JsonObject:

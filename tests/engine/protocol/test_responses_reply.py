@@ -167,6 +167,33 @@ def test_the_echoes_are_the_clients_own() -> None:
         {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}, {"type": "web_search"},
     ]  # fmt: skip
     assert (whole["store"], whole["previous_response_id"]) == (True, None)
+    assert whole["background"] is False
+    assert "conversation" not in whole
+
+
+@pytest.mark.parametrize(
+    ("asked", "echoed"),
+    [
+        ({"store": False}, {"store": False}),
+        ({"store": None}, {"store": True}),
+        ({"background": True}, {"background": True}),
+        ({"previous_response_id": "resp_0"}, {"previous_response_id": "resp_0"}),
+        ({"conversation": "conv_1"}, {"conversation": {"id": "conv_1"}}),
+        ({"conversation": {"id": "conv_1"}}, {"conversation": {"id": "conv_1"}}),
+    ],
+)
+def test_what_is_kept_by_us_is_echoed_as_it_is(asked: JsonObject, echoed: JsonObject) -> None:
+    whole = responses.from_response(folded("text"), asked, 7)
+    assert whole | echoed == whole
+
+
+def test_a_response_has_our_id_where_that_is_ours_to_give() -> None:
+    stream = responses.Stream({}, created=1, name="resp_ours")
+    out = [piece for event in events(wire("text")) for piece in stream.feed(event)]
+    told = [event.json for event in sse.Decoder().feed(b"".join(out))]
+    assert {data["response"]["id"] for data in told if "response" in data} == {"resp_ours"}
+    assert stream.response is not None
+    assert (stream.response["id"], stream.response["status"]) == ("resp_ours", "completed")
 
 
 def test_a_lean_response_is_completed_from_the_request() -> None:

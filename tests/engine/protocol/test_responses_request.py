@@ -270,3 +270,54 @@ def test_requests_of_our_own() -> None:
     assert responses.user("hi", ["https://example.org/a"])["content"] == [
         {"type": "input_text", "text": "hi"}, {"type": "input_image", "image_url": "https://example.org/a"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "param", "code"),
+    [
+        ({"store": "yes"}, "store", "invalid_type"),
+        ({"background": 1}, "background", "invalid_type"),
+        ({"background": True, "store": False}, "background", "invalid_value"),
+        ({"previous_response_id": 5}, "previous_response_id", "invalid_type"),
+        ({"previous_response_id": "a", "conversation": "b"}, "previous_response_id", "mutually_exclusive_parameters"),
+        ({"conversation": 5}, "conversation", "invalid_type"),
+        ({"conversation": {"name": "x"}}, "conversation.id", "missing_required_parameter"),
+        ({"metadata": {f"k{n}": "v" for n in range(17)}}, "metadata", "invalid_value"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata", "invalid_value"),
+        ({"metadata": {"k": "v" * 513}}, "metadata", "invalid_value"),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_kept_is_checked(more: JsonObject, param: str, code: str) -> None:
+    error = refusal(more)
+    assert (error.status, error.param, error.code) == (400, param, code)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"store": True},
+        {"store": False},
+        {"background": True},
+        {"previous_response_id": "resp_1"},
+        {"conversation": {"id": "conv_1"}},
+        {"metadata": {"k" * 64: "v" * 512}},
+    ],
+)
+def test_what_is_kept_by_us_is_not_sent(more: JsonObject) -> None:
+    made, ignored = from_client({"model": "m", "input": "hi", **more}, strict=True)
+    assert (made, ignored) == ({"model": "m", "input": [ITEM]}, ())
+
+
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
+def test_the_input_may_be_missing_where_something_goes_before_it(name: str) -> None:
+    made, _ = from_client({"model": "m", name: "x"}, past=[{**ITEM, "status": "completed"}])
+    assert made["input"] == [ITEM]
+
+
+def test_the_past_goes_before_the_input_and_errors_count_without_it() -> None:
+    past = [{"role": "assistant", "content": "yo"}]
+    made, _ = from_client({"model": "m", "input": "hi"}, past=past)
+    assert [item["role"] for item in made["input"]] == ["assistant", "user"]
+    with pytest.raises(InvalidRequest) as caught:
+        from_client({"model": "m", "input": [{"role": "robot", "content": "x"}]}, past=past)
+    assert caught.value.param == "input[0].role"

@@ -65,6 +65,31 @@ def test_a_change_that_fails_changes_nothing(shelf: Shelf) -> None:
     shelf.put("chat", "b", {})  # no transaction was left open
 
 
+def test_an_object_is_found_by_its_names_as_long_as_it_is_there(shelf: Shelf) -> None:
+    shelf.put("response", "a", {}, names=["x", "y"])
+    shelf.put("response", "b", {}, names=["y", "z"])
+    shelf.put("chat", "c", {}, names=["y"])
+    assert shelf.holders("response", ["x", "y", "z", "?"]) == {"x": "a", "y": "b", "z": "b"}
+    shelf.change("response", "b", lambda value: value)
+    shelf.change("response", "a", lambda value: value, names=lambda value: ["w"])
+    assert shelf.holders("response", "wxyz") == {"w": "a", "y": "b", "z": "b"}
+    shelf.put("response", "b", {})
+    shelf.delete("response", "a")
+    assert shelf.holders("response", "wxyz") == {}
+
+
+def test_names_go_with_what_is_shed(shelf: Shelf) -> None:
+    for name in "abcd":
+        shelf.put("response", name, {}, names=[f"of {name}"])
+    assert shelf.holders("response", ["of a", "of b"]) == {"of b": "b"}
+
+
+def test_any_number_of_names_can_be_looked_up(shelf: Shelf) -> None:
+    names = [str(number) for number in range(40_000)]
+    shelf.put("response", "a", {}, names=names[::1_000])
+    assert len(shelf.holders("response", names)) == 40
+
+
 def test_a_file_is_private_and_survives(tmp_path: Path) -> None:
     path = tmp_path / "state" / "codexapi.db"
     first = Shelf(path)
@@ -73,7 +98,33 @@ def test_a_file_is_private_and_survives(tmp_path: Path) -> None:
     second = Shelf(path)
     assert second.get("response", "a") == {"n": 1}
     second.close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
+    path = tmp_path / "codexapi.db"
+    path.touch(mode=0o644)
+    shelf = Shelf(path)
+    shelf.put("response", "a", {})
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) == 3, "SQLite's own two files are there"
+    shelf.close()
+
+
+def test_processes_that_begin_together_on_a_new_file_do_not_fail(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from codexapi_engine.state import Shelf\n"
+        "Shelf(Path(sys.argv[1])).put('x', sys.argv[2], {})\n"
+    )
+    path = tmp_path / "codexapi.db"
+    workers = [
+        subprocess.Popen([sys.executable, "-c", program, str(path), str(number)], env=environment())
+        for number in range(4)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0, 0, 0]
+    shelf = Shelf(path)
+    assert sorted(name for name, _ in shelf.all("x")) == list("0123")
+    shelf.close()
 
 
 def test_two_processes_on_one_file_lose_no_change(tmp_path: Path) -> None:

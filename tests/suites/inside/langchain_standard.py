@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -37,7 +38,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Standard(ChatModelIntegrationTests):
-    mode: dict = {}
+    mode: ClassVar = {}
 
     @property
     def chat_model_class(self):
@@ -55,7 +56,7 @@ class Standard(ChatModelIntegrationTests):
     supports_model_override = True
     model_override_value = "gpt-5.5"
 
-    supported_usage_metadata_details = {
+    supported_usage_metadata_details: ClassVar = {
         "invoke": ["reasoning_output", "cache_read_input"],
         "stream": ["reasoning_output", "cache_read_input"],
     }
@@ -68,7 +69,7 @@ class Standard(ChatModelIntegrationTests):
         return self._answer([HumanMessage("Think about it.")], stream)
 
     def _answer(self, messages: list[BaseMessage], stream: bool) -> AIMessage:
-        model = ChatOpenAI(**self.chat_model_params, stream_usage=True)
+        model = ChatOpenAI(**self.chat_model_params)
         if not stream:
             return model.invoke(messages)
         first, *rest = model.stream(messages)
@@ -76,10 +77,10 @@ class Standard(ChatModelIntegrationTests):
 
 
 class TestChatCompletions(Standard):
-    mode = {"use_responses_api": False, "stream_usage": True}
+    mode: ClassVar = {"use_responses_api": False, "stream_usage": True}
 
 
 class TestResponses(Standard):
-    mode = {"use_responses_api": True}
+    mode: ClassVar = {"use_responses_api": True}
     supports_image_tool_message = True
     supports_pdf_tool_message = True

@@ -36,6 +36,8 @@ def _add(message: JsonObject, delta: JsonObject) -> None:
         if isinstance(delta.get(field), str):
             message[field] = (message.get(field) or "") + delta[field]
     message["annotations"] += listed(delta, "annotations")
+    if pictures := listed(delta, "images"):
+        message.setdefault("images", []).extend(pictures)
     if call := inner(delta, "function_call"):
         _join(message.setdefault("function_call", {"name": "", "arguments": ""}), call)
     for call in listed(delta, "tool_calls"):

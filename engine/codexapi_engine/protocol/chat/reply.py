@@ -74,6 +74,7 @@ class Stream:
         self._length = 0  # characters of content so far
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
+        self._pictures = 0  # drawn so far
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -147,6 +148,9 @@ class Stream:
             self.thread.append(item)
         if word(item, "type") in _CALLS:
             return self._call_done(item, index)
+        if picture := _picture(item, self._pictures):
+            self._pictures += 1
+            return [*self._role(None), sse.encode(self._chunk({"images": [picture]}))]
         if _is_aside(item, self._form):
             self._asides.add(index)
         out: list[bytes] = []
@@ -351,8 +355,11 @@ def _message(items: list[JsonObject], form: Form) -> JsonObject:
     refusals: list[str] = []
     calls: list[JsonObject] = []
     annotations: list[JsonObject] = []
+    images: list[JsonObject] = []
     length = 0
     for item in items:
+        if picture := _picture(item, len(images)):
+            images.append(picture)
         if word(item, "type") in _CALLS:
             calls.append(item)
             continue
@@ -374,7 +381,9 @@ def _message(items: list[JsonObject], form: Form) -> JsonObject:
     if form.reasoning and any(thoughts):
         message["reasoning_content"] = "\n\n".join(filter(None, thoughts))
     message["refusal"] = "".join(refusals) or None
-    other = calls or message["refusal"] or "reasoning_content" in message
+    if images:
+        message["images"] = images
+    other = calls or images or message["refusal"] or "reasoning_content" in message
     message["content"] = "\n\n".join(texts) or (None if other else "")
     message["annotations"] = annotations
     if calls and form.legacy:
@@ -393,7 +402,15 @@ def _tool_call(item: JsonObject) -> JsonObject:
 
 
 def _says_something(message: JsonObject) -> bool:
-    return any(message.get(field) for field in ("content", "refusal", "reasoning_content"))
+    said = ("content", "refusal", "reasoning_content", "images")
+    return any(message.get(field) for field in said)
+
+
+def _picture(item: JsonObject, order: int) -> JsonObject | None:
+    """A drawn picture, in the field that OpenRouter made known: chat has none of its own."""
+    data = word(item, "result") if item.get("type") == "image_generation_call" else ""
+    url = f"data:image/{word(item, 'output_format') or 'png'};base64,{data}"
+    return {"type": "image_url", "index": order, "image_url": {"url": url}} if data else None
 
 
 def _parts(item: JsonObject) -> list[tuple[JsonObject, JsonObject]]:

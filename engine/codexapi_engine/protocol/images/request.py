@@ -12,7 +12,11 @@ from ..validation import validated
 from .backend import FORMATS, MODEL, Asked
 
 MAX_PICTURES = 10
-MAX_INPUTS = 16
+VARIATION = (
+    "Create a variation of this image: the same subject, style and mood, in a new composition."
+)
+ADDRESSES = frozenset({"dall-e-2", "dall-e-3"})
+"""Models whose clients expect an address where they ask for nothing."""
 
 RULES: dict[str, Rule] = {
     "prompt": Rule.TRANSLATED,
@@ -38,6 +42,9 @@ RULES: dict[str, Rule] = {
 }
 """What becomes of each field of the Images endpoints. What is not here is ignored."""
 
+ASKS_NOTHING: dict[str, object] = {}
+"""Values of fields that are ignored or refused, and that ask for nothing."""
+
 
 class Request(BaseModel):
     """A generation, or an edit: then with pictures, which the door has made data URLs of."""
@@ -58,6 +65,14 @@ class Request(BaseModel):
     output_format: str | None = None
     output_compression: int | None = Field(None, ge=0, le=100)
 
+    @property
+    def wants_urls(self) -> bool:
+        return (self.response_format or ("url" if self.model in ADDRESSES else "")) == "url"
+
+    @property
+    def compression(self) -> int | None:
+        return None if self.output_format in (None, "png") else self.output_compression
+
     def asked(self, *, inputs: tuple[str, ...] = (), mask: str | None = None) -> Asked:
         """The picture to make. Raises InvalidRequest, naming the field."""
         return Asked(
@@ -68,10 +83,19 @@ class Request(BaseModel):
             background=self.background or "auto",
             inputs=inputs,
             mask=mask,
-            partial_images=(self.partial_images or 0) if self.stream else 0,
             moderation=self.moderation,
             input_fidelity=self.input_fidelity,
+            # A stream's pictures pass as the tool makes them; elsewhere we convert.
+            partial_images=(self.partial_images or 0) if self.stream else 0,
+            output_format=self.output_format if self.stream else None,
+            output_compression=self.compression if self.stream else None,
         ).checked()
+
+
+class Variation(Request):
+    """A variation: its prompt is ours."""
+
+    prompt: str = VARIATION
 
 
 def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
@@ -80,10 +104,11 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     Raises InvalidRequest, naming the field.
     """
     request = validated(Request, body)
-    ignored = apply(RULES, body, strict=strict, harmless={}, unknown=Rule.IGNORED)
+    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
     if request.output_format not in (None, *FORMATS):
         raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")
-    if request.output_compression is not None and request.output_format in (None, "png"):
+    # 100 is what the official API takes where nobody says anything.
+    if request.output_compression not in (None, 100) and request.output_format in (None, "png"):
         raise _invalid("output_compression", "png has none: ask for 'jpeg' or 'webp'")
     if request.background == "transparent" and request.output_format == "jpeg":
         raise _invalid("background", "jpeg cannot be transparent: ask for 'png' or 'webp'")

@@ -99,6 +99,8 @@ class Assembler:
             self._lifecycle(kind, event.json)
         elif kind == "error":
             raise from_event(event.json)
+        else:
+            event.check()
 
     def finish(self) -> JsonObject:
         """The finished response, `output` included."""
@@ -203,7 +205,8 @@ class Stream:
             self._assembler.feed(event)
         if self._dropped or self._plain:
             return self._renumbered(kind, event.json)
-        return event.passed()
+        event.check()
+        return event.encode()
 
     def _end(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
@@ -355,10 +358,12 @@ def replay(response: JsonObject) -> list[Event]:
     end = word(response, "status")
     if end in ("completed", "incomplete", "failed"):
         told.append((f"response.{end}", {"response": response}))
-    return [
+    events = [
         Event(sse.encode({"type": kind, "sequence_number": at, **data}, kind).rstrip(b"\n"))
         for at, (kind, data) in enumerate(told)
     ]
+    done = [Event(sse.DONE.rstrip(b"\n"))] if end in ("completed", "incomplete") else []
+    return events + done
 
 
 def _echoes(asked: JsonObject) -> JsonObject:

@@ -1,0 +1,317 @@
+"""`codexapi image`: a picture in a file.
+
+Whatever can be wrong on this machine is found before anything is spent: no request is made for a
+picture that has no place to go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+import codexapi_engine as engine
+from codexapi_engine import album, pictures
+from codexapi_engine.protocol import images
+from codexapi_engine.protocol.images import FORMATS, Picture
+
+from .options import BaseUrl, Demo, Json, command, settings
+from .preview import Preview, chosen, escapes
+from .terminal import LOCAL_FILE, USAGE, Progress, run, say, stdin_text
+
+AT_ONCE = 2
+"""Pictures that are made at the same time."""
+
+MOST = 10
+PARTIALS = 2
+"""Partial pictures that are asked for where there is a terminal to count them on."""
+
+app = command()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made, and where it goes."""
+
+    asked: images.Asked
+    kind: str  # the format
+    exact: tuple[int, int] | None
+    paths: Sequence[Path | None]  # one for each picture; None: stdout
+    force: bool
+    as_json: bool
+    show: Preview
+    open: bool
+    inputs: Sequence[str]
+    mask: str | None
+
+
+@app.command()
+def image(
+    prompt: Annotated[list[str], typer.Argument(help="What to draw; '-': stdin.")],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE|DIR|-",
+            help="Where it goes; '-': stdout.",
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="WxH", help="The backend makes the nearest that it knows.")
+    ] = "auto",
+    fit: Annotated[
+        str, typer.Option(metavar="any|exact", help="exact: resized to just --size.")
+    ] = "any",
+    quality: Annotated[str, typer.Option(help="low, medium, high or auto.")] = "auto",
+    background: Annotated[str, typer.Option(help="opaque, transparent or auto.")] = "auto",
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="png, jpeg or webp. [default: as FILE ends, else png]"),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, max=MOST, help="How many.")] = 1,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("-i", "--input", metavar="FILE|URL", help="Edit this; may be repeated."),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A PNG, clear where the first input may change."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help=f"The image model. [default: {images.MODEL}]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+    as_json: Json = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it when it is done.")] = False,
+    preview: Annotated[Preview, typer.Option(help="Show it in the terminal.")] = Preview.AUTO,
+    base_url: BaseUrl = None,
+    demo: Demo = False,
+) -> None:
+    """Draw a picture, or change one, and print where it is.
+
+    codexapi image "a red fox" -o fox.png          codexapi image "in snow" -i fox.png
+    """
+    chosen_settings = settings(base_url=base_url, demo=demo)
+    if fit not in ("any", "exact"):
+        _wrong(f"--fit: {fit} is neither any nor exact")
+    if mask is not None and not input_:
+        _wrong("--mask: it belongs to a picture, named by --input")
+    words = _prompt(prompt)
+    kind = _format(format_, output)
+    if kind == "jpeg" and background == "transparent":
+        _wrong("--background: jpeg cannot be transparent: use png or webp")
+    try:
+        asked = images.Asked(
+            words, model=model or images.MODEL, size=size, quality=quality, background=background
+        ).checked()
+        pixels = images.pixels(size)
+    except engine.InvalidRequest as error:
+        _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
+    if fit == "exact" and pixels is None:
+        _wrong("--fit: exact needs a --size")
+    order = Order(
+        asked=asked,
+        kind=kind,
+        exact=pixels if fit == "exact" else None,
+        paths=_places(output, words, kind, n, force=force),
+        force=force,
+        as_json=as_json,
+        show=preview,
+        open=open_,
+        inputs=input_ or (),
+        mask=mask,
+    )
+    run(_image(chosen_settings, order))
+
+
+def _prompt(words: Sequence[str]) -> str:
+    if list(words) != ["-"]:
+        return " ".join(words)
+    try:
+        return stdin_text() or ""
+    except engine.InvalidRequest as error:
+        _wrong(str(error))
+
+
+def _format(told: str | None, output: str | None) -> str:
+    """By the name of the file, else as told. The two may not disagree."""
+    ending = Path(output).suffix.lower() if output not in (None, "-") else ""
+    if told is not None and told not in FORMATS:
+        _wrong(f"--format: {told} is none of {', '.join(FORMATS)}")
+    if output is None or output == "-" or _is_folder(output):
+        return told or "png"
+    if ending not in album.FORMATS:
+        _wrong(f"--output: {output} ends in none of {', '.join(album.FORMATS)}")
+    if told not in (None, album.FORMATS[ending]):
+        _wrong(f"--format: {told} is not what {output} says by its name")
+    return album.FORMATS[ending]
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _places(
+    output: str | None, prompt: str, kind: str, count: int, *, force: bool
+) -> Sequence[Path | None]:
+    """Where the pictures go. Ends the program if one cannot go there."""
+    if output == "-":
+        if count > 1:
+            _wrong("--output: stdout takes one picture")
+        if sys.stdout.isatty():
+            _wrong("--output: a terminal is no place for a picture: name a file, or use a pipe")
+        return [None]
+    path = Path(output or ".").expanduser()
+    if output is None or _is_folder(output):
+        path /= album.name_for(prompt, time.strftime("%Y%m%d-%H%M%S"), kind)
+    paths = [Path(os.path.abspath(place)) for place in album.numbered(path, count)]
+    folder = paths[0].parent
+    if not folder.is_dir():
+        _unusable(f"{folder}: there is no such folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        _unusable(f"{folder}: you may not write there")
+    for place in paths:
+        if place.is_dir() or (os.path.lexists(place) and not force):
+            _unusable(f"{place} exists, and is left as it is: --force writes over it")
+    return paths
+
+
+async def _image(chosen_settings: engine.Settings, order: Order) -> None:
+    async with engine.Codex(chosen_settings) as codex:
+        asked = await _with_inputs(codex, order)
+        progress = Progress()
+        if asked.needs_the_tool and progress.shown:
+            asked = replace(asked, partial_images=PARTIALS)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(path: Path | None) -> tuple[Picture, Path | None, images.Images]:
+            async with turns:
+                told = await codex.draw(asked, partial=progress.step)
+            # What is there is kept, whatever becomes of the others: it was paid for.
+            picture = await asyncio.to_thread(_finished, told.images[0], order)
+            return picture, _written(picture, path, order), told
+
+        async with progress.running("drawing"):
+            done = await _all(one(path) for path in order.paths)
+    made = [result for result in done if not isinstance(result, BaseException)]
+    _tell([(picture, path) for picture, path, _ in made], [told for _, _, told in made], order)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _all(work: Any) -> list[Any]:
+    """What each of them gives, or why it failed. None is left behind by Ctrl-C."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _with_inputs(codex: engine.Codex, order: Order) -> images.Asked:
+    inputs = [await _read(codex, name, "--input") for name in order.inputs]
+    mask = await _read(codex, order.mask, "--mask") if order.mask is not None else None
+    urls, mask_url = await asyncio.to_thread(pictures.to_edit, inputs, mask)
+    return replace(order.asked, inputs=urls, mask=mask_url)
+
+
+async def _read(codex: engine.Codex, name: str, option: str) -> pictures.Input:
+    if "://" in name:
+        return await codex.fetcher.fetch(name, param=option)
+    try:
+        return pictures.Input(option, Path(name).expanduser().read_bytes())
+    except OSError as error:
+        _unusable(f"{name}: {error.strerror}")
+
+
+def _finished(made: images.Image, order: Order) -> Picture:
+    return pictures.finished(
+        made.data, format=order.kind, exact=order.exact, revised_prompt=made.revised_prompt
+    )
+
+
+def _written(picture: Picture, path: Path | None, order: Order) -> Path | None:
+    if path is None:
+        sys.stdout.buffer.write(picture.data)
+        sys.stdout.buffer.flush()
+        return None
+    try:
+        written = album.save(path, picture.data, over=order.force)
+    except OSError as error:
+        _unusable(f"{path}: {error.strerror}")
+    if written != path:
+        say(f"codexapi: {path} has come to be meanwhile; the picture is beside it")
+    return written
+
+
+def _tell(
+    made: Sequence[tuple[Picture, Path | None]], told: Sequence[images.Images], order: Order
+) -> None:
+    """What came of it, for a person or a program."""
+    if not made:
+        return
+    if order.as_json:
+        _print_json(made, images.together(told), order)
+    for picture, path in made:
+        if not order.as_json and path is not None:
+            typer.echo(str(path))
+            _show(picture, order)
+        if order.open and path is not None:
+            typer.launch(str(path))
+    first = made[0][0]
+    if order.exact is None and order.asked.size not in ("auto", first.size):
+        say(f"codexapi: the backend made {first.size}; --fit exact resizes")
+    if order.asked.background == "transparent" and not first.alpha:
+        say("codexapi: the backend made no transparent background")
+
+
+def _print_json(
+    made: Sequence[tuple[Picture, Path | None]], told: images.Images, order: Order
+) -> None:
+    found = [
+        {
+            "path": str(path) if path else None,
+            "format": picture.format,
+            "width": picture.width,
+            "height": picture.height,
+            "alpha": picture.alpha,
+            "bytes": len(picture.data),
+            "sha256": hashlib.sha256(picture.data).hexdigest(),
+            "revised_prompt": picture.revised_prompt,
+        }
+        for picture, path in made
+    ]
+    whole = {"images": found, "model": order.asked.model, "usage": told.usage}
+    typer.echo(json.dumps(whole, indent=2), err=made[0][1] is None)
+
+
+def _show(picture: Picture, order: Order) -> None:
+    how = chosen(order.show, os.environ) if sys.stdout.isatty() else Preview.NONE
+    if how is not Preview.NONE:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(escapes(picture, how))
+        sys.stdout.buffer.flush()
+
+
+def _wrong(message: str) -> NoReturn:
+    say(f"codexapi: {message}")
+    raise typer.Exit(USAGE)
+
+
+def _unusable(message: str) -> NoReturn:
+    say(f"codexapi: {message}")
+    raise typer.Exit(LOCAL_FILE)

@@ -1,0 +1,249 @@
+"""Stored responses: chains, references, and those that are still running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
+from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.responses import failed, user
+from codexapi_engine.protocol.tape import MAX_TAPE_BYTES, Tape
+from codexapi_engine.state import Shelf
+from codexapi_engine.state.responses import LEASE, Responses
+
+THOUGHT: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "opaque"}
+SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    made = Shelf()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kept(shelf: Shelf, clock: Clock) -> Responses:
+    return Responses(shelf, clock=clock)
+
+
+def response(name: str, *output: JsonObject, **more: Any) -> JsonObject:
+    return {"id": name, "status": "completed", "output": list(output), **more}
+
+
+def text_of(items: list[JsonObject]) -> list[str]:
+    return [part["text"] for item in items for part in item.get("content") or []]
+
+
+def refused(error: InvalidRequest) -> tuple[int, str | None, str | None]:
+    return error.status, error.code, error.param
+
+
+def test_a_response_is_there_until_it_is_deleted(kept: Responses) -> None:
+    kept.keep(response("resp_1", SAID), [user("hi")], model="m")
+    assert kept.get("resp_1") == response("resp_1", SAID)
+    kept.delete("resp_1")
+    for ask in (kept.get, kept.items, kept.events, kept.delete, kept.cancel):
+        with pytest.raises(InvalidRequest, match="Response with id 'resp_1' not found") as caught:
+            ask("resp_1")
+        assert refused(caught.value) == (404, None, None)
+
+
+def test_the_input_is_listed_with_ids_and_parts(kept: Responses) -> None:
+    given = [{"role": "user", "content": "hi"}, {**SAID, "content": "yo"}]
+    kept.keep(response("resp_1"), given, model="m")
+    first, second = kept.items("resp_1")
+    assert first["id"].startswith("msg_")
+    assert len(first["id"]) > 40
+    assert first["content"] == [{"type": "input_text", "text": "hi"}]
+    assert second["id"] == "msg_1"
+    assert second["content"] == [{"annotations": [], "type": "output_text", "text": "yo"}]
+    assert first["status"] == second["status"] == "completed"
+
+
+def test_a_response_without_an_id_is_not_kept(kept: Responses, shelf: Shelf) -> None:
+    kept.keep(response(""), [], model="m")
+    assert list(shelf.all("response")) == []
+
+
+def test_a_chain_is_all_that_was_said_in_its_order(kept: Responses) -> None:
+    kept.keep(response("resp_1", THOUGHT, SAID), [user("one")], model="m")
+    kept.keep(response("resp_2", previous_response_id="resp_1"), [user("two")], model="m:high")
+    history = kept.history("resp_2", model="m:low")
+    assert [item["type"] for item in history] == ["message", "reasoning", "message", "message"]
+    assert text_of(history) == ["one", "two"]
+
+
+def test_reasoning_of_another_model_stays_behind_in_a_chain(kept: Responses) -> None:
+    kept.keep(response("resp_1", THOUGHT, SAID), [user("one")], model="other")
+    kept.keep(
+        response("resp_2", {**THOUGHT, "id": "rs_2"}, previous_response_id="resp_1"), [], model="m"
+    )
+    ids = [item["id"] for item in kept.history("resp_2", model="m")]
+    assert ids[1:] == ["msg_1", "rs_2"]
+
+
+def test_a_chain_with_a_hole_is_not_found(kept: Responses) -> None:
+    kept.keep(response("resp_1"), [], model="m")
+    kept.keep(response("resp_2", previous_response_id="resp_1"), [], model="m")
+    kept.delete("resp_1")
+    for name, lost in (("resp_2", "resp_1"), ("resp_9", "resp_9")):
+        with pytest.raises(InvalidRequest, match=f"'{lost}' not found") as caught:
+            kept.history(name, model="m")
+        assert refused(caught.value) == (
+            400,
+            "previous_response_not_found",
+            "previous_response_id",
+        )
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [({"status": "in_progress"}, "still running"), ({"conversation": {"id": "conv_1"}}, "conv_1")],
+)
+def test_a_chain_cannot_begin_at_a_response_of_this_kind(
+    kept: Responses, more: JsonObject, why: str
+) -> None:
+    kept.keep(response("resp_1", **more), [], model="m")
+    with pytest.raises(InvalidRequest, match=why):
+        kept.history("resp_1", model="m")
+
+
+def test_references_are_replaced_by_what_they_mean(kept: Responses) -> None:
+    kept.keep(response("resp_1", THOUGHT, SAID), [{**user("hi"), "id": "msg_0"}], model="m")
+    given: list[JsonObject] = [
+        {"type": "item_reference", "id": "msg_0"},
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "item_reference", "id": "msg_9"},
+        {"type": "item_reference", "id": ["x"]},
+        user("next"),
+    ]
+    found = kept.inlined(given, model="m")
+    assert text_of(found[:1]) == ["hi"]
+    assert found[1:3] == [THOUGHT, SAID]
+    assert found[3:] == given[3:]
+
+
+def test_a_reference_to_reasoning_of_another_model_is_left_bare(kept: Responses) -> None:
+    kept.keep(response("resp_1", THOUGHT), [], model="m")
+    found = kept.inlined([{"type": "item_reference", "id": "rs_1"}], model="other")
+    assert found == [{"type": "reasoning", "id": "rs_1"}]
+
+
+def test_references_reach_back_over_hundreds_of_responses(kept: Responses) -> None:
+    for number in range(600):
+        kept.keep(response(f"resp_{number}", {**SAID, "id": f"msg_{number}"}), [], model="m")
+    given: list[JsonObject] = [
+        {"type": "item_reference", "id": f"msg_{number}"} for number in range(600)
+    ]
+    assert [item["type"] for item in kept.inlined(given, model="m")] == ["message"] * 600
+
+
+def test_a_taped_stream_is_told_again(kept: Responses) -> None:
+    tape = Tape()
+    tape.add([sse.encode({"type": "a", "n": "ä"}, "a"), sse.DONE])
+    kept.keep(response("resp_1"), [], model="m", tape=tape)
+    assert [event.type for event in kept.events("resp_1")] == ["a", ""]
+
+
+def test_what_was_not_taped_is_told_from_the_response(kept: Responses) -> None:
+    long = Tape(limit=2 * MAX_TAPE_BYTES)
+    long.add([b"x" * (MAX_TAPE_BYTES + 1)])
+    for name, tape in (("resp_1", None), ("resp_2", long)):
+        kept.keep(response(name, SAID), [], model="m", tape=tape)
+        *told, done = kept.events(name)
+        assert done.data == b"[DONE]"
+        assert [event.type for event in told] == [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.output_item.done",
+            "response.completed",
+        ]
+        assert [event.json["sequence_number"] for event in told] == [0, 1, 2, 3, 4]
+        assert told[-1].json["response"] == response(name, SAID)
+
+
+# In the background.
+
+
+def queued(name: str = "resp_1") -> JsonObject:
+    return response(name, status="queued", background=True)
+
+
+def test_a_running_response_is_replaced_by_its_end(kept: Responses) -> None:
+    kept.begin(queued(), [user("hi")], model="m")
+    assert kept.running(["resp_1", "resp_9"]) == {"resp_1"}
+    assert kept.settle({**queued(), "status": "in_progress"})
+    assert kept.settle(response("resp_1", SAID))
+    assert kept.get("resp_1")["status"] == "completed"
+    assert kept.running(["resp_1"]) == set()
+    (found,) = kept.inlined([{"type": "item_reference", "id": "msg_1"}], model="m")
+    assert found == SAID
+    assert text_of(kept.items("resp_1")) == ["hi"]
+
+
+def test_a_cancelled_response_stays_so(kept: Responses) -> None:
+    kept.begin(queued(), [], model="m")
+    assert [kept.cancel("resp_1")["status"] for _ in range(2)] == ["cancelled"] * 2
+    assert not kept.settle(response("resp_1"))
+    assert kept.get("resp_1")["status"] == "cancelled"
+
+
+def test_a_finished_response_is_not_cancelled_any_more(kept: Responses) -> None:
+    kept.keep(response("resp_1", background=True), [], model="m")
+    assert kept.cancel("resp_1")["status"] == "completed"
+
+
+def test_only_the_background_can_be_cancelled(kept: Responses) -> None:
+    kept.keep(response("resp_1", background=False), [], model="m")
+    with pytest.raises(InvalidRequest, match="Cannot cancel a synchronous") as caught:
+        kept.cancel("resp_1")
+    assert caught.value.status == 400
+
+
+def test_a_deleted_response_does_not_come_back(kept: Responses) -> None:
+    kept.begin(queued(), [], model="m")
+    kept.delete("resp_1")
+    assert not kept.settle(response("resp_1"))
+    assert kept.running(["resp_1"]) == set()
+
+
+def test_a_response_whose_server_is_gone_has_failed(
+    kept: Responses, shelf: Shelf, clock: Clock
+) -> None:
+    other = Responses(shelf, clock=clock)
+    kept.begin(queued(), [], model="m")
+    clock.now += LEASE
+    assert other.get("resp_1")["status"] == "queued"
+    kept.beat()
+    clock.now += LEASE
+    assert other.get("resp_1")["status"] == "queued"
+    clock.now += 2
+    assert kept.get("resp_1")["status"] == "queued", "it knows its own"
+    lost = other.get("resp_1")
+    assert (lost["status"], lost["error"]["code"]) == ("failed", "server_error")
+    assert kept.get("resp_1") == lost
+
+
+def test_a_failure_has_a_public_code() -> None:
+    told = failed(queued(), CodexError("too much", code="odd_code"))
+    assert told["status"] == "failed"
+    assert told["error"] == {"code": "server_error", "message": "too much (odd_code)"}

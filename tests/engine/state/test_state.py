@@ -1,0 +1,96 @@
+"""What is kept of a request, and what goes before one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codexapi_engine.errors import InvalidRequest, JsonObject, Unavailable
+from codexapi_engine.protocol.responses import user
+from codexapi_engine.state import State
+
+SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+DONE: JsonObject = {"id": "resp_1", "status": "completed", "output": [SAID]}
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    made = State()
+    yield made
+    made.close()
+
+
+def test_a_response_is_kept_unless_the_client_says_no(state: State) -> None:
+    state.finished({"model": "m", "store": False}, [], DONE)
+    with pytest.raises(InvalidRequest):
+        state.responses.get("resp_1")
+    state.finished({"model": "m"}, [user("hi")], DONE)
+    assert state.responses.get("resp_1") == DONE
+    chain = state.before({"model": "m", "previous_response_id": "resp_1"})
+    assert [item["role"] for item in chain] == ["user", "assistant"]
+    assert state.before({"model": "m"}) == []
+
+
+@pytest.mark.parametrize("form", ["text", "object"])
+def test_a_conversation_goes_on_with_what_was_said(state: State, form: str) -> None:
+    name = state.conversations.create([user("one")], {}, created=5)["id"]
+    asked = {
+        "model": "m", "store": False, "conversation": name if form == "text" else {"id": name},
+    }  # fmt: skip
+    state.finished(asked, [user("two")], DONE)
+    assert [item["role"] for item in state.before(asked)] == ["user", "user", "assistant"]
+
+
+@pytest.mark.parametrize(("status", "count"), [("incomplete", 2), ("failed", 0), ("cancelled", 0)])
+def test_only_what_ended_well_is_said_in_a_conversation(
+    state: State, status: str, count: int
+) -> None:
+    name = state.conversations.create([], {}, created=5)["id"]
+    state.finished({"model": "m", "conversation": name}, [user("hi")], {**DONE, "status": status})
+    assert len(state.conversations.items(name)) == count
+
+
+def test_what_cannot_be_kept_is_logged_and_no_more(
+    state: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        state.finished({"model": "m", "conversation": "conv_gone"}, [], DONE)
+    assert "conv_gone" in caplog.text
+    state.close()
+    caplog.clear()
+    state.finished({"model": "m"}, [], DONE)
+    state.completed({}, {"id": "chatcmpl-1"})
+    assert caplog.text.count("cannot be used") == 2
+
+
+def test_own_items_are_those_of_the_input_in_either_form(state: State) -> None:
+    assert state.own({"input": "hi"}) == [user("hi")]
+    assert state.own({"input": [user("hi")]}) == [user("hi")]
+    assert state.own({}) == []
+
+
+def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first = State(path)
+    first.finished({"model": "m"}, [user("hi")], DONE)
+    name = first.conversations.create([user("one")], {}, created=5)["id"]
+    first.chats.keep({"id": "chatcmpl-1"}, {})
+    first.close()
+    second = State(path)
+    assert second.responses.get("resp_1") == DONE
+    assert len(second.conversations.items(name)) == 1
+    assert second.chats.get("chatcmpl-1")["id"] == "chatcmpl-1"
+    second.close()
+
+
+def test_a_file_that_is_none_of_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("My notes. " * 100)
+    with pytest.raises(Unavailable, match="notes"):
+        State(path)
+    assert path.read_text().startswith("My notes. ")
+    with pytest.raises(Unavailable, match="state file"):
+        State(tmp_path)

@@ -1,0 +1,139 @@
+"""The OpenAPI document: valid, complete, and about what the server really does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.routing import Route
+from tests.http_server.doors import Door, chat, responses
+from tests.http_server.raw import JsonObject, get, post
+
+from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.simulator import Simulator
+from codexapi_http.routes import ROUTES
+from codexapi_http.routes.openapi import BODIES, QUERIES, REPLIES, document
+
+served = pytest.mark.asyncio(loop_scope="module")
+
+DOCUMENT = document(ROUTES)
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def operations() -> list[tuple[str, str, JsonObject]]:
+    return [
+        (path, method, operation)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def valid(name: str, value: object) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}
+    return bool(Draft202012Validator(schema).is_valid(value))
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_route_is_in_it_and_nothing_else() -> None:
+    served = {
+        (re.sub(r":\w+}", "}", route.path), method.lower())
+        for route in ROUTES
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert {(path, method) for path, method, _ in operations()} == served
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_table_is_about_an_endpoint() -> None:
+    names = {operation["operationId"] for _, _, operation in operations()}
+    assert set(BODIES) <= names
+    assert set(REPLIES) <= names
+    assert set(QUERIES) <= names
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_field_of_a_body_has_its_rule(name: str) -> None:
+    body = BODIES[name]
+    fields = SCHEMAS[body.name]["properties"]
+    assert set(body.rules) <= set(fields)
+    for field, rule in body.rules.items():
+        assert fields[field]["x-codexapi-rule"] == rule.value
+        assert fields[field]["description"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_refused_may_only_ask_for_nothing(name: str) -> None:
+    body = BODIES[name]
+    assert valid(body.name, body.example)
+    for field, rule in body.rules.items():
+        if rule is Rule.REFUSED:
+            assert valid(body.name, {**body.example, field: None})
+            assert not valid(body.name, {**body.example, field: "anything"})
+        if field in body.harmless:
+            assert valid(body.name, {**body.example, field: body.harmless[field]})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"model": "m"}, "ChatCompletionsRequest"),
+        ({"model": "m", "messages": []}, "ChatCompletionsRequest"),
+        ({"model": "m", "messages": [{}]}, "ChatCompletionsRequest"),
+        ({"model": "m", "messages": "x"}, "ChatCompletionsRequest"),
+        ({"model": "m", "input": 1}, "ResponsesRequest"),
+        ({"prompt": "x"}, "CompletionsRequest"),
+        ({"model": "m", "prompt": "x", "n": 9}, "CompletionsRequest"),
+    ],
+)
+def test_what_the_server_refuses_is_against_the_schema(wrong: JsonObject, name: str) -> None:
+    assert not valid(name, wrong)
+
+
+@served
+async def test_it_is_served_and_its_examples_are_answered_as_it_says(
+    server: Door, backend: Simulator
+) -> None:
+    told = (await server.reply(get("/openapi.json"))).json
+    assert told == DOCUMENT
+    for path, method, operation in operations():
+        content = operation["responses"]["200"]["content"]
+        reference = content["application/json"]["schema"].get("$ref", "")
+        if method == "get" and "{" not in path:
+            reply = await server.reply(get(path))
+        elif operation["operationId"] in BODIES:
+            reply = await server.reply(post(path, BODIES[operation["operationId"]].example))
+        else:
+            continue
+        assert reply.status == 200, path
+        assert not reference or valid(reference.rpartition("/")[2], reply.json), path
+
+
+@served
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get("/v1/nothing"),
+        get("/v1/models/nothing"),
+        post("/v1/chat/completions", chat(model="nothing")),
+        post("/v1/chat/completions", chat(logprobs=True)),
+        post("/v1/responses", responses(), "Content-Type: text/plain"),
+        post("/v1/models", {}),
+    ],
+)
+async def test_every_error_is_the_documents_error(server: Door, request_: bytes) -> None:
+    reply = await server.reply(request_)
+    assert reply.status >= 400
+    assert valid("Error", reply.json)
+
+
+def test_routes_are_all_of_the_kind_that_is_read() -> None:
+    assert all(isinstance(route, Route) for route in ROUTES)

@@ -1,0 +1,66 @@
+"""Pins what the suites and the client tests install, with hashes: `python -m tests.suites.pin`.
+
+Needs `uv` and `npm` on PATH. The newest versions that fit are taken, but for those named here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.downloads import PINS, npm
+
+PYTEST = ["pytest", "pytest-asyncio", "pytest-timeout"]
+PYTHON = {
+    "openai-python": [
+        "openai[aiohttp,realtime]==3.54.0", "respx", "inline-snapshot", "dirty-equals", "rich",
+        "time-machine", "nest_asyncio", *PYTEST,
+    ],
+    "langchain": ["langchain-tests==1.1.9", "langchain-openai==1.7.3", *PYTEST],
+    "instructor": [
+        "instructor==1.17.0", "python-dotenv", "jsonref", "diskcache", "redis", "fastapi", "requests",
+        *PYTEST,
+    ],
+    "schemathesis": ["schemathesis==4.32.5"],
+    "clients": [
+        "langchain-openai", "litellm", "pydantic-ai-slim[openai]", "openai-agents", "instructor",
+        "llm",
+    ],
+    "aider": ["aider-chat"],
+    "shell-gpt": ["shell-gpt", "click<8.4"],  # it breaks on click 8.4
+}  # fmt: skip
+NODE = {
+    "openresponses": ["bun", "zod@3.25.76"],
+    "ai-sdk": [
+        "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
+        "@ai-sdk/provider", "zod@4", "vitest@3",
+    ],
+    "node-clients": [
+        "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
+        "zod@4",
+    ],
+}  # fmt: skip
+RESOLVE = [
+    "uv", "pip", "compile", "-", "--universal", "--python-version", "3.11", "--generate-hashes",
+    "--no-header", "--no-annotate", "--quiet", "--output-file",
+]  # fmt: skip
+
+
+def main(names: list[str]) -> None:
+    """Pins the sets named, or all."""
+    for name, wanted in PYTHON.items():
+        if not names or name in names:
+            told = "\n".join(wanted)
+            subprocess.run([*RESOLVE, PINS / f"{name}.txt"], input=told, text=True, check=True)
+    for name, wanted in NODE.items():
+        if not names or name in names:
+            folder = PINS / name
+            folder.mkdir(exist_ok=True)
+            (folder / "package.json").write_text('{"private": true}\n')
+            (folder / "package-lock.json").unlink(missing_ok=True)
+            lock = ["install", "--package-lock-only", "--save-exact", "--omit-lockfile-registry-resolved"]
+            subprocess.run([*npm(), *lock, *wanted], cwd=folder, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
