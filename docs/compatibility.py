@@ -110,7 +110,7 @@ def _what(operation: dict[str, object]) -> str:
     """What an endpoint answers with, by its schema's name."""
     told = json.dumps(operation["responses"]["200"]["content"])  # type: ignore[index]
     found = re.search(r"schemas/(\w+)", told)
-    name = f"`{found[1]}`" if found else "an object"
+    name = f"`{found[1]}`" if found else "an image" if "image/*" in told else "an object"
     return f"{name}, or events" if "text/event-stream" in told else name
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -36,6 +37,11 @@ PARTIALS = 2
 """Partial pictures that are asked for where there is a terminal to count them on."""
 
 app = command()
+
+
+class Fit(StrEnum):
+    ANY = "any"
+    EXACT = "exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,7 @@ def image(
     size: Annotated[
         str, typer.Option(metavar="WxH", help="The backend makes the nearest that it knows.")
     ] = "auto",
-    fit: Annotated[
-        str, typer.Option(metavar="any|exact", help="exact: resized to just --size.")
-    ] = "any",
+    fit: Annotated[Fit, typer.Option(help="exact: resized to just --size.")] = Fit.ANY,
     quality: Annotated[str, typer.Option(help="low, medium, high or auto.")] = "auto",
     background: Annotated[str, typer.Option(help="opaque, transparent or auto.")] = "auto",
     format_: Annotated[
@@ -103,8 +107,6 @@ def image(
     codexapi image "a red fox" -o fox.png          codexapi image "in snow" -i fox.png
     """
     chosen_settings = settings(base_url=base_url, demo=demo)
-    if fit not in ("any", "exact"):
-        _wrong(f"--fit: {fit} is neither any nor exact")
     if mask is not None and not input_:
         _wrong("--mask: it belongs to a picture, named by --input")
     words = _prompt(prompt)
@@ -118,12 +120,12 @@ def image(
         pixels = images.pixels(size)
     except engine.InvalidRequest as error:
         _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
-    if fit == "exact" and pixels is None:
+    if fit is Fit.EXACT and pixels is None:
         _wrong("--fit: exact needs a --size")
     order = Order(
         asked=asked,
         kind=kind,
-        exact=pixels if fit == "exact" else None,
+        exact=pixels if fit is Fit.EXACT else None,
         paths=_places(output, words, kind, n, force=force),
         force=force,
         as_json=as_json,
@@ -233,7 +235,7 @@ async def _read(codex: engine.Codex, name: str, option: str) -> pictures.Input:
     if "://" in name:
         return await codex.fetcher.fetch(name, param=option)
     try:
-        return pictures.Input(option, Path(name).expanduser().read_bytes())
+        return await asyncio.to_thread(album.load, Path(os.path.expanduser(name)), option)
     except OSError as error:
         _unusable(f"{name}: {error.strerror}")
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .pictures import MAX_BYTES, Input
+
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """By the extension of a name."""
 
@@ -43,6 +45,12 @@ def default_folder(state_dir: Path, home: Path) -> Path:
     """Where pictures go when nobody says: the user's own folder for them, else ours."""
     shelf = home / "Pictures"
     return (shelf if shelf.is_dir() else state_dir) / "codexapi"
+
+
+def load(path: Path, param: str) -> Input:
+    """A picture from disk, no more of it than we would take. Raises OSError."""
+    with open(path, "rb") as file:
+        return Input(param, file.read(MAX_BYTES + 1))
 
 
 def save(path: Path, data: bytes, *, over: bool = False) -> Path:

@@ -5,13 +5,12 @@ A tool's failure is a ToolError: any other exception reaches the model without i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
 from typing import Annotated
 
@@ -32,27 +31,34 @@ from codexapi_engine import (
     text_of,
 )
 
-HEARTBEAT = 10.0
-"""Seconds between two signs of life: clients with a watchdog wait 60 and more."""
+from .images import add_image_tools
+from .workshop import HEARTBEAT, Workshop, signs_of_life
 
 INSTRUCTIONS = (
-    "Text generation with the user's own Codex/ChatGPT login (no API key). "
-    "Use generate_text for a second opinion from an OpenAI model."
+    "Text and image generation with the user's own Codex/ChatGPT login (no API key). Use "
+    "generate_image or edit_image whenever the user wants a picture, icon, diagram mock-up, "
+    "texture, sprite or photo: files are saved to disk, and the absolute path is returned. Use "
+    "generate_text for a second opinion from an OpenAI model."
 )
 
 
-def create_server(codex: Codex | None = None, settings: Settings | None = None) -> MCPServer:
+def create_server(
+    codex: Codex | None = None,
+    settings: Settings | None = None,
+    *,
+    heartbeat: float = HEARTBEAT,
+) -> MCPServer:
     """The MCP server. A `codex` of the caller's own stays open at the end."""
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Codex]) -> AsyncIterator[Codex]:
-        if codex is not None:
-            yield codex
-            return
-        async with Codex(settings) as own:
-            yield own
+    async def lifespan(_: MCPServer[Workshop]) -> AsyncIterator[Workshop]:
+        async with AsyncExitStack() as stack:
+            own = codex or await stack.enter_async_context(Codex(settings))
+            shop = Workshop(own, heartbeat)
+            stack.push_async_callback(shop.jobs.aclose)
+            yield shop
 
-    server: MCPServer[Codex] = MCPServer(
+    server: MCPServer[Workshop] = MCPServer(
         "codexapi",
         title="codexapi",
         version=__version__,
@@ -67,7 +73,7 @@ def create_server(codex: Codex | None = None, settings: Settings | None = None) 
         structured_output=False,  # some clients show the model nothing but structured output
     )
     async def generate_text(
-        ctx: Context[Codex],
+        ctx: Context[Workshop],
         prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
         system: Annotated[
             str | None, Field(description="Instructions for the model. Default: none.")
@@ -81,7 +87,7 @@ def create_server(codex: Codex | None = None, settings: Settings | None = None) 
         ] = None,
     ) -> CallToolResult:
         """Ask an OpenAI model through the user's own ChatGPT login, and return its answer."""
-        backend = ctx.request_context.lifespan_context
+        backend = ctx.request_context.lifespan_context.codex
         try:
             asked = request(
                 prompt, model=await backend.model(model), instructions=system, effort=effort
@@ -95,27 +101,22 @@ def create_server(codex: Codex | None = None, settings: Settings | None = None) 
             answer += "\n\n[The answer is incomplete.]"
         return CallToolResult(content=[TextContent(text=answer)])
 
+    add_image_tools(server)
     return server
 
 
-async def _with_heartbeat(events: EventStream, ctx: Context[Codex]) -> dict[str, object]:
-    """The finished response; meanwhile the client hears every ten seconds how far it is."""
+async def _with_heartbeat(events: EventStream, ctx: Context[Workshop]) -> dict[str, object]:
+    """The finished response; meanwhile the client hears how far it is."""
     fold, text, size = Assembler(), Text(), 0
 
-    async def beat() -> None:
-        for count in range(1, sys.maxsize):
-            await asyncio.sleep(HEARTBEAT)
-            said = f"{size} characters" if size else f"thinking, {count * HEARTBEAT:.0f} s"
-            await ctx.report_progress(count, None, said)
+    def said(seconds: float) -> str:
+        return f"{size} characters" if size else f"thinking, {seconds:.0f} s"
 
-    beating = asyncio.create_task(beat())
-    try:
+    async with signs_of_life(ctx, said):
         while batch := await events.batch():
             for event in batch:
                 fold.feed(event)
                 size += len(text.feed(event))
-    finally:
-        beating.cancel()
     return fold.finish()
 
 

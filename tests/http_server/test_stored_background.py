@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.http_server import raw
@@ -17,10 +18,10 @@ from tests.wire_files import events
 from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.credentials import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import State
+from codexapi_engine.state import BEAT, State
 from codexapi_engine.transport import in_process
 from codexapi_http import create_app
-from codexapi_http.background import BEAT, Background, Following
+from codexapi_http.background import Background, Following
 
 pytestmark = [pytest.mark.timeout(60)]
 
@@ -49,7 +50,7 @@ def post_nothing(path: str) -> bytes:
     return head(f"POST {path}", "Host: 127.0.0.1", "Content-Length: 0")
 
 
-async def begun(server: Door, **more: object) -> JsonObject:
+async def begun(server: Door, **more: Any) -> JsonObject:
     reply = await server.reply(post(RESPONSES, responses(background=True, **more)))
     assert reply.status == 200, reply
     return reply.json
@@ -167,7 +168,7 @@ async def test_finished_response_is_returned_when_it_is_cancelled_too_late() -> 
 @pytest.mark.parametrize(
     ("prompt", "code"),
     [
-        ("[[status rate_limited]]", "rate_limit_exceeded"),
+        ("[[status usage_limit_reached]]", "server_error"),
         ("[[fail server_error]]", "server_error"),
         ("[[cut 1]]", "server_error"),
         ("[[fail_first server_error]]", "server_error"),
@@ -185,8 +186,8 @@ async def test_run_that_fails_is_a_failed_response(prompt: str, code: str) -> No
 
 async def test_stream_of_a_run_that_is_refused_has_that_status() -> None:
     async with door(Simulator()) as server:
-        body = responses("[[status rate_limited]]", background=True, stream=True)
-        (await server.reply(post(RESPONSES, body))).refused(429, "rate_limit_exceeded")
+        body = responses("[[status usage_limit_reached]]", background=True, stream=True)
+        (await server.reply(post(RESPONSES, body))).refused(429, "usage_limit_reached")
 
 
 async def test_background_needs_the_store() -> None:
@@ -224,8 +225,9 @@ async def test_response_that_still_runs_has_no_successor_yet() -> None:
 async def door_on(backend: Stream | Simulator, state: State) -> AsyncIterator[Door]:
     """A server with a state that outlives it."""
     settings = Settings(codex_home=Path("nowhere"), base_url="http://127.0.0.1:1")
-    login = InMemory(Simulator().login())
-    async with Codex(settings, http=in_process(backend.handle), store=login) as codex:
+    issuer = backend if isinstance(backend, Simulator) else Simulator()
+    login, http = InMemory(issuer.login()), in_process(backend.handle)
+    async with Codex(settings, http=http, store=login) as codex:
         app = create_app(codex, settings, state=state)
         async with listening(app) as port:
             yield Door(port, app)

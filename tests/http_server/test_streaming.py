@@ -452,21 +452,24 @@ async def test_broken_stream_ends_with_one_error_in_the_form_of_its_dialect(
     assert len(backend.requests) == 1, "never tried again after output"
 
 
-async def test_chat_stream_with_an_unreadable_event_ends_with_an_error() -> None:
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+async def test_a_stream_with_an_unreadable_event_ends_with_an_error(path: str) -> None:
     seen = asyncio.Event()
     junk = chunk(b"event: response.output_text.delta\ndata: {nonsense\n\n")
     backend = FaultyBackend([head(), chunk(encoded(CREATED, delta("All is"))), seen, junk])
     async with backend, distant_door(backend.url, LOGIN) as server:
         async with raw.connect(server.port) as client:
-            await client.send(post(CHAT, streamed(CHAT)))
+            await client.send(post(path, streamed(path)))
             await client.head()
-            assert said(CHAT, await client.piece()) == "All is"
+            assert said(path, await client.piece()) == "All is"
             seen.set()
             told = b"".join([piece async for piece in client.pieces()])
-    assert broken(CHAT, told)["code"] == "upstream_protocol_error"
+    assert broken(path, told)["code"] == "upstream_protocol_error"
 
 
-@pytest.mark.parametrize("script", ["cut 0", "cut 3", "drop 3", "error server_error", "empty"])
+@pytest.mark.parametrize(
+    "script", ["cut 0", "cut 3", "drop 3", "error server_error", "empty", "bad_json"]
+)
 async def test_broken_run_is_never_a_whole_reply(script: str) -> None:
     async with distant(Simulator()) as server:
         for path, asked in ((CHAT, chat), (RESPONSES, responses)):

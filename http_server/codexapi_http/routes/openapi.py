@@ -59,12 +59,13 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The object that an endpoint answers with."""
+    """What an endpoint answers with: an object, unless it is of another kind."""
 
     name: str  # of the schema
-    required: tuple[str, ...]
+    required: tuple[str, ...] = ()
     object: str | None = None  # the value of its field of that name
     streamed: bool = False  # also as events, where the request asks for them
+    kind: str = "application/json"
 
 
 _RESPONSE = Reply(
@@ -162,6 +163,7 @@ REPLIES: dict[str, Reply] = {
     "images_generations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_edits": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
+    "images_file": Reply("Image", kind="image/*"),
     "models_list": Reply("ModelList", ("object", "data"), "list"),
     "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
@@ -308,7 +310,9 @@ def _schemas(body: Body) -> JsonObject:
 def _responses(reply: Reply | None, schemas: JsonObject) -> JsonObject:
     error = {"application/json": {"schema": _reference("Error")}}
     content: JsonObject = {"application/json": {"schema": {"type": "object"}}}
-    if reply is not None:
+    if reply is not None and reply.kind != "application/json":
+        content = {reply.kind: {}}
+    elif reply is not None:
         schemas[reply.name] = _reply_schema(reply)
         content = {"application/json": {"schema": _reference(reply.name)}}
         if reply.streamed:

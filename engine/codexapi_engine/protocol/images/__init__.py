@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .backend import (
     FORMATS,
+    MAX_PROMPT,
     MODEL,
     Asked,
     Image,
@@ -24,7 +25,7 @@ from .header import Header, header
 from .reply import PARTIAL, Picture, Stream, Whole, completed, to_reply
 
 __all__ = [
-    "FORMATS", "MODEL", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
+    "FORMATS", "MAX_PROMPT", "MODEL", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
     "data_url", "decoded", "from_backend", "from_response", "header", "pixels", "to_backend",
     "to_reply", "to_responses", "together",
 ]  # fmt: skip

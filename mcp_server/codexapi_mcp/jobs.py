@@ -1,0 +1,85 @@
+"""Work that outlives the call that asked for it.
+
+A picture takes a minute or two, and many clients give up before that: at 60 s, at 240, at 300. It
+is paid for all the same. So the job runs on, and the next call that asks for just the same gets it.
+Knows nothing of pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+KEEP = 600.0
+"""Seconds that a result waits for the next call."""
+
+PATIENCE = 50.0
+"""Seconds after which a client may have gone without a word: the most impatient one known waits
+60. What was quicker has arrived."""
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Job(Generic[T]):
+    task: asyncio.Task[T]
+    started: float
+    ended: float | None = None
+
+
+class Jobs(Generic[T]):
+    """Jobs by what they make. `aclose` cancels those that are running."""
+
+    def __init__(
+        self,
+        *,
+        keep: float = KEEP,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keep = keep
+        self._patience = patience
+        self._clock = clock
+        self._jobs: dict[str, _Job[T]] = {}
+
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
+        """What the work gives, and whether an earlier call had begun it. Cancelled, it leaves the
+        work running."""
+        self._forget()
+        found = self._jobs.get(key)
+        job = found or self._start(key, work)
+        result = await asyncio.shield(job.task)
+        if found is not None or self._clock() - job.started <= self._patience:
+            self._drop(key, job)  # handed over: the same call again is a new wish
+        return result, found is not None
+
+    async def aclose(self) -> None:
+        tasks = [job.task for job in self._jobs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> _Job[T]:
+        job = _Job(asyncio.create_task(work()), self._clock())
+        self._jobs[key] = job
+
+        def ended(task: asyncio.Task[T]) -> None:
+            job.ended = self._clock()
+            if task.cancelled() or task.exception() is not None:
+                self._drop(key, job)  # the next call tries anew
+
+        job.task.add_done_callback(ended)
+        return job
+
+    def _forget(self) -> None:
+        now = self._clock()
+        for key, job in list(self._jobs.items()):
+            if job.ended is not None and now - job.ended > self._keep:
+                self._drop(key, job)
+
+    def _drop(self, key: str, job: _Job[T]) -> None:
+        if self._jobs.get(key) is job:
+            del self._jobs[key]
