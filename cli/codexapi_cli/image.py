@@ -235,7 +235,7 @@ async def _read(codex: engine.Codex, name: str, option: str) -> pictures.Input:
     if "://" in name:
         return await codex.fetcher.fetch(name, param=option)
     try:
-        return await asyncio.to_thread(album.load, Path(os.path.expanduser(name)), option)
+        return await asyncio.to_thread(album.load, Path(name), option)
     except OSError as error:
         _unusable(f"{name}: {error.strerror}")
 

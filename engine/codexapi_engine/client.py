@@ -134,7 +134,7 @@ class Codex:
 
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
-        chosen = asked or self.settings.model or _codex_config(self.settings).get("model")
+        chosen = asked or self.settings.model or codex_config(self.settings).get("model")
         if isinstance(chosen, str) and chosen:
             return chosen
         listed = [model.slug for model in await self.models() if model.listed]
@@ -289,7 +289,7 @@ def _session(cache_key: object) -> str:
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
 
 
-def _codex_config(settings: Settings) -> JsonObject:
+def codex_config(settings: Settings) -> JsonObject:
     """The Codex client's own config.toml: the user's choice of model. `{}` if unreadable."""
     if settings.demo:
         return {}

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -233,13 +235,20 @@ async def _edit(codex: Codex, prompt: str, names: Sequence[str], mask: str | Non
 async def _read(codex: Codex, name: str, param: str) -> pictures.Input:
     if "://" in name and not name.startswith("file://"):
         return await codex.fetcher.fetch(name, param=param)
-    path = Path(name).expanduser()
-    if not path.is_absolute():
-        raise ToolError(f"{param} is not an absolute path: {name}")
+    path = _path(name, param)
     try:
         return await asyncio.to_thread(album.load, path, param)
     except OSError as error:
         raise ToolError(f"{param}: {path}: {error.strerror}") from None
+
+
+def _path(name: str, param: str) -> Path:
+    """Raises ToolError: what a relative path is relative to, nobody here knows."""
+    given = url2pathname(urlsplit(name).path) if name.startswith("file://") else name
+    path = Path(given).expanduser()
+    if not path.is_absolute():
+        raise ToolError(f"{param} is not an absolute path: {name}")
+    return path
 
 
 async def _answer(ctx: Context[Workshop], order: Order, inline: str) -> CallToolResult:

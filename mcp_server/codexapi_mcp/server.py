@@ -53,7 +53,9 @@ def create_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[Workshop]) -> AsyncIterator[Workshop]:
         async with AsyncExitStack() as stack:
-            own = codex or await stack.enter_async_context(Codex(settings))
+            own = codex
+            if own is None:
+                own = await stack.enter_async_context(Codex(settings))
             shop = Workshop(own, heartbeat)
             stack.push_async_callback(shop.jobs.aclose)
             yield shop

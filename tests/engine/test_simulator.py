@@ -27,8 +27,9 @@ from codexapi_engine.simulator import SCRIPTS, Simulator, listing
 from codexapi_engine.simulator.asgi import app
 from codexapi_engine.simulator.backend import catalogue
 from codexapi_engine.simulator.png import png
+from codexapi_engine.simulator.prose import people, places, wanted
 from codexapi_engine.simulator.refusals import FAILURES, REFUSALS
-from codexapi_engine.simulator.schema import example, places, strict
+from codexapi_engine.simulator.schema import example, strict
 from codexapi_engine.simulator.stream import odd_pieces
 from codexapi_engine.transport import in_process
 
@@ -1367,6 +1368,53 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 )
 def test_places_of_a_prompt(prompt: str, named: list[str]) -> None:
     assert places(prompt) == named
+
+
+@pytest.mark.parametrize(
+    ("prompt", "named"),
+    [
+        ("Extract: Ada is 36, Bob is 25 and Cy is 7", [("Ada", "36"), ("Bob", "25"), ("Cy", "7")]),
+        ("Make 2 users: Ada (36), Bob (25)", [("Ada", "36"), ("Bob", "25")]),
+        ("A user: Ada Lovelace, age 36", [("Ada Lovelace", "36")]),
+        ("Extract ada is 36 years old", [("ada", "36")]),
+        ("Bob Roe, 28 years old, at 5 Main St", [("Bob Roe", "28")]),
+        ("Nobody is here", []),
+    ],
+)
+def test_people_of_a_prompt(prompt: str, named: list[tuple[str, str]]) -> None:
+    assert people(prompt) == named
+    schema = {"items": {"properties": {"name": {"type": "string"}, "age": {"type": "string"}}}}
+    if len(named) > 1:
+        assert example(schema, prompt) == [{"name": name, "age": age} for name, age in named]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count"),
+    [("Generate three fake profiles", 3), ("4 users", 4), ("25 years, 3 years", 1), ("a list", 1)],
+)
+def test_as_many_are_made_as_are_asked_for(prompt: str, count: int) -> None:
+    assert wanted(prompt) == count
+    schema = {"properties": {"all": {"items": {"properties": {"a": {"const": 1}}}}}}
+    assert example(schema, prompt) == {"all": [{"a": 1}] * count}
+
+
+async def test_orders_are_obeyed() -> None:
+    rule = {"role": "developer", "content": "If you see an image, reply with 'A cat' only."}
+    image = {"type": "input_image", "image_url": PIXEL}
+    assert (await ask("Say the word `yes`.")).text == "yes"
+    assert (await ask(input=[rule, user("What?", image)])).text == "A cat"
+    assert (await ask(input=[rule, user("What?")])).text != "A cat"
+
+
+async def test_a_demanded_tool_is_called_after_outputs_too_and_hears_them() -> None:
+    simulator, choice = Simulator(), {"type": "function", "name": "save"}
+    person = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    tools = [function("save", parameters=person)]
+    first = await ask("Ada is 36", by=simulator, tools=tools, tool_choice=choice)
+    call = {"call_id": first.items[-1]["call_id"], "output": "Names must be in uppercase"}
+    said = [user("Ada is 36"), *first.items, {"type": "function_call_output", **call}]
+    again = await ask(by=simulator, tools=tools, tool_choice=choice, input=said)
+    assert (first.calls, again.calls) == ([("save", {"name": "Ada"})], [("save", {"name": "ADA"})])
 
 
 def test_a_strict_schema_requires_everything_and_allows_no_more() -> None:

@@ -43,7 +43,7 @@ def main() -> int:
                     ],
                     env=surroundings(ours), stdin=subprocess.DEVNULL, check=False,
                 )  # fmt: skip
-            return done.returncode or _refused(ours)
+                return done.returncode or _refused(ours)
     except (Unavailable, OSError) as error:
         print(f"cannot be had: {error}", file=sys.stderr)
         return 1
@@ -57,8 +57,8 @@ def _browser() -> str:
 
 
 def _refused(ours: Running) -> int:
-    """Ends the server, and looks in its log for what the client asks beside the chat: titles, tags
-    and suggestions, whose failures it hides."""
+    """Looks in the server's log for what the client asks beside the chat: titles, tags, suggestions.
+    It hides when they fail. The server ends first, so that it finishes them."""
     ours.stop(signal.SIGTERM)
     assert ours.process.stderr is not None
     replies = re.findall(r"(?:GET|POST) \S+ \d{3}\b", ours.process.stderr.read())

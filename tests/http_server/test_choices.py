@@ -102,7 +102,7 @@ async def test_too_many_choices_ask_the_backend_nothing(
 async def test_whoever_speaks_is_written_and_the_indexes_tell_them_apart(path: str) -> None:
     streams = Stream(), Stream()
     async with door(Several(*streams)) as server, raw.connect(server.port) as client:
-        options = {"stream": True, "n": 2, "stream_options": {"include_usage": True}}
+        options: JsonObject = {"stream": True, "n": 2, "stream_options": {"include_usage": True}}
         await client.send(post(path, body_for(path, **options)))
         for stream in streams:
             await stream.reached.wait()

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 import pytest_asyncio
-from tests.faulty import FaultyBackend, by_path, stream, whole
+from tests.faulty import FaultyBackend, Script, by_path, stream, whole
 from tests.http_server.doors import (
     MODEL,
     Door,
@@ -137,7 +137,9 @@ async def test_a_plain_name_needs_no_catalogue_and_one_with_a_colon_needs_it_onc
 
 
 async def test_without_a_catalogue_the_name_is_sent_as_it_is() -> None:
-    paths = {"/responses": [[stream(wire("text"))]], "/models": [[whole(403, {"detail": "no"})]]}
+    text: Script = [stream(wire("text"))]
+    refusal: Script = [whole(403, {"detail": "no"})]
+    paths = {"/responses": [text], "/models": [refusal]}
     async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
         async with distant_door(backend.url, LOGIN) as server:
             body = body_for(CHAT, f"{MODEL}:high")
@@ -299,7 +301,8 @@ async def test_where_nothing_was_told_no_limit_is_made_up() -> None:
 
 
 async def test_usage_tells_credits_and_the_limits_of_single_models() -> None:
-    paths = {"/api/codex/usage": [[whole(200, table("usage"))]]}
+    usage: Script = [whole(200, table("usage"))]
+    paths = {"/api/codex/usage": [usage]}
     async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
         async with distant_door(backend.url, LOGIN) as server:
             told = (await server.reply(get("/v1/usage"))).json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 from tests.http_server.doors import Door, chat, responses
@@ -32,7 +32,7 @@ def operations() -> list[tuple[str, str, JsonObject]]:
 
 def valid(name: str, value: object) -> bool:
     schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}
-    return bool(Draft202012Validator(schema).is_valid(value))
+    return bool(OAS31Validator(schema).is_valid(value))
 
 
 def test_the_document_is_valid() -> None:

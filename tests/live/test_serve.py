@@ -129,6 +129,7 @@ async def on_a_port(simulator: Simulator) -> AsyncIterator[str]:
         (["--base-url", "http://example.com"], 2, "--base-url"),
         (["--timeout", "0"], 2, "--timeout"),
         (["--port", "{taken}"], 8, "{taken}"),
+        (["--port", "0", "--state", "/"], 7, "--state"),
     ],
 )
 async def test_server_that_cannot_start_says_why_in_one_line(

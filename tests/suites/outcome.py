@@ -66,9 +66,7 @@ def report(title: str, outcome: Outcome, exclusions: Iterable[Exclusion]) -> int
         for case, problems in failed.items()
         if not any(exclusion.covers(case) for exclusion in excluded)
     }
-    stale = [
-        case for case in passed if any(exclusion.covers(case) for exclusion in excluded)
-    ]
+    stale = [case for case in passed if any(exclusion.covers(case) for exclusion in excluded)]
     for exclusion in excluded:
         covered = [case for case in failed if exclusion.covers(case)]
         print(f"-- cannot pass ({len(covered)}): {exclusion.reason}")

@@ -58,7 +58,12 @@ def main(names: list[str]) -> None:
             folder.mkdir(exist_ok=True)
             (folder / "package.json").write_text('{"private": true}\n')
             (folder / "package-lock.json").unlink(missing_ok=True)
-            lock = ["install", "--package-lock-only", "--save-exact", "--omit-lockfile-registry-resolved"]
+            lock = [
+                "install",
+                "--package-lock-only",
+                "--save-exact",
+                "--omit-lockfile-registry-resolved",
+            ]
             subprocess.run([*npm(), *lock, *wanted], cwd=folder, check=True)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import JsonObject
-from . import schema
+from . import prose, schema
 from .asked import Asked, Tool
 from .png import png, recoded
 
@@ -143,7 +143,7 @@ def _text(asked: Asked) -> str:
     if kind == "json_schema":
         value = schema.example(asked.form.get("schema"), asked.prompt)
         return json.dumps(value, ensure_ascii=False)
-    shape = schema.in_prose([asked.prompt, *asked.rules])
+    shape = prose.schema_in([asked.prompt, *asked.rules])
     if kind == "json_object":
         value = schema.example(shape, asked.prompt) if shape else {"answer": _plain(asked)}
         return json.dumps(value, ensure_ascii=False)
@@ -158,6 +158,9 @@ def _plain(asked: Asked) -> str:
         said = "\n".join(f"{tool} said: {output}" for tool, output in asked.outputs)
         return f"The simulated Codex backend heard from its tools.\n{said}"
     seen = _seen(asked)
+    told = prose.ordered(asked.prompt) or (prose.on_sight(asked.rules) if asked.pictures else None)
+    if told:
+        return told
     if not seen and len(asked.prompt) < 80 and _GREETING.search(asked.prompt):
         return HELLO
     said = f"You said: “{short(asked.prompt)}”" if asked.prompt else "You said nothing."
@@ -224,7 +227,7 @@ def _tool_script(asked: Asked, names: Names) -> Iterator[Output]:
     for told in asked.directions.given["tool"]:
         name, _, arguments = told.partition(" ")
         tool = next((tool for tool in asked.tools if tool.name == name), None)
-        yield _call(names, tool or _unknown(name), arguments.strip() or None, asked.prompt)
+        yield _call(names, tool or _unknown(name), arguments.strip() or None, asked)
 
 
 def _tools_script(asked: Asked, names: Names) -> Iterator[Output]:
@@ -233,7 +236,7 @@ def _tools_script(asked: Asked, names: Names) -> Iterator[Output]:
         return
     tool = _fitting(asked) or next(_callable(asked.tools), None) or _unknown("simulated_tool")
     for _ in range(asked.directions.count("tools")):
-        yield _call(names, tool, None, asked.prompt)
+        yield _call(names, tool, None, asked)
 
 
 # The first that stands in a prompt decides what is said.
@@ -255,25 +258,28 @@ def _calls(asked: Asked) -> list[_Play]:
     choice = asked.body.get("tool_choice", "auto")
     if choice == "none" or not asked.tools:
         return []
-    tool = _next(asked) if asked.outputs else _chosen(asked, choice)
+    tool = _next(asked, choice) if asked.outputs else _chosen(asked, choice)
     if tool is None:
         return []
     if tool.kind in _HOSTED:
         return [_HOSTED[tool.kind]]
-    found = schema.places(asked.prompt) if asked.parallel else []
+    found = prose.places(asked.prompt) if asked.parallel else []
     wanted = found if len(found) > 1 and tool.kind == "function" else [None]
     return [_calling(tool, place) for place in wanted]
 
 
 def _calling(tool: Tool, place: str | None) -> _Play:
-    return lambda asked, names: _call(names, tool, None, asked.heard, place)
+    return lambda asked, names: _call(names, tool, None, asked, place)
 
 
-def _next(asked: Asked) -> Tool | None:
-    """A tool that the prompt names too, and that was not called yet."""
+def _next(asked: Asked, choice: object) -> Tool | None:
+    """After a call: a tool that the prompt names too, or one that must be called."""
+    if isinstance(choice, dict) and choice.get("type") != "allowed_tools":
+        return _chosen(asked, choice)
     called = {name for name, _ in asked.outputs}
     left = [tool for tool in asked.tools if tool.name not in called and tool.kind == "function"]
-    return next(_named(asked, left), None)
+    demanded = next(_callable([*left, *asked.tools]), None) if choice == "required" else None
+    return next(_named(asked, left), demanded)
 
 
 def _chosen(asked: Asked, choice: object) -> Tool | None:
@@ -340,16 +346,17 @@ def _unknown(name: str) -> Tool:
 
 
 def _call(
-    names: Names, tool: Tool, told: str | None, prompt: str, place: str | None = None
+    names: Names, tool: Tool, told: str | None, asked: Asked, place: str | None = None
 ) -> Output:
     item: JsonObject = {"id": "", "type": "", "call_id": names.new("call"), "name": tool.name}
     if tool.namespace is not None:
         item["namespace"] = tool.namespace
     item["status"] = "completed"
     if tool.kind == "custom":
-        item.update(id=names.new("ctc"), type="custom_tool_call", input=told or prompt)
+        item.update(id=names.new("ctc"), type="custom_tool_call", input=told or asked.prompt)
         return Output(item)
-    made = schema.example(tool.parameters, prompt, optional=False, place=place)
+    heard = [said for _, said in asked.outputs]
+    made = schema.example(tool.parameters, asked.prompt, optional=False, place=place, heard=heard)
     arguments = json.dumps(made, ensure_ascii=False) if told is None else told
     item.update(id=names.new("fc"), type="function_call", arguments=arguments)
     return Output(item)

@@ -68,11 +68,6 @@ class Asked:
                 yield text_of(item.get("content"))
 
     @property
-    def heard(self) -> str:
-        """The prompt, and before it what the tools said: what the next tool can make use of."""
-        return "\n".join([*(output for _, output in reversed(self.outputs)), self.prompt])
-
-    @property
     def parallel(self) -> bool:
         return self.body.get("parallel_tool_calls") is not False
 

@@ -5,12 +5,13 @@ Modest on purpose: `pattern`, `not`, `if` and `dependent…` are not looked at.
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import JsonObject
+from . import prose
 from .refusals import error
 
 _DEEP = 6
@@ -33,75 +34,50 @@ _FORMATS: Mapping[str, str] = {
     "ipv6": "2001:db8::1",
 }
 _PLACE = re.compile(r"(?:^|_)(?:location|city|place|town|country|region|destination)(?:$|_)")
-_WHOLE_PROMPT = re.compile(
-    r"(?:^|_)(?:query|q|question|prompt|text|input|message|content|command|cmd|expression)(?:$|_)"
-)
-_CAPITAL = r"[A-ZÀ-Þ][\w'’-]*"
-_NAMES = rf"{_CAPITAL}(?:\s+{_CAPITAL})*"
-_PLACES = re.compile(
-    rf"\b(?:in|for|at|to|of)\s+({_NAMES}(?:(?:,\s*(?:and\s+)?|\s+and\s+){_NAMES})*)"
-)
-_AGE = re.compile(
-    rf"\b({_CAPITAL})(?:\s+is|,)?\s+(\d+)\s+years?[ -]old|\b({_CAPITAL})\s+is\s+(\d+)\b"
-)
-_QUOTED_NAME = re.compile(r"\b(?:named|called) ['\"‘“](.+?)['\"’”]")
-_SUM = re.compile(r"\d+(?:\s*[-+*/]\s*\d+)+")
-_NAME = re.compile(rf"(?<=[\w,;:] )({_CAPITAL})|\b({_CAPITAL})(?=\s+(?:is|was|has|and)\b)")
 
 
 def example(
-    schema: object, prompt: str = "", *, optional: bool = True, place: str | None = None
+    schema: object,
+    prompt: str = "",
+    *,
+    optional: bool = True,
+    place: str | None = None,
+    heard: Sequence[str] = (),
 ) -> object:
     """A value that satisfies `schema`. Properties that are not required are left out without
-    `optional`, unless the prompt tells of them. `place` overrules the one found in the prompt.
-    Raises Refused for what is no schema."""
+    `optional`, unless the prompt tells of them. `place` overrules the one found in the prompt;
+    `heard` is what tools said, the newest last. Raises Refused for what is no schema."""
     root = schema if isinstance(schema, dict) else {}
     try:
-        return _Writer(root, prompt, optional, place).value(root, "", 0)
+        return _Writer(root, prompt, optional, place, heard).value(root, "", 0)
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
         raise error(
             "Invalid schema: it is not a JSON Schema.", code="invalid_json_schema"
         ) from None
 
 
-def places(prompt: str) -> list[str]:
-    """The places that a prompt names: two for `in Paris and Rome`, one for `in Paris, France`."""
-    match = _PLACES.search(prompt)
-    if match is None:
-        return []
-    together = " and " in match[1]
-    return re.split(r",\s*(?:and\s+)?|\s+and\s+", match[1]) if together else [match[1]]
-
-
-def in_prose(texts: Iterable[str]) -> JsonObject | None:
-    """The schema that a text contains, or the keys that it asks for: `with 'a' and 'b' keys`."""
-    for text in texts:
-        for match in re.finditer(r"\{", text):
-            try:
-                value, _ = json.JSONDecoder().raw_decode(text, match.start())
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict) and ("properties" in value or "$ref" in value):
-                return value
-            break
-        if keys := _KEYS.search(text):
-            return {"properties": {key: {"type": "string"} for key in _KEY.findall(keys[0])}}
-    return None
-
-
-_KEY = re.compile(r"['\"`](\w+)['\"`]")
-_KEYS = re.compile(rf"{_KEY.pattern}(?:(?:, | and |, and ){_KEY.pattern})* (?:keys?|fields?)\b")
-
-
 class _Writer:
-    def __init__(self, root: JsonObject, prompt: str, optional: bool, place: str | None) -> None:
+    def __init__(
+        self,
+        root: JsonObject,
+        prompt: str,
+        optional: bool,
+        place: str | None,
+        heard: Sequence[str],
+    ) -> None:
         # set once
         self._root = root
         self._prompt = prompt
         self._optional = optional
-        self._place = place or next(iter(places(prompt)), None)
-        # moves: each number of the prompt is used once
-        self._numbers = (float(found) for found in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", prompt))
+        self._place = place or next(iter(prose.places(prompt)), None)
+        self._people = prose.people(prompt)
+        self._loud = any("uppercase" in said for said in heard)  # a validator may ask for it
+        # moves
+        self._person = next(iter(self._people), None)  # of whom it is just now
+        # each number is used once, those of the tools first
+        self._numbers = itertools.chain.from_iterable(
+            map(prose.numbers, [*reversed(heard), prompt])
+        )
 
     def value(self, schema: object, name: str, depth: int) -> object:
         if not isinstance(schema, dict):
@@ -161,7 +137,7 @@ class _Writer:
 
     def _object(self, schema: JsonObject, name: str, depth: int) -> object:
         properties: JsonObject = schema.get("properties") or {}
-        required = schema.get("required") or []
+        required = schema.get("required") or list(properties)[: len(properties) == 1]
         made: JsonObject = {}
         for key, part in properties.items():
             if key in required or (self._optional and depth <= _DEEP) or self._told(key):
@@ -176,14 +152,30 @@ class _Writer:
         least = max(int(schema.get("minItems", 0)), len(first))
         most = schema.get("maxItems", math.inf)
         rest = schema.get("items", {})
-        words = isinstance(rest, dict) and rest.get("type") == "string"
-        usual = _SEVERAL if words and "minItems" not in schema else 1
-        count = min(max(least, 0 if depth > _DEEP else usual), max(most, least))
+        usual = 0 if depth > _DEEP else self._usual(schema, rest, depth)
+        count = min(max(least, usual), max(most, least))
         items = [self.value(part, name, depth + 1) for part in first]
+        for person in self._crowd(rest, depth)[: max(count - len(items), 0)]:
+            self._person = person
+            items.append(self.value(rest, name, depth + 1))
         values = iter(self._distinct(rest, name, depth) if schema.get("uniqueItems") else ())
         while len(items) < count:
             items.append(next(values, None) or self.value(rest, name, depth + 1))
         return items
+
+    def _usual(self, schema: JsonObject, rest: object, depth: int) -> int:
+        """How long a list is that may be longer."""
+        if "minItems" in schema:
+            return 1
+        words = isinstance(rest, dict) and rest.get("type") == "string"
+        told = prose.wanted(self._prompt) if depth < 2 else 1
+        return len(self._crowd(rest, depth)) or (_SEVERAL if words else told)
+
+    def _crowd(self, items: object, depth: int) -> Sequence[prose.Person]:
+        """The people, if the prompt tells of several and the list is one of such."""
+        shape = self._resolved(items, depth) if isinstance(items, dict) else {}
+        of_people = "name" in (shape.get("properties") or {})
+        return self._people if of_people and len(self._people) > 1 else ()
 
     def _distinct(self, schema: object, name: str, depth: int) -> Iterator[object]:
         """Values that differ: the members of an enum, or one value numbered."""
@@ -203,6 +195,7 @@ class _Writer:
         if about := schema.get("description"):
             simulated = f"{simulated}: {about}"
         text = self._told(name) or simulated
+        text = text.upper() if self._loud else text
         least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
         if len(text) < least:
             text += "." * (least - len(text))
@@ -228,23 +221,11 @@ class _Writer:
 
     def _told(self, name: str) -> str | None:
         """What the prompt says of a property: `name: Ada, age: 36`, `John is 25 years old`."""
-        if not name or not self._prompt:
-            return None
-        word = re.escape(name).replace("_", "[ _]")
-        if match := re.search(rf"(?i)\b{word}\b\s*(?:[:=]|is\b)\s*([^,;\n]+)", self._prompt):
-            return match[1].partition(" and ")[0].strip().strip("\"'`").rstrip(".")
         low = name.lower()
-        if _PLACE.search(low):
-            return self._place
-        if low in ("name", "first_name", "person", "age") and (match := _AGE.search(self._prompt)):
-            return (match[2] or match[4]) if low == "age" else (match[1] or match[3])
-        if low in ("name", "first_name", "person") and (match := _NAME.search(self._prompt)):
-            return match[1] or match[2]
-        if low.endswith("name") and (match := _QUOTED_NAME.search(self._prompt)):
-            return match[1]
-        if low == "expression" and (match := _SUM.search(self._prompt)):
-            return match[0]
-        return self._prompt if _WHOLE_PROMPT.search(low) else None
+        if self._person and low in ("age", "name", "first_name", "full_name", "person"):
+            return self._person.age if low == "age" else self._person.name
+        told = prose.told(name, self._prompt)
+        return told or (self._place if _PLACE.search(low) else None)
 
 
 def strict(schema: JsonObject) -> JsonObject:

@@ -23,7 +23,11 @@ _WAIT = 5.0
 _AT_ONCE = 500
 """Names looked up in one query: SQLite takes only so many parameters."""
 
+_OURS = 0x636F6478
+"""By this number in its head a database file is known as ours."""
+
 _SCHEMA = (
+    f"PRAGMA application_id = {_OURS}",
     """CREATE TABLE IF NOT EXISTS objects (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL,
@@ -60,19 +64,16 @@ class Shelf:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-                path.chmod(0o600)  # it may be older than we are
             # One thread at a time uses it, and not always the same: tests and servers differ there.
             self._database = sqlite3.connect(
                 path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
             )
         self._path = path
-        with _told(path):
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute("PRAGMA foreign_keys = ON")
-        with self._transaction():
-            for statement in _SCHEMA:
-                self._database.execute(statement)
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
 
     def put(
         self,
@@ -167,6 +168,22 @@ class Shelf:
 
     def close(self) -> None:
         self._database.close()
+
+    def _prepare(self) -> None:
+        with _told(self._path):
+            # Nothing of the file is touched before it is known to be ours.
+            (mark,) = self._database.execute("PRAGMA application_id").fetchone()
+            (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables and mark != _OURS:
+                raise sqlite3.DatabaseError("it is another program's database")
+            if self._path is not None:
+                self._path.chmod(0o600)  # it may have been made by others than us
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            for statement in _SCHEMA:
+                self._database.execute(statement)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -28,7 +28,7 @@ async def completions_create(request: Request, body: JsonObject) -> Response:
         [completions.to_responses(asked, prompt) for prompt in prompts]
     )
     headers, created = answer_headers(runs[0], ignored), int(time.time())
-    if asked.stream:
+    if asked.stream or asked.stop:
         shared = completions.together(
             asked, len(runs), created=created, include_usage=not asked.stream
         )

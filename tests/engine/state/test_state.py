@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,8 +90,25 @@ def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
 def test_a_file_that_is_none_of_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("My notes. " * 100)
+    path.chmod(0o644)
+    before = path.stat()
     with pytest.raises(Unavailable, match="notes"):
         State(path)
-    assert path.read_text().startswith("My notes. ")
+    assert path.read_text() == "My notes. " * 100
+    assert path.stat().st_mode == before.st_mode, "not even its mode has changed"
+    assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(Unavailable, match="state file"):
         State(tmp_path)
+
+
+def test_another_program_s_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    theirs = sqlite3.connect(path)
+    theirs.execute("CREATE TABLE objects (theirs TEXT)")
+    theirs.close()
+    path.chmod(0o644)
+    before, content = path.stat(), path.read_bytes()
+    with pytest.raises(Unavailable, match="another program"):
+        State(path)
+    assert (path.read_bytes(), path.stat().st_mode) == (content, before.st_mode)
+    assert list(tmp_path.iterdir()) == [path]

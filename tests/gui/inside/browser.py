@@ -64,12 +64,13 @@ def _visit(page: Page, client: str, server: str, picture: Path, *, draw: bool) -
     page.goto(client)
     page.get_by_role("button", name="Okay, Let's Go!").click()  # what is new in this version
     _told("models", lambda: _lists_our_models(page, server))
+    _told("stream", lambda: _streams(page))
+    page.goto(client)
     _told("answer", lambda: _answers(page))
     if draw:
         _told("picture", lambda: _draws(page))
     _photograph(page, picture)
     page.goto(client)
-    _told("stream", lambda: _streams(page))
     _told("tool", lambda: _calls_a_tool(page))
 
 
@@ -100,7 +101,7 @@ def _answers(page: Page) -> str:
 def _streams(page: Page) -> str:
     """An answer in one piece would look the same in the end."""
     page.evaluate(WATCH)
-    _ask(page, f"[[slow 0.3]] [[say {WORDS}]]")
+    _ask(page, f"[[slow 0.2]] [[say {WORDS}]]")
     _answer(page, WORDS)
     seen = page.evaluate("window.seen")
     grown = [text for text in seen if WORDS.startswith(text.strip())]
@@ -149,7 +150,7 @@ def _photograph(page: Page, picture: Path) -> None:
     """The answer, and below it the models to choose from."""
     page.wait_for_function("!document.querySelector('[data-sonner-toast]')")
     _open_models(page)
-    page.screenshot(path=picture)
+    page.screenshot(path=picture, animations="disabled")
     print(f"ok  {picture.name}: {picture.stat().st_size // 1000} kB", flush=True)
 
 

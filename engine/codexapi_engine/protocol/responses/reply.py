@@ -309,6 +309,30 @@ class Text:
         return gap + piece
 
 
+class Thoughts:
+    """The reasoning summaries of a stream, piece by piece, a blank line between their parts."""
+
+    def __init__(self) -> None:
+        self._pieces = Pieces()
+        self._part: object = None  # the one that is being told
+
+    def feed(self, event: Event) -> str:
+        """The next piece, often empty."""
+        kind, piece = event.type, ""
+        if not kind.startswith("response.reasoning_summary_text."):
+            return ""
+        part = (number(event.json, "output_index"), number(event.json, "summary_index"))
+        if kind.endswith(".delta"):
+            piece = self._pieces.delta(part, word(event.json, "delta"))
+        elif kind.endswith(".done"):
+            piece = self._pieces.rest(part, word(event.json, "text"))
+        if not piece:
+            return ""
+        gap = "\n\n" if self._part not in (None, part) else ""
+        self._part = part
+        return gap + piece
+
+
 def _part(data: JsonObject) -> tuple[int | None, int | None]:
     """Which part of which item an event is about."""
     return number(data, "output_index"), number(data, "content_index")

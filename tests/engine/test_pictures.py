@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+from tests.drawn import bomb, mask, opened, picture
+
+from codexapi_engine import pictures
+from codexapi_engine.errors import InvalidRequest, UnexpectedAnswer
+from codexapi_engine.pictures import Input
+from codexapi_engine.simulator.png import png
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("png", "RGBA"), ("jpeg", "RGB"), ("webp", "RGB"), ("gif", "P")]
+)
+def test_an_input_is_what_its_bytes_say(kind: str, mode: str) -> None:
+    data = picture(kind, (6, 4), mode)
+    seen = pictures.looked_at(Input("image", data))
+    assert (seen.format, seen.width, seen.height) == (kind, 6, 4)
+    assert seen.data is data
+    assert seen.media_type == f"image/{kind}"
+
+
+BAD = {
+    "nothing": b"",
+    "text": b"not a picture",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "another format": picture("bmp"),
+    "truncated png": picture(size=(200, 200))[:-30],
+    "truncated jpeg": picture("jpeg", (400, 400))[:-200],
+    "truncated webp": picture("webp", (400, 400))[:-50],
+    "header alone": picture()[:33],
+    "a broken checksum": picture().replace(b"IDAT", b"IDAX"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_whole_picture_is_refused_by_its_field(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        pictures.looked_at(Input("image", BAD[name]))
+    assert (caught.value.param, caught.value.code) == ("image", "invalid_image")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    data = bomb()
+    assert len(data) < 2**20
+    with pytest.raises(InvalidRequest, match="20000x20000") as caught:
+        pictures.looked_at(Input("mask", data))
+    assert (caught.value.param, caught.value.code) == ("mask", "image_too_large")
+
+
+def test_a_file_that_is_too_large_is_refused_unread() -> None:
+    with pytest.raises(InvalidRequest, match="50 MB") as caught:
+        pictures.looked_at(Input("image", bytes(pictures.MAX_BYTES + 1)))
+    assert caught.value.code == "image_too_large"
+
+
+def test_an_edit_gets_data_urls_by_content() -> None:
+    urls, over = pictures.to_edit(
+        [Input("image", picture("jpeg")), Input("image", picture())], Input("mask", mask())
+    )
+    assert [url.partition(";")[0] for url in urls] == ["data:image/jpeg", "data:image/png"]
+    assert over is not None
+    assert over.startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [picture(), picture("webp", mode="RGBA"), mask((7, 4)), b"no"],
+    ids=["no alpha", "no png", "another size", "no picture"],
+)
+def test_a_mask_that_is_none_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        pictures.to_edit([Input("image", picture())], Input("mask", data))
+    assert caught.value.param == "mask"
+
+
+def test_too_many_inputs_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="16"):
+        pictures.to_edit([Input("image", picture())] * 17, None)
+
+
+def test_bytes_stay_as_they_came_where_nothing_has_to_change() -> None:
+    data = picture(size=(30, 20))
+    assert pictures.finished(data).data is data
+    assert pictures.finished(data, format="png", exact=(30, 20)).data is data
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "png"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA"])
+def test_every_picture_can_become_every_format(kind: str, mode: str) -> None:
+    made = pictures.finished(picture(size=(30, 20), mode=mode), format=kind, revised_prompt="x")
+    assert (made.format, made.size, made.revised_prompt) == (kind, "30x20", "x")
+    image = opened(made.data)
+    assert (image.format, image.size) == (kind.upper(), (30, 20))
+
+
+def test_what_was_clear_is_white_in_a_jpeg() -> None:
+    made = pictures.finished(picture(mode="RGBA"), format="jpeg")
+    assert opened(made.data).convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+    assert not made.alpha
+
+
+def test_alpha_stays_where_the_format_has_it() -> None:
+    made = pictures.finished(picture(mode="RGBA", size=(30, 20)), format="webp", exact=(10, 10))
+    assert made.alpha
+    assert opened(made.data).mode == "RGBA"
+
+
+def test_a_lower_quality_gives_fewer_bytes() -> None:
+    data = png(300, 300, "a fox")
+    small = pictures.finished(data, format="jpeg", compression=5)
+    large = pictures.finished(data, format="jpeg", compression=95)
+    assert len(small.data) < len(large.data)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (16, 3840), (1, 1)], ids=str)
+def test_an_exact_size_is_exact(size: tuple[int, int]) -> None:
+    made = pictures.finished(picture(size=(1024, 1024), mode="P"), exact=size)
+    assert (made.width, made.height) == opened(made.data).size == size
+
+
+def test_what_the_backend_sent_in_place_of_a_picture_is_an_error_of_ours() -> None:
+    with pytest.raises(UnexpectedAnswer):
+        pictures.finished(b"hello")
+    with pytest.raises(UnexpectedAnswer):
+        pictures.finished(picture(size=(200, 200))[:-30], format="webp")
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "jpeg"), ("RGBA", "webp")])
+def test_a_preview_keeps_its_bounds_and_its_alpha(mode: str, kind: str) -> None:
+    noise = Image.effect_noise((1500, 900), 90).convert(mode)
+    if mode == "RGBA":
+        noise.putalpha(100)
+    out = io.BytesIO()
+    noise.save(out, "png")
+    small = pictures.preview(pictures.finished(out.getvalue()), max_bytes=60_000)
+    assert len(small.data) <= 60_000
+    assert small.format == kind
+    assert small.width > small.height
+
+
+def test_a_small_picture_is_its_own_preview() -> None:
+    made = pictures.finished(picture())
+    assert pictures.preview(made, max_bytes=60_000) is made
