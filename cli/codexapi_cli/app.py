@@ -8,13 +8,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .terminal import USAGE, say
+
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
     "image": "Draw a picture, or change one.",
     "serve": "Serve the OpenAI API on this machine.",
-    "models": "List the models of your account.",
-    "status": "Show your login and how much of your plan is used.",
     "mcp": "Serve text and pictures to editors (MCP).",
+    "login": "Log in, with the official Codex client.",
+    "logout": "Log out, with the official Codex client.",
+    "status": "Show your login and how much of your plan is used.",
+    "usage": "Show how much of your plan is used, or watch it.",
+    "models": "List the models of your account.",
+    "history": "List, show and forget the chats kept on this machine.",
+    "config": "Show the settings that hold, and where they come from.",
+    "completion": "Print a completion script for your shell.",
     "simulate": "Run the simulated backend for other programs.",
 }
 
@@ -31,9 +39,27 @@ class Lazy(TyperGroup):
         module = import_module(f".{cmd_name}", __package__)
         return typer.main.get_command(module.app)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A text with a space in it is a question. A single unknown word is not: a slip of the
+        finger must cost no quota."""
+        name = args[0]
+        if name not in COMMANDS and any(map(str.isspace, name.strip())):
+            return "chat", self.get_command(ctx, "chat"), args
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            say(f"codexapi: there is no command {name}{_suggestion(name)}")
+            raise typer.Exit(USAGE)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches  # only after a slip of the finger
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean {near[0]}?" if near else "; codexapi --help lists them"
 
 
 def _version(asked: bool) -> None:

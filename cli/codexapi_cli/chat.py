@@ -2,16 +2,85 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import secrets
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.responses import json_form, to_backend
 
-from .options import BaseUrl, Demo, Model, command, settings
-from .terminal import USAGE, Answer, run, say, stdin_text
+from .answer import Answer, Events, Held, Plain, put_event
+from .options import BaseUrl, Demo, Model, NoLog, command, settings
+from .past import Past, path_in
+from .question import Question, composed, text_or_file
+from .schema import schema as schema_of
+from .talk import Talk
+from .terminal import LOCAL_FILE, USAGE, Problem, ending, put, run, say
 
 app = command()
+
+_FENCED = re.compile(
+    r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL
+)
+_DATA_URL = re.compile(r"(data:[\w.+/-]+;base64,)[A-Za-z0-9+/=]{64,}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the answer looks like, and where it goes."""
+
+    output: Path | None  # None: stdout
+    as_json: bool
+    stream_json: bool
+    extract: bool
+    schema: bool
+    raw: bool
+    markdown: bool
+
+    def answer(self) -> Answer:
+        if self.stream_json:
+            return Events()
+        if self.as_json or self.extract or self.output is not None:
+            return Held()
+        dumb = os.environ.get("TERM") == "dumb"
+        wanted = self.markdown or (sys.stdout.isatty() and not (self.schema or dumb))
+        if wanted and not self.raw:
+            from .markdown import Markdown  # rich: 100 ms, which the model's thinking hides
+
+            return Markdown()
+        return Plain(raw=self.raw)
+
+    def finish(self, told: JsonObject) -> None:
+        """Writes what was held until the answer was whole. Raises Problem."""
+        text = str(told["text"])
+        if self.stream_json:
+            put_event("done", **self._with_parsed(told))
+            return
+        if self.as_json:
+            text = json.dumps(self._with_parsed(told), indent=2, ensure_ascii=False)
+        elif self.extract:
+            text = extracted(text)
+        elif self.output is None:
+            return
+        text = text if text.endswith("\n") else f"{text}\n"
+        put(text) if self.output is None else _save(self.output, text)
+
+    def _with_parsed(self, told: JsonObject) -> JsonObject:
+        if not self.schema:
+            return told
+        parsed = None
+        with suppress(ValueError):  # cut short, or refused
+            parsed = json.loads(told["text"])
+        return {**told, "parsed": parsed}
 
 
 @app.command()
@@ -22,65 +91,216 @@ def chat(
     ] = None,
     model: Model = None,
     system: Annotated[
-        str | None, typer.Option("-s", "--system", help="Instructions for the model.")
+        str | None,
+        typer.Option("-s", "--system", metavar="TEXT|@FILE", help="Instructions for the model."),
     ] = None,
     effort: Annotated[
         str | None, typer.Option("-e", "--effort", help="How hard it thinks: low, medium, high…")
     ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-a", "--attach", metavar="FILE|URL|-",
+            help="A picture, a PDF or a text to look at; may be repeated.",
+        ),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE",
+            help="A text that goes into the question, under its name; may be repeated.",
+        ),
+    ] = None,
+    continue_: Annotated[
+        bool, typer.Option("-c", "--continue", help="Go on with the latest chat.")
+    ] = False,
+    cid: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Go on with this chat, of those in `codexapi history`."),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|JSON|FIELDS", help="JSON that fits; FIELDS as in 'name, age int'."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, about the answer too.")
+    ] = False,
+    stream_json: Annotated[
+        bool, typer.Option("--stream-json", help="Print JSON objects, a line each, as they come.")
+    ] = False,
+    extract: Annotated[
+        bool, typer.Option("-x", "--extract", help="Print the first fenced block alone.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE|-", help="Where the answer goes, whole or not at all."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The text just as it comes, on a terminal too.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--md", help="Markdown drawn for a terminal, in a pipe too.")
+    ] = False,
+    show_reasoning: Annotated[
+        bool, typer.Option("--show-reasoning", help="Summaries of its reasoning, on stderr.")
+    ] = False,
+    search: Annotated[bool, typer.Option("--search", help="It may search the web.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("-i", "--interactive", help="Talk on; /help tells how.")
+    ] = False,
+    no_stdin: Annotated[
+        bool, typer.Option("--no-stdin", help="Leave alone what is piped in.")
+    ] = False,
+    no_log: NoLog = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the request, without secrets, and ask nobody.")
+    ] = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
-) -> None:
+) -> None:  # fmt: skip
     """Ask a model, and print its answer.
 
     Text on stdin is the question, or stands beside it:  git diff | codexapi chat "commit message"
     """
-    chosen = settings(base_url=base_url, demo=demo)
-    run(_chat(chosen, _question(ctx, " ".join(prompt or [])), model, system, effort))
+    told_in_json = as_json or stream_json
+    with ending(as_json=told_in_json):
+        one_of(("--json", as_json), ("--stream-json", stream_json), ("--extract", extract))
+        one_of(("--raw", raw), ("--md", markdown))
+        one_of(("--continue", continue_), ("--cid", cid is not None))
+        one_of(("--stream-json", stream_json), ("--output", output not in (None, "-")))
+        one_of(
+            ("--interactive", interactive), ("--json", as_json), ("--stream-json", stream_json),
+            ("--extract", extract), ("--output", output is not None), ("--dry-run", dry_run),
+        )  # fmt: skip
+        if interactive and not sys.stdin.isatty():
+            raise Problem("--interactive: stdin is no terminal")
+        form = Form(
+            output=_place(output), as_json=as_json, stream_json=stream_json, extract=extract,
+            schema=schema is not None, raw=raw, markdown=markdown,
+        )  # fmt: skip
+        chosen = settings(base_url=base_url, demo=demo)
+        talk = Talk(
+            model="",
+            system=text_or_file(system, "--system") if system else None,
+            effort=effort,
+            form=json_form(schema_of(schema)) if schema is not None else None,
+            search=search,
+            summary=show_reasoning,
+            log=None if no_log else path_in(chosen),
+        )
+        if continue_ or cid is not None:
+            model = _go_on(talk, path_in(chosen), cid, model)
+        read_stdin = not (no_stdin or interactive)
+        question = composed(prompt or (), attach or (), file or (), read_stdin=read_stdin)
+        if not question and not interactive:
+            say(ctx.get_help())
+            raise typer.Exit(USAGE)
+        if dry_run:
+            put(_request(chosen, talk, question, model))
+            return
+        if interactive:
+            from .interactive import converse  # most never do
 
-
-def _question(ctx: typer.Context, prompt: str) -> str:
-    try:
-        piped = stdin_text()
-    except engine.InvalidRequest as error:
-        say(f"codexapi: {error}")
-        raise typer.Exit(USAGE) from None
-    prompt = "" if prompt == "-" else prompt
-    if piped and piped.strip() and prompt:
-        ending = "" if piped.endswith("\n") else "\n"
-        return f"{prompt}\n\n<stdin>\n{piped}{ending}</stdin>"
-    if prompt or (piped and piped.strip()):
-        return prompt or str(piped)
-    say(ctx.get_help())
-    raise typer.Exit(USAGE)
+            converse(chosen, talk, question, model, form.answer)
+            return
+    run(_chat(chosen, talk, question, model, form), as_json=told_in_json)
 
 
 async def _chat(
-    chosen: engine.Settings,
-    question: str,
-    model: str | None,
-    system: str | None,
-    effort: str | None,
+    chosen: engine.Settings, talk: Talk, question: Question, model: str | None, form: Form
 ) -> None:
-    answer, text = Answer(), engine.Text()
     async with engine.Codex(chosen) as codex:
-        asked = engine.request(
-            question, model=await codex.model(model), instructions=system, effort=effort
-        )
-        try:
-            async with await codex.open(asked) as events:
-                await _print(events, answer, text)
-        finally:
-            answer.end()
+        await begin(talk, codex, model)
+        form.finish(await talk.turn(codex, question, form.answer))
 
 
-async def _print(events: engine.EventStream, answer: Answer, text: engine.Text) -> None:
-    fold = engine.Assembler()
-    while batch := await events.batch():
-        for event in batch:
-            fold.feed(event)
-            answer.write(text.feed(event))
-    response = fold.finish()
-    if response["status"] == "incomplete":
-        reason = (response.get("incomplete_details") or {}).get("reason")
-        answer.end()
-        say(f"codexapi: the answer is incomplete ({reason})")
+async def begin(talk: Talk, codex: engine.Codex, model: str | None) -> None:
+    """Gives a talk its model: the one asked for, else the one it had, else the user's own."""
+    talk.switch(await codex.model(model))
+
+
+def one_of(*options: tuple[str, bool]) -> None:
+    """Raises Problem if more than one of these options was given and they exclude each other."""
+    given = [name for name, is_given in options if is_given]
+    if len(given) > 1:
+        raise Problem(f"{given[0]} and {given[1]} do not go together")
+
+
+def extracted(text: str) -> str:
+    """What stands in the first fenced block; the whole text where there is none."""
+    match = _FENCED.search(text)
+    if match is None:
+        say("codexapi: the answer has no fenced block; this is all of it")
+    return match[2] if match else text
+
+
+def _go_on(talk: Talk, path: Path, cid: str | None, model: str | None) -> str | None:
+    """Puts a chat of the past into the talk; returns the model to go on with. Raises Problem."""
+    with Past(path) as past:
+        head = past.find(cid)
+        if head is None:
+            raise Problem(
+                f"--cid {cid}: there is no such chat, or more than one: see `codexapi history`"
+                if cid is not None
+                else "--continue: there is no chat yet"
+            )
+        talk.cid, talk.items = head["cid"], past.items(head["cid"])
+    talk.model = head["model"]
+    talk.system = talk.system or head["system"]
+    return model or str(head["model"])
+
+
+def _place(output: str | None) -> Path | None:
+    """Where the answer goes. Raises Problem where it cannot go there: before anything is asked."""
+    if output in (None, "-"):
+        return None
+    path = Path(os.path.abspath(os.path.expanduser(str(output))))
+    if path.is_dir():
+        raise Problem(f"--output {output}: it is a folder", LOCAL_FILE)
+    if not path.parent.is_dir():
+        raise Problem(f"--output {output}: there is no folder {path.parent}", LOCAL_FILE)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Problem(f"--output {output}: you may not write in {path.parent}", LOCAL_FILE)
+    return path
+
+
+def _save(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_bytes(text.encode(errors="replace"))
+        part.replace(path)
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror}", LOCAL_FILE) from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _request(chosen: engine.Settings, talk: Talk, question: Question, model: str | None) -> str:
+    """The request that would be sent. No login is read, and pictures are cut short."""
+    from codexapi_engine.client import named_model
+    from codexapi_engine.protocol.headers import affinity, identity
+    from codexapi_engine.settings import user_agent
+
+    known = named_model(chosen, model)
+    talk.switch(known or "")
+    if known is None:
+        say("codexapi: no model is named: it would be the first of your account")
+    headers = {
+        "authorization": "Bearer (left out)",
+        "accept": "text/event-stream",
+        "content-type": "application/json",
+        **identity(user_agent(), chosen.client_version),
+        **affinity(talk.cid),
+    }
+    body = to_backend(talk.request(question))
+    told = {
+        "method": "POST", "url": f"{chosen.base_url}/responses", "headers": headers,
+        "body": {**body, "model": known},
+    }  # fmt: skip
+    written = json.dumps(told, indent=2, ensure_ascii=False)
+    return _DATA_URL.sub(lambda url: f"{url[1]}… ({len(url[0])} characters)", written) + "\n"

@@ -27,6 +27,15 @@ Model = Annotated[
     str | None,
     typer.Option("-m", "--model", help="The model. [env: CODEXAPI_MODEL]", show_default=False),
 ]
+NoLog = Annotated[
+    bool,
+    typer.Option(
+        "--no-log",
+        help="Keep nothing of this chat. [env: CODEXAPI_NO_LOG]",
+        envvar="CODEXAPI_NO_LOG",
+        show_envvar=False,
+    ),
+]
 
 
 def command() -> typer.Typer:

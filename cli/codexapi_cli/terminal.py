@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
+import signal
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import typer
@@ -16,27 +16,57 @@ import typer
 import codexapi_engine as engine
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE = 1, 2, 3, 4, 5, 6, 7
-INTERRUPTED, CLOSED_PIPE = 130, 141
+INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 
-# What model output could do to a terminal: C0 but tab and newline, DEL, C1, and whole sequences.
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\Z)"  # OSC, DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
-    re.DOTALL,
-)
+IDLE = 2.0
+"""Seconds after which we say that stdin is being waited for."""
+
+_KINDS = {USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login"}
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+class Problem(Exception):
+    """What is wrong on this side of the network: a command line, a file. Ends the program."""
+
+    def __init__(self, message: str, exit_code: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def body(self) -> dict[str, Any]:
+        kind = _KINDS[self.exit_code]
+        return {"message": str(self), "type": f"{kind}_error", "param": None, "code": kind}
+
+
+def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
     import asyncio  # 40 ms that --help does without
 
-    try:
-        asyncio.run(work)
+    async def until_told() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # Windows has no such signal
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work
+
+    with ending(as_json=as_json):
+        try:
+            asyncio.run(until_told())
+        except asyncio.CancelledError:
+            raise typer.Exit(TERMINATED) from None
         sys.stdout.flush()
+
+
+@contextmanager
+def ending(*, as_json: bool = False) -> Iterator[None]:
+    """Ends the program with one line, or one JSON object, and the exit code of what went wrong."""
+    try:
+        yield
     except engine.CodexError as error:
-        say(f"codexapi: {error.code or error.type}: {error}")
+        code = error.code or error.type
+        _complain(f"{code}: {error}", error.body(), as_json)
         raise typer.Exit(exit_code(error)) from None
+    except Problem as problem:
+        _complain(str(problem), problem.body(), as_json)
+        raise typer.Exit(problem.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -52,6 +82,8 @@ def exit_code(error: engine.CodexError) -> int:
         return LIMIT
     if isinstance(error, engine.ContentRefused):
         return FAILED
+    if error.code == "state_unavailable":
+        return LOCAL_FILE
     if isinstance(error, engine.TransportError | engine.Overloaded | engine.Unavailable):
         return BACKEND
     if 400 <= error.status < 500:
@@ -60,46 +92,28 @@ def exit_code(error: engine.CodexError) -> int:
     return FAILED if error.code == "server_error" else BACKEND
 
 
+def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
+    import json  # only where something went wrong
+
+    say(json.dumps({"error": body}) if as_json else f"codexapi: {line}")
+
+
 def say(line: str) -> None:
     """A line for the person, who may have piped the answer elsewhere."""
     print(line, file=sys.stderr, flush=True)
 
 
-class Answer:
-    """The answer on stdout: as it comes in a pipe, harmless on a terminal, and with exactly one
-    newline at its end."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stdout.isatty()
-        self._held = ""  # the beginning of a control sequence that may go on
-        self._newline = True
-
-    def write(self, text: str) -> None:
-        if self._terminal:
-            text = self._harmless(text)
-        if text:
-            self._newline = text.endswith("\n")
-            sys.stdout.buffer.write(text.encode(errors="replace"))
-            sys.stdout.buffer.flush()
-
-    def end(self) -> None:
-        if not self._newline:
-            self.write("\n")
-
-    def _harmless(self, text: str) -> str:
-        text = self._held + text
-        start = text.rfind("\x1b")
-        # A sequence may be cut between two pieces; none that matters is longer than this.
-        open_ended = start >= 0 and len(text) - start < 64 and not _CONTROL.fullmatch(text[start:])
-        self._held = text[start:] if open_ended else ""
-        return _CONTROL.sub("", text[: start if open_ended else None])
+def put(text: str) -> None:
+    """Text on stdout, at once, in UTF-8 and with the newlines it has."""
+    sys.stdout.buffer.write(text.encode(errors="replace"))
+    sys.stdout.buffer.flush()
 
 
 class Progress:
     """A line on a terminal's stderr that says how long it has been; nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
+        self.shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._steps = 0
 
     def step(self) -> None:
@@ -130,16 +144,32 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def stdin_text() -> str | None:
+def stdin_bytes() -> bytes | None:
     """What was piped or redirected into us; None for a terminal, and for an inherited idle
-    device, which nobody will ever close. Raises InvalidRequest if it is not text."""
+    device, which nobody will ever close."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
         return None
+    import threading  # loaded with asyncio anyway, and not before
+
+    # A pipe that nobody writes to, as under cron, would otherwise hang without a word.
+    note = threading.Timer(IDLE, say, ["codexapi: waiting for stdin; --no-stdin does without"])
+    note.daemon = True
+    note.start()
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
+        first = sys.stdin.buffer.read(1)
+    finally:
+        note.cancel()
+    return first + sys.stdin.buffer.read() if first else b""
+
+
+def stdin_text() -> str | None:
+    """The same as text. Raises InvalidRequest if it is none."""
+    data = stdin_bytes()
+    try:
+        return None if data is None else data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise engine.InvalidRequest("stdin is not UTF-8 text", param="stdin") from None

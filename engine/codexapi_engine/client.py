@@ -134,8 +134,7 @@ class Codex:
 
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
-        chosen = asked or self.settings.model or codex_config(self.settings).get("model")
-        if isinstance(chosen, str) and chosen:
+        if chosen := named_model(self.settings, asked):
             return chosen
         listed = [model.slug for model in await self.models() if model.listed]
         if not listed:
@@ -287,6 +286,12 @@ def _session(cache_key: object) -> str:
         return str(uuid.uuid4())
     name = str(cache_key)
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
+
+
+def named_model(settings: Settings, asked: str | None = None) -> str | None:
+    """The model asked for, else the user's own choice; None leaves it to the account."""
+    chosen = asked or settings.model or codex_config(settings).get("model")
+    return chosen if isinstance(chosen, str) and chosen else None
 
 
 def codex_config(settings: Settings) -> JsonObject:

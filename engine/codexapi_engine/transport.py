@@ -6,6 +6,7 @@ Knows nothing of dialects. Whatever httpx raises leaves here as one of ours.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
@@ -472,15 +473,14 @@ async def whole(
     too_large: Exception | None = None,
 ) -> bytes:
     """A whole body. Raises CodexError, and `too_large` for one beyond the limit."""
-    pieces, size = [], 0
+    whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
     async with aclosing(_pieces(response)) as coming:
         with ours():
             async for piece in coming:
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
+                whole.write(piece)
+                if whole.tell() > limit:
                     raise too_large or UnexpectedAnswer("the backend's answer has no end")
-    return b"".join(pieces)
+    return whole.getvalue()
 
 
 def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -18,6 +18,7 @@ from codexapi_engine.pictures import MAX_BYTES, MAX_INPUTS, Input
 
 from .errors import refusal
 from .requests import (
+    CLIENT_LEFT,
     Endpoint,
     check_size,
     codex_of,
@@ -50,7 +51,7 @@ def uploaded(work: Work) -> Endpoint:
         try:
             fields, files = await _read(request)
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Response(status_code=CLIENT_LEFT)
         return await present(request, _work(work, request, fields, files))
 
     endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__

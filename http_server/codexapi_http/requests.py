@@ -19,6 +19,9 @@ from .errors import refusal
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
+CLIENT_LEFT = 499
+"""What the log says of a request whose client did not wait: nginx's number for it."""
+
 MAX_INTEGER = 2**64
 
 log = logging.getLogger("codexapi.http")
@@ -51,7 +54,7 @@ def posted(work: Work) -> Endpoint:
         try:
             body = await json_body(request)
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Response(status_code=CLIENT_LEFT)
         return await present(request, work(request, body))
 
     endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
@@ -80,7 +83,7 @@ async def present(request: Request, work: Coroutine[Any, Any, Response]) -> Resp
             return running.result()
         if told.done():
             raise shutdown.error()
-        return Response(status_code=400)  # goes nowhere: nobody is there
+        return Response(status_code=CLIENT_LEFT)  # goes nowhere: nobody is there
     finally:
         shutdown.release(told)
         await ended(running, gone)

@@ -174,6 +174,10 @@ def test_version_and_help_say_who_we_are() -> None:
             ("chat", "--demo", "[[say Hi.]]"),
             {"mcp", "starlette", "uvicorn", "openai", "rich", "pydantic", "codexapi_http"},
         ),
+        (
+            ("image", "--demo", "a fox", "-o", "-"),
+            {"mcp", "starlette", "uvicorn", "openai", "rich", "pydantic", "codexapi_http", "PIL"},
+        ),
     ],
 )
 def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], absent: set[str]) -> None:
@@ -181,6 +185,7 @@ def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], absent: 
     command[1:1] = ["-X", "importtime"]
     done = subprocess.run(
         command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        errors="replace",
         check=True,
     )  # fmt: skip
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine.errors import InvalidRequest
-from codexapi_engine.settings import BASE_URL, Settings, user_agent
+from codexapi_engine.settings import BASE_URL, Settings, state_folder, user_agent
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -29,6 +29,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("CODEXAPI_API_KEY", "a-key", "api_key", "a-key"),
         ("CODEXAPI_CLIENT_VERSION", "0.170.0", "client_version", "0.170.0"),
         ("CODEX_HOME", "/somewhere", "codex_home", Path("/somewhere")),
+        ("CODEXAPI_STATE_DIR", "/somewhere", "state_dir", Path("/somewhere")),
+        ("CODEXAPI_STATE_DIR", "~/here", "state_dir", Path.home() / "here"),
+        ("CODEXAPI_IMAGE_DIR", "~/here", "image_dir", Path.home() / "here"),
         ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://[::1]:9/oauth/token", "token_url",
          "http://[::1]:9/oauth/token"),
         ("HTTPS_PROXY", "http://proxy:3128", "proxy", "http://proxy:3128"),
@@ -154,3 +157,21 @@ def test_a_host_that_is_neither_openai_nor_this_machine_is_foreign(
 def test_the_user_agent_says_what_we_are() -> None:
     assert user_agent().startswith("codexapi/")
     assert user_agent().isascii()
+
+
+@pytest.mark.parametrize(
+    ("system", "environ", "folder"),
+    [
+        ("linux", {}, Path.home() / ".local" / "state" / "codexapi"),
+        ("linux", {"XDG_STATE_HOME": "/state"}, Path("/state/codexapi")),
+        ("linux", {"XDG_STATE_HOME": "state"}, Path.home() / ".local" / "state" / "codexapi"),
+        ("darwin", {}, Path.home() / "Library" / "Application Support" / "codexapi"),
+        ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/codexapi")),
+        ("win32", {}, Path.home() / "AppData" / "Local" / "codexapi"),
+        ("win32", {"CODEXAPI_STATE_DIR": "/mine"}, Path("/mine")),
+    ],
+)
+def test_state_stands_where_the_platform_keeps_it(
+    system: str, environ: dict[str, str], folder: Path
+) -> None:
+    assert state_folder(environ, system) == folder

@@ -1656,17 +1656,14 @@ async def test_no_fault_looks_like_success(prompt: str) -> None:
     simulator = Simulator()
     http = in_process(simulator.handle)
     async with Codex(Settings(), http=http, store=InMemory(simulator.login())) as codex:
-        if prompt == "[[bad_json]]":  # an unreadable delta is no reason to lose the answer
-            assert text_of(await codex.respond(request(prompt, model="gpt-5.5")))
-            return
         with pytest.raises(CodexError):
             await codex.respond(request(prompt, model="gpt-5.5"))
 
 
 async def test_every_script_that_ends_well_is_assembled() -> None:
-    for told in PLAYED.values():
+    for name, told in PLAYED.items():
         answer = await ask(told.prompt)
-        if told.last not in ("response.completed", "response.incomplete"):
+        if told.last not in ("response.completed", "response.incomplete") or name == "bad_json":
             continue
         assembler = Assembler()
         for event in answer.events:

@@ -6,7 +6,6 @@ Chromium against `codexapi serve --demo`. No part of the gate: it installs gigab
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import signal
@@ -21,26 +20,18 @@ from tests.suites.surroundings import python, surroundings
 
 from .open_webui import VERSION, open_webui
 
-PICTURE = ROOT / "docs" / "gui.png"
-FAILED = CACHE / "gui-failed.png"
 INSIDE = Path(__file__).parent / "inside" / "browser.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.gui", description=__doc__)
-    parser.add_argument("--picture", action="store_true", help="draw one too, by its own button")
-    asked = parser.parse_args()
     try:
         browser, driver = _browser(), python("playwright")
         with tempfile.TemporaryDirectory() as scratch, server("--demo") as ours:
             with open_webui(ours, Path(scratch)) as client:
                 print(f"Open WebUI {VERSION} on codexapi serve --demo", flush=True)
                 done = subprocess.run(
-                    [
-                        driver, INSIDE, client, ours.url, browser, PICTURE, FAILED,
-                        *(["--draw"] if asked.picture else []),
-                    ],
+                    [driver, INSIDE, client, ours.url, browser, ROOT / "docs", CACHE],
                     env=surroundings(ours), stdin=subprocess.DEVNULL, check=False,
                 )  # fmt: skip
                 return done.returncode or _refused(ours)

@@ -206,12 +206,20 @@ async def test_a_mask_takes_the_road_that_knows_one(
 
 async def test_a_variation_is_an_edit_and_says_so(server: Door, backend: Simulator) -> None:
     reply = await server.reply(
-        forms.post(VARIATIONS, forms.picture("image", PNG), forms.part("n", "2"))
+        forms.post(
+            VARIATIONS, forms.picture("image", PNG), forms.part("n", "2"), forms.part("prompt", "")
+        )
     )
     assert reply.headers["x-codexapi-emulated"] == "variations"
+    assert reply.headers["x-codexapi-ignored"] == "prompt"
     assert all(datum["url"] for datum in reply.json["data"])
     assert len(sent(backend)) == 2
     assert sent(backend)[0]["prompt"].startswith("Create a variation")
+
+
+async def test_pictures_of_a_generation_are_ignored_by_name(server: Door) -> None:
+    reply = await server.reply(raw.post(GENERATIONS, {"prompt": "x", "image": URL, "mask": 7}))
+    assert reply.headers["x-codexapi-ignored"] == "image,mask"
 
 
 async def test_a_form_can_ask_for_a_stream(server: Door) -> None:

@@ -289,7 +289,7 @@ def test_what_another_server_ended_ends_here(tmp_path: Path, elsewhere: str) -> 
             job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
             await backend.reached.wait()
             getattr(there.responses, elsewhere)(job.name)
-            await backend.closed.wait()
+            await asyncio.wait_for(backend.closed.wait(), 2 * BEAT)
             assert background.job(job.name) is None
             await background.aclose()
         here.close()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.http_server import raw
+from tests.http_server.raw import JsonObject
 from tests.processes import Running, server, simulator
 
-HEAVY = {"prompt": "[[heavy 20]] a red fox"}
+HEAVY: JsonObject = {"prompt": "[[heavy 20]] a red fox"}
 MB = 1 << 20
 SIZE = 20 * MB
 
@@ -38,7 +39,7 @@ def port_of(running: Running) -> int:
     return int(running.url.rpartition(":")[2].partition("/")[0])
 
 
-async def drawn(running: Running, body: dict[str, object]) -> bytes:
+async def drawn(running: Running, body: JsonObject) -> bytes:
     async with raw.connect(port_of(running), limit=4 * MB) as connection:
         await connection.send(raw.post("/v1/images/generations", body))
         reply = await connection.reply()

@@ -53,9 +53,9 @@ async def test_without_a_login_the_model_is_told_what_the_user_must_run(
     assert "codex login" in text(result)
 
 
-async def test_the_tool_says_that_it_only_reads() -> None:
+async def test_the_tool_that_asks_a_model_says_that_it_only_reads() -> None:
     async with Codex(Settings(demo=True)) as codex, Client(create_server(codex)) as client:
-        (tool,) = (await client.list_tools()).tools
+        (tool,) = [t for t in (await client.list_tools()).tools if t.name == "generate_text"]
     assert tool.annotations is not None
     assert tool.annotations.read_only_hint
     assert tool.output_schema is None

@@ -92,7 +92,7 @@ def seeded(url: str, state: Path) -> Iterator[tuple[str, str, str]]:
             response = client.responses.retrieve(response.id)
         # The client's type for a stored message knows no other role.
         messages = [{"role": "assistant", "content": "Hello"}]
-        chat = client.chat.completions.create(model=MODEL, messages=messages, store=True)  # type: ignore[call-overload]
+        chat = client.chat.completions.create(model=MODEL, messages=messages, store=True)  # type: ignore[arg-type]
         said = [{"type": "message", "role": "user", "content": "Hello"}]
         conversation = client.conversations.create(items=said)  # type: ignore[arg-type]
         (item,) = client.conversations.items.list(conversation.id)

@@ -5,6 +5,7 @@ Needs `uv` and `npm` on PATH. The newest versions that fit are taken, but for th
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -23,9 +24,9 @@ PYTHON = {
     ],
     "schemathesis": ["schemathesis==4.32.5"],
     "clients": [
-        "langchain-openai", "litellm", "pydantic-ai-slim[openai]", "openai-agents", "instructor",
-        "llm",
+        "langchain-openai", "pydantic-ai-slim[openai]", "openai-agents", "instructor", "llm",
     ],
+    "litellm": ["litellm"],
     "aider": ["aider-chat"],
     "shell-gpt": ["shell-gpt", "click<8.4"],  # it breaks on click 8.4
 }  # fmt: skip
@@ -40,6 +41,8 @@ NODE = {
         "zod@4",
     ],
 }  # fmt: skip
+OVERRIDES = {"ai-sdk": {"rollup": "4.60.0"}}
+"""Of later ones npm cannot lock the parts for each platform."""
 RESOLVE = [
     "uv", "pip", "compile", "-", "--universal", "--python-version", "3.11", "--generate-hashes",
     "--no-header", "--no-annotate", "--quiet", "--output-file",
@@ -56,7 +59,8 @@ def main(names: list[str]) -> None:
         if not names or name in names:
             folder = PINS / name
             folder.mkdir(exist_ok=True)
-            (folder / "package.json").write_text('{"private": true}\n')
+            package = {"private": True, "overrides": OVERRIDES.get(name, {})}
+            (folder / "package.json").write_text(json.dumps(package))
             (folder / "package-lock.json").unlink(missing_ok=True)
             lock = [
                 "install",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -172,18 +173,31 @@ class Shelf:
     def _prepare(self) -> None:
         with _told(self._path):
             # Nothing of the file is touched before it is known to be ours.
-            (mark,) = self._database.execute("PRAGMA application_id").fetchone()
+            # In this order: another process may be making it, tables and mark in one transaction.
             (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (mark,) = self._database.execute("PRAGMA application_id").fetchone()
             if tables and mark != _OURS:
                 raise sqlite3.DatabaseError("it is another program's database")
             if self._path is not None:
                 self._path.chmod(0o600)  # it may have been made by others than us
-            self._database.execute("PRAGMA journal_mode = WAL")
+            self._patiently("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("PRAGMA foreign_keys = ON")
         with self._transaction():
             for statement in _SCHEMA:
                 self._database.execute(statement)
+
+    def _patiently(self, statement: str) -> None:
+        """For the one change in which SQLite itself does not wait for another process."""
+        until = time.monotonic() + _WAIT
+        while True:
+            try:
+                self._database.execute(statement)
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -47,7 +47,9 @@ async def images_generations(request: Request, body: JsonObject) -> Response:
 
 async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/edits"""
-    asked, ignored = asked_by.from_client(body, strict=settings_of(request).strict)
+    asked, ignored = asked_by.from_client(
+        body, strict=settings_of(request).strict, rules=asked_by.EDIT_RULES
+    )
     masks = uploads["mask"]
     inputs, mask = await asyncio.to_thread(
         pictures.to_edit, _some(uploads["image"]), masks[0] if masks else None
@@ -58,9 +60,12 @@ async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> 
 
 async def images_variations(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/variations: the backend has none, so an edit stands in."""
-    # What the official endpoint does where nobody says otherwise.
-    filled = {"size": "1024x1024", "response_format": "url", **body, "prompt": asked_by.VARIATION}
-    asked, ignored = asked_by.from_client(filled, strict=settings_of(request).strict)
+    asked, ignored = asked_by.from_client(
+        body,
+        strict=settings_of(request).strict,
+        model=asked_by.Variation,
+        rules=asked_by.VARIATION_RULES,
+    )
     inputs, _ = await asyncio.to_thread(pictures.to_edit, _some(uploads["image"])[:1], None)
     wanted = asked.asked(inputs=inputs)
     response = await _drawn(request, Order(asked, wanted, "image_edit", ignored, int(time.time())))
@@ -169,3 +174,4 @@ async def _addressed(request: Request, picture: images.Picture) -> images.Pictur
 async def _by_and_by(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
+        await asyncio.sleep(0)  # a quick reader would have the loop to itself until its end

@@ -447,6 +447,6 @@ def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
     verbatim: bool, name: str
 ) -> None:
     stream = responses.Stream({}, created=1, verbatim=verbatim)
-    out = [event for event in events(wire("response_done_alias")) for event in stream.feed(event)]
-    (last,) = sse.Decoder().feed(out[-2])
+    out = [piece for event in events(wire("response_done_alias")) for piece in stream.feed(event)]
+    (last,) = events(out[-2])
     assert last.type == last.json["type"] == name

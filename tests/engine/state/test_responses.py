@@ -165,7 +165,8 @@ def test_a_taped_stream_is_told_again(kept: Responses) -> None:
 
 def test_what_was_not_taped_is_told_from_the_response(kept: Responses) -> None:
     long = Tape(limit=2 * MAX_TAPE_BYTES)
-    long.add([b"x" * (MAX_TAPE_BYTES + 1)])
+    long.add([sse.encode({"type": "a", "text": "x" * MAX_TAPE_BYTES})])
+    assert len(long.events) == 1
     for name, tape in (("resp_1", None), ("resp_2", long)):
         kept.keep(response(name, SAID), [], model="m", tape=tape)
         *told, done = kept.events(name)

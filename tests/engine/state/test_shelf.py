@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -82,6 +83,19 @@ def test_names_go_with_what_is_shed(shelf: Shelf) -> None:
     for name in "abcd":
         shelf.put("response", name, {}, names=[f"of {name}"])
     assert shelf.holders("response", ["of a", "of b"]) == {"of b": "b"}
+
+
+def test_names_of_what_is_gone_take_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "codexapi.db"
+    shelf = Shelf(path, max_objects=2)
+    for _ in range(5):
+        for name in "abc":
+            shelf.put("response", name, {}, names=["x", "y"])
+    shelf.delete("response", "c")
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT count(*) FROM names").fetchone() == (2,)
+    database.close()
+    shelf.close()
 
 
 def test_any_number_of_names_can_be_looked_up(shelf: Shelf) -> None:

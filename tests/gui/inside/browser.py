@@ -23,7 +23,9 @@ HEADLESS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-WIDTH, HEIGHT, SCALE = 1024, 640, 1.25  # a picture of 1280 × 800
+SCALE = 1.25
+LANDSCAPE = {"width": 1024, "height": 640}  # a picture of 1280 × 800
+PORTRAIT = {"width": 640, "height": 1120}
 MILLISECONDS = 60_000
 """For anything to appear."""
 
@@ -40,38 +42,38 @@ WATCH = """() => {
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for name in ("client", "server", "browser", "picture", "failed"):
+    for name in ("client", "server", "browser", "pictures", "scratch"):
         parser.add_argument(name)
-    parser.add_argument("--draw", action="store_true")
     asked = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=asked.browser, args=HEADLESS)
-        page = browser.new_page(
-            viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE
-        )
+        page = browser.new_page(viewport=LANDSCAPE, device_scale_factor=SCALE)
         page.set_default_timeout(MILLISECONDS)
         print(f"Chromium {browser.version}", flush=True)
         try:
-            _visit(page, asked.client, asked.server, Path(asked.picture), draw=asked.draw)
+            _visit(page, asked.client, asked.server, Path(asked.pictures))
         except (AssertionError, Error) as error:
-            page.screenshot(path=asked.failed)
-            print(f"not ok  {error}\nsee {asked.failed}")
+            print(f"not ok  {error}")
+            _photograph(page, Path(asked.scratch) / "gui-failed.png")
             return 1
     return 0
 
 
-def _visit(page: Page, client: str, server: str, picture: Path, *, draw: bool) -> None:
+def _visit(page: Page, client: str, server: str, pictures: Path) -> None:
     page.goto(client)
     page.get_by_role("button", name="Okay, Let's Go!").click()  # what is new in this version
     _told("models", lambda: _lists_our_models(page, server))
     _told("stream", lambda: _streams(page))
     page.goto(client)
     _told("answer", lambda: _answers(page))
-    if draw:
-        _told("picture", lambda: _draws(page))
-    _photograph(page, picture)
+    _open_models(page)
+    _photograph(page, pictures / "gui.png")
     page.goto(client)
     _told("tool", lambda: _calls_a_tool(page))
+    page.goto(client)
+    _told("picture", lambda: _draws(page))
+    page.set_viewport_size(PORTRAIT)
+    _photograph(page, pictures / "gui-picture.png")
 
 
 def _told(name: str, check: Callable[[], str]) -> None:
@@ -147,11 +149,9 @@ def _answer(page: Page, part: str) -> str:
 
 
 def _photograph(page: Page, picture: Path) -> None:
-    """The answer, and below it the models to choose from."""
-    page.wait_for_function("!document.querySelector('[data-sonner-toast]')")
-    _open_models(page)
+    page.wait_for_function("!document.querySelector('[data-sonner-toast]')")  # "logged in"
     page.screenshot(path=picture, animations="disabled")
-    print(f"ok  {picture.name}: {picture.stat().st_size // 1000} kB", flush=True)
+    print(f"    {picture.name}: {picture.stat().st_size // 1000} kB", flush=True)
 
 
 if __name__ == "__main__":

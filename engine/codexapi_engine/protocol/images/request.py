@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,11 +25,7 @@ RULES: dict[str, Rule] = {
     "size": Rule.TRANSLATED,
     "quality": Rule.TRANSLATED,
     "background": Rule.TRANSLATED,
-    "images": Rule.TRANSLATED,
-    "image": Rule.TRANSLATED,
-    "mask": Rule.TRANSLATED,
     "moderation": Rule.TRANSLATED,
-    "input_fidelity": Rule.TRANSLATED,
     "partial_images": Rule.TRANSLATED,
     "n": Rule.HONOURED,
     "stream": Rule.HONOURED,
@@ -40,7 +37,16 @@ RULES: dict[str, Rule] = {
     "safety_identifier": Rule.IGNORED,
     "markup": Rule.REFUSED,
 }
-"""What becomes of each field of the Images endpoints. What is not here is ignored."""
+"""What becomes of each field of a generation. What is not here is ignored."""
+
+EDIT_RULES: dict[str, Rule] = {
+    "image": Rule.TRANSLATED,
+    "images": Rule.TRANSLATED,
+    "mask": Rule.TRANSLATED,
+    "input_fidelity": Rule.TRANSLATED,
+    **RULES,
+}
+VARIATION_RULES = {**EDIT_RULES, "prompt": Rule.IGNORED, "mask": Rule.IGNORED}
 
 ASKS_NOTHING: dict[str, object] = {}
 """Values of fields that are ignored or refused, and that ask for nothing."""
@@ -93,18 +99,26 @@ class Request(BaseModel):
 
 
 class Variation(Request):
-    """A variation: its prompt is ours."""
+    """A variation: its prompt is ours, and the rest is what the official endpoint does."""
 
     prompt: str = VARIATION
+    size: str | None = "1024x1024"
+    response_format: Literal["b64_json", "url"] | None = "url"
 
 
-def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
+def from_client(
+    body: JsonObject,
+    *,
+    strict: bool = False,
+    model: type[Request] = Request,
+    rules: Mapping[str, Rule] = RULES,
+) -> tuple[Request, tuple[str, ...]]:
     """A client's body, checked, and the names of the ignored fields.
 
     Raises InvalidRequest, naming the field.
     """
-    request = validated(Request, body)
-    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    ignored = apply(rules, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    request = validated(model, {name: body[name] for name in body if name not in ignored})
     if request.output_format not in (None, *FORMATS):
         raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")
     # 100 is what the official API takes where nobody says anything.

@@ -21,6 +21,7 @@ from .reply import (
 )
 
 __all__ = [
-    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "Thoughts", "cache_key", "conversation_of", "failed",
-    "from_response", "json_form", "replay", "text_of", "to_backend", "user",
+    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "Thoughts", "cache_key",
+    "conversation_of", "failed", "from_response", "json_form", "replay", "text_of", "to_backend",
+    "user",
 ]  # fmt: skip

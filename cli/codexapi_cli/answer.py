@@ -1,0 +1,141 @@
+"""An answer on its way to the person: in a pipe as it comes, on a terminal without what could harm
+it, as JSON events, or held until it is whole.
+
+Knows nothing of where the text comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Protocol
+
+from .terminal import put
+
+# What model output could do to a terminal: C0 but tab and newline, DEL, C1, and whole sequences.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\Z)"  # OSC, DCS, SOS, PM, APC
+    r"|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
+    re.DOTALL,
+)
+_LONGEST = 64
+"""Characters of a sequence that may go on in the next piece; none that matters is longer."""
+
+
+class Answer(Protocol):
+    """Where an answer goes, piece by piece. `end` is called once, however it ended."""
+
+    def write(self, text: str) -> None: ...
+
+    def think(self, text: str) -> None:
+        """A piece of the reasoning's summary."""
+
+    def end(self) -> None: ...
+
+
+class Harmless:
+    """Takes from a text, piece by piece, what could make a terminal do things."""
+
+    def __init__(self) -> None:
+        self._held = ""  # the beginning of a control sequence that may go on
+
+    def feed(self, text: str) -> str:
+        text = self._held + text
+        start = text.rfind("\x1b")
+        goes_on = 0 <= len(text) - start < _LONGEST and not _CONTROL.fullmatch(text[start:])
+        open_ended = start >= 0 and goes_on
+        self._held = text[start:] if open_ended else ""
+        return _CONTROL.sub("", text[: start if open_ended else None])
+
+
+class Thinking:
+    """Reasoning summaries on stderr, dim on a terminal, and apart from the answer."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._dim = self._terminal and colourful(environ)
+        self._harmless = Harmless()
+        self._begun = False
+
+    def write(self, text: str) -> None:
+        text = self._harmless.feed(text) if self._terminal else text
+        self._begun = True
+        self._put(f"\x1b[2m{text}\x1b[0m" if self._dim and text else text)
+
+    def end(self) -> None:
+        if self._begun:
+            self._put("\n\n")
+        self._begun = False
+
+    def _put(self, text: str) -> None:
+        sys.stderr.buffer.write(text.encode(errors="replace"))
+        sys.stderr.buffer.flush()
+
+
+class Plain:
+    """The answer on stdout as it comes, with exactly one newline at its end; on a terminal without
+    control sequences, unless `raw`."""
+
+    def __init__(self, *, raw: bool = False) -> None:
+        self._harmless = Harmless() if sys.stdout.isatty() and not raw else None
+        self._newline = True
+        self._thinking = Thinking()
+
+    def write(self, text: str) -> None:
+        self._thinking.end()
+        if self._harmless is not None:
+            text = self._harmless.feed(text)
+        if text:
+            self._newline = text.endswith("\n")
+            put(text)
+
+    def think(self, text: str) -> None:
+        self._thinking.write(text)
+
+    def end(self) -> None:
+        self._thinking.end()
+        if not self._newline:
+            put("\n")
+            self._newline = True
+
+
+class Held:
+    """Writes nothing: the answer is wanted whole, and the caller has it."""
+
+    def __init__(self) -> None:
+        self._thinking = Thinking()
+
+    def write(self, text: str) -> None:
+        self._thinking.end()
+
+    def think(self, text: str) -> None:
+        self._thinking.write(text)
+
+    def end(self) -> None:
+        self._thinking.end()
+
+
+class Events:
+    """A JSON object a line, for programs: `text` and `reasoning` as they come."""
+
+    def write(self, text: str) -> None:
+        put_event("text", text=text)
+
+    def think(self, text: str) -> None:
+        put_event("reasoning", text=text)
+
+    def end(self) -> None:
+        pass
+
+
+def put_event(kind: str, **told: object) -> None:
+    put(json.dumps({"type": kind, **told}, ensure_ascii=False) + "\n")
+
+
+def colourful(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the person wants more than plain letters on a terminal."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

@@ -1,0 +1,101 @@
+"""`codexapi config`: the settings that hold, and where each of them comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import codexapi_engine as engine
+from codexapi_engine.client import codex_config
+
+from .options import Json, command, settings
+from .past import path_in
+from .terminal import put
+
+VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "codex_home": ("CODEX_HOME",),
+    "base_url": ("CODEXAPI_BASE_URL",),
+    "token_url": ("CODEX_REFRESH_TOKEN_URL_OVERRIDE",),
+    "client_version": ("CODEXAPI_CLIENT_VERSION",),
+    "model": ("CODEXAPI_MODEL",),
+    "timeout": ("CODEXAPI_TIMEOUT",),
+    "host": ("CODEXAPI_HOST",),
+    "port": ("CODEXAPI_PORT",),
+    "api_key": ("CODEXAPI_API_KEY",),
+    "proxy": ("HTTPS_PROXY", "https_proxy"),
+    "no_proxy": ("NO_PROXY", "no_proxy"),
+    "ca_file": ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"),
+    "state_dir": ("CODEXAPI_STATE_DIR", "XDG_STATE_HOME", "LOCALAPPDATA"),
+    "image_dir": ("CODEXAPI_IMAGE_DIR",),
+}
+"""What each setting is read from, the first that is set."""
+
+DEFAULT = "default"
+app = command()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    value: object
+    source: str
+
+
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Show the settings that hold, and where each of them comes from.
+
+    There is no configuration file: flags go before environment variables, those before defaults.
+    """
+    found = [*_found(settings(), os.environ)]
+    if as_json:
+        told = [{"name": s.name, "value": s.value, "source": s.source} for s in found]
+        put(json.dumps(told, indent=2) + "\n")
+        return
+    width = max(len(setting.name) for setting in found)
+    for setting in found:
+        value = "" if setting.value is None else setting.value
+        put(f"{setting.name:<{width}}  {value}  ({setting.source})\n")
+
+
+def _found(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
+    values = {name: _plain(name, getattr(chosen, name)) for name in VARIABLES}
+    found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
+    kept = not environ.get("CODEXAPI_NO_LOG")
+    no_log = DEFAULT if kept else "CODEXAPI_NO_LOG"
+    found.append(Setting("history", str(path_in(chosen)) if kept else None, no_log))
+    if chosen.model is None and (model := codex_config(chosen).get("model")):
+        where = str(chosen.codex_home / "config.toml")
+        at = list(VARIABLES).index("model")
+        found[at] = Setting("model", str(model), where)
+    return found
+
+
+def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> str:
+    for variable in VARIABLES[name]:
+        given = environ.get(variable, "").strip()
+        if given and (
+            name != "state_dir" or str(chosen.state_dir).startswith(os.path.expanduser(given))
+        ):
+            return variable
+    return DEFAULT
+
+
+def _plain(name: str, value: object) -> object:
+    """A value as JSON has it, and without secrets."""
+    if name == "api_key":
+        return value and "(set)"
+    if name == "proxy" and value:
+        parts = urlsplit(str(value))
+        secret = parts.username or parts.password
+        return (
+            f"{parts.scheme}://(login left out)@{parts.netloc.rpartition('@')[2]}"
+            if secret
+            else value
+        )
+    if isinstance(value, tuple):
+        return ",".join(value) or None
+    return value if value is None or isinstance(value, int | float) else str(value)

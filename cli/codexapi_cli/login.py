@@ -1,0 +1,40 @@
+"""`codexapi login`: the official client's own login."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import typer
+
+from .options import command
+from .terminal import LOGIN, Problem, ending
+
+CODEX = "codex"
+INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["-h"]}
+"""How a command leaves its arguments to another program."""
+
+app = command()
+
+
+@app.command(context_settings=PASSED_ON)
+def login(ctx: typer.Context) -> None:
+    """Log in, with the official Codex client: runs `codex login`, with whatever follows.
+
+    codexapi has no login of its own. Over SSH: codexapi login --device-auth
+    """
+    raise typer.Exit(official("login", ctx.args))
+
+
+def official(name: str, arguments: list[str]) -> int:
+    """Runs a command of the official client; returns its exit code, or ends with how to get it."""
+    with ending():
+        program = shutil.which(CODEX)
+        if program is None:
+            raise Problem(
+                f"the official Codex client is not on PATH, and it alone can do this: {INSTALL}; "
+                f"then `codex {name}`",
+                LOGIN,
+            )
+        return subprocess.run([program, name, *arguments], check=False).returncode

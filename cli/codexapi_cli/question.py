@@ -1,0 +1,139 @@
+"""What is asked: the words, what stands on stdin, and the files beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.images import data_url
+from codexapi_engine.protocol.images.header import header
+from codexapi_engine.protocol.responses import user
+
+from .terminal import LOCAL_FILE, Problem, stdin_bytes
+
+MAX_BYTES = 50 * 1024 * 1024
+"""Of one file. The backend takes no more."""
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    images: tuple[str, ...] = ()  # data or https URLs
+    files: tuple[tuple[str, str], ...] = ()  # names, with such URLs
+
+    def __bool__(self) -> bool:
+        return bool(self.text.strip() or self.images or self.files)
+
+    def item(self) -> JsonObject:
+        return user(self.text, self.images, self.files)
+
+    def and_(self, other: Question) -> Question:
+        """Both as one; a blank line between the texts."""
+        texts = [text for text in (self.text, other.text) if text.strip()]
+        return Question("\n\n".join(texts), self.images + other.images, self.files + other.files)
+
+
+NOTHING = Question("")
+
+
+def composed(
+    words: Sequence[str], attached: Sequence[str], files: Sequence[str], *, read_stdin: bool
+) -> Question:
+    """The words first, then the files, then what was piped in. Raises Problem."""
+    prompt = "" if list(words) == [STDIN] else " ".join(words)
+    piped = (stdin_bytes() or b"") if read_stdin or STDIN in attached else b""
+    if STDIN in attached:
+        if not piped:
+            raise Problem("--attach -: there is nothing on stdin")
+        given = {STDIN: piped}
+        piped = b""
+    else:
+        given = {}
+    asked = Question(prompt)
+    for name in files:
+        asked = asked.and_(Question(fenced(name, _read(name))))
+    for name in attached:
+        asked = asked.and_(attachment(name, given.get(name)))
+    return asked.and_(_piped(piped, alone=not asked))
+
+
+def attachment(name: str, data: bytes | None = None) -> Question:
+    """A file, a URL or `data` under that name, as what it turns out to be. Raises Problem."""
+    if data is None and "://" in name:
+        return _by_address(name)
+    if data is None:
+        data = _read(name)
+    title = "stdin" if name == STDIN else Path(name).name
+    if picture := header(data):
+        return Question("", images=(data_url(f"image/{picture.format}", data),))
+    if data.startswith(b"%PDF-"):
+        return Question("", files=((title, data_url("application/pdf", data)),))
+    return Question(_tagged("file", data, f' name="{title}"', name))
+
+
+def fenced(name: str, data: bytes) -> str:
+    """A text under its name, in a fence that nothing in it can close. Raises Problem."""
+    text = _text(data, name)
+    longest = max(map(len, re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{name}\n{fence}{PurePosixPath(name).suffix[1:]}\n{_ended(text)}{fence}"
+
+
+def text_or_file(given: str, option: str) -> str:
+    """`TEXT`, or what stands in the file of `@FILE`. Raises Problem."""
+    return _text(_read(given[1:]), f"{option} {given}") if given.startswith("@") else given
+
+
+def _piped(data: bytes, *, alone: bool) -> Question:
+    if not data.strip():
+        return NOTHING
+    if header(data) or data.startswith(b"%PDF-"):
+        return attachment(STDIN, data)
+    return Question(_text(data, "stdin") if alone else _tagged("stdin", data, "", "stdin"))
+
+
+def _by_address(url: str) -> Question:
+    """What is on the web stays there: the backend fetches it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Problem(f"--attach {url}: expected a file, or an https address")
+    name = PurePosixPath(parts.path).name
+    if name.lower().endswith(".pdf"):
+        return Question("", files=((name, url),))
+    return Question("", images=(url,))
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(os.path.expanduser(name), "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Problem(f"{name}: {error.strerror}", LOCAL_FILE) from None
+    if len(data) > MAX_BYTES:
+        raise Problem(f"{name}: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+    return data
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise Problem(f"{name}: neither UTF-8 text, nor a PNG, JPEG, WebP, GIF or PDF")
+    return text
+
+
+def _tagged(tag: str, data: bytes, attributes: str, name: str) -> str:
+    return f"<{tag}{attributes}>\n{_ended(_text(data, name))}</{tag}>"
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"

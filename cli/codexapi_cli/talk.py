@@ -1,0 +1,154 @@
+"""A talk with a model: what was said so far, and the next turn of it.
+
+Knows nothing of options; an `Answer` is where the words go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import codexapi_engine as engine
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.responses import Thoughts, text_of
+from codexapi_engine.protocol.shapes import inner, listed
+
+from .answer import Answer
+from .past import Past, new_id, readable, sayable
+from .question import Question
+from .terminal import Progress, say
+
+_ENDS = {None: "stop", "max_output_tokens": "length", "content_filter": "content_filter"}
+"""Why an answer ended, in the words of Chat Completions."""
+
+
+@dataclass(slots=True)
+class Talk:
+    """Everything that the next request is made of."""
+
+    model: str
+    system: str | None = None
+    effort: str | None = None
+    form: JsonObject | None = None
+    search: bool = False
+    summary: bool = False
+    log: Path | None = None  # where it is kept; None: nowhere
+    cid: str = field(default_factory=new_id)
+    items: list[JsonObject] = field(default_factory=list)
+
+    def request(self, question: Question) -> JsonObject:
+        made = engine.request(
+            [*self.items, question.item()],
+            model=self.model,
+            instructions=self.system,
+            effort=self.effort,
+            summary=self.summary,
+            form=self.form,
+            search=self.search,
+        )
+        return {**made, "prompt_cache_key": self.cid}
+
+    async def turn(
+        self, codex: engine.Codex, question: Question, answer: Callable[[], Answer]
+    ) -> JsonObject:
+        """Asks, shows the answer as it comes, and returns what came of it. Raises CodexError.
+
+        `answer` is called when the request is on its way: loading what it needs costs nothing then.
+        What was said before a break stays part of the talk, unless nothing was.
+        """
+        said: list[str] = []
+        shown: Answer | None = None
+        async with AsyncExitStack() as waiting:
+            await waiting.enter_async_context(Progress().running("thinking"))
+            try:
+                async with await codex.open(self.request(question)) as events:
+                    if events.changed:
+                        say(f"codexapi: {self.model} has no such effort: the next lower is used")
+                    shown = answer()
+                    response = await _told(events, shown, said, waiting)
+            except BaseException:
+                if said:
+                    self._add(question, [_spoken("".join(said))])
+                raise
+            finally:
+                await waiting.aclose()
+                if shown is not None:
+                    shown.end()
+        self._add(question, [sayable(item) for item in listed(response, "output")])
+        if reason := _cut_short(response):
+            say(f"codexapi: the answer is incomplete ({reason})")
+        kept = self._keep(question, str(response.get("model") or self.model))
+        return self._outcome(response, self.cid if kept else None)
+
+    def switch(self, model: str) -> None:
+        """Goes on with another model."""
+        self.items = readable(self.items, self.model, model)
+        self.model = model
+
+    def _add(self, question: Question, answered: list[JsonObject]) -> None:
+        self.items = [*self.items, question.item(), *answered]
+
+    def _keep(self, question: Question, model: str) -> bool:
+        if self.log is None:
+            return False
+        title = question.text or "(a picture or a file)"
+        try:
+            with Past(self.log) as past:
+                past.keep(self.cid, self.items, title=title, model=model, system=self.system)
+        except engine.CodexError as error:  # the person has the answer by now
+            say(f"codexapi: the chat was not kept: {error}")
+            return False
+        return True
+
+    def _outcome(self, response: JsonObject, cid: str | None) -> JsonObject:
+        return {
+            "id": response.get("id"),
+            "text": text_of(response),
+            "model": response.get("model") or self.model,
+            "finish_reason": _ENDS.get(_cut_short(response), "length"),
+            "usage": response.get("usage"),
+            "citations": list(dict.fromkeys(_citations(response))),
+            "cid": cid,
+        }
+
+
+async def _told(
+    events: engine.EventStream, shown: Answer, said: list[str], waiting: AsyncExitStack
+) -> JsonObject:
+    """The finished response, its words shown and put into `said` as they come."""
+    fold, text, thoughts = engine.Assembler(), engine.Text(), Thoughts()
+    while batch := await events.batch():
+        for event in batch:
+            fold.feed(event)
+            if thought := thoughts.feed(event):
+                await waiting.aclose()
+                shown.think(thought)
+            if piece := text.feed(event):
+                await waiting.aclose()
+                said.append(piece)
+                shown.write(piece)
+    return fold.finish()
+
+
+def _spoken(text: str) -> JsonObject:
+    """What a model had said when it was cut short, as one may send it."""
+    part = {"type": "output_text", "text": text}
+    return {"type": "message", "role": "assistant", "content": [part]}
+
+
+def _cut_short(response: JsonObject) -> str | None:
+    """Why an answer is not whole; None if it is."""
+    if response.get("status") != "incomplete":
+        return None
+    return str(inner(response, "incomplete_details").get("reason"))
+
+
+def _citations(response: JsonObject) -> Iterator[str]:
+    """The addresses that an answer names as its sources."""
+    for item in listed(response, "output"):
+        for part in listed(item, "content"):
+            for note in listed(part, "annotations"):
+                if note.get("type") == "url_citation" and isinstance(note.get("url"), str):
+                    yield note["url"]

@@ -1,0 +1,64 @@
+"""`codexapi usage`: how much of the plan is used, once or all the time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+import codexapi_engine as engine
+
+from .options import BaseUrl, Demo, Json, command, settings
+from .plan import lines
+from .terminal import Problem, ending, put, run
+
+app = command()
+
+
+@app.command()
+def usage(
+    watch: Annotated[
+        bool, typer.Option("-w", "--watch", help="Show it again and again, until Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(metavar="S", help="Seconds between two looks with --watch.")
+    ] = 60.0,
+    as_json: Json = False,
+    base_url: BaseUrl = None,
+    demo: Demo = False,
+) -> None:
+    """Show how much of your plan is used, and when its windows begin anew.
+
+    With --json and --watch: a JSON object a line.
+    """
+    with ending(as_json=as_json):
+        if not every > 0:
+            raise Problem("--every: expected a number of seconds above 0")
+    chosen = settings(base_url=base_url, demo=demo)
+    run(_usage(chosen, every if watch else None, as_json), as_json=as_json)
+
+
+async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) -> None:
+    import asyncio  # 40 ms that --help does without
+
+    shown = 0  # lines of it on the terminal
+    async with engine.Codex(chosen) as codex:
+        while True:
+            limits = await codex.plan()
+            if as_json:
+                told = [json.dumps(limits.as_json(), indent=None if every else 2)]
+            else:
+                told = list(lines(limits.as_json(), letters=not speaks_unicode()))
+                told = told or ["the backend told nothing of your plan"]
+            above = f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else ""
+            put(above + "".join(f"{line}\n" for line in told))
+            if every is None:
+                return
+            shown = 0 if as_json else len(told)
+            await asyncio.sleep(every)
+
+
+def speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")

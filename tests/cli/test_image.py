@@ -1,0 +1,342 @@
+"""`codexapi image`, as a script and as a person at a terminal see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.drawn import mask, opened, picture
+from tests.http_server.doors import listening
+from tests.processes import Running, codexapi, environment, simulator
+
+from codexapi_engine.simulator import Simulator
+from codexapi_engine.simulator.asgi import app
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals, opens terminals")
+
+
+def run(
+    folder: Path, *arguments: str, demo: bool = True, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    more = ("--demo",) if demo else ()
+    return subprocess.run(
+        codexapi("image", *more, *arguments), env=environment(**(env or {})), cwd=folder,
+        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with simulator(tmp_path_factory.mktemp("login") / "codex") as running:
+        yield running
+
+
+def test_a_picture_is_in_the_file_and_its_path_on_stdout(tmp_path: Path) -> None:
+    done = run(tmp_path, "a red fox", "-o", "fox.png")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == f"{tmp_path / 'fox.png'}\n"
+    assert opened((tmp_path / "fox.png").read_bytes()).size == (1024, 1024)
+    assert files(tmp_path) == ["fox.png"]
+
+
+def test_without_a_name_it_gets_one_of_its_prompt_and_the_time(tmp_path: Path) -> None:
+    done = run(tmp_path, "a", "Red", "fox")
+    (name,) = files(tmp_path)
+    assert name.startswith("a-red-fox-2")
+    assert len(name) == len("a-red-fox-20261124-093000.png")
+    assert done.stdout.decode() == f"{tmp_path / name}\n"
+
+
+def test_a_folder_takes_it_too(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    done = run(tmp_path, "a fox", "-o", "pictures", "--format", "webp")
+    (name,) = files(tmp_path / "pictures")
+    assert done.stdout.decode() == f"{tmp_path / 'pictures' / name}\n"
+    assert opened((tmp_path / "pictures" / name).read_bytes()).format == "WEBP"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.webp", "WEBP")]
+)
+def test_the_extension_decides_the_format(tmp_path: Path, name: str, kind: str) -> None:
+    assert run(tmp_path, "a fox", "-o", name).returncode == 0
+    assert opened((tmp_path / name).read_bytes()).format == kind
+
+
+def test_an_exact_size_is_exact_and_any_other_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path, "x", "-o", "out.webp", "--size", "640x480", "--fit", "exact")
+    assert (done.returncode, done.stderr) == (0, b"")
+    image = opened((tmp_path / "out.webp").read_bytes())
+    assert (image.format, image.size) == ("WEBP", (640, 480))
+    done = run(tmp_path, "x", "-o", "out.png", "--size", "640x480")
+    assert b"1536x1024" in done.stderr
+    assert opened((tmp_path / "out.png").read_bytes()).size == (1536, 1024)
+
+
+def test_a_clear_background_has_alpha(tmp_path: Path) -> None:
+    assert run(tmp_path, "x", "-o", "out.png", "--background", "transparent").returncode == 0
+    assert opened((tmp_path / "out.png").read_bytes()).mode == "RGBA"
+
+
+def test_several_pictures_are_numbered(tmp_path: Path) -> None:
+    done = run(tmp_path, "x", "-o", "out.png", "-n", "3")
+    names = ["out-1.png", "out-2.png", "out-3.png"]
+    assert files(tmp_path) == names
+    assert done.stdout.decode().splitlines() == [str(tmp_path / name) for name in names]
+
+
+def test_stdout_takes_the_bytes(tmp_path: Path) -> None:
+    done = run(tmp_path, "x", "-o", "-", "--format", "jpeg")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert opened(done.stdout).format == "JPEG"
+    assert files(tmp_path) == []
+
+
+def test_json_tells_all_of_it(tmp_path: Path) -> None:
+    done = run(tmp_path, "a fox", "-o", "out.png", "--json")
+    told = json.loads(done.stdout)
+    (image,) = told["images"]
+    assert image["path"] == str(tmp_path / "out.png")
+    assert (image["width"], image["height"], image["format"]) == (1024, 1024, "png")
+    assert image["bytes"] == (tmp_path / "out.png").stat().st_size
+    assert len(image["sha256"]) == 64
+    assert image["revised_prompt"] == "a fox"
+    assert told["model"] == "gpt-image-2"
+    assert told["usage"]["total_tokens"] > 0
+
+
+def test_an_edit_takes_files_and_a_mask(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_bytes(picture())
+    (tmp_path / "two.jpg").write_bytes(picture("jpeg"))
+    (tmp_path / "mask.png").write_bytes(mask())
+    done = run(tmp_path, "in snow", "-i", "in.png", "-i", "two.jpg", "-o", "out.png", "--json")
+    assert json.loads(done.stdout)["usage"]["input_tokens_details"]["image_tokens"] > 0
+    done = run(tmp_path, "in snow", "-i", "in.png", "--mask", "mask.png", "-o", "masked.png")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# What is wrong is found before anything is spent
+
+
+def test_an_existing_file_is_never_touched_and_no_request_is_made(
+    tmp_path: Path, backend: Running
+) -> None:
+    path = tmp_path / "fox.png"
+    path.write_bytes(b"mine")
+    (tmp_path / "many-2.png").symlink_to("nowhere")
+    # A backend that would fail the command with another code, if it were asked at all.
+    env = {**backend.env, "CODEXAPI_BASE_URL": "http://127.0.0.1:1"}
+    for arguments in (("-o", "fox.png"), ("-o", "many.png", "-n", "2")):
+        done = run(tmp_path, "a fox", *arguments, demo=False, env=env)
+        assert (done.returncode, done.stdout) == (7, b"")
+        assert b"--force" in done.stderr
+    assert path.read_bytes() == b"mine"
+    assert run(tmp_path, "a fox", "-o", "fox.png", "--force").returncode == 0
+    assert opened(path.read_bytes()).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        ((), 2, "prompt"),
+        (("  ",), 2, "prompt"),
+        (("x", "-o", "out.bmp"), 2, "--output"),
+        (("x", "-o", "out"), 2, "--output"),
+        (("x", "-o", "out.png", "--format", "webp"), 2, "--format"),
+        (("x", "--format", "gif"), 2, "--format"),
+        (("x", "-o", "-", "-n", "2"), 2, "--output"),
+        (("x", "--size", "big"), 2, "--size"),
+        (("x", "--fit", "exact"), 2, "--size"),
+        (("x", "--fit", "some"), 2, "--fit"),
+        (("x", "--quality", "ultra"), 2, "--quality"),
+        (("x", "-o", "out.jpg", "--background", "transparent"), 2, "--background"),
+        (("x", "--mask", "mask.png"), 2, "--input"),
+        (("x", "-n", "11"), 2, "-n"),
+        (("x", "-o", "no/such/out.png"), 7, "no such folder"),
+        (("x", "-o", "no/"), 7, "no such folder"),
+        (("x", "-i", "absent.png"), 7, "absent.png"),
+        (("x", "-i", "."), 7, "."),
+        (("x", "-i", "text.txt"), 6, "--input"),
+        (("x", "-i", "https://127.0.0.1/a.png"), 6, "--input"),
+        (("x", "-i", "http://example.org/a.png"), 6, "--input"),
+    ],
+)
+def test_each_mistake_has_its_exit_code_and_leaves_no_file(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    (tmp_path / "text.txt").write_text("no picture")
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert word in done.stderr.decode()
+    assert files(tmp_path) == ["text.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_found_first(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert run(tmp_path, "x", "-o", "out.png").returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("blocked", 1),
+        ("status usage_limit_reached", 4),
+        ("status bad_gateway", 5),
+        ("status model_not_found", 6),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_leaves_no_file(
+    tmp_path: Path, script: str, code: int
+) -> None:
+    done = run(tmp_path, f"x [[{script}]]", "-o", "out.png")
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert done.stderr.startswith(b"codexapi: ")
+    assert files(tmp_path) == []
+
+
+def test_without_a_login_it_says_what_to_run(tmp_path: Path) -> None:
+    empty = {"CODEX_HOME": str(tmp_path / "none"), "HOME": str(tmp_path)}
+    done = run(tmp_path, "x", demo=False, env=empty)
+    assert done.returncode == 3
+    assert b"codex login" in done.stderr
+
+
+def test_what_was_paid_for_is_kept_where_another_picture_fails(
+    tmp_path: Path, backend: Running
+) -> None:
+    # The first of two requests with this prompt is refused.
+    done = run(
+        tmp_path, "x [[status moderation_blocked 1]]", "-n", "2", "-o", "out.png",
+        demo=False, env=backend.env,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (name,) = files(tmp_path)
+    assert done.stdout.decode() == f"{tmp_path / name}\n"
+
+
+# At a terminal
+
+
+def test_ctrl_c_at_a_terminal_leaves_no_file(tmp_path: Path, backend: Running) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    command, *arguments = codexapi("image", "[[silence 600]]", "-o", "out.png", "-m", "gpt-image-2")
+    child = pexpect.spawn(
+        command, arguments, env=environment(**backend.env, TERM="xterm"), cwd=tmp_path
+    )
+    try:
+        child.expect("drawing, [0-9]+ s")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.close()
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 130
+    assert files(tmp_path) == []
+
+
+async def test_ctrl_c_ends_the_drawing_at_the_backend(tmp_path: Path) -> None:
+    waiting, left = asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+
+    backend = Simulator(sleep=sleep)
+    (tmp_path / "codex").mkdir()
+    (tmp_path / "codex" / "auth.json").write_bytes(backend.login())
+    async with listening(app(backend)) as port:
+        env = {
+            "CODEX_HOME": str(tmp_path / "codex"),
+            "CODEXAPI_BASE_URL": f"http://127.0.0.1:{port}/backend-api/codex",
+        }
+        process = await asyncio.create_subprocess_exec(
+            *codexapi("image", "[[silence 600]]", "-o", "out.png"),
+            env=environment(**env), cwd=tmp_path, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            await waiting.wait()
+            process.send_signal(signal.SIGINT)
+            await left.wait()
+            assert await process.wait() == 130
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert files(tmp_path) == ["codex"]
+    assert backend.cancelled == 1
+
+
+def test_partial_pictures_are_counted_on_a_terminal_alone(tmp_path: Path, backend: Running) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    (tmp_path / "in.png").write_bytes(picture())
+    (tmp_path / "mask.png").write_bytes(mask())
+    arguments = ["-i", "in.png", "--mask", "mask.png", "-o", "out.png"]
+    command, *rest = codexapi("image", "x [[slow 1.5]]", *arguments)
+    child = pexpect.spawn(command, rest, env=environment(**backend.env, TERM="xterm"), cwd=tmp_path)
+    try:
+        child.expect("drawing, [0-9]+ s, 1 partial")
+        child.expect("out.png")
+        child.expect(pexpect.EOF)
+        child.close()
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0
+    assert opened((tmp_path / "out.png").read_bytes()).format == "PNG"
+
+
+def test_a_terminal_is_no_place_for_bytes(tmp_path: Path) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    command, *arguments = codexapi("image", "--demo", "x", "-o", "-")
+    child = pexpect.spawn(command, arguments, env=environment(TERM="xterm"), cwd=tmp_path)
+    child.expect("--output")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 2
+
+
+@pytest.mark.parametrize(
+    ("env", "begins"),
+    [
+        ({"TERM": "xterm-kitty"}, "\x1b_Ga=T,f=100,"),
+        ({"TERM_PROGRAM": "WezTerm"}, "\x1b]1337;File=inline=1;size="),
+        ({"TERM_PROGRAM": "WezTerm", "TMUX": "x"}, None),
+        ({"TERM": "xterm"}, None),
+    ],
+)
+def test_a_terminal_that_can_show_it_shows_it(
+    tmp_path: Path, env: dict[str, str], begins: str | None
+) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    command, *arguments = codexapi("image", "--demo", "x", "-o", "out.webp")
+    given = {
+        name: value
+        for name, value in environment().items()
+        if name not in ("CI", "TMUX", "STY", "TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID")
+    }
+    child = pexpect.spawn(command, arguments, env={**given, **env}, cwd=tmp_path)
+    child.expect(pexpect.EOF)
+    child.close()
+    shown = child.before.decode("latin-1")
+    assert child.exitstatus == 0
+    assert "out.webp" in shown
+    if begins is None:
+        assert "\x1b_G" not in shown
+        assert "\x1b]" not in shown
+    else:
+        assert begins in shown

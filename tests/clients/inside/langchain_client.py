@@ -1,0 +1,42 @@
+"""LangChain's `ChatOpenAI`; the argument tells the mode."""
+
+from __future__ import annotations
+
+import sys
+
+from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+
+model = ChatOpenAI(model=MODEL, use_responses_api=sys.argv[1] == "responses")
+
+
+def text():
+    return model.invoke(TEXT).text
+
+
+def stream():
+    return [chunk.text for chunk in model.stream(STREAM) if chunk.text]
+
+
+@tool
+def get_weather(location: str) -> str:
+    """The weather at a place"""
+    return weather(location)
+
+
+def tools():
+    able = model.bind_tools([get_weather])
+    messages = [HumanMessage(TOOLS)]
+    messages.append(able.invoke(messages))
+    for call in messages[-1].tool_calls:
+        messages.append(ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]))
+    return able.invoke(messages).text
+
+
+def structured():
+    return model.with_structured_output(Person).invoke(EXTRACT).model_dump()
+
+
+tell(text, stream, tools, structured)

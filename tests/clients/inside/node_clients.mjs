@@ -1,0 +1,130 @@
+// The official client for Node and the AI SDK; the arguments tell which, and the mode.
+
+import { createOpenAI } from '@ai-sdk/openai';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { Output, generateText, isStepCount, streamText, tool } from 'ai';
+import OpenAI from 'openai';
+import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
+
+const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: apiKey, MODEL: model } = process.env;
+const [client, mode] = process.argv.slice(2);
+const TEXT = '[[say Good morning.]]';
+const STREAM = '[[say One two three.]]';
+const TOOLS = 'What is the weather in Paris and Rome?';
+const EXTRACT = 'Extract: Ada is 36 years old';
+const Person = z.object({ name: z.string(), age: z.number() });
+const Place = z.object({ location: z.string() });
+const weather = ({ location }) => `20 degrees in ${location}`;
+const all = async pieces => {
+  const found = [];
+  for await (const piece of pieces) if (piece) found.push(piece);
+  return found;
+};
+
+function official() {
+  const openai = new OpenAI({ maxRetries: 0 });
+  const parameters = z.toJSONSchema(Place);
+  const about = { name: 'get_weather', description: 'The weather at a place', parameters };
+  const user = content => [{ role: 'user', content }];
+  const { completions } = openai.chat;
+  const chat = {
+    text: async () =>
+      (await completions.create({ model, messages: user(TEXT) })).choices[0].message.content,
+    stream: async () => {
+      const stream = completions.stream({ model, messages: user(STREAM) });
+      return all((async function* () {
+        for await (const chunk of stream) yield chunk.choices[0].delta.content;
+      })());
+    },
+    tools: async () =>
+      completions
+        .runTools({
+          model,
+          messages: user(TOOLS),
+          tools: [{ type: 'function', function: { ...about, parse: JSON.parse, function: weather } }],
+        })
+        .finalContent(),
+    structured: async () =>
+      (
+        await completions.parse({
+          model,
+          messages: user(EXTRACT),
+          response_format: zodResponseFormat(Person, 'person'),
+        })
+      ).choices[0].message.parsed,
+  };
+  const responses = {
+    text: async () => (await openai.responses.create({ model, input: TEXT })).output_text,
+    stream: async () => {
+      const pieces = [];
+      const stream = openai.responses.stream({ model, input: STREAM });
+      stream.on('response.output_text.delta', ({ delta }) => pieces.push(delta));
+      await stream.finalResponse();
+      return pieces;
+    },
+    tools: async () => {
+      const tools = [{ type: 'function', strict: false, ...about }];
+      const first = await openai.responses.create({ model, input: TOOLS, tools });
+      const outputs = first.output
+        .filter(({ type }) => type === 'function_call')
+        .map(({ call_id, arguments: given }) => {
+          return { type: 'function_call_output', call_id, output: weather(JSON.parse(given)) };
+        });
+      const previous_response_id = first.id;
+      const second = { model, tools, previous_response_id, input: outputs };
+      return (await openai.responses.create(second)).output_text;
+    },
+    structured: async () =>
+      (
+        await openai.responses.parse({
+          model,
+          input: EXTRACT,
+          text: { format: zodTextFormat(Person, 'person') },
+        })
+      ).output_parsed,
+  };
+  return mode === 'chat' ? chat : responses;
+}
+
+function aiSdk() {
+  const openai = createOpenAI({ baseURL, apiKey });
+  const compatible = createOpenAICompatible({
+    name: 'codexapi',
+    baseURL,
+    supportsStructuredOutputs: true,
+  });
+  const made = { chat: openai.chat, responses: openai.responses, compatible }[mode](model);
+  const get_weather = tool({
+    description: 'The weather at a place',
+    inputSchema: Place,
+    execute: weather,
+  });
+  return {
+    text: async () => (await generateText({ model: made, prompt: TEXT })).text,
+    stream: async () => all(streamText({ model: made, prompt: STREAM }).textStream),
+    tools: async () =>
+      (
+        await generateText({
+          model: made,
+          prompt: TOOLS,
+          tools: { get_weather },
+          stopWhen: isStepCount(3),
+        })
+      ).text,
+    structured: async () =>
+      (
+        await generateText({
+          model: made,
+          prompt: EXTRACT,
+          output: Output.object({ schema: Person }),
+        })
+      ).output,
+  };
+}
+
+const told = {};
+for (const [name, ask] of Object.entries({ openai: official, 'ai-sdk': aiSdk }[client]())) {
+  told[name] = await ask().catch(error => `${error}`);
+}
+process.stdout.write(JSON.stringify(told));

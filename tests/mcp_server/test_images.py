@@ -1,0 +1,318 @@
+"""The tools that draw, driven by the official client: in memory, and over stdio as editors do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
+from tests.drawn import mask, opened, picture
+from tests.processes import codexapi, environment
+
+from codexapi_engine import Codex, Settings
+from codexapi_engine.credentials import InMemory
+from codexapi_engine.simulator import Simulator
+from codexapi_engine.transport import in_process
+from codexapi_mcp import create_server
+
+MODES = ["auto", "legacy"]
+
+
+@asynccontextmanager
+async def studio(
+    folder: Path, simulator: Simulator | None = None, *, mode: str = "auto", heartbeat: float = 10.0
+) -> AsyncIterator[Client]:
+    """A client of a server that saves into this folder."""
+    simulator = simulator or Simulator()
+    settings = Settings(
+        codex_home=folder / "none", base_url="http://127.0.0.1:1", image_dir=folder / "pictures"
+    )
+    http, store = in_process(simulator.handle), InMemory(simulator.login())
+    async with Codex(settings, http=http, store=store) as codex:
+        server = create_server(codex, heartbeat=heartbeat)
+        async with Client(server, mode=mode) as client:
+            yield client
+
+
+def made(result: CallToolResult) -> list[dict[str, Any]]:
+    assert not result.is_error, result
+    assert result.structured_content is not None
+    images: list[dict[str, Any]] = result.structured_content["images"]
+    return images
+
+
+def content(image: dict[str, Any]) -> bytes:
+    return Path(image["path"]).read_bytes()
+
+
+def refused(result: CallToolResult) -> str:
+    assert result.is_error
+    assert isinstance(result.content[0], TextContent)
+    return result.content[0].text
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_picture_is_on_disk_and_told_in_three_ways(tmp_path: Path, mode: str) -> None:
+    async with studio(tmp_path, mode=mode) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a red fox"})
+    (image,) = made(result)
+    path = Path(image["path"])
+    data = content(image)
+    assert path.parent == tmp_path / "pictures"
+    assert path.name.startswith("a-red-fox-")
+    assert image == {
+        "path": str(path),
+        "uri": path.as_uri(),
+        "mime_type": "image/png",
+        "width": 1024,
+        "height": 1024,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    assert result.structured_content is not None
+    assert result.structured_content["revised_prompt"] == "a red fox"
+    text, link, preview = result.content
+    assert isinstance(text, TextContent)
+    assert text.text == f"Saved 1024x1024 PNG to {path}"
+    assert isinstance(link, ResourceLink)
+    assert str(link.uri) == path.as_uri()
+    assert isinstance(preview, ImageContent)
+    assert opened(base64.b64decode(preview.data)).format == "PNG"
+
+
+async def test_several_heavy_pictures_stay_within_what_clients_take(tmp_path: Path) -> None:
+    async with studio(tmp_path) as client:
+        result = await client.call_tool("generate_image", {"prompt": "x [[heavy 2]]", "n": 4})
+    assert len({image["path"] for image in made(result)}) == 4
+    assert all(image["bytes"] > 2 << 20 for image in made(result))
+    previews = [part for part in result.content if isinstance(part, ImageContent)]
+    assert len(previews) == 4
+    assert sum(len(part.data) for part in previews) < 700_000
+
+
+async def test_a_preview_can_be_declined(tmp_path: Path) -> None:
+    async with studio(tmp_path) as client:
+        result = await client.call_tool("generate_image", {"prompt": "x", "inline": "never"})
+    assert made(result)
+    assert not [part for part in result.content if isinstance(part, ImageContent)]
+
+
+async def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "fox.webp"
+    async with studio(tmp_path) as client:
+        paths = [
+            made(
+                await client.call_tool(
+                    "generate_image", {"prompt": prompt, "output_path": str(target)}
+                )
+            )[0]["path"]
+            for prompt in ("one", "two", "three")
+        ]
+    assert paths == [str(target.with_name(n)) for n in ("fox.webp", "fox-2.webp", "fox-3.webp")]
+    assert opened(target.read_bytes()).format == "WEBP"
+
+
+async def test_a_folder_takes_a_picture_of_the_format_asked_for(tmp_path: Path) -> None:
+    async with studio(tmp_path) as client:
+        result = await client.call_tool(
+            "generate_image",
+            {"prompt": "x", "output_path": f"{tmp_path}/there/", "format": "jpeg"},
+        )
+    (image,) = made(result)
+    assert Path(image["path"]).parent == tmp_path / "there"
+    assert image["path"].endswith(".jpg")
+    assert image["mime_type"] == "image/jpeg"
+
+
+async def test_an_edit_takes_paths_addresses_of_files_and_a_mask(tmp_path: Path) -> None:
+    (tmp_path / "in one.png").write_bytes(picture())
+    (tmp_path / "mask.png").write_bytes(mask())
+    simulator = Simulator()
+    async with studio(tmp_path, simulator) as client:
+        first = await client.call_tool(
+            "edit_image",
+            {
+                "prompt": "in snow",
+                "images": [str(tmp_path / "in one.png"), (tmp_path / "in one.png").as_uri()],
+            },
+        )
+        second = await client.call_tool(
+            "edit_image",
+            {
+                "prompt": "in snow",
+                "images": [str(tmp_path / "in one.png")],
+                "mask": str(tmp_path / "mask.png"),
+            },
+        )
+    assert made(first)
+    assert made(second)
+    roads = [request.path for request in simulator.requests if request.method == "POST"]
+    assert roads == ["/images/edits", "/responses"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("generate_image", {"output_path": "fox.png"}, "/pictures/fox.png"),
+        ("generate_image", {"output_path": "/tmp/fox.bmp"}, ".webp"),
+        ("generate_image", {"size": "big"}, "WIDTHxHEIGHT"),
+        ("generate_image", {"background": "transparent", "format": "jpeg"}, "png or webp"),
+        ("generate_image", {"prompt": "[[blocked]]"}, "moderation_blocked"),
+        ("generate_image", {"prompt": "[[status usage_limit_reached]]"}, "resets in"),
+        ("generate_image", {"n": 5}, "4"),
+        ("edit_image", {"images": ["fox.png"]}, "images[0] is not an absolute path"),
+        ("edit_image", {"images": ["/no/such/fox.png"]}, "No such file"),
+        ("edit_image", {"images": ["https://127.0.0.1/fox.png"]}, "not a public address"),
+        ("edit_image", {"images": []}, "images"),
+    ],
+)
+async def test_a_failure_says_what_would_do(
+    tmp_path: Path, tool: str, arguments: dict[str, Any], said: str
+) -> None:
+    async with studio(tmp_path) as client:
+        text = refused(await client.call_tool(tool, {"prompt": "x", **arguments}))
+    assert said in text
+    assert not (tmp_path / "pictures").exists()
+
+
+async def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    async with studio(tmp_path) as client:
+        result = await client.call_tool(
+            "edit_image", {"prompt": "x", "images": [str(tmp_path / "text.png")]}
+        )
+    assert "'images[0]'" in refused(result)
+
+
+async def test_without_a_login_the_model_is_told_what_the_user_must_run(tmp_path: Path) -> None:
+    settings = Settings(codex_home=tmp_path, image_dir=tmp_path / "pictures")
+    async with Codex(settings) as codex, Client(create_server(codex)) as client:
+        assert "codex login" in refused(await client.call_tool("generate_image", {"prompt": "x"}))
+
+
+async def test_what_was_paid_for_is_kept_where_another_picture_fails(tmp_path: Path) -> None:
+    async with studio(tmp_path) as client:
+        result = await client.call_tool(
+            "generate_image", {"prompt": "x [[status moderation_blocked 1]]", "n": 2}
+        )
+    assert len(made(result)) == 1
+    assert result.structured_content is not None
+    assert "1 of 2 failed" in result.structured_content["note"]
+
+
+class Backend:
+    """A simulator whose slow pictures come when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.simulator = Simulator(sleep=self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waiting.set()
+        try:
+            await self.ready.wait()
+        finally:
+            self.ended.set()
+
+
+async def test_the_client_hears_how_long_it_takes(tmp_path: Path) -> None:
+    backend, heard = Backend(), []
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, message))
+        if len(heard) == 3:
+            backend.ready.set()
+
+    async with studio(tmp_path, backend.simulator, heartbeat=0.01) as client:
+        result = await client.call_tool(
+            "generate_image", {"prompt": "[[silence 1]] x"}, progress_callback=told
+        )
+    assert made(result)
+    counts = [count for count, _ in heard]
+    assert counts[:3] == sorted(set(counts[:3]))
+    assert str(heard[0][1]).startswith("drawing, ")
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_job_outlives_a_cancel_and_the_same_call_gets_it(tmp_path: Path, mode: str) -> None:
+    backend = Backend()
+    arguments = {"prompt": "[[silence 60]] a red fox"}
+    async with studio(tmp_path, backend.simulator, mode=mode) as client:
+        call = asyncio.create_task(client.call_tool("generate_image", arguments))
+        await backend.waiting.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        backend.ready.set()
+        result = await client.call_tool("generate_image", arguments)
+        once_more = await client.call_tool("generate_image", arguments)
+    assert made(result)
+    assert "the same call before" in (result.structured_content or {})["note"]
+    assert (once_more.structured_content or {})["note"] is None
+    assert made(once_more)[0]["path"] != made(result)[0]["path"]
+    assert backend.simulator.runs == 2
+
+
+async def test_the_end_of_the_server_ends_its_jobs(tmp_path: Path) -> None:
+    backend = Backend()
+    async with studio(tmp_path, backend.simulator) as client:
+        call = asyncio.create_task(client.call_tool("generate_image", {"prompt": "[[silence 60]]"}))
+        await backend.waiting.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not backend.ended.is_set()
+    await backend.ended.wait()
+    assert backend.simulator.cancelled == 1
+
+
+async def test_the_tools_say_what_they_do(tmp_path: Path) -> None:
+    async with studio(tmp_path) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    for name in ("generate_image", "edit_image"):
+        tool = tools[name]
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is False
+        assert tool.annotations.destructive_hint is False
+        assert tool.output_schema is not None
+        # Some clients strip defaults and ranges from a schema: they stand in the words.
+        for field in tool.input_schema["properties"].values():
+            assert field["description"]
+
+
+async def test_over_stdio_into_the_folder_of_the_flag(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    command, *arguments = codexapi("mcp", "serve", "--demo", "--image-dir", str(folder))
+    parameters = StdioServerParameters(
+        command=command, args=arguments, env=environment(HOME=str(tmp_path)), cwd="/"
+    )
+    async with Client(parameters) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a red fox"})
+    (image,) = made(result)
+    assert Path(image["path"]).parent == folder
+    assert opened(content(image)).size == (1024, 1024)
+
+
+@pytest.mark.parametrize("variable", [True, False])
+async def test_the_folder_is_the_environments_or_the_users_own_for_pictures(
+    tmp_path: Path, variable: bool
+) -> None:
+    (tmp_path / "Pictures").mkdir()
+    env = environment(HOME=str(tmp_path))
+    if variable:
+        env["CODEXAPI_IMAGE_DIR"] = "~/mine"
+    command, *arguments = codexapi("mcp", "serve", "--demo")
+    parameters = StdioServerParameters(command=command, args=arguments, env=env, cwd="/")
+    async with Client(parameters) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a red fox"})
+    expected = tmp_path / "mine" if variable else tmp_path / "Pictures" / "codexapi"
+    assert Path(made(result)[0]["path"]).parent == expected

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from codexapi_mcp.jobs import KEEP, PATIENCE, Jobs
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """Work that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.jobs: Jobs[int] = Jobs(clock=self.clock)
+        self.begun = 0
+        self.may_end = asyncio.Event()
+        self.cancelled = 0
+
+    def work(self) -> Callable[[], Coroutine[Any, Any, int]]:
+        async def work() -> int:
+            self.begun += 1
+            number = self.begun
+            try:
+                await self.may_end.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+            return number
+
+        return work
+
+    async def abandoned(self, key: str = "a") -> None:
+        """A call whose client has gone."""
+        call = asyncio.create_task(self.jobs.run(key, self.work()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+async def test_a_result_that_arrived_is_not_given_again() -> None:
+    bench = Bench()
+    bench.may_end.set()
+    assert await bench.jobs.run("a", bench.work()) == (1, False)
+    assert await bench.jobs.run("a", bench.work()) == (2, False)
+
+
+async def test_a_job_outlives_its_call_and_the_same_call_gets_it_once() -> None:
+    bench = Bench()
+    await bench.abandoned()
+    assert (bench.begun, bench.cancelled) == (1, 0)
+    again = asyncio.create_task(bench.jobs.run("a", bench.work()))
+    await asyncio.sleep(0)
+    bench.may_end.set()
+    assert await again == (1, True)
+    assert await bench.jobs.run("a", bench.work()) == (2, False)
+
+
+async def test_another_call_gets_a_job_of_its_own() -> None:
+    bench = Bench()
+    await bench.abandoned()
+    bench.may_end.set()
+    assert await bench.jobs.run("b", bench.work()) == (2, False)
+
+
+async def test_a_finished_job_waits_ten_minutes() -> None:
+    bench = Bench()
+    await bench.abandoned("a")
+    await bench.abandoned("b")
+    bench.may_end.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.clock.now += KEEP
+    assert await bench.jobs.run("a", bench.work()) == (1, True)
+    bench.clock.now += 1
+    assert await bench.jobs.run("b", bench.work()) == (3, False)
+
+
+async def test_a_result_that_took_long_may_not_have_arrived() -> None:
+    bench = Bench()
+    call = asyncio.create_task(bench.jobs.run("a", bench.work()))
+    await asyncio.sleep(0)
+    bench.clock.now += PATIENCE + 1
+    bench.may_end.set()
+    assert await call == (1, False)
+    assert await bench.jobs.run("a", bench.work()) == (1, True)
+    assert await bench.jobs.run("a", bench.work()) == (2, False)
+
+
+async def test_a_job_that_failed_is_tried_anew() -> None:
+    jobs: Jobs[int] = Jobs()
+
+    async def fail() -> int:
+        raise ValueError("no")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            await jobs.run("a", fail)
+
+
+async def test_the_end_cancels_what_is_running() -> None:
+    bench = Bench()
+    await bench.abandoned()
+    await bench.jobs.aclose()
+    assert bench.cancelled == 1
