@@ -16,14 +16,16 @@ _SOURCES = ("engine", "http_server", "mcp_server", "cli")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a program under test: ours, without any setting of the user's."""
+    """The environment of a program under test: ours, without any setting of the user's, and
+    nothing is kept in the user's history."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CODEX", "OPENAI")) and not name.upper().endswith("_PROXY")
     }
     path = os.pathsep.join(str(ROOT / source) for source in _SOURCES)
-    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+    ours = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CODEXAPI_NO_LOG": "1"}
+    return {**kept, **ours, **more}
 
 
 def codexapi(*arguments: str) -> list[str]:

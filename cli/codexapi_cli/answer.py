@@ -15,15 +15,15 @@ from typing import Protocol
 
 from .terminal import put
 
-# What model output could do to a terminal: C0 but tab and newline, DEL, C1, and whole sequences.
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\Z)"  # OSC, DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
-    re.DOTALL,
+# What model output could do to a terminal. C1 controls are written as ESC and a letter, or alone.
+_CSI, _STRING = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*", r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
+_SEQUENCE = re.compile(
+    rf"{_CSI}[@-~]|{_STRING}[^\x07\x9c\x1b]*(?:\x07|\x9c|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ`-~]"
 )
-_LONGEST = 64
-"""Characters of a sequence that may go on in the next piece; none that matters is longer."""
+_GOES_ON = re.compile(rf"(?:{_CSI}|{_STRING}[^\x07\x9c\x1b]*\x1b?|\x1b[ -/]*)\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 but tab and newline, DEL, C1
+_LONGEST = 4096
+"""Characters of a sequence whose end is waited for."""
 
 
 class Answer(Protocol):
@@ -41,15 +41,19 @@ class Harmless:
     """Takes from a text, piece by piece, what could make a terminal do things."""
 
     def __init__(self) -> None:
-        self._held = ""  # the beginning of a control sequence that may go on
+        self._held = ""  # the beginning of a sequence that may go on in the next piece
 
     def feed(self, text: str) -> str:
-        text = self._held + text
-        start = text.rfind("\x1b")
-        goes_on = 0 <= len(text) - start < _LONGEST and not _CONTROL.fullmatch(text[start:])
-        open_ended = start >= 0 and goes_on
-        self._held = text[start:] if open_ended else ""
-        return _CONTROL.sub("", text[: start if open_ended else None])
+        text = _SEQUENCE.sub("", self._held + text)
+        open_ended = _GOES_ON.search(text, max(0, len(text) - _LONGEST))
+        cut = open_ended.start() if open_ended else len(text)
+        self._held = text[cut:]
+        return _CONTROL.sub("", text[:cut])
+
+    def end(self) -> str:
+        """What was held, and is no sequence."""
+        held, self._held = self._held, ""
+        return _CONTROL.sub("", held)
 
 
 class Thinking:
@@ -98,6 +102,8 @@ class Plain:
 
     def end(self) -> None:
         self._thinking.end()
+        if self._harmless is not None and (rest := self._harmless.end()):
+            self.write(rest)
         if not self._newline:
             put("\n")
             self._newline = True

@@ -31,7 +31,7 @@ _codexapi() {
     COMPREPLY=()
     while IFS= read -r line; do
         COMPREPLY+=("${line%%$'\\t'*}")
-    done < <(codexapi completion bash --after "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$word" 2>/dev/null)
+    done < <(codexapi completion bash --after -- "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$word" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _codexapi codexapi
 """
@@ -44,7 +44,7 @@ _codexapi() {
     local -a found
     while IFS= read -r line; do
         found+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
-    done < <(codexapi completion zsh --after "${(@)words[2,CURRENT]}" 2>/dev/null)
+    done < <(codexapi completion zsh --after -- "${(@)words[2,CURRENT]}" 2>/dev/null)
     if (( $#found )); then
         _describe 'codexapi' found
     else
@@ -62,7 +62,7 @@ FISH = """\
 # codexapi completion fish > ~/.config/fish/completions/codexapi.fish
 function __codexapi
     set -l words (commandline -opc) (commandline -ct)
-    codexapi completion fish --after $words[2..-1] 2>/dev/null
+    codexapi completion fish --after -- $words[2..-1] 2>/dev/null
 end
 complete -c codexapi -a '(__codexapi)'
 """
@@ -73,7 +73,7 @@ Register-ArgumentCompleter -Native -CommandName codexapi -ScriptBlock {
     param($word, $line, $cursor)
     $words = @($line.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
     if ($word -eq '') { $words += '""' }
-    codexapi completion powershell --after @words 2>$null | ForEach-Object {
+    codexapi completion powershell --after -- @words 2>$null | ForEach-Object {
         $name, $help = $_ -split "`t", 2
         [System.Management.Automation.CompletionResult]::new($name, $name, 'ParameterValue', $help)
     }
@@ -100,34 +100,36 @@ def completion(
         put(SCRIPTS[shell])
         return
     *before, begun = words or [""]
-    root = ctx.find_root()
-    for name, told in _next(root, before):
+    for name, told in _next(ctx.find_root(), before, option=begun.startswith("-")):
         if name.startswith(begun):
             put(f"{name}\t{told}\n")
 
 
-def _next(ctx: Any, before: list[str]) -> Iterator[tuple[str, str]]:
-    """What may stand after these words: commands, else the options of the command that they name.
-    Nothing where a file or a text is expected."""
-    here: Any = ctx.command
-    path = ctx
+def _next(ctx: Any, before: list[str], *, option: bool) -> Iterator[tuple[str, str]]:
+    """What may stand after these words: an option of the command that they name, or a command of
+    its group. Nothing where a value is expected, such as the name of a file."""
+    here = ctx.command
     for word in before:
-        found = here.get_command(path, word) if hasattr(here, "get_command") else None
-        if found is None and not word.startswith("-"):
-            continue
+        found = here.get_command(ctx, word) if hasattr(here, "get_command") else None
         if found is not None:
-            here, path = found, type(ctx)(found, parent=path, info_name=word)
-    if hasattr(here, "list_commands"):
-        for name in here.list_commands(path):
-            yield name, _first_line(here, path, name)
-    for parameter in here.get_params(path):
-        if parameter.param_type_name == "option" and not parameter.hidden:
-            for name in parameter.opts:
-                if name.startswith("--"):
-                    yield name, (parameter.help or "").partition("\n")[0]
+            here, ctx = found, type(ctx)(found, parent=ctx, info_name=word)
+    options = [given for given in here.get_params(ctx) if given.param_type_name == "option"]
+    if any(before[-1:] == [name] and not given.is_flag for given in options for name in given.opts):
+        return
+    if option:
+        shown = [given for given in options if not given.hidden]
+        yield from ((given.opts[-1], _line(given.help)) for given in shown)
+    elif hasattr(here, "list_commands"):
+        yield from ((name, _told(here, ctx, name)) for name in here.list_commands(ctx))
 
 
-def _first_line(group: Any, ctx: Any, name: str) -> str:
-    from .app import COMMANDS  # it imports us by name
+def _told(group: Any, ctx: Any, name: str) -> str:
+    from .app import COMMANDS  # it names us, and is loaded by now
 
-    return COMMANDS.get(name) or str(group.get_command(ctx, name).help or "").partition("\n")[0]
+    if ctx.parent is None:
+        return COMMANDS[name]
+    return _line(group.get_command(ctx, name).help)
+
+
+def _line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]

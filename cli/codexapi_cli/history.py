@@ -116,4 +116,7 @@ def _found(past: Past, cid: str | None) -> JsonObject:
 
 
 def _shown(text: str) -> str:
-    return Harmless().feed(text) if sys.stdout.isatty() else text
+    if not sys.stdout.isatty():
+        return text
+    harmless = Harmless()
+    return harmless.feed(text) + harmless.end()

@@ -56,7 +56,7 @@ class Markdown:
 
     def end(self) -> None:
         self._thinking.end()
-        whole, self._open = self._open, ""
+        whole, self._open = self._open + self._harmless.end(), ""
         self._settle(whole)
 
     def _settle(self, text: str) -> None:
@@ -81,7 +81,7 @@ class Markdown:
             return []
         with self._console.capture() as captured:
             self._console.print(self._rendered(text))
-        lines = captured.get().split("\n")
+        lines = [line.rstrip(" ") for line in captured.get().split("\n")]
         while lines and not lines[-1].strip():
             lines.pop()
         while lines and not lines[0].strip():

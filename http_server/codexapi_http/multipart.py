@@ -141,13 +141,21 @@ def _typed(name: str, value: str) -> Any:
 
 async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input]]:
     """The pictures that stand in the fields: `images: [{"image_url": …}]`, `mask` likewise."""
-    found = []
+    found, size = [], 0
     for name in _PICTURES:
         given = body.get(name)
         listed = given if isinstance(given, list) else [given] if given is not None else []
         for index, one in enumerate(listed):
             at = f"{name}[{index}]" if isinstance(given, list) else name
-            found.append((name, await _named(request, one, at)))
+            named = await _named(request, one, at)
+            size += len(named.data)
+            if size > MAX_IMAGE_BODY:  # a short body can name a lot to fetch
+                raise InvalidRequest(
+                    f"With '{at}', the pictures have over {MAX_IMAGE_BODY >> 20} MiB together.",
+                    code="image_too_large",
+                    param=named.param,
+                )
+            found.append((name, named))
     return found
 
 

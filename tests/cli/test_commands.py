@@ -208,25 +208,6 @@ def test_a_closed_pipe_ends_quietly_and_stops_the_backend(tmp_path: Path) -> Non
         process.stderr.close()
 
 
-def test_ctrl_c_keeps_what_was_said_and_exits_with_130() -> None:
-    process = subprocess.Popen(
-        codexapi("chat", "--demo", "[[slow 60]] [[long 3]]"),
-        env=environment(), stdin=subprocess.DEVNULL, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        said = process.stdout.read(1)
-        process.send_signal(signal.SIGINT)
-        rest, complaint = process.communicate()
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130
-    assert (said + rest).endswith("\n")
-    assert complaint == ""
-
-
 def test_simulate_writes_a_login_that_works_and_never_over_another(tmp_path: Path) -> None:
     folder = tmp_path / "login"
     with simulator(folder) as backend:

@@ -84,7 +84,7 @@ def told(ours: Running, tmp_path_factory: pytest.TempPathFactory) -> Told:
             capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
         assert done.stdout, done.stderr
-        answers: dict[str, Any] = json.loads(done.stdout)
+        answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answers
 
     return run

@@ -1398,6 +1398,14 @@ def test_as_many_are_made_as_are_asked_for(prompt: str, count: int) -> None:
     assert example(schema, prompt) == {"all": [{"a": 1}] * count}
 
 
+async def test_a_picture_is_described_unless_a_tool_is_named() -> None:
+    image, tool = {"type": "input_image", "image_url": PIXEL}, function("view_note")
+    tool["description"] = "Looks at a note"
+    assert (await ask(input=[user("Who looks?", image)], tools=[tool])).calls == []
+    assert (await ask(input=[user("Who looks?")], tools=[tool])).calls != []
+    assert (await ask(input=[user("My note", image)], tools=[tool])).calls != []
+
+
 async def test_orders_are_obeyed() -> None:
     rule = {"role": "developer", "content": "If you see an image, reply with 'A cat' only."}
     image = {"type": "input_image", "image_url": PIXEL}

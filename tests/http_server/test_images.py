@@ -43,6 +43,14 @@ class World:
         return [found[name]] if name in found else [name]
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/large.png":
+
+            async def large() -> AsyncIterator[bytes]:
+                yield PNG
+                for _ in range(40):
+                    yield bytes(1 << 20)
+
+            return httpx.Response(200, content=large())
         if request.url.path == "/away":
             return httpx.Response(302, headers={"location": "https://inside.example/a.png"})
 
@@ -126,6 +134,7 @@ async def test_generations_of_well_known_clients(
     assert told["size"] == f"{image.width}x{image.height}"
     assert told["output_format"] == body.get("output_format", "png") == str(image.format).lower()
     assert told["usage"]["total_tokens"] > 0
+    assert reply.headers["x-ratelimit-remaining-requests"] == "88"
     assert {one["model"] for one in sent(backend)} == {"gpt-image-2"}
     assert "x-codexapi-ignored" not in reply.headers
 
@@ -220,6 +229,17 @@ async def test_a_variation_is_an_edit_and_says_so(server: Door, backend: Simulat
 async def test_pictures_of_a_generation_are_ignored_by_name(server: Door) -> None:
     reply = await server.reply(raw.post(GENERATIONS, {"prompt": "x", "image": URL, "mask": 7}))
     assert reply.headers["x-codexapi-ignored"] == "image,mask"
+
+
+@pytest.mark.parametrize(("stream", "ignored"), [(False, "moderation"), (True, None)])
+async def test_what_only_the_tool_knows_is_named_where_it_does_not_draw(
+    server: Door, stream: bool, ignored: str | None
+) -> None:
+    body: JsonObject = {"prompt": "x", "moderation": "low"}
+    if stream:
+        body.update(stream=True, partial_images=1)
+    reply = await server.reply(raw.post(GENERATIONS, body))
+    assert reply.headers.get("x-codexapi-ignored") == ignored
 
 
 async def test_a_form_can_ask_for_a_stream(server: Door) -> None:
@@ -320,6 +340,7 @@ async def test_a_mask_without_alpha_is_a_400_that_names_it(server: Door) -> None
         ({"images": [{"image_url": "https://inside.example/a.png"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [{"image_url": "https://good.example/away"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [URL] * 17}, "images[16]", "invalid_value"),
+        ({"images": ["https://good.example/large.png"] * 16}, "images[1]", "image_too_large"),
     ],
 )  # fmt: skip
 async def test_a_bad_picture_in_json_is_a_400_that_names_its_place(

@@ -85,9 +85,10 @@ async def test_response_that_is_not_to_be_kept_is_not(server: Door, stream: bool
 
 async def test_response_of_a_codex_client_is_not_kept(server: Door) -> None:
     item = {"role": "user", "content": "hi"}
-    body = responses() | {"input": [item], "instructions": "Be brief.", "store": False}
-    name = (await server.reply(post(RESPONSES, body, CODEX))).json["id"]
-    (await server.reply(get(f"{RESPONSES}/{name}"))).refused(404, None)
+    body = responses() | {"input": [item], "instructions": "Be brief."}
+    response = (await server.reply(post(RESPONSES, body, CODEX))).json
+    assert response["store"] is False
+    (await server.reply(get(f"{RESPONSES}/{response['id']}"))).refused(404, None)
 
 
 async def test_failed_response_is_kept_as_failed(server: Door) -> None:
@@ -178,6 +179,8 @@ async def test_input_items_come_page_by_page(server: Door) -> None:
     assert (text, second["has_more"]) == ("23", True)
     text, third = await page(f"?order=asc&limit=2&after={second['last_id']}")
     assert (text, third["has_more"]) == ("4", False)
+    text, whole = await page("?limit=5")
+    assert (text, whole["has_more"]) == ("43210", False)
 
 
 # What goes before a request.

@@ -26,7 +26,7 @@ PYTHON = {
     "clients": [
         "langchain-openai", "pydantic-ai-slim[openai]", "openai-agents", "instructor", "llm",
     ],
-    "litellm": ["litellm"],
+    "litellm": ["litellm", "mcp"],  # its road to Responses imports it
     "aider": ["aider-chat"],
     "shell-gpt": ["shell-gpt", "click<8.4"],  # it breaks on click 8.4
 }  # fmt: skip

@@ -306,6 +306,8 @@ def _fitting(asked: Asked, among: Sequence[Tool] | None = None) -> Tool | None:
     if best is None or _likeness(best, said, asked) <= 0:
         return None
     words = _name(best) & said
+    if asked.pictures and not words and best.kind == "function":
+        return None  # whoever shows a picture wants to hear of it
     others = [tool for tool in _named(asked, tools) if not _name(tool) & said <= words]
     return next(_named(asked, [best, *others]), best)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
@@ -34,15 +34,23 @@ class Order:
     asked: asked_by.Request
     wanted: images.Asked
     kind: str  # of its stream's events
-    ignored: tuple[str, ...]
-    created: int
+    left_out: tuple[str, ...]
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Also what the hosted tool alone knows, where that does not draw."""
+        lost = () if self.wanted.needs_the_tool else images.ONLY_THE_TOOL
+        return (
+            *self.left_out,
+            *(name for name in lost if getattr(self.wanted, name) not in (None, "auto")),
+        )
 
 
 async def images_generations(request: Request, body: JsonObject) -> Response:
     """POST /v1/images/generations"""
     asked, ignored = asked_by.from_client(body, strict=settings_of(request).strict)
-    order = Order(asked, asked.asked(), "image_generation", ignored, int(time.time()))
-    return await _drawn(request, order)
+    return await _drawn(request, Order(asked, asked.asked(), "image_generation", ignored))
 
 
 async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> Response:
@@ -55,7 +63,7 @@ async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> 
         pictures.to_edit, _some(uploads["image"]), masks[0] if masks else None
     )
     wanted = asked.asked(inputs=inputs, mask=mask)
-    return await _drawn(request, Order(asked, wanted, "image_edit", ignored, int(time.time())))
+    return await _drawn(request, Order(asked, wanted, "image_edit", ignored))
 
 
 async def images_variations(request: Request, body: JsonObject, uploads: Uploads) -> Response:
@@ -68,7 +76,7 @@ async def images_variations(request: Request, body: JsonObject, uploads: Uploads
     )
     inputs, _ = await asyncio.to_thread(pictures.to_edit, _some(uploads["image"])[:1], None)
     wanted = asked.asked(inputs=inputs)
-    response = await _drawn(request, Order(asked, wanted, "image_edit", ignored, int(time.time())))
+    response = await _drawn(request, Order(asked, wanted, "image_edit", ignored))
     response.headers["x-codexapi-emulated"] = "variations"
     return response
 
@@ -103,7 +111,8 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.asked.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
     pieces = _by_and_by(images.to_reply(finished, told, created=order.created))
-    headers = ignored_header(order.ignored)
+    limits = codex_of(request).limits  # as the pictures' answers have just told them
+    headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     return StreamingResponse(pieces, headers=headers, media_type="application/json")
 
 

@@ -88,6 +88,7 @@ async def _for_codex(request: Request, asked: JsonObject, created: int) -> Respo
     """For a Codex client: nothing of its request is touched, and nothing is kept."""
     events = await codex_of(request).open(asked, caller=request.headers)
     headers = answer_headers(events, ())
+    asked = {**asked, "store": False}
     if asked.get("stream"):
         return await EventStreamResponse.begin(
             request,

@@ -6,7 +6,7 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol.images import Asked, to_backend, to_responses
-from codexapi_engine.protocol.images.request import from_client
+from codexapi_engine.protocol.images.request import EDIT_RULES, from_client
 
 URL = "data:image/png;base64,AAAA"
 
@@ -163,7 +163,8 @@ def test_the_tool_is_asked_for_everything() -> None:
             "prompt": "a fox", "stream": True, "partial_images": 2, "size": "1024x1536",
             "quality": "low", "background": "opaque", "moderation": "low",
             "input_fidelity": "high", "output_format": "webp", "output_compression": 40,
-        }
+        },
+        rules=EDIT_RULES,
     )  # fmt: skip
     sent = to_responses(request.asked(inputs=(URL,), mask=URL), host="gpt-6.1-sol")
     assert sent["tools"] == [

@@ -9,6 +9,7 @@ from .backend import (
     FORMATS,
     MAX_PROMPT,
     MODEL,
+    ONLY_THE_TOOL,
     Asked,
     Image,
     Images,
@@ -25,7 +26,7 @@ from .header import Header, header
 from .reply import PARTIAL, Picture, Stream, Whole, completed, to_reply
 
 __all__ = [
-    "FORMATS", "MAX_PROMPT", "MODEL", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
+    "FORMATS", "MAX_PROMPT", "MODEL", "ONLY_THE_TOOL", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
     "data_url", "decoded", "from_backend", "from_response", "header", "pixels", "to_backend",
     "to_reply", "to_responses", "together",
 ]  # fmt: skip

@@ -39,6 +39,9 @@ QUALITIES = {
     "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max",
     "auto": "auto",
 }  # fmt: skip
+ONLY_THE_TOOL = ("moderation", "input_fidelity")
+"""What the native endpoints have no word for, and can be left out."""
+
 BACKGROUNDS = ("auto", "opaque", "transparent")
 FORMATS = ("png", "jpeg", "webp")
 
@@ -161,7 +164,7 @@ def to_responses(asked: Asked, *, host: str) -> JsonObject:
         tool["partial_images"] = asked.partial_images
     if asked.mask:
         tool["input_image_mask"] = {"image_url": asked.mask}
-    for name in ("moderation", "input_fidelity", "output_compression"):
+    for name in (*ONLY_THE_TOOL, "output_compression"):
         if getattr(asked, name) is not None:
             tool[name] = getattr(asked, name)
     content = [
