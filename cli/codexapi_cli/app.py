@@ -12,6 +12,7 @@ from .terminal import USAGE, say
 
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
+    "sh": "Turn words into one shell command, and run it if you say so.",
     "image": "Draw a picture, or change one.",
     "serve": "Serve the OpenAI API on this machine.",
     "mcp": "Serve text and pictures to editors (MCP).",

@@ -19,7 +19,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import json_form, to_backend
 
 from .answer import Answer, Events, Held, Plain, put_event
-from .options import BaseUrl, Demo, Model, NoLog, command, settings
+from .options import BaseUrl, Demo, Effort, Model, NoLog, command, settings
 from .past import Past, path_in
 from .question import Question, composed, text_or_file
 from .schema import schema as schema_of
@@ -94,9 +94,7 @@ def chat(
         str | None,
         typer.Option("-s", "--system", metavar="TEXT|@FILE", help="Instructions for the model."),
     ] = None,
-    effort: Annotated[
-        str | None, typer.Option("-e", "--effort", help="How hard it thinks: low, medium, high…")
-    ] = None,
+    effort: Effort = None,
     attach: Annotated[
         list[str] | None,
         typer.Option(
@@ -232,10 +230,15 @@ def one_of(*options: tuple[str, bool]) -> None:
 
 def extracted(text: str) -> str:
     """What stands in the first fenced block; the whole text where there is none."""
-    match = _FENCED.search(text)
-    if match is None:
+    block = first_block(text)
+    if block is None:
         say("codexapi: the answer has no fenced block; this is all of it")
-    return match[2] if match else text
+    return text if block is None else block
+
+
+def first_block(text: str) -> str | None:
+    match = _FENCED.search(text)
+    return match[2] if match else None
 
 
 def _go_on(talk: Talk, path: Path, cid: str | None, model: str | None) -> str | None:

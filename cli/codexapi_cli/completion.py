@@ -118,7 +118,7 @@ def _next(ctx: Any, before: list[str], *, option: bool) -> Iterator[tuple[str, s
         return
     if option:
         shown = [given for given in options if not given.hidden]
-        yield from ((given.opts[-1], _line(given.help)) for given in shown)
+        yield from ((max(given.opts, key=len), _line(given.help)) for given in shown)
     elif hasattr(here, "list_commands"):
         yield from ((name, _told(here, ctx, name)) for name in here.list_commands(ctx))
 

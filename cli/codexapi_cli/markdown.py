@@ -49,7 +49,8 @@ class Markdown:
             self._settle(whole)
         if self._open.strip() and (now := time.monotonic()) >= self._next:
             self._draw()
-            self._next = now + FRAME
+            # A block that has grown long takes long to draw, and the backend is waiting meanwhile.
+            self._next = now + max(FRAME, 4 * (time.monotonic() - now))
 
     def think(self, text: str) -> None:
         self._thinking.write(text)

@@ -24,7 +24,7 @@ def models(
     demo: Demo = False,
 ) -> None:
     """List the models of your account, the default one first."""
-    run(_models(settings(base_url=base_url, demo=demo), all_, as_json))
+    run(_models(settings(base_url=base_url, demo=demo), all_, as_json), as_json=as_json)
 
 
 async def _models(chosen: engine.Settings, hidden_too: bool, as_json: bool) -> None:

@@ -27,6 +27,9 @@ Model = Annotated[
     str | None,
     typer.Option("-m", "--model", help="The model. [env: CODEXAPI_MODEL]", show_default=False),
 ]
+Effort = Annotated[
+    str | None, typer.Option("-e", "--effort", help="How hard it thinks: low, medium, high…")
+]
 NoLog = Annotated[
     bool,
     typer.Option(

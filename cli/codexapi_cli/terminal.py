@@ -21,7 +21,7 @@ INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 IDLE = 2.0
 """Seconds after which we say that stdin is being waited for."""
 
-_KINDS = {USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login"}
+_KINDS = {FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login"}
 
 
 class Problem(Exception):

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
-from codexapi_engine.pictures import MAX_BYTES, MAX_INPUTS, Input
+from codexapi_engine.pictures import MAX_INPUTS, Input
 
 from .errors import refusal
 from .requests import (
@@ -112,22 +112,12 @@ async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:
     for name, value in form.multi_items():
         plain = _INDEX.sub("", name)
         if isinstance(value, UploadFile):
-            files.append((plain, Input(plain, await _content(plain, value))))
+            files.append((plain, Input(plain, await value.read())))
         elif plain in _PICTURES and plain != "mask":
             fields.setdefault(plain, []).append(value)
         else:
             fields[name] = _typed(name, value)
     return fields, files
-
-
-async def _content(name: str, file: UploadFile) -> bytes:
-    if (file.size or 0) > MAX_BYTES:
-        raise InvalidRequest(
-            f"The file in '{name}' has over {MAX_BYTES >> 20} MB.",
-            code="image_too_large",
-            param=name,
-        )
-    return await file.read()
 
 
 def _typed(name: str, value: str) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pexpect
 from tests.processes import codexapi, environment
 
 PATIENCE = 60
@@ -31,13 +30,18 @@ def run(
 
 @contextmanager
 def terminal(
-    *arguments: str, env: Mapping[str, str] | None = None, width: int = 80
-) -> Iterator[pexpect.spawn[str]]:
-    """A command on a terminal of its own."""
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    width: int = 80,
+    python: Sequence[str] = (),
+) -> Iterator[Any]:
+    """A command on a terminal of its own; `python` are options of the interpreter."""
+    import pexpect  # type: ignore[import-untyped]  # Windows has none
+
     environ = {"TERM": "xterm-256color", **(env or {})}
     program, *rest = codexapi(*arguments)
     child = pexpect.spawn(
-        program, rest, env=environment(**environ), encoding="utf-8", timeout=PATIENCE,
+        program, [*python, *rest], env=environment(**environ), encoding="utf-8", timeout=PATIENCE,
         dimensions=(24, width),
     )  # fmt: skip
     try:
@@ -55,7 +59,7 @@ def shown(
         return exit_code(child), said.replace("\r\n", "\n")
 
 
-def exit_code(child: pexpect.spawn[str]) -> int:
+def exit_code(child: Any) -> int:
     child.wait()
     assert child.exitstatus is not None
     return int(child.exitstatus)

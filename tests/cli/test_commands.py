@@ -6,11 +6,15 @@ import json
 import signal
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from tests.cli.shell import terminal
 from tests.processes import ROOT, codexapi, environment, simulator
+
+DOORS = {"mcp", "starlette", "uvicorn", "openai", "codexapi_http", "codexapi_mcp"}
 
 
 def run(
@@ -180,16 +184,33 @@ def test_version_and_help_say_who_we_are() -> None:
         ),
     ],
 )
-def test_a_command_loads_only_what_it_needs(arguments: tuple[str, ...], absent: set[str]) -> None:
+def test_a_command_loads_only_what_it_needs(
+    arguments: tuple[str, ...], absent: set[str], tmp_path: Path
+) -> None:
     command = codexapi(*arguments)
     command[1:1] = ["-X", "importtime"]
+    env = environment(CODEXAPI_STATE_DIR=str(tmp_path), PATH=str(tmp_path))
     done = subprocess.run(
-        command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        errors="replace",
-        check=True,
-    )  # fmt: skip
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    loaded = _loaded(done.stderr.decode())
+    assert done.returncode == (3 if arguments == ("login",) else 0)
+    assert "codexapi_cli" in loaded
     assert not loaded & absent
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+@pytest.mark.parametrize(("script", "there"), [("say Hi.", True), ("status bad_gateway", False)])
+def test_what_draws_markdown_is_loaded_when_an_answer_comes(script: str, there: bool) -> None:
+    """And so costs nothing: the model thinks meanwhile."""
+    with terminal("chat", "--demo", f"[[{script}]]", python=("-X", "importtime")) as child:
+        loaded = _loaded(child.read())
+    assert "codexapi_cli.talk" in loaded
+    assert ("rich" in loaded) is there
+
+
+def _loaded(told: str) -> set[str]:
+    return {line.rpartition("|")[2].strip() for line in told.splitlines() if "|" in line}
 
 
 def test_a_closed_pipe_ends_quietly_and_stops_the_backend(tmp_path: Path) -> None:

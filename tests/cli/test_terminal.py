@@ -62,7 +62,7 @@ def test_a_long_answer_stands_there_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [(), ("--schema", "name")], ids=["markdown", "plain"])
 @pytest.mark.parametrize(
     "harm",
-    ["\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x1b\\", "\x9b31m", "\x07", "\x1bc", "\x08"],
+    ["\x1b[2J", "\x1b]0;[title\x07", "\x1b]52;c;[aGk=\x1b\\", "\x9b31m", "\x07", "\x1bc", "\x08"],
 )
 def test_control_sequences_of_an_answer_reach_no_terminal(harm: str, more: tuple[str, ...]) -> None:
     code, said = shown("chat", "--demo", *more, f"[[say one{harm}two]]")
@@ -95,7 +95,7 @@ def test_reasoning_is_dim(env: dict[str, str], dim: bool) -> None:
 
 def test_ctrl_c_on_a_terminal_keeps_what_was_said() -> None:
     with terminal("chat", "--demo", "[[long 1000000]]") as child:
-        child.expect("1 2 3")
+        child.expect(r"\d+ \d+ \d+")
         child.kill(signal.SIGINT)
         rest = child.read()
         assert exit_code(child) == 130

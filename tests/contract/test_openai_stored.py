@@ -38,7 +38,9 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def ended(client: OpenAI, response: Response) -> Response:
-    while response.status in ("queued", "in_progress"):
+    for _ in range(20_000):
+        if response.status not in ("queued", "in_progress"):
+            break
         response = client.responses.retrieve(response.id)
     return response
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+import io
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,14 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
+from PIL import Image
 from tests.drawn import mask, opened, picture
 from tests.processes import codexapi, environment
 
 from codexapi_engine import Codex, Settings
 from codexapi_engine.credentials import InMemory
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.simulator.backend import Reply
 from codexapi_engine.transport import in_process
 from codexapi_mcp import create_server
 
@@ -87,14 +92,36 @@ async def test_a_picture_is_on_disk_and_told_in_three_ways(tmp_path: Path, mode:
     assert opened(base64.b64decode(preview.data)).format == "PNG"
 
 
-async def test_several_heavy_pictures_stay_within_what_clients_take(tmp_path: Path) -> None:
-    async with studio(tmp_path) as client:
-        result = await client.call_tool("generate_image", {"prompt": "x [[heavy 2]]", "n": 4})
+class Noise(Simulator):
+    """Draws what no format can make small."""
+
+    async def handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        if not target.endswith("/images/generations"):
+            return await super().handle(method, target, headers, body)
+
+        async def answer() -> AsyncGenerator[bytes, None]:
+            out = io.BytesIO()
+            Image.frombytes("RGB", (760, 760), random.Random(1).randbytes(760 * 760 * 3)).save(
+                out, "png"
+            )
+            data = base64.b64encode(out.getvalue()).decode()
+            yield json.dumps({"data": [{"b64_json": data}]}).encode()
+
+        return 200, {"content-type": "application/json"}, answer()
+
+
+async def test_the_previews_of_several_pictures_stay_within_what_clients_take(
+    tmp_path: Path,
+) -> None:
+    async with studio(tmp_path, Noise()) as client:
+        result = await client.call_tool("generate_image", {"prompt": "x", "n": 4})
     assert len({image["path"] for image in made(result)}) == 4
-    assert all(image["bytes"] > 2 << 20 for image in made(result))
+    assert all(image["bytes"] > 1_500_000 for image in made(result))
     previews = [part for part in result.content if isinstance(part, ImageContent)]
     assert len(previews) == 4
-    assert sum(len(part.data) for part in previews) < 700_000
+    assert 100_000 < sum(len(part.data) for part in previews) < 700_000
 
 
 async def test_a_preview_can_be_declined(tmp_path: Path) -> None:

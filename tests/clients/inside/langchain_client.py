@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import sys
 
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
@@ -26,17 +28,21 @@ def get_weather(location: str) -> str:
     return weather(location)
 
 
-def tools():
+def tools(ask=lambda able, messages: able.invoke(messages)):
     able = model.bind_tools([get_weather])
     messages = [HumanMessage(TOOLS)]
-    messages.append(able.invoke(messages))
+    messages.append(ask(able, messages))
     for call in messages[-1].tool_calls:
         messages.append(ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]))
-    return able.invoke(messages).text
+    return ask(able, messages).text
+
+
+def streamed_tools():
+    return tools(lambda able, messages: functools.reduce(operator.add, able.stream(messages)))
 
 
 def structured():
     return model.with_structured_output(Person).invoke(EXTRACT).model_dump()
 
 
-tell(text, stream, tools, structured)
+tell(text, stream, tools, streamed_tools, structured)

@@ -35,14 +35,27 @@ def stream():
     return [chunk.choices[0].delta.content for chunk in chunks if chunk.choices[0].delta.content]
 
 
-def tools():
+def whole(messages):
+    return litellm.completion(messages=messages, tools=[TOOL], **ME)
+
+
+def built(messages):
+    chunks = litellm.completion(messages=messages, tools=[TOOL], stream=True, **ME)
+    return litellm.stream_chunk_builder(list(chunks), messages=messages)
+
+
+def tools(ask=whole):
     messages = user(TOOLS)
-    message = litellm.completion(messages=messages, tools=[TOOL], **ME).choices[0].message
+    message = ask(messages).choices[0].message
     messages.append(message)
     for call in message.tool_calls:
         content = weather(**json.loads(call.function.arguments))
         messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
-    return litellm.completion(messages=messages, tools=[TOOL], **ME).choices[0].message.content
+    return ask(messages).choices[0].message.content
+
+
+def streamed_tools():
+    return tools(built)
 
 
 def structured():
@@ -59,4 +72,4 @@ def responses_stream():
     return [event.delta for event in events if event.type == "response.output_text.delta"]
 
 
-tell(text, stream, tools, structured, responses, responses_stream)
+tell(text, stream, tools, streamed_tools, structured, responses, responses_stream)

@@ -45,6 +45,15 @@ function official() {
           tools: [{ type: 'function', function: { ...about, parse: JSON.parse, function: weather } }],
         })
         .finalContent(),
+    streamed_tools: async () =>
+      completions
+        .runTools({
+          model,
+          stream: true,
+          messages: user(TOOLS),
+          tools: [{ type: 'function', function: { ...about, parse: JSON.parse, function: weather } }],
+        })
+        .finalContent(),
     structured: async () =>
       (
         await completions.parse({
@@ -74,6 +83,18 @@ function official() {
       const previous_response_id = first.id;
       const second = { model, tools, previous_response_id, input: outputs };
       return (await openai.responses.create(second)).output_text;
+    },
+    streamed_tools: async () => {
+      const tools = [{ type: 'function', strict: false, ...about }];
+      const first = await openai.responses.stream({ model, input: TOOLS, tools }).finalResponse();
+      const outputs = first.output
+        .filter(({ type }) => type === 'function_call')
+        .map(({ call_id, arguments: given }) => {
+          return { type: 'function_call_output', call_id, output: weather(JSON.parse(given)) };
+        });
+      const previous_response_id = first.id;
+      const second = { model, tools, previous_response_id, input: outputs };
+      return (await openai.responses.stream(second).finalResponse()).output_text;
     },
     structured: async () =>
       (
@@ -112,6 +133,9 @@ function aiSdk() {
           stopWhen: isStepCount(3),
         })
       ).text,
+    streamed_tools: async () =>
+      streamText({ model: made, prompt: TOOLS, tools: { get_weather }, stopWhen: isStepCount(3) })
+        .text,
     structured: async () =>
       (
         await generateText({

@@ -43,8 +43,18 @@ def tools():
     return Runner.run_sync(agent(tools=[get_weather]), TOOLS).final_output
 
 
+def streamed_tools():
+    async def last():
+        result = Runner.run_streamed(agent(tools=[get_weather]), TOOLS)
+        async for _ in result.stream_events():
+            pass
+        return result.final_output
+
+    return asyncio.run(last())
+
+
 def structured():
     return Runner.run_sync(agent(output_type=Person), EXTRACT).final_output.model_dump()
 
 
-tell(text, stream, tools, structured)
+tell(text, stream, tools, streamed_tools, structured)

@@ -34,6 +34,14 @@ def tools():
     return Agent(model, tools=[get_weather]).run_sync(TOOLS).output
 
 
+def streamed_tools():
+    async def last():
+        async with Agent(model, tools=[get_weather]).run_stream(TOOLS) as result:
+            return await result.get_output()
+
+    return asyncio.run(last())
+
+
 def structured():
     return Agent(model, output_type=NativeOutput(Person)).run_sync(EXTRACT).output.model_dump()
 
@@ -42,4 +50,4 @@ def structured_by_tool():
     return Agent(model, output_type=Person).run_sync(EXTRACT).output.model_dump()
 
 
-tell(text, stream, tools, structured, structured_by_tool)
+tell(text, stream, tools, streamed_tools, structured, structured_by_tool)

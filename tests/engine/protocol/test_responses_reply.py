@@ -450,3 +450,14 @@ def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
     out = [piece for event in events(wire("response_done_alias")) for piece in stream.feed(event)]
     (last,) = events(out[-2])
     assert last.type == last.json["type"] == name
+
+
+def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None:
+    told, at = responses.Thoughts(), {"output_index": 0, "summary_index": 0}
+    kind = "response.reasoning_summary_text"
+    assert told.feed(step(f"{kind}.delta", **at, delta="a")) == "a"
+    assert told.feed(step(f"{kind}.done", **at, text="abc")) == "bc"
+    assert told.feed(step("response.output_text.delta", **at, content_index=0, delta="no")) == ""
+    at = {"output_index": 0, "summary_index": 1}
+    assert told.feed(step(f"{kind}.delta", **at, delta="d")) == "\n\nd"
+    assert told.feed(step(f"{kind}.done", **at, text="d")) == ""

@@ -321,3 +321,40 @@ def test_the_past_goes_before_the_input_and_errors_count_without_it() -> None:
     with pytest.raises(InvalidRequest) as caught:
         from_client({"model": "m", "input": [{"role": "robot", "content": "x"}]}, past=past)
     assert caught.value.param == "input[0].role"
+
+
+def test_a_request_of_our_own_says_what_was_asked_for_and_nothing_more() -> None:
+    assert backend.request("hi", model="m") == {"model": "m", "input": [ITEM]}
+    made = backend.request(
+        [ITEM],
+        model="m",
+        instructions="i",
+        effort="low",
+        summary=True,
+        form=backend.json_form({"type": "string"}),
+        search=True,
+    )
+    assert made["instructions"] == "i"
+    assert made["reasoning"] == {"effort": "low", "summary": "auto"}
+    assert made["text"]["format"] == {
+        "type": "json_schema", "name": "answer", "schema": {"type": "string"}, "strict": True,
+    }  # fmt: skip
+    assert made["tools"] == [{"type": "web_search", "external_web_access": True}]
+
+
+def test_a_users_message_has_its_text_first_and_files_last() -> None:
+    data = "data:application/pdf;base64,AA"
+    item = backend.user("t", ["https://a/b.png"], [("a.pdf", data), ("b.pdf", "https://a/b.pdf")])
+    assert item["content"] == [
+        {"type": "input_text", "text": "t"},
+        {"type": "input_image", "image_url": "https://a/b.png"},
+        {"type": "input_file", "filename": "a.pdf", "file_data": data},
+        {"type": "input_file", "file_url": "https://a/b.pdf"},
+    ]
+
+
+def test_a_picture_alone_has_no_empty_text_beside_it() -> None:
+    assert [part["type"] for part in backend.user("", ["https://a/b"])["content"]] == [
+        "input_image"
+    ]
+    assert backend.user("")["content"] == [{"type": "input_text", "text": ""}]

@@ -1,7 +1,7 @@
 """What the doors ask for, in the backend's words, and what it gives back.
 
-Two roads: the native endpoints (backend.md H.1) and, for what they lack, the hosted tool inside a
-Responses run (H.2). Imports no pydantic: the command line comes this way.
+Two roads: the native endpoints and, for what they lack, the hosted tool inside a
+Responses run. Imports no pydantic: the command line comes this way.
 """
 
 from __future__ import annotations

@@ -1,0 +1,159 @@
+"""The chats that are kept: what `-c` goes on with, and what `codexapi history` tells."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import run
+
+from codexapi_cli.past import Past, readable, transcript
+from codexapi_engine.protocol.responses import user
+
+ANSWER = {
+    "type": "message", "role": "assistant",
+    "content": [{"type": "output_text", "text": "Yes."}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> dict[str, str]:
+    """An environment whose chats are kept in a folder of its own."""
+    return {"CODEXAPI_NO_LOG": "", "CODEXAPI_STATE_DIR": str(tmp_path / "state")}
+
+
+def chats(kept: dict[str, str]) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = json.loads(
+        run("history", "--demo", "--json", env=kept).stdout
+    )
+    return listed
+
+
+def chat(kept: dict[str, str], *arguments: str) -> str:
+    done = run("chat", "--demo", *arguments, env=kept)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_chat_goes_on_with_all_that_was_said(kept: dict[str, str]) -> None:
+    chat(kept, "-m", "gpt-6-luna", "-s", "Be kind.", "[[say One.]]")
+    done = run("chat", "--demo", "-c", "--dry-run", "and then", env=kept)
+    body = json.loads(done.stdout)["body"]
+    assert (body["model"], body["instructions"]) == ("gpt-6-luna", "Be kind.")
+    told = [
+        (item["type"], part["text"]) for item in body["input"] for part in item.get("content") or ()
+    ]
+    assert told == [("message", "[[say One.]]"), ("message", "One."), ("message", "and then")]
+    assert chat(kept, "-c", "[[say Two.]]") == "Two.\n"
+    assert [(head["turns"], head["title"]) for head in chats(kept)] == [(2, "[[say One.]]")]
+
+
+def test_another_model_is_not_given_reasoning_that_it_cannot_read(kept: dict[str, str]) -> None:
+    chat(kept, "-m", "gpt-6-luna", "hello")
+    for model, there in (("gpt-6-luna", True), ("gpt-6.1-sol", False)):
+        done = run("chat", "--demo", "-c", "-m", model, "--dry-run", "on", env=kept)
+        kinds = [item["type"] for item in json.loads(done.stdout)["body"]["input"]]
+        assert ("reasoning" in kinds) is there
+    chat(kept, "-c", "-m", "gpt-6.1-sol", "hello")
+
+
+def test_a_chat_is_found_by_the_beginning_of_its_id(kept: dict[str, str]) -> None:
+    chat(kept, "[[say One.]]")
+    chat(kept, "[[say Two.]]")
+    latest, first = chats(kept)
+    assert chat(kept, "--cid", str(first["cid"])[:8], "[[say Three.]]") == "Three.\n"
+    assert [head["cid"] for head in chats(kept)] == [first["cid"], latest["cid"]]
+
+
+@pytest.mark.parametrize("option", [("-c",), ("--cid", "nothing")])
+def test_a_chat_that_is_not_there_is_said_so(option: tuple[str, ...], kept: dict[str, str]) -> None:
+    done = run("chat", "--demo", *option, "hi", env=kept)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+def test_nobody_else_can_read_it(kept: dict[str, str]) -> None:
+    chat(kept, "hi")
+    state = Path(kept["CODEXAPI_STATE_DIR"])
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("how", [("--no-log",), ()])
+def test_nothing_is_kept_where_that_is_not_wanted(how: tuple[str, ...], tmp_path: Path) -> None:
+    kept = {"CODEXAPI_STATE_DIR": str(tmp_path / "state"), "CODEXAPI_NO_LOG": "" if how else "1"}
+    chat(kept, *how, "hi")
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_answer_that_broke_off_is_not_kept(kept: dict[str, str]) -> None:
+    assert run("chat", "--demo", "[[long 3]] [[cut 2]]", env=kept).returncode == 5
+    assert chats(kept) == []
+
+
+def test_a_history_that_cannot_be_written_costs_no_answer(kept: dict[str, str]) -> None:
+    Path(kept["CODEXAPI_STATE_DIR"]).write_text("a file")
+    done = run("chat", "--demo", "[[say Hello.]]", env=kept)
+    assert (done.returncode, done.stdout) == (0, "Hello.\n")
+    assert "the chat was not kept" in done.stderr
+    assert run("chat", "--demo", "-c", "on", env=kept).returncode == 7
+
+
+def test_the_simulated_chats_are_apart(kept: dict[str, str]) -> None:
+    chat(kept, "hi")
+    assert json.loads(run("history", "--json", env=kept).stdout) == []
+
+
+def test_history_lists_shows_and_forgets(kept: dict[str, str]) -> None:
+    chat(kept, "[[say One.]]")
+    chat(kept, "[[say Two.]]")
+    latest, first = (str(head["cid"]) for head in chats(kept))
+    listed = run("history", "--demo", env=kept).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [latest, first]
+    assert run("history", "--demo", "-n", "1", env=kept).stdout.splitlines() == listed[:1]
+    assert run("history", "show", "--demo", env=kept).stdout == "> [[say Two.]]\n\nTwo.\n"
+    shown = json.loads(run("history", "show", first, "--json", "--demo", env=kept).stdout)
+    assert shown["items"][-1]["content"][0]["text"] == "One."
+    assert run("history", "rm", first, "--demo", env=kept).returncode == 0
+    assert [head["cid"] for head in chats(kept)] == [latest]
+    assert run("history", "clear", "--demo", env=kept).returncode == 2
+    assert len(chats(kept)) == 1
+    assert run("history", "clear", "--yes", "--demo", env=kept).returncode == 0
+    assert chats(kept) == []
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("show", "nothing"), ("rm", "nothing")])
+def test_what_is_not_there_cannot_be_shown_or_forgotten(
+    arguments: tuple[str, ...], kept: dict[str, str]
+) -> None:
+    assert run("history", *arguments, "--demo", env=kept).returncode == 2
+
+
+def test_history_says_where_it_is(kept: dict[str, str]) -> None:
+    assert run("history", "path", env=kept).stdout.strip().startswith(kept["CODEXAPI_STATE_DIR"])
+
+
+def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
+    with Past(tmp_path / "history.db") as past:
+        for cid in ("ab1", "ab2"):
+            past.keep(cid, [], title="t" * 100, model="m", system=None)
+        assert past.find("ab") is None
+        assert past.find("") is None
+        found = past.find("ab1")
+        assert found is not None
+        assert (found["cid"], len(found["title"])) == ("ab1", 72)
+
+
+def test_only_its_own_model_reads_reasoning() -> None:
+    items = [user("hi"), {"type": "reasoning", "encrypted_content": "x"}, ANSWER]
+    assert readable(items, "a:low", "a:high") == items
+    assert readable(items, "a", "b") == [items[0], items[2]]
+
+
+def test_a_transcript_names_what_it_cannot_show() -> None:
+    items = [user("look\n\nhere", ["data:image/png;base64,AA"]), {"type": "reasoning"}, ANSWER]
+    assert transcript(items) == "> look\n>\n> here\n>\n> [image]\n\nYes.\n"
