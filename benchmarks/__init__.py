@@ -1,0 +1,1 @@
+"""What codexapi costs, measured: ratios within one run, never asserted by a test."""
