@@ -36,7 +36,7 @@ def terminal(
     python: Sequence[str] = (),
 ) -> Iterator[Any]:
     """A command on a terminal of its own; `python` are options of the interpreter."""
-    import pexpect  # type: ignore[import-untyped]  # Windows has none
+    import pexpect  # Windows has none
 
     environ = {"TERM": "xterm-256color", **(env or {})}
     program, *rest = codexapi(*arguments)

@@ -47,6 +47,7 @@ def test_a_chat_goes_on_with_all_that_was_said(kept: dict[str, str]) -> None:
         (item["type"], part["text"]) for item in body["input"] for part in item.get("content") or ()
     ]
     assert told == [("message", "[[say One.]]"), ("message", "One."), ("message", "and then")]
+    assert body["prompt_cache_key"] == chats(kept)[0]["cid"]
     assert chat(kept, "-c", "[[say Two.]]") == "Two.\n"
     assert [(head["turns"], head["title"]) for head in chats(kept)] == [(2, "[[say One.]]")]
 

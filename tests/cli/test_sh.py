@@ -202,7 +202,7 @@ def test_it_can_be_copied(tmp_path: Path) -> None:
 
 
 def test_the_person_is_asked_on_the_terminal_when_stdin_is_a_pipe() -> None:
-    import pexpect  # type: ignore[import-untyped]  # Windows has none
+    import pexpect  # Windows has none
     from tests.processes import environment
 
     line = f'echo data | "{sys.executable}" -m codexapi_cli sh --demo "[[say echo ran]]"'

@@ -52,11 +52,14 @@ def test_html_in_an_answer_is_not_lost() -> None:
     assert screen(shown("chat", "--demo", "[[say <b>x</b>]]")[1])[0] == "<b>x</b>"
 
 
-def test_a_long_answer_stands_there_whole(tmp_path: Path) -> None:
-    code, said = shown("chat", "--demo", "[[long 300]]")
+def test_a_long_answer_stands_there_whole() -> None:
+    code, said = shown("chat", "--demo", "[[long 3000]]")
     assert code == 0
+    # What has left the screen at its top cannot be drawn anew.
+    ups = [int(lines) for lines in re.findall(r"\x1b\[(\d+)A", said)]
+    assert max(ups) < 24
     words = " ".join(screen(said)).split()
-    assert words == run("chat", "--demo", "[[long 300]]").stdout.split()
+    assert words == run("chat", "--demo", "[[long 3000]]").stdout.split()
 
 
 @pytest.mark.parametrize("more", [(), ("--schema", "name")], ids=["markdown", "plain"])
@@ -102,7 +105,7 @@ def test_ctrl_c_on_a_terminal_keeps_what_was_said() -> None:
     assert rest.endswith("\r\n")
 
 
-def test_a_talk_goes_on_until_its_end(tmp_path: Path) -> None:
+def test_a_talk_goes_on_until_its_end() -> None:
     with terminal("chat", "--demo", "-i", "--raw") as child:
         child.expect("> ")
         child.sendline("[[say First.]]")
@@ -114,7 +117,7 @@ def test_a_talk_goes_on_until_its_end(tmp_path: Path) -> None:
         assert exit_code(child) == 0
 
 
-def test_ctrl_c_ends_the_answer_alone() -> None:
+def test_ctrl_c_ends_the_answer_alone_and_keeps_what_was_said(tmp_path: Path) -> None:
     with terminal("chat", "--demo", "-i", "--raw") as child:
         child.expect("> ")
         child.sendline("[[slow 600]] [[say Never.]]")
@@ -127,9 +130,14 @@ def test_ctrl_c_ends_the_answer_alone() -> None:
         child.expect("> ")
         child.sendline("[[say Still here.]]")
         child.expect(r"Still here\.\r\n> ")
+        child.sendline(f"/save {tmp_path / 'talk.md'}")
+        child.expect("saved to.*> ")
         child.sendeof()
         child.read()
         assert exit_code(child) == 0
+    talk = (tmp_path / "talk.md").read_text()
+    assert "Never" not in talk
+    assert "> [[long 1000000]]\n\n1 2 3" in talk
 
 
 def test_ctrl_c_at_the_prompt_throws_the_line_away() -> None:
