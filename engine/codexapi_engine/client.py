@@ -90,7 +90,10 @@ class Codex:
         else:
             named, changed = await self._named(request)
             body = responses.to_backend(named)
-            sent = wire.affinity(_session(body.get("prompt_cache_key")))
+            body["prompt_cache_key"] = named.get("prompt_cache_key") or responses.conversation_key(
+                named
+            )
+            sent = wire.affinity(_session(body["prompt_cache_key"]))
         try:
             stream = await self._transport.stream("/responses", body, sent, idle=idle)
         except ModelNotFound as error:
@@ -282,8 +285,6 @@ async def folded(stream: EventStream, partial: Callable[[], None] | None = None)
 
 def _session(cache_key: object) -> str:
     """What a conversation is called in headers: its cache key, where a header can carry it."""
-    if not cache_key:
-        return str(uuid.uuid4())
     name = str(cache_key)
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
 

@@ -122,7 +122,7 @@ async def test_the_cache_key_of_a_conversation_names_its_session() -> None:
             await opened.respond(asked)
         sessions = [sent.headers["session-id"] for sent in backend.requests]
         assert sessions[:2] == ["my-key"] * 2
-        assert sessions[2] != sessions[3]
+        assert sessions[2] == sessions[3], "the same beginning is the same conversation"
         assert sessions[4] == sessions[5] != sessions[6]
         assert backend.requests[4].json["prompt_cache_key"] == "schlüssel"
         for sent in backend.requests:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import BackendError, JsonObject
+from ..errors import BackendError, InvalidRequest, JsonObject
 from . import sse
 from .shapes import inner, number, word
+
+MAX_STOPS = 4
+MAX_CHOICES = 8
+"""Choices of one request, all prompts together: each is a call on the user's plan."""
+
+
+def check_stream_options(options: JsonObject | None, stream: bool | None) -> None:
+    """Raises InvalidRequest where there is no stream that they could be options of."""
+    if options is not None and not stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            code="invalid_value",
+            param="stream_options",
+        )
 
 
 class Together:

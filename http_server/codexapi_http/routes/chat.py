@@ -26,15 +26,15 @@ Keep = Callable[[JsonObject], None]
 
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
-    asked, ignored = chat.from_client(with_model(request, body), strict=settings_of(request).strict)
-    form, created, codex = chat.form(asked), int(time.time()), codex_of(request)
-    sent = chat.to_responses(asked)
+    sent, form, ignored = _understood(request, with_model(request, body))
+    created, codex = int(time.time()), codex_of(request)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     sent["input"] = codex.reasoning.restore(sent["input"], model=form.model)
-    keep = partial(state_of(request).completed, body) if asked.store else None
+    stored = body.get("store") is True and "messages" in body
+    keep = partial(state_of(request).completed, body) if stored else None
     runs = await codex.open_all([sent] * form.n)
     headers = answer_headers(runs[0], ignored)
-    if asked.stream:
+    if body.get("stream"):
         return await EventStreamResponse.begin(
             request, *_translated(codex, runs, form, created, keep), headers=headers
         )
@@ -47,6 +47,18 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
         codex.reasoning.remember(response["output"], model=form.model)
     replies = [chat.from_response(response, form, created=created) for response in responses]
     return _whole(merged(replies), headers, keep)
+
+
+def _understood(
+    request: Request, body: JsonObject
+) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
+    """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
+    strict, state = settings_of(request).strict, state_of(request)
+    if not chat.mixed.is_mixed(body):
+        asked, ignored = chat.from_client(body, strict=strict)
+        return chat.to_responses(asked), chat.form(asked), ignored
+    own = {**body, "input": state.own(body)}
+    return chat.mixed.from_client(own, strict=strict, past=state.before(body))
 
 
 def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from . import mixed
 from .collect import collected
 from .reply import Form, Stream, from_response, together
 from .request import RULES, Request, form, from_client, to_responses
 
 __all__ = [
-    "RULES", "Form", "Request", "Stream", "collected", "form", "from_client", "from_response",
+    "RULES", "Form", "Request", "Stream", "collected", "form", "from_client", "from_response", "mixed",
     "to_responses", "together",
 ]  # fmt: skip

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
 from .. import json
-from ..responses.backend import SERVICE_TIERS, cache_key
+from ..choices import MAX_CHOICES, MAX_STOPS, check_stream_options
+from ..responses.backend import SERVICE_TIERS, cache_key, conversation_key
 from ..rules import Rule, apply
 from ..shapes import listed, word
 from ..validation import Metadata, validated
@@ -84,9 +85,6 @@ _FILE_TYPES = {
     "json": "application/json", "xml": "application/xml",
 }  # fmt: skip
 MAX_TOOLS = 128
-MAX_STOPS = 4
-MAX_CHOICES = 8
-"""Choices of one request: each is a call on the user's plan."""
 
 
 class Message(BaseModel):
@@ -102,13 +100,11 @@ class Message(BaseModel):
     phase: str | None = None
 
 
-class Request(BaseModel):
-    """What a client may send: the shapes of what we look at."""
+class Options(BaseModel):
+    """All that a client may leave out: the shapes of what we look at."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    model: str = Field(min_length=1)
-    messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=MAX_TOOLS)
@@ -137,6 +133,13 @@ class Request(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1)
 
 
+class Request(Options):
+    """What a client may send."""
+
+    model: str = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
+
+
 def form(request: Request) -> Form:
     """What of a request shapes its reply."""
     options, wanted = request.stream_options or {}, request.response_format or {}
@@ -160,12 +163,7 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     """
     request = validated(Request, body)
     ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
-    if request.stream_options is not None and not request.stream:
-        raise InvalidRequest(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-            code="invalid_value",
-            param="stream_options",
-        )
+    check_stream_options(request.stream_options, request.stream)
     if request.tools and request.functions:
         raise InvalidRequest(
             "Use 'tools' or 'functions', not both.", code="invalid_value", param="functions"
@@ -192,7 +190,7 @@ def to_responses(request: Request) -> JsonObject:
     if instructions:
         made["instructions"] = instructions
     made["input"] = items
-    text = _text(request, wanted)
+    text = text_of_wanted(wanted, request.verbosity)
     made.update(_given(text=text or None, reasoning=_reasoning(request) or None))
     made.update(_given(tools=_tools(request) or None, tool_choice=_tool_choice(request)))
     parallel = False if request.functions else request.parallel_tool_calls
@@ -532,8 +530,9 @@ _ASSISTANT_PARTS: dict[str, _ToPart] = {
 # Everything else.
 
 
-def _text(request: Request, wanted: Mapping[str, Any]) -> JsonObject:
-    made = _given(verbosity=request.verbosity)
+def text_of_wanted(wanted: Mapping[str, Any], verbosity: Any) -> JsonObject:
+    """`response_format` and `verbosity` as the other dialect's `text`."""
+    made = _given(verbosity=verbosity)
     kind = wanted.get("type")
     if kind == "json_object":
         made["format"] = {"type": "json_object"}
@@ -570,7 +569,7 @@ def _reasoning(request: Request) -> JsonObject:
 
 
 def _tools(request: Request) -> list[JsonObject]:
-    tools = [_tool_of(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or [])]
+    tools = [tool_of(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or [])]
     tools += [
         _function_tool(function, f"functions[{n}]")
         for n, function in enumerate(request.functions or [])
@@ -580,7 +579,7 @@ def _tools(request: Request) -> list[JsonObject]:
     return tools
 
 
-def _tool_of(tool: JsonObject, path: str) -> JsonObject:
+def tool_of(tool: JsonObject, path: str) -> JsonObject:
     kind = tool.get("type")
     if kind == "function":
         if isinstance(tool.get("function"), dict):
@@ -684,9 +683,7 @@ def _cache_key(request: Request, made: JsonObject) -> str:
     """The client's, or one that stays the same over the turns of a conversation."""
     if request.prompt_cache_key:
         return cache_key(request.prompt_cache_key)
-    first = next((item for item in made["input"] if item.get("role") == "user"), None)
-    start = [made["model"], made.get("instructions"), made.get("tools"), first]
-    return hashlib.sha256(json.dumps(start)).hexdigest()
+    return conversation_key(made)
 
 
 def _given(**fields: Any) -> JsonObject:

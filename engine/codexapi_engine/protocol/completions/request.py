@@ -10,15 +10,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
-from ..choices import Together
+from ..choices import MAX_CHOICES, MAX_STOPS, Together, check_stream_options
 from ..responses.backend import request as asking
 from ..rules import Rule, apply
 from ..validation import validated
 from .reply import PREFIX, Form
-
-MAX_STOPS = 4
-MAX_CHOICES = 8
-"""Choices of one request, all prompts together: each is a call on the user's plan."""
 
 RULES: dict[str, Rule] = {
     "model": Rule.TRANSLATED,
@@ -87,12 +83,7 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     """
     request = validated(Request, body)
     ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
-    if request.stream_options is not None and not request.stream:
-        raise InvalidRequest(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-            code="invalid_value",
-            param="stream_options",
-        )
+    check_stream_options(request.stream_options, request.stream)
     if len(prompts(request)) * (request.n or 1) > MAX_CHOICES:
         raise InvalidRequest(
             f"Invalid value for 'prompt': at most {MAX_CHOICES} choices, prompts times 'n'.",

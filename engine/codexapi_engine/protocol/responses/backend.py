@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 from ...errors import JsonObject
+from .. import json
 
 INSTRUCTIONS = "You are a helpful assistant."
 """Sent where a client gave none: the classic shape is refused without."""
@@ -100,6 +101,20 @@ def _is_strict(schema: object) -> bool:
         if schema.get("additionalProperties") is not False or wanted != needed:
             return False
     return all(map(_is_strict, schema.values()))
+
+
+def conversation_key(request: JsonObject) -> str:
+    """A cache key that stays the same over the turns of a conversation: of how it begins."""
+    items = request.get("input")
+    first = (
+        next(
+            (item for item in items if isinstance(item, dict) and item.get("role") == "user"), None
+        )
+        if isinstance(items, list)
+        else items
+    )
+    start = [request.get("model"), request.get("instructions"), request.get("tools"), first]
+    return hashlib.sha256(json.dumps(start)).hexdigest()
 
 
 def cache_key(given: str) -> str:

@@ -1,0 +1,80 @@
+"""A Responses body sent to Chat Completions: Cursor does so, and expects chunks back.
+
+`input` stands in place of `messages`; tools may be flat or nested; fields of both dialects mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...errors import JsonObject
+from ..choices import check_stream_options
+from ..responses import request as responses
+from ..rules import Rule, apply
+from ..shapes import inner, word
+from ..validation import validated
+from .reply import Form
+from .request import ASKS_NOTHING, RULES, Options, text_of_wanted, tool_of
+
+_TAKEN = ("reasoning_effort", "reasoning_summary", "response_format", "verbosity")
+"""Chat's own fields that have a place in the other dialect."""
+
+
+def is_mixed(body: JsonObject) -> bool:
+    return "input" in body and "messages" not in body
+
+
+def from_client(
+    body: JsonObject, *, strict: bool = False, past: Sequence[JsonObject] = ()
+) -> tuple[JsonObject, Form, tuple[str, ...]]:
+    """The Responses request, what shapes the reply, and the names of the ignored fields.
+
+    `past` are the items that go before its own. Raises InvalidRequest, naming the field.
+    """
+    chats = {name: value for name, value in body.items() if _is_chats(name)}
+    own = {name: value for name, value in body.items() if not _is_chats(name)}
+    validated(Options, chats)
+    ignored = apply(RULES, chats, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    lost = tuple(
+        name
+        for name, value in chats.items()
+        if RULES[name] is Rule.TRANSLATED and name not in _TAKEN and value is not None
+    )
+    own.update(_translated(body))
+    sent, more = responses.from_client(own, strict=strict, past=past)
+    check_stream_options(body.get("stream_options"), body.get("stream"))
+    return sent, _form(sent, body), (*ignored, *lost, *more)
+
+
+def _is_chats(name: str) -> bool:
+    return name in RULES and name not in responses.RULES
+
+
+def _translated(body: JsonObject) -> JsonObject:
+    made: JsonObject = {}
+    told = {"effort": body.get("reasoning_effort"), "summary": body.get("reasoning_summary")}
+    told = {name: value for name, value in told.items() if value is not None}
+    if told:
+        made["reasoning"] = {**told, **inner(body, "reasoning")}
+    if text := text_of_wanted(inner(body, "response_format"), body.get("verbosity")):
+        made["text"] = {**text, **inner(body, "text")}
+    tools = body.get("tools")
+    if isinstance(tools, list):
+        made["tools"] = [
+            tool_of(tool, f"tools[{index}]") if isinstance(tool, dict) else tool
+            for index, tool in enumerate(tools)
+        ]
+    return made
+
+
+def _form(sent: JsonObject, body: JsonObject) -> Form:
+    stop = body.get("stop")
+    return Form(
+        model=sent["model"],
+        include_usage=inner(body, "stream_options").get("include_usage") is True,
+        service_tier=body.get("service_tier"),
+        reasoning=bool(inner(sent, "reasoning").get("summary")),
+        json=word(inner(inner(sent, "text"), "format"), "type").startswith("json"),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        n=body.get("n") or 1,
+    )
