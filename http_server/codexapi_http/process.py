@@ -98,7 +98,10 @@ class Process(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises OSError."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol by name: asyncio sends small writes at once (TCP_NODELAY) on no socket that does
+    # not say that it is TCP, and every answer would wait 40 ms for the other side's ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
