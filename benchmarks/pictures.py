@@ -1,21 +1,21 @@
 """How much pictures disturb text: `python -m benchmarks.pictures [--rounds N]`.
 
 A text stream's time to its first delta, through `codexapi serve` and straight from the simulated
-backend, while nothing else happens and while four pictures of 20 MB are drawn. Interleaved in
-rounds; prints medians and ratios. The machine is shared by the simulator, the server and this
-client, so only the ratios mean anything.
+backend, while nothing else happens and while four pictures of 20 MB are drawn, from their start to
+their end. Interleaved in rounds. The simulator, the server and this client share the machine, so
+only the ratios mean anything.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2 as httpx
 from openai import OpenAI
@@ -24,44 +24,61 @@ from tests.processes import server, simulator
 from codexapi_engine.errors import JsonObject
 
 MODEL = "gpt-6.1-sol"
-PICTURE = "[[heavy 20]] [[slow 0.2]] a red fox"
+PICTURE = "[[heavy 20]] [[silence 5]] a red fox"
 SAMPLES = 20
 AT_ONCE = 4
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description="How much pictures disturb text.")
     options.add_argument("--rounds", type=int, default=5)
     rounds = options.parse_args().rounds
+    idle, drawing = Times([], []), Times([], [])
     with tempfile.TemporaryDirectory() as folder:
         login = Path(folder) / "codex"
         with simulator(login) as backend, server("--quiet", env=backend.env) as door:
-            measured = [_round(backend.env, door.url) for _ in range(rounds)]
-    names = ("direct, idle", "through, idle", "direct, drawing", "through, drawing")
-    medians = [statistics.median(times) * 1000 for times in zip(*measured, strict=True)]
-    for name, median in zip(names, medians, strict=True):
-        print(f"{name:<18} {median:6.2f} ms to the first delta")
-    idle, drawing = medians[1] - medians[0], medians[3] - medians[2]
-    print(f"added while idle {idle:.2f} ms, while drawing {drawing:.2f} ms: {drawing / idle:.2f} ×")
+            for _ in range(rounds):
+                _sample(backend.env, door.url, idle, lambda count: count < SAMPLES)
+                artists = [threading.Thread(target=_draw, args=(door.url,)) for _ in range(AT_ONCE)]
+                for artist in artists:
+                    artist.start()
+                busy = lambda _: any(artist.is_alive() for artist in artists)  # noqa: B023
+                _sample(backend.env, door.url, drawing, busy)
+    for name, times in {"idle": idle, "drawing": drawing}.items():
+        print(f"{name:<8} {times}")
+    ratios = [drawing.added(share) / idle.added(share) for share in (0.5, 0.95)]
+    print(
+        f"added while drawing, of what is added while idle: p50 {ratios[0]:.2f} ×, p95 {ratios[1]:.2f} ×"
+    )
 
 
-def _round(env: dict[str, str], url: str) -> tuple[float, float, float, float]:
-    direct, through = _direct(env), _through(url)
-    idle = _median(direct), _median(through)
-    drawing = threading.Event()
-    drawing.set()
-    artists = [threading.Thread(target=_draw, args=(url, drawing)) for _ in range(AT_ONCE)]
-    for artist in artists:
-        artist.start()
-    busy = _median(direct), _median(through)
-    drawing.clear()
-    for artist in artists:
-        artist.join()
-    return (*idle, *busy)
+class Times(NamedTuple):
+    """Seconds to the first delta, straight from the backend and through the server."""
+
+    direct: list[float]
+    through: list[float]
+
+    def added(self, share: float) -> float:
+        return _quantile(self.through, share) - _quantile(self.direct, 0.5)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} p50 {_quantile(times, 0.5) * 1000:.2f} p95 {_quantile(times, 0.95) * 1000:.2f} ms"
+            for name, times in self._asdict().items()
+        ]
+        return f"{', '.join(parts)} ({len(self.through)} samples)"
 
 
-def _median(first_delta: Callable[[], float]) -> float:
-    return statistics.median(first_delta() for _ in range(SAMPLES))
+def _quantile(times: list[float], share: float) -> float:
+    return sorted(times)[min(int(len(times) * share), len(times) - 1)]
+
+
+def _sample(env: dict[str, str], url: str, times: Times, more: Callable[[int], bool]) -> None:
+    direct, through, count = _direct(env), _through(url), 0
+    while more(count):
+        times.direct.append(direct())
+        times.through.append(through())
+        count += 1
 
 
 def _direct(env: dict[str, str]) -> Callable[[], float]:
@@ -98,10 +115,9 @@ def _first_delta(url: str, headers: dict[str, str], body: JsonObject) -> Callabl
     return first_delta
 
 
-def _draw(url: str, drawing: threading.Event) -> None:
+def _draw(url: str) -> None:
     with OpenAI(base_url=url, api_key="unused") as client:
-        while drawing.is_set():
-            client.images.generate(model="gpt-image-2", prompt=PICTURE)
+        client.images.generate(model="gpt-image-2", prompt=PICTURE)
 
 
 if __name__ == "__main__":
