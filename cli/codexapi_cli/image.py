@@ -25,6 +25,7 @@ from codexapi_engine import album, pictures
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
+from .answer import Harmless
 from .options import BaseUrl, Demo, Json, command, settings
 from .preview import Preview, chosen, escapes
 from .terminal import LOCAL_FILE, USAGE, Progress, run, say, stdin_text
@@ -55,6 +56,7 @@ class Order:
     force: bool
     as_json: bool
     show: Preview
+    show_prompt: bool
     open: bool
     inputs: Sequence[str]
     mask: str | None
@@ -98,6 +100,10 @@ def image(
     force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
     as_json: Json = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it when it is done.")] = False,
+    show_prompt: Annotated[
+        bool,
+        typer.Option("--show-prompt", help="Tell the prompt that it was made from in the end."),
+    ] = False,
     preview: Annotated[Preview, typer.Option(help="Show it in the terminal.")] = Preview.AUTO,
     base_url: BaseUrl = None,
     demo: Demo = False,
@@ -130,6 +136,7 @@ def image(
         force=force,
         as_json=as_json,
         show=preview,
+        show_prompt=show_prompt,
         open=open_,
         inputs=input_ or (),
         mask=mask,
@@ -272,6 +279,8 @@ def _tell(
         if not order.as_json and path is not None:
             typer.echo(str(path))
             _show(picture, order)
+        if order.show_prompt and picture.revised_prompt:
+            say(f"codexapi: drawn from: {Harmless().feed(picture.revised_prompt)}")
         if order.open and path is not None:
             typer.launch(str(path))
     first = made[0][0]

@@ -117,6 +117,12 @@ def test_json_tells_all_of_it(tmp_path: Path) -> None:
     assert told["usage"]["total_tokens"] > 0
 
 
+def test_the_prompt_that_it_was_made_from_is_told_when_asked_for(tmp_path: Path) -> None:
+    done = run(tmp_path, "a fox", "-o", "out.png", "--show-prompt")
+    assert done.stdout.decode() == f"{tmp_path / 'out.png'}\n"
+    assert done.stderr == b"codexapi: drawn from: a fox\n"
+
+
 def test_an_edit_takes_files_and_a_mask(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(picture())
     (tmp_path / "two.jpg").write_bytes(picture("jpeg"))
