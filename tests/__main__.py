@@ -16,7 +16,8 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "."],
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
-    "tests": ["pytest"],
+    # A file stays in one process: what it sets up or downloads, it does once.
+    "tests": ["pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
 
