@@ -15,8 +15,13 @@ T = TypeVar("T")
 
 def hurried(story: Coroutine[Any, Any, T]) -> T:
     """Runs a story to its end. Its sleeps and time limits pass at once, in their order."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(story)
+    with runner() as one:
+        return one.run(story)
+
+
+def runner() -> asyncio.Runner:
+    """For stories that go on: its loop lives from one `run` to the next."""
+    return asyncio.Runner(loop_factory=_Loop)
 
 
 class _Loop(asyncio.SelectorEventLoop):

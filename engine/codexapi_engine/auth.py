@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
@@ -23,10 +24,12 @@ from .errors import (
     RefreshUnavailable,
     TokenRejected,
 )
+from .observer import Observer
 from .protocol import auth_file, json
 from .protocol.auth_file import LOGIN_HINT, Credentials
 from .protocol.headers import signature
-from .settings import checked_url
+from .protocol.secret import Secret
+from .settings import ACCOUNTS_URL, checked_url
 
 SCHEDULE = 8 * 86400.0
 """Seconds after which an access token that tells no expiry is renewed."""
@@ -40,12 +43,16 @@ BACK_OFF = 5.0
 NEWER = 2.0
 """Seconds to look for the pair that another program got for a token that we lost to it."""
 
+SAVE_AGAIN = 10.0
+"""Seconds after which a login that could not be saved is saved again, where it is used."""
+
 _CONNECT_FIRST = httpx.Timeout(REDEEM, connect=REDEEM / 4)
 """Failing to connect must be told from losing the answer: only the first may be tried again."""
 
 # On a connection of its own: one that was kept may break, and leave us not knowing.
 _JSON = {"content-type": "application/json", "connection": "close"}
 
+_UNANSWERED = "unanswered"
 log = logging.getLogger("codexapi.login")
 
 
@@ -53,25 +60,33 @@ class Login(httpx.Auth):
     """Signs requests with the Codex login, and renews it: early when it is about to expire, once
     more when the backend says 401. One renewal at a time, for this process and for others.
 
-    `http` reaches the token endpoint; whoever made it closes it.
+    `connect` makes a client for a URL: the login itself says where its token endpoint is.
     """
 
     def __init__(
         self,
         store: Store,
-        http: httpx.AsyncClient,
+        connect: Callable[[str], httpx.AsyncClient],
         *,
         token_url: str | None = None,
+        accounts_url: str = ACCOUNTS_URL,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._http = http
+        self._observer = observer or Observer()
+        self._connect = connect
         self._token_url = token_url
+        self._accounts_url = accounts_url
         self._clock = clock
         self._renewal: asyncio.Task[Snapshot] | None = None
-        self._kept: tuple[str | None, Snapshot] | None = None  # (token on disk, unsaved login)
-        self._dead: dict[str, CodexError] = {}  # refresh token -> why it is never sent again
-        self._unproven: set[str] = set()  # access tokens had for a 401 that have not worked yet
+        self._saving: asyncio.Task[None] | None = None
+        self._save_after = 0.0
+        self._kept: tuple[Secret | None, Snapshot] | None = None  # (token on disk, unsaved login)
+        self._dead: dict[Secret, CodexError] = {}  # refresh token -> why it is never sent again
+        self._owners: dict[Secret, Credentials] = {}  # of personal access tokens
+        self._asking: dict[Secret, asyncio.Task[JsonObject]] = {}
+        self._unproven: set[Secret] = set()  # access tokens had for a 401 that have not worked yet
         self._not_before = 0.0
 
     async def async_auth_flow(
@@ -97,11 +112,16 @@ class Login(httpx.Auth):
 
     async def current(self) -> Credentials:
         """The login as it stands, without renewing it. Raises NotLoggedIn."""
-        return (await self._load()).credentials
+        found = (await self._load()).credentials
+        return self._owners.get(found.access_token, found)
 
     async def fresh(self) -> Snapshot:
         """The login, renewed if it is about to expire. Raises AuthError, RefreshUnavailable."""
         login = await self._load()
+        if login.credentials.personal:
+            return await self._identified(login)
+        if self._kept is not None and login is self._kept[1]:
+            self._save_again()
         reason = _stale(login.credentials, self._clock())
         if reason is None:
             return login
@@ -116,6 +136,10 @@ class Login(httpx.Auth):
         """Waits for a renewal under way: its answer must reach the disk."""
         if self._renewal is not None:
             await asyncio.wait({self._renewal})
+        self._save_after = 0.0
+        self._save_again()
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
 
     async def _load(self) -> Snapshot:
         login = await self._store.load()
@@ -131,6 +155,8 @@ class Login(httpx.Auth):
             if refused.access_token in self._unproven or refused.refresh_token is None:
                 return None
             login = await self._renew(login, "unauthorized_recovery")
+        if login.credentials.personal:
+            login = await self._identified(login)
         if login.credentials.account_id != refused.account_id:
             raise TokenRejected(
                 "the login changed to another account while the request ran; send it again",
@@ -141,9 +167,16 @@ class Login(httpx.Auth):
     async def _renew(self, stale: Snapshot, reason: str) -> Snapshot:
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed(stale, reason))
-            self._renewal.add_done_callback(_heard)
+            self._renewal.add_done_callback(self._heard)
         # A caller that leaves must not end it: the old refresh token is spent once it is sent.
         return await asyncio.shield(self._renewal)
+
+    def _heard(self, task: asyncio.Task[Snapshot]) -> None:
+        """A renewal may fail after everyone who waited for it has left."""
+        if not task.cancelled():
+            error = task.exception()
+            code = getattr(error, "code", None) or type(error).__name__
+            self._observer.refreshed("ok" if error is None else code)
 
     async def _renewed(self, stale: Snapshot, reason: str) -> Snapshot:
         async with self._store.lock():
@@ -153,12 +186,16 @@ class Login(httpx.Auth):
             token = login.credentials.refresh_token
             if token is None:
                 raise login.credentials.unusable(now=float("inf")) or RefreshUnavailable("")
+            if (why := self._store.buried(token)) is not None:
+                self._dead.setdefault(token, auth_file.lost(why) or _unanswered())
             if token in self._dead:
                 raise self._dead[token].with_traceback(None)
             try:
                 answer = await self._redeem(login.credentials, reason)
             except LoginExpired as error:
                 self._dead[token] = lost = error
+                if error.code and auth_file.lost(error.code):  # of another 401 we are not as sure
+                    self._store.bury(token, error.code)
             else:
                 new = await self._keep(login, answer)
                 if reason == "unauthorized_recovery":
@@ -179,13 +216,33 @@ class Login(httpx.Auth):
         self._kept = (on_disk, new)
         try:
             await self._store.save(new.data, on_disk)
-            self._kept = None
         except OSError as error:
+            if on_disk is not None and on_disk != new.credentials.refresh_token:
+                self._store.bury(on_disk, _UNANSWERED)  # it is spent, and others read it
+            self._save_after = asyncio.get_running_loop().time() + SAVE_AGAIN
             log.warning(
                 "the renewed login could not be saved (%s); it is kept in memory, and lost when "
-                "codexapi ends", error.strerror or type(error).__name__,
+                "codexapi ends before it can be", error.strerror or type(error).__name__,
             )  # fmt: skip
-        return new
+            return new
+        self._kept = None
+        return await self._load()  # another program's, where that one was there first
+
+    def _save_again(self) -> None:
+        """Tries again to save what is only in memory, if it is time; nobody waits for it."""
+        idle = self._saving is None or self._saving.done()
+        if self._kept and idle and asyncio.get_running_loop().time() >= self._save_after:
+            self._saving = asyncio.create_task(self._saved())
+
+    async def _saved(self) -> None:
+        self._save_after = asyncio.get_running_loop().time() + SAVE_AGAIN
+        with suppress(OSError, RefreshUnavailable):
+            async with self._store.lock():
+                if self._kept is not None:
+                    on_disk, unsaved = self._kept
+                    await self._store.save(unsaved.data, on_disk)
+                    if self._kept[1] is unsaved:
+                        self._kept = None
 
     async def _redeem(self, credentials: Credentials, reason: str) -> JsonObject:
         """Sends the refresh token, once. Raises LoginExpired, RefreshUnavailable."""
@@ -196,32 +253,73 @@ class Login(httpx.Auth):
             )
         url = self._token_url or _token_url(credentials)
         body = json.dumps(auth_file.refresh_request(credentials, reason))
+        token = credentials.refresh_token
+        assert token is not None, "what cannot be renewed is not"
         try:
-            async with asyncio.timeout(REDEEM):
-                response = await self._http.post(
-                    url, content=body, headers=_JSON, timeout=_CONNECT_FIRST
-                )
+            async with self._connect(url) as http, asyncio.timeout(REDEEM):
+                response = await http.post(url, content=body, headers=_JSON, timeout=_CONNECT_FIRST)
+        except asyncio.CancelledError:
+            self._store.bury(token, _UNANSWERED)  # the process ends, and others must know
+            raise
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             raise self._later(f"the token endpoint cannot be reached ({error})") from error
         except (httpx.HTTPError, TimeoutError) as error:
             # Sent, and no answer: it may be spent. To send it again could end the login.
-            lost = RefreshUnavailable(
-                "the token endpoint took the refresh token and did not answer; if this does not "
-                f"pass, {LOGIN_HINT}"
-            )
-            self._dead[str(credentials.refresh_token)] = lost
+            self._store.bury(token, _UNANSWERED)
+            self._dead[token] = lost = _unanswered()
             raise lost from error
         return self._answer(response)
+
+    async def _identified(self, login: Snapshot) -> Snapshot:
+        """A personal access token with its owner, who is asked for once. Raises TokenRejected,
+        RefreshUnavailable."""
+        token = login.credentials.access_token
+        if token not in self._owners:
+            told = await self._whose(token)
+            self._owners[token] = auth_file.identified(login.credentials, told)
+        return Snapshot(login.data, self._owners[token])
+
+    async def _whose(self, token: Secret) -> JsonObject:
+        """One question for all who ask at once."""
+        asking = self._asking.get(token)
+        if asking is None:
+            asking = self._asking[token] = asyncio.create_task(self._whoami(token))
+            asking.add_done_callback(lambda done: self._told(token, done))
+        return await asyncio.shield(asking)
+
+    def _told(self, token: Secret, asking: asyncio.Task[JsonObject]) -> None:
+        del self._asking[token]
+        if not asking.cancelled():
+            asking.exception()  # which may be heard by nobody
+
+    async def _whoami(self, token: Secret) -> JsonObject:
+        url = f"{self._accounts_url}/v1/user-auth-credential/whoami"
+        signed = {"authorization": f"Bearer {token.reveal()}", "connection": "close"}
+        try:
+            async with self._connect(url) as http, asyncio.timeout(REDEEM):
+                response = await http.get(url, headers=signed)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise RefreshUnavailable(
+                f"nobody told whose the personal access token is: {url} did not answer"
+            ) from error
+        if response.status_code in (401, 403):
+            raise TokenRejected(
+                "the personal access token was refused: make a new one, or unset "
+                f"CODEX_ACCESS_TOKEN and {LOGIN_HINT}"
+            )
+        told = _object(response)
+        if told is None:
+            raise RefreshUnavailable(
+                f"nobody told whose the personal access token is ({response.status_code})"
+            )
+        return told
 
     def _answer(self, response: httpx.Response) -> JsonObject:
         refused = auth_file.refresh_refused(response.status_code, response.content)
         if refused:
             raise refused
-        try:
-            answer = json.loads(response.content) if response.status_code == 200 else None
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        answer = _object(response)
+        if answer is None or not isinstance(answer.get("access_token"), str):
             raise self._later(f"the token endpoint gave no token ({response.status_code})")
         return answer
 
@@ -242,6 +340,22 @@ class Login(httpx.Auth):
             if asyncio.get_running_loop().time() >= until:
                 return None
             await asyncio.sleep(0.05)
+
+
+def _object(response: httpx.Response) -> JsonObject | None:
+    """The JSON object of a good answer; None of any other."""
+    try:
+        value = json.loads(response.content) if response.status_code == 200 else None
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else None
+
+
+def _unanswered() -> RefreshUnavailable:
+    return RefreshUnavailable(
+        "the token endpoint took the refresh token and did not answer, and the token may be "
+        f"spent: if this does not pass, {LOGIN_HINT}"
+    )
 
 
 def _stale(credentials: Credentials, now: float) -> str | None:
@@ -289,9 +403,3 @@ class _Unread(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._body.aclose()
-
-
-def _heard(task: asyncio.Task[Snapshot]) -> None:
-    """A renewal may fail after everyone who waited for it has left."""
-    if not task.cancelled():
-        task.exception()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import logging
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,8 @@ from typing import Protocol
 from .errors import NotLoggedIn, RefreshUnavailable
 from .protocol import auth_file
 from .protocol.auth_file import LOGIN_HINT, Credentials
+from .protocol.secret import Secret
+from .settings import Settings
 
 try:
     import fcntl
@@ -36,7 +40,19 @@ LOCK_WAIT = 15.0
 COMMIT_WAIT = 5.0
 """Seconds to wait for `auth.json.lock`, as long as Codex itself waits."""
 
+IN_USE = 2.0
+"""Seconds to wait for Windows, where a file that another program reads cannot be replaced."""
+
+LEFT_BEHIND = 60.0
+"""Seconds after which a half-written file is nobody's, where no lock can tell."""
+
+RACY = 0.1
+"""Seconds in which a file may change again and show the same times: those move in ticks."""
+
 _POLL = 0.02
+_TEMPORARY = ".auth.json.codexapi-{}.tmp"
+_NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
+_BINARY: int = getattr(os, "O_BINARY", 0)
 log = logging.getLogger("codexapi.login")
 
 
@@ -59,17 +75,48 @@ class Store(Protocol):
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Held around re-read, refresh and save. Raises RefreshUnavailable if it cannot be had."""
 
-    async def save(self, data: bytes, consumed: str | None) -> None:
+    async def save(self, data: bytes, consumed: Secret | None) -> None:
         """Replaces the login, unless another program has: `consumed` is the refresh token that
         was there before. Raises OSError."""
 
+    def bury(self, token: Secret, why: str) -> None:
+        """Tells whoever comes later, other processes too, that this refresh token is never to be
+        sent again, and why: a word of the login's own."""
+
+    def buried(self, token: Secret) -> str | None:
+        """Why this refresh token is not to be sent; None if it may be."""
+
+
+def store_of(settings: Settings) -> Store:
+    """Where the user's login is: in the environment, or where Codex's own config says."""
+    if settings.access_token is not None:
+        try:
+            return InMemory(auth_file.from_access_token(settings.access_token.reveal()))
+        except NotLoggedIn as error:
+            return Nowhere(error)
+    home = settings.codex_home
+    kind = _setting(home / "config.toml", "cli_auth_credentials_store")
+    if kind in ("keyring", "auto"):
+        from .keyrings import Keyring, KeyringOrFile  # seldom, and it reads much
+
+        return Keyring(home) if kind == "keyring" else KeyringOrFile(home)
+    if kind == "ephemeral":
+        return Nowhere(
+            NotLoggedIn(
+                "Codex keeps its login in memory alone, by cli_auth_credentials_store in its "
+                f'config.toml: set that to "file" and {LOGIN_HINT}'
+            )
+        )
+    return CodexFile(home)
+
 
 class InMemory:
-    """A login that is on no disk: that of `--demo`."""
+    """A login that is on no disk: that of `--demo`, and one from the environment."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._lock = asyncio.Lock()
+        self._buried: dict[Secret, str] = {}
 
     async def load(self) -> Snapshot:
         return Snapshot.of(self._data)
@@ -79,8 +126,80 @@ class InMemory:
         async with self._lock:
             yield
 
-    async def save(self, data: bytes, consumed: str | None) -> None:
+    async def save(self, data: bytes, consumed: Secret | None) -> None:
         self._data = data
+
+    def bury(self, token: Secret, why: str) -> None:
+        self._buried[token] = why
+
+    def buried(self, token: Secret) -> str | None:
+        return self._buried.get(token)
+
+
+class Nowhere(InMemory):
+    """No login, and why."""
+
+    def __init__(self, why: NotLoggedIn) -> None:
+        super().__init__(b"{}")
+        self._why = why
+
+    async def load(self) -> Snapshot:
+        raise self._why.with_traceback(None)
+
+
+class Shared:
+    """What programs with one CODEX_HOME have in common: `auth.lock`, which Codex 0.169 takes too,
+    and among ours the refresh token that is never to be sent again.
+
+    `locks`: whether there are kernel locks, which die with their process. Not on Windows.
+    """
+
+    def __init__(self, codex_home: Path, *, locks: bool = fcntl is not None) -> None:
+        self.locks = locks
+        self._lock_path = codex_home / "auth.lock"
+        self._buried_path = codex_home / ".auth.json.codexapi-spent"
+
+    @asynccontextmanager
+    async def lock(self, wait: float = LOCK_WAIT) -> AsyncIterator[None]:
+        async with self.flock(self._lock_path, 0o666, wait) as held:
+            if not held:
+                raise RefreshUnavailable(
+                    f"another program has held {self._lock_path} for {wait:g} s"
+                )
+            yield
+
+    @asynccontextmanager
+    async def flock(self, path: Path, mode: int, wait: float) -> AsyncIterator[bool]:
+        """Holds a kernel lock. Yields False if it could not be had.
+
+        True also where there are no locks, and where the file cannot be made: a folder that we
+        cannot write to is not one in which we could save.
+        """
+        descriptor = _lockable(path, mode) if self.locks else None
+        if descriptor is None:
+            yield True
+            return
+        try:
+            yield await _locked(descriptor, wait)
+        finally:
+            os.close(descriptor)
+
+    def bury(self, token: Secret, why: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK | _BINARY
+        with suppress(OSError), open(os.open(self._buried_path, flags, 0o600), "wb") as file:
+            file.write(f"{_fingerprint(token)} {why}".encode())
+
+    def buried(self, token: Secret) -> str | None:
+        try:
+            whose, _, why = self._buried_path.read_text("utf-8").partition(" ")
+        except (OSError, ValueError):
+            return None
+        return why if whose == _fingerprint(token) else None
+
+    def forget(self) -> None:
+        """A login has been saved: whatever was buried is past."""
+        with suppress(OSError):
+            self._buried_path.unlink(missing_ok=True)
 
 
 class CodexFile:
@@ -90,13 +209,26 @@ class CodexFile:
     for the moment of replacing `auth.json.lock` beside the real file (backend.md A.6).
     """
 
-    def __init__(self, codex_home: Path) -> None:
+    def __init__(
+        self,
+        codex_home: Path,
+        *,
+        windows: bool = os.name == "nt",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.path = codex_home / "auth.json"
-        self._lock_path = codex_home / "auth.lock"
+        self._windows = windows
+        self._clock = clock
+        self._shared = Shared(codex_home, locks=fcntl is not None and not windows)
         self._seen: tuple[int, ...] | None = None
         self._known: Snapshot | NotLoggedIn | None = None  # what the file said when it was seen
+        self._swept = False
+        self._warned = windows  # where modes say nothing
 
     async def load(self) -> Snapshot:
+        if not self._swept:
+            self._swept = True
+            await self._sweep_if_idle()
         until = None
         while True:
             seen, data = self._read()
@@ -112,34 +244,62 @@ class CodexFile:
                     raise
                 await asyncio.sleep(_POLL)
             else:
-                self._seen, self._known = seen, snapshot
+                self._seen, self._known = (None if self._racy(seen) else seen), snapshot
                 return snapshot
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        async with _flock(self._lock_path, 0o666, LOCK_WAIT) as held:
-            if not held:
-                raise RefreshUnavailable(
-                    f"another program has held {self._lock_path} for {LOCK_WAIT:g} s"
-                )
-            self._sweep()
+        async with self._shared.lock():
+            await self._sweep()
             yield
 
-    async def save(self, data: bytes, consumed: str | None) -> None:
-        real = self.path.resolve()
-        async with _flock(real.with_name("auth.json.lock"), 0o600, COMMIT_WAIT):
+    async def save(self, data: bytes, consumed: Secret | None) -> None:
+        real = self._real()
+        async with self._committing(real):
             # Not having got the lock, we still save: the pair on disk is dead by now.
             if await self._replaceable(consumed):
-                _replace(real, data)
+                temporary = _temporary(real, data, consumed)
+                await self._put(temporary, real)
             else:
                 log.warning("auth.json was changed by another program; its login is kept")
+        self._shared.forget()
 
-    async def _replaceable(self, consumed: str | None) -> bool:
+    def bury(self, token: Secret, why: str) -> None:
+        self._shared.bury(token, why)
+
+    def buried(self, token: Secret) -> str | None:
+        return self._shared.buried(token)
+
+    def _committing(self, real: Path) -> AbstractAsyncContextManager[bool]:
+        return self._shared.flock(real.with_name("auth.json.lock"), 0o600, COMMIT_WAIT)
+
+    def _real(self) -> Path:
+        return Path(os.path.realpath(self.path))
+
+    async def _replaceable(self, consumed: Secret | None) -> bool:
         """Whether the file still has the login that was renewed, or is damaged for good."""
         try:
             return (await self.load()).credentials.refresh_token == consumed
         except NotLoggedIn as error:
             return error.code == "auth_file_invalid"
+
+    async def _put(self, temporary: Path, real: Path) -> None:
+        """Puts a whole new file in the place of the old one, in one step."""
+        until = asyncio.get_running_loop().time() + (IN_USE if self._windows else 0)
+        try:
+            while True:
+                try:
+                    os.replace(temporary, real)
+                    break
+                except PermissionError:
+                    if asyncio.get_running_loop().time() >= until:
+                        raise
+                await asyncio.sleep(_POLL)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(real.parent)
 
     def _as_before(self) -> Snapshot:
         assert self._known is not None, "a file that was seen said something"
@@ -151,7 +311,7 @@ class CodexFile:
         """The file's identity, and its bytes unless they were read before."""
         try:
             # Non-blocking: a FIFO in this place must not hang us.
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
         except FileNotFoundError:
             raise NotLoggedIn(f"there is no login at {self.path}: {LOGIN_HINT}") from None
         except OSError as error:
@@ -162,6 +322,7 @@ class CodexFile:
                 raise self._unreadable("it is not a regular file")
             if status.st_size > MAX_BYTES:
                 raise self._unreadable(f"it has {status.st_size} bytes")
+            self._warn_of(status.st_mode)
             seen = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
             if seen == self._seen:
                 return seen, None
@@ -173,6 +334,17 @@ class CodexFile:
         finally:
             os.close(descriptor)
 
+    def _racy(self, seen: tuple[int, ...]) -> bool:
+        return self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
+
+    def _warn_of(self, mode: int) -> None:
+        if mode & 0o077 and not self._warned:
+            self._warned = True
+            log.warning(
+                "other users of this machine may read or change %s, which is as good as a "
+                "password: chmod 600 it", self.path,
+            )  # fmt: skip
+
     def _unreadable(self, why: str) -> NotLoggedIn:
         return NotLoggedIn(
             f"{self.path} cannot be read ({why}): make it a file of yours, mode 0600, "
@@ -180,31 +352,69 @@ class CodexFile:
             code="auth_file_unreadable",
         )
 
-    def _sweep(self) -> None:
-        """Removes what a killed process left: half-written files with live tokens in them."""
-        for left in self.path.resolve().parent.glob(".auth.json.codexapi-*.tmp"):
+    async def _sweep_if_idle(self) -> None:
+        """At the start, unless somebody is saving just now."""
+        if _left_behind(self._real()):
+            with suppress(RefreshUnavailable):
+                async with self._shared.lock(wait=0):
+                    await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Ends what a killed process began. Its half-written files, with live tokens in them, are
+        removed; one that is whole, and next in line, is put where it was meant to go."""
+        real = self._real()
+        for left in _left_behind(real):
             with suppress(OSError):
-                left.unlink()
+                if not self._shared.locks and self._clock() - os.stat(left).st_mtime < LEFT_BEHIND:
+                    continue
+                async with self._committing(real):
+                    if _is_next(left, real):
+                        await self._put(left, real)
+                    else:
+                        os.unlink(left)
 
 
-@asynccontextmanager
-async def _flock(path: Path, mode: int, wait: float) -> AsyncIterator[bool]:
-    """Holds a kernel lock, which dies with the process. Yields False if it could not be had.
-
-    True also where there are no locks, and where the file cannot be made: a folder that we cannot
-    write to is not one in which we could save.
-    """
-    descriptor = None
-    if fcntl is not None:
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-    if descriptor is None:
-        yield True
-        return
+def _setting(config: Path, name: str) -> object:
+    """One setting of Codex's own config.toml; None if it is not there."""
     try:
-        yield await _locked(descriptor, wait)
-    finally:
-        os.close(descriptor)
+        text = config.read_text("utf-8")
+        if name not in text:
+            return None  # reading TOML takes 12 ms to begin with
+        import tomllib
+
+        return tomllib.loads(text).get(name)
+    except (OSError, ValueError):
+        return None
+
+
+def _fingerprint(token: Secret | None) -> str:
+    """A name for a token that tells nothing of it."""
+    return hashlib.sha256(token.reveal().encode() if token else b"").hexdigest()
+
+
+def _prefix(consumed: Secret | None) -> str:
+    return _TEMPORARY.partition("{}")[0] + _fingerprint(consumed)[:16]
+
+
+def _left_behind(real: Path) -> list[Path]:
+    return list(real.parent.glob(_TEMPORARY.format("*")))
+
+
+def _is_next(left: Path, real: Path) -> bool:
+    """Whether a file that was left has the pair that was got for the token on disk."""
+    with suppress(OSError, NotLoggedIn):
+        Snapshot.of(left.read_bytes())
+        on_disk = Snapshot.of(real.read_bytes()).credentials.refresh_token
+        return on_disk is not None and left.name.startswith(_prefix(on_disk))
+    return False
+
+
+def _lockable(path: Path, mode: int) -> int | None:
+    """A descriptor to lock. Where nothing can be written, one that is there will do."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(OSError):
+            return os.open(path, flags | os.O_CLOEXEC, mode)
+    return None
 
 
 async def _locked(descriptor: int, wait: float) -> bool:
@@ -222,14 +432,15 @@ async def _locked(descriptor: int, wait: float) -> bool:
         await asyncio.sleep(_POLL)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, with the mode it had."""
+def _temporary(path: Path, data: bytes, consumed: Secret | None) -> Path:
+    """A new file beside `path`, whole and on the disk, with the mode that `path` has."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
         mode = 0o600
-    temporary = path.with_name(f".auth.json.codexapi-{secrets.token_hex(8)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    # By its name it is known whose place it is to take.
+    temporary = path.with_name(f"{_prefix(consumed)}-{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
     try:
         with open(os.open(temporary, flags, 0o600), "wb") as file:
             if hasattr(os, "fchmod"):
@@ -237,12 +448,11 @@ def _replace(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    return temporary
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ from urllib.parse import urlsplit
 from . import __version__
 from .errors import InvalidRequest
 from .protocol.headers import CLIENT_VERSION
+from .protocol.secret import Secret
 
 BASE_URL = "https://chatgpt.com/backend-api/codex"
+ACCOUNTS_URL = "https://auth.openai.com/api/accounts"
 PORT = 18080
 _LOOPBACK = ("localhost", "::1")
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[?[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\]?")
 
 T = TypeVar("T")
 
@@ -30,6 +34,8 @@ class Settings:
     codex_home: Path = field(default_factory=lambda: Path.home() / ".codex")
     base_url: str = BASE_URL
     token_url: str | None = None  # replaces the login's own token endpoint
+    access_token: Secret | None = None  # in place of the login on disk
+    accounts_url: str = ACCOUNTS_URL  # tells whose a personal access token is
     client_version: str = CLIENT_VERSION  # the Codex protocol version that we claim to speak
     model: str | None = None
     model_aliases: Mapping[str, str] = field(default_factory=dict)  # a client's name -> ours
@@ -39,8 +45,11 @@ class Settings:
     drain: float = 5.0  # seconds that running streams get at shutdown
     host: str = "127.0.0.1"
     port: int = PORT
-    api_key: str | None = field(default=None, repr=False)
+    api_key: Secret | None = None
     allow_hosts: tuple[str, ...] = ()  # further names by which clients may call the server
+    cors: tuple[str, ...] = ()  # origins whose web pages may call the server
+    max_streams: int | None = None  # runs at the backend at a time; None: as many as are asked for
+    metrics: bool = False  # GET /metrics
     strict: bool = False  # refuse what would be ignored
     demo: bool = False  # the simulated backend, and a login of its own
     proxy: str | None = field(default=None, repr=False)  # may carry a password
@@ -52,6 +61,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for a base URL that would send the login out unguarded."""
+        object.__setattr__(self, "api_key", Secret.of(self.api_key))  # a flag is a text
         try:
             object.__setattr__(self, "base_url", checked_url(self.base_url))
         except ValueError as error:
@@ -73,20 +83,22 @@ class Settings:
         ca_file = given.get("CODEX_CA_CERTIFICATE") or given.get("SSL_CERT_FILE")
         home, image_dir = given.get("CODEX_HOME"), given.get("CODEXAPI_IMAGE_DIR")
         return cls(
-            codex_home=Path(home).expanduser() if home else Path.home() / ".codex",
+            codex_home=_path(home) if home else Path.home() / ".codex",
             base_url=read("CODEXAPI_BASE_URL", checked_url, BASE_URL),
             token_url=read("CODEX_REFRESH_TOKEN_URL_OVERRIDE", checked_url, None),
+            access_token=read("CODEX_ACCESS_TOKEN", checked_token, None),
+            accounts_url=read("CODEX_AUTHAPI_BASE_URL", checked_url, ACCOUNTS_URL),
             client_version=given.get("CODEXAPI_CLIENT_VERSION", CLIENT_VERSION),
             model=given.get("CODEXAPI_MODEL"),
             timeout=read("CODEXAPI_TIMEOUT", checked_seconds, 300.0),
             host=given.get("CODEXAPI_HOST", "127.0.0.1"),
             port=read("CODEXAPI_PORT", checked_port, PORT),
-            api_key=given.get("CODEXAPI_API_KEY"),
+            api_key=Secret.of(given.get("CODEXAPI_API_KEY")),
             proxy=read("HTTPS_PROXY", checked_proxy, read("https_proxy", checked_proxy, None)),
             no_proxy=_names(given.get("NO_PROXY") or given.get("no_proxy") or ""),
             ca_file=Path(ca_file) if ca_file else None,
             state_dir=state_folder(given),
-            image_dir=Path(image_dir).expanduser() if image_dir else None,
+            image_dir=_path(image_dir) if image_dir else None,
         )
 
     @property
@@ -121,7 +133,7 @@ class Settings:
 def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path:
     """Where we keep what outlives us: the platform's place for that, unless the user has one."""
     if own := environ.get("CODEXAPI_STATE_DIR"):
-        return Path(own).expanduser()
+        return _path(own)
     if system == "darwin":
         return Path.home() / "Library" / "Application Support" / "codexapi"
     if system == "win32":
@@ -131,6 +143,15 @@ def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path
     # The specification: a path that is not absolute is to be ignored.
     base = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".local" / "state"
     return base / "codexapi"
+
+
+def private_folder(folder: Path) -> Path:
+    """Makes a folder that nobody else may look into, and likewise those above that are missing.
+    Raises OSError."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def user_agent() -> str:
@@ -175,6 +196,13 @@ def checked_seconds(text: str) -> float:
     return seconds
 
 
+def checked_token(text: str) -> Secret:
+    token = text.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("a token has printable ASCII characters alone")
+    return Secret(token)
+
+
 def checked_alias(text: str) -> tuple[str, str]:
     """`NAME=MODEL`, for clients whose model names are built in."""
     name, mark, model = (part.strip() for part in text.partition("="))
@@ -183,8 +211,32 @@ def checked_alias(text: str) -> tuple[str, str]:
     return name, model
 
 
+def checked_host(text: str) -> str:
+    """A name by which clients call a server, without a port."""
+    name = text.strip().lower()
+    if not _HOST.fullmatch(name):
+        raise ValueError(f"{text} is not a host name: expected one without scheme and port")
+    return name
+
+
+def checked_origin(text: str) -> str:
+    """`https://chat.example`, as browsers say where a web page is from."""
+    parts = urlsplit(text.strip().lower())
+    origin, _ = f"{parts.scheme}://{parts.netloc}", parts.port  # a port that is none raises
+    if not parts.scheme or not parts.hostname or parts.username or text.strip().lower() != origin:
+        raise ValueError(
+            f"{text} is not an origin: expected SCHEME://HOST[:PORT], as in http://localhost:3000"
+        )
+    return origin
+
+
 def is_loopback(host: str) -> bool:
     return host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdecimal())
+
+
+def _path(text: str) -> Path:
+    """A `~` of somebody unknown stays as it is, of which `Path.expanduser` would make an error."""
+    return Path(os.path.expanduser(text))
 
 
 def _names(text: str) -> tuple[str, ...]:

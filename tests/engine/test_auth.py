@@ -14,7 +14,8 @@ from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndp
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.virtual_time import hurried
 
-from codexapi_engine.auth import BACK_OFF, NEWER, REDEEM, SCHEDULE, Login
+from codexapi_engine._httpx import httpx
+from codexapi_engine.auth import BACK_OFF, NEWER, REDEEM, SAVE_AGAIN, SCHEDULE, Login
 from codexapi_engine.credentials import CodexFile, InMemory, Store
 from codexapi_engine.errors import (
     AuthError,
@@ -24,6 +25,8 @@ from codexapi_engine.errors import (
     RefreshUnavailable,
     TokenRejected,
 )
+from codexapi_engine.protocol.auth_file import jwt_payload
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings, user_agent
 from codexapi_engine.transport import Transport, client, in_process
 
@@ -44,11 +47,16 @@ class World:
         self.asked: list[Mapping[str, str]] = []  # headers that came to the backend
         self.redeemed: list[dict[str, Any]] = []
         self.sent_to: list[str] = []
+        self.owner: Answer | Answering = (404, {})  # of a personal access token
         self._good = "canary-refresh-first"
         road = in_process(self._handle)
         settings = Settings(token_url=token_url)
-        http = client(settings, "https://auth.openai.com", http=road)
-        self.login = Login(store, http, token_url=token_url, clock=lambda: self.now)
+        self.login = Login(
+            store,
+            lambda url: client(settings, url, http=road),
+            token_url=token_url,
+            clock=lambda: self.now,
+        )
         self.transport = Transport(settings, self.login, http=road)
 
     async def ask(self) -> str:
@@ -65,6 +73,10 @@ class World:
         if target.startswith("/backend-api"):
             self.asked.append(dict(headers))
             answer: Answer = (401 if self.refuses(self.bearers()[-1]) else 200, {})
+        elif target.endswith("/whoami"):
+            assert headers["authorization"].startswith("Bearer at-canary")
+            self.sent_to.append(f"{method} {headers['host']}{target}")
+            answer = self.owner if isinstance(self.owner, tuple) else await self.owner()
         else:
             self.redeemed.append(json.loads(body))
             self.sent_to.append(f"{method} {headers['host']}{target}")
@@ -81,6 +93,11 @@ class World:
         return 200, {"access_token": access, "refresh_token": self._good}
 
 
+def over(settings: Settings) -> Callable[[str], httpx.AsyncClient]:
+    """Clients over the real network, as `Codex` makes them."""
+    return lambda url: client(settings, url)
+
+
 async def _once(body: object) -> AsyncIterator[bytes]:
     yield body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -94,7 +111,7 @@ class Unwritable(InMemory):
 
     mended = False
 
-    async def save(self, data: bytes, consumed: str | None) -> None:
+    async def save(self, data: bytes, consumed: Secret | None) -> None:
         if not self.mended:
             raise OSError(28, "No space left on device")
         login = await self.load()
@@ -143,8 +160,11 @@ async def test_the_token_endpoint_is_asked_as_the_official_client_asks() -> None
         asked.append(dict(headers))
         return await there._handle(method, target, headers, body)
 
-    http = client(Settings(), "https://auth.openai.com", http=in_process(seen))
-    await Login(InMemory(EXPIRED), http, clock=lambda: NOW).fresh()
+    road = in_process(seen)
+    login = Login(
+        InMemory(EXPIRED), lambda url: client(Settings(), url, http=road), clock=lambda: NOW
+    )
+    await login.fresh()
     assert there.sent_to == ["POST auth.openai.com/oauth/token"]
     assert there.redeemed == [
         {
@@ -405,12 +425,12 @@ async def test_a_401_that_never_ends_does_not_hold_up_the_second_try() -> None:
         FaultyBackend(endless_401, [whole(200, {})]) as backend,
     ):
         settings = Settings(base_url=backend.url, token_url=tokens.url)
-        http = client(settings, tokens.url)
-        login = Login(InMemory(auth_json()), http, token_url=tokens.url, clock=lambda: NOW)
+        login = Login(
+            InMemory(auth_json()), over(settings), token_url=tokens.url, clock=lambda: NOW
+        )
         transport = Transport(settings, login)
         assert (await transport.fetch("/models")).json == {}
         await transport.aclose()
-        await http.aclose()
 
 
 # One at a time
@@ -431,14 +451,12 @@ async def test_twenty_requests_with_an_expired_token_make_one_renewal(data: byte
         FaultyBackend(otherwise=[backend_step]) as backend,
     ):
         settings = Settings(base_url=backend.url, token_url=tokens.url)
-        http = client(settings, tokens.url)
-        login = Login(InMemory(data), http, token_url=tokens.url, clock=lambda: NOW)
+        login = Login(InMemory(data), over(settings), token_url=tokens.url, clock=lambda: NOW)
         transport = Transport(settings, login)
         replies = await asyncio.gather(*(transport.fetch("/models") for _ in range(20)))
         assert [reply.json for reply in replies] == [{}] * 20
         assert (endpoint.granted, endpoint.refused) == (1, 0)
         await transport.aclose()
-        await http.aclose()
 
 
 async def test_a_401_that_comes_while_the_login_is_being_renewed_waits_for_it() -> None:
@@ -547,6 +565,29 @@ def test_a_refusal_for_good_is_remembered_until_the_file_changes(
 
     hurried(story())
     assert (tmp_path / "auth.json").read_bytes() != EXPIRED
+
+
+@pytest.mark.parametrize(("status", "body", "code"), PERMANENT)
+def test_a_refusal_for_good_is_known_to_other_processes_too(
+    tmp_path: Path, status: int, body: object, code: str
+) -> None:
+    """But for one that the endpoint gave no code for: it may have come from somebody in between."""
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        for number in range(3):
+            there = World(CodexFile(tmp_path))
+            there.answers = [(status, body)]
+            with pytest.raises(LoginExpired) as told:
+                await there.ask()
+            assert told.value.code == code
+            assert "codex login" in str(told.value)
+            sent = number == 0 or code == "login_expired"
+            assert len(there.redeemed) == sent
+        write_login(tmp_path, auth_json(refresh="canary-refresh-new"))
+        await World(CodexFile(tmp_path)).ask()
+
+    hurried(story())
 
 
 def test_a_refusal_after_a_401_is_told_each_time_with_its_reason() -> None:
@@ -724,27 +765,69 @@ def test_a_token_endpoint_that_hangs_is_left_in_time_and_never_sent_that_token_a
 async def test_a_token_endpoint_that_breaks_off_is_never_sent_that_token_again() -> None:
     async with FaultyBackend([RST]) as tokens:
         settings = Settings(token_url=tokens.url)
-        now, http = [NOW], client(settings, tokens.url)
-        login = Login(InMemory(EXPIRED), http, token_url=tokens.url, clock=lambda: now[0])
+        now = [NOW]
+        login = Login(InMemory(EXPIRED), over(settings), token_url=tokens.url, clock=lambda: now[0])
         for _ in range(3):
             with pytest.raises(RefreshUnavailable):
                 await login.fresh()
             now[0] += DAY
         assert len(tokens.requests) == 1
-        await http.aclose()
 
 
 async def test_a_token_endpoint_that_cannot_be_reached_is_tried_again_after_the_back_off() -> None:
     async with FaultyBackend() as nobody:
         pass
     settings = Settings(token_url=nobody.url)
-    now, http = [NOW], client(settings, nobody.url)
-    login = Login(InMemory(EXPIRED), http, token_url=nobody.url, clock=lambda: now[0])
+    now = [NOW]
+    login = Login(InMemory(EXPIRED), over(settings), token_url=nobody.url, clock=lambda: now[0])
     for wait, message in [(0.0, "cannot be reached"), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
         now[0] += wait
         with pytest.raises(RefreshUnavailable, match=message):
             await login.fresh()
-    await http.aclose()
+
+
+def test_a_token_in_doubt_is_not_sent_by_other_processes_either(tmp_path: Path) -> None:
+    """Each call of the command line is one: without this they would send it again and again."""
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        async def never() -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        first = World(CodexFile(tmp_path))
+        first.answers = [never]
+        with pytest.raises(RefreshUnavailable, match="codex login"):
+            await first.ask()
+        for _ in range(3):
+            later = World(CodexFile(tmp_path))
+            with pytest.raises(RefreshUnavailable, match="codex login"):
+                await later.ask()
+            assert later.redeemed == []
+        assert asyncio.get_running_loop().time() == REDEEM
+        write_login(tmp_path, OF_CODEX)
+        assert await World(CodexFile(tmp_path)).ask() == "canary-of-codex"
+
+    hurried(story())
+
+
+def test_a_renewal_that_ends_with_its_process_is_in_doubt(tmp_path: Path) -> None:
+    write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        async def never() -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        there.answers = [never]
+        asking = asyncio.create_task(there.ask())
+        await asyncio.sleep(1)
+        asking.cancel()  # and then the loop ends, and with it all that is left on it
+
+    hurried(story())
+    assert CodexFile(tmp_path).buried(Secret("canary-refresh-first")) == "unanswered"
 
 
 async def test_a_failing_token_endpoint_is_asked_once_for_a_request() -> None:
@@ -752,25 +835,22 @@ async def test_a_failing_token_endpoint_is_asked_once_for_a_request() -> None:
         pass
     async with FaultyBackend() as backend:
         settings = Settings(base_url=backend.url, token_url=nobody.url)
-        http = client(settings, nobody.url)
-        login = Login(InMemory(EXPIRED), http, token_url=nobody.url, clock=lambda: NOW)
+        login = Login(InMemory(EXPIRED), over(settings), token_url=nobody.url, clock=lambda: NOW)
         transport = Transport(settings, login)
         with pytest.raises(RefreshUnavailable, match="cannot be reached"):
             await transport.stream("/responses", {})
         assert backend.requests == []
         await transport.aclose()
-        await http.aclose()
 
 
 async def test_the_token_request_comes_on_a_connection_of_its_own() -> None:
     endpoint = TokenEndpoint(exp=NOW + 10)
     async with FaultyBackend(otherwise=[endpoint]) as tokens:
-        now, http = [NOW], client(Settings(), tokens.url)
-        login = Login(InMemory(EXPIRED), http, token_url=tokens.url, clock=lambda: now[0])
+        now, settings = [NOW], Settings()
+        login = Login(InMemory(EXPIRED), over(settings), token_url=tokens.url, clock=lambda: now[0])
         await login.fresh()
         await tokens.until(lambda: not tokens.open)
         assert tokens.requests[0].headers["connection"] == "close"
-        await http.aclose()
 
 
 # Disks and clocks
@@ -791,9 +871,89 @@ def test_a_login_that_cannot_be_saved_lives_on_in_memory(caplog: pytest.LogCaptu
         store.mended = True
         there.now = NOW + 3 * DAY
         await there.ask()
-        assert (await store.load()).credentials.refresh_token == "canary-refresh-4"
+        assert (await store.load()).credentials.refresh_token == Secret("canary-refresh-4")
 
     hurried(story())
+
+
+async def test_a_refresh_token_that_is_kept_is_good_after_a_full_disk_too() -> None:
+    there = World(Unwritable(EXPIRED))
+    for number in range(2):
+        there.now += DAY
+        access = access_token(there.now + DAY, f"only-{number}")
+        there.answers = [(200, {"access_token": access})]
+        assert await there.ask() == access
+    assert {body["refresh_token"] for body in there.redeemed} == {"canary-refresh-first"}
+
+
+def test_a_login_that_could_not_be_saved_is_saved_when_it_can_be() -> None:
+    async def story() -> None:
+        store = Unwritable(EXPIRED)
+        there = World(store)
+        await there.ask()
+        store.mended = True
+        await there.ask()
+        await asyncio.sleep(SAVE_AGAIN / 2)
+        await there.ask()
+        assert (await store.load()).data == EXPIRED, "not at every request"
+        await asyncio.sleep(SAVE_AGAIN / 2)
+        await there.ask()
+        await there.login.aclose()
+        assert (await store.load()).credentials.refresh_token == Secret("canary-refresh-1")
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_login_that_could_not_be_saved_gets_a_last_chance_at_the_end(mended: bool) -> None:
+    async def story() -> None:
+        store = Unwritable(EXPIRED)
+        there = World(store)
+        await there.ask()
+        store.mended = mended
+        await there.login.aclose()
+        saved = (await store.load()).data != EXPIRED
+        assert saved == mended
+
+    hurried(story())
+
+
+@pytest.mark.parametrize(
+    ("other", "then"),
+    [
+        (auth_json(access="canary-other", refresh="x", account="another", issued=NOW), "taken"),
+        (OF_CODEX, "taken"),
+        (auth_json(auth_mode="apikey"), "refused"),
+        (None, "refused"),
+    ],
+)
+def test_what_came_to_the_disk_while_we_renewed_goes_before_what_we_got(
+    tmp_path: Path, other: bytes | None, then: str
+) -> None:
+    """Another login, another account, another kind, or none: the user's last word holds."""
+    path = write_login(tmp_path, EXPIRED)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+
+        async def answer() -> Answer:
+            path.unlink()
+            if other is not None:
+                write_login(tmp_path, other)
+            return there._rotated()
+
+        there.answers = [answer]
+        for _ in range(2):
+            if then == "taken":
+                assert (await there.ask()).startswith("canary-o")
+            else:
+                with pytest.raises(NotLoggedIn):
+                    await there.ask()
+        assert len(there.redeemed) == 1
+
+    hurried(story())
+    assert (path.read_bytes() if path.exists() else None) == other
 
 
 def test_an_unsaved_login_gives_way_to_a_new_file() -> None:
@@ -812,7 +972,7 @@ async def test_a_refresh_token_that_is_kept_is_kept() -> None:
     there = World(store)
     there.answers = [(200, {"access_token": access_token(NOW + DAY, "only")})]
     assert await there.ask() == access_token(NOW + DAY, "only")
-    assert (await store.load()).credentials.refresh_token == "canary-refresh-first"
+    assert (await store.load()).credentials.refresh_token == Secret("canary-refresh-first")
     await store.save(auth_json(access="canary-of-codex", issued=NOW), None)
     assert await there.ask() == "canary-of-codex"
 
@@ -829,6 +989,116 @@ async def test_a_wrong_clock_makes_no_loop_of_renewals(processes: int) -> None:
             await there.ask()
             there.now += 1
     assert sum(len(there.redeemed) for there in worlds) == 1
+
+
+@pytest.mark.parametrize("ahead", [-DAY, -3600.0, 3600.0, DAY])
+@pytest.mark.parametrize("lifetime", [300.0, 3600.0, 10 * DAY])
+def test_a_clock_that_jumps_costs_at_most_one_renewal_for_each_token(
+    ahead: float, lifetime: float
+) -> None:
+    """The backend goes by the true time, and takes what is not expired by it."""
+
+    async def story() -> None:
+        there, true = world(auth_json(exp=NOW + lifetime, issued=NOW)), NOW
+        there.refuses = lambda access: jwt_payload(access)["exp"] <= true
+
+        async def granted() -> Answer:
+            # By the true time too, whatever our clock says.
+            ours, there.now = there.now, true
+            try:
+                return there._rotated()
+            finally:
+                there.now = ours
+
+        there.lifetime, there.answers = lifetime, [granted] * 50
+        for hours in range(12):
+            true = NOW + hours * 600
+            there.now = true + (ahead if hours >= 2 else 0)
+            for _ in range(3):
+                await there.ask()
+        sent = [body["refresh_token"] for body in there.redeemed]
+        assert len(sent) == len(set(sent))
+        # What is needed, one for each token that had run out, and one that was not.
+        assert len(sent) <= 12 * 600 // lifetime + 2
+
+    hurried(story())
+
+
+# A personal access token
+
+
+PERSONAL = json.dumps({"OPENAI_API_KEY": None, "personal_access_token": "at-canary"}).encode()
+OWNER = {
+    "email": "a@b", "chatgpt_user_id": "u", "chatgpt_account_id": "acct-9",
+    "chatgpt_plan_type": "team", "chatgpt_account_is_fedramp": False,
+}  # fmt: skip
+
+
+async def test_the_owner_of_a_personal_access_token_is_asked_for_once() -> None:
+    there = world(PERSONAL)
+
+    async def slow() -> Answer:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return 200, OWNER
+
+    there.owner = slow
+    assert (await there.login.current()).account_id is None
+    await asyncio.gather(*(there.ask() for _ in range(5)))
+    assert await there.ask() == "at-canary"
+    assert {headers["chatgpt-account-id"] for headers in there.asked} == {"acct-9"}
+    assert (await there.login.current()).plan == "team"
+    assert there.sent_to == ["GET auth.openai.com/api/accounts/v1/user-auth-credential/whoami"]
+    assert there.redeemed == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((401, {}), TokenRejected),
+        ((403, {}), TokenRejected),
+        ((500, {}), RefreshUnavailable),
+        ((200, b"<html>"), RefreshUnavailable),
+        ((302, b""), RefreshUnavailable),
+    ],
+)
+async def test_a_personal_access_token_without_an_owner_is_told_as_such(
+    answer: Answer, kind: type[CodexError]
+) -> None:
+    there = world(PERSONAL)
+    there.owner = answer
+    with pytest.raises(kind) as told:
+        await there.ask()
+    assert "at-canary" not in str(told.value)
+    assert there.asked == []
+    there.owner = (200, OWNER)
+    assert await there.ask() == "at-canary"
+
+
+async def test_a_personal_access_token_that_is_refused_is_final() -> None:
+    there = world(PERSONAL)
+    there.owner = (200, OWNER)
+    there.refuses = lambda access: True
+    with pytest.raises(TokenRejected):
+        await there.ask()
+    assert (len(there.asked), there.redeemed) == (1, [])
+
+
+def test_after_a_401_another_personal_access_token_is_tried(tmp_path: Path) -> None:
+    write_login(tmp_path, PERSONAL)
+
+    async def story() -> None:
+        there = World(CodexFile(tmp_path))
+        there.owner = (200, OWNER)
+
+        def refuses(access: str) -> bool:
+            write_login(tmp_path, PERSONAL.replace(b"canary", b"canary-2"))
+            return access == "at-canary"
+
+        there.refuses = refuses
+        assert await there.ask() == "at-canary-2"
+
+    hurried(story())
 
 
 # Law 7
@@ -870,14 +1140,14 @@ async def test_no_token_is_logged_on_a_real_connection(caplog: pytest.LogCapture
         FaultyBackend([whole(401, {})], [whole(200, {})]) as backend,
     ):
         settings = Settings(base_url=backend.url, token_url=tokens.url)
-        http = client(settings, tokens.url)
-        login = Login(InMemory(auth_json()), http, token_url=tokens.url, clock=lambda: NOW)
+        login = Login(
+            InMemory(auth_json()), over(settings), token_url=tokens.url, clock=lambda: NOW
+        )
         transport = Transport(settings, login)
         await transport.fetch("/models")
         assert len(backend.requests) == 2
         await transport.aclose()
-        await http.aclose()
-    assert "send_request_headers" in caplog.text, "the deepest log is what this is about"
+    assert "HTTP Request" in caplog.text, "the deepest log is what this is about"
     for secret in (access_token(NOW + DAY), access_token(NOW + DAY, "1"), "canary-refresh"):
         assert secret not in caplog.text
 

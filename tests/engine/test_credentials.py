@@ -6,16 +6,32 @@ import json
 import os
 import resource
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.logins import ACCOUNT, auth_json, write_login
+from tests.logins import ACCOUNT, auth_json, jwt, write_login
 from tests.virtual_time import hurried
 
-from codexapi_engine.credentials import COMMIT_WAIT, LOCK_WAIT, TORN, CodexFile, InMemory, Snapshot
+from codexapi_engine.credentials import (
+    COMMIT_WAIT,
+    IN_USE,
+    LEFT_BEHIND,
+    LOCK_WAIT,
+    TORN,
+    CodexFile,
+    InMemory,
+    Nowhere,
+    Snapshot,
+    _temporary,
+    store_of,
+)
 from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
+from codexapi_engine.keyrings import Keyring, KeyringOrFile
+from codexapi_engine.protocol.secret import Secret
+from codexapi_engine.settings import Settings
 
 NOBODY = 65534
 
@@ -56,7 +72,9 @@ def tokens(**changed: object) -> bytes:
         (tokens(access_token=5), "no_chatgpt_tokens"),
         (auth_json(auth_mode="apikey"), "no_chatgpt_tokens"),
         (b'{"OPENAI_API_KEY":"sk-canary"}', "no_chatgpt_tokens"),
-        (b'{"OPENAI_API_KEY":null,"personal_access_token":"at-canary"}', "no_chatgpt_tokens"),
+        (b'{"OPENAI_API_KEY":null,"personal_access_token":""}', "no_chatgpt_tokens"),
+        (b'{"personal_access_token":"at-canary\\n"}', "auth_file_invalid"),
+        (auth_json(auth_mode="agentIdentity"), "no_chatgpt_tokens"),
         (auth_json(padding="x" * 1_000_000), "auth_file_unreadable"),
     ],
 )  # fmt: skip
@@ -89,6 +107,16 @@ def mere_user() -> Iterator[None]:
         yield
     finally:
         os.seteuid(before)
+
+
+@contextmanager
+def mere_user_owns(home: Path) -> Iterator[None]:
+    """Somebody else is its owner, and we are that one."""
+    if os.geteuid() == 0:
+        for path in (home, *home.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+    with mere_user():
+        yield
 
 
 @contextmanager
@@ -180,9 +208,20 @@ def test_a_login_of_any_good_form_is_taken(tmp_path: Path, data: bytes) -> None:
     assert login.credentials.account_id == ACCOUNT
 
 
-def test_a_login_that_others_can_read_is_taken(tmp_path: Path) -> None:
-    write_login(tmp_path, auth_json()).chmod(0o644)
-    assert loaded(tmp_path).credentials.account_id == ACCOUNT
+@pytest.mark.parametrize(
+    ("mode", "warnings"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o644, 1), (0o602, 1)]
+)
+async def test_a_login_that_others_can_reach_is_taken_and_warned_of_once(
+    tmp_path: Path, mode: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_login(tmp_path, auth_json()).chmod(mode)
+    store = CodexFile(tmp_path)
+    for _ in range(3):
+        assert (await store.load()).credentials.account_id == ACCOUNT
+    assert caplog.text.count("chmod 600") == warnings
+    assert caplog.text.count(str(tmp_path / "auth.json")) == warnings
+    await CodexFile(tmp_path, windows=True).load()
+    assert caplog.text.count("chmod 600") == warnings, "modes say nothing there"
 
 
 def test_a_linked_login_is_taken(tmp_path: Path) -> None:
@@ -203,12 +242,24 @@ def test_no_token_is_in_the_repr_of_a_login(tmp_path: Path) -> None:
 async def test_a_changed_login_is_seen_at_once_and_an_unchanged_one_is_the_same_object(
     tmp_path: Path,
 ) -> None:
-    store = CodexFile(tmp_path)
+    later = time.time() + 1
+    store = CodexFile(tmp_path, clock=lambda: later)
     write_login(tmp_path, auth_json(access="one"))
     first = await store.load()
     assert await store.load() is first
     write_login(tmp_path, auth_json(access="two"))
-    assert (await store.load()).credentials.access_token == "two"
+    assert (await store.load()).credentials.access_token == Secret("two")
+
+
+async def test_a_login_of_this_very_moment_is_read_again(tmp_path: Path) -> None:
+    """The times of files move in ticks: it may change again and show the same."""
+    now = write_login(tmp_path, auth_json()).stat().st_mtime
+    store = CodexFile(tmp_path, clock=lambda: now)
+    first = await store.load()
+    assert await store.load() is not first
+    now += 1
+    first = await store.load()
+    assert await store.load() is first
 
 
 async def test_a_login_that_comes_is_seen_and_one_that_goes_is_missed(tmp_path: Path) -> None:
@@ -272,7 +323,10 @@ def test_all_who_ask_for_a_torn_login_get_it_whole(tmp_path: Path) -> None:
 # Saving
 
 
-def saved(home: Path, data: bytes, consumed: str | None = "canary-refresh-first") -> None:
+FIRST = Secret("canary-refresh-first")
+
+
+def saved(home: Path, data: bytes, consumed: Secret | None = FIRST) -> None:
     hurried(CodexFile(home).save(data, consumed))
 
 
@@ -298,7 +352,7 @@ def test_a_saved_login_is_what_is_loaded_next(tmp_path: Path) -> None:
         store = CodexFile(tmp_path)
         write_login(tmp_path, auth_json())
         await store.load()
-        await store.save(NEW, "canary-refresh-first")
+        await store.save(NEW, FIRST)
         assert (await store.load()).data == NEW
 
     hurried(story())
@@ -316,7 +370,7 @@ def test_a_link_stays_a_link_and_the_work_is_done_beside_the_real_file(tmp_path:
         store = CodexFile(home)
         async with store.lock():
             assert not list(real.glob(".*.tmp")), "what a killed process left is swept"
-            await store.save(NEW, "canary-refresh-first")
+            await store.save(NEW, FIRST)
 
     hurried(story())
     assert (home / "auth.json").is_symlink()
@@ -348,7 +402,7 @@ def test_a_login_that_another_program_is_writing_is_waited_for_and_kept(tmp_path
     async def story() -> None:
         path = write_login(tmp_path, other[:400])
         asyncio.get_running_loop().call_later(0.5, path.write_bytes, other)
-        await CodexFile(tmp_path).save(NEW, "canary-refresh-first")
+        await CodexFile(tmp_path).save(NEW, FIRST)
         assert path.read_bytes() == other
 
     hurried(story())
@@ -395,6 +449,190 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_old_login_and_nothing_else(
     assert {file.name for file in tmp_path.iterdir()} == {"auth.json", "auth.json.lock"}
 
 
+# What a killed process leaves behind
+
+
+def left_by(home: Path, data: bytes, consumed: Secret) -> Path:
+    """What a process leaves that dies between writing a new file and putting it in place."""
+    return _temporary(home / "auth.json", data, consumed)
+
+
+def names(home: Path) -> set[str]:
+    return {file.name for file in home.iterdir()} - {"auth.lock", "auth.json.lock"}
+
+
+def test_a_whole_new_pair_that_was_not_yet_in_its_place_is_put_there(tmp_path: Path) -> None:
+    """The pair on disk is spent by then: without the other one the login would be over."""
+    path = write_login(tmp_path, auth_json())
+    path.chmod(0o640)
+    left_by(tmp_path, NEW, FIRST)
+    assert loaded(tmp_path).data == NEW
+    assert names(tmp_path) == {"auth.json"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("data", "consumed"),
+    [
+        (NEW[:300], FIRST),
+        (b"", FIRST),
+        (auth_json(auth_mode="apikey"), FIRST),
+        (NEW, Secret("canary-refresh-of-another-time")),
+    ],
+)
+def test_what_is_not_next_in_line_is_removed_at_the_start(
+    tmp_path: Path, data: bytes, consumed: Secret
+) -> None:
+    write_login(tmp_path, auth_json())
+    left_by(tmp_path, data, consumed)
+    assert loaded(tmp_path).data == auth_json()
+    assert names(tmp_path) == {"auth.json"}
+
+
+def test_what_a_process_is_just_writing_is_left_to_it(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+    left_by(tmp_path, NEW, FIRST)
+    with held(tmp_path / "auth.lock"):
+        assert loaded(tmp_path).data == auth_json()
+    assert len(names(tmp_path)) == 2
+
+
+def test_without_locks_only_what_is_old_is_swept(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+    left_by(tmp_path, b"half", FIRST)
+    now = time.time()
+    hurried(CodexFile(tmp_path, windows=True, clock=lambda: now + LEFT_BEHIND - 5).load())
+    assert len(names(tmp_path)) == 2
+    hurried(CodexFile(tmp_path, windows=True, clock=lambda: now + LEFT_BEHIND + 5).load())
+    assert names(tmp_path) == {"auth.json"}
+
+
+# Without kernel locks, as on Windows
+
+
+def test_without_locks_a_login_is_saved_all_the_same(tmp_path: Path) -> None:
+    path = write_login(tmp_path, auth_json())
+
+    async def story() -> None:
+        store = CodexFile(tmp_path, windows=True)
+        with held(tmp_path / "auth.lock"):  # which there means nothing
+            async with store.lock():
+                await store.save(NEW, FIRST)
+        assert (await store.load()).data == NEW
+
+    hurried(story())
+    assert path.read_bytes() == NEW
+    assert names(tmp_path) == {"auth.json"}
+
+
+@pytest.mark.parametrize(("let_go", "saves"), [(IN_USE - 0.5, True), (IN_USE + 1, False)])
+def test_a_file_that_is_in_use_is_waited_for_where_that_hinders(
+    tmp_path: Path, let_go: float, saves: bool
+) -> None:
+    """Windows refuses to replace a file that is open elsewhere; here a folder refuses."""
+    path, home = write_login(tmp_path, auth_json()), tmp_path
+
+    async def story() -> float:
+        store, loop = CodexFile(home, windows=True), asyncio.get_running_loop()
+        temporary = _temporary(path, NEW, FIRST)
+        home.chmod(0o555)
+        loop.call_later(let_go, home.chmod, 0o777)
+        try:
+            if saves:
+                await store._put(temporary, path)
+            else:
+                with pytest.raises(PermissionError):
+                    await store._put(temporary, path)
+        finally:
+            home.chmod(0o777)
+        return loop.time()
+
+    with reaching(home), mere_user_owns(home):
+        waited = hurried(story())
+    assert (path.read_bytes() == NEW) == saves
+    assert waited == pytest.approx(let_go if saves else IN_USE, abs=0.1)
+
+
+# A token that may be spent
+
+
+def private_and_silent(home: Path) -> bool:
+    others = [file for file in home.iterdir() if file.name != "auth.json"]
+    assert others
+    return all(
+        stat.S_IMODE(file.stat().st_mode) == 0o600 and b"canary" not in file.read_bytes()
+        for file in others
+    )
+
+
+async def test_a_token_in_doubt_is_told_to_other_programs_until_all_is_well(tmp_path: Path) -> None:
+    first, second = CodexFile(tmp_path), CodexFile(tmp_path)
+    write_login(tmp_path, auth_json())
+    assert second.buried(FIRST) is None
+    first.bury(FIRST, "unanswered")
+    assert second.buried(FIRST) == "unanswered"
+    assert second.buried(Secret("canary-refresh-other")) is None
+    assert private_and_silent(tmp_path)
+    await first.save(NEW, FIRST)
+    assert second.buried(FIRST) is None
+    assert names(tmp_path) == {"auth.json"}
+
+
+def test_a_doubt_that_cannot_be_told_is_no_error(tmp_path: Path) -> None:
+    store = CodexFile(tmp_path / "nothing")
+    store.bury(FIRST, "unanswered")
+    assert store.buried(FIRST) is None
+
+
+# Where the login is
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (None, CodexFile),
+        ("", CodexFile),
+        ('model = "m"', CodexFile),
+        ('cli_auth_credentials_store = "file"', CodexFile),
+        ('cli_auth_credentials_store = "keyring"', Keyring),
+        ('cli_auth_credentials_store = "auto"', KeyringOrFile),
+        ('cli_auth_credentials_store = "ephemeral"', Nowhere),
+        ("cli_auth_credentials_store = [", CodexFile),
+        ("cli_auth_credentials_store = 5", CodexFile),
+        ('# cli_auth_credentials_store = "keyring"', CodexFile),
+        ('[other]\ncli_auth_credentials_store = "keyring"', CodexFile),
+    ],
+)
+def test_codex_own_setting_tells_where_the_login_is(
+    tmp_path: Path, config: str | None, kind: type
+) -> None:
+    if config is not None:
+        (tmp_path / "config.toml").write_text(config)
+    assert type(store_of(Settings(codex_home=tmp_path))) is kind
+
+
+async def test_a_login_that_codex_keeps_to_itself_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
+    with pytest.raises(NotLoggedIn, match="cli_auth_credentials_store"):
+        await store_of(Settings(codex_home=tmp_path)).load()
+
+
+async def test_a_token_of_the_environment_goes_before_every_store(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json())
+    (tmp_path / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"')
+    chosen = Settings(codex_home=tmp_path, access_token=Secret("at-canary"))
+    login = (await store_of(chosen).load()).credentials
+    assert (login.access_token, login.personal) == (Secret("at-canary"), True)
+
+
+async def test_a_token_of_the_environment_that_will_not_do_is_told_when_it_is_needed() -> None:
+    agent = Secret(jwt({"agent_private_key": "canary"}))
+    store = store_of(Settings(access_token=agent))
+    for _ in range(2):
+        with pytest.raises(NotLoggedIn, match="agent identity"):
+            await store.load()
+
+
 # Locks
 
 
@@ -407,6 +645,22 @@ def held(path: Path) -> Iterator[Callable[[], None]]:
         yield lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def test_a_lock_that_is_there_is_taken_where_none_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "auth.lock").touch(mode=0o644)
+    tmp_path.chmod(0o555)
+
+    async def story() -> None:
+        with held(tmp_path / "auth.lock"), reaching(tmp_path / "auth.lock"), mere_user():
+            with pytest.raises(RefreshUnavailable):
+                async with CodexFile(tmp_path).lock():
+                    pytest.fail("two programs may not refresh at once")
+
+    try:
+        hurried(story())
+    finally:
+        tmp_path.chmod(0o755)
 
 
 def is_held(path: Path) -> bool:
@@ -499,7 +753,7 @@ def test_the_file_is_replaced_only_under_its_own_lock(tmp_path: Path) -> None:
     async def story() -> None:
         loop, path = asyncio.get_running_loop(), write_login(tmp_path, auth_json())
         with held(tmp_path / "auth.json.lock") as let_go:
-            saving = asyncio.create_task(CodexFile(tmp_path).save(NEW, "canary-refresh-first"))
+            saving = asyncio.create_task(CodexFile(tmp_path).save(NEW, FIRST))
             await asyncio.sleep(COMMIT_WAIT - 1)
             assert path.read_bytes() == auth_json()
             let_go()
@@ -520,5 +774,5 @@ def test_a_commit_lock_that_is_never_let_go_does_not_lose_the_new_pair(tmp_path:
 async def test_a_login_in_memory_is_saved_to_memory() -> None:
     store = InMemory(auth_json())
     async with store.lock():
-        await store.save(NEW, "canary-refresh-first")
+        await store.save(NEW, FIRST)
     assert (await store.load()).data == NEW

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine.errors import InvalidRequest
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import BASE_URL, Settings, state_folder, user_agent
 
 
@@ -26,9 +27,12 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("CODEXAPI_TIMEOUT", "2.5", "timeout", 2.5),
         ("CODEXAPI_HOST", "0.0.0.0", "host", "0.0.0.0"),
         ("CODEXAPI_PORT", "0", "port", 0),
-        ("CODEXAPI_API_KEY", "a-key", "api_key", "a-key"),
+        ("CODEXAPI_API_KEY", "a-key", "api_key", Secret("a-key")),
+        ("CODEX_ACCESS_TOKEN", " at-token\n", "access_token", Secret("at-token")),
+        ("CODEX_AUTHAPI_BASE_URL", "http://127.0.0.1:9/x", "accounts_url", "http://127.0.0.1:9/x"),
         ("CODEXAPI_CLIENT_VERSION", "0.170.0", "client_version", "0.170.0"),
         ("CODEX_HOME", "/somewhere", "codex_home", Path("/somewhere")),
+        ("CODEX_HOME", "~no-such-user/codex", "codex_home", Path("~no-such-user/codex")),
         ("CODEXAPI_STATE_DIR", "/somewhere", "state_dir", Path("/somewhere")),
         ("CODEXAPI_STATE_DIR", "~/here", "state_dir", Path.home() / "here"),
         ("CODEXAPI_IMAGE_DIR", "~/here", "image_dir", Path.home() / "here"),
@@ -65,6 +69,8 @@ def test_codex_own_certificate_variable_wins_over_the_common_one() -> None:
         ("CODEXAPI_BASE_URL", "https://[::1"),
         ("CODEXAPI_BASE_URL", "http://127.0.0.1.example.com"),
         ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://example.com/oauth/token"),
+        ("CODEX_ACCESS_TOKEN", "at-\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        ("CODEX_AUTHAPI_BASE_URL", "http://example.com/api/accounts"),
         ("CODEXAPI_TIMEOUT", "0"),
         ("CODEXAPI_TIMEOUT", "-1"),
         ("CODEXAPI_TIMEOUT", "nan"),
@@ -83,13 +89,23 @@ def test_a_bad_variable_is_refused_by_its_name(name: str, text: str) -> None:
         Settings.from_env({name: text})
 
 
+def test_a_bad_token_is_not_told() -> None:
+    with pytest.raises(InvalidRequest) as told:
+        Settings.from_env({"CODEX_ACCESS_TOKEN": "canary-\x07"})
+    assert "canary" not in str(told.value)
+
+
 def test_a_flag_is_checked_as_the_variable_is() -> None:
     with pytest.raises(InvalidRequest, match="--base-url"):
         replace(Settings(), base_url="http://example.com")
 
 
 def test_secrets_stay_out_of_repr() -> None:
-    settings = Settings(api_key="canary-key", proxy="http://user:canary-password@proxy")
+    settings = Settings(
+        api_key=Secret("canary-key"),
+        access_token=Secret("canary-token"),
+        proxy="http://user:canary-password@proxy",
+    )
     assert "canary" not in repr(settings)
 
 

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.faulty import FaultyBackend, Script, TokenEndpoint, by_path, whole
+from tests.faulty import Exchange, FaultyBackend, Script, TokenEndpoint, by_path, whole
 from tests.logins import access_token, auth_json, write_login
 
 PAST = 1_000_000_000.0
@@ -25,10 +26,10 @@ from codexapi_engine.client import Codex
 
 async def main():
     async with Codex() as codex:
-        print((await codex.credentials()).access_token, flush=True)
+        print((await codex.credentials()).access_token.reveal(), flush=True)
         sys.stdin.readline()
         await asyncio.gather(*(codex.plan() for _ in range(8)))
-        print((await codex.credentials()).access_token, flush=True)
+        print((await codex.credentials()).access_token.reveal(), flush=True)
 
 asyncio.run(main())
 """
@@ -58,7 +59,7 @@ def names(folder: Path) -> set[str]:
 
 @asynccontextmanager
 async def processes(
-    count: int, env: dict[str, str]
+    count: int, env: dict[str, str], program: str = SERVER_LIKE, *arguments: str
 ) -> AsyncIterator[list[asyncio.subprocess.Process]]:
     pipe = asyncio.subprocess.PIPE
     started: list[asyncio.subprocess.Process] = []
@@ -66,7 +67,7 @@ async def processes(
         for _ in range(count):
             started.append(
                 await asyncio.create_subprocess_exec(
-                    sys.executable, "-c", SERVER_LIKE, env=env, stdin=pipe, stdout=pipe
+                    sys.executable, "-c", program, *arguments, env=env, stdin=pipe, stdout=pipe
                 )
             )
         yield started
@@ -131,3 +132,109 @@ async def test_a_process_that_is_killed_while_it_renews_leaves_the_others_a_way(
             first.kill()
             assert await line(second) == NEW
     assert (endpoint.granted, endpoint.refused) == (1, 0)
+
+
+# Round after round
+
+# One round for each line: the seconds that its clock is ahead. Tells when it begins, and the token
+# that it ends with.
+RUNNER = """
+import asyncio, sys, time
+from codexapi_engine.client import Codex
+
+async def main():
+    ahead = 0.0
+    async with Codex(clock=lambda: time.time() + ahead) as codex:
+        await codex.credentials()
+        print("ready", flush=True)
+        for line in sys.stdin:
+            ahead = float(line)
+            print("begun", flush=True)
+            await asyncio.gather(*(codex.plan() for _ in range(2)))
+            print((await codex.credentials()).access_token.reveal(), flush=True)
+
+asyncio.run(main())
+"""
+
+# Reads the file as fast as it can, and tells how often, and how often it was no login.
+READER = """
+import json, select, sys
+reads = broken = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    reads += 1
+    try:
+        with open(sys.argv[1], "rb") as file:
+            assert json.loads(file.read())["tokens"]["refresh_token"]
+    except Exception:
+        broken += 1
+print(reads, broken)
+"""
+
+
+class Issuer:
+    """A backend and a token endpoint: each access token is good until it is `outdated`."""
+
+    def __init__(self) -> None:
+        self.tokens = TokenEndpoint(before=self._wait, after=self._granted)
+        self.good = OLD
+        self.all_begun = asyncio.Event()
+        self.refreshes = 0  # requests to the token endpoint
+
+    async def _wait(self, exchange: Exchange) -> None:
+        self.refreshes += 1
+        await exchange.wait(self.all_begun)
+
+    async def _granted(self, exchange: Exchange) -> None:
+        self.good = access_token(self.tokens.exp, str(self.tokens.granted))
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if exchange.request.target == "/oauth/token":
+            await self.tokens(exchange)
+            return
+        good = exchange.request.headers["authorization"] == f"Bearer {self.good}"
+        await exchange.send(whole(200 if good else 401, {}))
+
+
+@pytest.mark.parametrize(("count", "rounds"), [(4, 6), pytest.param(8, 50, marks=pytest.mark.long)])
+@pytest.mark.timeout(300)
+async def test_processes_that_share_a_login_for_long_make_one_renewal_in_each_round(
+    tmp_path: Path, count: int, rounds: int
+) -> None:
+    """By turns the token runs out, and is refused before its time. Meanwhile somebody reads."""
+    now = time.time()
+    path = write_login(tmp_path, auth_json(exp=now + 60, issued=now - 3600, access=None, mark="0"))
+    issuer = Issuer()
+    issuer.good = access_token(now + 60, "0")
+    async with FaultyBackend(otherwise=[issuer]) as backend:
+        env = environment(backend, tmp_path)
+        async with (
+            processes(count, env, RUNNER) as started,
+            processes(1, env, READER, str(path)) as (reader,),
+        ):
+            assert {await line(process) for process in started} == {"ready"}
+            for number in range(rounds):
+                ahead = number // 2 * 7200
+                if number % 2 == 0:  # since the last round its time has run out
+                    issuer.tokens.exp = now + ahead + 3600
+                else:
+                    issuer.good = "none"
+                issuer.all_begun.clear()
+                for process in started:
+                    tell(process, str(ahead))
+                assert {await line(process) for process in started} == {"begun"}
+                issuer.all_begun.set()
+                assert {await line(process) for process in started} == {issuer.good}
+                assert (issuer.tokens.granted, issuer.tokens.refused) == (number + 1, 0)
+                assert refresh_token(path) == issuer.tokens.good
+            tell(reader, "enough")
+            reads, broken = map(int, (await line(reader)).split())
+    print(f"\n{count} processes, {rounds} rounds: {issuer.refreshes} refreshes, {reads} reads")
+    assert issuer.refreshes == rounds
+    assert reads > rounds
+    assert broken == 0
+    assert names(tmp_path) == {"auth.json", "auth.lock", "auth.json.lock"}
+
+
+def tell(process: asyncio.subprocess.Process, text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{text}\n".encode())

@@ -7,10 +7,11 @@ checked: the backend does that. Fields as codex-rs/login (0.169.0) reads and wri
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from ..errors import JsonObject, LoginExpired, NotLoggedIn
 from . import json
+from .secret import Secret
 
 LOGIN_HINT = "run `codex login`"
 ISSUER = "https://auth.openai.com"
@@ -21,6 +22,7 @@ REFRESH_AT = 60.0
 """Seconds before expiry at which we refresh. Codex itself goes first, at 300."""
 
 _CLAIMS = "https://api.openai.com/auth"
+_PROFILE = "https://api.openai.com/profile"
 _PERMANENT = {
     "refresh_token_expired": "its refresh token has expired",
     "refresh_token_reused": "its refresh token was already used, by another program or a copy",
@@ -30,10 +32,10 @@ _PERMANENT = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to the backend. Tokens are kept out of `repr`."""
+    """Who we are to the backend."""
 
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
+    access_token: Secret
+    refresh_token: Secret | None
     account_id: str | None
     plan: str | None
     expires_at: float | None  # epoch seconds; None where the access token is opaque
@@ -41,6 +43,8 @@ class Credentials:
     fedramp: bool = False
     issuer: str = ISSUER
     client_id: str = CLIENT_ID
+    personal: bool = False  # a personal access token: whose it is, only `whoami` tells
+    email: Secret | None = None  # told to nobody who does not ask for it
 
     def fresh(self, now: float, margin: float = REFRESH_AT) -> bool:
         """Whether the access token is good for more than `margin` seconds; True if unreadable."""
@@ -58,6 +62,8 @@ def parse(data: bytes) -> Credentials:
     content = _content(data)
     mode = content.get("auth_mode") or _mode(content)
     tokens = content.get("tokens")
+    if mode == "personalAccessToken" and _text(content.get("personal_access_token")):
+        return _personal(content["personal_access_token"])
     if mode not in ("chatgpt", "chatgptAuthTokens"):
         raise NotLoggedIn(
             f"auth.json holds a login of kind {_kind(mode)}, and codexapi needs a ChatGPT login: "
@@ -79,8 +85,8 @@ def parse(data: bytes) -> Credentials:
     given: JsonObject = provenance if isinstance(provenance, dict) else {}
     expires = jwt_payload(access).get("exp")
     return Credentials(
-        access_token=access,
-        refresh_token=_text(tokens.get("refresh_token")),
+        access_token=Secret(access),
+        refresh_token=Secret.of(_text(tokens.get("refresh_token"))),
         account_id=account,
         plan=_text(claims.get("chatgpt_plan_type")),
         expires_at=_number(expires),
@@ -88,6 +94,7 @@ def parse(data: bytes) -> Credentials:
         fedramp=claims.get("chatgpt_account_is_fedramp") is True,
         issuer=_text(given.get("issuer")) or ISSUER,
         client_id=_text(given.get("client_id")) or CLIENT_ID,
+        email=Secret.of(_email(tokens)),
     )
 
 
@@ -107,6 +114,39 @@ def renewed(data: bytes, answer: JsonObject, last_refresh: str) -> bytes:
     return json.dumps(content, indent=2)
 
 
+def from_access_token(token: str) -> bytes:
+    """`CODEX_ACCESS_TOKEN` as an `auth.json`: a personal access token (`at-…`), or the access
+    token of a ChatGPT login. Neither can be renewed. Raises NotLoggedIn."""
+    claims = jwt_payload(token)
+    if "agent_private_key" in claims or "agent_runtime_id" in claims:
+        # To send it as it is would hand out the private key in it.
+        raise NotLoggedIn(
+            "CODEX_ACCESS_TOKEN holds an agent identity, and codexapi needs a personal access "
+            "token or a ChatGPT access token",
+            code="no_chatgpt_tokens",
+        )
+    if not _sendable(token):
+        raise NotLoggedIn(
+            "CODEX_ACCESS_TOKEN has characters that no token has: set it anew, or unset it",
+            code="auth_file_invalid",
+        )
+    if not claims:
+        return json.dumps({"OPENAI_API_KEY": None, "personal_access_token": token})
+    tokens = {"id_token": token, "access_token": token, "refresh_token": None, "account_id": None}
+    return json.dumps({"auth_mode": "chatgptAuthTokens", "tokens": tokens})
+
+
+def identified(credentials: Credentials, told: JsonObject) -> Credentials:
+    """A personal access token, with what `whoami` tells of its owner."""
+    account = _text(told.get("chatgpt_account_id"))
+    return replace(
+        credentials,
+        account_id=account if account and _sendable(account) else None,
+        plan=_text(told.get("chatgpt_plan_type")),
+        fedramp=told.get("chatgpt_account_is_fedramp") is True,
+    )
+
+
 def refresh_request(credentials: Credentials, reason: str) -> JsonObject:
     """The body of `POST /oauth/token`. `reason`: proactive_expiry, scheduled or
     unauthorized_recovery, as the official client tells them."""
@@ -114,7 +154,7 @@ def refresh_request(credentials: Credentials, reason: str) -> JsonObject:
         "client_id": credentials.client_id,
         "grant_type": "refresh_token",
         "refresh_reason": reason,
-        "refresh_token": credentials.refresh_token,
+        "refresh_token": credentials.refresh_token and credentials.refresh_token.reveal(),
     }
 
 
@@ -124,12 +164,22 @@ def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
     Permanent: the three codes, any other 401, and 400 `invalid_grant` (backend.md B.1).
     """
     code = _refusal_code(body)
-    if code not in _PERMANENT and status != 401 and not (status == 400 and code == "invalid_grant"):
+    if code in _PERMANENT:
+        return lost(code)
+    if status != 401 and not (status == 400 and code == "invalid_grant"):
         return None
-    why = _PERMANENT.get(code, "the token endpoint refused it")
     return LoginExpired(
-        f"the login can no longer be renewed: {why}; {LOGIN_HINT}",
-        code=code if code in _PERMANENT else "login_expired",
+        f"the login can no longer be renewed: the token endpoint refused it; {LOGIN_HINT}",
+        code="login_expired",
+    )
+
+
+def lost(code: str) -> LoginExpired | None:
+    """The permanent failure of this code; None if it is none."""
+    if code not in _PERMANENT:
+        return None
+    return LoginExpired(
+        f"the login can no longer be renewed: {_PERMANENT[code]}; {LOGIN_HINT}", code=code
     )
 
 
@@ -162,6 +212,11 @@ def _content(data: bytes) -> JsonObject:
     return content
 
 
+def _personal(token: str) -> Credentials:
+    _printable("personal_access_token", token)
+    return Credentials(Secret(token), None, None, None, None, None, personal=True)
+
+
 def _mode(content: JsonObject) -> str:
     """The kind of login where `auth_mode` is missing (codex-rs/login/src/auth/storage.rs)."""
     if content.get("personal_access_token"):
@@ -184,6 +239,13 @@ def _claims(tokens: JsonObject) -> JsonObject:
     return merged
 
 
+def _email(tokens: JsonObject) -> str | None:
+    claims = jwt_payload(str(tokens.get("id_token")))
+    profile = claims.get(_PROFILE)
+    told = profile if isinstance(profile, dict) else {}
+    return _text(claims.get("email")) or _text(told.get("email"))
+
+
 def _refusal_code(body: bytes) -> str:
     """The code stands in `error.code`, in `error`, or in `code`."""
     try:
@@ -199,11 +261,15 @@ def _refusal_code(body: bytes) -> str:
 
 def _printable(name: str, value: object) -> None:
     """What goes into a header must not be able to end it."""
-    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+    if isinstance(value, str) and not _sendable(value):
         raise NotLoggedIn(
             f"the {name} in auth.json has characters that no token has: {LOGIN_HINT}",
             code="auth_file_invalid",
         )
+
+
+def _sendable(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _text(value: object) -> str | None:
@@ -213,4 +279,7 @@ def _text(value: object) -> str | None:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -6,6 +6,7 @@ Names as the official client 0.169.0 sends and reads them; HTTP compares them wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from .auth_file import Credentials
@@ -32,10 +33,13 @@ TO_CLIENTS = frozenset(
 )  # fmt: skip
 """Response headers of the backend that travel to the client, and with them all `x-codex-*`."""
 
+_SECRET = frozenset({"chatgpt-account-id"})
+_SECRET_WORDS = re.compile("authorization|cookie|token|secret|key|user-id|email", re.IGNORECASE)
+
 
 def signature(credentials: Credentials) -> dict[str, str]:
     """The headers that sign a request."""
-    signed = {"authorization": f"Bearer {credentials.access_token}"}
+    signed = {"authorization": f"Bearer {credentials.access_token.reveal()}"}
     if credentials.account_id:
         signed["chatgpt-account-id"] = credentials.account_id
     if credentials.fedramp:
@@ -71,6 +75,14 @@ def to_client(given: Mapping[str, str]) -> dict[str, str]:
         for name, value in given.items()
         if name in TO_CLIENTS or name.startswith("x-codex-")
     )
+
+
+def masked(given: Mapping[str, str]) -> dict[str, str]:
+    """Headers as one may show them: what is secret, or says who somebody is, is left out."""
+    return {
+        name: "(left out)" if name in _SECRET or _SECRET_WORDS.search(name) else value
+        for name, value in given.items()
+    }
 
 
 def _safe(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import Unavailable
+from ..settings import private_folder
 
 LIFETIME = 3600.0
 """Seconds; as long as the official API keeps its own addresses good."""
@@ -30,7 +31,7 @@ class Gallery:
         name = f"{secrets.token_hex(16)}.{kind}"
         try:
             for folder in (self._folder.parent, self._folder):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(folder)
             self._sweep()
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             with open(os.open(self._folder / name, flags, 0o600), "wb") as file:

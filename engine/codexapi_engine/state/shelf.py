@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import JsonObject, Unavailable
 from ..protocol import json
+from ..settings import private_folder
 
 MAX_OBJECTS = 1_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -63,7 +64,7 @@ class Shelf:
         self._max_bytes = max_bytes
         with _told(path):
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(path.parent)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             # One thread at a time uses it, and not always the same: tests and servers differ there.
             self._database = sqlite3.connect(

@@ -11,6 +11,7 @@ from tests.wire_files import table
 
 from codexapi_engine.errors import LoginExpired, NotLoggedIn
 from codexapi_engine.protocol import auth_file
+from codexapi_engine.protocol.secret import Secret
 
 CLAIMS = "https://api.openai.com/auth"
 TOKENS = table("oauth")
@@ -49,7 +50,7 @@ def test_a_login_of_the_official_client_is_read() -> None:
             tokens={"id_token": id_token}, last_refresh="2026-11-20T10:00:00Z", OPENAI_API_KEY=None
         )
     )
-    assert found.refresh_token == "rt_fake"
+    assert found.refresh_token == Secret("rt_fake")
     assert found.account_id == "acct-1"
     assert found.plan == "pro"
     assert found.expires_at == 2_000_000_000
@@ -73,6 +74,7 @@ def test_a_login_of_the_official_client_is_read() -> None:
         ({"access_token": jwt({})}, "expires_at", None),
         ({"access_token": jwt({"exp": "soon"})}, "expires_at", None),
         ({"access_token": jwt({"exp": True})}, "expires_at", None),
+        ({"access_token": jwt({"exp": 10**400})}, "expires_at", None),
         ({"access_token": jwt({"exp": 12.5})}, "expires_at", 12.5),
         ({"access_token": jwt([1])}, "expires_at", None),
         ({"id_token": jwt({CLAIMS: {"chatgpt_account_is_fedramp": True}})}, "fedramp", True),
@@ -97,7 +99,8 @@ def test_tokens_are_read_as_they_are(changes: dict[str, Any], name: str, expecte
         (content(auth_mode=None), True),
         ({"tokens": content()["tokens"]}, True),
         (content(auth_mode=None, OPENAI_API_KEY="sk-test"), False),
-        (content(auth_mode=None, personal_access_token="pat"), False),
+        (content(auth_mode=None, personal_access_token="pat"), True),
+        (content(auth_mode="personalAccessToken"), False),
         (content(auth_mode="apikey"), False),
         (content(auth_mode="agentIdentity"), False),
         (content(auth_mode=["odd"]), False),
@@ -279,3 +282,44 @@ def test_the_refusals_of_the_token_endpoint(status: int, body: bytes, code: str 
     error = auth_file.refresh_refused(status, body)
     assert (error and error.code) == code
     assert error is None or "codex login" in error.message
+
+
+# In place of the file
+
+
+def test_an_access_token_of_the_environment_is_read_as_a_login_of_its_own() -> None:
+    personal = auth_file.parse(auth_file.from_access_token("at-fake"))
+    assert (personal.access_token, personal.personal) == (Secret("at-fake"), True)
+    assert (personal.refresh_token, personal.account_id, personal.expires_at) == (None, None, None)
+    token = jwt({"exp": 5, CLAIMS: {"chatgpt_account_id": "acct-9", "chatgpt_plan_type": "team"}})
+    whole = auth_file.parse(auth_file.from_access_token(token))
+    assert (whole.access_token, whole.personal) == (Secret(token), False)
+    assert (whole.account_id, whole.plan, whole.expires_at) == ("acct-9", "team", 5.0)
+    assert whole.refresh_token is None
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (jwt({"agent_private_key": "canary", "agent_runtime_id": "x"}), "no_chatgpt_tokens"),
+        (jwt({"agent_runtime_id": "x"}), "no_chatgpt_tokens"),
+        ("at-line\r\nbreak", "auth_file_invalid"),
+    ],
+)
+def test_what_no_request_may_carry_is_refused_without_being_told(token: str, code: str) -> None:
+    with pytest.raises(NotLoggedIn, match="CODEX_ACCESS_TOKEN") as caught:
+        auth_file.from_access_token(token)
+    assert caught.value.code == code
+    assert token not in str(caught.value)
+
+
+def test_whose_a_personal_access_token_is_comes_from_whoami() -> None:
+    login = auth_file.parse(auth_file.from_access_token("at-fake"))
+    told = {
+        "email": "a@b", "chatgpt_user_id": "u", "chatgpt_account_id": "acct-9",
+        "chatgpt_plan_type": "pro", "chatgpt_account_is_fedramp": True,
+    }  # fmt: skip
+    known = auth_file.identified(login, told)
+    assert (known.account_id, known.plan, known.fedramp) == ("acct-9", "pro", True)
+    assert auth_file.identified(login, {"chatgpt_account_id": "a\nb"}).account_id is None
+    assert auth_file.identified(login, {"chatgpt_account_id": 5}).account_id is None

@@ -9,6 +9,7 @@ from tests.wire_files import table
 
 from codexapi_engine.protocol import headers
 from codexapi_engine.protocol.auth_file import Credentials
+from codexapi_engine.protocol.secret import Secret
 
 
 def who(**more: Any) -> Credentials:
@@ -19,7 +20,7 @@ def who(**more: Any) -> Credentials:
         "expires_at": None,
         "last_refresh": None,
     }
-    return Credentials("token", **{**given, **more})
+    return Credentials(Secret("token"), **{**given, **more})
 
 
 def test_a_request_is_signed() -> None:
