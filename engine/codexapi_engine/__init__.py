@@ -13,8 +13,7 @@ Names are loaded when first used, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as type checkers read it; `typing` would take half of `--version`'s time
 
 if TYPE_CHECKING:
     from .client import Codex, folded
@@ -63,7 +62,9 @@ _HOMES = (
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name in __all__:
         for home in _HOMES:
             module = import_module(f".{home}", __name__)

@@ -49,7 +49,7 @@ def default_folder(state_dir: Path, home: Path) -> Path:
 
 def load(path: Path, param: str) -> Input:
     """A picture from disk, no more of it than we would take. Raises OSError."""
-    with open(path.expanduser(), "rb") as file:
+    with open(os.path.expanduser(path), "rb") as file:
         return Input(param, file.read(MAX_BYTES + 1))
 
 

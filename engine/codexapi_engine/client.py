@@ -11,16 +11,18 @@ from typing import Self
 
 from ._httpx import httpx
 from .auth import Login
-from .credentials import CodexFile, InMemory, Store
+from .credentials import InMemory, Store, store_of
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .fetching import Fetcher
+from .observer import Observer, Watch
 from .protocol import headers as wire
 from .protocol import images, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
-from .settings import Settings
+from .settings import BASE_URL, Settings
 from .state import Reasoning
-from .transport import EventStream, Transport, client
+from .transport import EventStream, Reply, Transport, client
+from .turns import Turns
 
 CATALOGUE_AGE = 300.0
 """Seconds that the model list is kept, as long as the Codex client keeps it."""
@@ -37,7 +39,7 @@ class Codex:
 
     `http` replaces the backend's network, `fetcher` that of strangers' pictures and `store` the
     login on disk: all for tests. With `settings.demo` the simulated backend stands in for `http`
-    and `store`.
+    and `store`. `observer` hears what is done.
     """
 
     def __init__(
@@ -47,21 +49,26 @@ class Codex:
         http: httpx.AsyncBaseTransport | None = None,
         store: Store | None = None,
         fetcher: Fetcher | None = None,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings.from_env()
+        self._clock = clock
+        self.observer = observer or Observer()
+        self._turns = Turns(self.settings.max_streams)
         if self.settings.demo and http is None:
             http, store = _demo()
-        self._token_http = client(
-            self.settings, self.settings.token_url or "https://auth.openai.com", http=http
-        )
+            # It answers where the real one does, whatever the user's own may be.
+            self.settings = replace(self.settings, base_url=BASE_URL, token_url=None)
         self.login = Login(
-            store or CodexFile(self.settings.codex_home),
-            self._token_http,
+            store or store_of(self.settings),
+            lambda url: client(self.settings, url, http=http),
             token_url=self.settings.token_url,
+            accounts_url=self.settings.accounts_url,
+            observer=self.observer,
             clock=clock,
         )
-        self._transport = Transport(self.settings, self.login, http=http)
+        self._transport = Transport(self.settings, self.login, http=http, observer=self.observer)
         self.fetcher = fetcher or Fetcher(self.settings)
         self._catalogue: list[Model] = []
         self._etag: str | None = None
@@ -69,6 +76,7 @@ class Codex:
         self._fetching = asyncio.Lock()
         self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # as the newest answer told them
+        self.clock_ahead: float | None = None  # seconds, of the backend's; told by the model list
 
     async def open(
         self,
@@ -83,6 +91,31 @@ class Codex:
         whose request nothing is changed. `idle` is how long the stream may be silent, where
         that is not the settings' to say. Raises CodexError before the first event.
         """
+        (watch,) = await self._watches(1)
+        return await self._open(request, watch, caller=caller, idle=idle)
+
+    async def _open(
+        self,
+        request: JsonObject,
+        watch: Watch,
+        *,
+        caller: Mapping[str, str] | None = None,
+        idle: float | None = None,
+    ) -> EventStream:
+        try:
+            stream = await self._sent(request, caller, idle)
+        except BaseException as error:
+            if isinstance(error, CodexError):
+                watch.failed(error)
+            watch.close()
+            raise
+        watch.model, watch.headers = str(request.get("model") or ""), stream.headers
+        stream.watch = watch
+        return stream
+
+    async def _sent(
+        self, request: JsonObject, caller: Mapping[str, str] | None, idle: float | None
+    ) -> EventStream:
         changed: tuple[str, ...] = ()
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
@@ -90,9 +123,6 @@ class Codex:
         else:
             named, changed = await self._named(request)
             body = responses.to_backend(named)
-            body["prompt_cache_key"] = named.get("prompt_cache_key") or responses.conversation_key(
-                named
-            )
             sent = wire.affinity(_session(body["prompt_cache_key"]))
         try:
             stream = await self._transport.stream("/responses", body, sent, idle=idle)
@@ -108,9 +138,13 @@ class Codex:
     async def open_all(self, requests: Sequence[JsonObject]) -> list[EventStream]:
         """Several runs at once; you close them all. Raises CodexError if one cannot begin, and
         then none is left open."""
+        watches = await self._watches(len(requests))
         if len(requests) == 1:
-            return [await self.open(requests[0])]
-        tasks = [asyncio.create_task(self.open(request)) for request in requests]
+            return [await self._open(requests[0], watches[0])]
+        tasks = [
+            asyncio.create_task(self._open(request, watch))
+            for request, watch in zip(requests, watches, strict=True)
+        ]
         try:
             return await asyncio.gather(*tasks)
         except BaseException:
@@ -119,7 +153,14 @@ class Codex:
             for opened in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(opened, EventStream):
                     await opened.aclose()
+            for watch in watches:
+                watch.close()  # a task that was cancelled before it began has not
             raise
+
+    async def _watches(self, count: int) -> list[Watch]:
+        """For each of so many runs one, with its turn; closed with the run. Raises CodexError."""
+        await self._turns.take(count)
+        return [Watch(self.observer, self._turns.give) for _ in range(count)]
 
     async def respond(self, request: JsonObject) -> JsonObject:
         """The finished response, `output` included. Raises CodexError."""
@@ -156,17 +197,36 @@ class Codex:
         if not asked.needs_the_tool:
             path, body = images.to_backend(asked)
             try:
-                reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
+                reply = await self._posted(path, body)
             except CodexError as error:
                 if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
             else:
                 self._learn(reply.headers)
                 # 20 MB take 70 ms to decode: not on the loop.
-                return await asyncio.to_thread(images.from_backend, reply.json or {})
+                return self._drew(await asyncio.to_thread(images.from_backend, reply.json or {}))
         async with await self.open_drawing(asked) as stream:
             response = await folded(stream, partial)
-        return await asyncio.to_thread(images.from_response, response)
+        return self._drew(await asyncio.to_thread(images.from_response, response))
+
+    async def _posted(self, path: str, body: JsonObject) -> Reply:
+        """A picture by an endpoint of its own: a run like any other, but for its one event."""
+        (watch,) = await self._watches(1)
+        watch.model = str(body.get("model") or "")
+        try:
+            reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
+            watch.headers = reply.headers
+            watch.last(reply.json or {})
+            return reply
+        except CodexError as error:
+            watch.failed(error)
+            raise
+        finally:
+            watch.close()
+
+    def _drew(self, drawn: images.Images) -> images.Images:
+        self.observer.drew(len(drawn.images))
+        return drawn
 
     async def open_drawing(self, asked: images.Asked) -> EventStream:
         """A run that draws with the hosted tool; you close it. Raises CodexError."""
@@ -193,13 +253,12 @@ class Codex:
             login = await self.login.current()
         except NotLoggedIn as error:
             return error
-        return login.unusable(time.time())
+        return login.unusable(self._clock())
 
     async def aclose(self) -> None:
         await self.login.aclose()
         await self.fetcher.aclose()
         await self._transport.aclose()
-        await self._token_http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -215,6 +274,8 @@ class Codex:
             timeout=CATALOGUE_WAIT,
         )
         self._etag = reply.headers.get("etag") or (None if reply.json else self._etag)
+        if (there := _date(reply.headers)) is not None:
+            self.clock_ahead = self._clock() - there
         if reply.json is not None:
             self._catalogue = models.parse(reply.json)
 
@@ -275,12 +336,22 @@ async def folded(stream: EventStream, partial: Callable[[], None] | None = None)
     """The response that a stream ends in; `partial` hears of each partial picture on the way.
     Raises CodexError."""
     assembler = responses.Assembler()
-    while events := await stream.batch():
+    while events := await stream.batch(together=True):
         for event in events:
             assembler.feed(event)
             if partial is not None and event.type == images.PARTIAL:
                 partial()
     return assembler.finish()
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    """The backend's clock, in epoch seconds, where it told its time."""
+    from email.utils import parsedate_to_datetime  # seldom needed
+
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
 
 
 def _session(cache_key: object) -> str:

@@ -29,6 +29,8 @@ from .errors import (
     UsageLimitReached,
     from_status,
 )
+from .network import Network
+from .observer import Observer, Watch
 from .protocol import json
 from .protocol.headers import identity, to_client
 from .protocol.responses import TERMINAL
@@ -49,19 +51,23 @@ _SERVER_FAULTS = (500, 502, 503, 504)
 
 
 def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
-    """The connections to one host: its pool, its proxy, its certificates."""
-    if urlsplit(url).scheme == "https":
-        verify = _authorities(settings)
-    else:
-        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used, and spares reading the roots
-    # No cap: httpx's own of 100 would make the 101st stream wait for another's end.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-    return _Network(verify=verify, proxy=settings.proxy_for(url), limits=limits, trust_env=False)
+    """The connections to one host: its pool, its proxy, its certificates.
+
+    Raises InvalidRequest for certificates of the user's that cannot be read.
+    """
+    if (proxy := settings.proxy_for(url)) is not None:
+        # No cap: httpx's own of 100 would make the 101st stream wait for another's end.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        return _Proxied(verify=_authorities(settings), proxy=proxy, limits=limits, trust_env=False)
+    if settings.ca_file is not None and urlsplit(url).scheme == "https":
+        context = _authorities(settings)
+        return Network(lambda: context)
+    return Network(lambda: _authorities(settings))
 
 
-class _Network(httpx.AsyncHTTPTransport):
-    """httpx's own, less its ghosts: cancelled between connecting and sending, httpcore 1.0 keeps a
-    connection that it will neither use nor close."""
+class _Proxied(httpx.AsyncHTTPTransport):
+    """httpx's own way through a proxy, less its ghosts: cancelled between connecting and sending,
+    httpcore 1.0 keeps a connection that it will neither use nor close."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -100,11 +106,22 @@ class Transport:
     """
 
     def __init__(
-        self, settings: Settings, auth: httpx.Auth, *, http: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: Settings,
+        auth: httpx.Auth,
+        *,
+        http: httpx.AsyncBaseTransport | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._base = settings.base_url
+        self._observer = observer or Observer()
         self._drains: set[asyncio.Task[None]] = set()
-        self._http = client(settings, settings.base_url, auth=auth, http=http)
+        self._auth = auth
+        self._http = http or connect(settings, settings.base_url)
+        self._headers = identity(user_agent(), settings.client_version)
+        self._timeout = _timeout(settings).as_dict()
+        self._cookies = httpx.Cookies()
+        self._places: dict[str, httpx.URL] = {}  # of the paths that were asked: they are few
 
     async def stream(
         self,
@@ -124,14 +141,9 @@ class Transport:
         content = json.dumps(body)
 
         async def post() -> httpx.Response:
-            request = self._http.build_request(
-                "POST", self._base + path, content=content, headers=sent
-            )
-            if idle is not None:
-                request.extensions["timeout"]["read"] = idle
-            return await self._send(request)
+            return await self._send(self._request("POST", path, sent, content, read=idle))
 
-        stream = EventStream(post, self._drain)
+        stream = EventStream(post, self._drain, _Attempts(self._observer))
         await stream.begin()
         return stream
 
@@ -139,8 +151,7 @@ class Transport:
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> Reply:
         """Gets a JSON object. A `url` that begins with a slash is under the base URL."""
-        target = self._base + url if url.startswith("/") else url
-        request = self._http.build_request("GET", target, headers=headers)
+        request = self._request("GET", url, headers or {})
         if timeout is not None:
             request.extensions["timeout"] = httpx.Timeout(timeout).as_dict()
         try:
@@ -151,18 +162,18 @@ class Transport:
 
     async def post(self, path: str, body: JsonObject, *, timeout: float) -> Reply:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
-        stream is before its first event. `timeout` is how long the backend may be silent."""
-        attempts, content = _Attempts(), json.dumps(body)
+        stream is, until a success begins to come: what it tells is made by then, and paid for.
+        `timeout` is how long the backend may be silent."""
+        attempts, content = _Attempts(self._observer), json.dumps(body)
         headers = {"content-type": "application/json"}
         while True:
-            request = self._http.build_request(
-                "POST", self._base + path, content=content, headers=headers
-            )
-            request.extensions["timeout"]["read"] = timeout
+            request = self._request("POST", path, headers, content, read=timeout)
             try:
-                return await self._reply(await self._send(request))
+                response = await self._send(request)
             except (_Refused, TransportError) as error:
                 failure = error
+            else:
+                return await self._reply(response)
             await attempts.another(failure)  # not in the `except`, as in `begin`
 
     async def aclose(self) -> None:
@@ -183,7 +194,7 @@ class Transport:
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """The response, its body unread. Raises CodexError if it is not a success."""
         with ours():
-            response = await self._http.send(request, stream=True)
+            response = await self._answer(request)
         if response.is_success or response.status_code == 304:
             return response
         try:
@@ -193,6 +204,70 @@ class Transport:
         error = from_status(response.status_code, body, response.headers)
         error.headers = to_client(response.headers)
         raise _Refused(response.status_code, error)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        *,
+        read: float | None = None,
+    ) -> httpx.Request:
+        timeout = self._timeout if read is None else {**self._timeout, "read": read}
+        place = self._place(url) if url.startswith("/") else httpx.URL(url)
+        framing = {"host": place.netloc.decode()}
+        if content is not None:
+            framing["content-length"] = str(len(content))
+        # With `content` in place of `stream`, httpx writes these two itself, at three times the cost.
+        request = httpx.Request(
+            method,
+            place,
+            headers={**framing, "accept": "*/*", **self._headers, **headers},
+            stream=httpx.ByteStream(content or b""),
+            extensions={"timeout": timeout},
+        )
+        request.read()
+        return request
+
+    def _place(self, path: str) -> httpx.URL:
+        if path not in self._places:
+            self._places[path] = httpx.URL(self._base + path)
+        return self._places[path]
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        """The answer that the conversation of `auth` ends with.
+
+        What httpx's own client does besides costs more than all else on the way (docs/performance).
+        """
+        conversation = self._auth.async_auth_flow(request)
+        async with aclosing(conversation):
+            asked = await anext(conversation)
+            while True:
+                response = await self._asked(asked)
+                try:
+                    asked = await conversation.asend(response)
+                except StopAsyncIteration:
+                    return response
+                except BaseException:
+                    await response.aclose()
+                    raise
+                await response.aclose()
+
+    async def _asked(self, request: httpx.Request) -> httpx.Response:
+        if self._cookies.jar:
+            self._cookies.set_cookie_header(request)
+        response = await self._http.handle_async_request(request)
+        response.request = request
+        self._observer.exchanged(
+            f"{request.method} {request.url}",
+            request.headers,
+            response.status_code,
+            response.headers,
+        )
+        if "set-cookie" in response.headers:
+            self._cookies.extract_cookies(response)
+        return response
 
     def _drain(self, response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
         task = asyncio.create_task(_drained(response, rest))
@@ -211,16 +286,18 @@ class EventStream:
         self,
         post: Callable[[], Awaitable[httpx.Response]],
         drain: Callable[[httpx.Response, AsyncGenerator[bytes, None]], None],
+        attempts: _Attempts,
     ) -> None:
         # set once
         self._post = post
         self._drain = drain
-        self._attempts = _Attempts()
+        self._attempts = attempts
+        self.watch: Watch | None = None  # keeps count of it
         self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
         # moves as the stream moves
         self._response: httpx.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
-        self._decoder = Decoder()
+        self._decoder = Decoder(together=True)
         self._given = False  # an event has been handed out
         self._ended = False
 
@@ -244,10 +321,19 @@ class EventStream:
         except CodexError:
             await response.aclose()
             raise
-        self._response, self._decoder, self._chunks = response, Decoder(), _pieces(response)
+        self._response, self._decoder, self._chunks = (
+            response,
+            Decoder(together=True),
+            _pieces(response),
+        )
 
-    async def batch(self) -> list[Event]:
-        """The next events, at least one; empty when the stream has ended. Raises CodexError."""
+    async def batch(self, *, together: bool = False) -> list[Event]:
+        """The next events, at least one; empty when the stream has ended. Raises CodexError.
+        `together` leaves plain deltas that came together in one piece, as `Deltas`."""
+        events = await self._batch()
+        return events if together else [one for event in events for one in event.each]
+
+    async def _batch(self) -> list[Event]:
         while not self._ended:
             try:
                 events = await self._read()
@@ -258,6 +344,8 @@ class EventStream:
             else:
                 if events:
                     self._given = True
+                    if self.watch is not None:
+                        self.watch.saw(events)
                     return self._until_terminal(events)
                 continue
             await self._close()
@@ -272,8 +360,10 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Ends the request at the backend, or lets the connection live if it is all read."""
+        if self.watch is not None:
+            self.watch.close()
         response, chunks = self._response, self._chunks
-        if response is not None and chunks is not None and self._ended and not response.is_closed:
+        if response is not None and chunks is not None and self._ended and not _whole(response):
             self._response = self._chunks = None
             self._drain(response, chunks)
         await self._close()
@@ -286,11 +376,13 @@ class EventStream:
 
     async def _read(self) -> list[Event]:
         assert self._chunks is not None, "begin() comes first"
-        with ours():
-            chunk = await anext(self._chunks, None)
-        if chunk is None:
+        try:
+            chunk = await self._chunks.__anext__()
+        except StopAsyncIteration:
             self._ended = True
             return self._decoder.flush()
+        except httpx.HTTPError as error:
+            raise _ours(error) from error
         return self._decoder.feed(chunk)
 
     def _until_terminal(self, events: list[Event]) -> list[Event]:
@@ -298,6 +390,8 @@ class EventStream:
             with suppress(StreamInterrupted):  # an unreadable event is for its reader to report
                 if event.type in TERMINAL:
                     self._ended = True
+                    if self.watch is not None:
+                        self.watch.last(event.json)
                     return events[:count]
         return events
 
@@ -320,7 +414,8 @@ class _Refused(Exception):
 class _Attempts:
     """How often a request may be tried again. Only ever asked before its first event."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._started = asyncio.get_running_loop().time()
         self._left = {"server": 1, "limit": 1, "connection": 2}
 
@@ -332,6 +427,7 @@ class _Attempts:
         if why is None or not self._left[why] or spent + delay > RETRY_WITHIN:
             raise final
         self._left[why] -= 1
+        self._observer.retried(why)
         await asyncio.sleep(delay)
 
     def _why(self, error: Exception) -> tuple[str | None, float]:
@@ -352,15 +448,12 @@ def client(
     settings: Settings,
     url: str,
     *,
-    auth: httpx.Auth | None = None,
     http: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """An HTTP client for one host, which says who we are and reads nothing from the environment."""
-    timeout = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
     return httpx.AsyncClient(
         transport=http or connect(settings, url),
-        auth=auth,
-        timeout=timeout,
+        timeout=_timeout(settings),
         headers=identity(user_agent(), settings.client_version),
         follow_redirects=False,
         trust_env=False,
@@ -411,22 +504,27 @@ def ours() -> Iterator[None]:
     """httpx's exceptions as ours."""
     try:
         yield
-    except httpx.ConnectTimeout as error:
-        raise ConnectFailed(f"no connection to {_host(error)} in time") from error
-    except httpx.PoolTimeout as error:
-        raise Unavailable("all connections to the backend are in use") from error
-    except httpx.TimeoutException as error:
-        raise TimedOut(f"{_host(error)} was silent for too long") from error
-    except httpx.ConnectError as error:
-        raise ConnectFailed(f"no connection to {_host(error)}: {error}") from error
-    except httpx.ProxyError as error:
-        raise ConnectFailed(f"the proxy refused the way to {_host(error)}: {error}") from error
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise StreamInterrupted(f"the connection to {_host(error)} broke") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UnexpectedAnswer(
-            f"the backend's answer is not HTTP ({type(error).__name__})"
-        ) from error
+        raise _ours(error) from error
+
+
+def _ours(error: httpx.HTTPError | httpx.InvalidURL) -> CodexError:
+    if isinstance(error, httpx.InvalidURL):
+        return UnexpectedAnswer(f"the address cannot be read ({error})")
+    host = _host(error)
+    if isinstance(error, httpx.ConnectTimeout):
+        return ConnectFailed(f"no connection to {host} in time")
+    if isinstance(error, httpx.PoolTimeout):
+        return Unavailable("all connections to the backend are in use")
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut(f"{host} was silent for too long")
+    if isinstance(error, httpx.ConnectError):
+        return ConnectFailed(f"no connection to {host}: {error}")
+    if isinstance(error, httpx.ProxyError):
+        return ConnectFailed(f"the proxy refused the way to {host}: {error}")
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return StreamInterrupted(f"the connection to {host} broke")
+    return UnexpectedAnswer(f"the backend's answer is not HTTP ({type(error).__name__})")
 
 
 def _host(error: httpx.HTTPError) -> str:
@@ -484,8 +582,18 @@ async def whole(
 
 
 def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The body as the network gives it: asked for n bytes, httpx would hold it back until then."""
-    return cast(AsyncGenerator[bytes, None], response.aiter_raw())
+    """The body as the network gives it, without the layers that httpx puts round it."""
+    return cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))
+
+
+def _whole(response: httpx.Response) -> bool:
+    """Whether the answer is all here, and its connection free: nothing is to be drained."""
+    complete: Callable[[], bool] | None = response.extensions.get("complete")
+    return complete is not None and complete()
+
+
+def _timeout(settings: Settings) -> httpx.Timeout:
+    return httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
 
 
 def _check_stream(response: httpx.Response) -> None:

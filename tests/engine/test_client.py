@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faulty import FIN, HOLD, FaultyBackend, Script, Step, by_path, chunk, head, stream, whole
+from tests.faulty import (
+    FIN,
+    HOLD,
+    FaultyBackend,
+    Script,
+    Step,
+    TokenEndpoint,
+    by_path,
+    chunk,
+    head,
+    stream,
+    whole,
+)
 from tests.logins import ACCOUNT, access_token, auth_json, write_login
 from tests.wire_files import table, wire
 
@@ -19,6 +31,7 @@ from codexapi_engine.errors import (
     LoginExpired,
     ModelNotFound,
     NotLoggedIn,
+    RefreshUnavailable,
     StreamInterrupted,
     UsageLimitReached,
 )
@@ -345,3 +358,37 @@ def test_nothing_of_a_codex_tells_a_token() -> None:
     opened = Codex(Settings(base_url="http://127.0.0.1:9"), store=InMemory(auth_json()))
     for thing in (opened, opened.login, opened.settings):
         assert "canary" not in repr(thing)
+
+
+# The road to the token endpoint
+
+
+async def test_the_way_to_the_token_endpoint_is_that_of_its_own_host(tmp_path: Path) -> None:
+    """This login was issued on this machine, and no proxy stands in between: not even one that
+    stands before auth.openai.com."""
+    endpoint = TokenEndpoint(exp=EXP)
+    async with (
+        FaultyBackend([endpoint]) as issuer,
+        FaultyBackend(otherwise=[whole(200, {})]) as backend,
+        FaultyBackend(otherwise=[whole(502, {})]) as proxy,
+    ):
+        write_login(tmp_path, auth_json(exp=1, issued=None, provenance={"issuer": issuer.url}))
+        settings = Settings(codex_home=tmp_path, base_url=backend.url, proxy=proxy.url)
+        async with Codex(settings) as opened:
+            await opened.plan()
+    assert (issuer.requests[0].target, endpoint.granted) == ("/oauth/token", 1)
+    assert proxy.requests == []
+
+
+async def test_the_proxy_is_asked_for_a_token_endpoint_that_is_elsewhere(tmp_path: Path) -> None:
+    async with FaultyBackend(otherwise=[whole(502, {})]) as proxy:
+        issuer = "https://login.invalid"
+        write_login(tmp_path, auth_json(exp=1, issued=None, provenance={"issuer": issuer}))
+        settings = Settings(
+            codex_home=tmp_path, base_url="http://127.0.0.1:9", proxy=proxy.url,
+            no_proxy=("auth.openai.com",),
+        )  # fmt: skip
+        async with Codex(settings) as opened:
+            with pytest.raises(RefreshUnavailable):
+                await opened.plan()
+    assert [(r.method, r.target) for r in proxy.requests] == [("CONNECT", "login.invalid:443")]

@@ -127,6 +127,38 @@ async def test_no_request_is_made_to_what_is_not_a_public_https_address(url: str
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "0.0.0.0", "127.0.0.1.",
+        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "3232235521", "0xa9.254.169.254",
+        "①②⑦.⓪.⓪.①", "127。0。0。1",
+    ],
+)  # fmt: skip
+async def test_other_ways_to_write_an_address_of_ours_lead_nowhere(host: str) -> None:
+    """By the system's own resolver, which reads numbers without asking anyone."""
+    world = World()
+    opened = Fetcher(Settings(), http=httpx.MockTransport(world.handle))
+    with pytest.raises(InvalidRequest) as caught:
+        await opened.fetch(f"https://{host}/a.png", param="image")
+    await opened.aclose()
+    assert caught.value.code == "invalid_image_url"
+    assert world.asked == []
+
+
+async def test_name_that_means_another_address_the_next_moment_is_asked_for_once() -> None:
+    world, answers = World(), ["93.184.215.14", "127.0.0.1"]
+
+    async def rebinding(name: str, port: int) -> Sequence[str]:
+        return [answers.pop(0)]
+
+    opened = Fetcher(Settings(), resolve=rebinding, http=httpx.MockTransport(world.handle))
+    await opened.fetch("https://evil.example/a.png", param="image")
+    await opened.aclose()
+    assert [request.url.host for request in world.asked] == ["93.184.215.14"]
+    assert answers == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
     ("address", "out"),
     [
         ("93.184.215.14", True),

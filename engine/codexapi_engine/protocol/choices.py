@@ -142,7 +142,7 @@ def _added(one: JsonObject, other: JsonObject) -> JsonObject:
     total = dict(other)  # a detail may stand in one of them alone
     for name, value in one.items():
         if isinstance(value, dict):
-            total[name] = _added(value, other.get(name) or {})
-        else:
-            total[name] = value + (other.get(name) or 0)
+            total[name] = _added(value, inner(other, name))
+        elif (count := number(one, name)) is not None:
+            total[name] = count + (number(other, name) or 0)
     return total

@@ -7,6 +7,9 @@ stays as it came.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from ..errors import JsonObject, StreamInterrupted
 from . import json
 
@@ -16,6 +19,11 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 _BOM = b"\xef\xbb\xbf"
+
+# One plain delta, and those of the same name behind it. Nothing is tried twice: `*+`.
+_DELTAS = re.compile(
+    rb"event: ([a-z_.]+\.delta)\ndata: \{.*\}\n\n(?:event: \1\ndata: \{.*\}\n\n)*+"
+)
 
 
 class Event:
@@ -61,6 +69,15 @@ class Event:
     def encode(self) -> bytes:
         return self.raw + b"\n\n"
 
+    @property
+    def each(self) -> Sequence[Event]:
+        """The events that came as this one: itself."""
+        return (self,)
+
+    @property
+    def count(self) -> int:
+        return 1
+
     def _named(self) -> str:
         # The common case first: backend events begin with their name.
         if self.raw.startswith(b"event: "):
@@ -89,6 +106,27 @@ class Event:
         return value
 
 
+class Deltas(Event):
+    """Plain deltas of one name that came together, one or many, and were not taken apart.
+
+    They pass as one event does: `type`, `check` and `encode` are of all of them. JSON is `each`'s.
+    """
+
+    __slots__ = ()
+
+    @property
+    def json(self) -> JsonObject:
+        raise TypeError("several events have no JSON: ask each")
+
+    @property
+    def each(self) -> Sequence[Event]:
+        return [Event(raw) for raw in self.raw.split(b"\n\n")]
+
+    @property
+    def count(self) -> int:
+        return self.raw.count(b"\n\n") + 1
+
+
 def _unreadable(what: str) -> StreamInterrupted:
     return StreamInterrupted(f"the backend sent an event {what}", code="upstream_protocol_error")
 
@@ -97,11 +135,13 @@ class Decoder:
     """Feed it bytes in pieces of any size; it hands back whole events.
 
     Call `flush` once when the bytes have ended. Comments and events without data are dropped.
-    Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES.
+    Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES. `together` hands plain deltas
+    that came together back as `Deltas`.
     """
 
-    def __init__(self, *, limit: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, *, limit: int = MAX_EVENT_BYTES, together: bool = False) -> None:
         self._limit = limit
+        self._together = together
         self._tail: list[bytes] = []  # the event still arriving, in pieces: joined once
         self._size = 0
         self._after_cr = False  # a CRLF may be cut in two
@@ -116,10 +156,11 @@ class Decoder:
         if not seam and b"\n\n" not in data:
             self._keep(data)
             return []
-        *frames, tail = b"".join([*self._tail, data]).split(b"\n\n")
+        whole = b"".join([*self._tail, data])
+        events, end = self._events(whole)
         self._tail, self._size = [], 0
-        self._keep(tail)
-        return [event for frame in frames if (event := _event(frame))]
+        self._keep(whole[end:])
+        return events
 
     def flush(self) -> list[Event]:
         """The last event, if only its blank line is missing. A half one is dropped."""
@@ -132,6 +173,19 @@ class Decoder:
         except StreamInterrupted:
             return []
         return [event]
+
+    def _events(self, whole: bytes) -> tuple[list[Event], int]:
+        """The events that are whole, and where they end."""
+        events: list[Event] = []
+        start = 0
+        while (stop := whole.find(b"\n\n", start)) >= 0:
+            if self._together and (deltas := _DELTAS.match(whole, start)):
+                stop = deltas.end() - 2
+                events.append(Deltas(whole[start:stop]))
+            elif event := _event(whole[start:stop]):
+                events.append(event)
+            start = stop + 2
+        return events, start
 
     def _keep(self, piece: bytes) -> None:
         if piece:

@@ -54,12 +54,12 @@ class Recorded:
         return self._taped(self._translator.close())
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
-        return self._taped(self._translator.fail(error))
+        return list(self._taped(self._translator.fail(error)))
 
-    def _taped(self, said: Iterable[bytes]) -> list[bytes]:
-        pieces = list(said)
-        self._tape.add(pieces)
-        return pieces
+    def _taped(self, said: Iterable[bytes]) -> Iterable[bytes]:
+        for piece in said:  # one by one: the next may never come, for what it raises
+            self._tape.add([piece])
+            yield piece
 
 
 class Again:

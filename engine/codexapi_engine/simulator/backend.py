@@ -206,7 +206,7 @@ class Simulator:
     def _list_models(self, request: Request) -> Reply:
         versions = request.query.get("client_version")
         if not versions or version_of(versions[0]) is None:
-            raise detail("Missing required query parameter: client_version")
+            raise detail("Missing required query parameter: client_version")  # ours
         models = self._offered(versions[0])
         headers = {**JSON_TYPE, "etag": self._etag(models)}
         if request.headers.get("if-none-match") == headers["etag"]:
@@ -341,7 +341,7 @@ def _json_body(request: Request) -> JsonObject:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity")
     if kind != "application/json" or encoding != "identity":
-        raise detail("Unsupported Media Type", 415)
+        raise detail("Unsupported Media Type", 415)  # ours
     return _object(request.body)
 
 
@@ -351,7 +351,7 @@ def _object(data: bytes) -> JsonObject:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise detail("Request body is not a JSON object")
+        raise detail("Request body is not a JSON object")  # ours
     return value
 
 

@@ -119,7 +119,7 @@ def _check_parameters(body: JsonObject) -> None:
             raise detail(f"Unsupported parameter: {name}")
     for name in body.get("stream_options") or {}:
         if name != "reasoning_summary_delivery":
-            raise detail(f"Unsupported parameter: stream_options.{name}")
+            raise detail(f"Unsupported parameter: stream_options.{name}")  # ours
 
 
 def _check_instructions(body: JsonObject) -> None:
@@ -223,7 +223,7 @@ def _check_tools(body: JsonObject) -> None:
 def _check_tool(path: str, tool: JsonObject) -> None:
     kind = tool.get("type")
     if kind not in TOOLS:
-        raise detail(f"Unsupported tool type: {kind}")
+        raise detail(f"Unsupported tool type: {kind}")  # ours
     if kind == "namespace":
         for at, inner in enumerate(tool.get("tools") or []):
             _check_tool(f"{path}.tools[{at}]", inner)
@@ -271,7 +271,7 @@ def _check_image_tool(path: str, tool: JsonObject) -> None:
     if "n" in tool:
         raise error(f"Unknown parameter: '{path}.n'.", param=f"{path}.n", code="unknown_parameter")
     if tool.get("background") == "transparent":
-        raise error(
+        raise error(  # ours
             "Transparent background is not supported for this model.",
             param=f"{path}.background",
             code="invalid_value",
@@ -297,7 +297,7 @@ def _check_options(body: JsonObject) -> None:
             code="string_above_max_length",
         )
     if "service_tier" in body and tier not in TIERS:
-        raise detail(f"Unsupported service_tier: {tier}")
+        raise detail(f"Unsupported service_tier: {tier}")  # ours
     effort = (body.get("reasoning") or {}).get("effort")
     if effort is not None and effort not in EFFORTS:
         raise _invalid("reasoning.effort", effort, EFFORTS)
@@ -346,7 +346,7 @@ def _check_lite(body: JsonObject, models: Sequence[JsonObject]) -> None:
     if body.get("parallel_tool_calls") is not False:
         raise Refused(REFUSALS["lite_parallel"])
     if (body.get("reasoning") or {}).get("context") != "all_turns":
-        raise _lite("requires `reasoning.context` to be `all_turns`.", "reasoning.context")
+        raise _lite("requires `reasoning.context` to be `all_turns`.", "reasoning.context")  # ours
     hosted = [tool for tool in body.get("tools") or [] if tool["type"] in TOOLS[4:]]
     choice = body.get("tool_choice")
     forced = isinstance(choice, dict) and choice.get("type") in TOOLS[4:]

@@ -2,6 +2,11 @@
 
 Two families, as the real one has them: `{"detail": …}` of its gateway, and `{"error": {…}}` of the
 API behind it. Knows nothing of when they are said.
+
+Made up by us, since no recording shows what the real one says (where these are said, the comment is
+`ours`): an unsupported service tier, tool type or member of `stream_options`; a model list without
+`client_version`; a media type that is not JSON's (415); a body that is no object; Lite without
+`reasoning.context`; the image tool with a transparent background; a code that `FAILURES` lacks.
 """
 
 from __future__ import annotations
@@ -57,7 +62,8 @@ def named(name: str, now: float) -> Refusal:
 
 def failure(code: str) -> JsonObject:
     """The `error` of a `response.failed`."""
-    message, kind = FAILURES.get(code, (f"The simulated run failed with {code}.", "server_error"))
+    ours = (f"The simulated run failed with {code}.", "server_error")
+    message, kind = FAILURES.get(code, ours)
     return {"code": code, "message": message, "type": kind}
 
 

@@ -11,6 +11,7 @@ from openai.types.chat import completion_create_params as params
 
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol import JsonObject, chat
+from codexapi_engine.protocol.responses import to_backend
 from codexapi_engine.protocol.rules import Rule
 
 HI: JsonObject = {"role": "user", "content": "hi"}
@@ -459,17 +460,20 @@ def test_an_unknown_tier_is_told() -> None:
 
 
 def test_a_conversation_keeps_its_cache_key() -> None:
-    first = made({"role": "system", "content": "A"}, HI)["prompt_cache_key"]
-    later = made(
-        {"role": "system", "content": "A"}, HI, {"role": "assistant", "content": "yes"}, HI
+    def key(request: JsonObject) -> str:
+        return str(to_backend(request)["prompt_cache_key"])
+
+    first = key(made({"role": "system", "content": "A"}, HI))
+    later = key(
+        made({"role": "system", "content": "A"}, HI, {"role": "assistant", "content": "yes"}, HI)
     )
-    assert later["prompt_cache_key"] == first
+    assert later == first
     assert len(first) == 64
     others = [
         made(HI), made({"role": "system", "content": "B"}, HI), made(HI, tools=[FUNCTION]),
-        made({"role": "user", "content": "ho"}), made({"role": "assistant", "content": "x"}), {**body(), "model": "n"},
+        made({"role": "user", "content": "ho"}), made({"role": "assistant", "content": "x"}), {**made(HI), "model": "n"},
     ]  # fmt: skip
-    assert first not in [other.get("prompt_cache_key") for other in others]
+    assert first not in map(key, others)
     assert len(made(prompt_cache_key="k" * 65)["prompt_cache_key"]) == 64
 
 

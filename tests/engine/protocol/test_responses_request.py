@@ -255,11 +255,13 @@ def test_what_the_backend_insists_on_is_laid_over() -> None:
     assert made == {
         "model": "m", "input": [], "stream": True, "store": False, "x": 1,
         "instructions": backend.INSTRUCTIONS, "include": ["reasoning.encrypted_content"],
+        "prompt_cache_key": backend.conversation_key({"model": "m", "instructions": "", "input": []}),
     }  # fmt: skip
     include = ["a", "reasoning.encrypted_content"]
     kept = responses.to_backend({"instructions": "Mine.", "include": include})
     assert (kept["instructions"], kept["include"]) == ("Mine.", include)
     assert responses.to_backend({"include": ["a"]})["include"] == include
+    assert responses.to_backend({"prompt_cache_key": "mine"})["prompt_cache_key"] == "mine"
 
 
 def test_requests_of_our_own() -> None:

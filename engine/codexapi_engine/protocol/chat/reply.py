@@ -5,18 +5,23 @@ Two roads, one reply: what the chunks of `Stream` add up to is what `from_respon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
 from ..choices import Together, nothing_said, told, usage
-from ..responses import Pieces
+from ..responses import Pieces, delta_of
 from ..shapes import inner, listed, number, word
 from ..sse import Event
 from ..stop import Stop
+from .splice import Likeness, Stretch, halves
 
 PREFIX = "chatcmpl-"
+WORTHWHILE = 4
+"""Deltas in a row, from which on it pays to learn what they have in common."""
+
+TEXT = "response.output_text.delta"
 
 # item type -> (the word for it in chat, the field of its input)
 _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
@@ -75,6 +80,9 @@ class Stream:
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
+        self._likeness: Likeness | None = None  # of the newest deltas
+        self._stretch: Stretch | None = None  # that the newest event belongs to
+        self._alike = 0  # deltas since something else came, or was learnt
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -82,7 +90,13 @@ class Stream:
         if self.finished:
             return ()
         handler = _HANDLERS.get(event.type)
-        return handler(self, event.json) if handler else ()
+        if handler is None:
+            event.check()  # of a kind that we do not know, and yet not of one that nobody could read
+            return ()
+        if isinstance(event, sse.Deltas):
+            return self._several(event, handler)
+        self._stretch, self._alike = None, 0
+        return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
         if self.finished:
@@ -94,6 +108,61 @@ class Stream:
         `[DONE]`: nothing ended well."""
         self.finished = True
         return (sse.encode({**self._chunk({}), "error": error.body()}),)
+
+    # Deltas that come together, or one after another.
+
+    def _several(self, deltas: sse.Deltas, handler: Handler) -> Iterable[bytes]:
+        """The usual way, until it is known what their chunks are; then of their words alone."""
+        if (said := self._spliced(deltas)) is not None:
+            return said
+        self._stretch, self._alike = None, self._alike + deltas.count
+        if self._alike < WORTHWHILE or self._form.stop:
+            return self._each(deltas, handler)
+        return self._learning(deltas, handler)
+
+    def _spliced(self, deltas: sse.Deltas) -> Iterable[bytes] | None:
+        stretch = self._stretch
+        if stretch is None or stretch.envelope != self._together.envelope:
+            return None
+        if (words := stretch.likeness.words(deltas)) is None:
+            return None
+        written, meant = words
+        text = self._pieces.delta(stretch.part, "".join(meant))
+        if stretch.is_content:
+            self._length += len(text)
+        if "" in meant:  # says nothing, and so has no chunk
+            written = [word for word, piece in zip(written, meant, strict=True) if piece]
+        return (stretch.chunks(written),) if written else ()
+
+    def _learning(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
+        self._alike = 0  # what cannot be learnt, or is soon over, is not tried at every event
+        raw, _, others = deltas.raw.partition(b"\n\n")
+        first = Event(raw)
+        out = list(handler(self, first.json))
+        yield from out
+        self._stretch = self._learnt(first, out[-1]) if out else None
+        if not others:
+            return
+        rest = sse.Deltas(others)
+        if (said := self._spliced(rest)) is None:
+            self._stretch, said = None, self._each(rest, handler)
+        yield from said
+
+    def _learnt(self, event: Event, chunk: bytes) -> Stretch | None:
+        """What those that follow this one have in common with it; None if that is not certain."""
+        data = event.json
+        ready, likeness = halves(chunk, delta_of(data)), self._likeness
+        if likeness is None or likeness.words(sse.Deltas(event.raw)) is None:
+            self._likeness = likeness = Likeness.of(event)
+        if ready is None or likeness is None:
+            return None
+        is_content = event.type == TEXT and _index(data) not in self._asides
+        return Stretch(likeness, *ready, _part(data), is_content, dict(self._together.envelope))
+
+    def _each(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
+        for event in deltas.each:
+            if not self.finished:
+                yield from handler(self, event.json)
 
     # Handlers, in the order of a stream.
 
@@ -110,32 +179,32 @@ class Stream:
         return ()
 
     def _text(self, data: JsonObject) -> Iterable[bytes]:
-        return self._content(data, self._pieces.delta(_part(data), word(data, "delta")))
+        return self._content(data, self._pieces.delta(_part(data), delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> Iterable[bytes]:
         return self._content(data, self._pieces.rest(_part(data), word(data, "text")))
 
     def _refusal(self, data: JsonObject) -> Iterable[bytes]:
-        return self._refuse(self._pieces.delta(_part(data), word(data, "delta")))
+        return self._refuse(self._pieces.delta(_part(data), delta_of(data)))
 
     def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
         return self._refuse(self._pieces.rest(_part(data), word(data, "refusal")))
 
     def _reasoning(self, data: JsonObject) -> Iterable[bytes]:
-        return self._think(_part(data), self._pieces.delta(_part(data), word(data, "delta")))
+        return self._think(_part(data), self._pieces.delta(_part(data), delta_of(data)))
 
     def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
         return self._think(_part(data), self._pieces.rest(_part(data), word(data, "text")))
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input(data, "function", self._pieces.delta(_part(data), word(data, "delta")))
+        return self._input(data, "function", self._pieces.delta(_part(data), delta_of(data)))
 
     def _arguments_done(self, data: JsonObject) -> Iterable[bytes]:
         piece = self._pieces.rest(_part(data), word(data, "arguments"))
         return self._input(data, "function", piece)
 
     def _custom_input(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input(data, "custom", self._pieces.delta(_part(data), word(data, "delta")))
+        return self._input(data, "custom", self._pieces.delta(_part(data), delta_of(data)))
 
     def _custom_input_done(self, data: JsonObject) -> Iterable[bytes]:
         piece = self._pieces.rest(_part(data), word(data, "input"))
@@ -280,7 +349,8 @@ class Stream:
         return chunk
 
 
-_HANDLERS: dict[str, Callable[[Stream, JsonObject], Iterable[bytes]]] = {
+Handler = Callable[[Stream, JsonObject], Iterable[bytes]]
+_HANDLERS: dict[str, Handler] = {
     "response.created": Stream._created,
     "response.output_item.added": Stream._item_added,
     "response.output_text.delta": Stream._text,

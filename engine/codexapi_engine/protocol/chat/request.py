@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import InvalidRequest, JsonObject
 from .. import json
 from ..choices import MAX_CHOICES, MAX_STOPS, check_stream_options
-from ..responses.backend import SERVICE_TIERS, cache_key, conversation_key
+from ..responses.backend import SERVICE_TIERS, cache_key
 from ..rules import Rule, apply
 from ..shapes import listed, word
 from ..validation import Metadata, validated
@@ -196,7 +196,8 @@ def to_responses(request: Request) -> JsonObject:
     parallel = False if request.functions else request.parallel_tool_calls
     made.update(_given(parallel_tool_calls=parallel))
     made.update(_given(service_tier=SERVICE_TIERS.get(request.service_tier or "")))
-    made["prompt_cache_key"] = _cache_key(request, made)
+    if request.prompt_cache_key:
+        made["prompt_cache_key"] = cache_key(request.prompt_cache_key)
     return made
 
 
@@ -677,13 +678,6 @@ def _flat(tool: JsonObject) -> JsonObject:
     kind = tool.get("type")
     body = tool.get(kind) if isinstance(kind, str) else None
     return {"type": kind, "name": body.get("name")} if isinstance(body, dict) else tool
-
-
-def _cache_key(request: Request, made: JsonObject) -> str:
-    """The client's, or one that stays the same over the turns of a conversation."""
-    if request.prompt_cache_key:
-        return cache_key(request.prompt_cache_key)
-    return conversation_key(made)
 
 
 def _given(**fields: Any) -> JsonObject:

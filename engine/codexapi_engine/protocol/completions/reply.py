@@ -43,11 +43,14 @@ class Stream:
     def feed(self, event: Event) -> Iterable[bytes]:
         if self.finished:
             return ()
+        if isinstance(event, sse.Deltas):
+            return (piece for one in event.each for piece in self.feed(one))
         kind = event.type
         if kind == "response.created":
             self._together.tell(inner(event.json, "response"))
         if kind in ("response.failed", "error"):
             raise from_event(event.json)
+        event.check()
         out = self._said(self._stop.feed(self._text.feed(event)))
         if self._stop.hit:
             # The run is left where it is, and its usage mostly never told.

@@ -116,6 +116,8 @@ class Stream:
             return self._complete(inner(event.json, "response"))
         elif kind in ("response.failed", "error"):
             raise from_event(event.json)
+        else:
+            event.check()
         return ()
 
     def close(self) -> Iterable[bytes]:

@@ -5,7 +5,7 @@ What clients send (`request.py`) is not loaded here: it needs pydantic, and only
 
 from __future__ import annotations
 
-from .backend import cache_key, conversation_key, json_form, to_backend, user
+from .backend import cache_key, json_form, to_backend, user
 from .reply import (
     TERMINAL,
     Assembler,
@@ -14,6 +14,7 @@ from .reply import (
     Text,
     Thoughts,
     conversation_of,
+    delta_of,
     failed,
     from_response,
     replay,
@@ -21,7 +22,7 @@ from .reply import (
 )
 
 __all__ = [
-    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "Thoughts", "cache_key", "conversation_key",
-    "conversation_of", "failed", "from_response", "json_form", "replay", "text_of", "to_backend",
-    "user",
+    "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "Thoughts", "cache_key",
+    "conversation_of", "delta_of", "failed", "from_response", "json_form", "replay", "text_of",
+    "to_backend", "user",
 ]  # fmt: skip

@@ -29,6 +29,7 @@ def to_backend(body: JsonObject) -> JsonObject:
     if ENCRYPTED_REASONING not in include:
         include.append(ENCRYPTED_REASONING)
     sent["include"] = include
+    sent["prompt_cache_key"] = body.get("prompt_cache_key") or conversation_key(body)
     return sent
 
 

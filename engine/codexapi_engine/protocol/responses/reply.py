@@ -7,6 +7,7 @@ itself is rebuilt: the `response` object of the lifecycle events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
@@ -168,6 +169,8 @@ class Stream:
         kind = event.type
         if self.finished or not kind:
             return ()
+        if isinstance(event, sse.Deltas):
+            return self._several(kind, event)
         if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
             self._dropped += "sequence_number" in event.json
             return ()
@@ -196,6 +199,15 @@ class Stream:
             "error": told,
         }
         return (sse.encode(data, "error"),)
+
+    def _several(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
+        """Deltas that came together pass in one piece, unless each has to be touched."""
+        if not (self._dropped or self._plain or kind.startswith("codex.")):
+            with suppress(StreamInterrupted):  # the good ones among them pass all the same
+                deltas.check()
+                self._last = deltas
+                return (deltas.encode(),)
+        return (piece for one in deltas.each for piece in self.feed(one))
 
     def _through(self, kind: str, event: Event) -> bytes:
         if kind in LIFECYCLE:
@@ -240,7 +252,7 @@ class Stream:
 
     def _next_number(self) -> int:
         try:
-            last = number(self._last.json, "sequence_number") if self._last else None
+            last = number(self._last.each[-1].json, "sequence_number") if self._last else None
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
         return 0 if last is None else last + 1 - self._dropped
@@ -279,7 +291,7 @@ class Text:
         """The next piece, often empty. A second message begins with a blank line."""
         kind = event.type
         if kind in _TEXT_DELTAS:
-            piece = self._pieces.delta(_part(event.json), word(event.json, "delta"))
+            piece = self._pieces.delta(_part(event.json), delta_of(event.json))
             return self._said(number(event.json, "output_index"), piece)
         if kind in _TEXT_ENDS:
             whole = word(event.json, _TEXT_ENDS[kind])
@@ -323,7 +335,7 @@ class Thoughts:
             return ""
         part = (number(event.json, "output_index"), number(event.json, "summary_index"))
         if kind.endswith(".delta"):
-            piece = self._pieces.delta(part, word(event.json, "delta"))
+            piece = self._pieces.delta(part, delta_of(event.json))
         elif kind.endswith(".done"):
             piece = self._pieces.rest(part, word(event.json, "text"))
         if not piece:
@@ -331,6 +343,17 @@ class Thoughts:
         gap = "\n\n" if self._part not in (None, part) else ""
         self._part = part
         return gap + piece
+
+
+def delta_of(data: JsonObject) -> str:
+    """The words of a delta. Raises StreamInterrupted if there are none: left out, they would be
+    missed by nobody."""
+    delta = data.get("delta")
+    if not isinstance(delta, str):
+        raise StreamInterrupted(
+            "the backend sent a delta that is no text", code="upstream_protocol_error"
+        )
+    return delta
 
 
 def _part(data: JsonObject) -> tuple[int | None, int | None]:

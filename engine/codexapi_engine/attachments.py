@@ -1,0 +1,40 @@
+"""What goes along with a question: what it is, told by its bytes and never by its name.
+
+Nothing here reads a file: who may read which is for a door to say.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .protocol.images.header import header
+
+MAX_BYTES = 50 * 1024 * 1024
+"""Of one file. The backend takes no more."""
+
+PDF = "application/pdf"
+
+
+def media_type(data: bytes) -> str | None:
+    """Of a picture that a model can look at, or of a PDF; None of all else."""
+    if picture := header(data):
+        return f"image/{picture.format}"
+    return PDF if data.startswith(b"%PDF-") else None
+
+
+def text(data: bytes) -> str | None:
+    """The text that the bytes are, without its mark; None if they are no UTF-8 text."""
+    try:
+        found = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in found else found
+
+
+def is_on_the_web(address: str) -> bool:
+    """Whether it is an address that the backend can fetch from: what is there stays there."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # half an IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,0 +1,67 @@
+"""An authority of a test's own, and certificates by it. Knows nothing of codexapi."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_DAY = datetime.timedelta(days=1)
+
+
+class Authority:
+    """Whoever trusts `file` trusts the servers of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _called("codexapi tests")
+        certificate = self._signed(self._name, self._key, x509.BasicConstraints(True, None))
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(certificate)
+
+    def server(self, name: str) -> ssl.SSLContext:
+        """What a server of this name, or address, shows."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        try:
+            named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+        except ValueError:
+            named = x509.DNSName(name)
+        both = self._folder / f"{name}.pem"
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        shown = self._signed(_called(name), key, x509.SubjectAlternativeName([named]))
+        both.write_bytes(secret + shown)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(both)
+        return context
+
+    def _signed(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, more: x509.ExtensionType
+    ) -> bytes:
+        now = datetime.datetime.now(datetime.UTC)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _DAY)
+            .not_valid_after(now + _DAY)
+            .add_extension(more, critical=isinstance(more, x509.BasicConstraints))
+            .sign(self._key, hashes.SHA256())
+        )
+        return made.public_bytes(serialization.Encoding.PEM)
+
+
+def _called(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

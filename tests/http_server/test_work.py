@@ -1,0 +1,160 @@
+"""How much is done for a stream, counted: no clock would tell on a busy machine.
+
+What may cost something for each event is the machine's business (a copy, a search), and what may
+not is counted here: JSON read or written, event objects, writes, tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+import pytest
+from tests.http_server.doors import Answer, chat, door, encoded, responses
+
+from codexapi_engine.protocol import json, sse
+from codexapi_http import create_app
+
+JsonObject = dict[str, Any]
+TEXT = "response.output_text.delta"
+ARGUMENTS = "response.function_call_arguments.delta"
+CREATED = {"type": "response.created", "response": {"id": "resp_1", "created_at": 1}}
+ENDED: JsonObject = {"id": "resp_1", "status": "completed", "usage": {"output_tokens": 1}}
+
+
+class Spring:
+    """A backend whose stream comes in pieces, each of so many deltas."""
+
+    def __init__(self, pieces: int, deltas: int, *, kind: str = TEXT) -> None:
+        call = {"type": "function_call", "call_id": "c", "name": "f"}
+        message = {"type": "message", "role": "assistant"}
+        item, field = (call, "arguments") if kind == ARGUMENTS else (message, "content")
+        words = "ab" * pieces * deltas
+        whole: Any = words if kind == ARGUMENTS else [{"type": "output_text", "text": words}]
+        place = {"output_index": 0}
+        begun = {"type": "response.output_item.added", **place, "item": item}
+        done = {"type": "response.output_item.done", **place, "item": {**item, field: whole}}
+        piece = encoded(*(_delta(kind, number) for number in range(deltas)))
+        # Made here, for that is no work of ours.
+        self._stream = [
+            encoded(CREATED, begun),
+            *[piece] * pieces,
+            encoded(done, {"type": "response.completed", "response": ENDED}),
+        ]
+
+    async def handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        return 200, {}, self._flow()
+
+    async def _flow(self) -> AsyncGenerator[bytes, None]:
+        for piece in self._stream:
+            yield piece
+
+
+def _delta(kind: str, number: int) -> JsonObject:
+    place = {} if kind == ARGUMENTS else {"content_index": 0, "logprobs": []}
+    told = {"output_index": 0, "item_id": "x", "sequence_number": number, "obfuscation": "q" * 9}
+    return {"type": kind, **place, "delta": "ab", **told}
+
+
+ROADS: dict[str, tuple[str, JsonObject, str]] = {
+    "responses": ("/v1/responses", responses(stream=True), TEXT),
+    "responses, kept nowhere": ("/v1/responses", responses(stream=True, store=False), TEXT),
+    "responses, whole": ("/v1/responses", responses(), TEXT),
+    "chat": ("/v1/chat/completions", chat(stream=True), TEXT),
+    "chat, calls": ("/v1/chat/completions", chat(stream=True), ARGUMENTS),
+    "chat, whole": ("/v1/chat/completions", chat(), TEXT),
+}
+
+
+async def work(
+    road: str, pieces: int, deltas: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Counter[str], bytes]:
+    """What is done for one request, and the answer."""
+    path, body, kind = ROADS[road]
+    count: Counter[str] = Counter()
+    out: list[bytes] = []
+
+    async def receive() -> JsonObject:
+        if not count["request"]:
+            count["request"] += 1
+            return {"type": "http.request", "body": json.dumps(body), "more_body": False}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        count["writes"] += message["type"] == "http.response.body"
+        out.append(message.get("body", b""))
+
+    async with door(Spring(pieces, deltas, kind=kind)) as server:
+        with monkeypatch.context() as patch:
+            for name in ("from_json", "to_json"):
+                patch.setattr(json, name, counted(count, name, getattr(json, name)))
+            patch.setattr(sse.Event, "__init__", counted(count, "events", sse.Event.__init__))
+            loop = asyncio.get_running_loop()
+            patch.setattr(loop, "create_task", counted(count, "tasks", loop.create_task))
+            headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+            scope = {
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+                "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+                "scheme": "http", "headers": headers, "client": None, "server": None,
+            }  # fmt: skip
+            await server.app(scope, receive, send)
+    return count, b"".join(out)
+
+
+def counted(count: Counter[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        count[name] += 1
+        return function(*args, **kwargs)
+
+    return call
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_an_event_among_many_costs_nothing_that_counts(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times the events in as many pieces: as much is parsed, made and written as before."""
+    few, _ = await work(road, 10, 20, monkeypatch)
+    many, out = await work(road, 10, 200, monkeypatch)
+    assert many == few
+    assert out.count(b"ab") >= 10 * 200, "and it is all there"
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_piece_of_network_read_is_one_write_and_little_else(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, _ = await work(road, 10, 20, monkeypatch)
+    many, _ = await work(road, 110, 20, monkeypatch)
+    more = {name: (many[name] - few[name]) / 100 for name in many}
+    passes = "chat" not in road or "whole" in road  # as it came, or only to be looked through
+    assert more["writes"] == (0 if "whole" in road else 1)
+    assert more["tasks"] == 0
+    assert more["events"] <= (1 if passes else 5)
+    assert more["from_json"] <= (0 if passes else 5)
+    assert more["to_json"] <= (0 if passes else 5)
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_an_event_alone_is_read_at_most_once(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, _ = await work(road, 10, 1, monkeypatch)
+    many, _ = await work(road, 110, 1, monkeypatch)
+    more = {name: (many[name] - few[name]) / 100 for name in many}
+    passes = "chat" not in road or "whole" in road
+    assert more["tasks"] == 0
+    assert more["writes"] == (0 if "whole" in road else 1)
+    assert more["events"] <= (1 if passes else 2)
+    assert more["from_json"] == (0 if passes else 1)
+    assert more["to_json"] == 0
+
+
+def test_the_door_has_no_middleware_that_would_take_a_stream_apart() -> None:
+    app = create_app()
+    assert [kind.cls.__name__ for kind in app.user_middleware] == ["Guard"]  # type: ignore[attr-defined]
