@@ -132,7 +132,8 @@ def stream(*pieces: bytes, **headers: str) -> bytes:
 class FaultyBackend:
     """The server. Enter it to listen; leaving it ends every connection."""
 
-    def __init__(self, *scripts: Script, otherwise: Script | None = None) -> None:
+    def __init__(self, *scripts: Script, otherwise: Script | None = None, port: int = 0) -> None:
+        self._port = port  # 0: any
         self._scripts = list(scripts)
         self._otherwise = otherwise
         self._happened = asyncio.Event()
@@ -152,7 +153,9 @@ class FaultyBackend:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, "127.0.0.1", 0)
+        self._server = await loop.create_server(
+            self._connection, "127.0.0.1", self._port, backlog=2048
+        )
         self.url = "http://127.0.0.1:{1}".format(*self._server.sockets[0].getsockname())
         return self
 
@@ -191,7 +194,7 @@ class FaultyBackend:
             while not gone.is_set() and (request := await _request(reader)):
                 self.requests.append(request)
                 self._happened.set()
-                await _play(self._next(), Exchange(request, writer, gone))
+                await play(self._next(), Exchange(request, writer, gone))
         except ConnectionError:
             pass  # the client left in the middle: that is often the point
         finally:
@@ -227,7 +230,7 @@ class TokenEndpoint:
 
     async def __call__(self, exchange: Exchange) -> None:
         if self._before is not None:
-            await _play([self._before], exchange)
+            await play([self._before], exchange)
         if exchange.request.json["refresh_token"] != self.good:
             self.refused += 1
             await exchange.send(whole(401, REUSED))
@@ -239,7 +242,7 @@ class TokenEndpoint:
             "refresh_token": self.good,
         }
         if self._after is not None:
-            await _play([self._after], exchange)
+            await play([self._after], exchange)
         if not exchange.gone.is_set():
             await exchange.send(whole(200, answer))
 
@@ -249,7 +252,7 @@ def by_path(scripts: dict[str, list[Script]]) -> Step:
 
     async def answer(exchange: Exchange) -> None:
         ready = scripts[exchange.request.target.partition("?")[0]]
-        await _play(ready.pop(0) if len(ready) > 1 else ready[0], exchange)
+        await play(ready.pop(0) if len(ready) > 1 else ready[0], exchange)
 
     return answer
 
@@ -299,7 +302,8 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
     return Request(method, target, headers, body)
 
 
-async def _play(script: Iterable[Step], exchange: Exchange) -> None:
+async def play(script: Iterable[Step], exchange: Exchange) -> None:
+    """Takes the steps of a script, until the client has left."""
     for step in script:
         if isinstance(step, bytes):
             await exchange.send(step)

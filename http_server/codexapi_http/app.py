@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.state import State
 from codexapi_engine.state.gallery import Gallery
 
+from .annex import Annex
 from .background import Background
+from .connection import Deadlines
 from .errors import codex_error, http_exception
 from .guard import Guard
+from .reports import Reports
 from .routes import ROUTES
+from .routes.health import healthz
 from .shutdown import Shutdown
 
 
 def create_app(
-    codex: Codex | None = None, settings: Settings | None = None, *, state: State | None = None
+    codex: Codex | None = None,
+    settings: Settings | None = None,
+    *,
+    state: State | None = None,
+    annexes: Sequence[Annex] = (),
+    api: bool = True,
+    reports: Reports | None = None,
+    deadlines: Deadlines | None = None,
 ) -> Starlette:
-    """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end."""
+    """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end.
+    Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
+    reports to."""
     settings = settings or (codex.settings if codex else Settings.from_env())
+    reports = reports or Reports(metrics=settings.metrics)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.codex = codex or Codex(settings)
+        app.state.codex = codex or Codex(settings, observer=reports)
         app.state.kept = state or State(settings.state)
         app.state.background = Background(app.state.codex, app.state.kept)
         try:
-            yield
+            async with AsyncExitStack() as annexed:
+                for annex in annexes:
+                    await annexed.enter_async_context(annex.lifespan())
+                yield
         finally:
             await app.state.background.aclose()
             if state is None:
@@ -41,8 +59,12 @@ def create_app(
                 await app.state.codex.aclose()
 
     app = Starlette(
-        routes=ROUTES,
-        middleware=[Middleware(Guard, settings=settings)],
+        routes=[
+            *(ROUTES if api else [Route("/healthz", healthz)]),
+            *(Route(annex.path, annex) for annex in annexes),
+            *_extra(reports),
+        ],
+        middleware=[Middleware(Guard, settings=settings, reports=reports, deadlines=deadlines)],
         exception_handlers={
             CodexError: codex_error,
             HTTPException: http_exception,
@@ -51,6 +73,15 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a path is ours or it is not
     app.state.settings = settings
+    app.state.reports = reports
     app.state.shutdown = Shutdown()
     app.state.gallery = Gallery(settings.state_dir / "images")
     return app
+
+
+def _extra(reports: Reports) -> list[Route]:
+    if reports.metrics is None:
+        return []
+    from .metrics import ROUTE  # its library is for those who ask for it
+
+    return [ROUTE]

@@ -76,7 +76,8 @@ class Background:
             if self._state.responses.settle(job.stream.response, job.tape):
                 self._state.spoken(asked, items, job.stream.response)
         except CodexError as error:
-            log.warning("a response in the background failed: %s", error)
+            # Its words may quote the request.
+            log.warning("a response in the background failed: %s", error.code or error.type)
             job.fail(error)
             self._state.responses.settle(responses.failed(job.response, error), job.tape)
         except BaseException:
@@ -93,7 +94,7 @@ class Background:
         async with await self._codex.open(sent) as events:
             run, begun = Run(events, job.stream), False
             while not run.ended:
-                job.say(run.take(await events.batch()))
+                job.say(run.take(await events.batch(together=True)))
                 if job.stream.response is not None and not begun and not run.ended:
                     begun = True
                     self._state.responses.settle(job.stream.response)
@@ -158,7 +159,7 @@ class Following:
         self._job = job
         self._at = 0
 
-    async def batch(self) -> list[Event]:
+    async def batch(self, *, together: bool = False) -> list[Event]:
         """The next events; empty at the end. Raises CodexError where the run has none to tell."""
         job = self._job
         while True:
@@ -183,7 +184,7 @@ class Told:
     def __init__(self, events: list[Event]) -> None:
         self._events = events
 
-    async def batch(self) -> list[Event]:
+    async def batch(self, *, together: bool = False) -> list[Event]:
         events, self._events = self._events, []
         return events
 

@@ -1,56 +1,267 @@
-"""What is refused before there is a request: bytes that are not HTTP, and endless heads."""
+"""What is refused before there is a request: bytes that are not HTTP, endless heads, and heads and
+bodies that never come to their end.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import sys
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import unquote
 
-import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from codexapi_engine import CodexError
 from codexapi_engine.protocol import json
 
+from .access import Entry
 from .errors import refusal
 
 MAX_HEAD_BYTES = 32 * 1024
+MAX_AHEAD = 100
+"""Requests that may wait on one connection while another is answered."""
+
 LINGER = 2.0
 """Seconds to read on after a refusal: closed over unread bytes, a connection loses it."""
 
 
-class Connection(H11Protocol):
-    """uvicorn's, but that it refuses in our form: its own is plain text, and always a 400."""
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that a client gets. There is none for a whole request: a slow line is no fault."""
 
-    _refused = False
+    head: float = 10.0  # for all of a request's head, from its first byte on
+    body: float = 30.0  # between two pieces of a body
+
+
+class Part(Enum):
+    HEAD = auto()
+    BODY = auto()
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's, but that it refuses in our form (its own is plain text, and always a 400), asks
+    for what RFC 9112 does and llhttp does not, and has bounds and deadlines: uvicorn has none but
+    for the time between requests.
+
+    A body that the application reads is the guard's to watch; here it is one that nobody reads.
+    """
+
+    def __init__(self, *args: Any, deadlines: Deadlines | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadlines = deadlines or Deadlines()
+        self._part: Part | None = None  # of a request, that is coming in
+        self._unclaimed = 0  # bytes since the last end of a head, or piece of a body
+        self._answering: RequestResponseCycle | None = None  # `cycle` may be ahead of it
+        self._deaf = False  # behind what is not HTTP, nothing can be told apart
+        self._error: CodexError | None = None  # to be told when its turn has come
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for: Part | None = None  # what the timer is about
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()  # browsers connect before they have something to ask
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deaf = True
+        self._watch()
+        self._unset_keepalive_if_required()
+        if self._answering is not None:
+            _forsake(self._answering)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._refused:
-            super().data_received(data)
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        self._part = self._part or Part.HEAD
+        self._unclaimed += len(data)
+        self._feed(data)
+        if self._unclaimed > MAX_HEAD_BYTES:
+            message = "The head of your request exceeds 32 kB."
+            self._refuse(refusal(431, "headers_too_large", message))
+        elif len(self.pipeline) > MAX_AHEAD:
+            message = f"Over {MAX_AHEAD} requests came before the one before them was answered."
+            self._refuse(refusal(400, "invalid_http", message))
+        self._watch()
 
-    def send_400_response(self, msg: str) -> None:
-        # Called where h11's error is being handled; it says what is wrong.
-        hint = getattr(sys.exception(), "error_status_hint", 400)
-        error = (
-            refusal(431, "headers_too_large", "The headers exceed 32 kB.")
-            if hint == 431
-            else refusal(400, "invalid_http", "The request is not HTTP/1.1 as we understand it.")
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            # What follows is HTTP still, since we decline. llhttp would not read a body after an
+            # offer, so another one reads the head once more, without the word.
+            again = self._declined() + data[offer.args[0] :]
+            self.parser = HttpRequestParser(self)
+            self._feed(again)
+        except HttpParserError as error:
+            self._refuse(
+                refusal(413, "request_too_large", "No body may be as large as yours.")
+                if "Content-Length overflow" in str(error)
+                else refusal(
+                    400, "invalid_http", "The request is not HTTP/1.1 as we understand it."
+                )
+            )
+
+    def _declined(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            told = value.lower().replace(b"upgrade", b"-") if name == b"connection" else value
+            lines.append(b"%s: %s" % (name, told))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part = Part.HEAD
+
+    def on_headers_complete(self) -> None:
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        _check(version, method, self.headers)
+        if self.parser.should_upgrade():
+            return  # see `_feed`
+        self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
+        target, self.url = self.url, b"/"  # uvicorn would find a path in another host's address
+        super().on_headers_complete()
+        if not self._busy():
+            self._answering = self.cycle
+        path, _, query = target.partition(b"?")
+        plain = unquote(path.decode()) if b"%" in path else path.decode()
+        told = {"path": plain, "raw_path": path, "query_string": query}
+        self.scope.update(told)  # type: ignore[typeddict-item]
+        self.headers = []  # what comes as trailers must not become headers
+        self._part, self._unclaimed = Part.BODY, 0
+        if version == "1.0":
+            _answer_as_1_0(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        self._unclaimed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._part, self._unclaimed = None, 0
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._await_request()
+
+    def on_response_complete(self) -> None:
+        next_one = self.pipeline[-1][0] if self.pipeline else self._answering
+        super().on_response_complete()
+        self._answering = next_one
+        if self._error is not None and not (self._busy() or self.transport.is_closing()):
+            self._say(self._error)
+        self._watch()
+
+    def _busy(self) -> bool:
+        return self._answering is not None and not self._answering.response_complete
+
+    def _await_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"connection", b"close"),
-            (b"x-request-id", f"req_{secrets.token_hex(12)}".encode()),
-        ]
-        body = json.dumps({"error": error.body()})
-        length = (b"content-length", str(len(body)).encode())
-        for event in (
-            h11.Response(
-                status_code=error.status,
-                headers=[*headers, length],
-                reason=STATUS_PHRASES[error.status],
-            ),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
+
+    def _watch(self) -> None:
+        """A timer for what has to come to its end: a head that nothing comes before, or a body
+        that has been answered without."""
+        awaited = self._part
+        if self._deaf or (
+            not self.cycle.response_complete if awaited is Part.BODY else self._busy()
         ):
-            self.transport.write(self.conn.send(event) or b"")
-        self._refused = True
+            awaited = None
+        if awaited is self._waits_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waits_for = awaited
+        if awaited is not None:
+            limits = self._deadlines
+            seconds = limits.head if awaited is Part.HEAD else limits.body
+            self._timer = self.loop.call_later(seconds, self._late, awaited)
+
+    def _late(self, awaited: Part) -> None:
+        if self.transport.is_closing():
+            return
+        if awaited is Part.BODY:
+            self.transport.close()
+            return
+        seconds = self._deadlines.head
+        message = f"The head of your request did not come within {seconds:g} s."
+        self._refuse(refusal(408, "request_timeout", message))
+
+    def _refuse(self, error: CodexError) -> None:
+        """The error is the last that is said, when all that came before it has been answered."""
+        if self._deaf:
+            return
+        self._deaf = True
+        broken = self.cycle if self._part is Part.BODY else None
+        if broken is not None and broken.response_started:
+            self.transport.close()
+        elif self._busy() and self._answering is not broken:
+            self._error = error
+        else:
+            if broken is not None:
+                _forsake(broken)
+            self._say(error)
+
+    def _say(self, error: CodexError) -> None:
+        entry = Entry(new_id(), "-", "-", status=error.status, ended=True)
+        entry.failed(error)
+        body = json.dumps({"error": error.body()})
+        self.transport.write(
+            STATUS_LINE[error.status]
+            + b"content-type: application/json\r\n"
+            + b"connection: close\r\n"
+            + b"x-request-id: %s\r\n" % entry.request_id.encode()
+            + b"content-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        entry.sent = len(body)
+        entry.write()
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
+
+
+def new_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """Raises HttpParserError for what llhttp lets in, and could be read in two ways."""
+    names = [name for name, _ in headers]
+    if version not in ("1.0", "1.1") or method in (b"CONNECT", b"SOURCE"):
+        raise HttpParserError("not HTTP/1.1, or not for a server like this")
+    if names.count(b"host") > 1 or (version == "1.1" and b"host" not in names):
+        raise HttpParserError("not one Host")
+    if b"transfer-encoding" in names:
+        encodings = [value for name, value in headers if name == b"transfer-encoding"]
+        if [value.strip().lower() for value in encodings] != [b"chunked"]:
+            raise HttpParserError("a Transfer-Encoding that is not chunked")
+
+
+def _forsake(cycle: RequestResponseCycle) -> None:
+    """What makes the answer hears that the client has left, and what it still says goes nowhere."""
+    if not cycle.response_complete:
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+
+def _answer_as_1_0(cycle: RequestResponseCycle) -> None:
+    """HTTP/1.0 has no chunks, which uvicorn forgets: a body ends where the connection does. Nor
+    has it a 100 Continue."""
+    cycle.chunked_encoding = cycle.waiting_for_100_continue = False
+    send = cycle.send
+
+    async def unframed(message: Any) -> None:
+        cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = unframed  # type: ignore[method-assign]

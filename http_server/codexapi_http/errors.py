@@ -14,6 +14,8 @@ from codexapi_engine import CodexError, UsageLimitReached
 from codexapi_engine.errors import AuthError
 from codexapi_engine.protocol import json, limits
 
+from .access import current
+
 log = logging.getLogger("codexapi.http")
 
 ABSENT = {
@@ -33,8 +35,11 @@ ABSENT = {
 """Parts of the official API that the Codex backend lacks, by the first word of their path."""
 
 
-def render(error: CodexError, headers: dict[str, str] | None = None) -> Response:
-    """The error as an HTTP response."""
+def render(
+    error: CodexError, headers: dict[str, str] | None = None, *, request_id: str = ""
+) -> Response:
+    """The error as an HTTP response. Where it is no fault of the request, its message names the
+    line of the log that tells more."""
     sent = {**error.headers, **(headers or {})}
     if error.retry_after is not None:
         sent["retry-after"] = str(math.ceil(error.retry_after))
@@ -42,17 +47,20 @@ def render(error: CodexError, headers: dict[str, str] | None = None) -> Response
         sent["x-should-retry"] = "false"  # official clients would retry these in vain
     if error.status == 401 and error.code == "invalid_api_key":
         sent["www-authenticate"] = "Bearer"
-    body = json.dumps({"error": error.body()})
+    told = error.body()
+    if error.status >= 500 and request_id and request_id not in error.message:
+        told["message"] = f"{error.message} (request {request_id})"
+    body = json.dumps({"error": told})
     return Response(body, error.status, sent, media_type="application/json")
 
 
 async def codex_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CodexError)
-    log.info("%s: %s", error.code or error.type, error)
+    current().failed(error)
     told = limits.from_headers(error.headers)
     if not (told.primary or told.secondary):  # then as the newest answer told them
         told = request.app.state.codex.limits or told
-    return render(error, told.as_headers())
+    return render(error, told.as_headers(), request_id=request.scope["request_id"])
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -68,6 +76,7 @@ async def http_exception(request: Request, error: Exception) -> Response:
         said = refusal(404, "not_found", _no_such_path(method, path))
     else:
         said = refusal(status, "invalid_request", error.detail)
+    current().failed(said)
     return render(said, headers)
 
 

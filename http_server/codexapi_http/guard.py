@@ -1,40 +1,52 @@
 """Who may come in: pure ASGI, in front of every route.
 
 A port on loopback can be reached by every web page in the user's browser. So the Host must be
-ours (DNS rebinding), the Origin must be ours (cross-site requests), and decisions are made on the
-raw scope alone. Knows nothing of what is behind it.
+ours (DNS rebinding), the Origin must be ours or one that the user named (cross-site requests), and
+decisions are made on the raw scope alone. Knows nothing of what is behind it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-import logging
 import re
-import secrets
-import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codexapi_engine import CodexError, Settings
 
-from .connection import MAX_HEAD_BYTES
+from .access import Entry, begin, plain
+from .connection import MAX_HEAD_BYTES, Deadlines, new_id
+from .cors import Cors
 from .errors import refusal, render, unforeseen
+from .reports import Reports
 
 OPEN = frozenset({"/healthz"})
 OPEN_UNDER = "/v1/files/images/"
 """Paths that need no key: a picture's name cannot be guessed, and is one."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
-
-log = logging.getLogger("codexapi.http")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        reports: Reports | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self._app = app
-        self._key = settings.api_key.encode() if settings.api_key else None
+        self._reports = reports or Reports()
+        self._deadlines = deadlines or Deadlines()
+        self._key = (
+            settings.api_key.reveal().encode(errors="surrogateescape") if settings.api_key else None
+        )
+        self._cors = Cors(settings.cors)
         own = {"127.0.0.1", "localhost", "[::1]", *map(_bracketed, settings.allow_hosts)}
         if settings.host not in ("0.0.0.0", "::"):
             own.add(_bracketed(settings.host))
@@ -44,28 +56,41 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["request_id"] = f"req_{secrets.token_hex(12)}"
-        answer = _Answer(scope, send)
-        error = self._refused(scope)
+        headers = _headers(scope)
+        entry = _entry(scope, headers)
+        begin(entry)
+        answer = _Answer(entry, self._cors.of_answer(headers), send)
+        body = _Body(receive, self._deadlines.body, entry)
         try:
-            if error is None:
+            await self._answered(scope, headers, body.receive, answer)
+        finally:
+            entry.route = getattr(scope.get("route"), "path", "")
+            self._reports.answered(entry)
+
+    async def _answered(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, answer: _Answer
+    ) -> None:
+        error = self._refused(scope, headers)
+        try:
+            if error is None and self._cors.asked(scope["method"], headers):
+                permission = Response(status_code=204)
+                permission.raw_headers = self._cors.preflight(headers)
+                await permission(scope, receive, answer.send)
+            elif error is None:
                 await self._app(scope, receive, answer.send)
         except Exception:  # the outermost edge of this door
             error = unforeseen(scope["request_id"])
-            if answer.status:
+            if answer.entry.status:
+                answer.entry.failed(error)
                 raise  # too late to say so: the connection is cut, and that is no success
         if error is not None:
-            await render(error)(scope, receive, answer.send)
-        log.info(
-            "%s %s %s %.3f s %s", scope["method"], _clean(scope["path"]), answer.status,
-            time.monotonic() - answer.since, scope["request_id"],
-        )  # fmt: skip
+            answer.entry.failed(error)
+            await render(error, request_id=scope["request_id"])(scope, receive, answer.send)
 
-    def _refused(self, scope: Scope) -> CodexError | None:
+    def _refused(self, scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | None:
         """Why the request is turned away; None if it may pass."""
-        headers = _headers(scope)
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
-            return refusal(431, "headers_too_large", "The headers exceed 32 kB.")
+        if (error := _misshapen(scope, headers)) is not None:
+            return error
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _name_of(host) not in self._hosts:
             return refusal(
@@ -74,7 +99,8 @@ class Guard:
                 f"The host '{host[:100]}' is not one of this server's. If it should be, start "
                 f"codexapi with --allow-host {_name_of(host)[:100] or 'NAME'}",
             )
-        if (error := _cross_site(headers, host)) is not None:
+        welcome = self._cors.allows(headers)
+        if not welcome and (error := _cross_site(headers, host)) is not None:
             return error
         if headers.get(b"upgrade", b"").lower() == b"websocket":  # an offer of h2c may be ignored
             return refusal(426, "upgrade_not_supported", "WebSocket is not supported: use HTTP.")
@@ -84,7 +110,7 @@ class Guard:
             return self._wrong_key(headers)
         return None
 
-    def _wrong_key(self, headers: MutableMapping[bytes, bytes]) -> CodexError | None:
+    def _wrong_key(self, headers: Mapping[bytes, bytes]) -> CodexError | None:
         assert self._key is not None
         kind, _, given = headers.get(b"authorization", b"").partition(b" ")
         if kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key):
@@ -99,19 +125,82 @@ class Guard:
 
 
 class _Answer:
-    """Gives every answer its request id, and remembers its status."""
+    """Gives every answer its headers, and remembers how it went."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._id = scope["request_id"].encode()
+    def __init__(self, entry: Entry, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+        self.entry = entry
+        self._headers = [(b"x-request-id", entry.request_id.encode()), *headers]
         self._send = send
-        self.status = 0
-        self.since = time.monotonic()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", []), (b"x-request-id", self._id)]
+            self.entry.status = message["status"]
+            message["headers"] = [*message.get("headers", []), *self._headers]
+        elif message["type"] == "http.response.body":
+            self.entry.sent += len(message.get("body", b""))
+            self.entry.ended = not message.get("more_body", False)
         await self._send(message)
+
+
+class _Body:
+    """The body of a request: it may be slow, but it must not pause for long."""
+
+    def __init__(self, receive: Receive, pause: float, entry: Entry) -> None:
+        self._receive = receive
+        self._pause = pause
+        self._entry = entry
+        self._whole = False
+
+    async def receive(self) -> Message:
+        while not (self._whole or self._entry.status):  # answered without it: it does not matter
+            try:
+                async with asyncio.timeout(self._pause):
+                    message = await self._receive()
+            except TimeoutError:
+                if not self._entry.status:
+                    raise late(f"The body of your request paused for {self._pause:g} s.") from None
+            else:
+                self._whole = not message.get("more_body", False)
+                return message
+        return await self._receive()
+
+
+def late(message: str) -> CodexError:
+    """A request that does not come to its end; nor can another one follow it."""
+    return closing(refusal(408, "request_timeout", message))
+
+
+def closing(error: CodexError) -> CodexError:
+    """The error, and the end of its connection."""
+    error.headers["connection"] = "close"
+    return error
+
+
+def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
+    given = headers.get(b"x-request-id", b"")
+    request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_id()
+    scope["request_id"] = request_id
+    path = scope["path"]
+    # The name of a picture is a key.
+    shown = f"{OPEN_UNDER}…" if path.startswith(OPEN_UNDER) else plain(path)
+    return Entry(request_id, plain(scope["method"]), shown)
+
+
+def _misshapen(scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | None:
+    """What no sound client sends, and what could be read in two ways."""
+    size, seen = len(scope.get("raw_path", b"")) + len(scope["query_string"]), set()
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in seen and (name in (b"host", b"authorization") or name.startswith(b"content-")):
+            what = name.decode("latin-1")[:60]
+            return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
+        seen.add(name)
+    if size > MAX_HEAD_BYTES:
+        return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        message = "A body has either a Content-Length or a Transfer-Encoding, not both."
+        return closing(refusal(400, "invalid_http", message))
+    return None
 
 
 def _is_open(scope: Scope) -> bool:
@@ -120,14 +209,19 @@ def _is_open(scope: Scope) -> bool:
     return path in OPEN or method == "OPTIONS" or (looks and path.startswith(OPEN_UNDER))
 
 
-def _cross_site(headers: MutableMapping[bytes, bytes], host: str) -> CodexError | None:
+def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:
     """A web page of another site made this request. Browsers cannot hide these headers."""
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower() not in (
         f"http://{host}",
         f"https://{host}",
     ):
-        return refusal(403, "origin_not_allowed", "Requests from other web pages are not allowed.")
+        return refusal(
+            403,
+            "origin_not_allowed",
+            "Requests from other web pages are not allowed. If this page may, start codexapi with "
+            "--cors and its origin.",
+        )
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return refusal(403, "cross_site", "Requests from other web pages are not allowed.")
     return None
@@ -146,8 +240,3 @@ def _name_of(host: str) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def _clean(path: Any) -> str:
-    """A path fit for a log line: it comes from a stranger."""
-    return "".join(c if c.isprintable() else "?" for c in str(path))[:200]

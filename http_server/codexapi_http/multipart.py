@@ -16,9 +16,9 @@ from starlette.responses import Response
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.pictures import MAX_INPUTS, Input
 
+from .access import CLIENT_LEFT
 from .errors import refusal
 from .requests import (
-    CLIENT_LEFT,
     Endpoint,
     check_size,
     codex_of,
@@ -135,6 +135,12 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
     for name in _PICTURES:
         given = body.get(name)
         listed = given if isinstance(given, list) else [given] if given is not None else []
+        if len(listed) > MAX_INPUTS:  # said before each is fetched in vain
+            raise InvalidRequest(
+                f"At most {MAX_INPUTS} pictures can be edited at once.",
+                code="invalid_value",
+                param=f"{name}[{MAX_INPUTS}]",
+            )
         for index, one in enumerate(listed):
             at = f"{name}[{index}]" if isinstance(given, list) else name
             named = await _named(request, one, at)

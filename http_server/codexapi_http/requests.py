@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -15,16 +14,17 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.state import State
 
+from .access import CLIENT_LEFT
 from .errors import refusal
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
-CLIENT_LEFT = 499
-"""What the log says of a request whose client did not wait: nginx's number for it."""
+MAX_VALUES = 1_000_000
+"""In one body. 32 MiB have room for sixteen times as many, which take ten seconds to look at, and a
+gigabyte; the longest conversation has some ten thousand."""
 
 MAX_INTEGER = 2**64
 
-log = logging.getLogger("codexapi.http")
 T = TypeVar("T")
 
 Work = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
@@ -75,18 +75,46 @@ async def present(request: Request, work: Coroutine[Any, Any, Response]) -> Resp
     """What `work` gives, while the client is there. Its body must have been read."""
     shutdown = request.app.state.shutdown
     told = shutdown.register()
-    running = asyncio.create_task(work)
     gone = asyncio.create_task(left(request.receive))
+    # Not in a task of its own, which would cost more than all that is done here.
+    cut = Cut(told, gone)
     try:
-        await asyncio.wait({running, gone, told}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return running.result()
+        return await work
+    except asyncio.CancelledError:
+        if not cut.done:
+            raise
         if told.done():
-            raise shutdown.error()
+            raise shutdown.error() from None
+        gone.result()  # raises where there was a body, unread, that stopped to come
         return Response(status_code=CLIENT_LEFT)  # goes nowhere: nobody is there
     finally:
+        cut.withdraw()
         shutdown.release(told)
-        await ended(running, gone)
+        gone.cancel()
+
+
+class Cut:
+    """Cancels the task that makes it when the first of some futures is done, and only then."""
+
+    def __init__(self, *reasons: asyncio.Future[None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._reasons = reasons
+        self.done = False
+        for reason in reasons:
+            reason.add_done_callback(self._cut)
+
+    def withdraw(self) -> None:
+        for reason in self._reasons:
+            reason.remove_done_callback(self._cut)
+        if self.done:
+            self._task.uncancel()
+
+    def _cut(self, reason: asyncio.Future[None]) -> None:
+        if not self.done:
+            self.done = True
+            self._task.cancel()
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -98,6 +126,22 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await ended(*tasks)
 
 
+async def some_of(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[list[T], list[CodexError]]:
+    """What those give that succeed, and why the others failed. Raises the first failure if all
+    do."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await ended(*tasks)
+    succeeded = [one for one in done if not isinstance(one, BaseException)]
+    failures = [one for one in done if isinstance(one, BaseException)]
+    ours = [one for one in failures if isinstance(one, CodexError)]
+    if failures and not (succeeded and ours == failures):
+        raise failures[0]
+    return succeeded, ours
+
+
 async def left(receive: Callable[[], Awaitable[Any]]) -> None:
     """Returns when the client has left."""
     while (await receive())["type"] != "http.disconnect":
@@ -106,9 +150,11 @@ async def left(receive: Callable[[], Awaitable[Any]]) -> None:
 
 async def ended(*tasks: asyncio.Task[Any]) -> None:
     """Cancels the tasks, and returns when they have cleaned up."""
-    for task in tasks:
+    running = [task for task in tasks if not task.done()]
+    for task in running:
         task.cancel()
-    await asyncio.wait(tasks)
+    if running:
+        await asyncio.wait(running)
 
 
 async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject:
@@ -128,6 +174,8 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
 
 def checked(data: bytes) -> JsonObject:
     """A JSON object out of a stranger's bytes. Raises InvalidRequest."""
+    if len(data) > 2 * MAX_VALUES and _values(data) > MAX_VALUES:
+        raise _unreadable(f"The JSON body of your request has over {MAX_VALUES:,} values.")
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
@@ -138,17 +186,35 @@ def checked(data: bytes) -> JsonObject:
     return body
 
 
+def _values(data: bytes) -> int:
+    """At most so many values can be in there, by the marks between them. Strings are passed over,
+    where that matters."""
+    found = _marks(data)
+    if found <= MAX_VALUES:
+        return found
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if (quotes := plain.count(b'"')) > 4 * MAX_VALUES:  # with their names, two strings a value
+        return quotes
+    return _marks(b"".join(plain.split(b'"')[::2]))
+
+
+def _marks(data: bytes) -> int:
+    return 1 + sum(data.count(mark) for mark in (b",", b"[", b"{"))
+
+
 def _measure(value: Any, depth: int) -> None:
     """What JSON allows, and what would break further down."""
-    if isinstance(value, dict | list):
+    kind = type(value)
+    if kind is dict or kind is list:
         if depth == 0:
             raise _unreadable(
                 f"The JSON body of your request is nested more than {MAX_DEPTH} deep."
             )
-        for item in value.values() if isinstance(value, dict) else value:
-            _measure(item, depth - 1)
-    elif (isinstance(value, float) and abs(value) == float("inf")) or (
-        isinstance(value, int) and abs(value) > MAX_INTEGER
+        for item in value.values() if kind is dict else value:
+            if type(item) is not str:  # most are
+                _measure(item, depth - 1)
+    elif (kind is float and abs(value) == float("inf")) or (
+        kind is int and abs(value) > MAX_INTEGER
     ):
         raise _unreadable("The JSON body of your request has a number that is too large.")
 

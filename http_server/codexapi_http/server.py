@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.settings import is_loopback
 from codexapi_engine.state import State
 
+from .annex import Builder
 from .app import create_app
+from .hardening import harden
 from .process import PORT_IN_USE, Process, listen, say
+from .reports import Reports
 
 LOCAL_FILE = 7
 """The exit code where a file of the user's cannot be used."""
 
+Ready = Callable[[str, list[str]], None]
+"""Hears of the URL, and of what the user should know, before both are said on stderr; may add to
+what the user should know."""
 
-def serve(settings: Settings) -> int:
+
+def serve(
+    settings: Settings,
+    ready: Ready = lambda url, notes: None,
+    *,
+    annexes: Sequence[Builder] = (),
+    api: bool = True,
+) -> int:
     """Serves until a signal comes; returns the exit code. Says when it is ready, on stderr.
+    Without `api` it serves nothing but the annexes.
 
     Raises CodexError where the settings would open the login to others.
     """
+    harden()
     if not is_loopback(settings.host) and not settings.api_key:
         raise CodexError(
             f"{settings.host} can be reached by others: set a key with --api-key or "
-            "CODEXAPI_API_KEY, or stay on 127.0.0.1",
+            "CODEXAPI_API_KEY, --api-key-file, or stay on 127.0.0.1",
             code="key_required",
         )
     try:
@@ -39,36 +55,51 @@ def serve(settings: Settings) -> int:
         say(f"codexapi: {error}; choose another --state")
         return LOCAL_FILE
     try:
-        return asyncio.run(_serve(settings, state, listening))
+        return asyncio.run(_serve(settings, state, listening, ready, annexes, api))
     finally:
         state.close()
 
 
-async def _serve(settings: Settings, state: State, listening: socket.socket) -> int:
-    async with Codex(settings) as codex:
-        app = create_app(codex, settings, state=state)
+async def _serve(
+    settings: Settings,
+    state: State,
+    listening: socket.socket,
+    told: Ready,
+    builders: Sequence[Builder],
+    api: bool,
+) -> int:
+    reports = Reports(metrics=settings.metrics)
+    async with Codex(settings, observer=reports) as codex:
+        annexes = [build(codex) for build in builders]
+        app = create_app(codex, settings, state=state, annexes=annexes, api=api, reports=reports)
         shutdown = app.state.shutdown
 
         async def ready(url: str) -> None:
-            say(f"codexapi ready on {url}/v1")
-            await _warn(settings, codex)
+            notes = [note async for note in _notes(settings, codex)]
+            told(url, notes)
+            for path in (["/v1"] if api else []) + [annex.path for annex in annexes]:
+                say(f"codexapi ready on {url}{path}")
+            for note in notes:
+                say(f"codexapi: {note}")
 
         def stop(now: bool) -> None:
             shutdown.begin()
+            for annex in annexes:
+                annex.stop(now)
             if now:
                 shutdown.end_all()
 
         return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(listening)
 
 
-async def _warn(settings: Settings, codex: Codex) -> None:
+async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
     """What the user should know before the first request, a line each."""
     if settings.demo:
-        say("codexapi: --demo: answers are simulated; no login is used")
+        yield "--demo: answers are simulated; no login is used"
     else:
         if (problem := await codex.login_problem()) is not None:
-            say(f"codexapi: {problem} (until then, requests get a 401)")
+            yield f"{problem} (until then, requests get a 401)"
         if settings.foreign:
-            say(f"codexapi: your login is sent to {settings.base_url}, as you asked")
+            yield f"your login is sent to {settings.base_url}, as you asked"
     if not is_loopback(settings.host):
-        say("codexapi: open to your network: for your own devices only, never for other people")
+        yield "open to your network: for your own devices only, never for other people"

@@ -8,7 +8,6 @@ say: until then, a failure is a status of its own.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,18 +19,17 @@ from starlette.types import Receive, Scope, Send
 from codexapi_engine import CodexError
 from codexapi_engine.protocol import Event, Translator, sse
 
+from .access import current
 from .requests import ended, left, settings_of
 
 KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 """For a Codex client: its idle timer does not count comments, and unknown events do no harm."""
 
-log = logging.getLogger("codexapi.http")
-
 
 class Batches(Protocol):
     """Events as they come: the backend's, or those of a stream that was taped."""
 
-    async def batch(self) -> list[Event]: ...
+    async def batch(self, *, together: bool = False) -> list[Event]: ...
     async def aclose(self) -> None: ...
 
 
@@ -102,15 +100,15 @@ class Relay:
     async def _batches(self) -> Iterable[tuple[Run, list[Event]]]:
         if len(self._runs) == 1:  # a task for each batch would cost more than translating it
             (run,) = self._runs
-            return [(run, await run.events.batch())]
+            return [(run, await run.events.batch(together=True))]
         for run in self._runs:
             if not run.ended and run not in self._reading.values():
-                self._reading[asyncio.create_task(run.events.batch())] = run
+                self._reading[asyncio.create_task(run.events.batch(together=True))] = run
         done, _ = await asyncio.wait(self._reading, return_when=asyncio.FIRST_COMPLETED)
         return [(self._reading.pop(task), task.result()) for task in done]
 
     def _failed(self, error: CodexError) -> list[bytes]:
-        log.warning("a stream broke: %s: %s", error.code, error)
+        current().failed(error)
         return list(self._runs[0].translator.fail(error))
 
 
@@ -140,6 +138,7 @@ class EventStreamResponse(Response):
         self._first = first
         self._interval = interval
         self._keep_alive = keep_alive
+        self._watching: list[asyncio.Task[None]] = []  # for silence; none before it was possible
         self._spoke = False  # since the keep-alive timer last looked
         self._writing = True  # a client that takes its time is not sent comments besides
 
@@ -174,14 +173,15 @@ class EventStreamResponse(Response):
         told = shutdown.register()
         writing = asyncio.create_task(self._write(send))
         gone = asyncio.create_task(left(receive))
-        timer = asyncio.create_task(self._fill_silence(send))
+        timer = asyncio.get_running_loop().call_later(self._interval, self._watch, send)
         try:
             await asyncio.wait({writing, gone, told}, return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
                 writing.result()
         finally:
             shutdown.release(told)
-            await ended(writing, gone, timer, self._first)
+            timer.cancel()
+            await ended(writing, gone, self._first, *self._watching)
             await self._relay.aclose()
         if told.done() and not self._relay.ended:
             await send(_body(self._relay.broken(shutdown.error()), more=False))
@@ -192,19 +192,26 @@ class EventStreamResponse(Response):
         piece = await self._first
         while piece:
             self._spoke = self._writing = True
+            if self._relay.ended:  # then this is the end: a write of its own for that would cost
+                await send(_body(piece, more=False))
+                return
             await send(_body(piece))
             self._writing = False
             piece = await self._relay.piece()
         self._writing = True
         await send(_body(b"", more=False))
 
+    def _watch(self, send: Send) -> None:
+        self._watching.append(asyncio.create_task(self._fill_silence(send)))
+
     async def _fill_silence(self, send: Send) -> None:
         # One timer for a stream, and not one for a piece: that would cost more than translating.
+        # Nor a task for a stream that is short.
         while True:
-            await asyncio.sleep(self._interval)
             if not (self._spoke or self._writing):
                 await send(_body(self._keep_alive))
             self._spoke = False
+            await asyncio.sleep(self._interval)
 
 
 def _body(piece: bytes, *, more: bool = True) -> dict[str, object]:

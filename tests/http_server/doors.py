@@ -21,7 +21,9 @@ from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app as simulator_app
 from codexapi_engine.transport import in_process
 from codexapi_http import create_app
+from codexapi_http.connection import Deadlines
 from codexapi_http.process import Process, listen
+from codexapi_http.reports import Reports
 
 MODEL = "gpt-6.1-sol"
 Answer = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]
@@ -101,16 +103,17 @@ async def door(
     *,
     store: Store | None = None,
     clock: Callable[[], float] = time.time,
+    deadlines: Deadlines | None = None,
     **settings: Any,
 ) -> AsyncIterator[Door]:
     """A server with this backend behind it, in this process: no network between them."""
     chosen = Settings(codex_home=Path("nowhere"), base_url="http://127.0.0.1:1", **settings)
     issuer = backend if isinstance(backend, Simulator) else Simulator()
     store = store or InMemory(issuer.login())
-    http = in_process(backend.handle)
-    async with Codex(chosen, http=http, store=store, clock=clock) as codex:
-        app = create_app(codex, chosen)
-        async with listening(app) as port:
+    http, reports = in_process(backend.handle), Reports(metrics=chosen.metrics)
+    async with Codex(chosen, http=http, store=store, clock=clock, observer=reports) as codex:
+        app = create_app(codex, chosen, reports=reports, deadlines=deadlines)
+        async with listening(app, deadlines) as port:
             yield Door(port, app)
 
 
@@ -134,7 +137,7 @@ async def distant(simulator: Simulator, **settings: Any) -> AsyncIterator[Door]:
 
 
 @asynccontextmanager
-async def listening(app: Any) -> AsyncIterator[int]:
+async def listening(app: Any, deadlines: Deadlines | None = None) -> AsyncIterator[int]:
     """An application on a port of this process."""
     socket = listen("127.0.0.1", 0)
     port, ready = socket.getsockname()[1], asyncio.Event()
@@ -142,7 +145,7 @@ async def listening(app: Any) -> AsyncIterator[int]:
     async def tell(url: str) -> None:
         ready.set()
 
-    process = Process(app, ready=tell)
+    process = Process(app, ready=tell, deadlines=deadlines)
     serving = asyncio.create_task(process.run_on(socket))
     try:
         await ready.wait()

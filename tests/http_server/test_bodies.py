@@ -168,6 +168,28 @@ async def test_what_is_not_a_sound_json_object_is_refused(
     assert not backend.requests
 
 
+@pytest.mark.parametrize(
+    "value", [b"0", b"[]", b"{}", b'""', b'{"a":"b"}', b'"\\\\"', b'{"\\"":",["}']
+)
+async def test_a_million_values_are_too_many(
+    server: Door, backend: Simulator, value: bytes
+) -> None:
+    """They would take the server seconds, in which nobody else hears of it."""
+    data = b'{"model":"x","extra":[' + (value + b",") * 1_000_001 + b"0]}"
+    error = (await server.reply(post(CHAT, data))).refused(400, "invalid_json")
+    assert "1,000,000 values" in error["message"]
+    assert not backend.requests
+
+
+@pytest.mark.parametrize("text", ["a,b[{", '\\"', "\\\\", '\\",\\"[', "\\\\,"])
+async def test_text_that_looks_like_values_is_text(
+    server: Door, backend: Simulator, text: str
+) -> None:
+    data = json.dumps(chat("TEXT")).encode().replace(b"TEXT", text.encode() * 1_100_000)
+    assert (await server.reply(post(CHAT, data))).status == 200
+    assert len(backend.requests) == 1
+
+
 @pytest.mark.parametrize("inner", ["1", "[]", "{}", '"\\ud800"'])
 async def test_nesting_of_100_is_allowed(server: Door, inner: str) -> None:
     depth = 99 if inner in ("[]", "{}") else 100

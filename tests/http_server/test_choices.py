@@ -171,6 +171,35 @@ async def test_a_choice_that_fails_later_ends_the_stream_and_the_others(path: st
     assert sse.DONE not in rest
 
 
+@ROADS
+@pytest.mark.parametrize("stop", [None, "#"], ids=["", "stop"])
+@pytest.mark.parametrize("first", [0, 1], ids=["the first fails", "the second fails"])
+async def test_of_choices_of_which_one_fails_none_is_kept(
+    streamed: bool, stop: str | None, first: int
+) -> None:
+    streams = Stream(), Stream()
+    bad, good = streams[first], streams[1 - first]
+    async with door(Several(*streams)) as server:
+        async with raw.connect(server.port) as client:
+            body = chat(n=2, store=True, stream=streamed, **({"stop": stop} if stop else {}))
+            await client.send(post(CHAT, body))
+            for stream in streams:
+                await stream.reached.wait()
+                stream.answer()
+            good.send(created("a"), delta("good"), COMPLETED)
+            if streamed:
+                assert (await client.head()).status == 200
+                assert b'"finish_reason":"stop"' in await client.piece()
+                bad.send(created("b"), delta("bad"), FAILED)
+                told = b"".join([piece async for piece in client.pieces()])
+                assert chunks(told)[-1]["error"]["code"] == "context_length_exceeded"
+                assert sse.DONE not in told
+            else:
+                bad.send(created("b"), delta("bad"), FAILED)
+                (await client.reply()).refused(400, "context_length_exceeded")
+        assert (await server.reply(get(CHAT))).json["data"] == []
+
+
 @BOTH
 @ROADS
 async def test_who_leaves_ends_all_runs(path: str, streamed: bool) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.http_server import raw
+from tests.http_server import forms, raw
 from tests.http_server.doors import Door, chat, door, responses
 from tests.http_server.raw import get, head, post
 
@@ -131,6 +132,71 @@ async def test_web_pages_of_other_sites_are_turned_away(
     assert not backend.requests
 
 
+async def test_drive_by_form_with_files_is_turned_away_where_forms_are_taken(
+    server: Door, backend: Simulator
+) -> None:
+    for headers in (["Origin: https://evil.example"], ["Sec-Fetch-Site: cross-site"]):
+        request = forms.post("/v1/images/edits", forms.part("prompt", "a fox"), headers=headers)
+        assert (await server.reply(request)).status == 403
+    assert not backend.requests
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "Authorization", "Content-Type", "Content-Encoding", "Content-Language"]
+)
+async def test_header_that_counts_may_come_once_alone(
+    server: Door, backend: Simulator, name: str
+) -> None:
+    request = post(CHAT, chat(), f"{name}: a", f"{name}: a")
+    async with raw.connect(server.port) as connection:
+        await connection.send(request)
+        error = (await connection.reply()).error
+        assert error["code"] == ("invalid_http" if name == "Host" else "duplicate_header")
+        assert await connection.ended()
+    assert not backend.requests
+
+
+async def test_other_headers_may_come_twice(server: Door) -> None:
+    lines = ["Accept: a", "Accept: b", "Cookie: a", "Cookie: b"]
+    assert (await server.reply(post(CHAT, chat(), *lines))).status == 200
+
+
+@pytest.mark.parametrize("given", ["a", "req_1-2.3:4", "x" * 128])
+async def test_request_id_of_the_client_is_kept(server: Door, given: str) -> None:
+    line = f"X-Request-Id: {given}"
+    for request in (
+        post(CHAT, chat(), line),
+        post(CHAT, chat(stream=True), line),
+        post(CHAT, b"{", line),
+        get("/v1/nothing", line),
+        get("/healthz", line, host="evil.example"),
+    ):
+        assert (await server.reply(request)).headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "a b", "a\tb", "é", "x" * 129, "-a", "a;b", "<a>"])
+async def test_request_id_that_is_none_is_replaced(server: Door, given: str) -> None:
+    reply = await server.reply(get("/healthz", f"X-Request-Id: {given}"))
+    assert re.fullmatch("req_[0-9a-f]{24}", reply.headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/files/images/../../../etc/passwd",
+        "/v1/files/images/..%2f..%2f..%2fetc%2fpasswd",
+        "/v1/files/images/%2e%2e/%2e%2e/auth.json",
+        "/v1/files/images/..%5c..%5cauth.json",
+        "/v1/files/images//etc/passwd",
+        "/v1/files/images/" + "a" * 32 + ".png%00.txt",
+        "/v1/files/images/" + "a" * 32 + ".png",
+        "/v1/files/images/",
+    ],
+)
+async def test_no_other_file_is_a_picture(locked: Door, path: str) -> None:
+    (await locked.reply(get(path))).refused(404, "not_found")
+
+
 @pytest.mark.parametrize("headers", [[], ["Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"]])
 async def test_a_page_of_our_own_may_ask(server: Door, headers: list[str]) -> None:
     host = f"localhost:{server.port}"
@@ -171,6 +237,13 @@ async def test_head_of_over_32_kb_is_too_large(server: Door, backend: Simulator,
         await connection.send(get("/v1/models", "X-Padding: " + "x" * size))
         (await connection.reply()).refused(431, "headers_too_large")
     assert not backend.requests
+
+
+@pytest.mark.parametrize("target", ["/{}", "/v1/models?x={}"])
+@pytest.mark.parametrize("size", [33_000, 60_000])
+async def test_the_line_of_the_request_counts_too(server: Door, target: str, size: int) -> None:
+    reply = await server.reply(get(target.format("x" * size)))
+    reply.refused(431, "headers_too_large")
 
 
 async def test_head_of_over_32_kb_in_many_headers_and_pieces_is_too_large(

@@ -341,6 +341,7 @@ async def test_a_mask_without_alpha_is_a_400_that_names_it(server: Door) -> None
         ({"images": [{"image_url": "https://good.example/away"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [URL] * 17}, "images[16]", "invalid_value"),
         ({"images": ["https://good.example/large.png"] * 16}, "images[1]", "image_too_large"),
+        ({"images": ["https://inside.example/a.png"] * 17}, "images[16]", "invalid_value"),
     ],
 )  # fmt: skip
 async def test_a_bad_picture_in_json_is_a_400_that_names_its_place(
@@ -441,3 +442,26 @@ async def test_a_silent_drawing_is_kept_alive_in_a_stream() -> None:
             out = b"".join([piece async for piece in connection.pieces()])
     events = [event for event in sse.Decoder().feed(out) if event.json]
     assert [event.type for event in events] == ["image_generation.completed"]
+
+
+@pytest.mark.parametrize("how", [{}, {"response_format": "url"}], ids=["bytes", "addresses"])
+async def test_pictures_that_came_are_kept_and_the_others_told_of(
+    server: Door, backend: Simulator, how: JsonObject
+) -> None:
+    """They are paid for; and after an error, an official client would order all of them anew."""
+    prompt = f"a fox, as {how} [[status context_length_exceeded_http 1]]"
+    asked: JsonObject = {"prompt": prompt, "n": 3, **how}
+    reply = await server.reply(raw.post(GENERATIONS, asked))
+    assert (reply.status, len(reply.json["data"])) == (200, 2)
+    assert reply.headers["x-codexapi-failed"] == "1 of 3: context_length_exceeded"
+    assert len(sent(backend)) == 3
+
+
+async def test_where_no_picture_came_the_failure_is_the_answer(server: Door) -> None:
+    asked = {"prompt": "a fox [[status context_length_exceeded_http]]", "n": 3}
+    (await server.reply(raw.post(GENERATIONS, asked))).refused(400, "context_length_exceeded")
+
+
+async def test_pictures_that_all_came_fail_in_nothing(server: Door) -> None:
+    reply = await server.reply(raw.post(GENERATIONS, {"prompt": "a fox", "n": 2}))
+    assert "x-codexapi-failed" not in reply.headers

@@ -57,7 +57,7 @@ async def test_unknown_path_is_not_found_and_the_right_one_named(
             ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"],
             {"GET", "HEAD", "POST"},
         ),
-        ("/v1/responses", ["GET", "PUT", "DELETE", "FROB"], {"POST"}),
+        ("/v1/responses", ["GET", "PUT", "DELETE", "PROPFIND"], {"POST"}),
         ("/v1/models", ["POST", "DELETE"], {"GET", "HEAD"}),
         ("/v1/models/x", ["DELETE"], {"GET", "HEAD"}),
         ("/healthz", ["POST"], {"GET", "HEAD"}),

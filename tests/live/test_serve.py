@@ -79,13 +79,18 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    home: Path, *flags: str, url: str = "", drain: float | None = None, token_url: str = ""
+    home: Path,
+    *flags: str,
+    url: str = "",
+    drain: float | None = None,
+    token_url: str = "",
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
     """A server process that is ready."""
     command = codexapi("serve", "--port", "0", *flags)
     if drain is not None:
         command = [sys.executable, "-c", IMPATIENT, str(drain), *flags]
-    env = {"CODEX_HOME": str(home)}
+    env = {"CODEX_HOME": str(home), **(env or {})}
     env |= {"CODEXAPI_BASE_URL": url} if url else {}
     env |= {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": token_url} if token_url else {}
     async with started(command, env) as process:
@@ -128,6 +133,12 @@ async def on_a_port(simulator: Simulator) -> AsyncIterator[str]:
         (["--host", "::"], 2, "--api-key"),
         (["--base-url", "http://example.com"], 2, "--base-url"),
         (["--timeout", "0"], 2, "--timeout"),
+        (["--allow-host", "box:80"], 2, "--allow-host: box:80 is not a host name"),
+        (["--cors", "*"], 2, "--cors: * is not an origin"),
+        (["--cors", "https://chat.example/"], 2, "--cors"),
+        (["--api-key-file", "/nowhere/key"], 7, "--api-key-file: /nowhere/key"),
+        (["--api-key-file", "/dev/null"], 2, "--api-key-file: /dev/null"),
+        (["--api-key-file", "k", "--api-key", "k"], 2, "--api-key-file"),
         (["--port", "{taken}"], 8, "{taken}"),
         (["--port", "0", "--state", "/"], 7, "--state"),
     ],
@@ -154,6 +165,25 @@ async def test_open_server_with_a_key_says_for_whom_it_is(tmp_path: Path) -> Non
         (await server.reply(get("/v1/models"))).refused(401, "invalid_api_key")
         assert (await server.reply(get("/healthz"))).status == 200
         (await server.reply(get("/healthz", host="0.0.0.0"))).refused(421, "host_not_allowed")
+
+
+async def test_key_comes_from_a_file_and_a_file_that_others_read_is_told(tmp_path: Path) -> None:
+    write_login(tmp_path, LOGIN)
+    key = tmp_path / "key"
+    key.write_text("the-key\n")
+    key.chmod(0o644)
+    command = codexapi("serve", "--port", "0", "--host", "0.0.0.0", "--api-key-file", str(key))
+    async with started(command, {"CODEX_HOME": str(tmp_path)}) as process:
+        assert process.stderr is not None
+        note = (await process.stderr.readline()).decode()
+        assert note == f"codexapi: {key} can be read by others (mode 0644): chmod 600 {key}\n"
+        ready = re.search(rb":(\d+)/v1", await process.stderr.readline())
+        assert ready
+        server = Server(process, int(ready[1]))
+        (await server.reply(get("/openapi.json"))).refused(401, "invalid_api_key")
+        assert (
+            await server.reply(get("/openapi.json", "Authorization: Bearer the-key"))
+        ).status == 200
 
 
 async def test_demo_answers_without_a_login_and_writes_none(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from .stored import responses_cancel, responses_delete, responses_get, responses
 from .usage import usage
 
 ROUTES = [
+    # What is asked most comes first: they are tried one after another.
+    Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
     Route("/v1/responses/input_tokens", posted(responses_input_tokens), methods=["POST"]),
     Route("/v1/responses/compact", posted(responses_compact), methods=["POST"]),
@@ -43,7 +45,6 @@ ROUTES = [
     Route("/v1/conversations/{id}/items", posted(items_add), methods=["POST"]),
     Route("/v1/conversations/{id}/items/{item}", got(items_get)),
     Route("/v1/conversations/{id}/items/{item}", got(items_delete), methods=["DELETE"]),
-    Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
     Route("/v1/chat/completions", got(chats_list)),
     Route("/v1/chat/completions/{id}", got(chats_get)),
     Route("/v1/chat/completions/{id}", posted(chats_update), methods=["POST"]),

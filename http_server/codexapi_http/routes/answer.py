@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -13,10 +12,9 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, limits, sse
 
+from ..access import current
 from ..requests import all_of, settings_of
 from ..streaming import Relay, Run
-
-log = logging.getLogger("codexapi.http")
 
 
 def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
@@ -58,7 +56,7 @@ def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
     if not ignored:
         return {}
     names = ",".join(_header_word(name) for name in ignored)
-    log.info("ignored: %s", names)
+    current().ignored = names
     return {"x-codexapi-ignored": names}
 
 

@@ -6,18 +6,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from codexapi_engine import pictures
-from codexapi_engine.errors import InvalidRequest, JsonObject
+from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
 from codexapi_engine.protocol import Event, images
 from codexapi_engine.protocol.images import request as asked_by
 
 from ..errors import refusal
 from ..multipart import Uploads
-from ..requests import all_of, codex_of, settings_of
+from ..requests import codex_of, settings_of, some_of
 from ..streaming import EventStreamResponse, Run
 from .answer import answer_headers, ignored_header
 
@@ -107,18 +108,22 @@ async def _drawn(request: Request, order: Order) -> Response:
         run = Run(_Drawing(request, order), images.Whole())
         headers = ignored_header(order.ignored)
         return await EventStreamResponse.begin(request, run, headers=headers)
-    finished, told = await _finished(request, order)
+    finished, told, failures = await _finished(request, order)
     if order.asked.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
     pieces = _by_and_by(images.to_reply(finished, told, created=order.created))
     limits = codex_of(request).limits  # as the pictures' answers have just told them
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
+    if failures:
+        code = failures[0].code or failures[0].type
+        headers["x-codexapi-failed"] = f"{len(failures)} of {order.asked.n}: {code}"
     return StreamingResponse(pieces, headers=headers, media_type="application/json")
 
 
 async def _streamed(request: Request, order: Order) -> Response:
     """With partial pictures, as the hosted tool draws them."""
-    events = await codex_of(request).open_drawing(order.wanted)
+    codex = codex_of(request)
+    events = await codex.open_drawing(order.wanted)
     stream = images.Stream(
         order.kind,
         created=order.created,
@@ -127,7 +132,8 @@ async def _streamed(request: Request, order: Order) -> Response:
         background=order.wanted.background,
     )
     headers = answer_headers(events, order.ignored)
-    return await EventStreamResponse.begin(request, Run(events, stream), headers=headers)
+    run = Run(events, stream, partial(codex.observer.drew, 1))
+    return await EventStreamResponse.begin(request, run, headers=headers)
 
 
 class _Drawing:
@@ -137,9 +143,9 @@ class _Drawing:
         self._request = request
         self._order = order
 
-    async def batch(self) -> list[Event]:
+    async def batch(self, *, together: bool = False) -> list[Event]:
         order = self._order
-        (picture,), told = await _finished(self._request, order)
+        (picture,), told, _ = await _finished(self._request, order)
         event = images.completed(
             order.kind, picture, told, created=order.created, quality=order.wanted.quality
         )
@@ -149,16 +155,25 @@ class _Drawing:
         pass  # the drawing ends with the task that waits for it
 
 
-async def _finished(request: Request, order: Order) -> tuple[list[images.Picture], images.Images]:
-    """All pictures of an order, in the form that it asks for. The first failure ends the others."""
+async def _finished(
+    request: Request, order: Order
+) -> tuple[list[images.Picture], images.Images, list[CodexError]]:
+    """The pictures of an order, in the form that it asks for, and why others did not come.
+
+    What is there is kept, whatever becomes of the others: it was paid for, and clients would try a
+    request that failed again, for all of them. Raises CodexError where none came.
+    """
     codex, turns = codex_of(request), asyncio.Semaphore(AT_ONCE)
 
-    async def one() -> images.Images:
+    async def one() -> tuple[list[images.Picture], images.Images]:
         async with turns:
-            return await codex.draw(order.wanted)
+            told = await codex.draw(order.wanted)
+        made = await asyncio.to_thread(_formed, order.asked, told.images)
+        return made, replace(told, images=())
 
-    told = images.together(await all_of(one() for _ in range(order.asked.n or 1)))
-    return await asyncio.to_thread(_formed, order.asked, told.images), replace(told, images=())
+    done, failures = await some_of(one() for _ in range(order.asked.n or 1))
+    told = images.together([told for _, told in done])
+    return [picture for made, _ in done for picture in made], told, failures
 
 
 def _formed(asked: asked_by.Request, drawn: Sequence[images.Image]) -> list[images.Picture]:

@@ -169,6 +169,7 @@ REPLIES: dict[str, Reply] = {
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
     "healthz": Reply("Health", ("status", "version")),
     "openapi": Reply("OpenAPI", ("openapi", "info", "paths")),
+    "metrics": Reply("Metrics", kind="text/plain"),
 }
 """Likewise. What is not here answers with some object."""
 
@@ -207,7 +208,7 @@ _ERROR: JsonObject = {
     },
 }
 _HEADERS: dict[str, str] = {
-    "x-request-id": "This answer's own id, which the log of the server names too.",
+    "x-request-id": "The request's own, or one that was made for it; the server's log names it.",
     "x-codexapi-ignored": "The fields of the request that were left out or changed.",
     "x-ratelimit-remaining-requests": "Percent points left of the plan's primary window.",
     "x-ratelimit-remaining-tokens": "Percent points left of the plan's secondary window.",

@@ -1,0 +1,75 @@
+"""Web pages of other sites that the user lets in, by their exact origin: `serve --cors`.
+
+Knows nothing of keys: a page that may call still has to bring one where one is needed, and cookies
+or other logins of the browser are never asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+METHODS = ("GET", "POST", "DELETE")
+HEADERS = frozenset(
+    {
+        "accept", "authorization", "cache-control", "content-type", "idempotency-key",
+        "openai-beta", "openai-organization", "openai-project", "user-agent", "x-request-id",
+        "last-event-id", "mcp-protocol-version", "mcp-session-id",
+    }
+)  # fmt: skip
+"""What official clients send from a web page, those of MCP too, and with them `x-stainless-*`."""
+
+_STAINLESS = re.compile(r"x-stainless-[a-z0-9-]+")
+_AGE = 600
+"""Seconds that a browser may remember a permission."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Cors:
+    """The permissions of some origins. None where there are none."""
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origin.lower().encode() for origin in origins)
+
+    def allows(self, headers: Mapping[bytes, bytes]) -> bool:
+        return headers.get(b"origin", b"").lower() in self._origins
+
+    def of_answer(self, headers: Mapping[bytes, bytes]) -> Headers:
+        """What an answer says to a browser; an answer for another origin is not for this one."""
+        if not self._origins:
+            return []
+        vary = (b"vary", b"Origin")
+        if not self.allows(headers):
+            return [vary]
+        return [
+            (b"access-control-allow-origin", headers[b"origin"]),
+            # All of them, and a wildcard does for requests without the browser's logins.
+            (b"access-control-expose-headers", b"*"),
+            vary,
+        ]
+
+    def asked(self, method: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request is a browser's question for a page of these: a preflight."""
+        asks = method == "OPTIONS" and b"access-control-request-method" in headers
+        return asks and self.allows(headers)
+
+    def preflight(self, headers: Mapping[bytes, bytes]) -> Headers:
+        """What a page may send, of all that its browser asks for."""
+        method = headers.get(b"access-control-request-method", b"").decode("latin-1")
+        asked = headers.get(b"access-control-request-headers", b"").decode("latin-1").split(",")
+        names = [
+            name for name in map(_name, asked) if name in HEADERS or _STAINLESS.fullmatch(name)
+        ]
+        told = [(b"access-control-max-age", str(_AGE).encode())]
+        if method in METHODS:
+            told.append((b"access-control-allow-methods", method.encode()))
+        if names:
+            told.append((b"access-control-allow-headers", ", ".join(names).encode()))
+        if headers.get(b"access-control-request-private-network") == b"true":
+            told.append((b"access-control-allow-private-network", b"true"))
+        return told
+
+
+def _name(text: str) -> str:
+    return text.strip().lower()

@@ -1,0 +1,125 @@
+"""The server's log on stderr: as lines of text or of JSON, and fit for a terminal in both.
+
+Secrets stay out by construction: other libraries are heard from WARNING on, since below that they
+tell of headers and URLs, and of an exception only its kind and place are told, since its text may
+hold anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Any
+
+FORMS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
+
+ROOM = 1000
+"""Lines that wait to be written."""
+
+LAST_WORDS = 0.5
+"""Seconds that the last lines get when the process ends."""
+
+TALKATIVE = ("httpx", "httpcore", "h2", "hpack", "h11", "asyncio", "mcp", "PIL", "python_multipart")
+"""They name URLs at INFO, headers below it, and one of them every byte of a form."""
+
+
+def configure(
+    *, form: str = "text", level: str = "info", stream: IO[str] | None = None
+) -> logging.Handler:
+    """Sets the log up for this process; `level` is that of our own lines."""
+    handler = Unhurried(stream or sys.stderr)
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("codexapi").setLevel(level.upper())
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of every WebSocket attempt and every bad request, which we answer ourselves.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    return handler
+
+
+class Unhurried(logging.Handler):
+    """Writes on a thread of its own: whoever started us and does not read our stderr would stop the
+    server with the first 64 kB. Lines that find no room are left out, and their number told."""
+
+    def __init__(self, stream: IO[str], *, room: int = ROOM) -> None:
+        super().__init__()
+        self._stream = stream
+        self._waiting: queue.Queue[str | threading.Event] = queue.Queue(room)
+        self._lost = 0
+        threading.Thread(target=self._write, name="codexapi log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        if self._lost:
+            line = f"({self._lost} lines of the log were left out: nobody read them)\n{line}"
+        try:
+            self._waiting.put_nowait(line)
+            self._lost = 0
+        except queue.Full:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Returns when all is written, or when nobody seems to read."""
+        written = threading.Event()
+        with suppress(queue.Full):
+            self._waiting.put_nowait(written)
+            written.wait(LAST_WORDS)
+
+    def _write(self) -> None:
+        while True:
+            line = self._waiting.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            with suppress(OSError, ValueError):  # closed: there is nobody to tell
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+
+
+def clean(text: str) -> str:
+    """Text that neither moves a terminal's cursor nor begins a line of its own."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{moment} {record.name} {clean(record.getMessage())}"
+        return "\n".join([line, *_where(record)])
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        told: dict[str, Any] = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": clean(record.getMessage()),
+            **getattr(record, "fields", {}),
+        }
+        if where := list(_where(record)):
+            told["exception"] = where
+        return json.dumps(told)  # ASCII: nothing in it can move a cursor
+
+
+def _where(record: logging.LogRecord) -> Iterator[str]:
+    if not record.exc_info or record.exc_info[1] is None:
+        return
+    error: BaseException | None = record.exc_info[1]
+    while error is not None:
+        yield f"{type(error).__module__}.{type(error).__qualname__}, the latest call last:"
+        for frame in traceback.extract_tb(error.__traceback__):
+            yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,0 +1,70 @@
+"""The engine's news on their way to the access log and, where it is open, to `/metrics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.observer import Finished, Observer
+
+from .access import Entry, current
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+_DETAILS = (
+    ("cached", "input_tokens_details", "cached_tokens"),
+    ("reasoning", "output_tokens_details", "reasoning_tokens"),
+)
+
+
+class Reports(Observer):
+    """Hears the engine, and each request when it has been answered."""
+
+    def __init__(self, *, metrics: bool = False) -> None:
+        self.metrics: Metrics | None = None
+        if metrics:
+            from .metrics import Metrics  # its library is for those who ask for it
+
+            self.metrics = Metrics()
+
+    def answered(self, entry: Entry) -> None:
+        entry.write()
+        if self.metrics is not None:
+            self.metrics.answered(entry)
+
+    def began(self) -> None:
+        if self.metrics is not None:
+            self.metrics.began()
+
+    def finished(self, run: Finished) -> None:
+        tokens = _tokens(run.usage)
+        entry = current()
+        entry.events += run.events
+        entry.model = run.model[:100] or entry.model
+        entry.backend_id = run.backend_id or entry.backend_id
+        for kind, count in tokens.items():
+            entry.tokens[kind] = entry.tokens.get(kind, 0) + count
+        if self.metrics is not None:
+            self.metrics.finished(run, tokens)
+
+    def retried(self, why: str) -> None:
+        if self.metrics is not None:
+            self.metrics.retried(why)
+
+    def refreshed(self, outcome: str) -> None:
+        if self.metrics is not None:
+            self.metrics.refreshed(outcome)
+
+    def drew(self, pictures: int) -> None:
+        if self.metrics is not None:
+            self.metrics.drew(pictures)
+
+
+def _tokens(usage: JsonObject) -> dict[str, int]:
+    """The counts of a backend's usage object, by kind."""
+    found = {"input": usage.get("input_tokens"), "output": usage.get("output_tokens")}
+    for kind, inner, name in _DETAILS:
+        details = usage.get(inner)
+        found[kind] = details.get(name) if isinstance(details, dict) else None
+    return {kind: count for kind, count in found.items() if type(count) is int and count > 0}

@@ -1,0 +1,239 @@
+"""Heads and bodies that never come to their end: what happens, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from tests.http_server import raw
+from tests.http_server.doors import Answer, Door, door
+from tests.http_server.raw import JSON_TYPE, get, head
+from tests.virtual_time import hurried
+from uvicorn.server import ServerState
+
+from codexapi_engine.simulator import Simulator
+from codexapi_http.connection import Connection, Deadlines
+
+pytestmark = pytest.mark.timeout(60)
+served = pytest.mark.asyncio(loop_scope="module")
+
+CHAT = "/v1/chat/completions"
+HASTY = Deadlines(head=0.2, body=0.2)
+CLAIM = head(f"POST {CHAT}", "Host: 127.0.0.1", JSON_TYPE, "Content-Length: 1000")
+
+
+class Silent:
+    """A backend that never answers."""
+
+    async def handle(self, *request: object) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hasty(shared_backend: Simulator) -> AsyncIterator[Door]:
+    async with door(shared_backend, deadlines=HASTY) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "data", [b"G", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", CLAIM[:-1]]
+)
+@served
+async def test_head_that_stops_is_a_408(hasty: Door, backend: Simulator, data: bytes) -> None:
+    async with raw.connect(hasty.port) as connection:
+        await connection.send(data)
+        (await connection.reply()).refused(408, "request_timeout")
+        assert await connection.ended()
+    assert not backend.requests
+
+
+@served
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/images/edits"])
+@pytest.mark.parametrize("rest", [b"", b'{"model": '])
+async def test_body_that_stops_is_a_408(
+    hasty: Door, backend: Simulator, path: str, rest: bytes
+) -> None:
+    async with raw.connect(hasty.port) as connection:
+        await connection.send(CLAIM.replace(CHAT.encode(), path.encode()) + rest)
+        reply = await connection.reply()
+        reply.refused(408, "request_timeout")
+        assert reply.headers["connection"] == "close"
+        assert await connection.ended()
+    assert not backend.requests
+
+
+@served
+async def test_form_that_stops_is_a_408(hasty: Door, backend: Simulator) -> None:
+    kind = "Content-Type: multipart/form-data; boundary=x"
+    request = head("POST /v1/images/edits", "Host: 127.0.0.1", kind, "Content-Length: 99")
+    async with raw.connect(hasty.port) as connection:
+        await connection.send(request + b"--x\r\n")
+        (await connection.reply()).refused(408, "request_timeout")
+        assert await connection.ended()
+    assert not backend.requests
+
+
+@served
+async def test_body_that_nobody_reads_may_not_hold_the_connection(hasty: Door) -> None:
+    async with raw.connect(hasty.port) as connection:
+        await connection.send(CLAIM.replace(b"application/json", b"text/plain") + b"x")
+        (await connection.reply()).refused(415, "unsupported_media_type")
+        assert await connection.ended()
+
+
+@served
+async def test_body_that_an_endpoint_does_not_need_is_a_408_too(hasty: Door) -> None:
+    """It is awaited beside the work, to see whether the client is still there."""
+    async with door(Silent(), deadlines=HASTY) as server:
+        async with raw.connect(server.port) as connection:
+            await connection.send(head("GET /v1/usage", "Host: 127.0.0.1", "Content-Length: 5"))
+            (await connection.reply()).refused(408, "request_timeout")
+            assert await connection.ended()
+
+
+class Wire(asyncio.Transport):
+    """A client's side of a connection, without a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def write_eof(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+
+async def refusing(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 415, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def connected(app: Any = refusing) -> tuple[Connection, Wire]:
+    config = uvicorn.Config(app, log_config=None, timeout_keep_alive=60)
+    config.load()
+    connection = Connection(config, ServerState(), {})
+    wire = Wire()
+    connection.connection_made(wire)
+    return connection, wire
+
+
+def test_head_has_ten_seconds_from_its_first_byte_however_slowly_it_comes() -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        await asyncio.sleep(5)
+        for byte in b"GET / HTTP/1.1\r\nX: yyyyyyyyyyyyyyyyyyyy"[:25]:
+            connection.data_received(bytes([byte]))
+            await asyncio.sleep(0.399)
+        assert wire.written == b""
+        await asyncio.sleep(0.4)
+        assert wire.written.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"request_timeout"' in wire.written
+        assert not wire.closed  # it lingers: closed over unread bytes, the answer would be lost
+        await asyncio.sleep(2.1)
+        assert wire.closed
+
+    hurried(story())
+
+
+def test_connection_without_a_request_is_closed_after_a_minute_and_not_before() -> None:
+    async def story() -> None:
+        _, wire = connected()
+        await asyncio.sleep(59.9)
+        assert not wire.closed
+        await asyncio.sleep(0.2)
+        assert wire.closed
+        assert wire.written == b""
+
+    hurried(story())
+
+
+def test_refused_body_gets_thirty_seconds_and_no_more_however_slowly_it_comes() -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        connection.data_received(CLAIM)
+        await asyncio.sleep(0)
+        assert wire.written.startswith(b"HTTP/1.1 415 ")
+        for _ in range(29):
+            await asyncio.sleep(1)
+            connection.data_received(b"x")
+        assert not wire.closed
+        await asyncio.sleep(1.1)
+        assert wire.closed
+
+    hurried(story())
+
+
+def test_nothing_is_late_while_an_answer_is_made_nor_is_the_next_request() -> None:
+    may_answer = asyncio.Event()
+
+    async def thinking(scope: Any, receive: Any, send: Any) -> None:
+        await may_answer.wait()
+        await refusing(scope, receive, send)
+
+    async def story() -> None:
+        connection, wire = connected(thinking)
+        connection.data_received(get("/") + b"GET / HT")
+        await asyncio.sleep(600)
+        assert (wire.written, wire.closed) == (b"", False)
+        may_answer.set()
+        await asyncio.sleep(9.9)  # and from here on, it is
+        assert wire.written.startswith(b"HTTP/1.1 415 ")
+        assert b"408" not in wire.written
+        await asyncio.sleep(0.2)
+        assert b"HTTP/1.1 408 " in wire.written
+
+    hurried(story())
+
+
+def test_whole_request_leaves_no_timer_behind() -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        connection.data_received(get("/"))
+        await asyncio.sleep(0)
+        assert wire.written.startswith(b"HTTP/1.1 415 ")
+        await asyncio.sleep(59)  # the deadlines are over by far; the connection is kept
+        assert not wire.closed
+        connection.data_received(get("/"))
+        await asyncio.sleep(0)
+        assert wire.written.count(b"HTTP/1.1 415 ") == 2
+        connection.connection_lost(None)
+
+    hurried(story())
+
+
+def test_connection_that_is_lost_leaves_no_timer_behind() -> None:
+    async def story() -> None:
+        problems: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: problems.append(told))
+        for begun in (b"", b"GET"):
+            connection, wire = connected()
+            if begun:
+                connection.data_received(begun)
+            connection.connection_lost(ConnectionResetError())
+            await asyncio.sleep(100)
+            assert (wire.written, wire.closed, problems) == (b"", False, [])
+
+    hurried(story())
