@@ -13,27 +13,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import Any
 
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import (
-    CallToolResult,
-    ContentBlock,
-    ImageContent,
-    ResourceLink,
-    TextContent,
-    ToolAnnotations,
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+
+from codexapi_engine import (
+    Codex,
+    CodexError,
+    InvalidRequest,
+    Settings,
+    Unavailable,
+    album,
+    pictures,
 )
-from pydantic import BaseModel, Field
-
-from codexapi_engine import Codex, CodexError, Settings, album, pictures
+from codexapi_engine.attachments import MAX_BYTES
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
 
-from .workshop import Workshop, signs_of_life
+from .attachments import Disk, is_address
+from .schema import ImageFile, ImageResult
+from .workshop import Workshop, attended
 
 AT_ONCE = 2
 """Pictures of one call that are made at the same time."""
@@ -42,61 +42,18 @@ MAX_INLINE = 700_000
 """Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
 
 MAX_PREVIEW = 200 * 1024
-
-_DRAWS = ToolAnnotations(
-    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
-)
-
-Prompt = Annotated[str, Field(min_length=1, max_length=images.MAX_PROMPT)]
-Size = Annotated[
-    str,
-    Field(
-        description="auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT of 16 to 3840 "
-        "pixels an edge: the nearest shape is made, and the result tells the true size. "
-        "Default: auto."
-    ),
-]
-Quality = Annotated[
-    Literal["auto", "low", "medium", "high"],
-    Field(description="auto, low, medium or high. Default: auto."),
-]
-Background = Annotated[
-    Literal["auto", "opaque", "transparent"],
-    Field(description="auto, opaque or transparent (png and webp only). Default: auto."),
-]
-Format = Annotated[
-    Literal["png", "jpeg", "webp"] | None,
-    Field(description="png, jpeg or webp. Default: as output_path ends, else png."),
-]
-Count = Annotated[int, Field(ge=1, le=4, description="How many pictures, 1 to 4. Default: 1.")]
-OutputPath = Annotated[
-    str | None,
-    Field(
-        description="An absolute path: a file, whose extension decides the format, or a folder. "
-        "Nothing is overwritten: -2, -3 … is added. Default: the user's picture folder."
-    ),
-]
-Inline = Annotated[
-    Literal["auto", "never"],
-    Field(description="auto: the result carries a small preview; never: none. Default: auto."),
-]
+LONGEST_NAME = 200
+"""Bytes of a file's name: file systems take 255, and a number or a mark may be added."""
 
 
-class ImageFile(BaseModel):
-    path: str
-    uri: str
-    mime_type: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a call asks for, beside the picture itself."""
 
-
-class ImageResult(BaseModel):
-    images: list[ImageFile]
-    model: str
-    revised_prompt: str | None = None
-    note: str | None = None
+    kind: str | None  # the format
+    count: int
+    output_path: str | None
+    inline: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,138 +90,145 @@ class Drawn:
     failure: CodexError | None  # of a picture that did not come
 
 
-def add_image_tools(server: MCPServer[Workshop]) -> None:
-    @server.tool(title="Generate image", annotations=_DRAWS)
-    async def generate_image(
-        ctx: Context[Workshop],
-        prompt: Annotated[Prompt, Field(description="What to draw.")],
-        size: Size = "auto",
-        quality: Quality = "auto",
-        background: Background = "auto",
-        format: Format = None,  # noqa: A002  (the tool's own word)
-        n: Count = 1,
-        output_path: OutputPath = None,
-        inline: Inline = "auto",
-    ) -> Annotated[CallToolResult, ImageResult]:
-        """Draw a picture with OpenAI's image model through the user's own ChatGPT login, save it to
-        disk, and return where it is. Takes a minute or two. If a call times out, make the same call
-        again: the picture is kept for it."""
-        asked = images.Asked(prompt, size=size, quality=quality, background=background)
-        return await _answer(ctx, _order(ctx, asked, format, n, output_path), inline)
+def asked(prompt: str, *, size: str, quality: str, background: str) -> images.Asked:
+    return images.Asked(prompt, size=size, quality=quality, background=background)
 
-    @server.tool(title="Edit image", annotations=_DRAWS)
-    async def edit_image(
-        ctx: Context[Workshop],
-        prompt: Annotated[Prompt, Field(description="What to change, or what to make of them.")],
-        images: Annotated[
-            list[str],
-            Field(
-                min_length=1,
-                max_length=pictures.MAX_INPUTS,
-                description="1 to 16 pictures (png, jpeg, webp, gif): absolute paths, or https "
-                "addresses.",
-            ),
-        ],
-        mask: Annotated[
-            str | None,
-            Field(
-                description="Absolute path of a png as large as the first picture, transparent "
-                "where it may change. Default: none."
-            ),
-        ] = None,
-        size: Size = "auto",
-        quality: Quality = "auto",
-        background: Background = "auto",
-        format: Format = None,  # noqa: A002
-        n: Count = 1,
-        output_path: OutputPath = None,
-        inline: Inline = "auto",
-    ) -> Annotated[CallToolResult, ImageResult]:
-        """Change or combine pictures with OpenAI's image model through the user's own ChatGPT
-        login, save the result to disk, and return where it is. Takes a minute or two. If a call
-        times out, make the same call again: the picture is kept for it."""
-        asked = await _edit(_codex(ctx), prompt, images, mask)
-        asked = replace(asked, size=size, quality=quality, background=background)
-        return await _answer(ctx, _order(ctx, asked, format, n, output_path), inline)
+
+async def generate(ctx: Context[Workshop, Any], asked: images.Asked, wish: Wish) -> CallToolResult:
+    """Raises CodexError."""
+    return await _answer(ctx, _order(ctx.request_context.lifespan_context, asked, wish), wish)
+
+
+async def edit(
+    ctx: Context[Workshop, Any],
+    asked: images.Asked,
+    inputs: Sequence[str],
+    mask: str | None,
+    wish: Wish,
+) -> CallToolResult:
+    """Raises CodexError."""
+    shop = ctx.request_context.lifespan_context
+    _order(shop, asked, wish)  # what cannot be saved need not be read either
+    order = _order(shop, await _with_inputs(shop.codex, asked, inputs, mask), wish)
+    return await _answer(ctx, order, wish)
 
 
 def folder_for(settings: Settings) -> Path:
     """Where pictures go when a call does not say. Never the working folder: an editor's is `/`."""
     chosen = settings.image_dir or album.default_folder(settings.state_dir, Path.home())
-    return Path(os.path.abspath(chosen.expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def _order(
-    ctx: Context[Workshop],
-    asked: images.Asked,
-    kind: str | None,
-    count: int,
-    output_path: str | None,
-) -> Order:
-    """Raises ToolError, saying what would do."""
-    default = folder_for(_codex(ctx).settings)
-    path = default if output_path is None else Path(output_path).expanduser()
+def _order(shop: Workshop, asked: images.Asked, wish: Wish) -> Order:
+    """Raises InvalidRequest, saying what would do."""
+    default, given, kind = folder_for(shop.codex.settings), wish.output_path, wish.kind
+    path = default if given is None else _expanded(given)
     if not path.is_absolute():
-        raise ToolError(f"output_path is not absolute: try {default / path}")
-    is_folder = output_path is None or output_path.endswith(("/", os.sep)) or path.is_dir()
+        raise _refused("output_path", f"it is not absolute: try {default / path}")
+    is_folder = given is None or given.endswith(("/", os.sep)) or path.is_dir()
     if is_folder:
         kind = kind or "png"
     elif path.suffix.lower() not in album.FORMATS:
-        raise ToolError(f"output_path ends in none of {', '.join(album.FORMATS)}: {path.name}")
+        raise _refused("output_path", f"{path.name} ends in none of {', '.join(album.FORMATS)}")
     else:
         kind = album.FORMATS[path.suffix.lower()]
     if kind == "jpeg" and asked.background == "transparent":
-        raise ToolError("jpeg cannot be transparent: use png or webp")
+        raise _refused("background", "jpeg cannot be transparent: use png or webp")
+    if shop.options.image_dir_only:
+        path = _confined(path, default, is_folder=is_folder)
+    _check_place(path if is_folder else path.parent)
+    return Order(asked.checked(), kind, wish.count, path, is_folder)
+
+
+def _expanded(given: str) -> Path:
+    """Raises InvalidRequest for what no file can be called."""
     try:
-        return Order(asked.checked(), kind or "png", count, path, is_folder)
-    except CodexError as error:
-        raise _failed(error) from None
-
-
-async def _edit(codex: Codex, prompt: str, names: Sequence[str], mask: str | None) -> images.Asked:
-    """Raises ToolError for a picture that cannot be edited."""
+        fits = "\0" not in given and len(os.fsencode(Path(given).name)) <= LONGEST_NAME
+        given.encode()
+    except UnicodeEncodeError:  # half a character
+        fits = False
+    if not fits:
+        raise _refused("output_path", "no file can have such a name")
     try:
-        inputs = [await _read(codex, name, f"images[{at}]") for at, name in enumerate(names)]
-        over = await _read(codex, mask, "mask") if mask is not None else None
-        urls, mask_url = await asyncio.to_thread(pictures.to_edit, inputs, over)
-    except CodexError as error:
-        raise _failed(error) from None
-    return images.Asked(prompt, inputs=urls, mask=mask_url)
+        return Path(given).expanduser()
+    except RuntimeError:  # ~somebody, of whom nothing is known
+        return Path(given)
 
 
-async def _read(codex: Codex, name: str, param: str) -> pictures.Input:
-    if "://" in name and not name.startswith("file://"):
+def _check_place(folder: Path) -> None:
+    """Raises InvalidRequest where a picture could not be saved, before it is paid for."""
+    places = (folder, *folder.parents)
+    # Windows has drives that are not there.
+    there = next((place for place in places if os.path.lexists(place)), folder)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise _refused("output_path", f"nothing can be written in {there}")
+
+
+def _confined(path: Path, root: Path, *, is_folder: bool) -> Path:
+    """The path without links on its way. Raises InvalidRequest where it leaves the folder."""
+    real = Path(os.path.realpath(path if is_folder else path.parent))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise _refused(
+            "output_path", f"this server saves pictures nowhere but in {root} (--image-dir-only)"
+        )
+    return real if is_folder else real / path.name
+
+
+async def _with_inputs(
+    codex: Codex, asked: images.Asked, names: Sequence[str], mask: str | None
+) -> images.Asked:
+    """Raises InvalidRequest for a picture that cannot be edited."""
+    given: list[pictures.Input] = []
+    for at, name in enumerate(names):
+        given.append(await _read(codex, name, f"images[{at}]", given))
+    over = await _read(codex, mask, "mask", given) if mask is not None else None
+    urls, mask_url = await asyncio.to_thread(pictures.to_edit, given, over)
+    return replace(asked, inputs=urls, mask=mask_url)
+
+
+async def _read(
+    codex: Codex, name: str, param: str, before: Sequence[pictures.Input]
+) -> pictures.Input:
+    if is_address(name):
         return await codex.fetcher.fetch(name, param=param)
-    path = _path(name, param)
-    try:
-        return await asyncio.to_thread(album.load, path, param)
-    except OSError as error:
-        raise ToolError(f"{param}: {path}: {error.strerror}") from None
+    room = MAX_BYTES - sum(len(read.data) for read in before)
+    disk = Disk.of(codex.settings)
+    return pictures.Input(param, await asyncio.to_thread(disk.read, name, param, max(0, room)))
 
 
-def _path(name: str, param: str) -> Path:
-    """Raises ToolError: what a relative path is relative to, nobody here knows."""
-    given = url2pathname(urlsplit(name).path) if name.startswith("file://") else name
-    path = Path(given).expanduser()
-    if not path.is_absolute():
-        raise ToolError(f"{param} is not an absolute path: {name}")
-    return path
-
-
-async def _answer(ctx: Context[Workshop], order: Order, inline: str) -> CallToolResult:
+async def _answer(ctx: Context[Workshop, Any], order: Order, wish: Wish) -> CallToolResult:
     shop = ctx.request_context.lifespan_context
-    async with signs_of_life(ctx, lambda seconds: f"drawing, {seconds:.0f} s"):
-        try:
-            drawn, earlier = await shop.jobs.run(order.key, lambda: _drawn(shop.codex, order))
-        except CodexError as error:
-            raise _failed(error) from None
-        except OSError as error:
-            raise ToolError(f"the picture cannot be saved: {error}") from None
+    inline = wish.inline or shop.options.inline
+
+    async def run() -> CallToolResult:
+        drawn, earlier = await shop.jobs.run(order.key, lambda: _drawn(shop, order))
         return await asyncio.to_thread(_told, drawn, order, inline, earlier=earlier)
 
+    return await attended(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
-async def _drawn(codex: Codex, order: Order) -> Drawn:
-    """Draws and saves. What is there is kept, whatever becomes of the others: it was paid for."""
+
+async def _drawn(shop: Workshop, order: Order) -> Drawn:
+    """Draws and saves, as many as the server may yet make. What is there is kept, whatever becomes
+    of the others: it was paid for."""
+    most = shop.options.max_images
+    if most is not None and shop.pictures + order.count > most:
+        raise InvalidRequest(
+            f"n: this server was started to make at most {most} pictures (--max-images), and "
+            f"{most - shop.pictures} are left until it is started anew",
+            code="max_images_reached",
+            param="n",
+        )
+    shop.pictures += order.count
+    saved: Sequence[tuple[Picture, Path]] = ()
+    try:
+        drawn = await _all(shop.codex, order)
+        saved = drawn.saved
+        return drawn
+    finally:
+        shop.pictures -= order.count - len(saved)
+
+
+async def _all(codex: Codex, order: Order) -> Drawn:
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(path: Path) -> tuple[Picture, Path]:
@@ -288,8 +252,13 @@ async def _drawn(codex: Codex, order: Order) -> Drawn:
 
 def _saved(made: images.Image, kind: str, path: Path) -> tuple[Picture, Path]:
     picture = pictures.finished(made.data, format=kind, revised_prompt=made.revised_prompt)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return picture, album.save(path, picture.data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return picture, album.save(path, picture.data)
+    except OSError as error:
+        raise Unavailable(
+            f"the picture cannot be saved as {path}: {error.strerror or error}", code="not_saved"
+        ) from None
 
 
 def _told(drawn: Drawn, order: Order, inline: str, *, earlier: bool) -> CallToolResult:
@@ -318,8 +287,9 @@ def _told(drawn: Drawn, order: Order, inline: str, *, earlier: bool) -> CallTool
                 uri=file.uri, name=Path(file.path).name, mime_type=file.mime_type, size=file.bytes
             )
         )
-    if inline == "auto":
-        room = min(MAX_PREVIEW, MAX_INLINE * 3 // 4 // len(files) - 3)
+    if inline != "never":
+        room = MAX_INLINE * 3 // 4 // len(files) - 3
+        room = room if inline == "always" else min(MAX_PREVIEW, room)
         content += [_preview(picture, room) for picture, _ in drawn.saved]
     return CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
 
@@ -341,9 +311,5 @@ def _preview(picture: Picture, room: int) -> ImageContent:
     return ImageContent(data=base64.b64encode(small.data).decode(), mime_type=small.media_type)
 
 
-def _codex(ctx: Context[Workshop]) -> Codex:
-    return ctx.request_context.lifespan_context.codex
-
-
-def _failed(error: CodexError) -> ToolError:
-    return ToolError(f"{error.code or error.type}: {error}")
+def _refused(param: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"{param}: {why}", code="invalid_value", param=param)

@@ -1,141 +1,190 @@
-"""The tools, and the stdio process that serves them.
-
-A tool's failure is a ToolError: any other exception reaches the model without its text.
+"""The tools, by the words that clients are told of them. What they do stands in `text.py`,
+`images.py` and `status.py`, which are loaded with the engine when the first tool is called.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from types import FrameType
-from typing import Annotated
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import Field
+from mcp.types import CallToolResult, InputRequiredResult, TextContent
 
-from codexapi_engine import (
-    Assembler,
-    Codex,
-    CodexError,
-    EventStream,
-    Settings,
-    Text,
-    __version__,
-    request,
-    text_of,
-)
+from codexapi_engine import __version__
 
-from .images import add_image_tools
-from .workshop import HEARTBEAT, Workshop, signs_of_life
+from . import failures, schema
+from .options import Options
+from .schema import AccountResult, ImageResult, ModelsResult, unknown
+from .workshop import HEARTBEAT, Workshop
 
-INSTRUCTIONS = (
-    "Text and image generation with the user's own Codex/ChatGPT login (no API key). Use "
-    "generate_image or edit_image whenever the user wants a picture, icon, diagram mock-up, "
-    "texture, sprite or photo: files are saved to disk, and the absolute path is returned. Use "
-    "generate_text for a second opinion from an OpenAI model."
-)
+if TYPE_CHECKING:
+    from codexapi_engine import Codex, Settings
+
+Ctx: TypeAlias = Context[Workshop, Any]
+
+
+class Server(MCPServer[Workshop]):
+    """The SDK's, but that a failure is told in our words, and that no argument is passed over in
+    silence."""
+
+    shop: Workshop | None = None  # while it serves
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Ctx | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        try:
+            result = await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            result = failures.told(name, error)
+        tools = {tool.name: tool for tool in await self.list_tools()}
+        ignored = (
+            unknown(arguments, tools[name].input_schema["properties"]) if name in tools else []
+        )
+        if ignored and isinstance(result, CallToolResult):
+            _note(result, f"Ignored, for {name} has no such parameter: {', '.join(ignored)[:500]}.")
+        return result
 
 
 def create_server(
     codex: Codex | None = None,
     settings: Settings | None = None,
     *,
+    options: Options | None = None,
     heartbeat: float = HEARTBEAT,
-) -> MCPServer:
-    """The MCP server. A `codex` of the caller's own stays open at the end."""
+) -> Server:
+    """The MCP server. A `codex` of the caller's own stays open at the end; else one is opened with
+    `settings`, or with the environment's, when the first tool is called."""
+    options = options or Options()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Workshop]) -> AsyncIterator[Workshop]:
-        async with AsyncExitStack() as stack:
-            own = codex
-            if own is None:
-                own = await stack.enter_async_context(Codex(settings))
-            shop = Workshop(own, heartbeat)
-            stack.push_async_callback(shop.jobs.aclose)
+        server.shop = shop = Workshop(codex, settings, options=options, heartbeat=heartbeat)
+        try:
             yield shop
+        finally:
+            await shop.aclose()
+            server.shop = None
 
-    server: MCPServer[Workshop] = MCPServer(
+    server = Server(
         "codexapi",
         title="codexapi",
         version=__version__,
-        instructions=INSTRUCTIONS,
+        instructions=schema.instructions(options),
         lifespan=lifespan,
         log_level="WARNING",
+        subscriptions=False,  # nothing that clients see ever changes
     )
-
-    @server.tool(
-        title="Ask a Codex model",
-        annotations=ToolAnnotations(read_only_hint=True, open_world_hint=True),
-        structured_output=False,  # some clients show the model nothing but structured output
-    )
-    async def generate_text(
-        ctx: Context[Workshop],
-        prompt: Annotated[str, Field(min_length=1, description="What to ask.")],
-        system: Annotated[
-            str | None, Field(description="Instructions for the model. Default: none.")
-        ] = None,
-        model: Annotated[
-            str | None, Field(description="Model name. Default: the user's own choice.")
-        ] = None,
-        effort: Annotated[
-            str | None,
-            Field(description="Reasoning effort: low, medium, high, … Default: the model's own."),
-        ] = None,
-    ) -> CallToolResult:
-        """Ask an OpenAI model through the user's own ChatGPT login, and return its answer."""
-        backend = ctx.request_context.lifespan_context.codex
-        try:
-            asked = request(
-                prompt, model=await backend.model(model), instructions=system, effort=effort
-            )
-            async with await backend.open(asked) as events:
-                response = await _with_heartbeat(events, ctx)
-        except CodexError as error:
-            raise ToolError(f"{error.code or error.type}: {error}") from None
-        answer = text_of(response)
-        if response["status"] == "incomplete":
-            answer += "\n\n[The answer is incomplete.]"
-        return CallToolResult(content=[TextContent(text=answer)])
-
-    add_image_tools(server)
+    _add_text(server)
+    _add_images(server)
+    _add_status(server)
+    for name in Options().tools:
+        if name not in options.tools:
+            server.remove_tool(name)
     return server
 
 
-async def _with_heartbeat(events: EventStream, ctx: Context[Workshop]) -> dict[str, object]:
-    """The finished response; meanwhile the client hears how far it is."""
-    fold, text, size = Assembler(), Text(), 0
+def _add_text(server: Server) -> None:
+    @server.tool(
+        title="Ask a Codex model",
+        annotations=schema.READS,
+        structured_output=False,  # some clients show the model nothing but structured output
+    )
+    async def generate_text(
+        ctx: Ctx,
+        prompt: schema.Prompt,
+        system: schema.System = None,
+        model: schema.Model = None,
+        effort: schema.Effort = None,
+        images: schema.ShownImages = [],  # noqa: B006  (the SDK copies it)
+        files: schema.Files = [],  # noqa: B006
+        json_schema: schema.JsonSchema = None,
+        max_output_tokens: schema.MaxOutputTokens = None,
+        conversation_id: schema.ConversationId = None,
+    ) -> CallToolResult:
+        """Ask an OpenAI model through the user's own ChatGPT login, and return its answer, then a
+        conversation_id to go on with. It sees the prompt, and the images and files that are named,
+        and nothing else of this conversation."""
+        from . import text
 
-    def said(seconds: float) -> str:
-        return f"{size} characters" if size else f"thinking, {seconds:.0f} s"
-
-    async with signs_of_life(ctx, said):
-        while batch := await events.batch():
-            for event in batch:
-                fold.feed(event)
-                size += len(text.feed(event))
-    return fold.finish()
+        question = text.Question(
+            prompt, system, model, effort, images, files, json_schema, max_output_tokens,
+            conversation_id,
+        )  # fmt: skip
+        return await text.generate(ctx, question)
 
 
-def serve(settings: Settings) -> int:
-    """Serves on stdin and stdout until stdin ends or a signal comes; returns the exit code."""
-    # Before the SDK does it: its own handler draws boxed tracebacks into the editor's log.
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="codexapi: %(message)s")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
-    try:
-        create_server(settings=settings).run("stdio")
-    except* (BrokenPipeError, ConnectionResetError):
-        pass  # the editor closed the pipe: nobody is left to tell
-    return 0
+def _add_images(server: Server) -> None:
+    @server.tool(title="Generate image", annotations=schema.DRAWS)
+    async def generate_image(
+        ctx: Ctx,
+        prompt: schema.ToDraw,
+        size: schema.Size = "auto",
+        quality: schema.Quality = "auto",
+        background: schema.Background = "auto",
+        format: schema.Format = None,  # noqa: A002  (the tool's own word)
+        n: schema.Count = 1,
+        output_path: schema.OutputPath = None,
+        inline: schema.Inline = None,
+    ) -> Annotated[CallToolResult, ImageResult]:
+        """Draw a picture with OpenAI's image model through the user's own ChatGPT login, save it to
+        disk, and return where it is. Takes a minute or two. If a call times out, make the same call
+        again: the picture is kept for it."""
+        from . import images as drawing
+
+        asked = drawing.asked(prompt, size=size, quality=quality, background=background)
+        return await drawing.generate(ctx, asked, drawing.Wish(format, n, output_path, inline))
+
+    @server.tool(title="Edit image", annotations=schema.DRAWS)
+    async def edit_image(
+        ctx: Ctx,
+        prompt: schema.ToChange,
+        images: schema.EditedImages,
+        mask: schema.Mask = None,
+        size: schema.Size = "auto",
+        quality: schema.Quality = "auto",
+        background: schema.Background = "auto",
+        format: schema.Format = None,  # noqa: A002
+        n: schema.Count = 1,
+        output_path: schema.OutputPath = None,
+        inline: schema.Inline = None,
+    ) -> Annotated[CallToolResult, ImageResult]:
+        """Change or combine pictures with OpenAI's image model through the user's own ChatGPT
+        login, save the result to disk, and return where it is. Takes a minute or two. If a call
+        times out, make the same call again: the picture is kept for it."""
+        from . import images as drawing
+
+        asked = drawing.asked(prompt, size=size, quality=quality, background=background)
+        wish = drawing.Wish(format, n, output_path, inline)
+        return await drawing.edit(ctx, asked, images, mask, wish)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
-    # The SDK's reader blocks in a thread that nothing can cancel.
-    sys.stderr.flush()
-    os._exit(128 + number)
+def _add_status(server: Server) -> None:
+    @server.tool(title="List models", annotations=schema.READS)
+    async def list_models(ctx: Ctx) -> Annotated[CallToolResult, ModelsResult]:
+        """The models that generate_text can ask, the account's first choice first, with the efforts
+        that each has."""
+        from . import status
+
+        return await status.models(ctx)
+
+    @server.tool(title="Account status", annotations=schema.LOOKS)
+    async def account_status(
+        ctx: Ctx, include_email: schema.IncludeEmail = False
+    ) -> Annotated[CallToolResult, AccountResult]:
+        """Whether the user is logged in, with which plan, how much of its limits is used and when
+        they begin anew. Tells no secrets."""
+        from . import status
+
+        return await status.account(ctx, include_email=include_email)
+
+
+def _note(result: CallToolResult, note: str) -> None:
+    """Adds a remark where it is seen, whichever half of a result a client shows."""
+    result.content.append(TextContent(text=f"[{note}]"))
+    told = result.structured_content
+    if told is None:
+        return
+    place, key = (told["error"], "message") if result.is_error else (told, "note")
+    place[key] = f"{place[key]} {note}" if place.get(key) else note

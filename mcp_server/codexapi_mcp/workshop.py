@@ -1,41 +1,148 @@
-"""What the tools work with, and the signs of life that they give meanwhile."""
+"""What the tools work with, and what a call owes its client meanwhile: signs of life, and an end
+when nobody waits for it any more.
+
+The engine is loaded when the first tool is called, not when the server starts: editors count the
+time until a server answers, and some go on without it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.mcpserver import Context
 
-from codexapi_engine import Codex
+from codexapi_engine.errors import CodexError, Unavailable
 
 from .jobs import Jobs
+from .options import Options
 
 if TYPE_CHECKING:
+    from codexapi_engine import Codex, Settings
+    from codexapi_engine.state import State
+
     from .images import Drawn
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life: clients with a watchdog wait 60 and more."""
 
+LINE = "codexapi.line"
+"""Where an HTTP request's scope has the `Line` that it came by."""
 
-@dataclass(frozen=True)
+T = TypeVar("T")
+
+
+class Line:
+    """The connection that a call came by. It ends when its client hangs up, and when the server is
+    going down."""
+
+    def __init__(self) -> None:
+        self._end: asyncio.Future[CodexError | None] = asyncio.get_running_loop().create_future()
+
+    def hang_up(self) -> None:
+        if not self._end.done():
+            self._end.set_result(None)
+
+    def shut_down(self) -> None:
+        if not self._end.done():
+            self._end.set_result(Unavailable("codexapi is shutting down", code="shutting_down"))
+
+    async def outlast(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives; the end of the line is the end of the work."""
+        task = asyncio.ensure_future(work)
+        try:
+            both: set[asyncio.Future[Any]] = {task, self._end}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled() and self._end.done() and (error := self._end.result()) is not None:
+            raise error
+        return task.result()
+
+
 class Workshop:
-    """As long as the server lives."""
+    """As long as the server lives. A `codex` of the caller's own stays open at the end."""
 
-    codex: Codex
-    heartbeat: float = HEARTBEAT
-    jobs: Jobs[Drawn] = field(default_factory=Jobs)
+    def __init__(
+        self,
+        codex: Codex | None = None,
+        settings: Settings | None = None,
+        *,
+        options: Options | None = None,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        # set once
+        self.options = options or Options()
+        self.heartbeat = heartbeat
+        self.jobs: Jobs[Drawn] = Jobs()
+        self._given = codex
+        self._settings = settings
+        # opened at the first call
+        self._own: Codex | None = None
+        self._state: State | None = None
+        # moves
+        self.pictures = 0  # that were made or are being made
+
+    @property
+    def codex(self) -> Codex:
+        """The backend. Raises CodexError where the environment's settings are wrong."""
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            from codexapi_engine import Codex
+
+            self._own = Codex(self._settings)
+        return self._own
+
+    @property
+    def state(self) -> State:
+        """Where conversations are kept, in memory and bounded."""
+        if self._state is None:
+            from codexapi_engine.state import State
+
+            self._state = State()
+        return self._state
+
+    async def settle(self) -> None:
+        """Returns when a renewal of the login has reached the disk, if one is under way."""
+        if self._own is not None:
+            await self._own.login.aclose()
+
+    async def aclose(self) -> None:
+        await self.jobs.aclose()
+        if self._state is not None:
+            self._state.close()
+        if self._own is not None:
+            await self._own.aclose()
+
+
+async def attended(
+    ctx: Context[Workshop, Any], said: Callable[[float], str], work: Callable[[], Awaitable[T]]
+) -> T:
+    """What the work gives. Meanwhile the client hears at every beat what `said` has to say after
+    so many seconds; the work is cancelled when the client cancels, and when it hangs up."""
+
+    async def whole() -> T:
+        async with _signs_of_life(ctx, said):
+            return await work()
+
+    # The SDK ends a call of the newest protocol when its connection ends, and no older one. Those
+    # could come back for the answer, if it were kept for them; here it is not.
+    request = ctx.request_context.request
+    line: Line = (request.scope.get(LINE) if request is not None else None) or Line()
+    # In a task of its own: the SDK's way to cancel would cancel every step of tidying up, too.
+    return await line.outlast(whole())
 
 
 @asynccontextmanager
-async def signs_of_life(
-    ctx: Context[Workshop], said: Callable[[float], str]
+async def _signs_of_life(
+    ctx: Context[Workshop, Any], said: Callable[[float], str]
 ) -> AsyncIterator[None]:
-    """The client hears at every beat what `said` has to say after so many seconds."""
     interval = ctx.request_context.lifespan_context.heartbeat
 
     async def beat() -> None:
@@ -48,3 +155,4 @@ async def signs_of_life(
         yield
     finally:
         beating.cancel()
+        await asyncio.wait({beating})

@@ -8,8 +8,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +17,18 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from PIL import Image
 from tests.drawn import mask, opened, picture
+from tests.mcp_server.roads import MODES, Slow, content, in_memory, structured
 from tests.processes import codexapi, environment
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import Reply
-from codexapi_engine.transport import in_process
-from codexapi_mcp import create_server
-
-MODES = ["auto", "legacy"]
-
-
-@asynccontextmanager
-async def studio(
-    folder: Path, simulator: Simulator | None = None, *, mode: str = "auto", heartbeat: float = 10.0
-) -> AsyncIterator[Client]:
-    """A client of a server that saves into this folder."""
-    simulator = simulator or Simulator()
-    settings = Settings(
-        codex_home=folder / "none", base_url="http://127.0.0.1:1", image_dir=folder / "pictures"
-    )
-    http, store = in_process(simulator.handle), InMemory(simulator.login())
-    async with Codex(settings, http=http, store=store) as codex:
-        server = create_server(codex, heartbeat=heartbeat)
-        async with Client(server, mode=mode) as client:
-            yield client
+from codexapi_mcp import Options, create_server
 
 
 def made(result: CallToolResult) -> list[dict[str, Any]]:
-    assert not result.is_error, result
-    assert result.structured_content is not None
-    images: list[dict[str, Any]] = result.structured_content["images"]
+    images: list[dict[str, Any]] = structured(result)["images"]
     return images
-
-
-def content(image: dict[str, Any]) -> bytes:
-    return Path(image["path"]).read_bytes()
 
 
 def refused(result: CallToolResult) -> str:
@@ -65,7 +39,7 @@ def refused(result: CallToolResult) -> str:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_picture_is_on_disk_and_told_in_three_ways(tmp_path: Path, mode: str) -> None:
-    async with studio(tmp_path, mode=mode) as client:
+    async with in_memory(tmp_path, mode=mode) as client:
         result = await client.call_tool("generate_image", {"prompt": "a red fox"})
     (image,) = made(result)
     path = Path(image["path"])
@@ -95,6 +69,11 @@ async def test_a_picture_is_on_disk_and_told_in_three_ways(tmp_path: Path, mode:
 class Noise(Simulator):
     """Draws what no format can make small."""
 
+    def __init__(self, edge: int = 760) -> None:
+        super().__init__()
+        self._size = (edge, edge)
+        self._pixels = random.Random(1).randbytes(edge * edge * 3)
+
     async def handle(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Reply:
@@ -103,9 +82,7 @@ class Noise(Simulator):
 
         async def answer() -> AsyncGenerator[bytes, None]:
             out = io.BytesIO()
-            Image.frombytes("RGB", (760, 760), random.Random(1).randbytes(760 * 760 * 3)).save(
-                out, "png"
-            )
+            Image.frombytes("RGB", self._size, self._pixels).save(out, "png")
             data = base64.b64encode(out.getvalue()).decode()
             yield json.dumps({"data": [{"b64_json": data}]}).encode()
 
@@ -115,7 +92,7 @@ class Noise(Simulator):
 async def test_the_previews_of_several_pictures_stay_within_what_clients_take(
     tmp_path: Path,
 ) -> None:
-    async with studio(tmp_path, Noise()) as client:
+    async with in_memory(tmp_path, Noise()) as client:
         result = await client.call_tool("generate_image", {"prompt": "x", "n": 4})
     assert len({image["path"] for image in made(result)}) == 4
     assert all(image["bytes"] > 1_500_000 for image in made(result))
@@ -124,8 +101,28 @@ async def test_the_previews_of_several_pictures_stay_within_what_clients_take(
     assert 100_000 < sum(len(part.data) for part in previews) < 700_000
 
 
+async def test_a_picture_comes_along_whole_where_it_is_always_wanted(tmp_path: Path) -> None:
+    async with in_memory(tmp_path, Noise(350)) as client:
+        small = await client.call_tool("generate_image", {"prompt": "x"})
+        large = await client.call_tool("generate_image", {"prompt": "y", "inline": "always"})
+    (little,) = [part for part in small.content if isinstance(part, ImageContent)]
+    (much,) = [part for part in large.content if isinstance(part, ImageContent)]
+    assert len(little.data) < 280_000
+    assert base64.b64decode(much.data) == content(made(large)[0])
+
+
+async def test_how_much_comes_along_is_for_the_call_to_say_and_else_for_the_user(
+    tmp_path: Path,
+) -> None:
+    async with in_memory(tmp_path, options=Options(inline="never")) as client:
+        plain = await client.call_tool("generate_image", {"prompt": "x"})
+        wanted = await client.call_tool("generate_image", {"prompt": "x", "inline": "auto"})
+    assert not [part for part in plain.content if isinstance(part, ImageContent)]
+    assert [part for part in wanted.content if isinstance(part, ImageContent)]
+
+
 async def test_a_preview_can_be_declined(tmp_path: Path) -> None:
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         result = await client.call_tool("generate_image", {"prompt": "x", "inline": "never"})
     assert made(result)
     assert not [part for part in result.content if isinstance(part, ImageContent)]
@@ -133,7 +130,7 @@ async def test_a_preview_can_be_declined(tmp_path: Path) -> None:
 
 async def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     target = tmp_path / "new" / "fox.webp"
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         paths = [
             made(
                 await client.call_tool(
@@ -147,7 +144,7 @@ async def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
 
 
 async def test_a_folder_takes_a_picture_of_the_format_asked_for(tmp_path: Path) -> None:
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         result = await client.call_tool(
             "generate_image",
             {"prompt": "x", "output_path": f"{tmp_path}/there/", "format": "jpeg"},
@@ -162,7 +159,7 @@ async def test_an_edit_takes_paths_addresses_of_files_and_a_mask(tmp_path: Path)
     (tmp_path / "in one.png").write_bytes(picture())
     (tmp_path / "mask.png").write_bytes(mask())
     simulator = Simulator()
-    async with studio(tmp_path, simulator) as client:
+    async with in_memory(tmp_path, simulator) as client:
         first = await client.call_tool(
             "edit_image",
             {
@@ -189,12 +186,17 @@ async def test_an_edit_takes_paths_addresses_of_files_and_a_mask(tmp_path: Path)
     [
         ("generate_image", {"output_path": "fox.png"}, "/pictures/fox.png"),
         ("generate_image", {"output_path": "/tmp/fox.bmp"}, ".webp"),
+        ("generate_image", {"output_path": "~no-such-user/fox.png"}, "it is not absolute"),
+        ("generate_image", {"output_path": "/tmp/\0.png"}, "no file can have such a name"),
+        ("generate_image", {"output_path": f"/tmp/{'x' * 250}.png"}, "no file can have such"),
+        ("generate_image", {"output_path": "/tmp/\ud800.png"}, "no file can have such a name"),
+        ("generate_image", {"output_path": f"{__file__}/fox.png"}, "nothing can be written in"),
         ("generate_image", {"size": "big"}, "WIDTHxHEIGHT"),
         ("generate_image", {"background": "transparent", "format": "jpeg"}, "png or webp"),
         ("generate_image", {"prompt": "[[blocked]]"}, "moderation_blocked"),
         ("generate_image", {"prompt": "[[status usage_limit_reached]]"}, "resets in"),
         ("generate_image", {"n": 5}, "4"),
-        ("edit_image", {"images": ["fox.png"]}, "images[0] is not an absolute path"),
+        ("edit_image", {"images": ["fox.png"]}, "images[0]: fox.png is not an absolute path"),
         ("edit_image", {"images": ["/no/such/fox.png"]}, "No such file"),
         ("edit_image", {"images": ["https://127.0.0.1/fox.png"]}, "not a public address"),
         ("edit_image", {"images": []}, "images"),
@@ -203,7 +205,7 @@ async def test_an_edit_takes_paths_addresses_of_files_and_a_mask(tmp_path: Path)
 async def test_a_failure_says_what_would_do(
     tmp_path: Path, tool: str, arguments: dict[str, Any], said: str
 ) -> None:
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         text = refused(await client.call_tool(tool, {"prompt": "x", **arguments}))
     assert said in text
     assert not (tmp_path / "pictures").exists()
@@ -211,7 +213,7 @@ async def test_a_failure_says_what_would_do(
 
 async def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         result = await client.call_tool(
             "edit_image", {"prompt": "x", "images": [str(tmp_path / "text.png")]}
         )
@@ -225,7 +227,7 @@ async def test_without_a_login_the_model_is_told_what_the_user_must_run(tmp_path
 
 
 async def test_what_was_paid_for_is_kept_where_another_picture_fails(tmp_path: Path) -> None:
-    async with studio(tmp_path) as client:
+    async with in_memory(tmp_path) as client:
         result = await client.call_tool(
             "generate_image", {"prompt": "x [[status moderation_blocked 1]]", "n": 2}
         )
@@ -234,32 +236,15 @@ async def test_what_was_paid_for_is_kept_where_another_picture_fails(tmp_path: P
     assert "1 of 2 failed" in result.structured_content["note"]
 
 
-class Backend:
-    """A simulator whose slow pictures come when the test says so."""
-
-    def __init__(self) -> None:
-        self.waiting = asyncio.Event()
-        self.ready = asyncio.Event()
-        self.ended = asyncio.Event()
-        self.simulator = Simulator(sleep=self._sleep)
-
-    async def _sleep(self, seconds: float) -> None:
-        self.waiting.set()
-        try:
-            await self.ready.wait()
-        finally:
-            self.ended.set()
-
-
 async def test_the_client_hears_how_long_it_takes(tmp_path: Path) -> None:
-    backend, heard = Backend(), []
+    slow, heard = Slow(), []
 
     async def told(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, message))
         if len(heard) == 3:
-            backend.ready.set()
+            slow.ready.set()
 
-    async with studio(tmp_path, backend.simulator, heartbeat=0.01) as client:
+    async with in_memory(tmp_path, slow.simulator, heartbeat=0.01) as client:
         result = await client.call_tool(
             "generate_image", {"prompt": "[[silence 1]] x"}, progress_callback=told
         )
@@ -271,62 +256,35 @@ async def test_the_client_hears_how_long_it_takes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_job_outlives_a_cancel_and_the_same_call_gets_it(tmp_path: Path, mode: str) -> None:
-    backend = Backend()
+    slow = Slow()
     arguments = {"prompt": "[[silence 60]] a red fox"}
-    async with studio(tmp_path, backend.simulator, mode=mode) as client:
+    async with in_memory(tmp_path, slow.simulator, mode=mode) as client:
         call = asyncio.create_task(client.call_tool("generate_image", arguments))
-        await backend.waiting.wait()
+        await slow.waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        backend.ready.set()
+        slow.ready.set()
         result = await client.call_tool("generate_image", arguments)
         once_more = await client.call_tool("generate_image", arguments)
     assert made(result)
     assert "the same call before" in (result.structured_content or {})["note"]
     assert (once_more.structured_content or {})["note"] is None
     assert made(once_more)[0]["path"] != made(result)[0]["path"]
-    assert backend.simulator.runs == 2
+    assert slow.simulator.runs == 2
 
 
 async def test_the_end_of_the_server_ends_its_jobs(tmp_path: Path) -> None:
-    backend = Backend()
-    async with studio(tmp_path, backend.simulator) as client:
+    slow = Slow()
+    async with in_memory(tmp_path, slow.simulator) as client:
         call = asyncio.create_task(client.call_tool("generate_image", {"prompt": "[[silence 60]]"}))
-        await backend.waiting.wait()
+        await slow.waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert not backend.ended.is_set()
-    await backend.ended.wait()
-    assert backend.simulator.cancelled == 1
-
-
-async def test_the_tools_say_what_they_do(tmp_path: Path) -> None:
-    async with studio(tmp_path) as client:
-        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    for name in ("generate_image", "edit_image"):
-        tool = tools[name]
-        assert tool.annotations is not None
-        assert tool.annotations.read_only_hint is False
-        assert tool.annotations.destructive_hint is False
-        assert tool.output_schema is not None
-        # Some clients strip defaults and ranges from a schema: they stand in the words.
-        for field in tool.input_schema["properties"].values():
-            assert field["description"]
-
-
-async def test_over_stdio_into_the_folder_of_the_flag(tmp_path: Path) -> None:
-    folder = tmp_path / "here"
-    command, *arguments = codexapi("mcp", "serve", "--demo", "--image-dir", str(folder))
-    parameters = StdioServerParameters(
-        command=command, args=arguments, env=environment(HOME=str(tmp_path)), cwd="/"
-    )
-    async with Client(parameters) as client:
-        result = await client.call_tool("generate_image", {"prompt": "a red fox"})
-    (image,) = made(result)
-    assert Path(image["path"]).parent == folder
-    assert opened(content(image)).size == (1024, 1024)
+        assert not slow.ended.is_set()
+    await slow.ended.wait()
+    assert slow.simulator.cancelled == 1
 
 
 @pytest.mark.parametrize("variable", [True, False])
@@ -343,3 +301,50 @@ async def test_the_folder_is_the_environments_or_the_users_own_for_pictures(
         result = await client.call_tool("generate_image", {"prompt": "a red fox"})
     expected = tmp_path / "mine" if variable else tmp_path / "Pictures" / "codexapi"
     assert Path(made(result)[0]["path"]).parent == expected
+
+
+@pytest.mark.parametrize(
+    "place", ["OUT/fox.png", "OUT/", "HERE/pictures/../fox.png", "HERE/pictures/link/fox.png"]
+)
+async def test_pictures_stay_in_the_folder_that_they_are_confined_to(
+    tmp_path: Path, place: str
+) -> None:
+    outside = tmp_path / "out"
+    outside.mkdir()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "link").symlink_to(outside)
+    path = place.replace("OUT", str(outside)).replace("HERE", str(tmp_path))
+    simulator = Simulator()
+    async with in_memory(tmp_path, simulator, options=Options(image_dir_only=True)) as client:
+        result = await client.call_tool("generate_image", {"prompt": "x", "output_path": path})
+        inside = await client.call_tool(
+            "generate_image", {"prompt": "x", "output_path": f"{tmp_path}/pictures/new/fox.png"}
+        )
+    assert "--image-dir-only" in refused(result)
+    assert not list(outside.iterdir())
+    assert made(inside)[0]["path"] == f"{tmp_path}/pictures/new/fox.png"
+    assert simulator.runs == 1
+
+
+async def test_no_more_pictures_are_made_than_the_user_allows(tmp_path: Path) -> None:
+    simulator = Simulator()
+    async with in_memory(tmp_path, simulator, options=Options(max_images=3)) as client:
+        failed = await client.call_tool("generate_image", {"prompt": "[[blocked]]", "n": 3})
+        two = await client.call_tool("generate_image", {"prompt": "x", "n": 2})
+        too_many = await client.call_tool("generate_image", {"prompt": "y", "n": 2})
+        last = await client.call_tool("generate_image", {"prompt": "y"})
+        one_more = await client.call_tool("generate_image", {"prompt": "z"})
+    assert "moderation_blocked" in refused(failed)
+    assert (len(made(two)), len(made(last))) == (2, 1)
+    assert "1 are left" in refused(too_many)
+    assert "max_images_reached" in refused(one_more)
+
+
+async def test_the_login_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "auth.json").write_text("canary")
+    async with in_memory(tmp_path) as client:
+        result = await client.call_tool(
+            "edit_image", {"prompt": "x", "image": str(tmp_path / "none" / "auth.json")}
+        )
+    assert "is your login" in refused(result)

@@ -36,6 +36,11 @@ NODE = {
         "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
         "@ai-sdk/provider", "zod@4", "vitest@3",
     ],
+    "mcp-suites": [
+        "@modelcontextprotocol/inspector@2.12.0",
+        "@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    ],
+    "mcp-clients": ["@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"],
     "node-clients": [
         "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
         "zod@4",

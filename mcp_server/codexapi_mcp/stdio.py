@@ -1,0 +1,109 @@
+"""The server on stdin and stdout, as editors start it.
+
+Stdout belongs to the protocol: nothing here writes to it but the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from .options import Options
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from codexapi_engine import Settings
+
+    from .server import Server
+    from .workshop import Workshop
+
+
+def serve(settings: Settings, options: Options | None = None) -> int:
+    """Serves until stdin ends or a signal comes; returns the exit code."""
+
+    def made() -> Server:
+        # The SDK's thousand models are built on the way, and what is made stays: the collector
+        # would go through all of it again and again, a tenth of the time to the first answer.
+        gc.disable()
+        from .server import create_server
+
+        server = create_server(settings=settings, options=options)
+        gc.freeze()
+        gc.enable()
+        return server
+
+    return run(made)
+
+
+def run(made: Callable[[], Server]) -> int:
+    """Serves what `made` gives. A signal ends the process from the first moment on."""
+    leave = _Leave()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    quiet_logging()
+    try:
+        leave.server = made()
+        leave.server.run("stdio")
+    except* (BrokenPipeError, ConnectionResetError):
+        pass  # the editor closed the pipe: nobody is left to tell
+    return 0
+
+
+def quiet_logging() -> None:
+    """Warnings to stderr, without a word that a caller sent.
+
+    Before the SDK does it: its own handler draws boxed tracebacks into the editor's log.
+    """
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(_Discreet("codexapi: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
+
+
+class _Discreet(logging.Formatter):
+    """Where an exception came from, and not what it says: that may hold a prompt."""
+
+    def formatException(
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None]
+        | tuple[None, None, None],
+    ) -> str:
+        from .failures import where
+
+        return where(ei[1]) if ei[1] is not None else ""
+
+
+class _Leave:
+    """What a signal does: it ends the process, and with it all calls. But a login that is being
+    renewed is saved first, for its refresh token is spent; a second signal does not wait."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self._settling: asyncio.Task[None] | None = None
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        shop = self.server.shop if self.server is not None else None
+        if shop is None or self._settling is not None:
+            _end(number)
+        loop = asyncio.get_running_loop()
+        self._settling = loop.create_task(self._settle(shop, number))
+        loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
+
+    async def _settle(self, shop: Workshop, number: int) -> None:
+        try:
+            await shop.settle()
+        finally:
+            _end(number)
+
+
+def _end(number: int) -> NoReturn:
+    # The SDK's reader blocks in a thread that nothing can cancel.
+    sys.stderr.flush()
+    os._exit(128 + number)

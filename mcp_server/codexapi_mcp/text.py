@@ -1,0 +1,186 @@
+"""The tool that asks a model, and the conversations that it keeps.
+
+The answer is plain text, a block of its own: clients that find structured content show their model
+nothing else. What is to be known about it follows in a second block, and for programs in `_meta`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ContentBlock, TextContent
+
+from codexapi_engine import Assembler, Codex, CodexError, EventStream, Text, request, text_of
+from codexapi_engine.errors import InvalidRequest, JsonObject
+from codexapi_engine.protocol.responses import json_form
+from codexapi_engine.protocol.responses.estimate import BYTES_PER_TOKEN
+from codexapi_engine.protocol.shapes import inner, word
+
+from .attachments import Disk, message
+from .failures import Partial
+from .workshop import Workshop, attended
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    prompt: str
+    system: str | None = None
+    model: str | None = None
+    effort: str | None = None
+    images: Sequence[str] = ()
+    files: Sequence[str] = ()
+    schema: JsonObject | None = None
+    limit: int | None = None  # tokens of the answer
+    conversation: str | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """How far it has come."""
+
+    limit: int | None  # bytes
+    pieces: list[str] = field(default_factory=list)
+    size: int = 0  # characters
+    weight: int = 0  # bytes
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def is_full(self) -> bool:
+        return self.limit is not None and self.weight > self.limit
+
+    def add(self, piece: str) -> None:
+        self.pieces.append(piece)
+        self.size += len(piece)
+        self.weight += len(piece.encode(errors="replace"))
+
+    def cut(self) -> str:
+        return self.text.encode(errors="replace")[: self.limit].decode(errors="ignore")
+
+    def said(self, seconds: float) -> str:
+        """How far it is, for a person who waits."""
+        if self.size:
+            return f"{self.size:,} characters".replace(",", " ")
+        return f"reasoning, {seconds:.0f} s"
+
+
+async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolResult:
+    """Raises CodexError, and Partial where a part of the answer had come."""
+    shop = ctx.request_context.lifespan_context
+    codex = shop.codex
+    before, begun = _before(shop, question)
+    disk = Disk.of(codex.settings)
+    item = await asyncio.to_thread(message, question.prompt, question.images, question.files, disk)
+    answer = Answer(round(question.limit * BYTES_PER_TOKEN) if question.limit else None)
+
+    async def run() -> tuple[str, JsonObject]:
+        model = await codex.model(question.model or word(begun, "model") or None)
+        history = shop.state.conversations.history(before, model=model) if before else []
+        asked = request(
+            [*history, item],
+            model=model,
+            instructions=question.system or word(begun, "system") or None,
+            effort=question.effort,
+            form=json_form(question.schema) if question.schema is not None else None,
+        )
+        return model, await _response(codex, asked, answer)
+
+    model, response = await attended(ctx, answer.said, run)
+    reason = _finish_reason(response)
+    text = answer.cut() if answer.is_full else text_of(response)
+    output = response["output"] if not answer.is_full else [_said(text)]
+    conversation = before or _begin(shop, model, question.system)
+    shop.state.conversations.add(conversation, [item, *output], model=model)
+    return _told(text, reason, model, conversation, response)
+
+
+async def _response(codex: Codex, asked: JsonObject, answer: Answer) -> JsonObject:
+    """The finished response, or what there is of it when the answer is full: the rest of it is
+    then cancelled at the backend."""
+    try:
+        async with await codex.open(asked) as events:
+            return await _folded(events, answer)
+    except CodexError as error:
+        if answer.size:
+            raise Partial(answer.text) from error
+        raise
+
+
+async def _folded(events: EventStream, answer: Answer) -> JsonObject:
+    fold, text = Assembler(), Text()
+    while batch := await events.batch():
+        for event in batch:
+            fold.feed(event)
+            answer.add(text.feed(event))
+            if answer.is_full:
+                return {"status": "incomplete", "incomplete_details": _FULL, "output": []}
+    return fold.finish()
+
+
+_FULL: JsonObject = {"reason": "max_output_tokens"}
+
+
+def _before(shop: Workshop, question: Question) -> tuple[str | None, JsonObject]:
+    """The conversation that is gone on with, and what it began with."""
+    if question.conversation is None:
+        return None, {}
+    try:
+        kept = shop.state.conversations.get(question.conversation)
+    except InvalidRequest:
+        raise InvalidRequest(
+            f"conversation_id: this server knows no conversation {question.conversation[:80]}: ids "
+            "are good until it is started anew; begin another one by leaving it out",
+            code="conversation_not_found",
+            param="conversation_id",
+        ) from None
+    return question.conversation, inner(kept, "metadata")
+
+
+def _begin(shop: Workshop, model: str, system: str | None) -> str:
+    kept = {"model": model, **({"system": system} if system else {})}
+    made = shop.state.conversations.create([], kept, created=int(time.time()))
+    return word(made, "id")
+
+
+def _said(text: str) -> JsonObject:
+    """A message of the model's, for the history."""
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "message", "role": "assistant", "status": "incomplete", "content": [part]}
+
+
+def _finish_reason(response: JsonObject) -> str:
+    if response["status"] != "incomplete":
+        return "stop"
+    reason = word(inner(response, "incomplete_details"), "reason")
+    return {"max_output_tokens": "length"}.get(reason, reason or "unknown")
+
+
+def _told(
+    text: str, reason: str, model: str, conversation: str, response: JsonObject
+) -> CallToolResult:
+    notes = []
+    if reason != "stop":
+        why = _WHY.get(reason, "")
+        notes.append(f"[The answer is incomplete{why}.]")
+    notes.append(f"[conversation_id: {conversation}]")
+    content: list[ContentBlock] = [TextContent(text=text), TextContent(text="\n".join(notes))]
+    meta = {
+        "model": word(response, "model") or model,
+        "usage": response.get("usage"),
+        "conversation_id": conversation,
+        "finish_reason": reason,
+    }
+    return CallToolResult(content=content, _meta={"codexapi": meta})
+
+
+_WHY = {
+    "length": ": it reached its limit of tokens",
+    "content_filter": ": a content filter stopped it",
+}
