@@ -17,14 +17,18 @@ _SOURCES = ("engine", "http_server", "mcp_server", "cli")
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a program under test: ours, without any setting of the user's, and
-    nothing is kept in the user's history."""
+    nothing is kept in the user's history or state folder."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("CODEX", "OPENAI")) and not name.upper().endswith("_PROXY")
+        if not name.startswith(("CODEX", "OPENAI", "NO_COLOR", "FORCE_COLOR"))
+        and not name.upper().endswith("_PROXY")
     }
     path = os.pathsep.join(str(ROOT / source) for source in _SOURCES)
-    ours = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CODEXAPI_NO_LOG": "1"}
+    ours = {
+        "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CODEXAPI_NO_LOG": "1",
+        "XDG_STATE_HOME": str(ROOT / ".cache" / "state"),
+    }  # fmt: skip
     return {**kept, **ours, **more}
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Protocol
 
-from .terminal import put
+from .terminal import colourful, put
 
 # What model output could do to a terminal. C1 controls are written as ESC and a letter, or alone.
 _CSI, _STRING = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*", r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
@@ -61,7 +61,7 @@ class Thinking:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._terminal = sys.stderr.isatty()
-        self._dim = self._terminal and colourful(environ)
+        self._dim = colourful(self._terminal, environ)
         self._harmless = Harmless()
         self._begun = False
 
@@ -140,8 +140,3 @@ class Events:
 
 def put_event(kind: str, **told: object) -> None:
     put(json.dumps({"type": kind, **told}, ensure_ascii=False) + "\n")
-
-
-def colourful(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the person wants more than plain letters on a terminal."""
-    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

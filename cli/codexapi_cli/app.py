@@ -8,13 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .terminal import USAGE, say
+from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
+from .terminal import USAGE, ending, say
 
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
     "sh": "Turn words into one shell command, and run it if you say so.",
     "image": "Draw a picture, or change one.",
     "serve": "Serve the OpenAI API on this machine.",
+    "stop": "End a server that runs on this machine.",
+    "service": "Print what makes your system run the server.",
+    "setup": "Make a program that you have use the server.",
     "mcp": "Serve text and pictures to editors (MCP).",
     "login": "Log in, with the official Codex client.",
     "logout": "Log out, with the official Codex client.",
@@ -23,6 +27,7 @@ COMMANDS = {
     "models": "List the models of your account.",
     "history": "List, show and forget the chats kept on this machine.",
     "config": "Show the settings that hold, and where they come from.",
+    "doctor": "Look for what is wrong, and say what would mend it.",
     "completion": "Print a completion script for your shell.",
     "simulate": "Run the simulated backend for other programs.",
 }
@@ -38,7 +43,13 @@ class Lazy(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".{cmd_name}", __package__)
-        return typer.main.get_command(module.app)
+        made = typer.main.get_command(module.app)
+        _with_global_options(made, [given for given in self.params if given.name in EVERYWHERE])
+        return made
+
+    def invoke(self, ctx: Any) -> Any:
+        with ending():  # whatever a command does not see to itself, such as a closed pipe
+            return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """A text with a space in it is a question. A single unknown word is not: a slip of the
@@ -54,6 +65,16 @@ class Lazy(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _with_global_options(made: Any, options: list[Any]) -> None:
+    """Lets them stand after the command, and the commands of a group, unless it has its own of the
+    name, or leaves its arguments to another program."""
+    for inside in getattr(made, "commands", {}).values():
+        _with_global_options(inside, options)
+    if not made.context_settings.get("ignore_unknown_options"):
+        taken = {name for own in made.params for name in own.opts}
+        made.params.extend(option for option in options if not taken & set(option.opts))
 
 
 def _suggestion(name: str) -> str:
@@ -85,5 +106,13 @@ def codexapi(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    color: Colors = Color.AUTO,
+    timeout: Timeout = None,
+    no_log: Unlogged = False,
 ) -> None:
-    """Use your own Codex login from any OpenAI client, the shell and your editor."""
+    """Use your own Codex login from any OpenAI client, the shell and your editor.
+
+    The options stand before the command or after it.
+    """

@@ -19,12 +19,12 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import json_form, to_backend
 
 from .answer import Answer, Events, Held, Plain, put_event
-from .options import BaseUrl, Demo, Effort, Model, NoLog, command, settings
+from .options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
 from .past import Past, path_in
 from .question import Question, composed, text_or_file
 from .schema import schema as schema_of
 from .talk import Talk
-from .terminal import LOCAL_FILE, USAGE, Problem, ending, put, run, say
+from .terminal import LOCAL_FILE, USAGE, Problem, ending, note, put, run, say
 
 app = command()
 
@@ -211,7 +211,7 @@ def chat(
 async def _chat(
     chosen: engine.Settings, talk: Talk, question: Question, model: str | None, form: Form
 ) -> None:
-    async with engine.Codex(chosen) as codex:
+    async with opened(chosen) as codex:
         await begin(talk, codex, model)
         form.finish(await talk.turn(codex, question, form.answer))
 
@@ -232,7 +232,7 @@ def extracted(text: str) -> str:
     """What stands in the first fenced block; the whole text where there is none."""
     block = first_block(text)
     if block is None:
-        say("codexapi: the answer has no fenced block; this is all of it")
+        note("codexapi: the answer has no fenced block; this is all of it")
     return text if block is None else block
 
 
@@ -292,7 +292,7 @@ def _request(chosen: engine.Settings, talk: Talk, question: Question, model: str
     known = named_model(chosen, model)
     talk.switch(known or "")
     if known is None:
-        say("codexapi: no model is named: it would be the first of your account")
+        note("codexapi: no model is named: it would be the first of your account")
     headers = {
         "authorization": "Bearer (left out)",
         "accept": "text/event-stream",

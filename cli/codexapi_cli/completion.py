@@ -100,27 +100,39 @@ def completion(
         put(SCRIPTS[shell])
         return
     *before, begun = words or [""]
-    for name, told in _next(ctx.find_root(), before, option=begun.startswith("-")):
+    for name, told in _next(ctx.find_root(), before, begun):
         if name.startswith(begun):
             put(f"{name}\t{told}\n")
 
 
-def _next(ctx: Any, before: list[str], *, option: bool) -> Iterator[tuple[str, str]]:
-    """What may stand after these words: an option of the command that they name, or a command of
-    its group. Nothing where a value is expected, such as the name of a file."""
+def _next(ctx: Any, before: list[str], begun: str) -> Iterator[tuple[str, str]]:
+    """What may stand after these words: an option of the command that they name, a command of its
+    group, or a value that there is a choice of. Nothing for others, such as the name of a file."""
     here = ctx.command
     for word in before:
         found = here.get_command(ctx, word) if hasattr(here, "get_command") else None
         if found is not None:
             here, ctx = found, type(ctx)(found, parent=ctx, info_name=word)
     options = [given for given in here.get_params(ctx) if given.param_type_name == "option"]
-    if any(before[-1:] == [name] and not given.is_flag for given in options for name in given.opts):
-        return
-    if option:
+    for given in options:
+        if before[-1:] and before[-1] in given.opts and not (given.is_flag or given.count):
+            yield from _values(given, ctx, begun)
+            return
+    if begun.startswith("-"):
         shown = [given for given in options if not given.hidden]
         yield from ((max(given.opts, key=len), _line(given.help)) for given in shown)
     elif hasattr(here, "list_commands"):
         yield from ((name, _told(here, ctx, name)) for name in here.list_commands(ctx))
+    else:
+        for given in here.get_params(ctx):
+            if given.param_type_name == "argument":
+                yield from _values(given, ctx, begun)
+                return
+
+
+def _values(given: Any, ctx: Any, begun: str) -> Iterator[tuple[str, str]]:
+    found = given.shell_complete(ctx, begun)
+    yield from ((item.value, item.help or "") for item in found if item.type == "plain")
 
 
 def _told(group: Any, ctx: Any, name: str) -> str:

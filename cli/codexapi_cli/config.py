@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.client import codex_config
 
 from .options import Json, command, settings
 from .past import path_in
@@ -19,6 +18,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "codex_home": ("CODEX_HOME",),
     "base_url": ("CODEXAPI_BASE_URL",),
     "token_url": ("CODEX_REFRESH_TOKEN_URL_OVERRIDE",),
+    "access_token": ("CODEX_ACCESS_TOKEN",),
     "client_version": ("CODEXAPI_CLIENT_VERSION",),
     "model": ("CODEXAPI_MODEL",),
     "timeout": ("CODEXAPI_TIMEOUT",),
@@ -62,7 +62,9 @@ def config(as_json: Json = False) -> None:
 
 
 def _found(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
-    values = {name: _plain(name, getattr(chosen, name)) for name in VARIABLES}
+    from codexapi_engine.client import codex_config  # httpx, which the other users do without
+
+    values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
     found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
     kept = not environ.get("CODEXAPI_NO_LOG")
     no_log = DEFAULT if kept else "CODEXAPI_NO_LOG"
@@ -84,9 +86,9 @@ def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> s
     return DEFAULT
 
 
-def _plain(name: str, value: object) -> object:
+def plain(name: str, value: object) -> object:
     """A value as JSON has it, and without secrets."""
-    if name == "api_key":
+    if name in ("api_key", "access_token"):
         return value and "(set)"
     if name == "proxy" and value:
         parts = urlsplit(str(value))

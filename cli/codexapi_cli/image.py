@@ -26,9 +26,9 @@ from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
 from .answer import Harmless
-from .options import BaseUrl, Demo, Json, command, settings
+from .options import BaseUrl, Demo, Json, command, opened, settings
 from .preview import Preview, chosen, escapes
-from .terminal import LOCAL_FILE, USAGE, Progress, run, say, stdin_text
+from .terminal import LOCAL_FILE, Problem, Progress, ending, note, run, say, stdin_text
 
 AT_ONCE = 2
 """Pictures that are made at the same time."""
@@ -113,35 +113,40 @@ def image(
     codexapi image "a red fox" -o fox.png          codexapi image "in snow" -i fox.png
     """
     chosen_settings = settings(base_url=base_url, demo=demo)
-    if mask is not None and not input_:
-        _wrong("--mask: it belongs to a picture, named by --input")
-    words = _prompt(prompt)
-    kind = _format(format_, output)
-    if kind == "jpeg" and background == "transparent":
-        _wrong("--background: jpeg cannot be transparent: use png or webp")
-    try:
-        asked = images.Asked(
-            words, model=model or images.MODEL, size=size, quality=quality, background=background
-        ).checked()
-        pixels = images.pixels(size)
-    except engine.InvalidRequest as error:
-        _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
-    if fit is Fit.EXACT and pixels is None:
-        _wrong("--fit: exact needs a --size")
-    order = Order(
-        asked=asked,
-        kind=kind,
-        exact=pixels if fit is Fit.EXACT else None,
-        paths=_places(output, words, kind, n, force=force),
-        force=force,
-        as_json=as_json,
-        show=preview,
-        show_prompt=show_prompt,
-        open=open_,
-        inputs=input_ or (),
-        mask=mask,
-    )
-    run(_image(chosen_settings, order))
+    with ending(as_json=as_json):
+        if mask is not None and not input_:
+            _wrong("--mask: it belongs to a picture, named by --input")
+        words = _prompt(prompt)
+        kind = _format(format_, output)
+        if kind == "jpeg" and background == "transparent":
+            _wrong("--background: jpeg cannot be transparent: use png or webp")
+        try:
+            asked = images.Asked(
+                words,
+                model=model or images.MODEL,
+                size=size,
+                quality=quality,
+                background=background,
+            ).checked()
+            pixels = images.pixels(size)
+        except engine.InvalidRequest as error:
+            _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
+        if fit is Fit.EXACT and pixels is None:
+            _wrong("--fit: exact needs a --size")
+        order = Order(
+            asked=asked,
+            kind=kind,
+            exact=pixels if fit is Fit.EXACT else None,
+            paths=_places(output, words, kind, n, force=force),
+            force=force,
+            as_json=as_json,
+            show=preview,
+            show_prompt=show_prompt,
+            open=open_,
+            inputs=input_ or (),
+            mask=mask,
+        )
+    run(_image(chosen_settings, order), as_json=as_json)
 
 
 def _prompt(words: Sequence[str]) -> str:
@@ -181,7 +186,7 @@ def _places(
         if sys.stdout.isatty():
             _wrong("--output: a terminal is no place for a picture: name a file, or use a pipe")
         return [None]
-    path = Path(output or ".").expanduser()
+    path = Path(os.path.expanduser(output or "."))
     if output is None or _is_folder(output):
         path /= album.name_for(prompt, time.strftime("%Y%m%d-%H%M%S"), kind)
     paths = [Path(os.path.abspath(place)) for place in album.numbered(path, count)]
@@ -197,7 +202,7 @@ def _places(
 
 
 async def _image(chosen_settings: engine.Settings, order: Order) -> None:
-    async with engine.Codex(chosen_settings) as codex:
+    async with opened(chosen_settings) as codex:
         asked = await _with_inputs(codex, order)
         progress = Progress()
         if asked.needs_the_tool and progress.shown:
@@ -285,9 +290,9 @@ def _tell(
             typer.launch(str(path))
     first = made[0][0]
     if order.exact is None and order.asked.size not in ("auto", first.size):
-        say(f"codexapi: the backend made {first.size}; --fit exact resizes")
+        note(f"codexapi: the backend made {first.size}; --fit exact resizes")
     if order.asked.background == "transparent" and not first.alpha:
-        say("codexapi: the backend made no transparent background")
+        note("codexapi: the backend made no transparent background")
 
 
 def _print_json(
@@ -319,10 +324,8 @@ def _show(picture: Picture, order: Order) -> None:
 
 
 def _wrong(message: str) -> NoReturn:
-    say(f"codexapi: {message}")
-    raise typer.Exit(USAGE)
+    raise Problem(message)
 
 
 def _unusable(message: str) -> NoReturn:
-    say(f"codexapi: {message}")
-    raise typer.Exit(LOCAL_FILE)
+    raise Problem(message, LOCAL_FILE)

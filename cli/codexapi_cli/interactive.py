@@ -9,12 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import codexapi_engine as engine
+from codexapi_engine.settings import private_folder
 
 from .answer import Answer
+from .options import opened
 from .past import transcript
 from .question import NOTHING, Question, attachment
 from .talk import Talk
-from .terminal import Problem, say
+from .terminal import Problem, note, say
 
 try:
     import readline
@@ -47,10 +49,10 @@ def converse(
     """Asks, answers, and asks again, until the person leaves. Raises CodexError at its beginning
     alone: later, it is said, and the talk goes on."""
     with asyncio.Runner() as runner, _lines_kept(chosen, talk):
-        codex = engine.Codex(chosen)
+        codex = opened(chosen)
         try:
             talk.switch(runner.run(codex.model(model)))
-            say(f"{talk.model}; /help tells more, Ctrl-D leaves")
+            note(f"{talk.model}; /help tells more, Ctrl-D leaves")
             _Session(runner, codex, talk, answer).go_on(question)
         finally:
             runner.run(codex.aclose())
@@ -176,7 +178,7 @@ def _lines_kept(chosen: engine.Settings, talk: Talk) -> Iterator[None]:
     finally:
         if path is not None:
             with suppress(OSError):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(path.parent)
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
                 readline.set_history_length(_LINES)
                 readline.write_history_file(path)

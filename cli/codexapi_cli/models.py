@@ -10,7 +10,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.protocol.models import public
 
-from .options import BaseUrl, Demo, Json, command, settings
+from .options import BaseUrl, Demo, Json, command, opened, settings
 from .terminal import run
 
 app = command()
@@ -28,7 +28,7 @@ def models(
 
 
 async def _models(chosen: engine.Settings, hidden_too: bool, as_json: bool) -> None:
-    async with engine.Codex(chosen) as codex:
+    async with opened(chosen) as codex:
         shown = [model for model in await codex.models() if model.listed or hidden_too]
     if as_json:
         typer.echo(json.dumps([public(model) for model in shown], indent=2))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 import codexapi_engine as engine
 
-from .terminal import USAGE, say
+from .terminal import QUIET, USAGE, VERBOSE, say, verbosity
+
+NO_LOG = "CODEXAPI_NO_LOG"
 
 BaseUrl = Annotated[
     str | None,
@@ -35,10 +39,85 @@ NoLog = Annotated[
     typer.Option(
         "--no-log",
         help="Keep nothing of this chat. [env: CODEXAPI_NO_LOG]",
-        envvar="CODEXAPI_NO_LOG",
+        envvar=NO_LOG,
         show_envvar=False,
     ),
 ]
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def _quiet(given: bool) -> None:
+    if given:
+        os.environ[QUIET] = "1"
+
+
+def _verbose(count: int) -> None:
+    if count:
+        os.environ[VERBOSE] = str(count)
+
+
+def _color(wanted: Color) -> None:
+    if wanted is not Color.AUTO:
+        for name, meant in (("NO_COLOR", Color.NEVER), ("FORCE_COLOR", Color.ALWAYS)):
+            os.environ.pop(name, None)
+            if wanted is meant:
+                os.environ[name] = "1"
+
+
+def _timeout(given: str | None) -> None:
+    if given is not None:
+        from codexapi_engine.settings import checked_seconds  # --help does without
+
+        try:
+            checked_seconds(given)
+        except ValueError:
+            raise typer.BadParameter(f"{given} is not a number of seconds above 0") from None
+        os.environ["CODEXAPI_TIMEOUT"] = given
+
+
+def _no_log(given: bool) -> None:
+    if given:
+        os.environ[NO_LOG] = "1"
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "-q", "--quiet", callback=_quiet, expose_value=False, help="No notes, and no progress."
+    ),
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v", "--verbose", count=True, callback=_verbose, expose_value=False, show_default=False,
+        help="Model, time, tokens and request id on stderr; -vv: headers too, without secrets.",
+    ),
+]  # fmt: skip
+Colors = Annotated[
+    Color,
+    typer.Option("--color", callback=_color, expose_value=False, help="Colours, and the like."),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="S", callback=_timeout, expose_value=False, show_default=False,
+        help="Seconds that the backend may be silent. [env: CODEXAPI_TIMEOUT] [default: 300]",
+    ),
+]  # fmt: skip
+Unlogged = Annotated[
+    bool,
+    typer.Option(
+        "--no-log", callback=_no_log, expose_value=False,
+        help="Keep nothing of a chat. [env: CODEXAPI_NO_LOG]",
+    ),
+]  # fmt: skip
+EVERYWHERE = {"quiet", "verbose", "color", "timeout"}
+"""The global options that may stand after the command too."""
 
 
 def command() -> typer.Typer:
@@ -49,6 +128,15 @@ def command() -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+
+def opened(chosen: engine.Settings) -> engine.Codex:
+    """The backend. With --verbose, what happens there is told."""
+    if not verbosity():
+        return engine.Codex(chosen)
+    from .verbose import Told  # seldom wanted
+
+    return engine.Codex(chosen, observer=Told(headers=verbosity() > 1))
 
 
 def settings(**flags: Any) -> engine.Settings:

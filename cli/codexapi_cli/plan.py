@@ -35,6 +35,12 @@ def local(epoch: float) -> str:
     return f"{when:%H:%M}" if when.date() == today else f"{when:%a %d %b %H:%M}"
 
 
+def length(minutes: int) -> str:
+    """How long a window is, as its name: `5-hour`, `7-day`."""
+    hours = round(minutes / 60)
+    return f"{hours}-hour" if hours < 48 else f"{round(hours / 24)}-day"
+
+
 def _windows(limits: JsonObject, name: str, letters: bool) -> Iterator[str]:
     for window in (inner(limits, "primary"), inner(limits, "secondary")):
         if window:
@@ -45,15 +51,10 @@ def _windows(limits: JsonObject, name: str, letters: bool) -> Iterator[str]:
 
 def _window(window: JsonObject, letters: bool) -> str:
     used, minutes, resets = window["used_percent"], window["window_minutes"], window["resets_at"]
-    length = f"{_length(minutes) if minutes else '?'} window"
+    name = f"{length(minutes) if minutes else '?'} window"
     full, rest = ("#", "-") if letters else ("█", "░")
     filled = round(min(max(used, 0), 100) * BAR / 100)
-    line = f"{length:>{_WIDTH}}  {full * filled}{rest * (BAR - filled)}  {used:3.0f} % used"
+    line = f"{name:>{_WIDTH}}  {full * filled}{rest * (BAR - filled)}  {used:3.0f} % used"
     if not resets:
         return line
     return f"{line}, resets {local(resets)} (in {duration(resets - time.time())})"
-
-
-def _length(minutes: int) -> str:
-    hours = round(minutes / 60)
-    return f"{hours}-hour" if hours < 48 else f"{round(hours / 24)}-day"

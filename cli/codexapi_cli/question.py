@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type
+from codexapi_engine.attachments import text as text_of
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.images import data_url
-from codexapi_engine.protocol.images.header import header
 from codexapi_engine.protocol.responses import user
 
 from .terminal import LOCAL_FILE, Problem, stdin_bytes
-
-MAX_BYTES = 50 * 1024 * 1024
-"""Of one file. The backend takes no more."""
 
 STDIN = "-"
 
@@ -71,11 +69,11 @@ def attachment(name: str, data: bytes | None = None) -> Question:
     if data is None:
         data = _read(name)
     title = "stdin" if name == STDIN else Path(name).name
-    if picture := header(data):
-        return Question("", images=(data_url(f"image/{picture.format}", data),))
-    if data.startswith(b"%PDF-"):
-        return Question("", files=((title, data_url("application/pdf", data)),))
-    return Question(_tagged("file", data, f' name="{title}"', name))
+    kind = media_type(data)
+    if kind is None:
+        return Question(_tagged("file", data, f' name="{title}"', name))
+    url = data_url(kind, data)
+    return Question("", files=((title, url),)) if kind == PDF else Question("", images=(url,))
 
 
 def fenced(name: str, data: bytes) -> str:
@@ -94,17 +92,15 @@ def text_or_file(given: str, option: str) -> str:
 def _piped(data: bytes, *, alone: bool) -> Question:
     if not data.strip():
         return NOTHING
-    if header(data) or data.startswith(b"%PDF-"):
+    if media_type(data):
         return attachment(STDIN, data)
     return Question(_text(data, "stdin") if alone else _tagged("stdin", data, "", "stdin"))
 
 
 def _by_address(url: str) -> Question:
-    """What is on the web stays there: the backend fetches it."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_on_the_web(url):
         raise Problem(f"--attach {url}: expected a file, or an https address")
-    name = PurePosixPath(parts.path).name
+    name = PurePosixPath(urlsplit(url).path).name
     if name.lower().endswith(".pdf"):
         return Question("", files=((name, url),))
     return Question("", images=(url,))
@@ -122,11 +118,8 @@ def _read(name: str) -> bytes:
 
 
 def _text(data: bytes, name: str) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
+    text = text_of(data)
+    if text is None:
         raise Problem(f"{name}: neither UTF-8 text, nor a PNG, JPEG, WebP, GIF or PDF")
     return text
 

@@ -6,6 +6,7 @@ The words are those of `llm`: `name, age int, bio: what they are known for`.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ def _field(given: str) -> tuple[str, JsonObject]:
 
 def _read(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text("utf-8")
+        return Path(os.path.expanduser(name)).read_text("utf-8")
     except OSError as error:
         raise Problem(f"--schema {name}: {error.strerror}", LOCAL_FILE) from None
     except UnicodeDecodeError:

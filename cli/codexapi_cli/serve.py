@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-import logging
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.settings import checked_alias
+from codexapi_engine.settings import checked_alias, checked_host, checked_origin
 
+from .background import announce, start
 from .options import BaseUrl, Demo, command, settings
-from .terminal import USAGE, say
+from .servers import Place
+from .terminal import LOCAL_FILE, USAGE, Problem, ending, quiet, say, verbosity
 
 app = command()
+T = TypeVar("T")
+
+
+class Level(StrEnum):
+    """What the log tells: this, and what is graver."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+class Form(StrEnum):
+    """How the log tells it."""
+
+    text = "text"
+    json = "json"
 
 
 @app.command()
@@ -27,7 +48,13 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="The port; 0: any free. [default: 18080]")
     ] = None,
     api_key: Annotated[
-        str | None, typer.Option(help="A key that clients must send. [env: CODEXAPI_API_KEY]")
+        str | None,
+        typer.Option(
+            help="A key that clients must send; lists of processes show it. [env: CODEXAPI_API_KEY]"
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="A file that holds that key instead.")
     ] = None,
     base_url: BaseUrl = None,
     timeout: Annotated[
@@ -43,6 +70,17 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name by which clients call this server.")
     ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A web page's origin that may call; may be repeated."),
+    ] = None,
+    max_streams: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at the backend at a time. [default: no limit]"),
+    ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Serve GET /metrics for Prometheus.")
+    ] = False,
     demo: Demo = False,
     state: Annotated[
         Path | None,
@@ -53,38 +91,108 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse parameters that would be ignored.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No line for each request.")] = False,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Serve MCP too, at /mcp, as `codexapi mcp serve` does.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Go on in the background; `codexapi stop` ends it.")
+    ] = False,
+    announcing: Annotated[bool, typer.Option("--announce", hidden=True)] = False,
+    log_level: Annotated[
+        Level | None, typer.Option(help="What the log tells. [default: info]")
+    ] = None,
+    log_format: Annotated[Form, typer.Option(help="How it tells it.")] = Form.text,
 ) -> None:
     """Serve the OpenAI API on this machine, with your own login behind it."""
     if timeout is not None and not timeout > 0:
         say("codexapi: --timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
-    try:
-        aliases = dict(checked_alias(text) for text in model_alias or ())
-    except ValueError as error:
-        say(f"codexapi: --model-alias: {error}")
-        raise typer.Exit(USAGE) from None
+    aliases = dict(_each("--model-alias", checked_alias, model_alias))
+    hosts = tuple(_each("--allow-host", checked_host, allow_host))
+    origins = tuple(_each("--cors", checked_origin, cors))
+    if api_key_file is not None:
+        if api_key is not None:
+            say("codexapi: --api-key and --api-key-file: give one of them")
+            raise typer.Exit(USAGE)
+        api_key = key_in(api_key_file)
     chosen = settings(
         host=host, base_url=base_url, api_key=api_key, timeout=timeout, model=model,
-        allow_hosts=tuple(allow_host or ()), demo=demo, strict=strict,
+        allow_hosts=hosts, demo=demo, strict=strict,
         port=port, model_aliases=aliases, state=state,
+        cors=origins, max_streams=max_streams, metrics=metrics,
     )  # fmt: skip
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING if quiet else logging.INFO,
-        format="%(asctime)s %(name)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    # They name URLs at INFO, and headers below it.
-    for name in ("httpx", "httpcore", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns of every WebSocket attempt, which we answer ourselves.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    import codexapi_http  # a door: loaded when it is opened
+    if detach:
+        with ending():
+            again = [word for word in sys.argv[1:] if word != "--detach"]
+            raise typer.Exit(start(chosen.state_dir, chosen.port, again))
+    with ending(), Place(chosen.state_dir) as place:
+        _take(place, chosen.port)
+        import codexapi_http  # a door: loaded when it is opened
+
+        told = log_level or _level()
+        codexapi_http.configure_log(form=log_format.value, level=told.value)
+
+        def ready(url: str, notes: list[str]) -> None:
+            _show(place, url, notes)
+            if announcing:
+                announce(url, notes)
+
+        try:
+            code = codexapi_http.serve(chosen, ready, annexes=_annexes() if mcp else ())
+        except engine.CodexError as error:
+            say(f"codexapi: {error}")
+            code = USAGE
+    raise typer.Exit(code)
+
+
+def _each(flag: str, read: Callable[[str], T], texts: list[str] | None) -> list[T]:
+    """The values of a flag that may be repeated. Ends the program where one is none."""
+    try:
+        return [read(text) for text in texts or ()]
+    except ValueError as error:
+        say(f"codexapi: {flag}: {error}")
+        raise typer.Exit(USAGE) from None
+
+
+def _annexes() -> Sequence[Callable[[engine.Codex], Any]]:
+    import codexapi_mcp  # as above
+
+    return [codexapi_mcp.Endpoint]
+
+
+def _level() -> Level:
+    if quiet():
+        return Level.warning
+    return Level.debug if verbosity() else Level.info
+
+
+def key_in(path: Path) -> str:
+    """The key that a file holds. Ends the program where it cannot be used."""
+    import codexapi_http  # as above
 
     try:
-        code = codexapi_http.serve(chosen)
-    except engine.CodexError as error:
+        key, note = codexapi_http.read_key(path)
+    except engine.InvalidRequest as error:
         say(f"codexapi: {error}")
-        code = USAGE
-    raise typer.Exit(code)
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        say(f"codexapi: --api-key-file: {path}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None
+    if note is not None:
+        say(f"codexapi: {note}")
+    return key
+
+
+def _take(place: Place, port: int) -> None:
+    """Raises Problem where another server of ours has the port."""
+    with suppress(OSError):  # told when the server is ready
+        if port:
+            place.take(port)
+
+
+def _show(place: Place, url: str, notes: list[str]) -> None:
+    """A server that cannot be shown to others serves all the same."""
+    try:
+        place.ready(url)
+    except (OSError, Problem) as error:
+        notes.append(f"`codexapi stop` will not find this server: {error}")

@@ -27,7 +27,7 @@ import codexapi_engine as engine
 from .answer import Answer, Held
 from .chat import Form, begin, first_block
 from .danger import danger
-from .options import BaseUrl, Demo, Effort, Model, command, settings
+from .options import BaseUrl, Demo, Effort, Model, command, opened, settings
 from .question import Question, composed
 from .talk import Talk
 from .terminal import FAILED, USAGE, Problem, ending, put, say
@@ -121,7 +121,7 @@ def sh(
         instructions = INSTRUCTIONS.format(shell=name, system=platform.system())
         talk = Talk(model="", system=instructions, effort=effort)
         with asyncio.Runner() as runner:
-            codex = engine.Codex(chosen)
+            codex = opened(chosen)
             try:
                 runner.run(begin(talk, codex, model))
                 session = _Session(runner, codex, talk, name)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import typer
 
 import codexapi_engine as engine
 
-from .options import BaseUrl, Demo, Json, command, settings
+from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines, local
+from .servers import running
 from .terminal import exit_code, put, run, say
 from .usage import speaks_unicode
 
@@ -19,12 +21,18 @@ app = command()
 
 @app.command()
 def status(as_json: Json = False, base_url: BaseUrl = None, demo: Demo = False) -> None:
-    """Show your login and how much of your plan is used. Exits with 3 if you are not logged in."""
+    """Show what serves on this machine, your login, and how much of your plan is used.
+
+    Exits with 3 if you are not logged in.
+    """
     run(_status(settings(base_url=base_url, demo=demo), as_json), as_json=as_json)
 
 
 async def _status(chosen: engine.Settings, as_json: bool) -> None:
-    async with engine.Codex(chosen) as codex:
+    servers = running(chosen.state_dir)
+    if not as_json:
+        put("".join(f"serving on {server.url}/v1: {server}\n" for server in servers if server.url))
+    async with opened(chosen) as codex:
         credentials = await codex.credentials()
         told: dict[str, Any] = {
             "logged_in": True,
@@ -32,6 +40,7 @@ async def _status(chosen: engine.Settings, as_json: bool) -> None:
             "access_token_expires_at": credentials.expires_at,
             "base_url": chosen.base_url,
             "simulated": chosen.demo,
+            "servers": [asdict(server) for server in servers],
         }
         problem = None
         try:

@@ -18,7 +18,7 @@ from codexapi_engine.protocol.shapes import inner, listed
 from .answer import Answer
 from .past import Past, new_id, readable, sayable
 from .question import Question
-from .terminal import Progress, say
+from .terminal import Progress, note, say
 
 _ENDS = {None: "stop", "max_output_tokens": "length", "content_filter": "content_filter"}
 """Why an answer ended, in the words of Chat Completions."""
@@ -59,23 +59,22 @@ class Talk:
         What was said before a break stays part of the talk, unless nothing was.
         """
         said: list[str] = []
-        shown: Answer | None = None
         async with AsyncExitStack() as waiting:
             await waiting.enter_async_context(Progress().running("thinking"))
             try:
                 async with await codex.open(self.request(question)) as events:
                     if events.changed:
-                        say(f"codexapi: {self.model} has no such effort: the next lower is used")
+                        note(f"codexapi: {self.model} has no such effort: the next lower is used")
                     shown = answer()
-                    response = await _told(events, shown, said, waiting)
+                    try:
+                        response = await _told(events, shown, said, waiting)
+                    finally:
+                        await waiting.aclose()
+                        shown.end()
             except BaseException:
                 if said:
                     self._add(question, [_spoken("".join(said))])
                 raise
-            finally:
-                await waiting.aclose()
-                if shown is not None:
-                    shown.end()
         self._add(question, [sayable(item) for item in listed(response, "output")])
         if reason := _cut_short(response):
             say(f"codexapi: the answer is incomplete ({reason})")
@@ -149,6 +148,6 @@ def _citations(response: JsonObject) -> Iterator[str]:
     """The addresses that an answer names as its sources."""
     for item in listed(response, "output"):
         for part in listed(item, "content"):
-            for note in listed(part, "annotations"):
-                if note.get("type") == "url_citation" and isinstance(note.get("url"), str):
-                    yield note["url"]
+            for source in listed(part, "annotations"):
+                if source.get("type") == "url_citation" and isinstance(source.get("url"), str):
+                    yield source["url"]

@@ -7,7 +7,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -15,13 +15,20 @@ import typer
 
 import codexapi_engine as engine
 
-FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE = 1, 2, 3, 4, 5, 6, 7
+FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
+
+QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
+"""Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
+variable for one run: so it holds everywhere, and stands before the command or after it."""
 
 IDLE = 2.0
 """Seconds after which we say that stdin is being waited for."""
 
-_KINDS = {FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login"}
+_KINDS = {
+    FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login",
+    CONFLICT: "conflict", BACKEND: "backend",
+}  # fmt: skip
 
 
 class Problem(Exception):
@@ -62,7 +69,7 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
         yield
     except engine.CodexError as error:
         code = error.code or error.type
-        _complain(f"{code}: {error}", error.body(), as_json)
+        _complain(" ".join(f"{code}: {error}".split()), error.body(), as_json)
         raise typer.Exit(exit_code(error)) from None
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)
@@ -95,12 +102,37 @@ def exit_code(error: engine.CodexError) -> int:
 def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
     import json  # only where something went wrong
 
-    say(json.dumps({"error": body}) if as_json else f"codexapi: {line}")
+    # What the backend or a file is called may not do things to a terminal.
+    harmless = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
+    say(json.dumps({"error": body}) if as_json else f"codexapi: {harmless}")
 
 
 def say(line: str) -> None:
     """A line for the person, who may have piped the answer elsewhere."""
     print(line, file=sys.stderr, flush=True)
+
+
+def note(line: str) -> None:
+    """A line that a person can do without, as who says --quiet does."""
+    if not quiet():
+        say(line)
+
+
+def quiet() -> bool:
+    return bool(os.environ.get(QUIET))
+
+
+def verbosity() -> int:
+    """How often --verbose was said."""
+    told = os.environ.get(VERBOSE, "")
+    return int(told) if told.isdecimal() else int(bool(told))
+
+
+def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether to write more than plain letters, to a terminal or what is none."""
+    if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
+        return not environ.get("NO_COLOR")
+    return terminal and environ.get("TERM") != "dumb"
 
 
 def put(text: str) -> None:
@@ -113,7 +145,7 @@ class Progress:
     """A line on a terminal's stderr that says how long it has been; nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not quiet()
         self._steps = 0
 
     def step(self) -> None:
@@ -156,13 +188,13 @@ def stdin_bytes() -> bytes | None:
     import threading  # loaded with asyncio anyway, and not before
 
     # A pipe that nobody writes to, as under cron, would otherwise hang without a word.
-    note = threading.Timer(IDLE, say, ["codexapi: waiting for stdin; --no-stdin does without"])
-    note.daemon = True
-    note.start()
+    telling = threading.Timer(IDLE, note, ["codexapi: waiting for stdin; --no-stdin does without"])
+    telling.daemon = True
+    telling.start()
     try:
         first = sys.stdin.buffer.read(1)
     finally:
-        note.cancel()
+        telling.cancel()
     return first + sys.stdin.buffer.read() if first else b""
 
 

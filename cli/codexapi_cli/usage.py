@@ -10,7 +10,7 @@ import typer
 
 import codexapi_engine as engine
 
-from .options import BaseUrl, Demo, Json, command, settings
+from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines
 from .terminal import Problem, ending, put, run
 
@@ -44,7 +44,7 @@ async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) ->
     import asyncio  # 40 ms that --help does without
 
     shown = 0  # lines of it on the terminal
-    async with engine.Codex(chosen) as codex:
+    async with opened(chosen) as codex:
         while True:
             limits = await codex.plan()
             if as_json:

@@ -108,6 +108,14 @@ def test_attachments_go_by_what_they_are(tmp_path: Path) -> None:
     assert (file["type"], file["filename"]) == ("input_file", "b.bin")
 
 
+def test_half_an_address_is_a_usage_error() -> None:
+    done = run("chat", "--demo", "look", "-a", "https://[::1/x.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "codexapi: --attach https://[::1/x.png: expected a file, or an https address\n"
+    )
+
+
 def test_an_attachment_may_stand_on_stdin() -> None:
     body = asked("-a", "-", "what", stdin=PDF)
     assert [part["type"] for part in parts(body)] == ["input_text", "input_file"]
@@ -139,6 +147,7 @@ def test_files_go_into_the_question_in_fences_that_they_cannot_close(tmp_path: P
         (("--schema", "1x"), 2, "is no field"),
         (("--schema", "{nonsense"), 2, "it is not JSON"),
         (("--schema", "none.json"), 7, "No such file"),
+        (("--schema", "~no-such-user/none.json"), 7, "No such file"),
         (("--json", "-x"), 2, "do not go together"),
         (("--json", "--stream-json"), 2, "do not go together"),
         (("--raw", "--md"), 2, "do not go together"),
@@ -164,6 +173,7 @@ def test_a_dry_run_needs_no_login_and_shows_no_secret(tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert told["url"] == "https://chatgpt.com/backend-api/codex/responses"
     assert told["headers"]["authorization"] == "Bearer (left out)"
+    assert told["body"]["prompt_cache_key"] == told["headers"]["session-id"]
     assert "canary" not in done.stdout
 
 

@@ -33,6 +33,14 @@ def offered(*words: str) -> list[str]:
         (("chat", "-o", ""), []),  # a file is
         (("chat", "--output", "--"), []),
         (("nonsense",), []),
+        (("chat", "--color", ""), ["auto", "always", "never"]),
+        (("chat", "-v", ""), []),
+        (("service", "print", "--system", "l"), ["launchd"]),
+        (("setup", "z"), ["zed"]),
+        (("completion", "p"), ["powershell"]),
+        (("chat", "--colo"), ["--color"]),
+        (("history", "show", "--ver"), ["--verbose"]),
+        (("login", "--ver"), []),
         (("--vers",), ["--version"]),
     ],
 )

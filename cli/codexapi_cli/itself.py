@@ -1,0 +1,72 @@
+"""How another program starts this one: by an absolute path, and never a stranger's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipfile
+from itertools import pairwise
+from pathlib import Path, PurePath, PureWindowsPath
+
+from .edits import Refused
+
+PACKAGE = "codexapi-kit"
+"""Our own name on the package index: `codexapi` there is a stranger's program."""
+
+NAMES = ("codexapi", PACKAGE)
+MODULE = "codexapi_cli"
+
+
+def command(interpreter: str = sys.executable, path: str | None = None) -> list[str]:
+    """The command that starts codexapi from anywhere: a script if one of ours is installed.
+
+    Raises Refused where it would be gone tomorrow. `path` is that of the programs, if not PATH.
+    """
+    if any(part.startswith("archive-v") for part in Path(interpreter).parts):
+        raise Refused(
+            f"{interpreter} is an environment for one run (uvx): "
+            f"uv tool install {PACKAGE}, then run this again"
+        )
+    for name in NAMES:
+        beside = Path(interpreter).with_name(f"{name}.exe" if os.name == "nt" else name)
+        on_path = shutil.which(name, path=path)
+        # The name on PATH may be a link to the script, which stays where it is over an update.
+        for script in [*([Path(on_path).absolute()] if on_path else []), beside]:
+            if is_ours(script) and _same_place(script, beside):
+                return [str(script)]
+    return [interpreter, "-m", MODULE]
+
+
+def is_this(tokens: list[str]) -> bool:
+    """Whether a command line starts this very program."""
+    try:
+        own = command()
+    except Refused:
+        return False
+    return tokens[: len(own)] == own
+
+
+def is_ours(program: Path) -> bool:
+    """Whether a script or launcher starts our code: a stranger's package has the same name."""
+    try:
+        if zipfile.is_zipfile(program):  # the launchers of Windows carry their script in one
+            with zipfile.ZipFile(program) as launcher:
+                return MODULE.encode() in launcher.read("__main__.py")
+        return MODULE.encode() in program.read_bytes()
+    except (OSError, KeyError):
+        return False
+
+
+def looks_like_ours(tokens: list[str]) -> bool:
+    """Whether a command line, of any system, is that of our MCP server."""
+    program: PurePath = PureWindowsPath(tokens[0]) if tokens else PurePath()
+    named = program.name.removesuffix(".exe") in NAMES or {MODULE, PACKAGE} & {*tokens}
+    return bool(named) and ("mcp", "serve") in pairwise(tokens)
+
+
+def _same_place(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -1,0 +1,138 @@
+"""`codexapi mcp doctor`: whether what is registered starts, answers, and is ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .options import Json
+from .system import Scope
+from .terminal import FAILED, put, run
+
+if TYPE_CHECKING:
+    from .findings import Finding
+    from .registration import Registration
+
+SECONDS = 20.0
+"""How long a server may take to start and to list its tools: as long as Codex waits."""
+
+TOOLS = {"generate_text", "generate_image"}
+"""What our server offers, and a stranger's of the same name does not."""
+
+
+def doctor(as_json: Json = False) -> None:
+    """Start every server that is registered under our name, as its client would.
+
+    Of a folder's own settings, only this very program is started: the folder may be a stranger's.
+    Exits with 1 if there is a problem.
+    """
+    run(_doctor(as_json), as_json=as_json)
+
+
+async def _doctor(as_json: bool) -> None:
+    from .findings import PROBLEM, UNKNOWN, Finding
+    from .registration import NONE, NOT_HERE, found
+    from .system import System
+
+    seen = [one for one in found(System.this()) if one.state not in (NONE, NOT_HERE)]
+    results = [(one, await _examined(one)) for one in seen]
+    if as_json:
+        told = [{**_where(one), **_told(finding)} for one, finding in results]
+        healthy = all(finding.state != PROBLEM for _, finding in results)
+        put(json.dumps({"ok": healthy, "registrations": told}, indent=2) + "\n")
+    else:
+        nothing = Finding("", UNKNOWN, "nothing is registered", "codexapi mcp install CLIENT")
+        for finding in [finding for _, finding in results] or [nothing]:
+            put("".join(f"{line}\n" for line in _lines(finding)))
+    if any(finding.state == PROBLEM for _, finding in results):
+        raise typer.Exit(FAILED)
+
+
+async def _examined(seen: Registration) -> Finding:
+    from .findings import OK, PROBLEM, UNKNOWN, WARNING, Finding
+    from .itself import NAMES, is_ours, is_this
+    from .registration import ANOTHER, UNREADABLE
+
+    name = f"{seen.place.client.name} ({seen.place.scope})"
+    scope = " --scope project" if seen.place.scope is Scope.PROJECT else ""
+    again = f"codexapi mcp install --force{scope} {seen.place.client.name}"
+    if seen.state == UNREADABLE:
+        return Finding(name, PROBLEM, seen.told or "", "mend the file by hand")
+    if seen.state == ANOTHER or not seen.command:
+        told = f"the entry in {seen.place.path} starts another program"
+        return Finding(name, PROBLEM, f"{told}: {shlex.join(seen.command)}", again)
+    program = seen.command[0]
+    file = shutil.which(program)
+    if file is None:
+        return Finding(name, PROBLEM, f"there is no program {program}", again)
+    if Path(program).stem in NAMES and not is_ours(Path(file)):
+        return Finding(name, PROBLEM, f"{file} is a stranger's program of our name", again)
+    if seen.place.scope is Scope.PROJECT and (seen.env or not is_this(seen.command)):
+        told = "not started: this folder's settings name another program, or variables for it"
+        return Finding(name, UNKNOWN, f"{told}: {shlex.join(seen.command)}")
+    since = time.monotonic()
+    try:
+        tools = await _tools(seen.command, seen.env)
+    except ValueError as error:
+        fix = f"run it by hand: {shlex.join(seen.command)}"
+        return Finding(name, PROBLEM, str(error), fix)
+    told = f"answers in {time.monotonic() - since:.1f} s, with {len(tools)} tools"
+    if not tools & TOOLS:
+        return Finding(name, PROBLEM, f"{told}, and none of ours: a stranger's server", again)
+    if not os.path.isabs(program):
+        return Finding(name, WARNING, f"{told}; editors may not find {program}", again)
+    return Finding(name, OK, told)
+
+
+async def _tools(command: list[str], env: dict[str, str]) -> set[str]:
+    """The names of a server's tools. Raises ValueError."""
+    import anyio
+    from anyio import BrokenResourceError, ClosedResourceError
+    from mcp import Client, MCPError, StdioServerParameters
+
+    # An editor gives a server little of its environment, and no folder that can be relied on.
+    server = StdioServerParameters(
+        command=command[0], args=command[1:], env=env or None, cwd=Path(Path.home().anchor)
+    )
+    failure: BaseException | None = None
+    try:
+        with anyio.fail_after(SECONDS):
+            async with Client(server) as client:
+                return {tool.name for tool in (await client.list_tools()).tools}
+    except* (MCPError, OSError, ValueError, BrokenResourceError, ClosedResourceError) as group:
+        failure = next(_leaves(group))
+    late = isinstance(failure, TimeoutError)
+    why = f"answer within {SECONDS:.0f} s" if late else f"speak MCP: {failure or 'it ended'}"
+    raise ValueError(f"it does not {why}")
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _where(seen: Registration) -> dict[str, Any]:
+    from .mcp_list import described
+
+    return described(seen)
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    return {"health": finding.state, "told": finding.told, "fix": finding.fix}
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.state:<7}  {finding.name:<24}  {finding.told}".rstrip()
+    if finding.fix:
+        yield f"{'':<7}  {'':<24}  fix: {finding.fix}"

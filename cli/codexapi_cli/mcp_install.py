@@ -1,0 +1,195 @@
+"""`codexapi mcp install` and `uninstall`: our server among the servers of other programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json
+from .system import Scope
+from .terminal import Problem, ending, note, put, say
+
+if TYPE_CHECKING:
+    from .mcp_clients import Client
+    from .registration import Place
+
+CLIENTS = (
+    "claude-code, claude-desktop, codex, cursor, gemini, vscode, vscode-insiders, zed; "
+    "and to paste: cline, copilot, goose, jetbrains, opencode, windsurf"
+)
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="CLIENT...", help=CLIENTS)]
+AllDetected = Annotated[
+    bool, typer.Option("--all-detected", help="Every client that is on this machine.")
+]
+Where = Annotated[
+    Scope, typer.Option("--scope", help="For all your projects, or for this folder alone.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, as a diff.")]
+Force = Annotated[bool, typer.Option("--force", help="Even where another entry has our name.")]
+
+
+def install(
+    clients: Names = None,
+    all_detected: AllDetected = False,
+    print_: Annotated[
+        bool, typer.Option("--print", help="Print what to paste, and change nothing.")
+    ] = False,
+    dry_run: DryRun = False,
+    scope: Where = Scope.USER,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME[=VALUE]",
+            help="A variable for the server. CODEX_HOME goes along where it is set.",
+        ),
+    ] = None,
+    required: Annotated[
+        bool, typer.Option("--required", help="Codex waits for the server, and needs it.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Register the server with editors and agents.
+
+    Changes one entry in a client's settings and nothing else, keeps a backup beside the file, and
+    does nothing the second time. What cannot be edited safely is printed to be pasted (exit code
+    7); an entry of our name that says something else is left alone (8).
+    """
+    with ending(as_json=as_json):
+        import os
+
+        from . import itself, registration
+        from .edits import Refused
+
+        command = [*itself.command(), "mcp", "serve"]
+        variables = registration.environment(env or [], os.environ)
+
+        def one(client: Client, where: Place) -> dict[str, Any]:
+            value = client.registration(command, variables, required=required)
+            text = registration.pasted(where, value)
+            if print_:
+                link = client.link_to(value)
+                return {"state": "printed", "snippet": text, **({"link": link} if link else {})}
+            try:
+                change = registration.plan(where, value, force=force)
+                if dry_run:
+                    shown = registration.shown(where, change, value)
+                    return {"state": "would change" if change else "unchanged", "diff": shown}
+                if not change:
+                    return {"state": "unchanged"}
+                backup = registration.add(where, value, change)
+            except Refused as error:
+                return {**failed(error), "snippet": text}
+            return {"state": "registered", **kept(backup), "then": client.after}
+
+        _each(clients, all_detected, scope, as_json, one)
+
+
+def uninstall(
+    clients: Names = None,
+    all_detected: AllDetected = False,
+    dry_run: DryRun = False,
+    scope: Where = Scope.USER,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Take the server out of editors and agents again.
+
+    A file is put back as it was before, to the byte, unless it has been changed since: then our
+    entry alone is taken out.
+    """
+    with ending(as_json=as_json):
+        from . import registration
+        from .edits import Refused
+
+        def one(client: Client, where: Place) -> dict[str, Any]:
+            if not client.written:
+                raise Problem(f"{client.title}: take it out of {where.path} yourself")
+            try:
+                change = registration.plan_removal(registration.look(where), force=force)
+                if dry_run:
+                    shown = registration.shown(where, change, None)
+                    return {"state": "would change" if change else "unchanged", "diff": shown}
+                if not change:
+                    return {"state": "unchanged"}
+                backup = registration.take_out(where, change)
+            except Refused as error:
+                return failed(error)
+            return {"state": "removed", **kept(backup)}
+
+        _each(clients, all_detected, scope, as_json, one)
+
+
+def failed(error: Problem) -> dict[str, Any]:
+    return {"state": "failed", "error": error.body(), "exit_code": error.exit_code}
+
+
+def kept(backup: object) -> dict[str, Any]:
+    return {"backup": str(backup)} if backup else {}
+
+
+def _each(
+    names: Sequence[str] | None,
+    all_detected: bool,
+    scope: Scope,
+    as_json: bool,
+    one: Callable[[Client, Place], dict[str, Any]],
+) -> None:
+    """Does it for each client, tells how it went, and ends with the first exit code that is not
+    zero: one client's trouble is not the next one's."""
+    from . import registration
+    from .system import System
+
+    system = System.this()
+    chosen = registration.named(names or [])
+    chosen += [c for c in registration.detected(system) if all_detected and c not in chosen]
+    if not chosen:
+        found = ", ".join(client.name for client in registration.detected(system)) or "none"
+        raise Problem(f"name a client; --help lists them. On this machine: {found}")
+    results, code = [], 0
+    for client in chosen:
+        where = None
+        try:
+            where = registration.place(client, scope, system)
+            result = one(client, where)
+        except Problem as problem:
+            result = failed(problem)
+        code = code or result.pop("exit_code", 0)
+        path = {"path": str(where.path)} if where else {}
+        results.append({"client": client.name, "scope": str(scope), **path, **result})
+        if not as_json:
+            _tell(client, results[-1])
+    if as_json:
+        put(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    raise typer.Exit(code)
+
+
+def _tell(client: Client, result: dict[str, Any]) -> None:
+    """A change is told on stdout, with what can be piped on; all else on stderr."""
+    state, title = result["state"], client.title
+    if state == "failed":
+        say(f"codexapi: {title}: {result['error']['message']}")
+        put(result.get("snippet", ""))
+    elif state == "printed":
+        note(f"{title}: into {result['path']}. {client.after}")
+        put(result["snippet"])
+        if "link" in result:
+            note(f"Or open: {result['link']}")
+    elif state in ("registered", "removed"):
+        put(f"{title}: {state} ({result['path']})\n")
+        for line in filter(None, (result.get("then"), _backup(result))):
+            note(f"  {line}")
+    elif state == "would change":
+        put(result["diff"])
+    else:
+        note(f"{title}: nothing to do ({result['path']})")
+
+
+def _backup(result: dict[str, Any]) -> str | None:
+    return f"Its settings as they were: {result['backup']}" if "backup" in result else None

@@ -1,0 +1,72 @@
+"""`codexapi stop`: ends a server that runs on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import command, settings
+from .servers import Server, has_ended, running
+from .terminal import FAILED, Problem, ending, say
+
+DRAIN = 10.0
+"""Seconds that a server gets for the streams that run; it gives them 5 itself."""
+
+LAST = 5.0
+"""Seconds after a second signal, which cuts them."""
+
+app = command()
+
+
+@app.command()
+def stop(
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Which. [default: the only one that runs]"),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that run.")] = False,
+) -> None:
+    """End a server that runs on this machine, and wait until it has ended.
+
+    Running streams get some seconds. Where none runs, there is nothing to do, and that is no error.
+    """
+    state_dir = settings().state_dir
+    with ending():
+        chosen = _chosen(running(state_dir), port, all_)
+        if not chosen:
+            say(f"codexapi: no server runs{'' if port is None else f' on port {port}'}")
+        for server in chosen:
+            _end(state_dir, server)
+            say(f"codexapi: stopped {server.url or server.port}")
+
+
+def _chosen(found: list[Server], port: int | None, all_: bool) -> list[Server]:
+    """Raises Problem where it is not clear which."""
+    if port is not None:
+        return [server for server in found if server.port == port]
+    if len(found) > 1 and not all_:
+        ports = ", ".join(str(server.port) for server in found)
+        raise Problem(f"servers run on the ports {ports}: name one with --port, or say --all")
+    return found
+
+
+def _end(state_dir: Path, server: Server) -> None:
+    """Raises Problem if it goes on."""
+    if server.host != socket.gethostname():
+        raise Problem(f"port {server.port}: its server runs on {server.host}, not here", FAILED)
+    for patience in (DRAIN, LAST):
+        try:
+            # On Windows this ends it at once.
+            with suppress(ProcessLookupError):
+                os.kill(server.pid, signal.SIGTERM)
+        except OSError as error:
+            raise Problem(f"{server}: {error.strerror}", FAILED) from None
+        if has_ended(state_dir, server, patience):
+            return
+    raise Problem(f"{server} does not end; `kill -9 {server.pid}` would", FAILED)

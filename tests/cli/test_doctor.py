@@ -1,0 +1,251 @@
+"""`codexapi doctor`: what it finds, what it advises, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.cli.shell import run
+from tests.faulty import FaultyBackend, Script, by_path, whole
+from tests.logins import auth_json, write_login
+from tests.processes import Running, server, simulator
+from tests.wire_files import table
+
+from codexapi_cli.findings import clock
+
+HIDDEN = "canary-access-first"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with simulator(tmp_path_factory.mktemp("login")) as running:
+        yield running
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def doctor(*arguments: str, env: dict[str, str]) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code, and the findings by name."""
+    given = {"CODEXAPI_PORT": str(free_port()), "CODEXAPI_STATE_DIR": "/nowhere", **env}
+    done = run("doctor", "--json", *arguments, env=given)
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert told["ok"] == (done.returncode == 0)
+    assert all(set(found) == {"name", "state", "told", "fix"} for found in told["findings"])
+    return done.returncode, {found["name"]: found for found in told["findings"]}
+
+
+def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> None:
+    code, found = doctor(env=simulated.env)
+    assert code == 0
+    for name in (
+        "program", "backend address", "proxy", "state folder", "port", "round trip",
+        "login file", "lock", "login", "backend", "clock", "model", "plan",
+    ):  # fmt: skip
+        assert found[name]["state"] == "ok", found[name]
+    assert "plan plus" in found["login"]["told"]
+    assert "9 models" in found["backend"]["told"]
+    assert found["plan"]["told"] == "12 % of the 5-hour window used, 3 % of the 7-day window used"
+
+
+def test_the_demo_needs_no_login() -> None:
+    code, found = doctor("--demo", env={"CODEX_HOME": "/nowhere"})
+    assert code == 0
+    assert found["login"]["state"] == found["backend"]["state"] == "ok"
+    assert "lock" not in found
+
+
+def test_a_person_reads_a_line_for_each_and_the_fix_below(tmp_path: Path) -> None:
+    done = run("doctor", env={"CODEX_HOME": str(tmp_path), "CODEXAPI_PORT": str(free_port())})
+    lines = done.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("problem  login "))
+    assert "there is no login at" in lines[at]
+    assert lines[at + 1].strip() == "fix: codexapi login"
+    assert lines[-1].startswith("unknown  backend")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_offline_asks_the_backend_nothing(simulated: Running) -> None:
+    code, found = doctor("--offline", env=simulated.env)
+    assert code == 0
+    assert found["backend"] == {
+        "name": "backend", "state": "unknown", "told": "not asked: --offline", "fix": None,
+    }  # fmt: skip
+
+
+def test_a_backend_that_is_not_there_is_a_problem(simulated: Running) -> None:
+    gone = {**simulated.env, "CODEXAPI_BASE_URL": f"http://127.0.0.1:{free_port()}/x"}
+    code, found = doctor(env=gone)
+    assert code == 1
+    assert found["backend"]["state"] == "problem"
+    assert "network" in found["backend"]["fix"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_login_that_others_may_read_is_a_warning(simulated: Running, tmp_path: Path) -> None:
+    path = write_login(tmp_path, auth_json(exp=4e9))
+    path.chmod(0o644)
+    code, found = doctor("--offline", env={**simulated.env, "CODEX_HOME": str(tmp_path)})
+    assert (code, found["login file"]["state"]) == (0, "warning")
+    assert found["login file"]["fix"] == f"chmod 600 {path}"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (auth_json(exp=1.0, refresh=None), "expired"),
+        (b"{", "auth.json"),
+        (auth_json(auth_mode="apikey"), "API key"),
+    ],
+)
+def test_a_login_that_is_none_is_a_problem(data: bytes, told: str, tmp_path: Path) -> None:
+    write_login(tmp_path, data)
+    code, found = doctor(env={"CODEX_HOME": str(tmp_path)})
+    assert (code, found["login"]["state"]) == (1, "problem")
+    assert told in found["login"]["told"]
+    assert found["login"]["fix"] == "codexapi login"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="takes the lock as Unix does")
+def test_a_lock_that_another_program_holds_is_a_warning(simulated: Running, tmp_path: Path) -> None:
+    import fcntl
+
+    write_login(tmp_path, auth_json(exp=4e9))
+    with (tmp_path / "auth.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, found = doctor("--offline", env={**simulated.env, "CODEX_HOME": str(tmp_path)})
+    assert (code, found["lock"]["state"]) == (0, "warning")
+    assert str(tmp_path / "auth.lock") in found["lock"]["told"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_our_own_server_on_the_port_is_told(host: str) -> None:
+    with server("--demo") as running:
+        port = str(urlsplit(running.url).port)
+        _, found = doctor("--demo", env={"CODEXAPI_PORT": port, "CODEXAPI_HOST": host})
+    assert found["port"]["state"] == "ok"
+    assert "is serving on" in found["port"]["told"]
+
+
+def test_a_stranger_on_the_port_is_a_warning(simulated: Running) -> None:
+    port = str(urlsplit(simulated.url).port)
+    code, found = doctor("--demo", env={"CODEXAPI_PORT": port})
+    assert (code, found["port"]["state"]) == (0, "warning")
+    assert "--port" in found["port"]["fix"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are scripts")
+def test_a_stranger_of_our_name_on_the_path_is_a_problem(tmp_path: Path) -> None:
+    stranger = tmp_path / "codexapi"
+    stranger.write_text("#!/usr/bin/python3\nfrom codexapi.cli import main\nmain()\n")
+    stranger.chmod(0o755)
+    code, found = doctor("--demo", env={"PATH": str(tmp_path)})
+    assert (code, found["path"]["state"]) == (1, "problem")
+    assert "codexapi-kit" in found["path"]["fix"]
+    stranger.write_text("#!/usr/bin/python3\nfrom codexapi_cli.__main__ import main\nmain()\n")
+    code, found = doctor("--demo", env={"PATH": str(tmp_path)})
+    assert (code, found["path"]["told"]) == (0, str(stranger))
+
+
+def test_an_editor_is_advised_where_there_is_one(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "PATH": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "none")}
+    _, found = doctor("--demo", env=home)
+    assert (found["mcp"]["state"], found["mcp"]["fix"]) == ("ok", None)
+    (tmp_path / ".cursor").mkdir()
+    _, found = doctor("--demo", env=home)
+    assert found["mcp"]["fix"] == "codexapi mcp install --all-detected"
+
+
+def test_without_any_codexapi_on_the_path_one_is_told_how(tmp_path: Path) -> None:
+    _, found = doctor("--demo", env={"PATH": str(tmp_path)})
+    assert found["path"]["state"] == "warning"
+    assert "uv tool install codexapi-kit" in found["path"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "state", "told"),
+    [
+        ({"CODEXAPI_MODEL": "gpt-0"}, "model", "warning", "gpt-0 is not in your account's list"),
+        ({"CODEXAPI_MODEL": "gpt-6.1-sol:high"}, "model", "ok", "gpt-6.1-sol:high"),
+        ({"SSL_CERT_FILE": "/nowhere.pem"}, "certificates", "problem", "/nowhere.pem cannot be read"),
+        (
+            {"HTTPS_PROXY": f"http://me:{HIDDEN}@127.0.0.1:9", "NO_PROXY": "127.0.0.1"},
+            "proxy", "ok", "http://(login left out)@127.0.0.1:9 is not used for it",
+        ),
+    ],
+)  # fmt: skip
+def test_a_setting_is_looked_at(
+    env: dict[str, str], name: str, state: str, told: str, simulated: Running
+) -> None:
+    _, found = doctor(env={**simulated.env, **env})
+    assert (found[name]["state"], found[name]["told"].endswith(told) or told in found[name]["told"]) == (
+        state, True,
+    )  # fmt: skip
+    assert HIDDEN not in json.dumps(found)
+
+
+def test_a_base_url_that_is_not_openais_is_a_warning(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json(exp=4e9))
+    env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_BASE_URL": "https://example.org"}
+    _, found = doctor("--offline", env=env)
+    assert found["backend address"]["state"] == "warning"
+    assert HIDDEN not in json.dumps(found)
+
+
+async def test_a_plan_that_is_used_up_is_a_warning_with_the_time(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json(exp=4e9))
+    plan = table("usage")
+    plan["rate_limit"]["limit_reached"] = True
+    paths: dict[str, list[Script]] = {
+        "/x/models": [[whole(200, table("models"))]],
+        "/api/codex/usage": [[whole(200, plan)]],
+    }
+    async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
+        env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_BASE_URL": f"{backend.url}/x"}
+        code, found = await asyncio.to_thread(doctor, env=env)
+    assert (code, found["plan"]["state"]) == (0, "warning"), found
+    assert "limit is reached" in found["plan"]["told"]
+    assert found["plan"]["fix"].startswith("wait until ")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "told"),
+    [
+        (None, "unknown", "no time"),
+        (0.0, "ok", "agrees"),
+        (-60.0, "ok", "agrees"),
+        (61.0, "warning", "1 min ahead"),
+        (-3600.0, "warning", "1 h 0 min behind"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_a_warning(ahead: float | None, state: str, told: str) -> None:
+    found = clock(ahead)
+    assert found.state == state
+    assert told in found.told
+    assert (found.fix is not None) == (state == "warning")
+
+
+def test_a_wrong_setting_is_a_usage_error() -> None:
+    done = run("doctor", env={"CODEXAPI_PORT": "many"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "CODEXAPI_PORT" in done.stderr
+
+
+def test_its_help_loads_nothing_heavy() -> None:
+    seen = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "codexapi_cli", "doctor", "--help"],
+        capture_output=True, text=True, check=True, env=None,
+    ).stderr  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in seen.splitlines()}
+    assert not loaded & {"httpx", "asyncio", "pydantic", "rich", "ssl"}
