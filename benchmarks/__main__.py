@@ -1,0 +1,127 @@
+"""What codexapi costs beside its peers: `python -m benchmarks [--rounds N] [--quick] [--json FILE]`.
+
+One machine with two cores, Linux: the server that is measured has one of them, this client and the
+fake backend have the other. In each round every server is started anew, and each row is measured
+on all of them one after another, in another order each round; so only ratios within a run mean
+anything. `python -m benchmarks.peers` installs the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.processes import ROOT
+
+from benchmarks import plot, report, rows, servers
+from benchmarks.driver import Failed
+from benchmarks.rows import Bench, Measure, Sizes
+from benchmarks.servers import Server
+
+DOCS = ROOT / "docs"
+_SECONDS = 60.0
+"""A measure that takes longer has failed."""
+
+_TRIES = 3
+"""A port that was free may be taken by the time that a server binds it."""
+
+
+def main() -> None:
+    options = _options().parse_args()
+    sizes = rows.TINY if options.tiny else rows.QUICK if options.quick else Sizes()
+    with ExitStack() as stack:
+        stack.enter_context(servers.on_core(servers.DRIVER_CORE))
+        bench = Bench(stack.enter_context(servers.backend()), sizes)
+        run = Run(bench, options.servers, options.only)
+        for number in range(options.rounds):
+            asyncio.run(run.round(number))
+    tables = report.tables(run.samples)
+    print("\n\n".join(tables.values()))
+    if options.json:
+        told = {
+            "figures": report.summary(run.samples),
+            "rounds": report.finite(run.samples),
+            "faults": run.faults,
+        }
+        options.json.write_text(json.dumps(told, indent=1, allow_nan=False))
+    if options.docs:
+        report.place(DOCS / "performance.md", tables)
+    if options.plot or options.docs:
+        plot.draw(run.samples, options.plot or DOCS / "performance.png")
+    for what, why in run.faults.items():
+        print(f"\n{what}: {why}")
+
+
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = list(servers.SERVERS)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--servers", nargs="+", choices=names, default=names)
+    options.add_argument("--only", default="", help="measures whose name has this in it")
+    options.add_argument("--quick", action="store_true", help="fewer samples")
+    options.add_argument("--tiny", action="store_true", help="so few that they mean nothing")
+    options.add_argument("--json", type=Path)
+    options.add_argument("--plot", type=Path, help="a PNG; needs benchmarks/requirements.txt")
+    options.add_argument("--docs", action="store_true", help="write tables and picture to docs/")
+    return options
+
+
+class Run:
+    """Some rounds: their figures, by server, and what went wrong."""
+
+    def __init__(self, bench: Bench, names: Sequence[str], only: str) -> None:
+        self._bench = bench
+        self._only = only
+        self.samples: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+        self.faults: dict[str, str] = {}
+
+    async def round(self, number: int) -> None:
+        with ExitStack() as stack:
+            running = []
+            for name in self.samples:
+                if server := self._start(stack, name):
+                    running.append(server)
+                    # At once: a start lasts until the first answer.
+                    await self._measure(server, rows.started, ("chat", "responses"))
+            for measure, roads in rows.MEASURES:
+                if self._only not in measure.__name__:
+                    continue
+                print(f"round {number + 1}: {measure.__name__} {roads[0]}", file=sys.stderr)
+                for turn in range(len(running)):
+                    server = running[(turn + number) % len(running)]
+                    await self._measure(server, measure, roads)
+
+    def _start(self, stack: ExitStack, name: str) -> Server | None:
+        for _ in range(_TRIES):
+            made = servers.running(name, servers.SERVERS[name], self._bench.backend)
+            try:
+                return stack.enter_context(made)
+            except Failed as error:
+                fault = str(error)
+        self.faults[name] = fault
+        return None
+
+    async def _measure(self, server: Server, measure: Measure, roads: Sequence[str]) -> None:
+        """On the first of the roads that the server has."""
+        road = next((road for road in roads if road in server.roads), None)
+        if road is None:
+            return
+        await self._bench.open_streams(within=15)  # what the last one has left behind
+        try:
+            async with asyncio.timeout(_SECONDS):
+                figures = await measure(server, road, self._bench)
+        except (Failed, OSError, TimeoutError) as error:
+            what = f"{server.name}, {measure.__name__} {road}"
+            self.faults[what] = str(error) or type(error).__name__
+            return
+        for key, value in figures.items():
+            self.samples[server.name].setdefault(key, []).append(value)
+
+
+if __name__ == "__main__":
+    main()

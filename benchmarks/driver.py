@@ -1,0 +1,218 @@
+"""The client that measures: raw connections that only scan bytes.
+
+Cheap, so that what it sees late is the server's and not its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.plays import MARK, MODEL, Play
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_CLOSING = re.compile(rb"^HTTP/1\.0|\r\nconnection: *close", re.IGNORECASE)
+_END = b"0\r\n\r\n"
+_AT_ONCE = 50
+"""Connections that are opened together; more would wait in a listener's queue, and not in it."""
+
+
+class Failed(Exception):
+    """A server did not do what was asked: told in the report, in place of a figure."""
+
+
+def request(road: str, play: Play, *, padding: int = 0) -> bytes:
+    """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`."""
+    prompt = f"{play} {'as it was said ' * (padding // 15)}"
+    if road in ("direct", "responses"):
+        part = {"type": "input_text", "text": prompt}
+        body = {
+            "model": MODEL, "instructions": "Be brief.", "stream": True, "store": False,
+            "input": [{"type": "message", "role": "user", "content": [part]}],
+        }  # fmt: skip
+    else:
+        message = {"role": "user", "content": prompt}
+        body = {"model": MODEL, "stream": road == "chat", "messages": [message]}
+    if play.kind == "tool":
+        schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+        tool = {"name": "note", "description": "Takes a note.", "parameters": schema}
+        body["tools"] = [{"type": "function", "function": tool}]
+    paths = {"direct": "/responses", "responses": "/v1/responses"}
+    return _post(paths.get(road, "/v1/chat/completions"), json.dumps(body).encode())
+
+
+def _post(path: str, body: bytes) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Accept: */*\r\nAuthorization: Bearer unused\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@dataclass(slots=True)
+class Answer:
+    began: float  # when the request was written
+    first: float = 0.0  # when the first mark came
+    ended: float = 0.0
+    marks: int = 0
+
+    @property
+    def first_ms(self) -> float:
+        return (self.first - self.began) * 1000
+
+
+class Client(asyncio.Protocol):
+    """One connection, opened when it is first used and again when the server has closed it."""
+
+    def __init__(self, port: int) -> None:
+        # set once
+        self._port = port
+        self._loop = asyncio.get_running_loop()
+        # moves
+        self._transport: asyncio.Transport | None = None
+        self._answer = Answer(0.0)
+        self._head = b""  # of the answer; empty until it is whole
+        self._tail = b""  # the last bytes: of the head that arrives, or of the body
+        self._missing = -1  # bytes of the body, if it has said
+        self._chunked = self._closing = False
+        self._stalls = False
+        self.token: asyncio.Future[None] = self._loop.create_future()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+
+    async def ask(self, data: bytes, *, stall: bool = False) -> Answer:
+        """The answer, when it has ended; with `stall`, when it has begun: nothing more is read."""
+        await self.send(data, stall=stall)
+        await (self.token if stall else self._done)
+        return self._answer
+
+    async def send(self, data: bytes, *, stall: bool = False) -> None:
+        if self._transport is None:
+            await self._loop.create_connection(lambda: self, "127.0.0.1", self._port)
+        assert self._transport is not None
+        self._head = self._tail = b""
+        self._stalls = stall
+        self.token, self._done = self._loop.create_future(), self._loop.create_future()
+        self._answer = Answer(time.perf_counter())
+        self._transport.write(data)
+
+    async def answer(self) -> Answer:
+        """The answer to what was sent, when it has ended."""
+        await self._done
+        return self._answer
+
+    @property
+    def marks(self) -> int:
+        """How many have come so far."""
+        return self._answer.marks
+
+    def leave(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._head and self._closing and not (self._chunked or self._missing > 0):
+            self._end()
+        else:
+            self._fail("closed too early")
+
+    def data_received(self, data: bytes) -> None:
+        if not self._head:
+            head, found, data = (self._tail + data).partition(b"\r\n\r\n")
+            if not found:
+                self._tail = head
+                return
+            if b" 200" not in head[:13]:
+                self._fail(head.partition(b"\r\n")[0].decode("latin-1"))
+            self._begin(head)
+        marks = data.count(MARK)
+        if marks:
+            if not self._answer.marks:
+                self._answer.first = time.perf_counter()
+                self._see()
+            self._answer.marks += marks
+        if self._chunked:
+            self._tail = data[-5:] if len(data) >= 5 else (self._tail + data)[-5:]
+            if self._tail == _END:
+                self._end()
+        elif self._missing >= 0:
+            self._missing -= len(data)
+            if self._missing <= 0:
+                self._end()
+
+    def _begin(self, head: bytes) -> None:
+        self._head, self._tail = head, b""
+        length = _LENGTH.search(head)
+        self._missing = int(length[1]) if length else -1
+        self._chunked = _CHUNKED.search(head) is not None
+        self._closing = _CLOSING.search(head) is not None
+
+    def _see(self) -> None:
+        if self._stalls and self._transport is not None:
+            self._transport.pause_reading()
+        if not self.token.done():
+            self.token.set_result(None)
+
+    def _end(self) -> None:
+        self._answer.ended = time.perf_counter()
+        self._see()
+        if self._closing and self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, reason: str) -> None:
+        for waiting in (self.token, self._done):
+            if not waiting.done():
+                waiting.set_exception(Failed(reason))
+                waiting.exception()  # so that nobody complains where nobody waits
+
+
+async def one(port: int, data: bytes) -> Answer:
+    """One answer, on a connection of its own."""
+    client = Client(port)
+    try:
+        return await client.ask(data)
+    finally:
+        client.leave()
+
+
+async def began(port: int, data: bytes, count: int, *, stall: bool = False) -> list[Client]:
+    """So many streams, each after its first delta. Leave them."""
+    clients = [Client(port) for _ in range(count)]
+    for start in range(0, count, _AT_ONCE):
+        await asyncio.gather(
+            *(client.send(data, stall=stall) for client in clients[start : start + _AT_ONCE])
+        )
+    await asyncio.gather(*(client.token for client in clients))
+    return clients
+
+
+async def all_ended(clients: Sequence[Client], play: Play) -> None:
+    """Waits for the ends. Raises Failed if a delta is missing."""
+    answers = await asyncio.gather(*(client.answer() for client in clients))
+    for answer in answers:
+        check(answer, play)
+    leave(clients)
+
+
+def check(answer: Answer, play: Play) -> Answer:
+    """Raises Failed if a delta is missing. More is no fault: some say the whole text again."""
+    if answer.marks < play.marks:
+        raise Failed(f"{play.marks - answer.marks} of {play.marks} deltas are missing")
+    return answer
+
+
+def leave(clients: Sequence[Client]) -> None:
+    for client in clients:
+        client.leave()

@@ -1,0 +1,140 @@
+"""Figures of several rounds as tables: medians, their spread, and ratios to the Go peer."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rows import FIGURES, Figure
+from benchmarks.servers import GO, OURS
+
+Samples = Mapping[str, Mapping[str, Sequence[float]]]
+"""By server and figure: a value for each round."""
+
+_GOAL = re.compile(r"([≤≥<]) ([\d.]+)( ×)?")
+
+
+def tables(samples: Samples) -> dict[str, str]:
+    """By name: what a person feels, everything else, and its spread."""
+    felt = {key for key in FIGURES if key.startswith(("felt", "share"))}
+    return {
+        "person": _medians(samples, felt),
+        "peers": _medians(samples, FIGURES.keys() - felt),
+        "spread": _spreads(samples),
+    }
+
+
+def place(document: Path, tables: Mapping[str, str]) -> None:
+    """Puts the tables where the document has them, between `<!-- table NAME -->` and the next
+    `<!-- end -->`."""
+    text = document.read_text()
+    for name, table in tables.items():
+        before, mark, rest = text.partition(f"<!-- table {name} -->\n")
+        if not mark:
+            raise ValueError(f"{document} has no place for the table {name!r}")
+        text = f"{before}{mark}{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    document.write_text(text)
+
+
+def summary(samples: Samples) -> Any:
+    """Medians and spread, for JSON."""
+
+    def told(name: str, key: str, values: Sequence[float]) -> dict[str, float]:
+        figures = {
+            "median": statistics.median(values), "least": min(values), "most": max(values),
+            "to_go": ratio(samples, name, key),
+        }  # fmt: skip
+        return {what: value for what, value in figures.items() if value is not None}
+
+    return finite(
+        {
+            name: {key: told(name, key, values) for key, values in figures.items()}
+            for name, figures in samples.items()
+        }
+    )
+
+
+def finite(value: Any) -> Any:
+    """For JSON, which has no infinity: what never came is null."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [finite(each) for each in value]
+    return None if value == math.inf else value
+
+
+def ratio(samples: Samples, name: str, key: str) -> float | None:
+    """The median, as a multiple of the Go peer's. None where one of them has no such figure."""
+    ours, theirs = samples.get(name, {}).get(key), samples.get(GO, {}).get(key)
+    if not ours or not theirs or not statistics.median(theirs):
+        return None
+    times = statistics.median(ours) / statistics.median(theirs)
+    return times if math.isfinite(times) else None
+
+
+def verdict(samples: Samples, key: str) -> str:
+    """Whether our figure is as good as was promised."""
+    goal = _GOAL.match(FIGURES[key].goal)
+    values = samples.get(OURS, {}).get(key)
+    if goal is None or not values:
+        return ""
+    have = ratio(samples, OURS, key) if goal[3] else statistics.median(values)
+    if have is None:
+        return ""
+    met = have >= float(goal[2]) if goal[1] == "≥" else have <= float(goal[2])
+    return "yes" if met else "**no**"
+
+
+def _medians(samples: Samples, keys: Collection[str]) -> str:
+    names = _named(samples)
+
+    def line(key: str, figure: Figure) -> list[str]:
+        told = [_told(samples[name].get(key), figure) for name in names]
+        multiple = ratio(samples, OURS, key)
+        to_go = "–" if multiple is None else f"{multiple:.2f} ×"
+        return [figure.title, *told, to_go, figure.goal, verdict(samples, key)]
+
+    rows = [line(key, figure) for key, figure in _measured(samples) if key in keys]
+    return table(["", *names, f"{OURS} / {GO}", "goal", "met"], rows)
+
+
+def _spreads(samples: Samples) -> str:
+    """The least and the most of all rounds."""
+    names = _named(samples)
+
+    def spread(values: Sequence[float] | None, figure: Figure) -> str:
+        if not values:
+            return "–"
+        return f"{_number(min(values), figure)} … {_number(max(values), figure)}"
+
+    rows = [
+        [figure.title, *(spread(samples[name].get(key), figure) for name in names)]
+        for key, figure in _measured(samples)
+    ]
+    return table(["least … most", *names], rows)
+
+
+def _named(samples: Samples) -> list[str]:
+    return [name for name in samples if samples[name]]
+
+
+def _measured(samples: Samples) -> list[tuple[str, Figure]]:
+    keys = {key for figures in samples.values() for key in figures}
+    return [(key, figure) for key, figure in FIGURES.items() if key in keys]
+
+
+def _told(values: Sequence[float] | None, figure: Figure) -> str:
+    return _number(statistics.median(values), figure) if values else "–"
+
+
+def _number(value: float, figure: Figure) -> str:
+    return f"{value:,.{figure.digits}f}" if math.isfinite(value) else "never"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,364 @@
+"""The rows of the table: what each is called, how it is measured, and what was promised.
+
+A measure asks one server once and returns figures by key; FIGURES says what they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.driver import (
+    Answer,
+    Client,
+    all_ended,
+    began,
+    check,
+    leave,
+    one,
+    request,
+)
+from benchmarks.plays import Play
+from benchmarks.servers import SERVER_CORE, Server, on_core
+
+SHORT = Play("text", 20)
+SLOW = Play("text", 4, 1)
+LARGE = 256 * 1024
+NEVER = math.inf
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is done for one figure."""
+
+    samples: int = 150  # of the time to the first token
+    connections: int = 16
+    requests: int = 800  # short ones
+    paced_seconds: float = 3.0
+    paced_streams: int = 20
+    deltas: int = 500  # of a stream at saturation
+    bursts: int = 12  # at the most, of `connections` streams each
+    cpu_seconds: float = 0.6  # of the server, that end a saturation sooner
+    image_megabytes: int = 8
+    streams: tuple[int, ...] = (100, 500, 1000)
+    slow: Play = SLOW
+    thinks: int = 1000  # milliseconds
+    leavers: int = 20
+    stalled: int = 4
+    stalled_deltas: int = 80_000  # 20 MB
+
+
+QUICK = Sizes(samples=60, requests=300, paced_seconds=2.0, bursts=5, cpu_seconds=0.3)
+TINY = Sizes(
+    samples=5, requests=32, paced_seconds=0.2, paced_streams=4, deltas=50, bursts=1,
+    image_megabytes=1, streams=(100,), slow=Play("text", 4, 10), thinks=50, leavers=3, stalled=1,
+    stalled_deltas=4000,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a measure is given beside the server."""
+
+    backend: int  # its port
+    sizes: Sizes
+
+    def counts(self) -> dict[str, Any]:
+        """What the backend has counted. Blocks, for less than a millisecond."""
+        with socket.create_connection(("127.0.0.1", self.backend)) as asking:
+            asking.sendall(b"GET /counts HTTP/1.1\r\n\r\n")
+            counts: dict[str, Any] = json.loads(asking.recv(4096).partition(b"\r\n\r\n")[2])
+            return counts
+
+    async def open_streams(self, *, within: float) -> int:
+        """How many streams are open at the backend, when none is or the time is over."""
+        deadline = time.monotonic() + within
+        while (count := self.counts()["open"]) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+        return int(count)
+
+
+async def started(server: Server, road: str, bench: Bench) -> Figures:
+    """Right after the start: the first answer of all, and what the server is then."""
+    answer = check(await one(server.port, request(road, SHORT)), SHORT)
+    figures = {"start": (answer.ended - server.spawned) * 1000}
+    for _ in range(3):
+        await one(server.port, request(road, SHORT))
+    figures["idle"] = server.memory()
+    if server.help:
+        figures["help"] = _help_ms(server)
+    return figures
+
+
+def _help_ms(server: Server) -> float:
+    null = subprocess.DEVNULL
+    with on_core(SERVER_CORE):
+        began_at = time.perf_counter()
+        subprocess.run(
+            server.help, env=server.env, stdin=null, stdout=null, stderr=null, check=True
+        )
+        return (time.perf_counter() - began_at) * 1000
+
+
+async def first_token(server: Server, road: str, bench: Bench) -> Figures:
+    return await _added(
+        server, road, bench, "first", request(road, SHORT), request("direct", SHORT)
+    )
+
+
+async def first_token_large(server: Server, road: str, bench: Bench) -> Figures:
+    asked = (request(way, SHORT, padding=LARGE) for way in (road, "direct"))
+    return {
+        key: value
+        for key, value in (await _added(server, road, bench, "large", *asked)).items()
+        if key.endswith("p50")
+    }
+
+
+async def _added(
+    server: Server, road: str, bench: Bench, key: str, through: bytes, direct: bytes
+) -> Figures:
+    """What the server adds to the time to the first token, one request at a time."""
+    door, straight = Client(server.port), Client(bench.backend)
+    times: dict[Client, list[float]] = {door: [], straight: []}
+    for number in range(bench.sizes.samples + 5):
+        for client, data in ((straight, direct), (door, through)):
+            answer = check(await client.ask(data), SHORT)
+            if number >= 5:
+                times[client].append(answer.first_ms)
+    leave([door, straight])
+    base, ranked = statistics.median(times[straight]), sorted(times[door])
+    return {
+        f"{key}.{road}.p50": statistics.median(ranked) - base,
+        f"{key}.{road}.p99": ranked[int(len(ranked) * 0.99)] - base,
+    }
+
+
+async def short_requests(server: Server, road: str, bench: Bench) -> Figures:
+    """A closed loop on some connections; a request's share of the CPU, not of the clock, since the
+    driver may well be slower than the server."""
+    await loop(server, road, SHORT, bench.sizes.connections, bench.sizes.connections * 2)
+    before, cpu, began_at = bench.counts(), server.cpu(), time.perf_counter()
+    count = await loop(server, road, SHORT, bench.sizes.connections, bench.sizes.requests)
+    cpu, wall, after = server.cpu() - cpu, time.perf_counter() - began_at, bench.counts()
+    return {
+        f"requests.{road}": count / cpu,
+        f"rate.{road}": count / wall,
+        f"connects.{road}": (after["connects"] - before["connects"]) / count,
+    }
+
+
+async def loop(server: Server, road: str, play: Play, connections: int, total: int) -> int:
+    """So many answers in all, each connection busy all the time."""
+    data, each = request(road, play), math.ceil(total / connections)
+
+    async def worker() -> None:
+        client = Client(server.port)
+        for _ in range(each):
+            check(await client.ask(data), play)
+        client.leave()
+
+    await asyncio.gather(*(worker() for _ in range(connections)))
+    return each * connections
+
+
+async def paced(server: Server, road: str, bench: Bench) -> Figures:
+    """Streams as in life: each event alone. Measured while all of them run."""
+    per_event, _ = await _steady(server, road, bench, bench.sizes.paced_streams)
+    return {f"paced.{road}": per_event * 100_000}
+
+
+async def person(server: Server, road: str, bench: Bench) -> Figures:
+    """What one person feels: seconds to the first token of a model that thinks first, through the
+    server and straight; and the share of a core that one stream of 50 events/s takes."""
+    play, firsts = Play(wait=bench.sizes.thinks), {}
+    for name, port, way in (("felt", server.port, road), ("felt.direct", bench.backend, "direct")):
+        firsts[name] = check(await one(port, request(way, play)), play).first_ms / 1000
+    _, share = await _steady(server, road, bench, 1)
+    return {**firsts, f"share.{road}": share * 100}
+
+
+async def _steady(server: Server, road: str, bench: Bench, count: int) -> tuple[float, float]:
+    """CPU seconds per event, and per second."""
+    seconds, rate = bench.sizes.paced_seconds, 50
+    play = Play("text", int((2 * seconds + 2) * rate), rate)
+    clients = await began(server.port, request(road, play), count)
+    await asyncio.sleep(0.3)
+    cpu, marks, began_at = server.cpu(), _marks(clients), time.perf_counter()
+    while _marks(clients) == marks or time.perf_counter() < began_at + seconds:  # noqa: ASYNC110
+        await asyncio.sleep(seconds)
+    cpu, marks = server.cpu() - cpu, _marks(clients) - marks
+    passed = time.perf_counter() - began_at
+    leave(clients)
+    return cpu / marks, cpu / passed
+
+
+def _marks(clients: Sequence[Client]) -> int:
+    return sum(client.marks for client in clients)
+
+
+async def saturation(server: Server, road: str, bench: Bench) -> Figures:
+    per_second = await _burst(server, road, bench, Play("text", bench.sizes.deltas))
+    return {f"saturation.{road}": per_second / 1000}
+
+
+async def tool_calls(server: Server, road: str, bench: Bench) -> Figures:
+    per_second = await _burst(server, road, bench, Play("tool", bench.sizes.deltas))
+    return {f"tools.{road}": 100_000 / per_second}
+
+
+async def _burst(server: Server, road: str, bench: Bench, play: Play) -> float:
+    """Events per CPU second, of streams that come all at once, again and again."""
+    sizes = bench.sizes
+    await loop(server, road, play, sizes.connections, sizes.connections)
+    start, count = server.cpu(), 0
+    for _ in range(sizes.bursts):
+        count += await loop(server, road, play, sizes.connections, sizes.connections)
+        if server.cpu() - start > sizes.cpu_seconds:
+            break
+    return count * play.count / (server.cpu() - start)
+
+
+async def image(server: Server, road: str, bench: Bench) -> Figures:
+    play = Play("image", bench.sizes.image_megabytes)
+    straight = [await one(bench.backend, request("direct", play)) for _ in range(3)]
+    before = server.memory()
+    server.forget_peak()
+    through = [check(await one(server.port, request(road, play)), play) for _ in range(3)]
+    return {
+        "image.added": _median_ms(through) - _median_ms(straight),
+        "image.peak": server.memory("VmHWM") - before,
+    }
+
+
+def _median_ms(answers: list[Answer]) -> float:
+    return statistics.median(answer.ended - answer.began for answer in answers) * 1000
+
+
+async def leavers(server: Server, road: str, bench: Bench) -> Figures:
+    """Clients go away in the middle: until when the backend still works for nobody."""
+    play = Play("text", 200, 50)
+    clients = await began(server.port, request(road, play), bench.sizes.leavers)
+    await asyncio.sleep(0.1)
+    left = time.monotonic()
+    leave(clients)
+    if await bench.open_streams(within=3):
+        return {"leavers": NEVER}
+    return {"leavers": (bench.counts()["closed"] - left) * 1000}
+
+
+async def stalled(server: Server, road: str, bench: Bench) -> Figures:
+    """Readers that stop reading: what of their streams the server takes in for them."""
+    play = Play("text", bench.sizes.stalled_deltas)
+    before = server.memory()
+    server.forget_peak()
+    clients = await began(server.port, request(road, play), bench.sizes.stalled, stall=True)
+    grown = 0.0
+    while (now := server.memory("VmHWM")) > grown:  # until nothing more is taken in
+        grown = now
+        await asyncio.sleep(0.5)
+    leave(clients)
+    return {"stalled": grown - before}
+
+
+async def many(server: Server, road: str, bench: Bench) -> Figures:
+    """Slow streams, all open at once; every delta of every stream must come."""
+    figures = {}
+    for count in bench.sizes.streams:
+        server.forget_peak()
+        clients = await began(server.port, request(road, bench.sizes.slow), count)
+        await all_ended(clients, bench.sizes.slow)
+        figures[f"many.{count}"] = server.memory("VmHWM")
+    return figures
+
+
+Measure = Callable[[Server, str, Bench], Awaitable[Figures]]
+
+# `many` first: what later measures leave behind in a server's memory would be counted.
+MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
+    (many, ("chat", "responses")),  # on the first of them that the server has
+    (first_token, ("responses",)),
+    (first_token, ("chat",)),
+    (first_token_large, ("responses",)),
+    (first_token_large, ("chat",)),
+    (short_requests, ("responses",)),
+    (short_requests, ("chat",)),
+    (short_requests, ("whole",)),
+    (paced, ("responses",)),
+    (paced, ("chat",)),
+    (person, ("responses",)),
+    (person, ("chat",)),
+    (saturation, ("responses",)),
+    (saturation, ("chat",)),
+    (tool_calls, ("chat",)),
+    (image, ("responses",)),
+    (leavers, ("chat", "responses")),
+    (stalled, ("chat", "responses")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A row of the table. `goal`: the ratio to the Go peer that was promised, or the value."""
+
+    title: str
+    goal: str = ""
+    more: bool = False  # is better
+    digits: int = 1
+
+
+def _figures() -> dict[str, Figure]:
+    roads = {"responses": "Responses", "chat": "Chat", "whole": "Chat whole"}
+    table: dict[str, Figure] = {}
+    for share, goal in (("p50", "≤ 1.0 ×"), ("p99", "≤ 1.3 ×")):
+        for road in ("responses", "chat"):
+            title = f"added first-token time {share}, {roads[road]}, ms"
+            table[f"first.{road}.{share}"] = Figure(title, goal, digits=2)
+    for road in ("responses", "chat"):
+        title = f"the same p50 with a request of 256 KB, {roads[road]}, ms"
+        table[f"large.{road}.p50"] = Figure(title, digits=2)
+    for road in ("responses", "chat"):
+        title = f"CPU per 100,000 events paced, {roads[road]}, s"
+        table[f"paced.{road}"] = Figure(title, "≤ 1.0 ×", digits=2)
+    for road, goal in (("responses", "≥ 8 ×"), ("chat", "≥ 6 ×")):
+        title = f"events per CPU second at saturation, {roads[road]}, thousands"
+        table[f"saturation.{road}"] = Figure(title, goal, more=True)
+    table["tools.chat"] = Figure("CPU per 100,000 tool-call deltas, Chat, s", digits=2)
+    for road, name in roads.items():
+        title = f"short requests per CPU second, {name}"
+        table[f"requests.{road}"] = Figure(title, "≥ 2 ×", more=True, digits=0)
+    for road, name in roads.items():
+        title = f"short requests per second by the clock, {name}"
+        table[f"rate.{road}"] = Figure(title, more=True, digits=0)
+    for road, name in roads.items():
+        title = f"connects to the backend per request, {name}"
+        table[f"connects.{road}"] = Figure(title, "< 0.01", digits=3)
+    table |= {
+        "image.added": Figure("image of 8 MB in one event, added, ms", "≤ 0.25 ×"),
+        "image.peak": Figure("image of 8 MB in one event, peak growth, MB", "≤ 24"),
+        "start": Figure("start to the first good answer, ms", "≤ 400", digits=0),
+        "help": Figure("`--help`, ms", digits=0),
+        "idle": Figure("memory idle, MB", "≤ 60"),
+        **{f"many.{n}": Figure(f"memory at {n:,} slow Chat streams, MB") for n in (100, 500)},
+        "many.1000": Figure("memory at 1,000 slow Chat streams, MB", "≤ 1.3 ×"),
+        "leavers": Figure("20 clients leave: all backend streams closed after, ms"),
+        "stalled": Figure("4 readers stall on 20 MB streams: growth, MB"),
+        "felt": Figure("a model that thinks for a second: to the first token, s", digits=3),
+        "felt.direct": Figure("the same, straight from the backend, s", digits=3),
+        "share.chat": Figure("one Chat stream of 50 events/s, % of a core", "< 0.5", digits=2),
+        "share.responses": Figure("one Responses stream of 50 events/s, % of a core", digits=2),
+    }
+    return table
+
+
+FIGURES = _figures()

@@ -1,0 +1,271 @@
+"""What is measured: how each server is started before the fake backend, and what it uses.
+
+To add a peer: name its version in `peers`, write a function that says how it is started, and put
+that in SERVERS. One that has no setting for its backend goes through `inside/redirected.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.logins import DAY, auth_json, write_login
+from tests.processes import ROOT, codexapi, environment
+
+from benchmarks import peers
+from benchmarks.driver import Failed
+from benchmarks.plays import MODEL
+
+OURS, GO = "codexapi", "Go"
+ALL_ROADS = ("responses", "chat", "whole")
+SERVER_CORE, DRIVER_CORE = 0, 1
+Command = Sequence[str | Path]
+_CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+_INSIDE = Path(__file__).parent / "inside"
+_SECONDS = 30.0
+"""A server that does not listen by then is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a server is given: a free port, the backend's port, and a folder with a login in it."""
+
+    port: int
+    backend: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.backend}"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a server is started, which roads it has, and what prints its help."""
+
+    command: Command
+    env: Mapping[str, str] = field(default_factory=dict)
+    roads: tuple[str, ...] = ALL_ROADS
+    help: Command = ()
+
+
+def _codexapi(place: Place) -> Start:
+    command = codexapi("serve", "--quiet", "--port", str(place.port))
+    env = {"CODEXAPI_BASE_URL": place.url}
+    return Start(command, env, help=codexapi("--help"))
+
+
+def _go(place: Place) -> Start | None:
+    if (python := peers.python("openai-api-server-via-codex")) is None:
+        return None
+    program: Command = [python, "-m", "openai_api_server_via_codex"]
+    options = {
+        "auth-json": place.folder / "auth.json", "backend-base-url": place.url, "port": place.port,
+        "config": place.folder / "none.toml", "max-concurrent-requests": 10_000,
+    }  # fmt: skip
+    flags = [f"-{name}={value}" for name, value in options.items()]
+    return Start([*program, *flags], help=[*program, "--help"])
+
+
+def _codex_as_api(place: Place) -> Start | None:
+    if (python := peers.python("codex-as-api")) is None:
+        return None
+    command: Command = [python, _INSIDE / "redirected.py", "codex-as-api", place.url]
+    return Start(command, {"CODEX_AS_API_PORT": str(place.port)}, roads=("chat", "whole"))
+
+
+def _chatmock(place: Place) -> Start | None:
+    if (python := peers.python("chatmock")) is None:
+        return None
+    program: Command = [python, _INSIDE / "redirected.py", "chatmock", place.url]
+    return Start([*program, "serve", "--port", str(place.port)], help=[*program, "--help"])
+
+
+def _codex_as_api_node(place: Place) -> Start | None:
+    if (script := peers.script("codex-as-api")) is None:
+        return None
+    command: Command = [script[0], _INSIDE / "redirected.mjs", place.url, script[1]]
+    return Start(command, {"CODEX_AS_API_PORT": str(place.port)}, roads=("chat", "whole"))
+
+
+def _openai_oauth(place: Place) -> Start | None:
+    if (program := peers.script("openai-oauth")) is None:
+        return None
+    options = {
+        "port": place.port, "base-url": place.url, "oauth-file": place.folder / "auth.json",
+        "codex-version": "0.169.0", "models": MODEL,
+    }  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    return Start([*program, *flags], help=[*program, "--help"])
+
+
+def _nginx(place: Place) -> Start | None:
+    """The floor of any proxy: passes bytes on, and knows nothing of what they say."""
+    if (nginx := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
+        return None
+    settings = place.folder / "nginx.conf"
+    text = (_INSIDE / "nginx.conf").read_text()
+    for name, value in {
+        "PORT": place.port,
+        "BACKEND": place.backend,
+        "FOLDER": place.folder,
+    }.items():
+        text = text.replace(f"@{name}@", str(value))
+    settings.write_text(text)
+    return Start([nginx, "-c", settings, "-e", "stderr"], roads=("responses",))
+
+
+Maker = Callable[[Place], Start | None]
+"""None where the server is not installed."""
+
+SERVERS: dict[str, Maker] = {
+    OURS: _codexapi,
+    GO: _go,
+    "codex-as-api": _codex_as_api,
+    "codex-as-api, npm": _codex_as_api_node,
+    "openai-oauth": _openai_oauth,
+    "ChatMock": _chatmock,
+    "nginx": _nginx,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    name: str
+    port: int
+    roads: tuple[str, ...]
+    spawned: float  # by time.perf_counter
+    help: Command
+    env: Mapping[str, str]
+    _process: subprocess.Popen[bytes]
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        # The clock of another process: in nanoseconds, where /proc/PID/stat counts in ticks.
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids())
+
+    def memory(self, name: str = "VmRSS") -> float:
+        """Megabytes resident now; `VmHWM`: at the most, since `forget_peak`."""
+        return sum(_kilobytes(pid, name) for pid in self._pids()) / 1024
+
+    def forget_peak(self) -> None:
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def _pids(self) -> list[int]:
+        return [self._process.pid, *_children(self._process.pid)]
+
+
+@contextmanager
+def backend() -> Iterator[int]:
+    """The port of a fake backend, in a process of its own."""
+    env = environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path]))
+    command = [sys.executable, "-m", "benchmarks.backend"]
+    with spawn(command, env, DRIVER_CORE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+
+
+@contextmanager
+def running(name: str, make: Maker, backend: int) -> Iterator[Server | None]:
+    """A server, once it listens; None where it is not installed. Raises Failed."""
+    with TemporaryDirectory(prefix="benchmark-") as scratch:
+        folder = Path(scratch)
+        write_login(folder, auth_json(exp=time.time() + 9 * DAY, issued=time.time()))
+        place = Place(_free_port(), backend, folder)
+        start = make(place)
+        if start is None:
+            yield None
+            return
+        env = environment(CODEX_HOME=scratch, HOME=scratch, **start.env)
+        spawned = time.perf_counter()
+        with spawn(start.command, env, SERVER_CORE) as process:
+            _await_port(name, place.port, process)
+            yield Server(name, place.port, start.roads, spawned, start.help, env, process)
+
+
+@contextmanager
+def spawn(
+    command: Command, env: Mapping[str, str], core: int, *, stdout: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process on a core of its own, ended when it is left."""
+    null = subprocess.DEVNULL
+    with on_core(core):
+        process = subprocess.Popen(
+            command, env=env, stdin=null, stdout=stdout or null, stderr=null, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        children = _children(process.pid)
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+        for pid in children:
+            if _kilobytes(pid, "VmRSS"):
+                os.kill(pid, 9)
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started here stays on that core, by its place among those we may use."""
+    if sys.platform != "linux" or len(_CORES) < 2:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {_CORES[core]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _await_port(name: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.001)
+        else:
+            return
+    raise Failed(f"{name} does not listen; exit code {process.poll()}")
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in task.read_text().split()]
+        except OSError:  # the thread has ended
+            pass
+    return found
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)

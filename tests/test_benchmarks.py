@@ -1,0 +1,225 @@
+"""The benchmarks run, count what they say they count, and report it truly. No time is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import report, rows, servers, startup
+from benchmarks.driver import Answer, Client, Failed, check, one, request
+from benchmarks.plays import Play, events
+from benchmarks.servers import GO, OURS
+from tests.processes import ROOT, environment
+
+from codexapi_engine.protocol import Event, responses
+from codexapi_engine.protocol.sse import Decoder
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads CPU and memory as Linux has them")
+PLAYS = [Play("text", 30), Play("text", 5, 200), Play("tool", 7), Play("image", 1)]
+STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def program(*arguments: str, into: Path) -> Any:
+    """What a benchmark has written as JSON."""
+    ran = subprocess.run(
+        [sys.executable, "-m", *arguments, "--rounds", "1", "--json", str(into)],
+        cwd=ROOT, env=environment(PYTHONPATH=os.pathsep.join(sys.path)), check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(into.read_text())
+
+
+@linux
+def test_every_row_is_measured_and_no_delta_is_lost(tmp_path: Path) -> None:
+    told = program("benchmarks", "--tiny", "--servers", OURS, into=tmp_path / "told.json")
+    assert told["faults"] == {}
+    assert set(told["figures"][OURS]) >= set(rows.FIGURES) - {"many.500", "many.1000"}
+
+
+@linux
+def test_every_start_is_measured(tmp_path: Path) -> None:
+    times = program("benchmarks.startup", into=tmp_path / "told.json")
+    for ours, _, _ in startup.PAIRS:
+        assert times[ours][0] > 0
+
+
+# What is played
+
+
+def whole(play: Play) -> list[Event]:
+    made = events(play.kind, play.count)
+    body, data = b"".join([made.opening, *made.deltas, made.closing]), b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        data, body = data + body[: int(size, 16)], body[int(size, 16) + 2 :]
+    decoder = Decoder()
+    return [*decoder.feed(data), *decoder.flush()]
+
+
+@pytest.mark.parametrize("kind", ["text", "tool"])
+def test_deltas_say_what_the_item_says(kind: str) -> None:
+    stream, folded = whole(Play(kind, 30)), responses.Assembler()
+    for event in stream:
+        folded.feed(event)
+    (item,) = folded.finish()["output"]
+    said = "".join(event.json["delta"] for event in stream if event.type.endswith(".delta"))
+    assert said == (item["content"][0]["text"] if kind == "text" else item["arguments"])
+
+
+def test_an_event_is_as_large_as_in_life() -> None:
+    (size,) = {len(event.raw) for event in whole(Play()) if event.type.endswith("text.delta")}
+    assert 240 <= size <= 280
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[int]:
+    with servers.backend() as port:
+        yield port
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=str)
+async def test_the_backend_plays_what_was_asked(play: Play, backend: int) -> None:
+    answer = await one(backend, request("direct", play))
+    assert answer.marks == play.marks
+    assert answer.began < answer.first <= answer.ended
+
+
+async def test_the_backend_counts_connections_that_carried_a_play(backend: int) -> None:
+    bench = rows.Bench(backend, rows.TINY)
+    before, client = bench.counts(), Client(backend)
+    for _ in range(3):
+        await client.ask(request("direct", Play()))
+    await client.send(request("direct", Play("text", 2, 1)))
+    await client.token
+    during = bench.counts()
+    client.leave()
+    assert await bench.open_streams(within=30) == 0
+    assert during["open"] == 1
+    assert during["connects"] - before["connects"] == 1
+    assert during["requests"] - before["requests"] == 4
+
+
+# What the driver sees
+
+
+@asynccontextmanager
+async def answering(*pieces: bytes) -> AsyncIterator[int]:
+    """A server that answers each connection with just these pieces, and closes it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        port: int = listening.sockets[0].getsockname()[1]
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("pieces", "why"),
+    [
+        ([STREAM + b"1\r\n~\r\n"], "closed too early"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n~"], "closed too early"),
+        ([b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1\r\n\r\n~"], "502 Bad Gateway"),
+        ([], "closed too early"),
+    ],
+    ids=["no last chunk", "half a body", "a status", "nothing"],
+)
+async def test_an_answer_that_is_not_whole_has_failed(pieces: list[bytes], why: str) -> None:
+    async with answering(*pieces) as port:
+        with pytest.raises(Failed, match=why):
+            await one(port, request("chat", Play()))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [STREAM[:30], STREAM[30:] + b"3\r\n~", b"~~\r\n0\r\n", b"\r\n"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n~~", b"~"],
+        [b"HTTP/1.0 200 OK\r\n\r\n~", b"~~"],
+    ],
+    ids=["chunks", "a length", "until it closes"],
+)
+async def test_marks_are_counted_however_an_answer_is_framed(pieces: list[bytes]) -> None:
+    async with answering(*pieces) as port:
+        assert (await one(port, request("chat", Play()))).marks == 3
+
+
+def test_a_missing_delta_is_a_failure() -> None:
+    with pytest.raises(Failed, match="2 of 20 deltas are missing"):
+        check(Answer(0.0, marks=18), Play())
+
+
+# What is reported
+
+SAMPLES = {
+    OURS: {
+        "paced.chat": [9.0, 30.0, 10.0], "saturation.chat": [70.0], "saturation.responses": [70.0],
+        "idle": [70.0], "leavers": [rows.NEVER],
+    },
+    GO: {
+        "paced.chat": [20.0], "saturation.chat": [10.0], "saturation.responses": [10.0],
+        "idle": [10.0],
+    },
+    "absent": {},
+}  # fmt: skip
+
+
+def test_a_ratio_is_of_medians() -> None:
+    assert report.ratio(SAMPLES, OURS, "paced.chat") == 0.5
+    assert report.ratio(SAMPLES, OURS, "leavers") is None
+    assert report.ratio(SAMPLES, "absent", "idle") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("paced.chat", "yes"),
+        ("saturation.chat", "yes"),
+        ("saturation.responses", "**no**"),
+        ("idle", "**no**"),
+        ("leavers", ""),
+        ("first.chat.p50", ""),
+    ],
+)
+def test_a_verdict_holds_a_figure_against_its_goal(key: str, said: str) -> None:
+    assert report.verdict(SAMPLES, key) == said
+
+
+def test_tables_show_medians_and_spread() -> None:
+    tables, title = report.tables(SAMPLES), rows.FIGURES["paced.chat"].title
+    assert f"| {title} | 10.00 | 20.00 | 0.50 × | ≤ 1.0 × | yes |" in tables["peers"]
+    assert f"| {title} | 9.00 … 30.00 | 20.00 … 20.00 |" in tables["spread"]
+    assert "| never | – |" in tables["peers"]
+    assert "absent" not in tables["peers"]
+    assert title not in tables["person"]
+
+
+def test_tables_are_put_where_the_document_has_them(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(
+        "a\n<!-- table x -->\nold\n<!-- end -->\nb\n<!-- table y -->\n<!-- end -->\n"
+    )
+    report.place(document, {"y": "| 2 |", "x": "| 1 |"})
+    assert document.read_text() == (
+        "a\n<!-- table x -->\n| 1 |\n<!-- end -->\nb\n<!-- table y -->\n| 2 |\n<!-- end -->\n"
+    )
+    with pytest.raises(ValueError, match="no place for the table 'z'"):
+        report.place(document, {"z": ""})
+
+
+def test_what_never_came_is_null_in_json() -> None:
+    told = report.summary(SAMPLES)[OURS]["leavers"]
+    assert json.loads(json.dumps(told, allow_nan=False))["median"] is None
