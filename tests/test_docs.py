@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
-from docs import blocks, record
+from docs import blocks, record, screens
 
 DOCUMENTS = blocks.documents()
 
@@ -26,6 +27,14 @@ def test_every_local_link_leads_to_a_file(document: Path) -> None:
 
 def test_the_picture_shows_what_the_three_doors_answer() -> None:
     assert record.PICTURE.read_text() == record.recorded()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+@pytest.mark.parametrize("name", screens.SCENES)
+def test_a_screen_shows_what_a_terminal_would_show_today(name: str) -> None:
+    drawn = (screens.FOLDER / f"{name}.svg").read_text()
+    again = screens.drawing(name, screens.captured(screens.SCENES[name]))
+    assert screens.said(drawn) == screens.said(again)
 
 
 def test_the_first_screen_has_all_that_a_stranger_needs() -> None:

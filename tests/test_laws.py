@@ -700,7 +700,7 @@ def assert_silent(*told: object) -> None:
 
 def test_credentials_do_not_show_their_tokens() -> None:
     credentials = auth_file.parse(json.dumps(login()).encode())
-    assert credentials.access_token == SECRETS[0]
+    assert credentials.access_token.reveal() == SECRETS[0]
     assert_silent(credentials, [credentials], f"{credentials}")
 
 
