@@ -16,7 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.client import named_model
+from codexapi_engine.client import codex_config, named_model
+from codexapi_engine.credentials import STORE
 from codexapi_engine.errors import duration
 from codexapi_engine.protocol.limits import Window
 
@@ -54,6 +55,8 @@ async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Find
     yield _editors()
     if not chosen.demo:
         yield _official()
+    if not chosen.demo:
+        yield _store(chosen)
     for finding in _file(chosen):
         yield finding
     if not chosen.demo:
@@ -184,7 +187,7 @@ def _editors() -> Finding:
     if ours := [one.place.client.title for one in seen if one.state == mcp.OURS]:
         return Finding("mcp", OK, f"registered with {', '.join(ours)}")
     if all(one.state == mcp.NOT_HERE for one in seen):
-        return Finding("mcp", OK, "there is no editor here that it could be registered with")
+        return Finding("mcp", OK, "there is no editor here to register with")
     fix = "codexapi mcp install --all-detected"
     return Finding("mcp", OK, "registered with no editor here", fix)
 
@@ -197,6 +200,20 @@ def _official() -> Finding:
         told = "the official client is not on PATH: it alone can log in"
         return Finding("codex", WARNING, told, INSTALL)
     return Finding("codex", OK, program)
+
+
+def _store(chosen: engine.Settings) -> Finding:
+    """Where the login is looked for, by the environment and by Codex's own config."""
+    from importlib.util import find_spec
+
+    if chosen.access_token is not None:
+        return Finding("login store", OK, "CODEX_ACCESS_TOKEN")
+    kind = codex_config(chosen).get(STORE, "file")
+    if kind in ("keyring", "auto") and find_spec("keyring") is None:
+        state = PROBLEM if kind == "keyring" else WARNING  # `auto` looks into the file then
+        told = f"Codex's config.toml says {kind}, and nothing here can read a keyring"
+        return Finding("login store", state, told, f"pip install '{PACKAGE}[keyring]'")
+    return Finding("login store", OK, f"{kind}, in {chosen.codex_home}" if kind == "file" else kind)
 
 
 def _file(chosen: engine.Settings) -> Iterator[Finding]:

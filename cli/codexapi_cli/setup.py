@@ -107,7 +107,7 @@ class _Place:
     def of(cls, client: Client, path: Path | None, point: Point) -> _Place:
         assert client.entries is not None
         where = path or Path(client.place(System.this()))
-        return cls(client, where.expanduser().absolute(), client.entries(point))
+        return cls(client, Path(os.path.expanduser(where)).absolute(), client.entries(point))
 
     @property
     def form(self) -> Form:

@@ -30,6 +30,9 @@ try:
 except ImportError:  # Windows: the atomic replace alone must do
     fcntl = None  # type: ignore[assignment]
 
+STORE = "cli_auth_credentials_store"
+"""The setting of Codex's config.toml that says where a login is."""
+
 MAX_BYTES = 1_000_000
 TORN = 1.5
 """Seconds to wait for a file that does not parse: Codex before 0.169 rewrites it in place."""
@@ -95,7 +98,7 @@ def store_of(settings: Settings) -> Store:
         except NotLoggedIn as error:
             return Nowhere(error)
     home = settings.codex_home
-    kind = _setting(home / "config.toml", "cli_auth_credentials_store")
+    kind = _setting(home / "config.toml", STORE)
     if kind in ("keyring", "auto"):
         from .keyrings import Keyring, KeyringOrFile  # seldom, and it reads much
 
@@ -260,9 +263,9 @@ class CodexFile:
             if await self._replaceable(consumed):
                 temporary = _temporary(real, data, consumed)
                 await self._put(temporary, real)
-            else:
+                self._shared.forget()
+            else:  # and so is what was buried: it may be of that login
                 log.warning("auth.json was changed by another program; its login is kept")
-        self._shared.forget()
 
     def bury(self, token: Secret, why: str) -> None:
         self._shared.bury(token, why)

@@ -28,6 +28,9 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_AHEAD = 100
 """Requests that may wait on one connection while another is answered."""
 
+LITTLE = 64 * 1024
+"""Bytes that are sooner copied than sent apart."""
+
 LINGER = 2.0
 """Seconds to read on after a refusal: closed over unread bytes, a connection loses it."""
 
@@ -136,6 +139,7 @@ class Connection(HttpToolsProtocol):
         told = {"path": plain, "raw_path": path, "query_string": query}
         self.scope.update(told)  # type: ignore[typeddict-item]
         self.headers = []  # what comes as trailers must not become headers
+        self.cycle.transport = Envelope(self.transport, self.loop)
         self._part, self._unclaimed = Part.BODY, 0
         if version == "1.0":
             _answer_as_1_0(self.cycle)
@@ -228,6 +232,40 @@ class Connection(HttpToolsProtocol):
         entry.write()
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
+
+
+class Envelope(asyncio.Transport):
+    """A connection for one answer: its head goes out in one piece with the body that is written
+    right behind it, and else alone, with the loop's next turn."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._begun = False
+
+    def write(self, data: Any) -> None:
+        if not self._begun:
+            self._begun, self._head = True, data
+            self._loop.call_soon(self._send_head)
+        elif self._head is not None and len(data) <= LITTLE:
+            head, self._head = self._head, None
+            self._transport.write(head + data)
+        else:
+            self._send_head()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._send_head()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _send_head(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
 
 
 def new_id() -> str:

@@ -58,7 +58,11 @@ class Unhurried(logging.Handler):
         threading.Thread(target=self._write, name="codexapi log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record)
+        try:
+            line = self.format(record)
+        except (TypeError, ValueError, KeyError):  # a library's words that do not fit its values
+            record.args = None
+            line = self.format(record)
         if self._lost:
             line = f"({self._lost} lines of the log were left out: nobody read them)\n{line}"
         try:

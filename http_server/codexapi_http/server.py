@@ -7,12 +7,12 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
+from codexapi_engine.hardening import harden
 from codexapi_engine.settings import is_loopback
 from codexapi_engine.state import State
 
 from .annex import Builder
 from .app import create_app
-from .hardening import harden
 from .process import PORT_IN_USE, Process, listen, say
 from .reports import Reports
 

@@ -1,6 +1,6 @@
 """A backend stream on its way to the client.
 
-One write for each piece of network read, a comment when the backend is silent for long, and the
+One write for each piece of network read (a large event takes several), a comment when the backend is silent for long, and the
 error in the client's own dialect when it breaks. The HTTP status waits for the first thing to
 say: until then, a failure is a status of its own.
 """
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from codexapi_engine import CodexError
-from codexapi_engine.protocol import Event, Translator, sse
+from codexapi_engine.protocol import Event, Translator, json, sse
 
 from .access import current
 from .requests import ended, left, settings_of
@@ -43,12 +43,15 @@ class Run:
     ended: bool = False
 
     def take(self, batch: list[Event]) -> Iterator[bytes]:
-        """What a batch becomes; an empty one is the end of the backend's stream."""
-        for event in batch:
-            yield from self.translator.feed(event)
-        if not batch:
+        """What a batch becomes; an empty one is the end of the backend's stream. No event is held
+        longer than it takes to be told."""
+        over = not batch
+        batch.reverse()
+        while batch:
+            yield from self.translator.feed(batch.pop())
+        if over:
             yield from self.translator.close()
-        self.ended = not batch or self.translator.finished
+        self.ended = over or self.translator.finished
         if self.ended and self.then is not None:
             self.then()
 
@@ -63,6 +66,7 @@ class Relay:
         self._runs = runs
         self._whole = whole
         self._reading: dict[asyncio.Task[list[Event]], Run] = {}
+        self._saying: list[tuple[Run, Iterator[bytes]]] = []  # what is read, and not yet written
         self.committed = False  # something was written: the status cannot change any more
         self.ended = False
 
@@ -71,10 +75,10 @@ class Relay:
         while not self.ended:
             out: list[bytes] = []
             try:
-                for run, batch in await self._batches():
-                    out.extend(run.take(batch))
-                    if run.ended:
-                        await run.events.aclose()
+                self._saying = self._saying or [
+                    (run, run.take(batch)) for run, batch in await self._batches()
+                ]
+                await self._say(out)
             except CodexError as error:
                 self.ended = True
                 if self._whole or not (out or self.committed):
@@ -89,13 +93,28 @@ class Relay:
     def broken(self, error: CodexError) -> bytes:
         """The last bytes of a stream that ends before its time."""
         self.ended = True
-        return b"".join(self._failed(error))
+        cut = [b"\n\n"] if self._saying else []  # a large event, half of which is written
+        return b"".join(cut + self._failed(error))
 
     async def aclose(self) -> None:
         if self._reading:
             await ended(*self._reading)
         for run in self._runs:
             await run.events.aclose()
+
+    async def _say(self, out: list[bytes]) -> None:
+        """As much as one write takes: the client is not to be behind by a whole large event."""
+        size = 0
+        while self._saying:
+            run, saying = self._saying[0]
+            for piece in saying:
+                out.append(piece)
+                size += len(piece)
+                if size > json.PIECE:
+                    return
+            del self._saying[0]
+            if run.ended:
+                await run.events.aclose()
 
     async def _batches(self) -> Iterable[tuple[Run, list[Event]]]:
         if len(self._runs) == 1:  # a task for each batch would cost more than translating it

@@ -70,6 +70,8 @@ class Jobs(Generic[T]):
             job.ended = self._clock()
             if task.cancelled() or task.exception() is not None:
                 self._drop(key, job)  # the next call tries anew
+            else:
+                task.get_loop().call_later(self._keep, self._drop, key, job)
 
         job.task.add_done_callback(ended)
         return job

@@ -95,7 +95,9 @@ class Workshop:
             return self._given
         if self._own is None:
             from codexapi_engine import Codex
+            from codexapi_engine.hardening import harden
 
+            harden()  # the login comes into this process now, and stays for days
             self._own = Codex(self._settings)
         return self._own
 

@@ -42,6 +42,13 @@ def test_the_demo_is_where_the_users_own_backend_is_not() -> None:
     assert (done.returncode, done.stdout) == (0, "Hello.\n")
 
 
+def test_without_a_command_one_is_shown_what_there_is() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: codexapi [OPTIONS] COMMAND" in done.stderr
+    assert "doctor" in done.stderr
+
+
 def test_chat_adds_no_second_newline() -> None:
     assert run("chat", "--demo", "[[say Hello.\n]]").stdout == "Hello.\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from tests.cli.shell import run
 from tests.faulty import FaultyBackend, Script, by_path, whole
 from tests.logins import auth_json, write_login
-from tests.processes import Running, server, simulator
+from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
 from codexapi_cli.findings import clock
@@ -165,6 +166,24 @@ def test_an_editor_is_advised_where_there_is_one(tmp_path: Path) -> None:
     (tmp_path / ".cursor").mkdir()
     _, found = doctor("--demo", env=home)
     assert found["mcp"]["fix"] == "codexapi mcp install --all-detected"
+
+
+@pytest.mark.parametrize(
+    ("config", "state", "told"),
+    [
+        ("", "ok", "file, in "),
+        ('cli_auth_credentials_store = "keyring"', "problem", "says keyring"),
+        ('cli_auth_credentials_store = "auto"', "warning", "says auto"),
+    ],
+)
+def test_the_place_of_the_login_is_told(config: str, state: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(config)
+    # A package of that name that cannot be found stands for an extra that is not installed.
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['keyring'] = None\n")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    _, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path), "PYTHONPATH": path})
+    assert found["login store"]["state"] == state
+    assert told in found["login store"]["told"]
 
 
 def test_without_any_codexapi_on_the_path_one_is_told_how(tmp_path: Path) -> None:

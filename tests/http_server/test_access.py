@@ -349,6 +349,14 @@ def test_reader_that_stops_to_read_does_not_stop_the_server() -> None:
     assert lost >= 14
 
 
+def test_line_that_does_not_fit_its_values_is_no_error_of_whoever_writes_it() -> None:
+    ours, theirs = os.pipe()
+    with open(theirs, "w", encoding="utf-8") as stream, open(ours, "rb") as reader:
+        handler = logs.Unhurried(stream)
+        handler.emit(logging.makeLogRecord({"msg": "%d of %d", "args": ("secret",)}))
+        assert reader.readline() == b"%d of %d\n"
+
+
 def test_reader_that_is_gone_is_no_news() -> None:
     ours, theirs = os.pipe()
     os.close(ours)

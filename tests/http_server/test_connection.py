@@ -137,6 +137,7 @@ async def test_spaces_behind_a_value_are_not_its_own(port: int) -> None:
     [
         ("/%41%2f?a=%20#b", "/A/", "a=%20#b"),
         ("http://evil.example/v1/models?x", "http://evil.example/v1/models", "x"),
+        ("http://evil.example", "http://evil.example", ""),
         ("//evil.example/x", "//evil.example/x", ""),
         ("*", "*", ""),
     ],
@@ -167,6 +168,13 @@ async def test_body_behind_an_offer_of_http_2_is_read(
             await connection.send(piece)
         said = [told(await connection.reply())[:3] for _ in range(3)]
     assert said == [["/a", "", "hello"], ["/b", "", ""], ["/c", "", ""]]
+
+
+async def test_offer_by_a_client_that_wants_no_other_request_has_its_body_read(port: int) -> None:
+    data = post("/a", b"hello", "Connection: close, Upgrade", "Upgrade: h2c")
+    (reply,) = await replies(port, data, 1)
+    assert told(reply)[2] == "hello"
+    assert reply.headers["connection"] == "close"
 
 
 async def test_requests_sent_at_once_are_answered_in_turn(port: int) -> None:

@@ -102,10 +102,12 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.closed = False
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
+        self.writes += 1
 
     def write_eof(self) -> None:
         pass
@@ -186,6 +188,32 @@ def test_refused_body_gets_thirty_seconds_and_no_more_however_slowly_it_comes() 
     hurried(story())
 
 
+def test_behind_a_refused_body_the_next_request_has_a_minute_like_any_other() -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        connection.data_received(CLAIM)
+        await asyncio.sleep(1)
+        connection.data_received(b"x" * 1000)
+        await asyncio.sleep(59.9)
+        assert not wire.closed
+        await asyncio.sleep(0.2)
+        assert wire.closed
+
+    hurried(story())
+
+
+def test_what_is_wrong_with_a_refused_body_is_not_told_as_a_second_answer() -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        connection.data_received(head("POST /", "Host: a", "Transfer-Encoding: chunked"))
+        await asyncio.sleep(0)
+        connection.data_received(b"xyz\r\n")
+        assert wire.written.count(b"HTTP/1.1 ") == 1
+        assert wire.closed
+
+    hurried(story())
+
+
 def test_nothing_is_late_while_an_answer_is_made_nor_is_the_next_request() -> None:
     may_answer = asyncio.Event()
 
@@ -235,5 +263,48 @@ def test_connection_that_is_lost_leaves_no_timer_behind() -> None:
             connection.connection_lost(ConnectionResetError())
             await asyncio.sleep(100)
             assert (wire.written, wire.closed, problems) == (b"", False, [])
+
+    hurried(story())
+
+
+@pytest.mark.parametrize(("size", "writes"), [(0, 1), (1000, 1), (1_000_000, 2)])
+def test_small_answer_is_one_write(size: int, writes: int) -> None:
+    """Each write is a system call, a packet, and a turn of the client's loop."""
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        length = (b"content-length", str(size).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async def story() -> None:
+        connection, wire = connected(answering)
+        for count in (1, 2):
+            connection.data_received(get("/"))
+            await asyncio.sleep(0)
+            assert wire.writes == count * writes
+            assert wire.written.count(b"x" * size or b"HTTP") == count
+        connection.connection_lost(None)
+
+    hurried(story())
+
+
+def test_head_does_not_wait_for_a_body_that_does_not_come() -> None:
+    may_go_on = asyncio.Event()
+
+    async def pausing(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await may_go_on.wait()
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def story() -> None:
+        connection, wire = connected(pausing)
+        connection.data_received(get("/"))
+        await asyncio.sleep(1)
+        assert wire.written.endswith(b"\r\n\r\n")
+        may_go_on.set()
+        await asyncio.sleep(0)
+        assert wire.written.endswith(b"\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+        connection.connection_lost(None)
 
     hurried(story())

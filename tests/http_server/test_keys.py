@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.processes import environment
 
 from codexapi_engine import InvalidRequest
 from codexapi_http.keys import MAX_BYTES, read_key
@@ -69,34 +67,3 @@ def test_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", Path("~no-such-user/key")):
         with pytest.raises(FileNotFoundError):
             read_key(path)
-
-
-HARDENED = """
-import ctypes, os, resource
-from codexapi_http.hardening import harden
-harden()
-assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
-assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0, "PR_GET_DUMPABLE"
-assert os.stat("/proc/self/environ").st_uid == 0, "others of this user cannot open it"
-os.listdir("/proc/self/fd")  # and it can look at itself
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has it")
-def test_hardened_process_leaves_no_core_and_lets_nobody_look() -> None:
-    subprocess.run([sys.executable, "-c", HARDENED], env=environment(), check=True)
-
-
-ELSEWHERE = """
-import ctypes, sys
-from codexapi_http.hardening import harden
-before = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
-harden(sys.argv[1])
-assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == before == 1, "PR_GET_DUMPABLE"
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only there it would be seen")
-@pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_elsewhere_nothing_is_done(system: str) -> None:
-    subprocess.run([sys.executable, "-c", ELSEWHERE, system], env=environment(), check=True)

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from tests.http_server.doors import Answer, chat, door, encoded, responses
 
+from codexapi_engine import CodexError
 from codexapi_engine.protocol import json, sse
+from codexapi_engine.protocol.responses import Stream
 from codexapi_http import create_app
+from codexapi_http.streaming import Relay, Run
 
 JsonObject = dict[str, Any]
 TEXT = "response.output_text.delta"
@@ -153,6 +156,51 @@ async def test_an_event_alone_is_read_at_most_once(
     assert more["events"] <= (1 if passes else 2)
     assert more["from_json"] == (0 if passes else 1)
     assert more["to_json"] == 0
+
+
+class Picture:
+    """A backend's stream whose second event is large."""
+
+    def __init__(self) -> None:
+        item = {"type": "image_generation_call", "result": "iVBORw0K" * 2**18}
+        done: JsonObject = {"type": "response.output_item.done", "output_index": 0, "item": item}
+        ended: JsonObject = {"type": "response.completed", "response": ENDED}
+        stream = encoded(CREATED, done, ended)
+        self._pieces = [stream[at : at + 2**16] for at in range(0, len(stream), 2**16)]
+        self._decoder = sse.Decoder()
+
+    async def batch(self, *, together: bool = False) -> list[sse.Event]:
+        while self._pieces:
+            if events := self._decoder.feed(self._pieces.pop(0)):
+                return events
+        return []
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_a_client_that_reads_slowly_is_not_behind_by_a_large_event() -> None:
+    relay = Relay(Run(Picture(), Stream({}, created=1)))
+    writes = [piece async for piece in written(relay)]
+    assert max(map(len, writes)) <= json.PIECE + 2**16
+    (*_, last) = sse.Decoder().feed(b"".join(writes).removesuffix(sse.DONE))
+    assert len(last.json["response"]["output"][0]["result"]) == 2**21
+
+
+async def test_a_large_event_that_is_cut_short_does_not_hide_the_error() -> None:
+    relay = Relay(Run(Picture(), Stream({}, created=1)))
+    told = await relay.piece() + await relay.piece()
+    told += relay.broken(CodexError("the server goes down"))
+    _, half, error = sse.Decoder().feed(told)
+    with pytest.raises(CodexError):
+        half.json  # noqa: B018
+    assert error.json["message"] == "the server goes down"
+    assert await relay.piece() == b""
+
+
+async def written(relay: Relay) -> AsyncGenerator[bytes, None]:
+    while piece := await relay.piece():
+        yield piece
 
 
 def test_the_door_has_no_middleware_that_would_take_a_stream_apart() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -115,3 +116,29 @@ async def test_the_end_cancels_what_is_running() -> None:
     await bench.abandoned()
     await bench.jobs.aclose()
     assert bench.cancelled == 1
+
+
+class Heavy:
+    """A result that one can see vanish."""
+
+
+async def test_a_result_that_nobody_comes_for_is_let_go_without_another_call() -> None:
+    jobs: Jobs[Heavy] = Jobs(keep=0.0)
+    made: list[weakref.ref[Heavy]] = []
+
+    async def work() -> Heavy:
+        heavy = Heavy()
+        made.append(weakref.ref(heavy))
+        await asyncio.sleep(0)
+        return heavy
+
+    call = asyncio.create_task(jobs.run("a", work))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait({call})
+    del call
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert made
+    assert made[0]() is None

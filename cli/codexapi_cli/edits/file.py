@@ -28,6 +28,8 @@ class SettingsFile:
         self.form = form
         try:
             self.real = path.resolve()  # what a link of a dotfile program leads to
+            if self.real.is_symlink():  # Python 3.13 gives up on a circle without a word
+                raise self.refused("its links lead in a circle")
             self.status = self.real.stat() if self.real.exists() else None
             if self.status and not stat.S_ISREG(self.status.st_mode):
                 raise self.refused("it is no regular file")

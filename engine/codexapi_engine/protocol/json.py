@@ -8,9 +8,28 @@ then the slow road is taken and U+FFFD stands for each of them. Nothing here doe
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
+
+PIECE = 256 * 1024
+"""What is larger goes in pieces."""
+
+_LONG = "a long string"  # stands where one was lifted out
+
+
+class Long:
+    """A long string of plain ASCII, in the pieces that it came in: between quotes, they are its
+    JSON. So a picture need not be copied to be read and told again."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    def __str__(self) -> str:
+        return b"".join(self.pieces).decode("ascii")
 
 
 def loads(data: bytes | str) -> Any:
@@ -22,29 +41,108 @@ def loads(data: bytes | str) -> Any:
         if "\\u" not in text and text.isascii():
             raise
         try:
-            return _whole(json.loads(text, parse_constant=_refuse))
+            return _mapped(json.loads(text, parse_constant=_refuse), _whole_text, keys=True)
         except RecursionError:
             raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any, *, indent: int | None = None) -> bytes:
-    """UTF-8 JSON, compact unless `indent` is given."""
+    """UTF-8 JSON, compact unless `indent` is given. A `Long` is a string like any other."""
     try:
         # A float beyond the double's range (1e999) is read as infinity, which is not JSON.
-        return to_json(value, indent=indent, inf_nan_mode="null")
+        return to_json(value, indent=indent, inf_nan_mode="null", fallback=_text)
     except (PydanticSerializationError, UnicodeEncodeError, ValueError):
         separators = (",", ":") if indent is None else None
-        text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
+        text = json.dumps(
+            value, ensure_ascii=False, separators=separators, indent=indent, default=_text
+        )
         return _whole_text(text).encode()
 
 
-def _whole(value: Any) -> Any:
+def lifted(given: list[bytes]) -> Any:
+    """The value of a JSON text in pieces, where the first string that has whole plain pieces is a
+    `Long`. None where that cannot be had: then the pieces are to be joined and read."""
+    plain = [_is_plain(piece) for piece in given]
+    if True not in plain:
+        return None
+    start = plain.index(True)
+    stop = plain.index(False, start) if False in plain[start:] else len(plain)
+    try:
+        value = loads(b"".join([*given[:start], _LONG.encode(), *given[stop:]]))
+    except ValueError:  # they are no string
+        return None
+    found: list[tuple[str, str]] = []
+
+    def put(text: str) -> str | Long:
+        before, mark, after = text.partition(_LONG)
+        if not mark:
+            return text
+        found.append((before, after))
+        return Long([before.encode(), *given[start:stop], after.encode()])
+
+    value = _mapped(value, put)
+    # Somebody's own words may have been taken for the mark, or need escapes.
+    safe = len(found) == 1 and all(text == "" or _is_plain(text.encode()) for text in found[0])
+    return value if safe else None
+
+
+def pieces(value: Any) -> Iterator[bytes]:
+    """What `dumps` gives, in pieces: of a large string there is never a second one."""
+    if isinstance(value, Long):
+        yield from (b'"', *value.pieces, b'"')
+    elif isinstance(value, str) and len(value) > PIECE:
+        yield b'"'
+        for start in range(0, len(value), PIECE):
+            yield dumps(value[start : start + PIECE])[1:-1]
+        yield b'"'
+    elif isinstance(value, dict) and _is_large(value):
+        for count, (key, item) in enumerate(value.items()):
+            yield (b"," if count else b"{") + dumps(key) + b":"
+            yield from pieces(item)
+        yield b"}"
+    elif isinstance(value, list) and _is_large(value):
+        for count, item in enumerate(value):
+            yield b"," if count else b"["
+            yield from pieces(item)
+        yield b"]"
+    else:
+        yield dumps(value)
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a large string is in it."""
+    if isinstance(value, dict | list):
+        return any(map(_is_large, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, Long) or (isinstance(value, str) and len(value) > PIECE)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Long):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _is_plain(piece: bytes) -> bool:
+    """Whether it says in a JSON string what it is."""
+    if not piece.isascii() or b"\\" in piece:
+        return False
+    try:
+        return bool(from_json(b'"%b"' % piece))
+    except ValueError:
+        return False
+
+
+def _mapped(value: Any, change: Callable[[str], Any], *, keys: bool = False) -> Any:
+    """The same with every string changed; those that name something only with `keys`."""
     if isinstance(value, str):
-        return _whole_text(value)
+        return change(value)
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [_mapped(item, change, keys=keys) for item in value]
     if isinstance(value, dict):
-        return {_whole_text(key): _whole(item) for key, item in value.items()}
+        return {
+            change(key) if keys else key: _mapped(item, change, keys=keys)
+            for key, item in value.items()
+        }
     return value
 
 

@@ -85,7 +85,7 @@ def from_headers(headers: Mapping[str, str]) -> Limits:
         return Window(
             used,
             _int(headers.get(f"x-codex-{name}-window-minutes")),
-            _int(headers.get(f"x-codex-{name}-reset-at")),
+            _moment(headers.get(f"x-codex-{name}-reset-at")),
             _int(headers.get(f"x-codex-{name}-reset-after-seconds")),
         )
 
@@ -131,7 +131,7 @@ def _of(limit: JsonObject) -> Limits:
         return Window(
             used,
             seconds // 60 if seconds is not None else None,
-            _int(told.get("reset_at")),
+            _moment(told.get("reset_at")),
             _int(told.get("reset_after_seconds")),
         )
 
@@ -166,3 +166,12 @@ def _float(value: object) -> float | None:
 def _int(value: object) -> int | None:
     number = _float(value)
     return int(number) if number is not None else None
+
+
+def _moment(value: object) -> int | None:
+    """Epoch seconds of a year that a calendar has, in whatever zone."""
+    moment = _int(value)
+    return moment if moment is not None and 0 < moment < _YEAR_9999 else None
+
+
+_YEAR_9999 = 253_370_764_800

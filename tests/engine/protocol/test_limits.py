@@ -40,6 +40,15 @@ def test_a_number_that_is_none_is_not_told(told: str) -> None:
     assert limits.from_headers(headers).primary == Window(1.5, None, None, None)
 
 
+@pytest.mark.parametrize("told", [-1, 0, 253_402_300_800, 10**18])
+def test_a_moment_that_no_calendar_has_is_not_told(told: int) -> None:
+    headers = {"x-codex-primary-used-percent": "1.5", "x-codex-primary-reset-at": str(told)}
+    assert limits.from_headers(headers).primary == Window(1.5, None, None, None)
+    window = {"used_percent": 1.5, "reset_at": told}
+    usage = {"rate_limit": {"primary_window": window}}
+    assert limits.from_usage(usage).primary == Window(1.5, None, None, None)
+
+
 @pytest.mark.parametrize(
     "usage",
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
@@ -95,7 +96,7 @@ class Assembler:
     def feed(self, event: Event) -> None:
         kind = event.type
         if kind == "response.output_item.done":
-            self._item(event.json)
+            self.item(event.json)
         elif kind in LIFECYCLE:
             self._lifecycle(kind, event.json)
         elif kind == "error":
@@ -114,7 +115,8 @@ class Assembler:
         """The items that are done, in order."""
         return [self._items[index] for index in sorted(self._items)]
 
-    def _item(self, data: JsonObject) -> None:
+    def item(self, data: JsonObject) -> None:
+        """Takes the item that an event tells to be done."""
         item, index = data.get("item"), number(data, "output_index")
         if not isinstance(item, dict):
             raise StreamInterrupted(
@@ -162,6 +164,7 @@ class Stream:
         self._assembler = Assembler()
         self._last: Event | None = None
         self._dropped = 0
+        self._large = False  # an event was, and so may be the last one
         self.response: JsonObject | None = None  # as the newest lifecycle event told it
         self.finished = False
 
@@ -176,9 +179,10 @@ class Stream:
             return ()
         if kind in TERMINAL:
             return self._end(kind, event)
+        self._large = self._large or isinstance(event, sse.Large)
         out = self._through(kind, event)
         self._last = event
-        return (out,)
+        return out
 
     def close(self) -> Iterable[bytes]:
         if self.finished:
@@ -209,29 +213,29 @@ class Stream:
                 return (deltas.encode(),)
         return (piece for one in deltas.each for piece in self.feed(one))
 
-    def _through(self, kind: str, event: Event) -> bytes:
+    def _through(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind in LIFECYCLE:
             self._assembler.feed(event)
             return self._lifecycle(kind, event)
         if kind == "response.output_item.done":
-            self._assembler.feed(event)
+            self._assembler.item(event.lifted)
         if self._dropped or self._plain:
-            return self._renumbered(kind, event.json)
+            return self._renumbered(kind, event.lifted)
         event.check()
-        return event.encode()
+        return event.pieces()
 
     def _end(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
             raise from_event(event.json)
         self.finished = True
         if kind == "response.failed":
-            return (self._lifecycle(kind, event),)
+            return self._lifecycle(kind, event)
         self._assembler.feed(event)
         if kind == "response.done" and not self._verbatim:
             kind = "response.completed"  # what public clients wait for
-        return (self._lifecycle(kind, event), sse.DONE)
+        return chain(self._lifecycle(kind, event), (sse.DONE,))
 
-    def _lifecycle(self, kind: str, event: Event) -> bytes:
+    def _lifecycle(self, kind: str, event: Event) -> Iterable[bytes]:
         response = _response(event.json)
         output = _told(response) or self._assembler.output
         told = {**response, "output": output}
@@ -243,16 +247,16 @@ class Stream:
         self.response = whole
         return self._renumbered(kind, {**event.json, "type": kind, "response": whole})
 
-    def _renumbered(self, kind: str, data: JsonObject) -> bytes:
+    def _renumbered(self, kind: str, data: JsonObject) -> Iterable[bytes]:
         if self._dropped and isinstance(data.get("sequence_number"), int):
             data = {**data, "sequence_number": data["sequence_number"] - self._dropped}
         if self._plain:
             data = {name: value for name, value in data.items() if name != "obfuscation"}
-        return sse.encode(data, kind)
+        return sse.pieces(data, kind) if self._large else (sse.encode(data, kind),)
 
     def _next_number(self) -> int:
         try:
-            last = number(self._last.each[-1].json, "sequence_number") if self._last else None
+            last = number(self._last.each[-1].lifted, "sequence_number") if self._last else None
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
         return 0 if last is None else last + 1 - self._dropped
