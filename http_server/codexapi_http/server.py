@@ -55,9 +55,19 @@ def serve(
         say(f"codexapi: {error}; choose another --state")
         return LOCAL_FILE
     try:
-        return asyncio.run(_serve(settings, state, listening, ready, annexes, api))
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            return runner.run(_serve(settings, state, listening, ready, annexes, api))
     finally:
         state.close()
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """A loop that wakes up more cheaply, where there is one: an event is a wake-up."""
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        return None
+    return uvloop.new_event_loop
 
 
 async def _serve(
