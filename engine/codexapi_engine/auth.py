@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import cast
 
 from ._httpx import httpx
 from .credentials import Snapshot, Store
@@ -102,8 +101,6 @@ class Login(httpx.Auth):
         if newer is None:
             return
         request.headers.update(signature(newer.credentials))
-        # httpx reads the first answer to its end, and that may be far away.
-        response.stream = _Unread(cast(httpx.AsyncByteStream, response.stream))
         response = yield request
         if response.status_code == 401:
             self._unproven.add(newer.credentials.access_token)
@@ -387,19 +384,3 @@ def _token_url(credentials: Credentials) -> str:
             f"the issuer in auth.json cannot be trusted ({error}): {LOGIN_HINT}",
             code="auth_file_invalid",
         ) from None
-
-
-class _Unread(httpx.AsyncByteStream):
-    """The body of an answer that nobody will read."""
-
-    def __init__(self, body: httpx.AsyncByteStream) -> None:
-        self._body = body
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        await self._body.aclose()

@@ -387,12 +387,14 @@ class EventStream:
 
     def _until_terminal(self, events: list[Event]) -> list[Event]:
         for count, event in enumerate(events, 1):
-            with suppress(StreamInterrupted):  # an unreadable event is for its reader to report
+            try:  # in place of `suppress`, of which each event would make one
                 if event.type in TERMINAL:
                     self._ended = True
                     if self.watch is not None:
                         self.watch.last(event.json)
                     return events[:count]
+            except StreamInterrupted:
+                pass  # an unreadable event is for its reader to report
         return events
 
     async def _close(self) -> None:

@@ -1,7 +1,7 @@
 """A backend stream on its way to the client.
 
-One write for each piece of network read (a large event takes several), a comment when the backend is silent for long, and the
-error in the client's own dialect when it breaks. The HTTP status waits for the first thing to
+One write for each piece of network read (a large event takes several), a comment when the backend
+is silent for long, and the error in the client's own dialect when it breaks. The HTTP status waits for the first thing to
 say: until then, a failure is a status of its own.
 """
 

@@ -102,6 +102,11 @@ async def _once(body: object) -> AsyncIterator[bytes]:
     yield body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
+async def never() -> Answer:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 def world(data: bytes) -> World:
     return World(InMemory(data))
 
@@ -743,10 +748,6 @@ def test_a_token_endpoint_that_hangs_is_left_in_time_and_never_sent_that_token_a
     async def story() -> None:
         there = World(CodexFile(tmp_path))
 
-        async def never() -> Answer:
-            await asyncio.Event().wait()
-            raise AssertionError
-
         there.answers = [never]
         for _ in range(3):
             with pytest.raises(RefreshUnavailable, match="codex login"):
@@ -791,10 +792,6 @@ def test_a_token_in_doubt_is_not_sent_by_other_processes_either(tmp_path: Path) 
     write_login(tmp_path, EXPIRED)
 
     async def story() -> None:
-        async def never() -> Answer:
-            await asyncio.Event().wait()
-            raise AssertionError
-
         first = World(CodexFile(tmp_path))
         first.answers = [never]
         with pytest.raises(RefreshUnavailable, match="codex login"):
@@ -816,10 +813,6 @@ def test_a_renewal_that_ends_with_its_process_is_in_doubt(tmp_path: Path) -> Non
 
     async def story() -> None:
         there = World(CodexFile(tmp_path))
-
-        async def never() -> Answer:
-            await asyncio.Event().wait()
-            raise AssertionError
 
         there.answers = [never]
         asking = asyncio.create_task(there.ask())
