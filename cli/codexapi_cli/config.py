@@ -50,7 +50,7 @@ def config(as_json: Json = False) -> None:
 
     There is no configuration file: flags go before environment variables, those before defaults.
     """
-    found = [*_found(settings(), os.environ)]
+    found = effective(settings(), os.environ)
     if as_json:
         told = [{"name": s.name, "value": s.value, "source": s.source} for s in found]
         put(json.dumps(told, indent=2) + "\n")
@@ -61,7 +61,8 @@ def config(as_json: Json = False) -> None:
         put(f"{setting.name:<{width}}  {value}  ({setting.source})\n")
 
 
-def _found(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
+def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
+    """The settings that hold, each with its source."""
     from codexapi_engine.client import codex_config  # httpx, which the other users do without
 
     values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}

@@ -21,7 +21,7 @@ from codexapi_engine.credentials import STORE
 from codexapi_engine.errors import duration
 from codexapi_engine.protocol.limits import Window
 
-from .config import plain
+from .config import DEFAULT, effective, plain
 from .itself import PACKAGE, is_ours
 from .login import CODEX, INSTALL
 from .plan import length, local
@@ -47,6 +47,7 @@ async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Find
     """The findings, in the order in which one depends on another."""
     yield _program()
     yield _on_path()
+    yield _config(chosen)
     for finding in _ways(chosen):
         yield finding
     yield _state_folder(chosen)
@@ -90,6 +91,24 @@ def _on_path() -> Finding:
         fix = f"uv tool install --force {PACKAGE}, or call this one as {PACKAGE} or {itself}"
         return Finding("path", PROBLEM, f"{first} is another program of the same name", fix)
     return Finding("path", OK, first)
+
+
+def _config(chosen: engine.Settings) -> Finding:
+    """Which settings are not the defaults, and whether Codex's own can be read."""
+    import tomllib
+
+    path = chosen.codex_home / "config.toml"
+    try:
+        if not chosen.demo:
+            tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        fix = "mend it: until then its model and its place of the login are not known here"
+        return Finding("config", WARNING, f"{path} cannot be read: {error}", fix)
+    sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}
+    told = f"set by {', '.join(sorted(sources))}" if sources else "all settings are the defaults"
+    return Finding("config", OK, told)
 
 
 def _ways(chosen: engine.Settings) -> Iterator[Finding]:

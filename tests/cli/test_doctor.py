@@ -214,6 +214,19 @@ def test_a_setting_is_looked_at(
     assert HIDDEN not in json.dumps(found)
 
 
+def test_the_config_is_told_by_what_sets_it(tmp_path: Path) -> None:
+    code, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path), "CODEXAPI_MODEL": "m"})
+    assert found["config"]["state"] == "ok"
+    assert {"CODEXAPI_MODEL", "CODEXAPI_PORT", "CODEX_HOME"} <= set(
+        found["config"]["told"].removeprefix("set by ").split(", ")
+    )
+    (tmp_path / "config.toml").write_text("model = ")
+    code, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path)})
+    assert found["config"]["state"] == "warning"
+    assert str(tmp_path / "config.toml") in found["config"]["told"]
+    assert code == 1, "for there is no login"
+
+
 def test_a_base_url_that_is_not_openais_is_a_warning(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json(exp=4e9))
     env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_BASE_URL": "https://example.org"}
