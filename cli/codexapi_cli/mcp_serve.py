@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.settings import checked_host
 
-from .options import BaseUrl, Demo, Model, settings
+from .options import BaseUrl, Demo, Model, checked, key_of, settings
 from .terminal import USAGE, Problem, ending, say
-
-T = TypeVar("T")
 
 
 def serve(
@@ -77,16 +75,17 @@ def serve(
         given = {"--api-key": api_key, "--api-key-file": api_key_file, "--allow-host": allow_host}
         if http is None and (named := [name for name, value in given.items() if value]):
             raise Problem(f"{named[0]}: it is for --http alone")
-        groups = _checked("--tools", checked_groups, tools) or Options().groups
         options = Options(
-            groups, read_only, image_dir_only,
-            _checked("--inline", checked_inline, inline) or Options().inline, max_images,
+            Options().groups if tools is None else checked("--tools", checked_groups, tools),
+            read_only, image_dir_only,
+            Options().inline if inline is None else checked("--inline", checked_inline, inline),
+            max_images,
         )  # fmt: skip
-        host, port = _checked("--http", checked_address, http) or (None, None)
+        host, port = (None, None) if http is None else checked("--http", checked_address, http)
+        hosts = tuple(checked("--allow-host", checked_host, text) for text in allow_host or ())
         chosen = settings(
             base_url=base_url, demo=demo, model=model, image_dir=image_dir,
-            host=host, port=port, api_key=api_key or _key_of(api_key_file),
-            allow_hosts=tuple(allow_host or ()),
+            host=host, port=port, api_key=key_of(api_key, api_key_file), allow_hosts=hosts,
         )  # fmt: skip
     import codexapi_mcp  # a door: loaded when it is opened
 
@@ -101,18 +100,3 @@ def serve(
     except engine.CodexError as error:
         say(f"codexapi: {error}")
         raise typer.Exit(USAGE) from None
-
-
-def _checked(option: str, parse: Callable[[str], T], text: str | None) -> T | None:
-    try:
-        return parse(text) if text is not None else None
-    except ValueError as error:
-        raise Problem(f"{option}: {error}") from None
-
-
-def _key_of(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    from .serve import key_in  # seldom needed, and it brings the HTTP door along
-
-    return key_in(path)

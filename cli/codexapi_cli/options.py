@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 import codexapi_engine as engine
 
-from .terminal import QUIET, USAGE, VERBOSE, say, verbosity
+from .terminal import LOCAL_FILE, QUIET, USAGE, VERBOSE, say, verbosity
 
 NO_LOG = "CODEXAPI_NO_LOG"
+
+T = TypeVar("T")
 
 BaseUrl = Annotated[
     str | None,
@@ -137,6 +141,38 @@ def opened(chosen: engine.Settings) -> engine.Codex:
     from .verbose import Told  # seldom wanted
 
     return engine.Codex(chosen, observer=Told(headers=verbosity() > 1))
+
+
+def checked(flag: str, read: Callable[[str], T], text: str) -> T:
+    """What the text of a flag says. Ends the program with a usage error if it is wrong."""
+    try:
+        return read(text)
+    except ValueError as error:
+        say(f"codexapi: {flag}: {error}")
+        raise typer.Exit(USAGE) from None
+
+
+def key_of(given: str | None, path: Path | None) -> str | None:
+    """The key that clients must send: as it is given, or as a file holds it. Ends the program where
+    it cannot be used."""
+    if path is None:
+        return given
+    if given is not None:
+        say("codexapi: --api-key and --api-key-file: give one of them")
+        raise typer.Exit(USAGE)
+    import codexapi_http  # a door, for a server that is about to open it
+
+    try:
+        key, note = codexapi_http.read_key(path)
+    except engine.InvalidRequest as error:
+        say(f"codexapi: {error}")
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        say(f"codexapi: --api-key-file: {path}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None
+    if note is not None:
+        say(f"codexapi: {note}")
+    return key
 
 
 def settings(**flags: Any) -> engine.Settings:

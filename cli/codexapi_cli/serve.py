@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -15,12 +15,11 @@ import codexapi_engine as engine
 from codexapi_engine.settings import checked_alias, checked_host, checked_origin
 
 from .background import announce, start
-from .options import BaseUrl, Demo, command, settings
+from .options import BaseUrl, Demo, checked, command, key_of, settings
 from .servers import Place
-from .terminal import LOCAL_FILE, USAGE, Problem, ending, quiet, say, verbosity
+from .terminal import USAGE, Problem, ending, quiet, say, verbosity
 
 app = command()
-T = TypeVar("T")
 
 
 class Level(StrEnum):
@@ -107,17 +106,12 @@ def serve(
     if timeout is not None and not timeout > 0:
         say("codexapi: --timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
-    aliases = dict(_each("--model-alias", checked_alias, model_alias))
-    hosts = tuple(_each("--allow-host", checked_host, allow_host))
-    origins = tuple(_each("--cors", checked_origin, cors))
-    if api_key_file is not None:
-        if api_key is not None:
-            say("codexapi: --api-key and --api-key-file: give one of them")
-            raise typer.Exit(USAGE)
-        api_key = key_in(api_key_file)
+    aliases = dict(checked("--model-alias", checked_alias, text) for text in model_alias or ())
+    hosts = tuple(checked("--allow-host", checked_host, text) for text in allow_host or ())
+    origins = tuple(checked("--cors", checked_origin, text) for text in cors or ())
     chosen = settings(
-        host=host, base_url=base_url, api_key=api_key, timeout=timeout, model=model,
-        allow_hosts=hosts, demo=demo, strict=strict,
+        host=host, base_url=base_url, api_key=key_of(api_key, api_key_file),
+        timeout=timeout, model=model, allow_hosts=hosts, demo=demo, strict=strict,
         port=port, model_aliases=aliases, state=state,
         cors=origins, max_streams=max_streams, metrics=metrics,
     )  # fmt: skip
@@ -145,15 +139,6 @@ def serve(
     raise typer.Exit(code)
 
 
-def _each(flag: str, read: Callable[[str], T], texts: list[str] | None) -> list[T]:
-    """The values of a flag that may be repeated. Ends the program where one is none."""
-    try:
-        return [read(text) for text in texts or ()]
-    except ValueError as error:
-        say(f"codexapi: {flag}: {error}")
-        raise typer.Exit(USAGE) from None
-
-
 def _annexes() -> Sequence[Callable[[engine.Codex], Any]]:
     import codexapi_mcp  # as above
 
@@ -164,23 +149,6 @@ def _level() -> Level:
     if quiet():
         return Level.warning
     return Level.debug if verbosity() else Level.info
-
-
-def key_in(path: Path) -> str:
-    """The key that a file holds. Ends the program where it cannot be used."""
-    import codexapi_http  # as above
-
-    try:
-        key, note = codexapi_http.read_key(path)
-    except engine.InvalidRequest as error:
-        say(f"codexapi: {error}")
-        raise typer.Exit(USAGE) from None
-    except OSError as error:
-        say(f"codexapi: --api-key-file: {path}: {error.strerror}")
-        raise typer.Exit(LOCAL_FILE) from None
-    if note is not None:
-        say(f"codexapi: {note}")
-    return key
 
 
 def _take(place: Place, port: int) -> None:

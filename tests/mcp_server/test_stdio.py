@@ -218,6 +218,20 @@ def test_a_bug_tells_the_log_where_it_is_and_nobody_what_was_asked() -> None:
     assert "canary" not in said + json.dumps(result)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has it")
+def test_once_the_login_is_there_nobody_looks_into_the_process() -> None:
+    import resource
+
+    with editor(*codexapi("mcp", "serve", "--demo")) as here:
+        process = here.process.pid
+        here.say(HELLO, READY)
+        here.hear()
+        resource.prlimit(process, resource.RLIMIT_CORE, (0, resource.RLIM_INFINITY))
+        here.say(call("list_models"))
+        assert not here.hear()["result"]["isError"]
+        assert resource.prlimit(process, resource.RLIMIT_CORE) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -226,6 +240,11 @@ def test_a_bug_tells_the_log_where_it_is_and_nobody_what_was_asked() -> None:
         (["--http", "somewhere"], "--http: somewhere is not [HOST:]PORT"),
         (["--http", "0.0.0.0:0"], "--api-key"),
         (["--api-key", "x"], "--api-key: it is for --http alone"),
+        (["--http", "0", "--allow-host", "a b"], "--allow-host: "),
+        (
+            ["--http", "0", "--api-key", "x", "--api-key-file", "y"],
+            "--api-key and --api-key-file: give one of them",
+        ),
     ],
 )
 def test_a_wrong_option_says_what_would_do(flags: list[str], said: str) -> None:
