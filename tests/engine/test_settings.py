@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol.secret import Secret
-from codexapi_engine.settings import BASE_URL, Settings, state_folder, user_agent
+from codexapi_engine.settings import BASE_URL, Settings, private_folder, state_folder, user_agent
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -191,3 +193,13 @@ def test_state_stands_where_the_platform_keeps_it(
     system: str, environ: dict[str, str], folder: Path
 ) -> None:
     assert state_folder(environ, system) == folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_private_folder_is_private_up_to_what_was_there(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    made = private_folder(tmp_path / "state" / "codexapi" / "servers")
+    for folder in (made, made.parent, made.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert private_folder(made) == made
