@@ -393,6 +393,16 @@ async def test_an_unreadable_event_is_no_success(piece: bytes) -> None:
                 await folded(events)
 
 
+async def test_what_came_with_an_unreadable_event_is_handed_on_before_it() -> None:
+    good = b'data: {"type": "response.created", "response": {}}\n\n'
+    async with FaultyBackend([stream(good + b"data: {no\n\n" + good)]) as backend:
+        async with to(backend) as t, await t.stream("/responses", {"model": "m"}) as events:
+            first, unreadable, last = await events.batch()
+    assert first.type == last.type == "response.created"
+    with pytest.raises(StreamInterrupted):
+        unreadable.type  # noqa: B018
+
+
 async def test_a_last_event_that_only_lacks_its_blank_line_counts() -> None:
     events, error, _ = await outcome([stream(CREATED, COMPLETED.rstrip(b"\n"))])
     assert ([event.type for event in events][-1], error) == ("response.completed", None)
