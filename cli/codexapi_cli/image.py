@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -217,23 +217,12 @@ async def _image(chosen_settings: engine.Settings, order: Order) -> None:
             return picture, _written(picture, path, order), told
 
         async with progress.running("drawing"):
-            done = await _all(one(path) for path in order.paths)
+            done = await asyncio.gather(*map(one, order.paths), return_exceptions=True)
     made = [result for result in done if not isinstance(result, BaseException)]
     _tell([(picture, path) for picture, path, _ in made], [told for _, _, told in made], order)
     for result in done:
         if isinstance(result, BaseException):
             raise result
-
-
-async def _all(work: Any) -> list[Any]:
-    """What each of them gives, or why it failed. None is left behind by Ctrl-C."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def _with_inputs(codex: engine.Codex, order: Order) -> images.Asked:

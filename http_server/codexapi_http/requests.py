@@ -129,11 +129,7 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 async def some_of(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[list[T], list[CodexError]]:
     """What those give that succeed, and why the others failed. Raises the first failure if all
     do."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done = await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        await ended(*tasks)
+    done = await asyncio.gather(*work, return_exceptions=True)
     succeeded = [one for one in done if not isinstance(one, BaseException)]
     failures = [one for one in done if isinstance(one, BaseException)]
     ours = [one for one in failures if isinstance(one, CodexError)]

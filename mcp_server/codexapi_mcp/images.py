@@ -236,12 +236,8 @@ async def _all(codex: Codex, order: Order) -> Drawn:
             (made, *_) = (await codex.draw(order.asked)).images
         return await asyncio.to_thread(_saved, made, order.kind, path)
 
-    tasks = [asyncio.create_task(one(path)) for path in album.numbered(order.path, order.count)]
-    try:
-        done = await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        for task in tasks:
-            task.cancel()
+    paths = album.numbered(order.path, order.count)
+    done = await asyncio.gather(*map(one, paths), return_exceptions=True)
     saved = [result for result in done if not isinstance(result, BaseException)]
     failures = [result for result in done if isinstance(result, BaseException)]
     if failures and not (saved and isinstance(failures[0], CodexError)):
