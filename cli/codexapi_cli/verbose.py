@@ -32,14 +32,18 @@ class Told(Observer):
 
     def exchanged(
         self,
-        request: str,
+        method: str,
+        url: object,
         sent: Mapping[str, str],
         status: int,
         received: Mapping[str, str],
     ) -> None:
         if not self._headers:
             return
-        for mark, first, headers in (("> ", request, sent), ("< ", str(status), received)):
+        for mark, first, headers in (
+            ("> ", f"{method} {url}", sent),
+            ("< ", str(status), received),
+        ):
             self._say(f"{mark}{first}")
             for name, value in masked(headers).items():
                 self._say(f"{mark}{name}: {value}")

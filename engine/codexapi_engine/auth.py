@@ -25,7 +25,7 @@ from .errors import (
 )
 from .observer import Observer
 from .protocol import auth_file, json
-from .protocol.auth_file import LOGIN_HINT, Credentials
+from .protocol.auth_file import LOGIN_HINT, REFRESH_AT, Credentials
 from .protocol.headers import signature
 from .protocol.secret import Secret
 from .settings import ACCOUNTS_URL, checked_url
@@ -51,6 +51,7 @@ _CONNECT_FIRST = httpx.Timeout(REDEEM, connect=REDEEM / 4)
 # On a connection of its own: one that was kept may break, and leave us not knowing.
 _JSON = {"content-type": "application/json", "connection": "close"}
 
+_NEVER = float("inf")
 _UNANSWERED = "unanswered"
 log = logging.getLogger("codexapi.login")
 
@@ -82,6 +83,7 @@ class Login(httpx.Auth):
         self._saving: asyncio.Task[None] | None = None
         self._save_after = 0.0
         self._kept: tuple[Secret | None, Snapshot] | None = None  # (token on disk, unsaved login)
+        self._due: tuple[Snapshot, float, str] | None = None  # a login, when to renew it and why
         self._dead: dict[Secret, CodexError] = {}  # refresh token -> why it is never sent again
         self._owners: dict[Secret, Credentials] = {}  # of personal access tokens
         self._asking: dict[Secret, asyncio.Task[JsonObject]] = {}
@@ -92,15 +94,16 @@ class Login(httpx.Auth):
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         login = await self.fresh()
-        request.headers.update(signature(login.credentials))
+        _sign(request, login.credentials)
         response = yield request
         if response.status_code != 401:
-            self._unproven.discard(login.credentials.access_token)
+            if self._unproven:
+                self._unproven.discard(login.credentials.access_token)
             return
         newer = await self._after_refusal(login.credentials)
         if newer is None:
             return
-        request.headers.update(signature(newer.credentials))
+        _sign(request, newer.credentials)
         response = yield request
         if response.status_code == 401:
             self._unproven.add(newer.credentials.access_token)
@@ -119,7 +122,7 @@ class Login(httpx.Auth):
             return await self._identified(login)
         if self._kept is not None and login is self._kept[1]:
             self._save_again()
-        reason = _stale(login.credentials, self._clock())
+        reason = self._stale(login)
         if reason is None:
             return login
         try:
@@ -137,6 +140,13 @@ class Login(httpx.Auth):
         self._save_again()
         if self._saving is not None:
             await asyncio.wait({self._saving})
+
+    def _stale(self, login: Snapshot) -> str | None:
+        """Why the login should be renewed now; None if it is good."""
+        if self._due is None or self._due[0] is not login:  # else of an earlier request
+            self._due = (login, *_when_due(login.credentials))
+        _, due, reason = self._due
+        return reason if self._clock() >= due else None
 
     async def _load(self) -> Snapshot:
         login = await self._store.load()
@@ -355,17 +365,23 @@ def _unanswered() -> RefreshUnavailable:
     )
 
 
-def _stale(credentials: Credentials, now: float) -> str | None:
-    """Why the login should be renewed now, in the token endpoint's words; None if it is good."""
+def _sign(request: httpx.Request, credentials: Credentials) -> None:
+    # One by one: `update` makes another Headers of them first, and takes four times as long.
+    for name, value in signature(credentials).items():
+        request.headers[name] = value
+
+
+def _when_due(credentials: Credentials) -> tuple[float, str]:
+    """When the login should be renewed, and why in the token endpoint's words."""
     refreshed = _epoch(credentials.last_refresh)
     if credentials.expires_at is not None:
         # What looked stale when it was new tells of a wrong clock. Then a 401 must decide, or
         # every process would renew it again and again.
         born_stale = refreshed is not None and not credentials.fresh(refreshed)
-        return None if born_stale or credentials.fresh(now) else "proactive_expiry"
+        return _NEVER if born_stale else credentials.expires_at - REFRESH_AT, "proactive_expiry"
     if refreshed is None or credentials.refresh_token is None:
-        return None
-    return "scheduled" if now - refreshed > SCHEDULE else None
+        return _NEVER, ""
+    return refreshed + SCHEDULE, "scheduled"
 
 
 def _epoch(moment: str | None) -> float | None:

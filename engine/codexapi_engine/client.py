@@ -91,8 +91,8 @@ class Codex:
         whose request nothing is changed. `idle` is how long the stream may be silent, where
         that is not the settings' to say. Raises CodexError before the first event.
         """
-        (watch,) = await self._watches(1)
-        return await self._open(request, watch, caller=caller, idle=idle)
+        await self._turns.take()
+        return await self._open(request, self._watch(), caller=caller, idle=idle)
 
     async def _open(
         self,
@@ -131,16 +131,16 @@ class Codex:
         except CodexError as error:
             self._learn(error.headers)
             raise
-        stream.changed = changed
-        self._learn(stream.headers)
+        stream.changed, stream.limits = changed, self._learn(stream.headers)
         return stream
 
     async def open_all(self, requests: Sequence[JsonObject]) -> list[EventStream]:
         """Several runs at once; you close them all. Raises CodexError if one cannot begin, and
         then none is left open."""
-        watches = await self._watches(len(requests))
         if len(requests) == 1:
-            return [await self._open(requests[0], watches[0])]
+            return [await self.open(requests[0])]
+        await self._turns.take(len(requests))
+        watches = [self._watch() for _ in requests]
         tasks = [
             asyncio.create_task(self._open(request, watch))
             for request, watch in zip(requests, watches, strict=True)
@@ -157,10 +157,9 @@ class Codex:
                 watch.close()  # a task that was cancelled before it began has not
             raise
 
-    async def _watches(self, count: int) -> list[Watch]:
-        """For each of so many runs one, with its turn; closed with the run. Raises CodexError."""
-        await self._turns.take(count)
-        return [Watch(self.observer, self._turns.give) for _ in range(count)]
+    def _watch(self) -> Watch:
+        """For one run, whose turn was taken: given back when it is closed, with the run."""
+        return Watch(self.observer, self._turns.give)
 
     async def respond(self, request: JsonObject) -> JsonObject:
         """The finished response, `output` included. Raises CodexError."""
@@ -211,7 +210,8 @@ class Codex:
 
     async def _posted(self, path: str, body: JsonObject) -> Reply:
         """A picture by an endpoint of its own: a run like any other, but for its one event."""
-        (watch,) = await self._watches(1)
+        await self._turns.take()
+        watch = self._watch()
         watch.model = str(body.get("model") or "")
         try:
             reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
@@ -290,9 +290,8 @@ class Codex:
         slug, effort = models.resolve(known, aliases, asked)
         given = reasoning if isinstance(reasoning, dict) else {}
         wanted = given.get("effort") or effort
-        model = models.find(known, slug)
-        if not isinstance(wanted, str) or model is None:
-            return {**request, "model": slug}, ()
+        if not isinstance(wanted, str) or (model := models.find(known, slug)) is None:
+            return (request if slug == asked else {**request, "model": slug}), ()
         had = models.nearest_effort(model, wanted)
         changed = ("reasoning_effort",) if had != wanted else ()
         if changed and self.settings.strict:
@@ -323,13 +322,15 @@ class Codex:
             param="model",
         )
 
-    def _learn(self, headers: Mapping[str, str]) -> None:
+    def _learn(self, headers: Mapping[str, str]) -> limits.Limits:
+        """Keeps what an answer's headers tell of the plan and of the catalogue."""
         told = limits.from_headers(headers)
         if told.primary or told.secondary:
             self.limits = told
         etag = headers.get("x-models-etag")
         if etag and self._etag and etag != self._etag:
             self._fetched_at = None  # the catalogue has changed
+        return told
 
 
 async def folded(stream: EventStream, partial: Callable[[], None] | None = None) -> JsonObject:

@@ -118,11 +118,14 @@ class InMemory:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._known: Snapshot | None = None  # what the data say, once they were asked
         self._lock = asyncio.Lock()
         self._buried: dict[Secret, str] = {}
 
     async def load(self) -> Snapshot:
-        return Snapshot.of(self._data)
+        if self._known is None:
+            self._known = Snapshot.of(self._data)
+        return self._known
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
@@ -130,7 +133,7 @@ class InMemory:
             yield
 
     async def save(self, data: bytes, consumed: Secret | None) -> None:
-        self._data = data
+        self._data, self._known = data, None
 
     def bury(self, token: Secret, why: str) -> None:
         self._buried[token] = why
@@ -208,8 +211,10 @@ class Shared:
 class CodexFile:
     """`auth.json` in CODEX_HOME, shared with the Codex client, which rotates it too.
 
-    Read again whenever it has changed. Locks as Codex 0.169 does: `auth.lock` in CODEX_HOME, and
-    for the moment of replacing `auth.json.lock` beside the real file (backend.md A.6).
+    Read again whenever it has changed, by its times, its size and its place: a mode that is taken
+    away changes one of the times. (On Windows an access list does not: what was read stays known
+    until the file is another.) Locks as Codex 0.169 does: `auth.lock` in CODEX_HOME, and for the
+    moment of replacing `auth.json.lock` beside the real file (backend.md A.6).
     """
 
     def __init__(
@@ -220,6 +225,7 @@ class CodexFile:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = codex_home / "auth.json"
+        self._name = str(self.path)  # asked for with each request
         self._windows = windows
         self._clock = clock
         self._shared = Shared(codex_home, locks=fcntl is not None and not windows)
@@ -234,9 +240,10 @@ class CodexFile:
             await self._sweep_if_idle()
         until = None
         while True:
-            seen, data = self._read()
-            if data is None:
+            seen = self._identity()
+            if seen is not None and seen == self._seen:
                 return self._as_before()
+            data = self._read()
             try:
                 snapshot = Snapshot.of(data)
             except NotLoggedIn as error:
@@ -253,6 +260,7 @@ class CodexFile:
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         async with self._shared.lock():
+            self._seen = None  # a network file system may tell times that are seconds old
             await self._sweep()
             yield
 
@@ -310,8 +318,18 @@ class CodexFile:
             raise self._known.with_traceback(None)
         return self._known
 
-    def _read(self) -> tuple[tuple[int, ...], bytes | None]:
-        """The file's identity, and its bytes unless they were read before."""
+    def _identity(self) -> tuple[int, ...] | None:
+        """What is another when the file is; None where it cannot be had, and `_read` says why.
+
+        Taken before the bytes are: of a file that changes between, they will be read again.
+        """
+        try:
+            status = os.stat(self._name)
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
+
+    def _read(self) -> bytes:
         try:
             # Non-blocking: a FIFO in this place must not hang us.
             descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -326,19 +344,16 @@ class CodexFile:
             if status.st_size > MAX_BYTES:
                 raise self._unreadable(f"it has {status.st_size} bytes")
             self._warn_of(status.st_mode)
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
-            if seen == self._seen:
-                return seen, None
             # The descriptor stays ours: of a directory, `open` would refuse it and not close it.
             with open(descriptor, "rb", closefd=False) as file:
-                return seen, file.read(MAX_BYTES)
+                return file.read(MAX_BYTES)
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
         finally:
             os.close(descriptor)
 
-    def _racy(self, seen: tuple[int, ...]) -> bool:
-        return self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
+    def _racy(self, seen: tuple[int, ...] | None) -> bool:
+        return seen is None or self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
 
     def _warn_of(self, mode: int) -> None:
         if mode & 0o077 and not self._warned:

@@ -12,6 +12,7 @@ import ipaddress
 import select
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httptools
@@ -19,10 +20,12 @@ import httptools
 from ._httpx import httpx
 
 if TYPE_CHECKING:
+    import socket
     from ssl import SSLContext
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a head, of trailers, and of whatever else stands between two pieces of a body."""
+"""Of a head, of trailers, and of whatever else stands between two pieces of a body. What came
+in one network read with the next piece is not counted."""
 
 HELD = 256 * 1024
 """Bytes of a body that wait for their reader before the reading stops."""
@@ -36,6 +39,9 @@ KEPT = 20
 KEPT_FOR = 60.0
 """Seconds that they wait, by the wall clock: a machine that slept has lost them."""
 
+Take = Callable[[bytes], bool]
+"""Takes a piece of a body; False when it has enough."""
+
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 _BODILESS = (204, 304)
 
@@ -43,7 +49,8 @@ _BODILESS = (204, 304)
 class Network(httpx.AsyncBaseTransport):
     """Connections to whatever host is asked, each kept for the next request.
 
-    `tls` is called once, for the first https address.
+    `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
+    came; `complete`, whether all of it is here; `follow`, which is `_Answer.follow`.
     """
 
     def __init__(self, tls: Callable[[], SSLContext]) -> None:
@@ -66,12 +73,17 @@ class Network(httpx.AsyncBaseTransport):
         except BaseException:
             connection.end()
             raise
-        return httpx.Response(
+        response = _Response(
             answer.status,
-            headers=answer.headers,
             stream=answer,
-            extensions={"complete": lambda: answer.complete},
+            extensions={
+                "headers": answer.headers,
+                "complete": lambda: answer.complete,
+                "follow": answer.follow,
+            },
         )
+        del response.headers  # the empty ones: they would hide its own
+        return response
 
     async def aclose(self) -> None:
         for connecting in self._connecting:
@@ -149,6 +161,14 @@ class Network(httpx.AsyncBaseTransport):
             self._idle.pop(connection.place, None)
 
 
+class _Response(httpx.Response):
+    """Its headers become httpx's where somebody asks for those: each takes httpx six calls."""
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]
+        return httpx.Headers(self.extensions["headers"])
+
+
 class _Place(NamedTuple):
     """Where a connection leads."""
 
@@ -159,12 +179,12 @@ class _Place(NamedTuple):
 
     @classmethod
     def of(cls, request: httpx.Request) -> _Place:
-        url = request.url
-        if url.scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol(f"no way to '{url.scheme}:'", request=request)
+        url, scheme = request.url, request.url.scheme
+        if scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol(f"no way to '{scheme}:'", request=request)
         host = url.raw_host.decode("ascii")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        return cls(url.scheme, host, port, request.extensions.get("sni_hostname") or host)
+        port = url.port or (443 if scheme == "https" else 80)
+        return cls(scheme, host, port, request.extensions.get("sni_hostname") or host)
 
 
 class _Connection(asyncio.Protocol):
@@ -176,12 +196,18 @@ class _Connection(asyncio.Protocol):
         # set once
         self.place = place
         self._network = network
+        self._loop = asyncio.get_running_loop()
+        self._readable: Callable[[], bool] | None = None
         # moves with its requests
         self._answer: _Answer | None = None
         self.sending = False
         self._full = False  # the network takes no more at the moment
         self._idle_since = 0.0
         self._ended = False
+        # silence
+        self._heard_at = 0.0
+        self._patience = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, answer: _Answer, head: bytes, body: bytes, limit: float | None) -> None:
         """Sends a request: all of it, unless it is refused before that."""
@@ -203,8 +229,11 @@ class _Connection(asyncio.Protocol):
 
     def is_sound(self) -> bool:
         """Whether it waits in silence: unasked, the other side only says that it leaves."""
-        age = time.time() - self._idle_since
-        return not self._ended and 0 <= age < KEPT_FOR and not _readable(self._transport)
+        if self._ended or not 0 <= time.time() - self._idle_since < KEPT_FOR:
+            return False
+        if self._readable is None:
+            self._readable = _readable(self._transport.get_extra_info("socket"))
+        return not self._readable()
 
     def pause(self) -> None:
         self._transport.pause_reading()
@@ -223,6 +252,7 @@ class _Connection(asyncio.Protocol):
         if answer is None or self._ended:
             self.end()
             return
+        self._heard_at = self._loop.time()
         answer.feed(data)
         if answer.complete:
             self._answered(answer)
@@ -233,6 +263,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._network.lost(self)
         answer, self._answer = self._answer, None
         if answer is not None:
@@ -252,8 +284,31 @@ class _Connection(asyncio.Protocol):
             self.end()
             return
         self._idle_since = time.time()
-        self._transport.resume_reading()
+        if answer.paused:
+            self._transport.resume_reading()
         self._network.free(self)
+
+    # Silence: one timer for all answers, set again only when it has run out.
+
+    def listen(self, patience: float) -> None:
+        """From now on its answer is told when it was silent for so long."""
+        self._heard_at, self._patience = self._loop.time(), patience
+        due = self._heard_at + patience
+        if self._timer is not None and self._timer.when() > due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._answer is None:
+            return
+        due = self._heard_at + self._patience
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._look)
+        else:
+            self._answer.unheard()
 
 
 class _Answer(httpx.AsyncByteStream):
@@ -266,18 +321,15 @@ class _Answer(httpx.AsyncByteStream):
         self._connection = connection
         self._request = request
         self._silence = silence
-        self._loop = asyncio.get_running_loop()
         # what waits to be read; `on_body` is the parser's callback, for each chunk
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
         self._held = 0
-        self._paused = False
+        self.paused = False
         # what has come
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._head_size = 0
         self._dry = 0  # bytes since the last one of the body
         self._begun = False  # the head is there
-        self._until_close = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
@@ -285,10 +337,8 @@ class _Answer(httpx.AsyncByteStream):
         self.keep = False  # the connection is as it was before
         # who waits
         self._error: httpx.TransportError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._since = 0.0
-        self._limit = 0.0
+        self._waiter: asyncio.Future[bool] | None = None
+        self._take: Take | None = None
 
     @property
     def refused(self) -> bool:
@@ -302,13 +352,14 @@ class _Answer(httpx.AsyncByteStream):
                 raise self._error
             await self.wait(self._silence)
 
-    async def wait(self, limit: float | None) -> None:
-        """Until there is something new, but never longer than `limit` in silence."""
-        self._waiter = self._loop.create_future()
+    async def wait(self, limit: float | None) -> bool:
+        """Until there is something new, but never longer than `limit` in silence. Whether who
+        takes the pieces has enough."""
+        self._waiter = asyncio.get_running_loop().create_future()
         if limit is not None:
-            self._set_timer(limit)
+            self._connection.listen(limit)
         try:
-            await self._waiter
+            return await self._waiter
         finally:
             self._waiter = None
 
@@ -317,18 +368,27 @@ class _Answer(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         while not self._pieces:
-            if self._error is not None:
-                raise self._error
-            if self.complete:
+            if self._at_end():
                 raise StopAsyncIteration
             await self.wait(self._silence)
-        piece = b"".join(self._pieces)  # no copy of a single one
-        self._pieces.clear()
-        self._held = 0
-        if self._paused:
-            self._paused = False
-            self._connection.resume()
-        return piece
+        return self._piece()
+
+    async def follow(self, take: Take) -> bool:
+        """Gives `take` each piece as the network brings it, within the network's own call: to wake
+        a task for each would cost more than what is done with it. Returns True when `take` has
+        said False, which is that it has enough; False at the body's end. Raises what `take` does.
+        """
+        while True:
+            if self._pieces and not take(self._piece()):
+                return True
+            if self._at_end():
+                return False
+            self._take = take
+            try:
+                if await self.wait(self._silence):
+                    return True
+            finally:
+                self._take = None
 
     async def aclose(self) -> None:
         if not self.complete:
@@ -338,34 +398,35 @@ class _Answer(httpx.AsyncByteStream):
 
     def feed(self, data: bytes) -> None:
         assert self._parser is not None
-        parser = self._parser
-        self._since = self._loop.time()
         count = len(self._pieces)
         try:
-            parser.feed_data(data)
+            self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._malformed(str(error))
             return
         finally:
-            if self.complete:  # and what stands behind is no part of it
-                del self._pieces[self._whole :]
+            if self.complete:
+                del self._pieces[self._whole :]  # what stands behind is no part of it
+                self._parser = None  # which has this answer: a circle for the garbage collector
         if len(self._pieces) > count:
             self._dry = 0
             self._held += len(data)
         else:
             self._dry += len(data)
-        if max(self._head_size, self._dry) > MAX_HEAD_BYTES and not self.complete:
+        if self._dry > MAX_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
-        if self._held > HELD and not (self._paused or self.complete):
-            self._paused = True
+        if self._pieces and self._take is not None:
+            self._hand_over(self._take)
+        if self._held > HELD and not (self.paused or self.complete):
+            self.paused = True
             self._connection.pause()
-        if self._pieces or self._begun:
+        if (self._pieces or self._begun) and (self._take is None or self.complete):
             self.wake()
 
     def feed_end(self) -> None:
         """The other side says nothing more."""
-        if self._until_close:
+        if self._begun and not self._framed():
             self._finish(keep=False)
             self.wake()
         elif not self._begun:
@@ -380,9 +441,46 @@ class _Answer(httpx.AsyncByteStream):
             lost.__cause__ = error
             self._fail(lost)
 
+    def unheard(self) -> None:
+        """The other side was silent for too long, if somebody waits for it."""
+        if self._waiter is None:
+            return
+        if self._begun or not self._connection.sending:
+            self._fail(httpx.ReadTimeout("silence"))
+        else:
+            self._fail(httpx.WriteTimeout("nothing is taken"))
+
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(False)
+
+    def _at_end(self) -> bool:
+        """Whether nothing more comes. Raises what cut it short."""
+        if self._error is not None:
+            raise self._error
+        return self.complete
+
+    def _piece(self) -> bytes:
+        """What has come, and waits for its reader."""
+        piece = b"".join(self._pieces)  # no copy of a single one
+        self._pieces.clear()
+        self._held = 0
+        if self.paused and not self.complete:
+            self.paused = False
+            self._connection.resume()
+        return piece
+
+    def _hand_over(self, take: Take) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return  # it has enough, or is cancelled, and only has not run yet
+        try:
+            if not take(self._piece()):
+                waiter.set_result(True)
+        except BaseException as error:  # noqa: BLE001  (who waits is to hear it, whatever it is)
+            if waiter.done():
+                return  # `take` has ended the task that waits: nobody is left to tell
+            waiter.set_exception(error)
 
     # Called by the parser.
 
@@ -393,35 +491,32 @@ class _Answer(httpx.AsyncByteStream):
             self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value)
         if not self._begun:  # trailers are dropped
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        assert self._parser is not None
         if self.complete:
             return
+        assert self._parser is not None
         self.status = self._parser.get_status_code()
         if self.status < 200:
             return  # another head follows
         self._begun = True
-        framed = {name.lower(): value for name, value in self.headers}
-        sized = framed.get(b"content-length")
-        if self._request.method == "HEAD" or self.status in _BODILESS:
-            if sized not in (None, b"0") or b"transfer-encoding" in framed:
-                self._finish(keep=False)  # the parser would wait for that body
-        else:
-            self._until_close = sized is None and b"transfer-encoding" not in framed
+        if (self._request.method == "HEAD" or self.status in _BODILESS) and self._framed():
+            self._finish(keep=False)  # the parser would wait for that body
 
     def on_message_complete(self) -> None:
-        assert self._parser is not None
         if self._begun and not self.complete:
+            assert self._parser is not None
             self._finish(keep=self._parser.should_keep_alive())
+
+    def _framed(self) -> bool:
+        """Whether the head tells of a body, and where it ends."""
+        framed = {name.lower(): value for name, value in self.headers}
+        return b"transfer-encoding" in framed or framed.get(b"content-length", b"0") != b"0"
 
     def _finish(self, *, keep: bool) -> None:
         self.complete, self.keep, self._whole = True, keep, len(self._pieces)
-        self._stop_timer()
-        self._paused = False
 
     def _malformed(self, why: str) -> None:
         self.keep = False
@@ -432,46 +527,18 @@ class _Answer(httpx.AsyncByteStream):
         if self._error is None:
             error.request = self._request
             self._error = error
-        self._stop_timer()
         self._parser = None
         self._connection.end()
         self.wake()
 
-    # Silence: one timer, set again only when it has run out.
-
-    def _set_timer(self, limit: float) -> None:
-        self._since, self._limit = self._loop.time(), limit
-        due = self._since + limit
-        if self._timer is not None and self._timer.when() > due:
-            self._stop_timer()
-        if self._timer is None:
-            self._timer = self._loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        due = self._since + self._limit
-        if self._waiter is None:
-            return
-        if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._look)
-        elif self._begun or not self._connection.sending:
-            self._fail(httpx.ReadTimeout("silence"))
-        else:
-            self._fail(httpx.WriteTimeout("nothing is taken"))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
 
 def _head(request: httpx.Request) -> bytes:
     """The request's first bytes. Raises LocalProtocolError for what would not stay in its line."""
-    if "transfer-encoding" in request.headers:
-        raise httpx.LocalProtocolError("a body goes with its length", request=request)
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     lines += [b"%b: %b" % line for line in request.headers.raw]
     head = b"\r\n".join([*lines, b"", b""])
+    if b"\r\ntransfer-encoding:" in head.lower():
+        raise httpx.LocalProtocolError("a body goes with its length", request=request)
     ends = len(lines) + 1
     if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
         raise httpx.LocalProtocolError("a header with a line end in it", request=request)
@@ -491,10 +558,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _readable(transport: asyncio.Transport) -> bool:
-    connection = transport.get_extra_info("socket")
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([connection], [], [], 0)[0])
+def _readable(connection: socket.socket) -> Callable[[], bool]:
+    """Tells whether something can be read, or was ended."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([connection], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return lambda: bool(poll.poll(0))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
 from .protocol import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A run at the backend that has ended: well or not, or left by its reader."""
 
     model: str  # as the backend calls it, where it said so
@@ -40,10 +40,15 @@ class Observer:
         """A run has ended."""
 
     def exchanged(
-        self, request: str, sent: Mapping[str, str], status: int, received: Mapping[str, str]
+        self,
+        method: str,
+        url: object,
+        sent: Mapping[str, str],
+        status: int,
+        received: Mapping[str, str],
     ) -> None:
-        """The backend has answered: the request's method and URL, and the headers of both, with
-        all that is secret in them."""
+        """The backend has answered: the request's method and its URL, whose text is `str` of it, and
+        the headers of both, with all that is secret in them."""
 
     def retried(self, why: str) -> None:
         """A request is tried again: after a `server` fault, a `limit`, or on the `connection`."""
@@ -76,7 +81,8 @@ class Watch:
     def saw(self, events: Sequence[Event]) -> None:
         if self._first_after is None:
             self._first_after = time.monotonic() - self._since
-        self._events += sum(event.count for event in events)
+        for event in events:
+            self._events += event.count
 
     def last(self, told: JsonObject) -> None:
         """What the last event, or a whole answer, says of the run."""

@@ -29,9 +29,9 @@ from .errors import (
     UsageLimitReached,
     from_status,
 )
-from .network import Network
+from .network import Network, Take
 from .observer import Observer, Watch
-from .protocol import json
+from .protocol import json, limits
 from .protocol.headers import identity, to_client
 from .protocol.responses import TERMINAL
 from .protocol.sse import MAX_EVENT_BYTES, Decoder, Event
@@ -120,8 +120,9 @@ class Transport:
         self._http = http or connect(settings, settings.base_url)
         self._headers = identity(user_agent(), settings.client_version)
         self._timeout = _timeout(settings).as_dict()
-        self._cookies = httpx.Cookies()
-        self._places: dict[str, httpx.URL] = {}  # of the paths that were asked: they are few
+        self._cookies: httpx.Cookies | None = None  # of a backend that sets some
+        # of what was asked: that is little, and httpx takes its time over each
+        self._asked_before: dict[tuple[str, str, str], tuple[httpx.URL, httpx.Headers]] = {}
 
     async def stream(
         self,
@@ -133,15 +134,12 @@ class Transport:
     ) -> EventStream:
         """Posts a request and returns when its status is known. Raises CodexError before that.
         `idle` is how long the stream may be silent."""
-        sent = {
-            "accept": "text/event-stream",
-            "content-type": "application/json",
-            **(headers or {}),
-        }
-        content = json.dumps(body)
+        sent, content = headers or {}, json.dumps(body)
 
-        async def post() -> httpx.Response:
-            return await self._send(self._request("POST", path, sent, content, read=idle))
+        def post() -> Awaitable[httpx.Response]:
+            return self._send(
+                self._request("POST", path, sent, content, accept="text/event-stream", read=idle)
+            )
 
         stream = EventStream(post, self._drain, _Attempts(self._observer))
         await stream.begin()
@@ -165,9 +163,8 @@ class Transport:
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
         attempts, content = _Attempts(self._observer), json.dumps(body)
-        headers = {"content-type": "application/json"}
         while True:
-            request = self._request("POST", path, headers, content, read=timeout)
+            request = self._request("POST", path, {}, content, read=timeout)
             try:
                 response = await self._send(request)
             except (_Refused, TransportError) as error:
@@ -185,25 +182,27 @@ class Transport:
     async def _reply(self, response: httpx.Response) -> Reply:
         try:
             if response.status_code == 304:
-                return Reply(None, response.headers)
-            _refuse_encoding(response)
-            return Reply(_object(await whole(response)), response.headers)
+                return Reply(None, _fields(response))
+            _refuse_encoding(_fields(response))
+            return Reply(_object(await whole(response)), _fields(response))
         finally:
             await response.aclose()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """The response, its body unread. Raises CodexError if it is not a success."""
-        with ours():
+        try:
             response = await self._answer(request)
-        if response.is_success or response.status_code == 304:
+        except _FOREIGN as error:  # in place of `ours`, whose machinery each request would pay for
+            raise _ours(error) from error
+        if 200 <= response.status_code < 300 or response.status_code == 304:
             return response
         try:
             body = await _beginning(response)
         finally:
             await response.aclose()
-        error = from_status(response.status_code, body, response.headers)
-        error.headers = to_client(response.headers)
-        raise _Refused(response.status_code, error)
+        told = from_status(response.status_code, body, _fields(response))
+        told.headers = to_client(_fields(response))
+        raise _Refused(response.status_code, told)
 
     def _request(
         self,
@@ -212,28 +211,37 @@ class Transport:
         headers: Mapping[str, str],
         content: bytes | None = None,
         *,
+        accept: str = "*/*",
         read: float | None = None,
     ) -> httpx.Request:
         timeout = self._timeout if read is None else {**self._timeout, "read": read}
-        place = self._place(url) if url.startswith("/") else httpx.URL(url)
-        framing = {"host": place.netloc.decode()}
-        if content is not None:
-            framing["content-length"] = str(len(content))
-        # With `content` in place of `stream`, httpx writes these two itself, at three times the cost.
+        place, fixed = self._place(method, url, accept)
+        # With `content` in place of `stream`, httpx writes the length itself, at three times the cost.
         request = httpx.Request(
             method,
             place,
-            headers={**framing, "accept": "*/*", **self._headers, **headers},
+            headers=fixed,
             stream=httpx.ByteStream(content or b""),
             extensions={"timeout": timeout},
         )
         request.read()
+        if content is not None:
+            request.headers["content-length"] = str(len(content))
+        for name, value in headers.items():
+            request.headers[name] = value
         return request
 
-    def _place(self, path: str) -> httpx.URL:
-        if path not in self._places:
-            self._places[path] = httpx.URL(self._base + path)
-        return self._places[path]
+    def _place(self, method: str, url: str, accept: str) -> tuple[httpx.URL, httpx.Headers]:
+        """What a path or URL stands for, and the headers that each such request has."""
+        known = self._asked_before.get((method, url, accept))
+        if known is None:
+            place = httpx.URL(self._base + url if url.startswith("/") else url)
+            headers = {"host": place.netloc.decode(), "accept": accept, **self._headers}
+            if method == "POST":
+                headers["content-type"] = "application/json"
+            known = place, httpx.Headers(headers)
+            self._asked_before[method, url, accept] = known
+        return known
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         """The answer that the conversation of `auth` ends with.
@@ -241,7 +249,7 @@ class Transport:
         What httpx's own client does besides costs more than all else on the way (docs/performance).
         """
         conversation = self._auth.async_auth_flow(request)
-        async with aclosing(conversation):
+        try:
             asked = await anext(conversation)
             while True:
                 response = await self._asked(asked)
@@ -253,19 +261,20 @@ class Transport:
                     await response.aclose()
                     raise
                 await response.aclose()
+        finally:
+            await conversation.aclose()
 
     async def _asked(self, request: httpx.Request) -> httpx.Response:
-        if self._cookies.jar:
+        if self._cookies is not None:
             self._cookies.set_cookie_header(request)
         response = await self._http.handle_async_request(request)
-        response.request = request
+        fields = _fields(response)
         self._observer.exchanged(
-            f"{request.method} {request.url}",
-            request.headers,
-            response.status_code,
-            response.headers,
+            request.method, request.url, request.headers, response.status_code, fields
         )
-        if "set-cookie" in response.headers:
+        if "set-cookie" in fields:
+            response.request = request
+            self._cookies = self._cookies or httpx.Cookies()
             self._cookies.extract_cookies(response)
         return response
 
@@ -294,16 +303,14 @@ class EventStream:
         self._attempts = attempts
         self.watch: Watch | None = None  # keeps count of it
         self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
+        self.limits = limits.UNTOLD  # as its headers tell them
         # moves as the stream moves
+        self.headers: Mapping[str, str] = {}
         self._response: httpx.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
-        self._decoder = Decoder(together=True)
+        self._decoder: Decoder
         self._given = False  # an event has been handed out
         self._ended = False
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers if self._response is not None else {}
 
     async def begin(self) -> None:
         """Sends the request, and waits for the status. Raises CodexError."""
@@ -317,21 +324,40 @@ class EventStream:
             # Not in the `except`: the next failure would have this one for its context.
             await self._attempts.another(failure)
         try:
-            _check_stream(response)
+            self.headers = _checked(_fields(response))
         except CodexError:
             await response.aclose()
             raise
-        self._response, self._decoder, self._chunks = (
-            response,
-            Decoder(together=True),
-            _pieces(response),
-        )
+        self._response, self._chunks = response, _pieces(response)
+        self._decoder = Decoder(together=True)
 
     async def batch(self, *, together: bool = False) -> list[Event]:
         """The next events, at least one; empty when the stream has ended. Raises CodexError.
         `together` leaves plain deltas that came together in one piece, as `Deltas`."""
         events = await self._batch()
         return events if together else [one for event in events for one in event.each]
+
+    async def follow(self, take: Callable[[list[Event]], bool]) -> None:
+        """Gives `take` each batch as the network brings it, `together`, and never an empty one,
+        until it says False or the stream has ended: for a task to be woken by each would cost
+        more than what is done with it. To be called after the first batch, so that nothing is
+        tried again. Raises CodexError, and what `take` does."""
+        assert self._given or self._ended, "batch() comes first"
+        if self._ended:
+            return
+        assert self._response is not None
+        follow: _Follow = self._response.extensions.get("follow") or self._follow_pieces
+
+        def feed(chunk: bytes) -> bool:
+            events = self._decoded(chunk)
+            return not events or (take(events) and not self._ended)
+
+        try:
+            more = await follow(feed)
+        except httpx.HTTPError as error:
+            raise _ours(error) from error
+        if not more and (events := self._decoded(None)):
+            take(events)
 
     async def _batch(self) -> list[Event]:
         while not self._ended:
@@ -343,10 +369,7 @@ class EventStream:
                 failure = error
             else:
                 if events:
-                    self._given = True
-                    if self.watch is not None:
-                        self.watch.saw(events)
-                    return self._until_terminal(events)
+                    return events
                 continue
             await self._close()
             await self._attempts.another(failure)
@@ -362,10 +385,6 @@ class EventStream:
         """Ends the request at the backend, or lets the connection live if it is all read."""
         if self.watch is not None:
             self.watch.close()
-        response, chunks = self._response, self._chunks
-        if response is not None and chunks is not None and self._ended and not _whole(response):
-            self._response = self._chunks = None
-            self._drain(response, chunks)
         await self._close()
 
     async def __aenter__(self) -> Self:
@@ -377,13 +396,32 @@ class EventStream:
     async def _read(self) -> list[Event]:
         assert self._chunks is not None, "begin() comes first"
         try:
-            chunk = await self._chunks.__anext__()
-        except StopAsyncIteration:
-            self._ended = True
-            return self._decoder.flush()
+            chunk = await anext(self._chunks, None)
         except httpx.HTTPError as error:
             raise _ours(error) from error
-        return self._decoder.feed(chunk)
+        return self._decoded(chunk)
+
+    async def _follow_pieces(self, take: Take) -> bool:
+        """As `follow` of our own network does, for a transport that has none."""
+        assert self._chunks is not None
+        while (chunk := await anext(self._chunks, None)) is not None:
+            if not take(chunk):
+                return True
+        return False
+
+    def _decoded(self, chunk: bytes | None) -> list[Event]:
+        """The events that a piece brings, or the body's end, which is None: counted, and none
+        behind the terminal one."""
+        if chunk is None:
+            self._ended = True
+            events = self._decoder.flush()
+        else:
+            events = self._decoder.feed(chunk)
+        if events:
+            self._given = True
+            if self.watch is not None:
+                self.watch.saw(events)
+        return self._until_terminal(events)
 
     def _until_terminal(self, events: list[Event]) -> list[Event]:
         for count, event in enumerate(events, 1):
@@ -400,7 +438,11 @@ class EventStream:
     async def _close(self) -> None:
         response, chunks = self._response, self._chunks
         self._response = self._chunks = None
-        if response is not None and chunks is not None:
+        if response is None or chunks is None or _whole(response):
+            return
+        if self._ended:
+            self._drain(response, chunks)
+        else:
             await chunks.aclose()
             await response.aclose()
 
@@ -501,12 +543,18 @@ class _Body(httpx.AsyncByteStream):
             await self._chunks.aclose()
 
 
+_Follow = Callable[[Take], Awaitable[bool]]
+
+
+_FOREIGN = (httpx.HTTPError, httpx.InvalidURL)
+
+
 @contextmanager
 def ours() -> Iterator[None]:
     """httpx's exceptions as ours."""
     try:
         yield
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except _FOREIGN as error:
         raise _ours(error) from error
 
 
@@ -598,16 +646,29 @@ def _timeout(settings: Settings) -> httpx.Timeout:
     return httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
 
 
-def _check_stream(response: httpx.Response) -> None:
+def _fields(response: httpx.Response) -> Mapping[str, str]:
+    """The headers, their names in lower case. As a plain dict, made once: httpx's own encodes what
+    it is asked for, and decodes what it has, each time."""
+    fields: dict[str, str] | None = response.extensions.get("fields")
+    if fields is None:
+        fields = response.extensions["fields"] = {}
+        for name, value in response.extensions.get("headers") or response.headers.raw:
+            key, text = name.decode("latin-1").lower(), value.decode(errors="replace")
+            fields[key] = f"{fields[key]}, {text}" if key in fields else text
+    return fields
+
+
+def _checked(fields: Mapping[str, str]) -> Mapping[str, str]:
     """Raises UnexpectedAnswer for a success that is no stream. The real one names no media type."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = fields.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "text/event-stream"):
         raise UnexpectedAnswer(f"the backend answered with {kind[:60]} where a stream was expected")
-    _refuse_encoding(response)
+    _refuse_encoding(fields)
+    return fields
 
 
-def _refuse_encoding(response: httpx.Response) -> None:
-    encoding = response.headers.get("content-encoding", "identity").lower()
+def _refuse_encoding(fields: Mapping[str, str]) -> None:
+    encoding = fields.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise UnexpectedAnswer(f"the backend encoded its answer ({encoding[:20]}), unasked")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from codexapi_engine.errors import (
     StreamInterrupted,
     UsageLimitReached,
 )
+from codexapi_engine.protocol import limits
 from codexapi_engine.settings import Settings
 
 EXP = 4_000_000_000.0  # in 2096
@@ -298,6 +300,24 @@ async def test_the_limits_are_learnt_from_every_answer_that_tells_them() -> None
             assert opened.limits.primary is not None
             assert opened.limits.primary.used_percent == 42.5
             assert opened.limits.primary.minutes == 300
+
+
+async def test_a_stream_has_the_limits_of_its_own_answer() -> None:
+    told: Script = [stream(wire("text"), x_codex_primary_used_percent="42.5")]
+    async with codex([told, TEXT]) as (opened, _):
+        async with await opened.open(request("x", model="m")) as first:
+            assert first.limits == limits.from_headers(first.headers) == opened.limits
+            assert first.limits.primary is not None
+        async with await opened.open(request("x", model="m")) as second:
+            assert second.limits == limits.UNTOLD
+
+
+async def test_a_request_is_left_as_it_was() -> None:
+    given = {**request("x", model="m"), "include": ["file_search_call.results"], "reasoning": {}}
+    before = deepcopy(given)
+    async with codex() as (opened, _):
+        await opened.respond(given)
+    assert given == before
 
 
 async def test_the_plan_is_asked_of_the_usage_endpoint_beside_the_backend() -> None:

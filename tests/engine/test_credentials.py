@@ -9,7 +9,9 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.logins import ACCOUNT, auth_json, jwt, write_login
@@ -274,6 +276,92 @@ async def test_a_login_that_comes_is_seen_and_one_that_goes_is_missed(tmp_path: 
     write_login(tmp_path, auth_json(auth_mode="apikey"))
     with pytest.raises(NotLoggedIn, match="API key"):
         await store.load()
+
+
+async def test_a_known_login_that_we_may_no_longer_read_is_told_as_such(tmp_path: Path) -> None:
+    path, later = write_login(tmp_path, auth_json()), time.time() + 1
+    store = CodexFile(tmp_path, clock=lambda: later)
+    first = await store.load()
+    assert await store.load() is first
+    path.chmod(0)
+    with reaching(path), mere_user():
+        for _ in range(2):
+            with pytest.raises(NotLoggedIn, match="denied"):
+                await store.load()
+    path.chmod(0o600)
+    assert (await store.load()).credentials.account_id == ACCOUNT
+
+
+async def test_a_known_login_that_others_can_reach_now_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, later = write_login(tmp_path, auth_json()), time.time() + 1
+    store = CodexFile(tmp_path, clock=lambda: later)
+    await store.load()
+    path.chmod(0o644)
+    await store.load()
+    assert caplog.text.count("chmod 600") == 1
+
+
+@pytest.mark.parametrize("make", [directory, fifo, loop_of_links])
+async def test_what_takes_the_place_of_a_known_login_is_told_as_such(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path, later = write_login(tmp_path, auth_json()), time.time() + 1
+    store = CodexFile(tmp_path, clock=lambda: later)
+    await store.load()
+    path.unlink()
+    make(path)
+    with pytest.raises(NotLoggedIn) as told:
+        await store.load()
+    assert told.value.code == "auth_file_unreadable"
+
+
+async def test_a_login_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_login(tmp_path, auth_json(access="one"))
+    later, close = time.time() + 1, os.close
+    store = CodexFile(tmp_path, clock=lambda: later)
+
+    def changed_then(descriptor: int) -> None:
+        monkeypatch.undo()
+        close(descriptor)
+        write_login(tmp_path, auth_json(access="two"))
+
+    monkeypatch.setattr(os, "close", changed_then)
+    assert (await store.load()).credentials.access_token == Secret("one")
+    assert (await store.load()).credentials.access_token == Secret("two")
+
+
+async def test_a_login_that_comes_while_it_is_looked_for_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, look = time.time() + 1, os.stat
+    store = CodexFile(tmp_path, clock=lambda: later)
+
+    def comes_then(name: str, **options: Any) -> os.stat_result:
+        if name == str(store.path):
+            monkeypatch.undo()
+            write_login(tmp_path, auth_json())
+            raise FileNotFoundError(name)
+        return look(name, **options)
+
+    monkeypatch.setattr(os, "stat", comes_then)
+    assert (await store.load()).credentials.account_id == ACCOUNT
+
+
+async def test_under_the_lock_a_login_is_read_whatever_its_times_say(tmp_path: Path) -> None:
+    """Those of a network file system may be seconds old. Here: of a page that is in memory."""
+    data, later = auth_json(access="one"), time.time() + 1
+    path = write_login(tmp_path, data)
+    store, place = CodexFile(tmp_path, clock=lambda: later), data.index(b'"one"') + 1
+    with path.open("r+b") as file, mmap(file.fileno(), 0) as page:
+        page[0:1] = page[0:1]  # from now on it is dirty, and its times stand still
+        await store.load()
+        page[place : place + 3] = b"two"
+        async with store.lock():
+            assert (await store.load()).credentials.access_token == Secret("two")
 
 
 def test_a_half_written_login_is_waited_for(tmp_path: Path) -> None:
@@ -776,6 +864,7 @@ def test_a_commit_lock_that_is_never_let_go_does_not_lose_the_new_pair(tmp_path:
 
 async def test_a_login_in_memory_is_saved_to_memory() -> None:
     store = InMemory(auth_json())
+    assert (await store.load()).data == auth_json()
     async with store.lock():
         await store.save(NEW, FIRST)
     assert (await store.load()).data == NEW

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.certificates import Authority
 from tests.faulty import FIN, HOLD, RST, FaultyBackend, Script, chunk, endless, head, stream, whole
+from tests.lines import Lines, cut, no_tls
+from tests.virtual_time import hurried
 
 from codexapi_engine import network as road
 from codexapi_engine.network import HELD, KEPT, KEPT_FOR, MAX_HEAD_BYTES, Network
@@ -26,10 +30,6 @@ from codexapi_engine.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PATIENT = {"connect": 60.0, "read": 60.0, "write": 60.0, "pool": 60.0}
-
-
-def no_tls() -> ssl.SSLContext:
-    raise AssertionError("nothing here is encrypted")
 
 
 @asynccontextmanager
@@ -70,31 +70,6 @@ def body_of(response: httpx.Response) -> httpx.AsyncByteStream:
 # Framing, without a network: bytes in, an answer out.
 
 
-class Line(asyncio.Transport):
-    """One end of a connection whose other end is the test."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.aborted = False
-        self.reading = True
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-
 @dataclass
 class Outcome:
     """What comes of an answer's bytes."""
@@ -107,14 +82,10 @@ class Outcome:
 
 
 async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False) -> Outcome:
-    network = Network(no_tls)
-    line, asked = Line(), request("http://127.0.0.1/", method)
-    connection = road._Connection(network, road._Place.of(asked))
-    connection.connection_made(line)
-    answer = road._Answer(connection, asked, None)
-    await connection.send(answer, b"", b"", None)
-    for piece in pieces:
-        connection.data_received(piece)
+    network, answer = await on_a_line(method)
+    line, connection = network.line, network.connection
+    assert connection is not None
+    network.receive(*pieces)
     if end and not line.aborted:
         connection.eof_received()
     if end or line.aborted:
@@ -134,8 +105,15 @@ async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False)
     return Outcome(answer.status, answer.headers, body, error, kept)
 
 
-def cut(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
+async def on_a_line(
+    method: str = "GET", silence: float | None = None
+) -> tuple[Lines, road._Answer]:
+    """What answers a request that was sent."""
+    network, asked = Lines(), request("http://127.0.0.1/", method)
+    connection = network._waiting(road._Place.of(asked))
+    answer = road._Answer(connection, asked, silence)
+    await connection.send(answer, b"", b"", None)
+    return network, answer
 
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -181,6 +159,30 @@ async def test_a_body_without_a_length_lasts_until_the_connection_ends(size: int
 async def test_an_answer_to_head_has_no_body(data: bytes) -> None:
     outcome = await framed(cut(data, 1), method="HEAD")
     assert (outcome.status, outcome.body, outcome.error) == (200, b"", None)
+
+
+async def test_an_answer_to_head_may_tell_nothing_of_a_body() -> None:
+    outcome = await framed([OK + b"\r\n"], method="HEAD", end=True)
+    assert (outcome.status, outcome.body, outcome.error) == (200, b"", None)
+
+
+async def test_headers_are_as_httpx_has_them() -> None:
+    script: Script = [
+        OK + b"Set-Cookie: a=1\r\nset-cookie: b=2\r\nX: \xe9\r\ncontent-length: 0\r\n\r\n"
+    ]
+    async with FaultyBackend(script) as backend, opened() as network:
+        response = await network.handle_async_request(request(backend.url))
+    told = [
+        (b"Set-Cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+        (b"X", b"\xe9"),
+        (b"content-length", b"0"),
+    ]
+    assert response.headers == httpx.Headers(told)
+    assert response.headers["set-cookie"] == "a=1, b=2"
+    assert response.headers is response.headers
+    assert response.extensions["headers"] == told
+    assert response.extensions["complete"]()
 
 
 BAD = {
@@ -408,6 +410,350 @@ async def test_a_reader_that_takes_its_time_stops_the_reading() -> None:
             assert transport.is_reading()
             await response.aclose()
             await backend.until(lambda: not backend.open)
+
+
+async def test_who_reads_late_stops_only_the_reading_of_his_own_answer() -> None:
+    network, first = await on_a_line()
+    connection, line = network.connection, network.line
+    assert connection is not None
+    network.receive(CHUNKED, chunk(b"x" * HELD))
+    assert not line.reading
+    network.receive(b"0\r\n\r\n")
+    assert line.reading, "for what is asked next"
+    second = road._Answer(connection, request("http://127.0.0.1/"), None)
+    await connection.send(second, b"", b"", None)
+    network.receive(CHUNKED, chunk(b"y" * HELD))
+    assert not line.reading
+    assert await rest(first, "pieces") == b"x" * HELD
+    assert not line.reading
+    assert await anext(second) == b"y" * HELD
+    assert line.reading
+
+
+async def test_an_answer_that_was_read_is_not_left_to_the_garbage_collector() -> None:
+    network, answer = await on_a_line()
+    network.receive(HELLO)
+    assert await rest(answer, "pieces") == b"hello"
+    gone = weakref.ref(answer)
+    gc.disable()
+    try:
+        del answer
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# Followed: pieces are taken within the network's own call
+
+
+class Takes:
+    """Takes pieces; at the `last` it has enough, or raises `error`."""
+
+    def __init__(self, last: int = 0, error: BaseException | None = None) -> None:
+        self.pieces: list[bytes] = []
+        self._last = last
+        self._error = error
+
+    def __call__(self, piece: bytes) -> bool:
+        assert piece
+        assert not self._last or len(self.pieces) < self._last, "it had enough"
+        self.pieces.append(piece)
+        if len(self.pieces) != self._last:
+            return True
+        if self._error is not None:
+            raise self._error
+        return False
+
+    @property
+    def all(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+async def following(answer: road._Answer, take: Callable[[bytes], bool]) -> asyncio.Task[bool]:
+    """A task that follows, and waits for something to come."""
+    task = asyncio.create_task(answer.follow(take))
+    await asyncio.sleep(0)
+    return task
+
+
+async def rest(answer: road._Answer, by: str) -> bytes:
+    """What is still to be had."""
+    if by == "pieces":
+        return b"".join([piece async for piece in answer])
+    takes = Takes()
+    assert not await answer.follow(takes)
+    return takes.all
+
+
+H, ELL, O = CHUNKED + b"1\r\nh\r\n", b"3\r\nell\r\n", b"1\r\no\r\n0\r\n\r\n"
+HELLO = H + ELL + O
+FOLLOWED: dict[str, tuple[bytes, bytes, bool]] = {
+    # what comes, body, whether its end is that of the connection
+    **{name: (data, body, False) for name, (data, _, body, _) in GOOD.items()},
+    "several chunks": (HELLO, b"hello", False),
+    "until the end": (OK + b"\r\nall of it", b"all of it", True),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+@pytest.mark.parametrize("name", FOLLOWED)
+async def test_who_follows_takes_each_piece_as_it_comes(name: str, size: int) -> None:
+    data, body, end = FOLLOWED[name]
+    network, answer = await on_a_line()
+    takes = Takes()
+    task = await following(answer, takes)
+    for piece in cut(data, size):
+        network.receive(piece)
+        assert not answer._pieces, "it waited, and no task has run meanwhile"
+    if end:
+        network.leave()
+    assert takes.all == body
+    assert not await task
+    assert [piece async for piece in answer] == []
+    assert not await answer.follow(takes)
+
+
+async def test_what_came_before_is_taken_first_and_as_one_piece() -> None:
+    network, answer = await on_a_line()
+    network.receive(*cut(H + ELL, 1))
+    takes = Takes()
+    task = await following(answer, takes)
+    assert takes.pieces == [b"hell"]
+    network.receive(O)
+    assert takes.pieces == [b"hell", b"o"]
+    assert not await task
+
+
+@pytest.mark.parametrize("by", ["pieces", "follow"])
+@pytest.mark.parametrize("last", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["several chunks", "length", "until the end"])
+async def test_who_has_enough_is_given_no_more_and_the_rest_is_kept(
+    name: str, last: int, by: str
+) -> None:
+    data, body, end = FOLLOWED[name]
+    network, answer = await on_a_line()
+    takes = Takes(last)
+    task = await following(answer, takes)
+    network.receive(*cut(data, 1))
+    if end:
+        network.leave()
+    assert await task
+    assert len(takes.pieces) == last
+    assert takes.all + await rest(answer, by) == body
+
+
+async def test_who_has_enough_of_what_came_before_is_given_no_more() -> None:
+    network, answer = await on_a_line()
+    network.receive(H, ELL)
+    assert await answer.follow(Takes(1))
+    network.receive(O)
+    assert await rest(answer, "follow") == b"o"
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_nothing_is_lost_or_taken_twice_however_it_is_cut_and_read(seed: int) -> None:
+    chance = random.Random(seed)
+    body = chance.randbytes(400)
+    size = chance.randint(1, 90)
+    data, end = [
+        (OK + b"content-length: 400\r\n\r\n" + body, False),
+        (CHUNKED + b"".join(map(chunk, cut(body, size))) + b"0\r\n\r\n", False),
+        (OK + b"\r\n" + body, True),
+    ][seed % 3]
+    network, answer = await on_a_line()
+
+    async def read() -> list[bytes]:
+        pieces: list[bytes] = []
+        while True:
+            if chance.random() < 0.3:
+                if not (piece := await anext(answer, b"")):
+                    return pieces
+                pieces.append(piece)
+                continue
+            takes = Takes(chance.randint(1, 5))
+            more = await answer.follow(takes)
+            pieces += takes.pieces
+            if not more:
+                return pieces
+
+    reading = asyncio.create_task(read())
+    while data:
+        at = chance.randint(1, 60)
+        network.receive(data[:at])
+        data = data[at:]
+        for _ in range(chance.randrange(3)):
+            await asyncio.sleep(0)
+    if end:
+        network.leave()
+    assert b"".join(await reading) == body
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError(), asyncio.CancelledError()])
+@pytest.mark.parametrize("before", [True, False])
+async def test_what_a_taker_raises_is_raised_where_it_is_waited_for(
+    error: BaseException, before: bool
+) -> None:
+    network, answer = await on_a_line()
+    if before:
+        network.receive(H)
+    takes = Takes(1, error)
+    task = await following(answer, takes)
+    if not before:
+        network.receive(H)
+    network.receive(ELL, O)
+    with pytest.raises(type(error)):
+        await task
+    assert not network.line.aborted
+    assert takes.all + await rest(answer, "pieces") == b"hello"
+
+
+async def test_who_no_longer_waits_is_given_nothing() -> None:
+    network, answer = await on_a_line()
+    takes = Takes()
+    task = await following(answer, takes)
+    network.receive(H)
+    task.cancel()
+    network.receive(ELL, O)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert takes.pieces == [b"h"]
+    assert await rest(answer, "follow") == b"ello"
+
+
+@pytest.mark.parametrize("takes", [Takes(1), Takes(1, ValueError()), Takes()])
+async def test_a_taker_may_end_its_own_task(takes: Takes) -> None:
+    network, answer = await on_a_line()
+
+    def take(piece: bytes) -> bool:
+        task.cancel()
+        return takes(piece)
+
+    task = await following(answer, take)
+    network.receive(*cut(HELLO, 1))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert takes.pieces == [b"h"]
+    assert await rest(answer, "pieces") == b"ello"
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [(b"", httpx.RemoteProtocolError), (b"", httpx.ReadError), (b"zz", httpx.RemoteProtocolError)],
+)
+async def test_what_came_is_taken_before_the_failure_is_told(
+    last: bytes, error: type[Exception], before: bool
+) -> None:
+    network, answer = await on_a_line()
+    takes = Takes()
+    task = None if before else await following(answer, takes)
+    network.receive(H, ELL + last)
+    network.leave(ConnectionResetError() if error is httpx.ReadError else None)
+    with pytest.raises(error):
+        await (task or answer.follow(takes))
+    assert takes.all == b"hell"
+    with pytest.raises(error):
+        await answer.follow(takes)
+
+
+async def test_silence_is_told_to_who_follows() -> None:
+    script: Script = [head(), chunk(b"hi"), HOLD]
+    async with FaultyBackend(script) as backend, opened() as network:
+        response = await network.handle_async_request(request(backend.url, read=0.1))
+        takes = Takes()
+        with pytest.raises(httpx.ReadTimeout):
+            await response.extensions["follow"](takes)
+        assert takes.all == b"hi"
+        await response.aclose()
+
+
+def test_silence_is_counted_from_the_last_piece() -> None:
+    async def story() -> float:
+        network, answer = await on_a_line(silence=10.0)
+        task = await following(answer, Takes())
+        network.receive(CHUNKED)
+        for _ in range(5):
+            await asyncio.sleep(9)
+            network.receive(ELL)
+        with pytest.raises(httpx.ReadTimeout):
+            await task
+        return asyncio.get_running_loop().time()
+
+    assert hurried(story()) == pytest.approx(5 * 9 + 10)
+
+
+async def test_while_it_is_taken_nothing_is_held_and_then_reading_stops() -> None:
+    network, answer = await on_a_line()
+    piece = chunk(b"x" * HELD)
+    takes = Takes(5)
+    task = await following(answer, takes)
+    network.receive(CHUNKED, *[piece] * 4)
+    assert (network.line.pauses, answer._held) == (0, 0)
+    network.receive(piece, b"1\r\nx\r\n")
+    assert network.line.reading
+    network.receive(piece)
+    assert not network.line.reading
+    assert await task
+    more = Takes()
+    task = await following(answer, more)
+    assert network.line.reading
+    network.receive(b"0\r\n\r\n")
+    assert not await task
+    assert len(takes.all + more.all) == 6 * HELD + 1
+
+
+def test_the_answers_of_a_connection_have_one_timer_and_each_its_own_patience() -> None:
+    async def story() -> float:
+        network, _ = await on_a_line()
+        connection, loop = network.connection, asyncio.get_running_loop()
+        assert connection is not None
+
+        async def asked(patience: float) -> asyncio.Task[bytes]:
+            answer = road._Answer(connection, request("http://127.0.0.1/"), patience)
+            await connection.send(answer, b"", b"", None)
+            return asyncio.create_task(rest(answer, "follow"))
+
+        for patience, silence in ((100.0, 99), (10.0, 9), (50.0, 49), (200.0, 1)):
+            reading = await asked(patience)
+            await asyncio.sleep(silence)
+            network.receive(HELLO)
+            assert await reading == b"hello"
+        reading, since = await asked(20.0), loop.time()
+        with pytest.raises(httpx.ReadTimeout):
+            await reading
+        return loop.time() - since
+
+    assert hurried(story()) == pytest.approx(20)
+
+
+def test_who_takes_his_time_is_not_silent() -> None:
+    async def story() -> bytes:
+        network, answer = await on_a_line(silence=10.0)
+        reading = asyncio.create_task(anext(answer))
+        await asyncio.sleep(1)
+        network.receive(H)
+        first = await reading
+        await asyncio.sleep(100)
+        reading = asyncio.create_task(anext(answer))
+        await asyncio.sleep(9)
+        network.receive(ELL)
+        return first + await reading
+
+    assert hurried(story()) == b"hell"
+
+
+def test_a_connection_that_is_lost_leaves_no_timer_behind() -> None:
+    async def story() -> None:
+        network, answer = await on_a_line(silence=100.0)
+        task = await following(answer, Takes())
+        network.leave()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await task
+        assert network.connection is not None
+        assert network.connection._timer is not None
+        assert network.connection._timer.cancelled()
+
+    hurried(story())
 
 
 # Connections

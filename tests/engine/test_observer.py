@@ -169,6 +169,8 @@ def test_one_run_more_than_there_may_be_waits_for_its_turn() -> None:
                 await codex.open(asked("b"))  # the backend here takes one request, and no other
             assert caught.value.code == "too_many_streams"
             assert asyncio.get_running_loop().time() == 30
+            with pytest.raises(Unavailable):
+                await codex.draw(images.Asked(prompt="a fox"))
             with pytest.raises(InvalidRequest):
                 await codex.open_all([asked("b"), asked("c")])
             opening.cancel()

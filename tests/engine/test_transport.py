@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -23,6 +26,7 @@ from tests.faulty import (
     stream,
     whole,
 )
+from tests.lines import Lines, cut
 from tests.wire_files import table, wire
 
 from codexapi_engine.client import folded
@@ -39,6 +43,7 @@ from codexapi_engine.errors import (
     UsageLimitReached,
 )
 from codexapi_engine.network import Network
+from codexapi_engine.observer import Finished, Observer, Watch
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings
@@ -84,22 +89,66 @@ async def ask(transport: Transport) -> list[Event]:
         return [event async for event in events]
 
 
+Batch = list[Event]
+Read = Callable[[EventStream, list[Batch]], Coroutine[Any, Any, None]]
+
+
+async def asked_for(stream: EventStream, got: list[Batch]) -> None:
+    """Reads a stream to its end, batch by batch."""
+    while events := await stream.batch(together=True):
+        got.append(events)
+
+
+async def followed(stream: EventStream, got: list[Batch]) -> None:
+    """The same, without asking for more than the first."""
+
+    def take(events: Batch) -> bool:
+        assert events
+        got.append(events)
+        return True
+
+    if events := await stream.batch(together=True):
+        take(events)
+        await stream.follow(take)
+        assert await stream.batch() == []
+        await stream.follow(take)
+
+
+async def by_turns(stream: EventStream, got: list[Batch]) -> None:
+    """Both, one after the other."""
+
+    def take(events: Batch) -> bool:
+        got.append(events)
+        return len(got) % 3 != 1
+
+    while events := await stream.batch(together=True):
+        got.append(events)
+        await stream.follow(take)
+
+
+READERS = pytest.mark.parametrize("read", [asked_for, followed, by_turns])
+
+
 async def outcome(
-    *scripts: Script, otherwise: Script | None = None, **settings: Any
+    *scripts: Script, otherwise: Script | None = None, read: Read = asked_for, **settings: Any
 ) -> tuple[list[Event], CodexError | None, int]:
     """What comes of one request: its events, the error that ended them, and how often it was sent."""
-    events: list[Event] = []
+    got: list[Batch] = []
+    error: CodexError | None = None
     async with (
         FaultyBackend(*scripts, otherwise=otherwise) as backend,
         to(backend, **settings) as t,
     ):
         try:
-            async with await t.stream("/responses", {"model": "m"}) as got:
-                async for event in got:
-                    events.append(event)
-        except CodexError as error:
-            return events, error, len(backend.requests)
-        return events, None, len(backend.requests)
+            async with await t.stream("/responses", {"model": "m"}) as events:
+                await read(events, got)
+        except CodexError as told:
+            error = told
+        return (
+            [one for batch in got for event in batch for one in event.each],
+            error,
+            len(backend.requests),
+        )
 
 
 # The good case
@@ -125,6 +174,13 @@ async def test_headers_of_the_caller_are_sent_and_those_of_the_backend_can_be_re
         async with await transport.stream("/responses", {}, {"session-id": "s"}) as events:
             assert events.headers["x-codex-plan-type"] == "pro"
         assert backend.requests[0].headers["session-id"] == "s"
+
+
+async def test_headers_have_their_names_in_lower_case_and_one_value_each() -> None:
+    script = [b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-b: \xff\r\nx-A: 2\r\ncontent-length: 0\r\n\r\n"]
+    async with FaultyBackend(script) as backend, to(backend) as transport:
+        async with await transport.stream("/responses", {}) as events:
+            assert dict(events.headers) == {"x-a": "1, 2", "x-b": "\ufffd", "content-length": "0"}
 
 
 async def test_a_batch_is_what_one_network_read_brought() -> None:
@@ -364,11 +420,12 @@ async def test_only_refused_and_reset_connections_are_tried_again(
         ([chunk(b"data: " + b"x" * 100), RST], StreamInterrupted),
     ],
 )
+@READERS
 async def test_a_fault_after_the_first_event_is_told_and_never_tried_again(
-    steps: list[Step], kind: type[CodexError]
+    steps: list[Step], kind: type[CodexError], read: Read
 ) -> None:
     script = [head(), chunk(CREATED), *steps]
-    events, error, count = await outcome(script, GOOD, timeout=patience(script))
+    events, error, count = await outcome(script, GOOD, read=read, timeout=patience(script))
     assert [event.type for event in events] == ["response.created"]
     assert type(error) is kind
     assert count == 1
@@ -416,6 +473,165 @@ async def test_silence_is_counted_between_bytes_and_not_in_all() -> None:
 
     events, error, _ = await outcome([head(), slowly, chunk(COMPLETED), LAST_CHUNK], timeout=1.0)
     assert (len(events), error) == (1, None)
+
+
+# Followed: each batch is taken within the network's own call
+
+
+@dataclass
+class Told:
+    """What a reader had of a stream."""
+
+    batches: list[list[bytes]]
+    error: type[Exception] | None
+    counted: list[Finished]
+
+
+class Runs(Observer):
+    def __init__(self) -> None:
+        self.ended: list[Finished] = []
+
+    def finished(self, run: Finished) -> None:
+        self.ended.append(run._replace(seconds=0, first_after=None))
+
+
+async def on_a_line() -> tuple[Lines, Transport, EventStream]:
+    """A stream of which nothing has come yet."""
+    network = Lines()
+    transport = Transport(Settings(), Signed(), http=network)
+    opening = asyncio.create_task(transport.stream("/responses", {}))
+    await asyncio.sleep(0)
+    network.receive(head())
+    return network, transport, await opening
+
+
+async def told(pieces: list[bytes], read: Read, *, whole: bool = True) -> Told:
+    """What a reader has of these pieces, each of them a network read. The body ends with them, or
+    only the connection does."""
+    runs, got, error = Runs(), list[Batch](), None
+    network, transport, stream = await on_a_line()
+    async with stream:
+        stream.watch = Watch(runs)
+        reading = asyncio.create_task(read(stream, got))
+        for piece in pieces:
+            await asyncio.sleep(0)
+            network.receive(chunk(piece))
+        await asyncio.sleep(0)
+        if whole:
+            network.receive(LAST_CHUNK)
+        else:
+            network.leave()
+        try:
+            await reading
+        except CodexError as caught:
+            error = type(caught)
+    await transport.aclose()
+    return Told([[event.raw for event in batch] for batch in got], error, runs.ended)
+
+
+NAMED = b'event: response.output_text.delta\ndata: {"delta":"a"}\n\n'
+LITTLE = CREATED + NAMED + NAMED + COMPLETED
+ENDS = {
+    "terminal": LITTLE,
+    "more behind it": LITTLE + DELTA,
+    "no terminal": CREATED + NAMED,
+    "a terminal without its blank line": LITTLE[:-2],
+    "half an event": LITTLE[:-20],
+    "not UTF-8": CREATED + b"data: \xff\xfe\n\n" + COMPLETED,
+}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("name", ENDS)
+async def test_who_follows_has_what_who_asks_has_wherever_it_is_cut(name: str, whole: bool) -> None:
+    data = ENDS[name]
+    for at in range(1, len(data)):
+        pieces = [data[:at], data[at:]]
+        asked = await told(pieces, asked_for, whole=whole)
+        assert await told(pieces, followed, whole=whole) == asked
+        assert await told(pieces, by_turns, whole=whole) == asked
+
+
+@pytest.mark.parametrize("name", ["reasoning_summary", "failed_server_error", "unnamed_events"])
+async def test_who_follows_has_a_recorded_stream_as_who_asks_has_it(name: str) -> None:
+    recorded = wire(name)
+    chance = random.Random(name)
+    ways = [cut(recorded, size) for size in (1, 2, 7, 100, 4096)]
+    for _ in range(20):
+        places = sorted(chance.sample(range(len(recorded)), 12))
+        ways.append([recorded[a:b] for a, b in pairwise([0, *places, len(recorded)])])
+    for pieces in ways:
+        asked = await told(pieces, asked_for)
+        assert asked.counted[0].events >= 3
+        assert asked.counted[0].model, "as its last event told it"
+        assert await told(pieces, followed) == asked
+        assert await told(pieces, by_turns) == asked
+
+
+async def test_a_batch_is_taken_before_any_task_has_run() -> None:
+    network, transport, stream = await on_a_line()
+    async with stream:
+        network.receive(chunk(CREATED))
+        got: list[Batch] = [await stream.batch(together=True)]
+        following = asyncio.create_task(followed_on(stream, got, 3))
+        await asyncio.sleep(0)
+        network.receive(chunk(DELTA), chunk(DELTA[:9]), chunk(DELTA[9:] + CREATED), chunk(DELTA))
+        assert [len(batch) for batch in got] == [1, 1, 2], "and no more when it has enough"
+        await following
+        assert [event.raw + b"\n\n" for event in await stream.batch()] == [DELTA]
+    await transport.aclose()
+
+
+async def followed_on(stream: EventStream, got: list[Batch], enough: int) -> None:
+    def take(events: Batch) -> bool:
+        got.append(events)
+        return len(got) < enough
+
+    await stream.follow(take)
+
+
+async def test_a_stream_is_followed_only_after_its_first_batch() -> None:
+    _, transport, stream = await on_a_line()
+    async with stream:
+        with pytest.raises(AssertionError):
+            await stream.follow(lambda _: True)
+    await transport.aclose()
+
+
+async def test_what_a_taker_raises_is_raised_by_follow() -> None:
+    def take(events: Batch) -> bool:
+        raise KeyError(len(events))
+
+    network, transport, stream = await on_a_line()
+    async with stream:
+        network.receive(chunk(CREATED))
+        await stream.batch()
+        following = asyncio.create_task(stream.follow(take))
+        await asyncio.sleep(0)
+        network.receive(chunk(DELTA + DELTA), chunk(COMPLETED))
+        with pytest.raises(KeyError, match="2"):
+            await following
+        assert [event.type for event in await stream.batch()] == ["response.completed"]
+    await transport.aclose()
+
+
+@READERS
+async def test_a_transport_that_cannot_push_is_followed_too(read: Read) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for piece in cut(LITTLE + DELTA, 50):
+            yield piece
+
+    async def handle(*_: object) -> tuple[int, Mapping[str, str], AsyncIterator[bytes]]:
+        return 200, {}, body()
+
+    got: list[Batch] = []
+    transport = Transport(Settings(), Signed(), http=in_process(handle))
+    async with await transport.stream("/responses", {}) as stream:
+        await read(stream, got)
+    assert [event.type for batch in got for event in batch] == [
+        "response.created", *["response.output_text.delta"] * 2, "response.completed",
+    ]  # fmt: skip
+    await transport.aclose()
 
 
 # Error bodies
@@ -483,6 +699,16 @@ async def test_a_connection_is_used_again_after_a_stream_that_was_read_to_its_en
 
 async def drained(transport: Transport) -> None:
     await asyncio.gather(*transport._drains)
+
+
+async def test_for_a_stream_that_came_whole_nothing_is_drained() -> None:
+    network, transport, events = await on_a_line()
+    async with events:
+        network.receive(chunk(COMPLETED) + LAST_CHUNK)
+        assert len(await events.batch()) == 1
+    assert not transport._drains
+    assert not network.line.aborted
+    await transport.aclose()
 
 
 async def test_a_connection_is_used_again_when_its_end_comes_a_little_later() -> None:
@@ -622,6 +848,39 @@ async def test_what_is_no_json_object_is_told(script: Script, kind: type[CodexEr
 
 
 # What httpx would do by itself
+
+
+async def test_a_cookie_of_the_backend_is_sent_back() -> None:
+    script: Script = [stream(COMPLETED, set_cookie="a=b; Path=/")]
+    async with FaultyBackend(script, otherwise=GOOD) as backend, to(backend) as transport:
+        for _ in range(3):
+            await ask(transport)
+    assert [asked.headers.get("cookie") for asked in backend.requests] == [None, "a=b", "a=b"]
+
+
+@pytest.mark.parametrize("error", [httpx.ReadTimeout("silent"), asyncio.CancelledError()])
+async def test_a_signature_is_told_that_no_answer_comes(error: BaseException) -> None:
+    ended: list[type[BaseException]] = []
+
+    class Signing(httpx.Auth):
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            try:
+                yield request
+            except GeneratorExit as end:
+                ended.append(type(end))
+                raise
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise error
+
+    transport = Transport(Settings(), Signing(), http=Failing())
+    with pytest.raises((TimedOut, asyncio.CancelledError)):
+        await transport.stream("/responses", {})
+    assert ended == [GeneratorExit]
+    await transport.aclose()
 
 
 async def test_the_environment_of_httpx_is_not_read(

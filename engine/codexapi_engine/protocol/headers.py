@@ -7,7 +7,7 @@ Names as the official client 0.169.0 sends and reads them; HTTP compares them wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from .auth_file import Credentials
 
@@ -65,15 +65,17 @@ def affinity(session: str) -> dict[str, str]:
 
 def from_codex_client(given: Mapping[str, str]) -> dict[str, str]:
     """The part of a client's request headers that the backend should see."""
-    return _safe((name, value) for name, value in given.items() if name in FROM_CODEX_CLIENTS)
+    return _safe({name: value for name, value in given.items() if name in FROM_CODEX_CLIENTS})
 
 
 def to_client(given: Mapping[str, str]) -> dict[str, str]:
     """The part of the backend's response headers that the client should see."""
     return _safe(
-        (name, value)
-        for name, value in given.items()
-        if name in TO_CLIENTS or name.startswith("x-codex-")
+        {
+            name: value
+            for name, value in given.items()
+            if name in TO_CLIENTS or name.startswith("x-codex-")
+        }
     )
 
 
@@ -85,5 +87,5 @@ def masked(given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _safe(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {name: value for name, value in pairs if value.isascii() and value.isprintable()}
+def _safe(given: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if value.isascii() and value.isprintable()}

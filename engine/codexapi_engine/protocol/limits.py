@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
 
 from ..errors import JsonObject
 from .shapes import inner, listed, word
@@ -12,8 +14,7 @@ WHOLE = 100
 """A window in the units that we tell it in: percent points of the plan's window."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """One window of the plan: the 5-hour one, the weekly one, or another."""
 
     used_percent: float
@@ -31,8 +32,7 @@ class Credits:
     balance: str | None  # as the backend writes it
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What the backend told of the plan. None stands for what it did not tell."""
 
     plan: str | None
@@ -75,33 +75,20 @@ class Limits:
         return {"limit_reached": self.reached, **shown}
 
 
+UNTOLD = Limits(None, None, None)
+
+
 def from_headers(headers: Mapping[str, str]) -> Limits:
     """The limits in `x-codex-*` headers (backend.md E.2)."""
-
-    def window(name: str) -> Window | None:
-        used = _float(headers.get(f"x-codex-{name}-used-percent"))
-        if used is None:
-            return None
-        return Window(
-            used,
-            _int(headers.get(f"x-codex-{name}-window-minutes")),
-            _moment(headers.get(f"x-codex-{name}-reset-at")),
-            _int(headers.get(f"x-codex-{name}-reset-after-seconds")),
-        )
-
-    return Limits(
-        headers.get("x-codex-plan-type"),
-        window("primary"),
-        window("secondary"),
-        "x-codex-rate-limit-reached-type" in headers,
-    )
+    primary, secondary = (_window(*map(headers.get, names)) for names in _WINDOWS)
+    reached = "x-codex-rate-limit-reached-type" in headers
+    return Limits(headers.get("x-codex-plan-type"), primary, secondary, reached)
 
 
 def from_usage(usage: JsonObject) -> Limits:
     """The limits in the usage endpoint's answer (backend.md G). Any member may be null or absent."""
     credits = inner(usage, "credits")  # noqa: A001  (the wire's word)
-    return replace(
-        _of(inner(usage, "rate_limit")),
+    return _of(inner(usage, "rate_limit"))._replace(
         plan=word(usage, "plan_type") or None,
         credits=_credits(credits) if credits else None,
         additional=tuple(
@@ -124,18 +111,29 @@ def _of(limit: JsonObject) -> Limits:
 
     def window(name: str) -> Window | None:
         told = inner(limit, f"{name}_window")
-        used = _float(told.get("used_percent"))
-        if used is None:
-            return None
         seconds = _int(told.get("limit_window_seconds"))
-        return Window(
-            used,
-            seconds // 60 if seconds is not None else None,
-            _moment(told.get("reset_at")),
-            _int(told.get("reset_after_seconds")),
-        )
+        minutes = seconds // 60 if seconds is not None else None
+        moment, after = told.get("reset_at"), told.get("reset_after_seconds")
+        return _window(told.get("used_percent"), minutes, moment, after)
 
     return Limits(None, window("primary"), window("secondary"), bool(limit.get("limit_reached")))
+
+
+_WINDOWS = tuple(
+    tuple(
+        f"x-codex-{window}-{told}"
+        for told in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
+    )
+    for window in ("primary", "secondary")
+)
+"""The headers of each window, as `_window` takes their values."""
+
+
+def _window(used: object, minutes: object, resets_at: object, resets_in: object) -> Window | None:
+    percent = _float(used)
+    if percent is None:
+        return None
+    return Window(percent, _int(minutes), _moment(resets_at), _int(resets_in))
 
 
 def _credits(given: JsonObject) -> Credits:
@@ -156,11 +154,13 @@ def _window_json(window: Window) -> JsonObject:
 
 
 def _float(value: object) -> float | None:
+    if not isinstance(value, _NUMBERS):
+        return None
     try:
-        number = float(value) if isinstance(value, str | int | float) else None
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if number is not None and abs(number) < float("inf") else None
+    return number if isfinite(number) else None
 
 
 def _int(value: object) -> int | None:
@@ -174,4 +174,5 @@ def _moment(value: object) -> int | None:
     return moment if moment is not None and 0 < moment < _YEAR_9999 else None
 
 
+_NUMBERS = (str, int, float)
 _YEAR_9999 = 253_370_764_800

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from codexapi_engine import EventStream, InvalidRequest, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
-from codexapi_engine.protocol import json, limits, sse
+from codexapi_engine.protocol import json, sse
 
 from ..access import current
 from ..requests import all_of, settings_of
@@ -25,6 +25,8 @@ async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:
     """The finished responses of all runs, and the runs closed. Raises CodexError: that of the
     first that fails, which ends the others."""
     try:
+        if len(runs) == 1:  # then a task of its own would be one too many
+            return [await folded(runs[0])]
         return await all_of(folded(events) for events in runs)
     finally:
         for events in runs:
@@ -46,10 +48,11 @@ async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
 def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str]:
     """The backend's own headers that clients may see, the plan's limits in the words of OpenAI's,
     and the names of what was ignored or changed."""
-    told = limits.from_headers(events.headers)
-    headers = {**wire.to_client(events.headers), **told.as_headers()}
+    headers = {**wire.to_client(events.headers), **events.limits.as_headers()}
     left = [*ignored, *(name for name in events.changed if name not in ignored)]
-    return {**headers, **ignored_header(left)}
+    if left:
+        headers.update(ignored_header(left))
+    return headers
 
 
 def ignored_header(ignored: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""Connections whose other end is the test: what it says has come, in the pieces that it says."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from codexapi_engine import network as road
+from codexapi_engine.network import Network
+
+
+class Line(asyncio.Transport):
+    """One end of a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.aborted = False
+        self.reading = True
+        self.pauses = 0
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+        self.pauses += 1
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+class Lines(Network):
+    """Each request goes out on a line of its own, the newest of which is `line`."""
+
+    def __init__(self) -> None:
+        super().__init__(no_tls)
+        self.line = Line()
+        self.connection: road._Connection | None = None
+
+    def _waiting(self, place: road._Place) -> road._Connection:
+        self.line, self.connection = Line(), road._Connection(self, place)
+        self.connection.connection_made(self.line)
+        return self.connection
+
+    def receive(self, *pieces: bytes) -> None:
+        assert self.connection is not None
+        for piece in pieces:
+            self.connection.data_received(piece)
+
+    def leave(self, error: Exception | None = None) -> None:
+        """The other side has left: in good order, or with an error."""
+        assert self.connection is not None
+        if error is None:
+            self.connection.eof_received()
+        self.connection.connection_lost(error)
+
+
+def no_tls() -> ssl.SSLContext:
+    raise AssertionError("nothing here is encrypted")
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
