@@ -57,7 +57,8 @@ class Together:
         """The id, time and model that the backend tells, for all chunks the same."""
         if not self._told:
             self._told = True
-            self.envelope.update(told(response, self._prefix))
+            # A new one: who made something of the old one sees that it is another.
+            self.envelope = {**self.envelope, **told(response, self._prefix)}
 
     def end(self, given: JsonObject | None) -> list[bytes]:
         """What follows the last chunk of a choice: nothing, but after the last choice's."""

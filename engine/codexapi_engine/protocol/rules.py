@@ -31,12 +31,13 @@ def apply(
     ignored = []
     for name, value in body.items():
         rule = table.get(name, unknown)
+        if rule is Rule.TRANSLATED or rule is Rule.HONOURED:
+            continue
         if value is None or (name in harmless and value == harmless[name]):
             continue
-        if rule is Rule.REFUSED or (rule is Rule.IGNORED and strict):
+        if rule is Rule.REFUSED or strict:
             raise unsupported(name)
-        if rule is Rule.IGNORED:
-            ignored.append(name)
+        ignored.append(name)
     return tuple(ignored)
 
 

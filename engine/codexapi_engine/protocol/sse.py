@@ -31,11 +31,12 @@ _HEAD = re.compile(rb"event: ([^\n]+)\ndata: ")
 class Event:
     """One event. Its JSON is parsed when first asked for, and only then."""
 
-    __slots__ = ("_json", "_type", "raw")
+    __slots__ = ("_at", "_json", "_type", "raw")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, kind: str | None = None, at: int = 0) -> None:
         self.raw = raw  # as it came, without the blank line
-        self._type: str | None = None
+        self._type = kind
+        self._at = at  # where its data begins, if that is one line and the last; else 0
         self._json: JsonObject | None = None
 
     @property
@@ -48,7 +49,7 @@ class Event:
     @property
     def data(self) -> bytes:
         """The payload: its `data:` lines, joined with LF."""
-        return b"\n".join(self._field(b"data"))
+        return self.raw[self._at :] if self._at else b"\n".join(self._field(b"data"))
 
     @property
     def json(self) -> JsonObject:
@@ -66,10 +67,7 @@ class Event:
         """Raises StreamInterrupted for an event that cannot be JSON: half of an object, or not
         UTF-8. To parse each would cost more than all else together."""
         if not self.raw.isascii():
-            try:
-                self.raw.decode()
-            except UnicodeDecodeError as error:
-                raise _unreadable("that is not UTF-8") from error
+            _check_text(self.raw)
         if not self.raw.endswith(b"}"):
             self.json  # noqa: B018  (it may still be one, with another field after its data)
 
@@ -123,19 +121,45 @@ class Deltas(Event):
     They pass as one event does: `type`, `check` and `encode` are of all of them. JSON is `each`'s.
     """
 
-    __slots__ = ()
+    __slots__ = ("_count", "_whole")
+
+    def __init__(self, whole: bytes, kind: str, count: int = 0) -> None:
+        self._whole = whole  # each with its blank line: as it goes out
+        self._type = kind
+        self._count = count  # 0: not counted yet
+
+    @property
+    def raw(self) -> bytes:  # type: ignore[override]
+        return self._whole[:-2]
 
     @property
     def json(self) -> JsonObject:
         raise TypeError("several events have no JSON: ask each")
 
+    def check(self) -> None:
+        if not self._whole.isascii():  # that they end like objects is what makes them plain
+            _check_text(self._whole)
+
+    def encode(self) -> bytes:
+        return self._whole
+
     @property
     def each(self) -> Sequence[Event]:
-        return [Event(raw) for raw in self.raw.split(b"\n\n")]
+        at = self._whole.index(b"{")
+        return [Event(raw, self._type, at) for raw in self.raw.split(b"\n\n")]
+
+    def parted(self) -> tuple[Event, Deltas | None]:
+        """The first, and the others if there are any."""
+        first, _, others = self._whole.partition(b"\n\n")
+        rest = Deltas(others, self.type, self.count - 1) if others else None
+        return Event(first, self._type, first.index(b"{")), rest
 
     @property
     def count(self) -> int:
-        return self.raw.count(b"\n\n") + 1
+        if not self._count:
+            # With the name it is five times as fast as of two line ends: the longer, the faster.
+            self._count = self._whole.count(b"\n\nevent: " + self.type.encode()) + 1
+        return self._count
 
 
 class Large(Event):
@@ -181,6 +205,14 @@ class Large(Event):
         yield b"\n\n"
 
 
+def _check_text(data: bytes) -> None:
+    """Raises StreamInterrupted if that is not UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable("that is not UTF-8") from error
+
+
 def _unreadable(what: str) -> StreamInterrupted:
     return StreamInterrupted(f"the backend sent an event {what}", code="upstream_protocol_error")
 
@@ -194,21 +226,29 @@ class Decoder:
     """
 
     def __init__(self, *, limit: int = MAX_EVENT_BYTES, together: bool = False) -> None:
+        # set once
         self._limit = limit
         self._together = together
+        # moves as the stream moves
         self._tail: list[bytes] = []  # the event still arriving, in pieces: joined once
         self._size = 0
         self._after_cr = False  # a CRLF may be cut in two
         self._at_start: bytes | None = b""  # a BOM may be cut in three
+        self._delta = b""  # how the newest plain delta began
+        self._kind = ""  # and its name
 
     def feed(self, data: bytes) -> list[Event]:
+        # The commonest read there is: a delta like the one before, and nothing else.
+        if (head := self._delta) and data.startswith(head) and self._is_alone(data, len(head)):
+            return [Deltas(data, self._kind, 1)]
         if self._at_start is not None:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
             data = self._unix(data)
         seam = data.startswith(b"\n") and bool(self._tail) and self._tail[-1].endswith(b"\n")
+        ended = seam or data.endswith(b"\n\n")
         # One byte is found at ten times the speed of two: most of an image has no line end.
-        if not seam and (b"\n" not in data or b"\n\n" not in data):
+        if not ended and (b"\n" not in data or b"\n\n" not in data):
             self._keep(data)
             return []
         large: list[Event] = []
@@ -248,14 +288,38 @@ class Decoder:
         """The events that are whole, and where they end."""
         events: list[Event] = []
         start = 0
-        while (stop := whole.find(b"\n\n", start)) >= 0:
-            if self._together and (deltas := _DELTAS.match(whole, start)):
-                stop = deltas.end() - 2
-                events.append(Deltas(whole[start:stop]))
+        while True:
+            # The common case first, a name and one line of data: one byte is found faster than two.
+            head = _HEAD.match(whole, start)
+            stop = whole.find(b"\n", at := head.end()) if head else -1
+            if head and whole.startswith(b"\n\n", stop):
+                name = head[1]
+                if self._together and name.endswith(b".delta") and (deltas := self._deltas(head)):
+                    events.append(deltas)
+                    start += len(deltas.encode())
+                    continue
+                events.append(Event(whole[start:stop], name.decode("utf-8", "replace"), at - start))
+            elif (stop := whole.find(b"\n\n", start)) < 0:
+                return events, start
             elif event := _event(whole[start:stop]):
                 events.append(event)
             start = stop + 2
-        return events, start
+
+    def _deltas(self, head: re.Match[bytes]) -> Deltas | None:
+        """The plain deltas that begin with this one; None if it is not plain."""
+        if (found := _DELTAS.match(head.string, head.start())) is None:
+            return None
+        self._delta, self._kind = b"event: %b\ndata: {" % found[1], found[1].decode()
+        return Deltas(found[0], self._kind)
+
+    def _is_alone(self, data: bytes, at: int) -> bool:
+        """Whether what begins like a plain delta is a whole one. `at`: behind that beginning."""
+        return (
+            data.endswith(b"}\n\n")
+            and data.find(b"\n", at) == len(data) - 2
+            and b"\r" not in data
+            and not self._tail  # a CR before it is no matter: a line end here means nothing
+        )
 
     def _keep(self, piece: bytes) -> None:
         if piece:

@@ -17,6 +17,8 @@ class Stop:
         """All but what could be the beginning of a sequence, or what follows one."""
         if self.hit:
             return ""
+        if not self._sequences:
+            return text
         text, self._held = self._held + text, ""
         # The one that is whole first, however the text came; of two that end there, the longer.
         found = [

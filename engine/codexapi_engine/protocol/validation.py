@@ -1,4 +1,8 @@
-"""What strangers send, checked: a pydantic model, or InvalidRequest that names the field."""
+"""What strangers send, checked: a pydantic model, or InvalidRequest that names the field.
+
+All models are built when they are first used (`defer_build`): together they would be a twentieth of
+the time that a server takes to start.
+"""
 
 from __future__ import annotations
 

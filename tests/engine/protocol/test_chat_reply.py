@@ -283,3 +283,35 @@ def test_what_was_written_is_not_taken_back() -> None:
     out, _ = translated(events(data), chat.Stream(FORM, created=1))
     assert added_up(out)["choices"][0]["message"]["content"] == "one"
     assert sse.DONE in out
+
+
+NASTY = ['a"b\\', "%b%d{}", "é\u2028", "\ud83d", '"choices":[{"delta":']
+
+
+@pytest.mark.parametrize("tier", [None, *NASTY])
+@pytest.mark.parametrize("model", NASTY)
+def test_a_chunk_is_what_json_says_it_is(model: str, tier: str | None) -> None:
+    """Most of it is written once for many: as it would be for each."""
+    form = chat.Form(model, include_usage=True, service_tier=tier)
+    stream = chat.Stream(form, created=7, index=1)
+    said = stream._chunk({"content": "x"})
+    choice = {"index": 1, "delta": {"content": "x"}, "logprobs": None, "finish_reason": None}
+    whole = {
+        "id": "chatcmpl-", "object": "chat.completion.chunk", "created": 7, "model": model,
+        "usage": None, "choices": [choice], **({"service_tier": tier} if tier else {}),
+    }  # fmt: skip
+    assert said == sse.encode(whole)
+    (failed,) = stream.fail(StreamInterrupted("cut"))
+    whole["choices"] = [{**choice, "delta": {}}]
+    assert failed == sse.encode({**whole, "error": StreamInterrupted("cut").body()})
+
+
+def test_an_envelope_that_is_told_late_is_in_all_chunks_from_there_on() -> None:
+    shared = chat.reply.together(chat.Form("m", n=2), created=1)
+    one, other = (chat.Stream(chat.Form("m", n=2), shared=shared, index=n) for n in range(2))
+    assert b'"id":"chatcmpl-",' in one._chunk({})
+    told = {"type": "response.created", "response": {"id": "resp_7"}}
+    for event in events(sse.encode(told, "response.created")):
+        other.feed(event)
+    assert b'"id":"chatcmpl-7",' in one._chunk({})
+    assert b'"id":"chatcmpl-7",' in other._chunk({})

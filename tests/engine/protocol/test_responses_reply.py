@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 from tests.wire_files import NAMES, events, translated, wire
@@ -409,7 +411,101 @@ def test_deltas_pass_unread() -> None:
     stream = events(wire("text"))
     translated(stream, responses.Stream({}, created=1))
     unread = [event for event in stream if event._json is None]
-    assert len(unread) == len([event for event in stream if "response." not in event.type or event.type.startswith(("response.output_text", "response.content_part", "response.output_item.added"))])  # fmt: skip
+    assert len(unread) == len([event for event in stream if "response." not in event.type or event.type.startswith(("response.output_text", "response.content_part", "response.output_item.added", "response.in_progress"))])  # fmt: skip
+
+
+# The second beginning, which mostly tells what the first has told.
+
+BEGINNINGS = st.sampled_from(
+    ['{"id":"r"}', '{"id":"r"}', '{"id":"r"}', '{"id":"s"}', '{"id":"r"},"x":1', '{"id":"r"},"type":"y"',
+     '{"id":"r"},"sequence_number":3', '{"id":"r"},"obfuscation":"q"', '{"id":"é"}', "null", "{",
+     '{"id":"r","output":[{"a":1}]}', '{"id":"r","error":{"code":"odd","message":"m"}}']
+)  # fmt: skip
+_ITEM = '{"type":"response.output_item.done","sequence_number":1,"item":{"type":"message"}}'
+DONE_ITEM = f"event: response.output_item.done\ndata: {_ITEM}\n\n".encode()
+BEAT = b'event: keepalive\ndata: {"type":"keepalive","sequence_number":1}\n\n'
+TOLD = ("created", "1", '{"id":"r"}', b"")
+TWICE = ('{"id":"r"},"sequence_number":3', b"")
+ESCAPED = ('{"id":"r"},"sequence\\u005fnumber":9', b"")
+BETWEEN = st.sampled_from(
+    [b"", b"", b"", DONE_ITEM, BEAT,
+     b'event: codex.x\ndata: {"type":"codex.x"}\n\n',
+     b'event: response.hologram.delta\ndata: {"delta":"x"}\n\n']
+)  # fmt: skip
+NUMBERS = st.sampled_from(["0", "1", "17", "007", "-1", "1.5", "null", '"1"', "1234567890123"])
+LAST = (
+    b'event: response.completed\ndata: {"type":"response.completed","response":'
+    b'{"status":"completed"}}\n\n'
+)
+
+
+def beginning(kind: str, number: str, response: str) -> bytes:
+    data = f'{{"type":"{kind}","sequence_number":{number},"response":{response}}}'
+    return f"event: {kind}\ndata: {data}\n\n".encode()
+
+
+@given(
+    told=st.lists(
+        st.tuples(
+            st.sampled_from(["created", "queued", "in_progress"]), NUMBERS, BEGINNINGS, BETWEEN
+        ),
+        max_size=4,
+    ),
+    options=st.sampled_from([{}, {"stream_options": {"include_obfuscation": False}}]),
+    verbatim=st.booleans(),
+)
+@example([TOLD, TOLD], {}, False)
+@example([(*TOLD[:3], BEAT), TOLD], {}, False)
+@example([(*TOLD[:3], DONE_ITEM), TOLD], {}, False)
+@example([TOLD, ("queued", "1", '{"id":"s"}', b""), TOLD], {}, False)
+@example([TOLD, ("queued", "null", '{"id":"s"}', b""), TOLD], {}, False)
+@example([TOLD, ("in_progress", "007", '{"id":"r"}', b"")], {}, False)
+@example([("created", "3", *TWICE), ("in_progress", "4", *TWICE)], {}, False)
+@example([("created", "3", *ESCAPED), ("in_progress", "4", *ESCAPED)], {}, False)
+@example(
+    [TOLD, ("queued", "1", '{"id":"r"},"obfuscation":"q"', b"")],
+    {"stream_options": {"include_obfuscation": False}},
+    False,
+)
+def test_a_beginning_that_is_told_again_is_said_as_if_it_were_read(
+    told: list[tuple[str, str, str, bytes]], options: JsonObject, verbatim: bool
+) -> None:
+    data = b"".join(
+        beginning(f"response.{kind}", number, response) + between
+        for kind, number, response, between in told
+    )
+    # A blank that means nothing, and no beginning looks like the backend's.
+    blank = data.replace(b'{"type":"response.', b'{ "type":"response.')
+    for end in (b"", LAST):
+        got, expected = (
+            responses.Stream(options, created=1, verbatim=verbatim, name="resp_x") for _ in range(2)
+        )
+        out, error = translated(events(data + end), got)
+        again, also = translated(events(blank + end), expected)
+        assert [one.json for one in events(out)] == [one.json for one in events(again)]
+        if DONE_ITEM not in data:  # which passes as it came
+            assert out == again
+        assert str(error) == str(also)
+        assert got.response == expected.response
+
+
+@pytest.mark.parametrize("output", ["null", "7", "[7]", "{}"])
+def test_an_output_that_is_none_is_an_empty_one(output: str) -> None:
+    told = beginning("response.created", "0", f'{{"id":"r","output":{output}}}')
+    out, _ = translated(events(told), responses.Stream({}, created=1))
+    assert events(out)[0].json["response"]["output"] == []
+
+
+def test_a_beginning_that_is_told_again_is_not_read() -> None:
+    first, second = events(
+        beginning("response.created", "0", '{"id":"r"}')
+        + beginning("response.in_progress", "1", '{"id":"r"}')
+    )
+    stream = responses.Stream({}, created=1)
+    (said,) = stream.feed(first)
+    (again,) = stream.feed(second)
+    assert (first._json is None, second._json is None) == (False, True)
+    assert again == said.replace(b".created", b".in_progress").replace(b'er":0', b'er":1')
 
 
 # Plain text

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
-from .. import sse
+from .. import json, sse
 from ..choices import Together, nothing_said, told, usage
 from ..responses import Pieces, delta_of
 from ..shapes import inner, listed, number, word
 from ..sse import Event
 from ..stop import Stop
-from .splice import Likeness, Stretch, halves
+from .splice import Likeness, Part, Stretch, halves
 
 PREFIX = "chatcmpl-"
-WORTHWHILE = 4
+WORTHWHILE = 2
 """Deltas in a row, from which on it pays to learn what they have in common."""
 
 TEXT = "response.output_text.delta"
@@ -67,8 +67,13 @@ class Stream:
         self._form = form
         self._choice = index
         self._together = shared or together(form, created=created)
+        tier = form.service_tier
+        self._tier = b',"service_tier":' + json.dumps(tier) if tier else b""
+        self._behind = _behind(self._tier)  # the delta of a chunk
         # moves as the stream moves
         self._stop = Stop(form.stop)
+        self._envelope: JsonObject = {}  # that `_before` has
+        self._before = b""  # the delta of a chunk
         self._begun = False  # the role has been said
         self._pieces = Pieces()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
@@ -80,9 +85,9 @@ class Stream:
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
-        self._likeness: Likeness | None = None  # of the newest deltas
         self._stretch: Stretch | None = None  # that the newest event belongs to
         self._alike = 0  # deltas since something else came, or was learnt
+        self._patience = WORTHWHILE  # so many of them are waited for
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -94,8 +99,9 @@ class Stream:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
         if isinstance(event, sse.Deltas):
-            return self._several(event, handler)
-        self._stretch, self._alike = None, 0
+            said = self._spliced(event)
+            return self._several(event, handler) if said is None else said
+        self._stretch, self._alike, self._patience = None, 0, WORTHWHILE
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -107,22 +113,21 @@ class Stream:
         """One chunk with the five standard fields, on which the official client raises. No
         `[DONE]`: nothing ended well."""
         self.finished = True
-        return (sse.encode({**self._chunk({}), "error": error.body()}),)
+        told = b',"error":' + json.dumps(error.body())
+        return (self._chunk({}, behind=_behind(self._tier + told)),)
 
     # Deltas that come together, or one after another.
 
     def _several(self, deltas: sse.Deltas, handler: Handler) -> Iterable[bytes]:
         """The usual way, until it is known what their chunks are; then of their words alone."""
-        if (said := self._spliced(deltas)) is not None:
-            return said
         self._stretch, self._alike = None, self._alike + deltas.count
-        if self._alike < WORTHWHILE or self._form.stop:
+        if self._alike < self._patience or self._form.stop:
             return self._each(deltas, handler)
         return self._learning(deltas, handler)
 
     def _spliced(self, deltas: sse.Deltas) -> Iterable[bytes] | None:
         stretch = self._stretch
-        if stretch is None or stretch.envelope != self._together.envelope:
+        if stretch is None or stretch.envelope is not self._together.envelope:
             return None
         if (words := stretch.likeness.words(deltas)) is None:
             return None
@@ -135,29 +140,28 @@ class Stream:
         return (stretch.chunks(written),) if written else ()
 
     def _learning(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
-        self._alike = 0  # what cannot be learnt, or is soon over, is not tried at every event
-        raw, _, others = deltas.raw.partition(b"\n\n")
-        first = Event(raw)
+        # What cannot be learnt, or is soon over, is not tried at every event.
+        self._alike, self._patience = 0, 2 * self._patience
+        first, rest = deltas.parted()
         out = list(handler(self, first.json))
         yield from out
         self._stretch = self._learnt(first, out[-1]) if out else None
-        if not others:
+        if rest is None:
             return
-        rest = sse.Deltas(others)
         if (said := self._spliced(rest)) is None:
             self._stretch, said = None, self._each(rest, handler)
         yield from said
 
     def _learnt(self, event: Event, chunk: bytes) -> Stretch | None:
         """What those that follow this one have in common with it; None if that is not certain."""
-        data = event.json
-        ready, likeness = halves(chunk, delta_of(data)), self._likeness
-        if likeness is None or likeness.words(sse.Deltas(event.raw)) is None:
-            self._likeness = likeness = Likeness.of(event)
-        if ready is None or likeness is None:
+        data, likeness = event.json, Likeness.of(event)
+        delta = chunk[len(self._before) : -len(self._behind)]
+        if likeness is None or (ready := halves(delta, delta_of(data))) is None:
             return None
-        is_content = event.type == TEXT and _index(data) not in self._asides
-        return Stretch(likeness, *ready, _part(data), is_content, dict(self._together.envelope))
+        before, behind = self._before + ready[0], ready[1] + self._behind
+        part = _part(data)
+        is_content = event.type == TEXT and (part[0] or 0) not in self._asides
+        return Stretch(likeness, before, behind + before, behind, part, is_content, self._envelope)
 
     def _each(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
         for event in deltas.each:
@@ -179,56 +183,60 @@ class Stream:
         return ()
 
     def _text(self, data: JsonObject) -> Iterable[bytes]:
-        return self._content(data, self._pieces.delta(_part(data), delta_of(data)))
+        part = _part(data)
+        return self._content(part, self._pieces.delta(part, delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._content(data, self._pieces.rest(_part(data), word(data, "text")))
+        return self._rest_of_text(_part(data), data)
 
     def _refusal(self, data: JsonObject) -> Iterable[bytes]:
         return self._refuse(self._pieces.delta(_part(data), delta_of(data)))
 
     def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._refuse(self._pieces.rest(_part(data), word(data, "refusal")))
+        return self._rest_of_refusal(_part(data), data)
 
     def _reasoning(self, data: JsonObject) -> Iterable[bytes]:
-        return self._think(_part(data), self._pieces.delta(_part(data), delta_of(data)))
+        part = _part(data)
+        return self._think(part, self._pieces.delta(part, delta_of(data)))
 
     def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._think(_part(data), self._pieces.rest(_part(data), word(data, "text")))
+        return self._rest_of_reasoning(_part(data), data)
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input(data, "function", self._pieces.delta(_part(data), delta_of(data)))
+        part = _part(data)
+        return self._input(part, "function", self._pieces.delta(part, delta_of(data)))
 
     def _arguments_done(self, data: JsonObject) -> Iterable[bytes]:
-        piece = self._pieces.rest(_part(data), word(data, "arguments"))
-        return self._input(data, "function", piece)
+        part = _part(data)
+        return self._input(part, "function", self._pieces.rest(part, word(data, "arguments")))
 
     def _custom_input(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input(data, "custom", self._pieces.delta(_part(data), delta_of(data)))
+        part = _part(data)
+        return self._input(part, "custom", self._pieces.delta(part, delta_of(data)))
 
     def _custom_input_done(self, data: JsonObject) -> Iterable[bytes]:
-        piece = self._pieces.rest(_part(data), word(data, "input"))
-        return self._input(data, "custom", piece)
+        part = _part(data)
+        return self._input(part, "custom", self._pieces.rest(part, word(data, "input")))
 
     def _item_done(self, data: JsonObject) -> Iterable[bytes]:
         """Whatever of the item was not streamed. Some models stream nothing of it."""
         item, index = inner(data, "item"), _index(data)
-        if word(item, "type") in _CALLS or word(item, "type") == "reasoning":
+        kind = word(item, "type")
+        if kind in _CALLS or kind == "reasoning":
             self.thread.append(item)
-        if word(item, "type") in _CALLS:
+        if kind in _CALLS:
             return self._call_done(item, index)
         if picture := _picture(item, self._pictures):
             self._pictures += 1
-            return [*self._role(None), sse.encode(self._chunk({"images": [picture]}))]
+            return [*self._role(None), self._chunk({"images": [picture]})]
         if _is_aside(item, self._form):
             self._asides.add(index)
         out: list[bytes] = []
-        for place, part in _parts(item):
-            told = {**part, "output_index": index, **place}
-            if done := _PARTS.get(word(part, "type")):
-                out += done(self, told)
-            if (start := self._starts.get(_part(told))) is not None:
-                self._annotations += _annotations(part, start)
+        for part, content in _parts(item, index):
+            if rest := _PARTS.get(word(content, "type")):
+                out += rest(self, part, content)
+            if (start := self._starts.get(part)) is not None:
+                self._annotations += _annotations(content, start)
         return out
 
     def _finish(self, data: JsonObject) -> Iterable[bytes]:
@@ -254,8 +262,8 @@ class Stream:
         self.finished = True
         out = self._role("")
         if self._annotations:
-            out.append(sse.encode(self._chunk({"annotations": self._annotations})))
-        out.append(sse.encode(self._chunk({}, reason)))
+            out.append(self._chunk({"annotations": self._annotations}))
+        out.append(self._chunk({}, behind=_behind(self._tier, reason)))
         return out + self._together.end(given)
 
     def _role(self, content: str | None) -> list[bytes]:
@@ -263,11 +271,19 @@ class Stream:
         if self._begun:
             return []
         self._begun = True
-        role = {"role": "assistant", "content": content, "refusal": None}
-        return [sse.encode(self._chunk(role))]
+        return [self._chunk({"role": "assistant", "content": content, "refusal": None})]
 
-    def _content(self, data: JsonObject, piece: str) -> list[bytes]:
-        index, part = _index(data), _part(data)
+    def _rest_of_text(self, part: Part, told: JsonObject) -> list[bytes]:
+        return self._content(part, self._pieces.rest(part, word(told, "text")))
+
+    def _rest_of_refusal(self, part: Part, told: JsonObject) -> list[bytes]:
+        return self._refuse(self._pieces.rest(part, word(told, "refusal")))
+
+    def _rest_of_reasoning(self, part: Part, told: JsonObject) -> list[bytes]:
+        return self._think(part, self._pieces.rest(part, word(told, "text")))
+
+    def _content(self, part: Part, piece: str) -> list[bytes]:
+        index = part[0] or 0
         if index in self._asides:
             return self._think(part, piece)
         if not piece or self.finished:
@@ -286,19 +302,19 @@ class Stream:
         return self._end(_called(bool(self._calls), self._form), None)
 
     def _said(self, content: str) -> list[bytes]:
-        return [*self._role(""), sse.encode(self._chunk({"content": content}))] if content else []
+        return [*self._role(""), self._chunk({"content": content})] if content else []
 
     def _think(self, place: object, piece: str) -> list[bytes]:
         if not piece or not self._form.reasoning or self._stop.hit:
             return []
         gap = "\n\n" if self._thought not in (None, place) else ""
         self._thought = place
-        return [*self._role(None), sse.encode(self._chunk({"reasoning_content": gap + piece}))]
+        return [*self._role(None), self._chunk({"reasoning_content": gap + piece})]
 
     def _refuse(self, piece: str) -> list[bytes]:
         if not piece or self._stop.hit:
             return []
-        return [*self._role(None), sse.encode(self._chunk({"refusal": piece}))]
+        return [*self._role(None), self._chunk({"refusal": piece})]
 
     def _call(self, item: JsonObject, index: int) -> list[bytes]:
         if self._stop.hit:
@@ -308,7 +324,7 @@ class Stream:
         self._writing.add(index)
         if self._form.legacy:
             named = {"function_call": {"name": word(item, "name"), "arguments": ""}}
-            return [*out, sse.encode(self._chunk(named))] if order == 0 else out
+            return [*out, self._chunk(named)] if order == 0 else out
         kind, field = _CALLS[item["type"]]
         call = {
             "index": order,
@@ -316,37 +332,33 @@ class Stream:
             "type": kind,
             kind: {"name": word(item, "name"), field: ""},
         }
-        return [*out, sse.encode(self._chunk({"tool_calls": [call]}))]
+        return [*out, self._chunk({"tool_calls": [call]})]
 
     def _call_done(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if index in self._calls else self._call(item, index)
         kind, field = _CALLS[item["type"]]
-        place = {"output_index": index}
-        out += self._input(place, kind, self._pieces.rest(_part(place), word(item, field)))
+        part = (index, None, None)
+        out += self._input(part, kind, self._pieces.rest(part, word(item, field)))
         self._writing.discard(index)
         return out + self._stopped()
 
-    def _input(self, data: JsonObject, kind: str, piece: str) -> list[bytes]:
-        order = self._calls.get(_index(data))
+    def _input(self, part: Part, kind: str, piece: str) -> list[bytes]:
+        order = self._calls.get(part[0] or 0)
         if not piece or order is None:
             return []
         if self._form.legacy:
             named = {"function_call": {"arguments": piece}}
-            return [sse.encode(self._chunk(named))] if order == 0 else []
+            return [self._chunk(named)] if order == 0 else []
         body = {"input" if kind == "custom" else "arguments": piece}
-        return [sse.encode(self._chunk({"tool_calls": [{"index": order, kind: body}]}))]
+        return [self._chunk({"tool_calls": [{"index": order, kind: body}]})]
 
-    def _chunk(self, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
-        choice = {
-            "index": self._choice,
-            "delta": delta,
-            "logprobs": None,
-            "finish_reason": finish_reason,
-        }
-        chunk = {**self._together.envelope, "choices": [choice]}
-        if self._form.service_tier:
-            chunk["service_tier"] = self._form.service_tier
-        return chunk
+    def _chunk(self, delta: JsonObject, *, behind: bytes | None = None) -> bytes:
+        """All of a chunk but its delta is written once for many: it is the most of it."""
+        envelope = self._together.envelope
+        if self._envelope is not envelope:
+            self._envelope, head = envelope, json.dumps(envelope)[:-1]
+            self._before = b'data: %b,"choices":[{"index":%d,"delta":' % (head, self._choice)
+        return self._before + json.dumps(delta) + (behind or self._behind)
 
 
 Handler = Callable[[Stream, JsonObject], Iterable[bytes]]
@@ -372,11 +384,11 @@ _HANDLERS: dict[str, Handler] = {
     "response.failed": Stream._failed,
     "error": Stream._failed,
 }
-_PARTS: dict[str, Callable[[Stream, JsonObject], Iterable[bytes]]] = {
-    "output_text": Stream._text_done,
-    "refusal": Stream._refusal_done,
-    "summary_text": Stream._reasoning_done,
-    "reasoning_text": Stream._reasoning_done,
+_PARTS: dict[str, Callable[[Stream, Part, JsonObject], Iterable[bytes]]] = {
+    "output_text": Stream._rest_of_text,
+    "refusal": Stream._rest_of_refusal,
+    "summary_text": Stream._rest_of_reasoning,
+    "reasoning_text": Stream._rest_of_reasoning,
 }
 
 
@@ -479,17 +491,19 @@ def _says_something(message: JsonObject) -> bool:
 def _picture(item: JsonObject, order: int) -> JsonObject | None:
     """A drawn picture, in the field that OpenRouter made known: chat has none of its own."""
     data = word(item, "result") if item.get("type") == "image_generation_call" else ""
+    if not data:
+        return None
     url = f"data:image/{word(item, 'output_format') or 'png'};base64,{data}"
-    return {"type": "image_url", "index": order, "image_url": {"url": url}} if data else None
+    return {"type": "image_url", "index": order, "image_url": {"url": url}}
 
 
-def _parts(item: JsonObject) -> list[tuple[JsonObject, JsonObject]]:
-    """The parts of an item, each with the index by which its events name it."""
-    kind, found = item.get("type"), []
-    for field, index in (("summary", "summary_index"), ("content", "content_index")):
-        if kind in ("message", "reasoning"):
-            found += [({index: n}, part) for n, part in enumerate(listed(item, field))]
-    return found
+def _parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObject]]:
+    """The parts of an item, each with the indices by which its events name it."""
+    if item.get("type") not in ("message", "reasoning"):
+        return []
+    summaries = enumerate(listed(item, "summary"))
+    found: list[tuple[Part, JsonObject]] = [((index, n, None), part) for n, part in summaries]
+    return found + [((index, None, n), part) for n, part in enumerate(listed(item, "content"))]
 
 
 def _is_aside(item: JsonObject, form: Form) -> bool:
@@ -514,7 +528,13 @@ def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
     ]
 
 
-def _part(data: JsonObject) -> tuple[int | None, int | None, int | None]:
+def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
+    """What stands behind the delta of a chunk; `more` are the last members."""
+    reason = json.dumps(finish_reason) if finish_reason else b"null"
+    return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, more)
+
+
+def _part(data: JsonObject) -> Part:
     """Which part of which item an event is about."""
     return (
         number(data, "output_index"),

@@ -88,7 +88,7 @@ MAX_TOOLS = 128
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     role: str
     content: list[dict[str, Any]] | str | None = None
@@ -103,7 +103,7 @@ class Message(BaseModel):
 class Options(BaseModel):
     """All that a client may leave out: the shapes of what we look at."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
@@ -190,12 +190,19 @@ def to_responses(request: Request) -> JsonObject:
     if instructions:
         made["instructions"] = instructions
     made["input"] = items
-    text = text_of_wanted(wanted, request.verbosity)
-    made.update(_given(text=text or None, reasoning=_reasoning(request) or None))
-    made.update(_given(tools=_tools(request) or None, tool_choice=_tool_choice(request)))
+    if text := text_of_wanted(wanted, request.verbosity):
+        made["text"] = text
+    if reasoning := _reasoning(request):
+        made["reasoning"] = reasoning
+    if tools := _tools(request):
+        made["tools"] = tools
+    if (choice := _tool_choice(request)) is not None:
+        made["tool_choice"] = choice
     parallel = False if request.functions else request.parallel_tool_calls
-    made.update(_given(parallel_tool_calls=parallel))
-    made.update(_given(service_tier=SERVICE_TIERS.get(request.service_tier or "")))
+    if parallel is not None:
+        made["parallel_tool_calls"] = parallel
+    if tier := SERVICE_TIERS.get(request.service_tier or ""):
+        made["service_tier"] = tier
     if request.prompt_cache_key:
         made["prompt_cache_key"] = cache_key(request.prompt_cache_key)
     return made
@@ -218,21 +225,21 @@ def _items(messages: list[Message]) -> list[list[JsonObject]]:
                 code="invalid_value",
                 param=f"messages[{index}].role",
             )
-        if message.role not in ("tool", "function"):
-            _answered(open_calls, index)
+        if open_calls and message.role not in ("tool", "function"):
+            raise _unanswered(open_calls, index - 1)
         items.append(to_items(message, f"messages[{index}]", open_calls))
-    _answered(open_calls, len(messages))
+    if open_calls:
+        raise _unanswered(open_calls, len(messages) - 1)
     return items
 
 
-def _answered(open_calls: dict[str, str], index: int) -> None:
-    if open_calls:
-        raise InvalidRequest(
-            "An assistant message with 'tool_calls' must be followed by tool messages responding "
-            "to each 'tool_call_id'. The following tool_call_ids did not have response messages: "
-            + ", ".join(open_calls),
-            param=f"messages[{index - 1}].tool_calls",
-        )
+def _unanswered(open_calls: dict[str, str], index: int) -> InvalidRequest:
+    return InvalidRequest(
+        "An assistant message with 'tool_calls' must be followed by tool messages responding "
+        "to each 'tool_call_id'. The following tool_call_ids did not have response messages: "
+        + ", ".join(open_calls),
+        param=f"messages[{index}].tool_calls",
+    )
 
 
 def _instructions(
@@ -284,7 +291,8 @@ def _assistant(message: Message, path: str, open_calls: dict[str, str]) -> list[
         parts = _parts(message, path, _ASSISTANT_PARTS, kind="output_text")
     if message.refusal:
         parts.append({"type": "refusal", "refusal": message.refusal})
-    items = [_said("assistant", parts, **_given(phase=message.phase))] if parts else []
+    said = {} if message.phase is None else {"phase": message.phase}
+    items = [_said("assistant", parts, **said)] if parts else []
     calls = [
         _call(call, f"{path}.tool_calls[{n}]") for n, call in enumerate(message.tool_calls or [])
     ]
@@ -417,7 +425,7 @@ def _text_of(kind: str, text: str) -> JsonObject:
 
 
 def _text_part(part: JsonObject, path: str) -> JsonObject:
-    return _text_of("input_text", _required(part, "text", path))
+    return {"type": "input_text", "text": _required(part, "text", path)}
 
 
 def _output_text_part(part: JsonObject, path: str) -> JsonObject:
@@ -533,7 +541,7 @@ _ASSISTANT_PARTS: dict[str, _ToPart] = {
 
 def text_of_wanted(wanted: Mapping[str, Any], verbosity: Any) -> JsonObject:
     """`response_format` and `verbosity` as the other dialect's `text`."""
-    made = _given(verbosity=verbosity)
+    made: JsonObject = {} if verbosity is None else {"verbosity": verbosity}
     kind = wanted.get("type")
     if kind == "json_object":
         made["format"] = {"type": "json_object"}
@@ -566,15 +574,13 @@ def _json_schema(given: Any) -> JsonObject:
 
 def _reasoning(request: Request) -> JsonObject:
     made = _given(effort=request.reasoning_effort, summary=request.reasoning_summary)
-    return {**made, **_given(**(request.reasoning or {}))}
+    return {**made, **_given(**request.reasoning)} if request.reasoning else made
 
 
 def _tools(request: Request) -> list[JsonObject]:
-    tools = [tool_of(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or [])]
-    tools += [
-        _function_tool(function, f"functions[{n}]")
-        for n, function in enumerate(request.functions or [])
-    ]
+    tools = [tool_of(tool, f"tools[{n}]") for n, tool in enumerate(request.tools or ())]
+    for n, function in enumerate(request.functions or ()):
+        tools.append(_function_tool(function, f"functions[{n}]"))
     if request.web_search_options is not None:
         tools.append(_web_search(request.web_search_options))
     return tools
@@ -594,14 +600,13 @@ def tool_of(tool: JsonObject, path: str) -> JsonObject:
 
 
 def _function_tool(function: JsonObject, path: str) -> JsonObject:
-    return {
-        "type": "function",
-        "name": _tool_name(function, path),
-        **_given(description=function.get("description")),
-        "parameters": function.get("parameters") or {"type": "object", "properties": {}},
-        # Left out, chat means not strict and Responses means strict: always say it.
-        "strict": bool(function.get("strict")),
-    }
+    made: JsonObject = {"type": "function", "name": _tool_name(function, path)}
+    if (description := function.get("description")) is not None:
+        made["description"] = description
+    made["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    # Left out, chat means not strict and Responses means strict: always say it.
+    made["strict"] = bool(function.get("strict"))
+    return made
 
 
 def _custom_tool(custom: JsonObject, path: str) -> JsonObject:

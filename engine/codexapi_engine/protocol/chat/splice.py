@@ -7,13 +7,16 @@ could be meant: a `Likeness` is learnt from an event that was parsed, and proven
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from ...errors import JsonObject, StreamInterrupted
-from .. import json, sse
+from .. import json
 from ..sse import Deltas, Event
+
+Part = tuple[int | None, int | None, int | None]
+"""Which part of which item: the indices of the item, of the summary, of the content."""
 
 _WORDS = rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
 _PLAIN = rb'"[^"\\\n]*"'
@@ -21,11 +24,20 @@ _NUMBER = rb"(?:0|[1-9][0-9]{0,11})"
 _VARIES = {"delta": _WORDS, "item_id": _PLAIN, "obfuscation": _PLAIN, "sequence_number": _NUMBER}
 """What differs among the deltas of one part, and how it is written."""
 
-_OTHER: JsonObject = {"delta": "x", "item_id": "x", "obfuscation": "x", "sequence_number": 7}
-_PLACE = "\ue000codexapi\ue001"
+_FILLINGS: tuple[JsonObject, JsonObject] = (
+    {"delta": "x", "item_id": "x", "obfuscation": "x", "sequence_number": 7},
+    {"delta": "y", "item_id": "y", "obfuscation": "y", "sequence_number": 8},
+)
 _MEMBER = re.compile(
     b"|".join(b'"(%b)":(?=(%b)[,}])' % (name.encode(), how) for name, how in _VARIES.items())
 )
+KNOWN = 64
+"""Likenesses that are remembered. A backend's deltas have a handful, whoever they are for."""
+MAX_SKELETON_BYTES = 4096
+
+Skeleton = tuple[bytes, ...]
+"""An event without what varies in it: the pieces between, each but the last with its member's name.
+"""
 
 
 class Likeness:
@@ -37,24 +49,14 @@ class Likeness:
     @classmethod
     def of(cls, event: Event) -> Likeness | None:
         """None where it is not certain what varies."""
-        raw, data = event.raw, event.json
-        pattern = other = b""
-        changed: JsonObject = {}
-        at = 0
+        raw, at = event.raw, 0
+        pieces: list[bytes] = []
         for member in _MEMBER.finditer(raw):
-            name, value = (group for group in member.groups() if group is not None)
-            kept = re.escape(raw[at : member.end()])
-            pattern += kept + (b"(%b)" % _WORDS if name == b"delta" else _VARIES[name.decode()])
-            changed[name.decode()] = told = _OTHER[name.decode()]
-            other += raw[at : member.end()] + json.dumps(told)
-            at = member.end() + len(value)
-        pattern, other = pattern + re.escape(raw[at:]), other + raw[at:]
-        try:
-            proven = "delta" in changed and Event(other).json == {**data, **changed}
-        except StreamInterrupted:
-            return None
-        found = re.compile(pattern + rb"\n\n")
-        return cls(found) if proven and found.groups == 1 else None
+            pieces.append(raw[at : member.end()])
+            at = member.end(member.lastindex or 0)
+        pieces.append(raw[at:])
+        size = sum(map(len, pieces))
+        return _likeness(tuple(pieces)) if size <= MAX_SKELETON_BYTES else None
 
     def words(self, deltas: Deltas) -> tuple[list[bytes], list[str]] | None:
         """What each says, as it is written and as it is meant; None if one is not alike."""
@@ -62,8 +64,8 @@ class Likeness:
         if len(written) != deltas.count:
             return None
         # A line end between them: it stands in no string, so none can run into the next.
-        listed = b"[%b]" % b",\n".join(written)
-        if b"\\ud" in listed or b"\\uD" in listed:
+        listed = b"[" + b",\n".join(written) + b"]"
+        if b"\\" in listed and (b"\\ud" in listed or b"\\uD" in listed):
             return None  # half of a pair may be alone
         try:
             deltas.check()
@@ -73,30 +75,56 @@ class Likeness:
         return written, meant
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+@functools.lru_cache(KNOWN)
+def _likeness(skeleton: Skeleton) -> Likeness | None:
+    """What all events of this skeleton have in common, whatever stream they are of.
+
+    What varies is a whole string or number behind the name of a member. In JSON no string can begin
+    or end elsewhere, whatever such a value is: so if two events of one skeleton that differ in every
+    such value are read as JSON that differs in just those members of the object, all are.
+    """
+    names = [piece[piece.rindex(b'"', 0, -2) + 1 : -2].decode() for piece in skeleton[:-1]]
+    pattern = b""
+    for piece, name in zip(skeleton, names, strict=False):
+        pattern += re.escape(piece) + (b"(%b)" % _WORDS if name == "delta" else _VARIES[name])
+    try:
+        one, other = (_filled(skeleton, names, filling) for filling in _FILLINGS)
+    except StreamInterrupted:
+        return None
+    varies = [{name: filling[name] for name in names} for filling in _FILLINGS]
+    proven = one == {**other, **varies[0]} and other == {**one, **varies[1]}
+    if not proven or names.count("delta") != 1:
+        return None
+    return Likeness(re.compile(pattern + re.escape(skeleton[-1]) + rb"\n\n"))
+
+
+def _filled(skeleton: Skeleton, names: list[str], filling: JsonObject) -> JsonObject:
+    """The JSON of an event of this skeleton."""
+    values = [*(json.dumps(filling[name]) for name in names), b""]
+    raw = b"".join(part for pair in zip(skeleton, values, strict=True) for part in pair)
+    return Event(raw).json
+
+
+class Stretch(NamedTuple):
     """Deltas of one part with nothing between them: what is the same for all."""
 
     likeness: Likeness
     before: bytes  # the words in a chunk
+    between: bytes  # those of one chunk and of the next
     behind: bytes
-    part: tuple[int | None, int | None, int | None]
+    part: Part
     is_content: bool
-    envelope: JsonObject
+    envelope: JsonObject  # the chunks have this very one
 
     def chunks(self, written: list[bytes]) -> bytes:
-        return self.before + (self.behind + self.before).join(written) + self.behind
+        return self.before + self.between.join(written) + self.behind
 
 
-def halves(chunk: bytes, piece: str) -> tuple[bytes, bytes] | None:
-    """What stands before and behind the words in a chunk that says just this piece."""
-    told: JsonObject = Event(chunk.removesuffix(b"\n\n")).json
-    holder: Any = told["choices"][0]
-    place: Any = "delta"
-    while not isinstance(said := holder[place], str):  # the words are the innermost, and the last
-        holder, place = said, (-1 if isinstance(said, list) else list(said)[-1])
-    if said != piece:
-        return None
-    holder[place] = _PLACE
-    before, _, behind = sse.encode(told).partition(json.dumps(_PLACE))
-    return before, behind
+def halves(delta: bytes, piece: str) -> tuple[bytes, bytes] | None:
+    """What stands before and behind the words in the JSON of a chunk's delta that says just them.
+    None if it does not."""
+    # The words are the innermost member, and the last. A quote behind a colon is none of a string's
+    # own, which would be escaped: so here a string begins, and ends where the words end.
+    words = json.dumps(piece)
+    said = delta.rstrip(b"]}")
+    return (said[: -len(words)], delta[len(said) :]) if said.endswith(b":" + words) else None

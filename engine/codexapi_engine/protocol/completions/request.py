@@ -58,7 +58,7 @@ _FILL = (
 class Request(BaseModel):
     """What a client may send: the shapes of what we look at."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     model: str = Field(min_length=1)
     prompt: str | list[Any] | None = None

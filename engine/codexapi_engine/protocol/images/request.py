@@ -55,7 +55,7 @@ ASKS_NOTHING: dict[str, object] = {}
 class Request(BaseModel):
     """A generation, or an edit: then with pictures, which the door has made data URLs of."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     prompt: str
     model: str | None = None

@@ -6,8 +6,8 @@ itself is rebuilt: the `response` object of the lifecycle events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
@@ -78,6 +78,11 @@ _DEFAULTS: JsonObject = {
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
+# How a lifecycle event begins, the backend's and ours alike.
+_BEGINNING = re.compile(
+    rb"event: (response\.[a-z_]+)\n"
+    rb'data: \{"type":"\1","sequence_number":(?:0|[1-9][0-9]{0,11}),"response":'
+)
 _FROM_REQUEST = ("model", "tool_choice", "parallel_tool_calls", "text", "reasoning")
 
 
@@ -154,10 +159,8 @@ class Stream:
         name: str | None = None,
     ) -> None:
         # set once
-        self._asked = asked
-        self._created = created
+        self._public = _Public(asked, created, name)
         self._verbatim = verbatim
-        self._name = name
         options = asked.get("stream_options") or {}
         self._plain = options.get("include_obfuscation") is False
         # moves as the stream moves
@@ -165,6 +168,7 @@ class Stream:
         self._last: Event | None = None
         self._dropped = 0
         self._large = False  # an event was, and so may be the last one
+        self._begun: tuple[bytes, bytes] | None = None  # what was told and said behind a beginning
         self.response: JsonObject | None = None  # as the newest lifecycle event told it
         self.finished = False
 
@@ -173,7 +177,7 @@ class Stream:
         if self.finished or not kind:
             return ()
         if isinstance(event, sse.Deltas):
-            return self._several(kind, event)
+            return self._deltas(kind, event)
         if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
             self._dropped += "sequence_number" in event.json
             return ()
@@ -204,25 +208,41 @@ class Stream:
         }
         return (sse.encode(data, "error"),)
 
-    def _several(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
+    def _deltas(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
         """Deltas that came together pass in one piece, unless each has to be touched."""
         if not (self._dropped or self._plain or kind.startswith("codex.")):
-            with suppress(StreamInterrupted):  # the good ones among them pass all the same
+            try:  # in place of `suppress`, of which each read would make one
                 deltas.check()
+            except StreamInterrupted:
+                pass  # the good ones among them pass all the same
+            else:
                 self._last = deltas
                 return (deltas.encode(),)
         return (piece for one in deltas.each for piece in self.feed(one))
 
     def _through(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind in LIFECYCLE:
-            self._assembler.feed(event)
-            return self._lifecycle(kind, event)
+            return self._begin(kind, event)
+        self._begun = None
         if kind == "response.output_item.done":
             self._assembler.item(event.lifted)
         if self._dropped or self._plain:
             return self._renumbered(kind, event.lifted)
         event.check()
         return event.pieces()
+
+    def _begin(self, kind: str, event: Event) -> Iterable[bytes]:
+        """The second of these mostly tells what the first told: then it is said again, unread."""
+        head = None if self._large or self._dropped else _BEGINNING.match(event.raw)
+        told = event.raw[head.end() :] if head else b""
+        if head and self._begun and self._begun[0] == told:
+            return (head[0] + self._begun[1],)
+        self._assembler.feed(event)
+        out = list(self._lifecycle(kind, event))
+        # Where we begin as the backend does, we do so again, whatever the number.
+        alike = head and out[0].startswith(head[0]) and b'"sequence_number"' not in told
+        self._begun = (told, out[0][head.end() :]) if head and alike else None
+        return out
 
     def _end(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
@@ -237,9 +257,7 @@ class Stream:
 
     def _lifecycle(self, kind: str, event: Event) -> Iterable[bytes]:
         response = _response(event.json)
-        output = _told(response) or self._assembler.output
-        told = {**response, "output": output}
-        whole = from_response(told, self._asked, self._created, self._name)
+        whole = self._public.of(response, _told(response) or self._assembler.output)
         if kind in _ENDED_WELL:
             whole["status"] = self._assembler.finish()["status"]
         if not self._verbatim and isinstance(whole["error"], dict):
@@ -377,17 +395,34 @@ def from_response(
 
     Fields that the backend adds are kept (translation.md 6.3). `name` is an id of ours.
     """
-    stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
-    given = {name: value for name, value in response.items() if value is not None}
-    whole = {**_DEFAULTS, **stated, **given, **_echoes(asked)}
-    whole["created_at"] = number(given, "created_at") or created
-    whole["id"] = name or whole["id"]
-    tools = listed(given, "tools") or listed(asked, "tools")
-    whole["tools"] = [_tool(tool) for tool in tools]
-    whole["usage"] = whole_usage(given["usage"]) if inner(given, "usage") else None
-    if "user" in whole and "user" not in asked:
-        del whole["user"]
-    return whole
+    return _Public(asked, created, name).of(response)
+
+
+class _Public:
+    """What makes public responses, for one request: what depends on that alone is made once."""
+
+    def __init__(self, asked: JsonObject, created: int, name: str | None) -> None:
+        stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
+        self._under = {**_DEFAULTS, **stated}
+        self._over = _echoes(asked)
+        self._tools = listed(asked, "tools")
+        self._created = created
+        self._name = name
+        self._has_user = "user" in asked
+
+    def of(self, response: JsonObject, output: list[JsonObject] | None = None) -> JsonObject:
+        """`output` stands in place of its own."""
+        given = {name: value for name, value in response.items() if value is not None}
+        whole = {**self._under, **given, **self._over}
+        whole["created_at"] = number(given, "created_at") or self._created
+        whole["id"] = self._name or whole["id"]
+        whole["tools"] = [_tool(tool) for tool in listed(given, "tools") or self._tools]
+        whole["usage"] = whole_usage(given["usage"]) if inner(given, "usage") else None
+        if output is not None:
+            whole["output"] = output
+        if not self._has_user:
+            whole.pop("user", None)
+        return whole
 
 
 def failed(response: JsonObject, error: CodexError) -> JsonObject:

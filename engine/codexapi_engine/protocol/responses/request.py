@@ -79,7 +79,7 @@ _ID_PREFIX = {
 class Request(BaseModel):
     """What a client may send: the shapes of what we look at. The rest passes unread."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     model: str | None = None
     input: list[dict[str, Any]] | str | None = None
@@ -107,8 +107,7 @@ class Request(BaseModel):
 def checked(body: JsonObject) -> Request:
     """A client's body, looked at. Raises InvalidRequest, naming the field."""
     asked = validated(Request, body)
-    past = [name for name in ("previous_response_id", "conversation") if getattr(asked, name)]
-    if len(past) > 1:
+    if asked.previous_response_id and asked.conversation:
         raise InvalidRequest(
             "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
             "Ensure you are only providing one of them.",
@@ -125,7 +124,7 @@ def checked(body: JsonObject) -> Request:
         raise InvalidRequest(
             "Background mode needs 'store' to be true.", code="invalid_value", param="background"
         )
-    if asked.input is None and not past:
+    if asked.input is None and not (asked.previous_response_id or asked.conversation):
         raise InvalidRequest(
             "Missing required parameter: 'input'.",
             code="missing_required_parameter",
@@ -135,21 +134,25 @@ def checked(body: JsonObject) -> Request:
 
 
 def from_client(
-    body: JsonObject, *, strict: bool = False, past: Sequence[JsonObject] = ()
+    body: JsonObject,
+    *,
+    strict: bool = False,
+    past: Sequence[JsonObject] = (),
+    asked: Request | None = None,
 ) -> tuple[JsonObject, tuple[str, ...]]:
     """A public request as one that the backend takes, and the names of the ignored fields.
 
-    `past` are the items that go before its own. Raises InvalidRequest, naming the field. `body` is
-    left as it was.
+    `past` are the items that go before its own, and `asked` is what `checked` made of it, where it
+    has been called before. Raises InvalidRequest, naming the field. `body` is left as it was.
     """
-    asked = checked(body)
+    asked = checked(body) if asked is None else asked
     ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.TRANSLATED)
     taken = {
         name: value
         for name, value in body.items()
         if value is not None and RULES.get(name, Rule.TRANSLATED) is Rule.TRANSLATED
     }
-    taken["input"] = _input(past) + _input(asked.input or ())
+    taken["input"] = _input(past) + _input(body.get("input") or ())
     if asked.tools:
         taken["tools"] = [_tool(tool, index) for index, tool in enumerate(asked.tools)]
     if asked.reasoning and "generate_summary" in asked.reasoning:
@@ -183,8 +186,11 @@ def checked_items(given: Sequence[JsonObject], path: str = "items") -> None:
 def _input(given: str | Sequence[JsonObject]) -> list[JsonObject]:
     if isinstance(given, str):
         return [user(given)]
-    items = (_item(item, f"input[{index}]") for index, item in enumerate(given))
-    return [item for item in items if item is not None]
+    return [
+        item
+        for index, one in enumerate(given)
+        if (item := _item(one, f"input[{index}]")) is not None
+    ]
 
 
 def _item(given: JsonObject, path: str) -> JsonObject | None:
@@ -205,6 +211,7 @@ def _item(given: JsonObject, path: str) -> JsonObject | None:
 
 
 def _message(item: JsonObject, path: str) -> JsonObject:
+    """The item, made whole in its place."""
     role, content = item.get("role"), item.get("content")
     if role not in ("user", "assistant", "system", "developer"):
         raise InvalidRequest(
@@ -213,18 +220,19 @@ def _message(item: JsonObject, path: str) -> JsonObject:
             code="invalid_value",
             param=f"{path}.role",
         )
-    if not isinstance(content, str | list):
+    if isinstance(content, str):
+        kind = "output_text" if role == "assistant" else "input_text"
+        content = [{"type": kind, "text": content}]
+    elif not isinstance(content, list):
         raise InvalidRequest(
             f"Invalid type for '{path}.content': expected a string or a list of parts.",
             code="invalid_type",
             param=f"{path}.content",
         )
-    if isinstance(content, str):
-        kind = "output_text" if role == "assistant" else "input_text"
-        content = [{"type": kind, "text": content}]
     # The backend refuses the role `system` outright since 2026-05.
     role = "developer" if role == "system" else role
-    return {**item, "type": "message", "role": role, "content": content}
+    item.update(type="message", role=role, content=content)
+    return item
 
 
 def _tool(tool: JsonObject, index: int) -> JsonObject:
