@@ -41,6 +41,8 @@ class Reasoning:
 
     def restore(self, items: Iterable[JsonObject], *, model: str) -> list[JsonObject]:
         """The input, each known call with its reasoning before it again."""
+        if not self._before:
+            return list(items)
         restored: list[JsonObject] = []
         for item in items:
             if item.get("type") in _CALLS:

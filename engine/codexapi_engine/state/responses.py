@@ -130,6 +130,8 @@ class Responses:
         """
         given = list(items)
         wanted = {str(item.get("id")) for item in given if is_bare(item)}
+        if not wanted:
+            return given
         found: dict[str, JsonObject] = {}
         for holder in set(self._shelf.holders(_KIND, wanted).values()):
             found.update(self._items_of(holder, model))

@@ -71,6 +71,8 @@ class Shelf:
                 path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
             )
         self._path = path
+        self._most = 0  # bytes on it: so many at most
+        self._version: int | None = None  # of the file as others left it, when they were counted
         try:
             self._prepare()
         except BaseException:
@@ -94,7 +96,7 @@ class Shelf:
                 (kind, id, len(data), data),
             ).lastrowid
             self._name(number, names)
-            self._shed(kind)
+            self._shed(kind, len(data))
 
     def get(self, kind: str, id: str) -> JsonObject | None:  # noqa: A002
         with _told(self._path):
@@ -147,7 +149,7 @@ class Shelf:
                 ).fetchone()
                 self._database.execute("DELETE FROM names WHERE number = ?", (number,))
                 self._name(number, names(after))
-            self._shed(kind)
+            self._shed(kind, len(data))
             return after
 
     def delete(self, kind: str, id: str) -> bool:  # noqa: A002
@@ -217,20 +219,40 @@ class Shelf:
             "INSERT INTO names (name, number) VALUES (?, ?)", ((name, number) for name in names)
         )
 
-    def _shed(self, kind: str) -> None:
-        """Lets the oldest go until the bounds hold: the count for each kind, the bytes for all."""
-        self._database.execute(
-            "DELETE FROM objects WHERE number IN (SELECT number FROM objects WHERE kind = ? "
-            "ORDER BY number DESC LIMIT -1 OFFSET ?)",
-            (kind, self._max_objects),
-        )
-        while self._bytes() > self._max_bytes:
+    def _shed(self, kind: str, added: int) -> None:
+        """Lets the oldest go until the bounds hold: the count for each kind, the bytes for all.
+
+        A full shelf does so for each object that is put on it, so it is not walked each time.
+        """
+        (count,) = self._database.execute(
+            "SELECT count(*) FROM objects WHERE kind = ?", (kind,)
+        ).fetchone()
+        if count > self._max_objects:
+            # `+`: from the oldest of all on, in place of sorting those of the kind.
+            self._database.execute(
+                "DELETE FROM objects WHERE number IN (SELECT number FROM objects WHERE +kind = ? "
+                "ORDER BY number LIMIT ?)",
+                (kind, count - self._max_objects),
+            )
+        if self._has_room(added):
+            return
+        while self._counted() > self._max_bytes:
             self._database.execute(
                 "DELETE FROM objects WHERE number = (SELECT min(number) FROM objects)"
             )
 
-    def _bytes(self) -> int:
-        return int(self._database.execute("SELECT total(bytes) FROM objects").fetchone()[0])
+    def _has_room(self, added: int) -> bool:
+        """Whether the bytes are within their bound, as far as that is known without counting them:
+        no other process has changed the file, and what was added since would still fit."""
+        (version,) = self._database.execute("PRAGMA data_version").fetchone()
+        known, self._version = version == self._version, version
+        self._most += added
+        return known and self._most <= self._max_bytes
+
+    def _counted(self) -> int:
+        (total,) = self._database.execute("SELECT total(bytes) FROM objects").fetchone()
+        self._most = int(total)
+        return self._most
 
 
 @contextmanager

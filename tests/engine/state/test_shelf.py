@@ -37,11 +37,55 @@ def test_the_oldest_goes_when_there_are_too_many(shelf: Shelf) -> None:
     assert [name for name, _ in shelf.all("response")] == ["b", "c", "d"]
 
 
+def test_the_oldest_of_a_kind_goes_and_not_those_of_another(shelf: Shelf) -> None:
+    shelf.put("chat", "old", {})
+    for name in "abcde":
+        shelf.put("response", name, {})
+    assert [name for name, _ in shelf.all("response")] == ["c", "d", "e"]
+    assert shelf.get("chat", "old") is not None
+
+
+def test_all_that_a_smaller_shelf_has_no_room_for_go(tmp_path: Path) -> None:
+    for bound, names in ((5, "abcde"), (2, "f")):
+        shelf = Shelf(tmp_path / "codexapi.db", max_objects=bound)
+        for name in names:
+            shelf.put("response", name, {})
+        told = [name for name, _ in shelf.all("response")]
+        shelf.close()
+    assert told == ["e", "f"]
+
+
 def test_the_oldest_goes_when_there_are_too_many_bytes(shelf: Shelf) -> None:
     shelf.put("response", "a", {"text": "x" * 600})
     shelf.put("chat", "b", {"text": "x" * 600})
     assert shelf.get("response", "a") is None
     assert shelf.get("chat", "b") is not None
+
+
+def test_the_bytes_are_known_however_they_came_and_went(shelf: Shelf) -> None:
+    text = {"text": "x" * 300}
+    for name in "xxyyxy":
+        shelf.put("response", name, text)  # in its own place
+        shelf.change("response", name, lambda value: text)
+        shelf.delete("response", name)
+    shelf.put("response", "a", {})
+    shelf.put("chat", "b", text)
+    shelf.change("response", "a", lambda value: text)
+    shelf.put("response", "c", text)
+    assert [name for name, _ in shelf.all("response")] == ["a", "c"]
+    shelf.change("response", "c", lambda value: {"text": "x" * 400})
+    assert [name for name, _ in shelf.all("response")] == ["c"]
+    assert shelf.get("chat", "b") is not None
+
+
+def test_the_bytes_of_another_process_count_too(tmp_path: Path) -> None:
+    ours, theirs = (Shelf(tmp_path / "codexapi.db", max_bytes=1_000) for _ in range(2))
+    ours.put("response", "a", {"text": "x" * 400})
+    theirs.put("response", "b", {"text": "x" * 400})
+    ours.put("response", "c", {"text": "x" * 400})
+    assert [name for name, _ in ours.all("response")] == ["b", "c"]
+    ours.close()
+    theirs.close()
 
 
 def test_an_object_larger_than_the_shelf_is_not_kept(shelf: Shelf) -> None:
