@@ -5,13 +5,15 @@ bodies that never come to their end.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -30,6 +32,9 @@ MAX_AHEAD = 100
 
 LITTLE = 64 * 1024
 """Bytes that are sooner copied than sent apart."""
+
+CLIENT = "codexapi.client"
+"""The ASGI extension by which an application has the request's `Client`."""
 
 LINGER = 2.0
 """Seconds to read on after a refusal: closed over unread bytes, a connection loses it."""
@@ -139,7 +144,8 @@ class Connection(HttpToolsProtocol):
         told = {"path": plain, "raw_path": path, "query_string": query}
         self.scope.update(told)  # type: ignore[typeddict-item]
         self.headers = []  # what comes as trailers must not become headers
-        self.cycle.transport = Envelope(self.transport, self.loop)
+        self.cycle.transport = Envelope(self.cycle, self.transport, self.loop)
+        self.scope["extensions"] = {CLIENT: Client(self.cycle)}  # type: ignore[dict-item]
         self._part, self._unclaimed = Part.BODY, 0
         if version == "1.0":
             _answer_as_1_0(self.cycle)
@@ -158,6 +164,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         next_one = self.pipeline[-1][0] if self.pipeline else self._answering
+        if self._answering is not None:
+            self._answering.scope["extensions"] = {}  # else a circle: it keeps what keeps it
         super().on_response_complete()
         self._answering = next_one
         if self._error is not None and not (self._busy() or self.transport.is_closing()):
@@ -234,42 +242,86 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.close)
 
 
-class Envelope(asyncio.Transport):
-    """A connection for one answer: its head goes out in one piece with the body that is written
-    right behind it, and else alone, with the loop's next turn."""
+class Client:
+    """Whoever waits for one answer: what ASGI has no words for, or dear ones."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self.written = 0  # bytes
+        self.on_leave: Callable[[], None] | None = None
+        """Called when the client leaves before its answer is complete."""
+
+    @property
+    def gone(self) -> bool:
+        return self._cycle.disconnected
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether no more of the request's body is to come."""
+        return not self._cycle.more_body
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether `write` may be called: the body has no length, and the client keeps up."""
+        cycle = self._cycle
+        writable = cycle.chunked_encoding and not (cycle.disconnected or cycle.flow.write_paused)
+        return bool(writable) and cycle.scope["method"] != "HEAD"
+
+    def write(self, piece: bytes) -> None:
+        """A piece of the body, as `send` writes it: at once, since nobody has to wait."""
+        self.written += len(piece)
+        self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+
+def client_of(scope: Scope) -> Client | None:
+    """None under a server that is not ours."""
+    client: Client | None = scope.get("extensions", {}).get(CLIENT)
+    return client
+
+
+class Envelope(asyncio.Transport):
+    """A connection until an answer's head is out: that goes in one piece with the body which is
+    written right behind it, and else alone, with the loop's next turn."""
+
+    def __init__(
+        self,
+        cycle: RequestResponseCycle,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._cycle = cycle
         self._transport = transport
         self._loop = loop
-        self._head: bytes | None = None
-        self._begun = False
+        self._head = b""
 
     def write(self, data: Any) -> None:
-        if not self._begun:
-            self._begun, self._head = True, data
-            self._loop.call_soon(self._send_head)
-        elif self._head is not None and len(data) <= LITTLE:
-            head, self._head = self._head, None
+        if not self._head and self._cycle.transport is self:
+            self._head = data
+            self._loop.call_soon(self._open)
+        elif len(data) <= LITTLE:
+            head, self._head = self._head, b""
+            self._open()
             self._transport.write(head + data)
         else:
-            self._send_head()
+            self._open()
             self._transport.write(data)
 
     def close(self) -> None:
-        self._send_head()
+        self._open()
         self._transport.close()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
-    def _send_head(self) -> None:
-        if self._head is not None:
-            head, self._head = self._head, None
+    def _open(self) -> None:
+        self._cycle.transport = self._transport
+        if self._head:
+            head, self._head = self._head, b""
             self._transport.write(head)
 
 
 def new_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{os.urandom(12).hex()}"
 
 
 def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -290,6 +342,9 @@ def _forsake(cycle: RequestResponseCycle) -> None:
     if not cycle.response_complete:
         cycle.disconnected = True
         cycle.message_event.set()
+        client = client_of(cycle.scope)  # type: ignore[arg-type]
+        if client is not None and client.on_leave is not None:
+            client.on_leave()
 
 
 def _answer_as_1_0(cycle: RequestResponseCycle) -> None:

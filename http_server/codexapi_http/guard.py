@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from codexapi_engine import CodexError, Settings
 
 from .access import Entry, begin, plain
-from .connection import MAX_HEAD_BYTES, Deadlines, new_id
+from .connection import MAX_HEAD_BYTES, Client, Deadlines, client_of, new_id
 from .cors import Cors
 from .errors import refusal, render, unforeseen
 from .reports import Reports
@@ -57,14 +58,15 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = _headers(scope)
-        entry = _entry(scope, headers)
+        entry, client = _entry(scope, headers), client_of(scope)
         begin(entry)
         answer = _Answer(entry, self._cors.of_answer(headers), send)
-        body = _Body(receive, self._deadlines.body, entry)
+        body = _Body(receive, self._deadlines.body, entry, client)
         try:
             await self._answered(scope, headers, body.receive, answer)
         finally:
             entry.route = getattr(scope.get("route"), "path", "")
+            entry.sent += client.written if client is not None else 0
             self._reports.answered(entry)
 
     async def _answered(
@@ -145,13 +147,16 @@ class _Answer:
 class _Body:
     """The body of a request: it may be slow, but it must not pause for long."""
 
-    def __init__(self, receive: Receive, pause: float, entry: Entry) -> None:
+    def __init__(self, receive: Receive, pause: float, entry: Entry, client: Client | None) -> None:
         self._receive = receive
         self._pause = pause
         self._entry = entry
+        self._client = client
         self._whole = False
 
     async def receive(self) -> Message:
+        if self._client is not None and self._client.has_sent_all:
+            self._whole = True  # most come in one piece, and need no clock
         while not (self._whole or self._entry.status):  # answered without it: it does not matter
             try:
                 async with asyncio.timeout(self._pause):
@@ -188,18 +193,26 @@ def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
 
 def _misshapen(scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | None:
     """What no sound client sends, and what could be read in two ways."""
-    size, seen = len(scope.get("raw_path", b"")) + len(scope["query_string"]), set()
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-        if name in seen and (name in (b"host", b"authorization") or name.startswith(b"content-")):
-            what = name.decode("latin-1")[:60]
-            return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
-        seen.add(name)
-    if size > MAX_HEAD_BYTES:
+    lines = scope["headers"]
+    if len(headers) < len(lines) and (twice := _twice(lines)):
+        what = twice.decode("latin-1")[:60]
+        return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
+    size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
+    if size + sum([len(name) + len(value) for name, value in lines]) > MAX_HEAD_BYTES:
         return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
     if b"content-length" in headers and b"transfer-encoding" in headers:
         message = "A body has either a Content-Length or a Transfer-Encoding, not both."
         return closing(refusal(400, "invalid_http", message))
+    return None
+
+
+def _twice(lines: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """A header that must not come twice, and does."""
+    seen = set()
+    for name, _ in lines:
+        if name in seen and (name in (b"host", b"authorization") or name.startswith(b"content-")):
+            return name
+        seen.add(name)
     return None
 
 
@@ -232,6 +245,7 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
     return dict(reversed(scope["headers"]))
 
 
+@lru_cache(maxsize=64)
 def _name_of(host: str) -> str:
     """The Host without its port; empty if it is not one."""
     match = _HOST.fullmatch(host)

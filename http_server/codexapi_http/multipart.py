@@ -5,28 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.pictures import MAX_INPUTS, Input
 
-from .access import CLIENT_LEFT
+from .endpoint import Endpoint, Working
 from .errors import refusal
-from .requests import (
-    Endpoint,
-    check_size,
-    codex_of,
-    json_body,
-    media_type,
-    present,
-    too_large,
-)
+from .requests import check_size, codex_of, json_body, media_type, too_large
 
 MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
@@ -38,7 +30,7 @@ _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,", re.ASCII)
 Uploads = dict[str, list[Input]]
 """The pictures of a request: those of `image`, and the `mask`."""
 
-Work = Callable[[Request, JsonObject, Uploads], Coroutine[Any, Any, Response]]
+Work = Callable[[Request, JsonObject, Uploads], Working]
 
 
 def uploaded(work: Work) -> Endpoint:
@@ -47,15 +39,11 @@ def uploaded(work: Work) -> Endpoint:
     Cancelled as `posted` says; pictures that the request names by address are fetched meanwhile.
     """
 
-    async def endpoint(request: Request) -> Response:
-        try:
-            fields, files = await _read(request)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_LEFT)
-        return await present(request, _work(work, request, fields, files))
+    async def begin(request: Request) -> Working:
+        fields, files = await _read(request)
+        return _work(work, request, fields, files)
 
-    endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
-    return endpoint
+    return Endpoint(begin, work)
 
 
 async def _work(

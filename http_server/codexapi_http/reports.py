@@ -12,10 +12,13 @@ from .access import Entry, current
 if TYPE_CHECKING:
     from .metrics import Metrics
 
-_DETAILS = (
+_COUNTS = (
+    ("input", "", "input_tokens"),
+    ("output", "", "output_tokens"),
     ("cached", "input_tokens_details", "cached_tokens"),
     ("reasoning", "output_tokens_details", "reasoning_tokens"),
 )
+"""Kinds of tokens, and where a backend's usage object tells how many: in which member, as what."""
 
 
 class Reports(Observer):
@@ -63,8 +66,10 @@ class Reports(Observer):
 
 def _tokens(usage: JsonObject) -> dict[str, int]:
     """The counts of a backend's usage object, by kind."""
-    found = {"input": usage.get("input_tokens"), "output": usage.get("output_tokens")}
-    for kind, inner, name in _DETAILS:
-        details = usage.get(inner)
-        found[kind] = details.get(name) if isinstance(details, dict) else None
-    return {kind: count for kind, count in found.items() if type(count) is int and count > 0}
+    found: dict[str, int] = {}
+    for kind, inner, name in _COUNTS:
+        holder = usage.get(inner) if inner else usage
+        count = holder.get(name) if isinstance(holder, dict) else None
+        if type(count) is int and count > 0:
+            found[kind] = count
+    return found

@@ -1,20 +1,18 @@
-"""Reading a request, and working on it only as long as its client is there."""
+"""Reading a request, and what its work is done with."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.state import State
 
-from .access import CLIENT_LEFT
 from .errors import refusal
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -26,9 +24,6 @@ gigabyte; the longest conversation has some ten thousand."""
 MAX_INTEGER = 2**64
 
 T = TypeVar("T")
-
-Work = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def codex_of(request: Request) -> Codex:
@@ -42,79 +37,6 @@ def state_of(request: Request) -> State:
 
 def settings_of(request: Request) -> Settings:
     return request.app.state.settings  # type: ignore[no-any-return]
-
-
-def posted(work: Work) -> Endpoint:
-    """An endpoint out of a function of the request and its JSON body.
-
-    The function is cancelled when the client leaves, and when the server has to go down.
-    """
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            body = await json_body(request)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_LEFT)
-        return await present(request, work(request, body))
-
-    endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
-    return endpoint
-
-
-def got(work: Callable[[Request], Coroutine[Any, Any, Response]]) -> Endpoint:
-    """An endpoint out of a function of the request alone; cancelled likewise."""
-
-    async def endpoint(request: Request) -> Response:
-        return await present(request, work(request))
-
-    endpoint.__name__, endpoint.__doc__ = work.__name__, work.__doc__
-    return endpoint
-
-
-async def present(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """What `work` gives, while the client is there. Its body must have been read."""
-    shutdown = request.app.state.shutdown
-    told = shutdown.register()
-    gone = asyncio.create_task(left(request.receive))
-    # Not in a task of its own, which would cost more than all that is done here.
-    cut = Cut(told, gone)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not cut.done:
-            raise
-        if told.done():
-            raise shutdown.error() from None
-        gone.result()  # raises where there was a body, unread, that stopped to come
-        return Response(status_code=CLIENT_LEFT)  # goes nowhere: nobody is there
-    finally:
-        cut.withdraw()
-        shutdown.release(told)
-        gone.cancel()
-
-
-class Cut:
-    """Cancels the task that makes it when the first of some futures is done, and only then."""
-
-    def __init__(self, *reasons: asyncio.Future[None]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._reasons = reasons
-        self.done = False
-        for reason in reasons:
-            reason.add_done_callback(self._cut)
-
-    def withdraw(self) -> None:
-        for reason in self._reasons:
-            reason.remove_done_callback(self._cut)
-        if self.done:
-            self._task.uncancel()
-
-    def _cut(self, reason: asyncio.Future[None]) -> None:
-        if not self.done:
-            self.done = True
-            self._task.cancel()
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -138,12 +60,6 @@ async def some_of(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[list[T], list
     return succeeded, ours
 
 
-async def left(receive: Callable[[], Awaitable[Any]]) -> None:
-    """Returns when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def ended(*tasks: asyncio.Task[Any]) -> None:
     """Cancels the tasks, and returns when they have cleaned up."""
     running = [task for task in tasks if not task.done()]
@@ -163,7 +79,7 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             "unsupported_media_type",
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if header(request, b"content-encoding") not in ("", "identity"):
         raise refusal(415, "unsupported_media_type", "Compressed requests are not supported.")
     return checked(await _bytes(request, limit))
 
@@ -216,12 +132,21 @@ def _measure(value: Any, depth: int) -> None:
 
 
 def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return header(request, b"content-type").partition(";")[0].strip().lower()
+
+
+def header(request: Request, name: bytes) -> str:
+    """A header's value, empty if it is not there: `request.headers` takes ten times as long."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            told: bytes = value
+            return told.decode("latin-1")
+    return ""
 
 
 def check_size(request: Request, limit: int) -> None:
     """Refuses a body that says of itself that it is too large."""
-    told = request.headers.get("content-length", "")
+    told = header(request, b"content-length")
     if told.isdecimal() and int(told) > limit:
         raise too_large(limit)
 
@@ -232,12 +157,17 @@ def too_large(limit: int) -> CodexError:
 
 async def _bytes(request: Request, limit: int) -> bytes:
     check_size(request, limit)
-    pieces, size = [], 0
-    async for piece in request.stream():
+    pieces, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        pieces.append(piece)
         size += len(piece)
         if size > limit:
             raise too_large(limit)
-        pieces.append(piece)
+        more = message.get("more_body", False)
     return b"".join(pieces)
 
 

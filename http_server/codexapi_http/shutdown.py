@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 
 from codexapi_engine import Unavailable
 
@@ -12,7 +12,7 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.begun = False
-        self._at_work: set[asyncio.Future[None]] = set()
+        self._at_work: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
         """From now on, new requests are turned away."""
@@ -20,18 +20,15 @@ class Shutdown:
 
     def end_all(self) -> None:
         """Tells all running work to end now."""
-        for told in self._at_work:
-            if not told.done():
-                told.set_result(None)
+        for end in list(self._at_work):
+            end()
 
-    def register(self) -> asyncio.Future[None]:
-        """A future that is done when the work has to end. Dropped by `release`."""
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._at_work.add(told)
-        return told
+    def watch(self, end: Callable[[], None]) -> None:
+        """`end` is called when the work has to end."""
+        self._at_work.add(end)
 
-    def release(self, told: asyncio.Future[None]) -> None:
-        self._at_work.discard(told)
+    def unwatch(self, end: Callable[[], None]) -> None:
+        self._at_work.discard(end)
 
     @staticmethod
     def error() -> Unavailable:

@@ -8,19 +8,19 @@ say: until then, a failure is a status of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
-from codexapi_engine import CodexError
+from codexapi_engine import CodexError, EventStream
 from codexapi_engine.protocol import Event, Translator, json, sse
 
 from .access import current
-from .requests import ended, left, settings_of
+from .connection import Client, client_of
+from .requests import ended
 
 KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 """For a Codex client: its idle timer does not count comments, and unknown events do no harm."""
@@ -67,28 +67,58 @@ class Relay:
         self._whole = whole
         self._reading: dict[asyncio.Task[list[Event]], Run] = {}
         self._saying: list[tuple[Run, Iterator[bytes]]] = []  # what is read, and not yet written
+        self._out: list[bytes] = []  # what `flow` has left to say
+        self._error: CodexError | None = None  # what ended it
         self.committed = False  # something was written: the status cannot change any more
         self.ended = False
 
     async def piece(self) -> bytes:
         """The next bytes to write; empty at the end. Raises CodexError only before the first."""
         while not self.ended:
-            out: list[bytes] = []
+            out, self._out = self._out, []
             try:
-                self._saying = self._saying or [
-                    (run, run.take(batch)) for run, batch in await self._batches()
-                ]
-                await self._say(out)
+                if self._error is not None:
+                    raise self._error
+                if not out:
+                    self._saying = self._saying or await self._batches()
+                    self._say(out)
             except CodexError as error:
                 self.ended = True
                 if self._whole or not (out or self.committed):
                     raise
                 out.extend(self._failed(error))
+            for run in self._runs:
+                if run.ended and not self._saying:
+                    await run.events.aclose()
             self.ended = self.ended or all(run.ended for run in self._runs)
             if out:
                 self.committed = True
                 return b"".join(out)
         return b""
+
+    async def flow(self, write: Callable[[bytes], bool]) -> None:
+        """Writes what a single run says, in the same turn of the loop that brought it, while
+        `write` says that more may come. The rest, and how it ends, is for `piece`."""
+        (run, *others) = self._runs
+        if others or self.ended or not isinstance(run.events, EventStream):
+            return
+
+        def take(batch: list[Event]) -> bool:
+            out: list[bytes] = []
+            self._saying = [(run, run.take(batch))]
+            try:
+                self._say(out)
+            except CodexError as error:
+                self._error = error
+            if self._saying or run.ended or self._error is not None:
+                self._out = out
+                return False
+            return write(b"".join(out)) if out else True
+
+        try:
+            await run.events.follow(take)
+        except CodexError as error:
+            self._error = error
 
     def broken(self, error: CodexError) -> bytes:
         """The last bytes of a stream that ends before its time."""
@@ -102,29 +132,29 @@ class Relay:
         for run in self._runs:
             await run.events.aclose()
 
-    async def _say(self, out: list[bytes]) -> None:
+    def _say(self, out: list[bytes]) -> None:
         """As much as one write takes: the client is not to be behind by a whole large event."""
         size = 0
         while self._saying:
-            run, saying = self._saying[0]
-            for piece in saying:
+            for piece in self._saying[0][1]:
                 out.append(piece)
                 size += len(piece)
                 if size > json.PIECE:
                     return
             del self._saying[0]
-            if run.ended:
-                await run.events.aclose()
 
-    async def _batches(self) -> Iterable[tuple[Run, list[Event]]]:
-        if len(self._runs) == 1:  # a task for each batch would cost more than translating it
+    async def _batches(self) -> list[tuple[Run, Iterator[bytes]]]:
+        """What the next batches become. A task for each would cost more than translating it, so
+        there are some only where runs race."""
+        if len(self._runs) == 1:
             (run,) = self._runs
-            return [(run, await run.events.batch(together=True))]
+            return [(run, run.take(await run.events.batch(together=True)))]
         for run in self._runs:
             if not run.ended and run not in self._reading.values():
                 self._reading[asyncio.create_task(run.events.batch(together=True))] = run
         done, _ = await asyncio.wait(self._reading, return_when=asyncio.FIRST_COMPLETED)
-        return [(self._reading.pop(task), task.result()) for task in done]
+        read = [(self._reading.pop(task), task.result()) for task in done]
+        return [(run, run.take(batch)) for run, batch in read]
 
     def _failed(self, error: CodexError) -> list[bytes]:
         current().failed(error)
@@ -132,105 +162,94 @@ class Relay:
 
 
 class EventStreamResponse(Response):
-    """Writes a relay's bytes. Made by `begin`."""
+    """Some runs on their way to a client. `write` it: it is no plain ASGI response.
+
+    The status waits for the first thing to say, at most one keep-alive interval.
+    """
 
     def __init__(
-        self,
-        relay: Relay,
-        first: asyncio.Task[bytes],
-        *,
-        headers: Mapping[str, str],
-        interval: float,
-        keep_alive: bytes,
+        self, *runs: Run, headers: Mapping[str, str], keep_alive: bytes = sse.KEEP_ALIVE
     ) -> None:
-        self.status_code = 200
-        self.background = None
-        self.init_headers(
-            {
-                "content-type": "text/event-stream; charset=utf-8",
-                "cache-control": "no-cache",
-                "x-accel-buffering": "no",  # nginx would hold the stream back
-                **headers,
-            }
-        )
-        self._relay = relay
-        self._first = first
-        self._interval = interval
+        self.raw_headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),  # nginx would hold the stream back
+        ]
+        self.raw_headers += [(name.encode(), told.encode()) for name, told in headers.items()]
+        self._relay = Relay(*runs)
         self._keep_alive = keep_alive
-        self._watching: list[asyncio.Task[None]] = []  # for silence; none before it was possible
+        self._watching: asyncio.Task[None] | None = None  # for silence, when it was long
+        self._filling: asyncio.Future[None] | None = None  # silence is being filled
         self._spoke = False  # since the keep-alive timer last looked
-        self._writing = True  # a client that takes its time is not sent comments besides
+        self._writing = False  # a client that takes its time is not sent comments besides
+        self.begun = False  # the status is told
 
-    @classmethod
-    async def begin(
-        cls,
-        request: Request,
-        *runs: Run,
-        headers: Mapping[str, str],
-        keep_alive: bytes = sse.KEEP_ALIVE,
-    ) -> EventStreamResponse:
-        """Waits until there is something to say, at most one keep-alive interval; then 200.
-
-        Raises CodexError, with the stream closed, for a failure before that.
-        """
-        interval = settings_of(request).keep_alive
-        relay = Relay(*runs)
-        first = asyncio.create_task(relay.piece())
+    async def write(self, scope: Scope, send: Send) -> None:
+        """Raises CodexError, with the runs closed, while the status is not told."""
+        interval = scope["app"].state.settings.keep_alive
+        timer = asyncio.get_running_loop().call_later(interval, self._watch, send, interval)
         try:
-            await asyncio.wait({first}, timeout=interval)
-            if first.done():
-                first.result()
-            relay.committed = True  # and what fails from here on is told in the stream
-        except BaseException:
-            await ended(first)
-            await relay.aclose()
-            raise
-        return cls(relay, first, headers=headers, interval=interval, keep_alive=keep_alive)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shutdown = scope["app"].state.shutdown
-        told = shutdown.register()
-        writing = asyncio.create_task(self._write(send))
-        gone = asyncio.create_task(left(receive))
-        timer = asyncio.get_running_loop().call_later(self._interval, self._watch, send)
-        try:
-            await asyncio.wait({writing, gone, told}, return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                writing.result()
-        finally:
-            shutdown.release(told)
-            timer.cancel()
-            await ended(writing, gone, self._first, *self._watching)
-            await self._relay.aclose()
-        if told.done() and not self._relay.ended:
-            await send(_body(self._relay.broken(shutdown.error()), more=False))
-
-    async def _write(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        self._writing = False
-        piece = await self._first
-        while piece:
-            self._spoke = self._writing = True
-            if self._relay.ended:  # then this is the end: a write of its own for that would cost
-                await send(_body(piece, more=False))
-                return
-            await send(_body(piece))
-            self._writing = False
             piece = await self._relay.piece()
-        self._writing = True
-        await send(_body(b"", more=False))
+            await self._begin(send)
+            await self._flow(piece, client_of(scope), send)
+        finally:
+            timer.cancel()
+            if self._watching is not None:
+                await ended(self._watching)
+            await self._relay.aclose()
 
-    def _watch(self, send: Send) -> None:
-        self._watching.append(asyncio.create_task(self._fill_silence(send)))
+    async def break_off(self, error: CodexError, send: Send) -> None:
+        """The last words of a stream that was cancelled."""
+        if not self._relay.ended:
+            await send(_body(self._relay.broken(error), more=False))
 
-    async def _fill_silence(self, send: Send) -> None:
+    async def _begin(self, send: Send) -> None:
+        if not self.begun:
+            self.begun = self._relay.committed = True
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+
+    async def _flow(self, piece: bytes, client: Client | None, send: Send) -> None:
+        def write(piece: bytes) -> bool:
+            assert client is not None
+            self._spoke = True
+            client.write(piece)
+            return client.takes_more
+
+        while piece:
+            # With the last piece, the end: a write of its own for that would cost.
+            await self._send(send, piece, more=not self._relay.ended)
+            if self._relay.ended:
+                return
+            if client is not None and client.takes_more:
+                await self._relay.flow(write)
+            piece = await self._relay.piece()
+        await self._send(send, b"", more=False)
+
+    async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
+        self._spoke = self._writing = True
+        if self._filling is not None:
+            await self._filling
+        await send(_body(piece, more=more))
+        self._writing = not more
+
+    def _watch(self, send: Send, interval: float) -> None:
+        self._watching = asyncio.create_task(self._fill_silence(send, interval))
+
+    async def _fill_silence(self, send: Send, interval: float) -> None:
         # One timer for a stream, and not one for a piece: that would cost more than translating.
         # Nor a task for a stream that is short.
         while True:
             if not (self._spoke or self._writing):
-                await send(_body(self._keep_alive))
+                self._filling = asyncio.get_running_loop().create_future()
+                try:
+                    await self._begin(send)
+                    await send(_body(self._keep_alive))
+                finally:
+                    filling, self._filling = self._filling, None
+                    if not filling.done():  # whoever waited for it may have been cancelled
+                        filling.set_result(None)
             self._spoke = False
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(interval)
 
 
 def _body(piece: bytes, *, more: bool = True) -> dict[str, object]:

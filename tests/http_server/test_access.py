@@ -20,9 +20,11 @@ from tests.http_server.raw import JsonObject, get, post
 from tests.logins import auth_json
 
 from codexapi_engine.errors import ContentRefused, StreamInterrupted
+from codexapi_engine.observer import Finished
 from codexapi_engine.simulator import Simulator
 from codexapi_http import logs
-from codexapi_http.access import Entry, plain
+from codexapi_http.access import Entry, begin, plain
+from codexapi_http.reports import Reports
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -100,6 +102,16 @@ async def test_line_as_text(told: Told) -> None:
     assert re.fullmatch(form + r" ignored user req_[0-9a-f]{24}", line), line
     form = rf"POST {CHAT} 400 \d+\.\d{{3}} s \d+ B \w+ \(n\) req_[0-9a-f]{{24}}"
     assert re.fullmatch(form, refused), refused
+
+
+@pytest.mark.parametrize("said", [None, "7", True, -1, 0, 7.5, {}])
+async def test_what_is_no_count_of_tokens_is_not_told(said: object) -> None:
+    entry, usage = Entry(), {"input_tokens": 3, "output_tokens": said}
+    begin(entry)
+    for details in (said, {"cached_tokens": said}):
+        told = {**usage, "input_tokens_details": details}
+        Reports().finished(Finished("m", 0.1, None, 1, told, None, None))
+    assert entry.tokens == {"input": 6}
 
 
 async def test_tokens_of_all_choices_are_summed(told: Told) -> None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from tests.faulty import HOLD, Exchange, FaultyBackend, Step, chunk, endless, head, stream
 from tests.http_server import raw
 from tests.http_server.doors import Stream, chat, distant_door, door, encoded, responses
 from tests.http_server.raw import get, post
 from tests.logins import auth_json
 from tests.wire_files import wire
+
+from codexapi_engine import Codex, Settings
+from codexapi_engine.credentials import InMemory
+from codexapi_http import create_app
+from codexapi_http.process import listen
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -66,6 +75,39 @@ async def test_backend_is_left_when_the_client_leaves(
             client.leave()
             await backend.until(lambda: not backend.open)
         assert (await server.reply(get("/healthz"))).status == 200
+    assert len(backend.requests) == 1
+
+
+class Plain(uvicorn.Server):
+    """uvicorn as it is, but that the signals stay the tests'."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_another_server_does_as_well(path: str, http: Any) -> None:
+    """The application has to make do with what ASGI tells."""
+    body = (chat if path == CHAT else responses)(stream=True)
+    script: list[Step] = [head(), chunk(CREATED), chunk(DELTA), chunk(DELTA), HOLD]
+    async with FaultyBackend(script) as backend:
+        settings = Settings(codex_home=Path("nowhere"), base_url=backend.url)
+        async with Codex(settings, store=InMemory(LOGIN)) as codex:
+            config = uvicorn.Config(create_app(codex, settings), http=http, log_config=None)
+            listening, server = listen("127.0.0.1", 0), Plain(config)
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            async with raw.connect(listening.getsockname()[1]) as client:
+                await client.send(post(path, body))
+                assert (await client.head()).status == 200
+                told = b""
+                while told.count(b"x" * 1000) < 2:
+                    told += await client.piece()
+                client.leave()
+                await backend.until(lambda: not backend.open)
+            server.should_exit = True
+            await serving
     assert len(backend.requests) == 1
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.types import Message, Scope
 from tests.faulty import FIN, LAST_CHUNK, RST, FaultyBackend, Step, chunk, head
 from tests.http_server import raw
@@ -28,7 +27,7 @@ from tests.http_server.raw import JsonObject, Reply, post
 from tests.logins import auth_json
 from tests.wire_files import events, table, wire
 
-from codexapi_engine import Codex, Settings
+from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.credentials import InMemory
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.responses import Stream as PassThrough
@@ -354,39 +353,42 @@ async def test_silence_in_a_stream_ends_it_with_an_error() -> None:
 
 
 @asynccontextmanager
-async def begun(backend: Stream) -> AsyncIterator[tuple[EventStreamResponse, Scope]]:
-    """A response that has waited for the backend in vain, and is not written yet."""
+async def unwritten(backend: Stream) -> AsyncIterator[tuple[EventStreamResponse, Scope]]:
+    """A response whose backend has told nothing but its status."""
     settings = Settings(codex_home=Path("nowhere"), keep_alive=0.01)
     http, store = in_process(backend.handle), InMemory(LOGIN)
     async with Codex(settings, http=http, store=store) as codex:
         backend.answer()
         scope: Scope = {"type": "http", "app": create_app(codex), "headers": []}
-        response = await EventStreamResponse.begin(
-            Request(scope),
-            Run(await codex.open(responses()), PassThrough({}, created=0)),
-            headers={},
-        )
-        yield response, scope
+        run = Run(await codex.open(responses()), PassThrough({}, created=0))
+        yield EventStreamResponse(run, headers={}), scope
 
 
-async def stays() -> Message:
-    """What the server hears of a client that does not leave."""
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def test_failure_just_before_the_first_write_is_told_in_the_stream() -> None:
+async def test_failure_before_the_status_is_raised() -> None:
     backend, sent = Stream(), []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async with begun(backend) as (response, scope):
+    async with unwritten(backend) as (response, scope):
         backend.end()
-        await backend.closed.wait()
-        for _ in range(20):  # until the failure has reached the response
-            await asyncio.sleep(0)
-        await response(scope, stays, send)
+        with pytest.raises(CodexError, match="ended before"):
+            await response.write(scope, send)
+    assert sent == []
+    assert backend.closed.is_set()
+
+
+async def test_failure_after_a_silence_is_told_in_the_stream() -> None:
+    backend = Stream()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        if not sent:
+            backend.end()  # the status is being told
+        sent.append(message)
+
+    async with unwritten(backend) as (response, scope):
+        await response.write(scope, send)
     assert sent[0]["status"] == 200
     told = b"".join(message["body"] for message in sent[1:])
     assert broken(RESPONSES, told)["code"] == "upstream_disconnected"
@@ -395,17 +397,19 @@ async def test_failure_just_before_the_first_write_is_told_in_the_stream() -> No
 
 async def test_slow_client_is_not_sent_comments_besides() -> None:
     """Two writes at once, and the comment could come after the end."""
-    backend, sending, sent = Stream(), [0], []
+    backend, sending = Stream(), [0]
+    sent: list[tuple[int, Message]] = []
 
     async def send(message: Message) -> None:
+        if not sent:
+            backend.send(CREATED, delta("a"), COMPLETED)  # while the status is being told
         sending[0] += 1
         sent.append((sending[0], message))
         await asyncio.sleep(0.05)  # five keep-alive intervals
         sending[0] -= 1
 
-    async with begun(backend) as (response, scope):
-        backend.send(CREATED, delta("a"), COMPLETED)
-        await response(scope, stays, send)
+    async with unwritten(backend) as (response, scope):
+        await response.write(scope, send)
     assert [together for together, _ in sent] == [1] * len(sent)
     assert sent[0][1]["type"] == "http.response.start"
     assert sent[-1][1]["more_body"] is False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from ..endpoint import got, posted
 from ..multipart import uploaded
-from ..requests import got, posted
 from .chat import chat_completions
 from .chats import chats_delete, chats_get, chats_list, chats_messages, chats_update
 from .completions import completions_create
@@ -33,31 +33,31 @@ ROUTES = [
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
     Route("/v1/responses/input_tokens", posted(responses_input_tokens), methods=["POST"]),
     Route("/v1/responses/compact", posted(responses_compact), methods=["POST"]),
-    Route("/v1/responses/{id}", got(responses_get)),
+    Route("/v1/responses/{id}", got(responses_get), methods=["GET"]),
     Route("/v1/responses/{id}", got(responses_delete), methods=["DELETE"]),
     Route("/v1/responses/{id}/cancel", got(responses_cancel), methods=["POST"]),
-    Route("/v1/responses/{id}/input_items", got(responses_input_items)),
+    Route("/v1/responses/{id}/input_items", got(responses_input_items), methods=["GET"]),
     Route("/v1/conversations", posted(conversations_create), methods=["POST"]),
-    Route("/v1/conversations/{id}", got(conversations_get)),
+    Route("/v1/conversations/{id}", got(conversations_get), methods=["GET"]),
     Route("/v1/conversations/{id}", posted(conversations_update), methods=["POST"]),
     Route("/v1/conversations/{id}", got(conversations_delete), methods=["DELETE"]),
-    Route("/v1/conversations/{id}/items", got(items_list)),
+    Route("/v1/conversations/{id}/items", got(items_list), methods=["GET"]),
     Route("/v1/conversations/{id}/items", posted(items_add), methods=["POST"]),
-    Route("/v1/conversations/{id}/items/{item}", got(items_get)),
+    Route("/v1/conversations/{id}/items/{item}", got(items_get), methods=["GET"]),
     Route("/v1/conversations/{id}/items/{item}", got(items_delete), methods=["DELETE"]),
-    Route("/v1/chat/completions", got(chats_list)),
-    Route("/v1/chat/completions/{id}", got(chats_get)),
+    Route("/v1/chat/completions", got(chats_list), methods=["GET"]),
+    Route("/v1/chat/completions/{id}", got(chats_get), methods=["GET"]),
     Route("/v1/chat/completions/{id}", posted(chats_update), methods=["POST"]),
     Route("/v1/chat/completions/{id}", got(chats_delete), methods=["DELETE"]),
-    Route("/v1/chat/completions/{id}/messages", got(chats_messages)),
+    Route("/v1/chat/completions/{id}/messages", got(chats_messages), methods=["GET"]),
     Route("/v1/completions", posted(completions_create), methods=["POST"]),
     Route("/v1/images/generations", posted(images_generations), methods=["POST"]),
     Route("/v1/images/edits", uploaded(images_edits), methods=["POST"]),
     Route("/v1/images/variations", uploaded(images_variations), methods=["POST"]),
     Route("/v1/files/images/{name}", images_file),
-    Route("/v1/models", got(models_list)),
-    Route("/v1/models/{model:path}", got(models_get)),
-    Route("/v1/usage", got(usage)),
+    Route("/v1/models", got(models_list), methods=["GET"]),
+    Route("/v1/models/{model:path}", got(models_get), methods=["GET"]),
+    Route("/v1/usage", got(usage), methods=["GET"]),
     Route("/healthz", healthz),
     Route("/openapi.json", openapi),
 ]

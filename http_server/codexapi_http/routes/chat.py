@@ -35,9 +35,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     runs = await codex.open_all([sent] * form.n)
     headers = answer_headers(runs[0], ignored)
     if body.get("stream"):
-        return await EventStreamResponse.begin(
-            request, *_translated(codex, runs, form, created, keep), headers=headers
-        )
+        return EventStreamResponse(*_translated(codex, runs, form, created, keep), headers=headers)
     if form.stop:  # a run ends at its stop sequence, and then has no finished response
         told = replace(form, include_usage=True)
         chunks = await collected_chunks(_translated(codex, runs, told, created))
@@ -74,15 +72,17 @@ def _translated(
     created: int,
     keep: Keep | None = None,
 ) -> list[Run]:
-    shared, tape, made = chat.together(form, created=created), Tape(), list[Run]()
+    shared, tape, running = chat.together(form, created=created), Tape(), set(range(len(runs)))
 
-    def ended(stream: chat.Stream) -> None:
+    def ended(index: int, stream: chat.Stream) -> None:
+        running.discard(index)
         codex.reasoning.remember(stream.thread, model=form.model)
-        if keep is not None and all(run.ended for run in made) and not tape.torn:
+        if keep is not None and not running and not tape.torn:
             keep(chat.collected(event.json for event in tape.events if event.json))
 
+    translated = []
     for index, events in enumerate(runs):
         stream = chat.Stream(form, shared=shared, index=index)
         translator = Recorded(stream, tape) if keep else stream
-        made.append(Run(events, translator, partial(ended, stream)))
-    return made
+        translated.append(Run(events, translator, partial(ended, index, stream)))
+    return translated

@@ -37,7 +37,7 @@ async def completions_create(request: Request, body: JsonObject) -> Response:
             for n, (run, form) in enumerate(zip(runs, forms, strict=True))
         ]
         if asked.stream:
-            return await EventStreamResponse.begin(request, *translated, headers=headers)
+            return EventStreamResponse(*translated, headers=headers)
         # A run ends at its stop sequence, and then has no finished response.
         return json_response(completions.collected(await collected_chunks(translated)), headers)
     replies = [

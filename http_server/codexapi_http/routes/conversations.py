@@ -22,20 +22,20 @@ MAX_ITEMS = 20
 
 
 class Creation(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)
 
     items: list[dict[str, Any]] | None = Field(None, max_length=MAX_ITEMS)
     metadata: Metadata | None = None
 
 
 class Update(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)
 
     metadata: Metadata | None
 
 
 class Addition(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)
 
     items: list[dict[str, Any]] = Field(max_length=MAX_ITEMS)
 

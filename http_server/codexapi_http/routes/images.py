@@ -107,7 +107,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.asked.stream:
         run = Run(_Drawing(request, order), images.Whole())
         headers = ignored_header(order.ignored)
-        return await EventStreamResponse.begin(request, run, headers=headers)
+        return EventStreamResponse(run, headers=headers)
     finished, told, failures = await _finished(request, order)
     if order.asked.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
@@ -133,7 +133,7 @@ async def _streamed(request: Request, order: Order) -> Response:
     )
     headers = answer_headers(events, order.ignored)
     run = Run(events, stream, partial(codex.observer.drew, 1))
-    return await EventStreamResponse.begin(request, run, headers=headers)
+    return EventStreamResponse(run, headers=headers)
 
 
 class _Drawing:

@@ -28,10 +28,12 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     asked, state, created = with_model(request, body), state_of(request), int(time.time())
     if wire.WINDOW in request.headers:
         return await _for_codex(request, asked, created)
-    checked(asked)
-    own = state.own(asked)
+    shape, own = checked(asked), state.own(asked)
     sent, ignored = from_client(
-        {**asked, "input": own}, strict=settings_of(request).strict, past=state.before(asked)
+        {**asked, "input": own},
+        strict=settings_of(request).strict,
+        past=state.before(asked),
+        asked=shape,
     )
     if asked.get("background"):
         return await _in_background(request, asked, own, sent, ignored, created)
@@ -46,7 +48,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
             state.finished(asked, own, stream.response or {}, tape)
 
         run = Run(events, translator, keep)
-        return await EventStreamResponse.begin(request, run, headers=headers)
+        return EventStreamResponse(run, headers=headers)
     async with events:
         response = responses.from_response(await folded(events), asked, created)
     state.finished(asked, own, response)
@@ -58,10 +60,9 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
     left_out = ("stream", "stream_options", "store", "background")
     given = {name: value for name, value in body.items() if name not in left_out}
     asked, state = with_model(request, given), state_of(request)
-    checked(asked)
-    own, past = state.own(asked), state.before(asked)
+    shape, own, past = checked(asked), state.own(asked), state.before(asked)
     sent, ignored = from_client(
-        {**asked, "input": own}, strict=settings_of(request).strict, past=past
+        {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
     )
     sent["input"].append(compaction.TRIGGER)
     events = await codex_of(request).open(sent)
@@ -90,8 +91,7 @@ async def _for_codex(request: Request, asked: JsonObject, created: int) -> Respo
     headers = answer_headers(events, ())
     asked = {**asked, "store": False}
     if asked.get("stream"):
-        return await EventStreamResponse.begin(
-            request,
+        return EventStreamResponse(
             Run(events, responses.Stream(asked, created=created, verbatim=True)),
             headers=headers,
             keep_alive=KEEP_ALIVE_EVENT,
@@ -115,5 +115,5 @@ async def _in_background(
     headers = ignored_header(ignored)
     if asked.get("stream"):
         run = Run(job.follow(), Again())
-        return await EventStreamResponse.begin(request, run, headers=headers)
+        return EventStreamResponse(run, headers=headers)
     return json_response(job.queued, headers)

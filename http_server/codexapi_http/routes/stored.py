@@ -27,7 +27,7 @@ async def responses_get(request: Request) -> Response:
     if job is None and response["status"] in ("queued", "in_progress"):
         raise refusal(409, "not_here", "Another codexapi process runs this response: poll it.")
     events = job.follow() if job else Told(kept.events(name))
-    return await EventStreamResponse.begin(request, Run(events, Again(after=after)), headers={})
+    return EventStreamResponse(Run(events, Again(after=after)), headers={})
 
 
 async def responses_delete(request: Request) -> Response:
