@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from tests.processes import ROOT
 
@@ -24,7 +27,7 @@ from benchmarks.rows import Bench, Measure, Sizes
 from benchmarks.servers import Server
 
 DOCS = ROOT / "docs"
-_SECONDS = 60.0
+_SECONDS = 30.0
 """A measure that takes longer has failed."""
 
 _TRIES = 3
@@ -33,6 +36,8 @@ _TRIES = 3
 
 def main() -> None:
     options = _options().parse_args()
+    for ends in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ends, _leave)
     sizes = rows.TINY if options.tiny else rows.QUICK if options.quick else Sizes()
     with ExitStack() as stack:
         stack.enter_context(servers.on_core(servers.DRIVER_CORE))
@@ -55,6 +60,11 @@ def main() -> None:
         plot.draw(run.samples, options.plot or DOCS / "performance.png")
     for what, why in run.faults.items():
         print(f"\n{what}: {why}")
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    """Ends as anything else does: what was started is ended on the way out."""
+    sys.exit(128 + number)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -84,17 +94,21 @@ class Run:
         with ExitStack() as stack:
             running = []
             for name in self.samples:
-                if server := self._start(stack, name):
-                    running.append(server)
+                own = stack.enter_context(ExitStack())
+                if server := self._start(own, name):
+                    running.append((own, server))
                     # At once: a start lasts until the first answer.
                     await self._measure(server, rows.started, ("chat", "responses"))
             for measure, roads in rows.MEASURES:
-                if self._only not in measure.__name__:
+                if self._only not in measure.__name__ or (number and measure in rows.ONCE):
                     continue
                 print(f"round {number + 1}: {measure.__name__} {roads[0]}", file=sys.stderr)
                 for turn in range(len(running)):
-                    server = running[(turn + number) % len(running)]
-                    await self._measure(server, measure, roads)
+                    place = (turn + number) % len(running)
+                    own, server = running[place]
+                    if not await self._measure(server, measure, roads):
+                        own.close()  # it may be at work on that for long
+                        running[place] = own, self._start(own, server.name) or server
 
     def _start(self, stack: ExitStack, name: str) -> Server | None:
         for _ in range(_TRIES):
@@ -106,21 +120,22 @@ class Run:
         self.faults[name] = fault
         return None
 
-    async def _measure(self, server: Server, measure: Measure, roads: Sequence[str]) -> None:
-        """On the first of the roads that the server has."""
+    async def _measure(self, server: Server, measure: Measure, roads: Sequence[str]) -> bool:
+        """On the first of the roads that the server has. False where it has failed."""
         road = next((road for road in roads if road in server.roads), None)
         if road is None:
-            return
+            return True
         await self._bench.open_streams(within=15)  # what the last one has left behind
         try:
             async with asyncio.timeout(_SECONDS):
                 figures = await measure(server, road, self._bench)
-        except (Failed, OSError, TimeoutError) as error:
+        except (Failed, OSError) as error:
             what = f"{server.name}, {measure.__name__} {road}"
-            self.faults[what] = str(error) or type(error).__name__
-            return
+            self.faults[what] = str(error) or f"not done after {_SECONDS:g} s"
+            return False
         for key, value in figures.items():
             self.samples[server.name].setdefault(key, []).append(value)
+        return True
 
 
 if __name__ == "__main__":

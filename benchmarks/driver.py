@@ -9,7 +9,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.plays import MARK, MODEL, Play
@@ -100,11 +101,6 @@ class Client(asyncio.Protocol):
         self._answer = Answer(time.perf_counter())
         self._transport.write(data)
 
-    async def answer(self) -> Answer:
-        """The answer to what was sent, when it has ended."""
-        await self._done
-        return self._answer
-
     @property
     def marks(self) -> int:
         """How many have come so far."""
@@ -187,23 +183,29 @@ async def one(port: int, data: bytes) -> Answer:
         client.leave()
 
 
-async def began(port: int, data: bytes, count: int, *, stall: bool = False) -> list[Client]:
-    """So many streams, each after its first delta. Leave them."""
+@asynccontextmanager
+async def connections(port: int, count: int) -> AsyncIterator[list[Client]]:
+    """So many of them, left at the end: what fails must not go on beside the next measure."""
     clients = [Client(port) for _ in range(count)]
-    for start in range(0, count, _AT_ONCE):
-        await asyncio.gather(
-            *(client.send(data, stall=stall) for client in clients[start : start + _AT_ONCE])
-        )
-    await asyncio.gather(*(client.token for client in clients))
-    return clients
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.leave()
 
 
-async def all_ended(clients: Sequence[Client], play: Play) -> None:
-    """Waits for the ends. Raises Failed if a delta is missing."""
-    answers = await asyncio.gather(*(client.answer() for client in clients))
-    for answer in answers:
-        check(answer, play)
-    leave(clients)
+@asynccontextmanager
+async def began(
+    port: int, data: bytes, count: int, *, stall: bool = False
+) -> AsyncIterator[list[Client]]:
+    """So many streams, each after its first delta; left at the end."""
+    async with connections(port, count) as clients:
+        for start in range(0, count, _AT_ONCE):
+            await asyncio.gather(
+                *(client.send(data, stall=stall) for client in clients[start : start + _AT_ONCE])
+            )
+        await asyncio.gather(*(client.token for client in clients))
+        yield clients
 
 
 def check(answer: Answer, play: Play) -> Answer:
@@ -211,8 +213,3 @@ def check(answer: Answer, play: Play) -> Answer:
     if answer.marks < play.marks:
         raise Failed(f"{play.marks - answer.marks} of {play.marks} deltas are missing")
     return answer
-
-
-def leave(clients: Sequence[Client]) -> None:
-    for client in clients:
-        client.leave()

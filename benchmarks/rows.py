@@ -19,10 +19,10 @@ from typing import Any
 from benchmarks.driver import (
     Answer,
     Client,
-    all_ended,
+    Failed,
     began,
     check,
-    leave,
+    connections,
     one,
     request,
 )
@@ -30,7 +30,7 @@ from benchmarks.plays import Play
 from benchmarks.servers import SERVER_CORE, Server, on_core
 
 SHORT = Play("text", 20)
-SLOW = Play("text", 4, 1)
+STREAMS = (100, 500, 1000)
 LARGE = 256 * 1024
 NEVER = math.inf
 
@@ -42,6 +42,7 @@ class Sizes:
     """How much is done for one figure."""
 
     samples: int = 150  # of the time to the first token
+    large: int = 60  # with a large request
     connections: int = 16
     requests: int = 800  # short ones
     paced_seconds: float = 3.0
@@ -50,18 +51,21 @@ class Sizes:
     bursts: int = 12  # at the most, of `connections` streams each
     cpu_seconds: float = 0.6  # of the server, that end a saturation sooner
     image_megabytes: int = 8
-    streams: tuple[int, ...] = (100, 500, 1000)
-    slow: Play = SLOW
+    streams: tuple[int, ...] = STREAMS
     thinks: int = 1000  # milliseconds
     leavers: int = 20
     stalled: int = 4
     stalled_deltas: int = 80_000  # 20 MB
+    stalls: float = 15.0  # seconds, if a server takes in more and more
 
 
-QUICK = Sizes(samples=60, requests=300, paced_seconds=2.0, bursts=5, cpu_seconds=0.3)
+QUICK = Sizes(
+    samples=60, large=20, requests=200, paced_seconds=1.0, bursts=5, cpu_seconds=0.3,
+    streams=(100, 1000), stalls=5.0,
+)  # fmt: skip
 TINY = Sizes(
-    samples=5, requests=32, paced_seconds=0.2, paced_streams=4, deltas=50, bursts=1,
-    image_megabytes=1, streams=(100,), slow=Play("text", 4, 10), thinks=50, leavers=3, stalled=1,
+    samples=5, large=5, requests=32, paced_seconds=0.2, paced_streams=4, deltas=50, bursts=1,
+    image_megabytes=1, streams=(100,), thinks=50, leavers=3, stalled=1,
     stalled_deltas=4000,
 )  # fmt: skip
 
@@ -111,37 +115,29 @@ def _help_ms(server: Server) -> float:
 
 
 async def first_token(server: Server, road: str, bench: Bench) -> Figures:
-    return await _added(
-        server, road, bench, "first", request(road, SHORT), request("direct", SHORT)
-    )
+    p50, p99 = await _added(server, road, bench, bench.sizes.samples)
+    return {f"first.{road}.p50": p50, f"first.{road}.p99": p99}
 
 
 async def first_token_large(server: Server, road: str, bench: Bench) -> Figures:
-    asked = (request(way, SHORT, padding=LARGE) for way in (road, "direct"))
-    return {
-        key: value
-        for key, value in (await _added(server, road, bench, "large", *asked)).items()
-        if key.endswith("p50")
-    }
+    p50, _ = await _added(server, road, bench, bench.sizes.large, padding=LARGE)
+    return {f"large.{road}.p50": p50}
 
 
 async def _added(
-    server: Server, road: str, bench: Bench, key: str, through: bytes, direct: bytes
-) -> Figures:
-    """What the server adds to the time to the first token, one request at a time."""
-    door, straight = Client(server.port), Client(bench.backend)
-    times: dict[Client, list[float]] = {door: [], straight: []}
-    for number in range(bench.sizes.samples + 5):
-        for client, data in ((straight, direct), (door, through)):
-            answer = check(await client.ask(data), SHORT)
-            if number >= 5:
-                times[client].append(answer.first_ms)
-    leave([door, straight])
+    server: Server, road: str, bench: Bench, samples: int, *, padding: int = 0
+) -> tuple[float, float]:
+    """What the server adds to the time to the first token, one request at a time: p50, p99."""
+    through, direct = (request(way, SHORT, padding=padding) for way in (road, "direct"))
+    async with connections(server.port, 1) as (door,), connections(bench.backend, 1) as (straight,):
+        times: dict[Client, list[float]] = {door: [], straight: []}
+        for number in range(samples + 5):
+            for client, data in ((straight, direct), (door, through)):
+                answer = check(await client.ask(data), SHORT)
+                if number >= 5:
+                    times[client].append(answer.first_ms)
     base, ranked = statistics.median(times[straight]), sorted(times[door])
-    return {
-        f"{key}.{road}.p50": statistics.median(ranked) - base,
-        f"{key}.{road}.p99": ranked[int(len(ranked) * 0.99)] - base,
-    }
+    return statistics.median(ranked) - base, ranked[int(len(ranked) * 0.99)] - base
 
 
 async def short_requests(server: Server, road: str, bench: Bench) -> Figures:
@@ -158,18 +154,17 @@ async def short_requests(server: Server, road: str, bench: Bench) -> Figures:
     }
 
 
-async def loop(server: Server, road: str, play: Play, connections: int, total: int) -> int:
+async def loop(server: Server, road: str, play: Play, count: int, total: int) -> int:
     """So many answers in all, each connection busy all the time."""
-    data, each = request(road, play), math.ceil(total / connections)
+    data, each = request(road, play), math.ceil(total / count)
 
-    async def worker() -> None:
-        client = Client(server.port)
+    async def worker(client: Client) -> None:
         for _ in range(each):
             check(await client.ask(data), play)
-        client.leave()
 
-    await asyncio.gather(*(worker() for _ in range(connections)))
-    return each * connections
+    async with connections(server.port, count) as clients:
+        await asyncio.gather(*(worker(client) for client in clients))
+    return each * count
 
 
 async def paced(server: Server, road: str, bench: Bench) -> Figures:
@@ -180,26 +175,31 @@ async def paced(server: Server, road: str, bench: Bench) -> Figures:
 
 async def person(server: Server, road: str, bench: Bench) -> Figures:
     """What one person feels: seconds to the first token of a model that thinks first, through the
-    server and straight; and the share of a core that one stream of 50 events/s takes."""
-    play, firsts = Play(wait=bench.sizes.thinks), {}
+    server and straight."""
+    play, figures = Play(wait=bench.sizes.thinks), {}
     for name, port, way in (("felt", server.port, road), ("felt.direct", bench.backend, "direct")):
-        firsts[name] = check(await one(port, request(way, play)), play).first_ms / 1000
+        figures[name] = check(await one(port, request(way, play)), play).first_ms / 1000
+    return figures
+
+
+async def single(server: Server, road: str, bench: Bench) -> Figures:
+    """The share of a core that one stream of 50 events/s takes."""
     _, share = await _steady(server, road, bench, 1)
-    return {**firsts, f"share.{road}": share * 100}
+    return {f"share.{road}": share * 100}
 
 
 async def _steady(server: Server, road: str, bench: Bench, count: int) -> tuple[float, float]:
     """CPU seconds per event, and per second."""
     seconds, rate = bench.sizes.paced_seconds, 50
     play = Play("text", int((2 * seconds + 2) * rate), rate)
-    clients = await began(server.port, request(road, play), count)
-    await asyncio.sleep(0.3)
-    cpu, marks, began_at = server.cpu(), _marks(clients), time.perf_counter()
-    while _marks(clients) == marks or time.perf_counter() < began_at + seconds:  # noqa: ASYNC110
-        await asyncio.sleep(seconds)
-    cpu, marks = server.cpu() - cpu, _marks(clients) - marks
-    passed = time.perf_counter() - began_at
-    leave(clients)
+    async with began(server.port, request(road, play), count) as clients:
+        await asyncio.sleep(0.3)
+        cpu, marks, began_at = server.cpu(), _marks(clients), time.perf_counter()
+        end = began_at + seconds
+        while _marks(clients) == marks or time.perf_counter() < end:  # noqa: ASYNC110
+            await asyncio.sleep(seconds)
+        cpu, marks = server.cpu() - cpu, _marks(clients) - marks
+        passed = time.perf_counter() - began_at
     return cpu / marks, cpu / passed
 
 
@@ -248,45 +248,56 @@ def _median_ms(answers: list[Answer]) -> float:
 async def leavers(server: Server, road: str, bench: Bench) -> Figures:
     """Clients go away in the middle: until when the backend still works for nobody."""
     play = Play("text", 200, 50)
-    clients = await began(server.port, request(road, play), bench.sizes.leavers)
-    await asyncio.sleep(0.1)
-    left = time.monotonic()
-    leave(clients)
+    async with began(server.port, request(road, play), bench.sizes.leavers):
+        await asyncio.sleep(0.1)
+        left = time.monotonic()
     if await bench.open_streams(within=3):
         return {"leavers": NEVER}
     return {"leavers": (bench.counts()["closed"] - left) * 1000}
 
 
 async def stalled(server: Server, road: str, bench: Bench) -> Figures:
-    """Readers that stop reading: what of their streams the server takes in for them."""
+    """Readers that stop reading: what of their streams the server takes in for them, or the least of
+    it, where there is no end of it."""
     play = Play("text", bench.sizes.stalled_deltas)
     before = server.memory()
     server.forget_peak()
-    clients = await began(server.port, request(road, play), bench.sizes.stalled, stall=True)
-    grown = 0.0
-    while (now := server.memory("VmHWM")) > grown:  # until nothing more is taken in
-        grown = now
-        await asyncio.sleep(0.5)
-    leave(clients)
+    async with began(server.port, request(road, play), bench.sizes.stalled, stall=True):
+        grown, end = 0.0, time.monotonic() + bench.sizes.stalls
+        while (now := server.memory("VmHWM")) > grown and time.monotonic() < end:
+            grown = now
+            await asyncio.sleep(0.5)
     return {"stalled": grown - before}
-
-
-async def many(server: Server, road: str, bench: Bench) -> Figures:
-    """Slow streams, all open at once; every delta of every stream must come."""
-    figures = {}
-    for count in bench.sizes.streams:
-        server.forget_peak()
-        clients = await began(server.port, request(road, bench.sizes.slow), count)
-        await all_ended(clients, bench.sizes.slow)
-        figures[f"many.{count}"] = server.memory("VmHWM")
-    return figures
 
 
 Measure = Callable[[Server, str, Bench], Awaitable[Figures]]
 
-# `many` first: what later measures leave behind in a server's memory would be counted.
+
+def many(count: int) -> Measure:
+    """A measure of its own for each count: a server that has enough of them keeps the others."""
+
+    async def measure(server: Server, road: str, bench: Bench) -> Figures:
+        """Slow streams, all open at once: for so long that the slowest peers can open them, and no
+        longer, since some play on when their clients have left."""
+        if count not in bench.sizes.streams:
+            return {}
+        server.forget_peak()
+        slow = Play("text", 2 + count // 50, 1)
+        async with began(server.port, request(road, slow), count):
+            if (now := bench.counts()["open"]) < count:
+                raise Failed(f"only {now} of {count} streams were open at once")
+            return {f"many.{count}": server.memory("VmHWM")}
+
+    measure.__name__ = f"many_{count}"
+    return measure
+
+
+ONCE = tuple(many(count) for count in STREAMS)
+"""In the first round alone: they take longest, and differ least from round to round."""
+
+# On the first of the roads that a server has. `many` first: what later measures leave behind in a server's memory would be counted.
 MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
-    (many, ("chat", "responses")),  # on the first of them that the server has
+    *((measure, ("chat", "responses")) for measure in ONCE),
     (first_token, ("responses",)),
     (first_token, ("chat",)),
     (first_token_large, ("responses",)),
@@ -296,8 +307,9 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (short_requests, ("whole",)),
     (paced, ("responses",)),
     (paced, ("chat",)),
-    (person, ("responses",)),
-    (person, ("chat",)),
+    (person, ("chat", "responses")),
+    (single, ("responses",)),
+    (single, ("chat",)),
     (saturation, ("responses",)),
     (saturation, ("chat",)),
     (tool_calls, ("chat",)),

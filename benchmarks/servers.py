@@ -6,8 +6,11 @@ that in SERVERS. One that has no setting for its backend goes through `inside/re
 
 from __future__ import annotations
 
+import compileall
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.logins import DAY, auth_json, write_login
-from tests.processes import ROOT, codexapi, environment
+from tests.processes import ROOT, SOURCES, codexapi, environment
 
 from benchmarks import peers
 from benchmarks.driver import Failed
@@ -30,6 +33,8 @@ ALL_ROADS = ("responses", "chat", "whole")
 SERVER_CORE, DRIVER_CORE = 0, 1
 Command = Sequence[str | Path]
 _CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # not opened after a fork
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _INSIDE = Path(__file__).parent / "inside"
 _SECONDS = 30.0
 """A server that does not listen by then is given up."""
@@ -58,7 +63,14 @@ class Start:
     help: Command = ()
 
 
+def compiled() -> None:
+    """Our modules as an installation has them: pip compiles what it installs, so the peers are."""
+    for source in SOURCES:
+        compileall.compile_dir(ROOT / source, quiet=2)
+
+
 def _codexapi(place: Place) -> Start:
+    compiled()
     command = codexapi("serve", "--quiet", "--port", str(place.port))
     env = {"CODEXAPI_BASE_URL": place.url}
     return Start(command, env, help=codexapi("--help"))
@@ -164,7 +176,7 @@ class Server:
             Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def _pids(self) -> list[int]:
-        return [self._process.pid, *_children(self._process.pid)]
+        return [self._process.pid, *children(self._process.pid)]
 
 
 @contextmanager
@@ -203,21 +215,29 @@ def spawn(
     null = subprocess.DEVNULL
     with on_core(core):
         process = subprocess.Popen(
-            command, env=env, stdin=null, stdout=stdout or null, stderr=null, start_new_session=True
-        )
+            command, env=env, stdin=null, stdout=stdout or null, stderr=null,
+            start_new_session=True,
+            preexec_fn=_end_with_us if _LIBC else None,  # noqa: PLW1509 (we have no threads)
+        )  # fmt: skip
     try:
         yield process
     finally:
-        children = _children(process.pid)
+        inside = children(process.pid)
         process.terminate()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
         process.communicate()
-        for pid in children:
+        for pid in inside:
             if _kilobytes(pid, "VmRSS"):
                 os.kill(pid, 9)
+
+
+def _end_with_us() -> None:
+    """In the new process: the kernel ends it when the benchmark is gone, however that went."""
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 @contextmanager
@@ -253,7 +273,7 @@ def _await_port(name: str, port: int, process: subprocess.Popen[bytes]) -> None:
     raise Failed(f"{name} does not listen; exit code {process.poll()}")
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:

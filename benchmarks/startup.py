@@ -25,7 +25,7 @@ from tests.processes import ROOT, codexapi, environment
 
 from benchmarks import peers, report
 from benchmarks.plays import MODEL, Play
-from benchmarks.servers import SERVER_CORE, Command, backend, on_core, spawn
+from benchmarks.servers import SERVER_CORE, Command, backend, compiled, on_core, spawn
 
 THINKS = 1000
 """Milliseconds."""
@@ -56,6 +56,7 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     options.add_argument("--docs", action="store_true", help="write the tables to docs/")
     given = options.parse_args()
+    compiled()
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         measures = _measures(Path(scratch), stack)
         times: dict[str, list[float]] = {name: [] for name in measures}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-_SOURCES = ("engine", "http_server", "mcp_server", "cli")
+SOURCES = ("engine", "http_server", "mcp_server", "cli")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -24,7 +24,7 @@ def environment(**more: str) -> dict[str, str]:
         if not name.startswith(("CODEX", "OPENAI", "NO_COLOR", "FORCE_COLOR"))
         and not name.upper().endswith("_PROXY")
     }
-    path = os.pathsep.join(str(ROOT / source) for source in _SOURCES)
+    path = os.pathsep.join(str(ROOT / source) for source in SOURCES)
     ours = {
         "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CODEXAPI_NO_LOG": "1",
         "XDG_STATE_HOME": str(ROOT / ".cache" / "state"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -50,6 +52,28 @@ def test_every_start_is_measured(tmp_path: Path) -> None:
     times = program("benchmarks.startup", into=tmp_path / "told.json")
     for ours, _, _ in startup.PAIRS:
         assert times[ours][0] > 0
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_benchmark_that_is_killed_leaves_nothing_running(number: int) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "--servers", OURS]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(PYTHONPATH=os.pathsep.join(sys.path)),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith(b"round 1")  # it has started all
+        started = [os.pidfd_open(pid) for pid in servers.children(running.pid)]
+        running.send_signal(number)
+        try:
+            assert len(started) == 2, "the backend, and the server"
+            for process in started:
+                assert select.select([process], [], [], 60)[0], "it has ended"
+            assert running.wait() == (-number if number == signal.SIGKILL else 128 + number)
+        finally:
+            for process in started:
+                os.close(process)
 
 
 # What is played
