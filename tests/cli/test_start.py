@@ -1,0 +1,93 @@
+"""What `codexapi serve` loads until it has answered: the time until then is mostly that."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.processes import codexapi, environment, simulator
+
+UNUSED = {
+    "PIL", "certifi", "codexapi_mcp", "h11", "httpcore", "keyring", "mcp", "prometheus_client", "rich",
+    "tomlkit", "yaml",
+    "anyio._backends._asyncio", "codexapi_engine.simulator",
+}  # fmt: skip
+"""By nobody who asks for text over plain HTTP."""
+
+ASKED = {"model": "gpt-6.1-sol", "messages": [{"role": "user", "content": "[[say Hello.]]"}]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends a server by SIGTERM")
+def test_the_first_answer_needs_no_more_than_it_needs(tmp_path: Path) -> None:
+    command = codexapi("serve", "--port", "0")
+    command[1:1] = ["-X", "importtime"]
+    with (
+        simulator(tmp_path) as backend,
+        subprocess.Popen(
+            command, env=environment(**backend.env), text=True,
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        ) as server,
+    ):  # fmt: skip
+        assert server.stderr is not None
+        told = []
+        for line in server.stderr:
+            told.append(line)
+            if line.startswith("codexapi ready on "):
+                break
+        try:
+            said = _said(told[-1].split()[-1])
+        finally:
+            server.send_signal(signal.SIGTERM)
+            told.append(server.stderr.read())
+    loaded = {line.rpartition("|")[2].strip() for line in "".join(told).splitlines()}
+    assert said == "Hello."
+    assert "codexapi_engine.protocol.chat.request" in loaded
+    assert not loaded & UNUSED
+
+
+def _said(url: str) -> str:
+    request = urllib.request.Request(
+        f"{url}/chat/completions",
+        json.dumps(ASKED).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        said: str = json.load(answer)["choices"][0]["message"]["content"]
+        return said
+
+
+def test_no_model_is_built_before_it_is_used() -> None:
+    program = (
+        "import codexapi_http, pydantic\n"
+        "def below(kind): return [b for a in kind.__subclasses__() for b in (a, *below(a))]\n"
+        "ours = [m for m in below(pydantic.BaseModel) if m.__module__.startswith('codexapi')]\n"
+        "print(len(ours), [m.__qualname__ for m in ours if m.__pydantic_complete__])\n"
+    )
+    count, built = _ran(program).stdout.split(maxsplit=1)
+    assert int(count) >= 8
+    assert built.strip() == "[]"
+
+
+def test_the_collector_rests_while_a_command_is_loaded() -> None:
+    """Counted, and so the same on any machine: some forty times without that."""
+    program = (
+        "import gc, sys\n"
+        "from codexapi_cli.__main__ import main\n"
+        "gc.set_threshold(700)  # as Python 3.11 has it\n"
+        "before, sys.argv[1:] = gc.get_stats()[0]['collections'], ['serve', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: print(gc.get_stats()[0]['collections'] - before, file=sys.stderr)\n"
+    )
+    assert int(_ran(program).stderr) < 20
+
+
+def _ran(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
