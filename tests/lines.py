@@ -26,6 +26,9 @@ class Line(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass  # it takes all there is
+
     def abort(self) -> None:
         self.aborted = True
 

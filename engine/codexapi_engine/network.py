@@ -61,7 +61,7 @@ class Network(httpx.AsyncBaseTransport):
         self._connecting: set[asyncio.Task[_Connection]] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        place, head, body = _Place.of(request), _head(request), await request.aread()
+        place, head, body = _Place.of(request), _head(request), await _body(request)
         limits = request.extensions.get("timeout") or {}
         connection = self._waiting(place)
         if connection is None:
@@ -245,6 +245,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=0)  # uvloop would write when its turn ends
         self._network.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -543,6 +544,12 @@ def _head(request: httpx.Request) -> bytes:
     if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
         raise httpx.LocalProtocolError("a header with a line end in it", request=request)
     return head
+
+
+async def _body(request: httpx.Request) -> bytes:
+    if isinstance(request.stream, httpx.ByteStream):  # ours is: to have httpx read it takes longer
+        return b"".join(request.stream)
+    return await request.aread()
 
 
 def _unwanted(connecting: asyncio.Task[_Connection]) -> None:

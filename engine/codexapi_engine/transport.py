@@ -224,7 +224,6 @@ class Transport:
             stream=httpx.ByteStream(content or b""),
             extensions={"timeout": timeout},
         )
-        request.read()
         if content is not None:
             request.headers["content-length"] = str(len(content))
         for name, value in headers.items():

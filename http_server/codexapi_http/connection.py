@@ -74,6 +74,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # uvloop would write at the end of its turn
         self._await_request()  # browsers connect before they have something to ask
 
     def connection_lost(self, exc: Exception | None) -> None:

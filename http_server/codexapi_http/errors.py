@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -36,7 +37,7 @@ ABSENT = {
 
 
 def render(
-    error: CodexError, headers: dict[str, str] | None = None, *, request_id: str = ""
+    error: CodexError, headers: Mapping[str, str] | None = None, *, request_id: str = ""
 ) -> Response:
     """The error as an HTTP response. Where it is no fault of the request, its message names the
     line of the log that tells more."""

@@ -87,9 +87,10 @@ class Relay:
                 if self._whole or not (out or self.committed):
                     raise
                 out.extend(self._failed(error))
-            for run in self._runs:
-                if run.ended and not self._saying:
-                    await run.events.aclose()
+            if len(self._runs) > 1 and not self._saying:
+                for run in self._runs:
+                    if run.ended:  # the others may take their time
+                        await run.events.aclose()
             self.ended = self.ended or all(run.ended for run in self._runs)
             if out:
                 self.committed = True
@@ -216,10 +217,12 @@ class EventStreamResponse(Response):
             return client.takes_more
 
         while piece:
-            # With the last piece, the end: a write of its own for that would cost.
-            await self._send(send, piece, more=not self._relay.ended)
-            if self._relay.ended:
+            if self._relay.ended:  # then with it the end: a write of its own for that would cost
+                if client is None or not client.takes_more:
+                    await self._relay.aclose()  # the backend need not wait for a slow client
+                await self._send(send, piece, more=False)
                 return
+            await self._send(send, piece, more=True)
             if client is not None and client.takes_more:
                 await self._relay.flow(write)
             piece = await self._relay.piece()

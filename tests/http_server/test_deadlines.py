@@ -112,6 +112,9 @@ class Wire(asyncio.Transport):
     def write_eof(self) -> None:
         pass
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass  # it takes all there is
+
     def close(self) -> None:
         self.closed = True
 

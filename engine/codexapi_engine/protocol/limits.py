@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from .shapes import inner, listed, word
 
 WHOLE = 100
 """A window in the units that we tell it in: percent points of the plan's window."""
+
+ALIKE = 32
+"""So many answers' limits are remembered: most tell what the one before has told."""
 
 
 class Window(NamedTuple):
@@ -56,7 +60,8 @@ class Limits(NamedTuple):
             ]
         return told
 
-    def as_headers(self) -> dict[str, str]:
+    @lru_cache(ALIKE)  # noqa: B019  (they are small, and few)
+    def as_headers(self) -> Mapping[str, str]:
         """The windows in the headers that OpenAI's clients know: the primary one under `requests`,
         the secondary one under `tokens`, in percent points."""
         told: dict[str, str] = {}
@@ -80,9 +85,13 @@ UNTOLD = Limits(None, None, None)
 
 def from_headers(headers: Mapping[str, str]) -> Limits:
     """The limits in `x-codex-*` headers (backend.md E.2)."""
-    primary, secondary = (_window(*map(headers.get, names)) for names in _WINDOWS)
-    reached = "x-codex-rate-limit-reached-type" in headers
-    return Limits(headers.get("x-codex-plan-type"), primary, secondary, reached)
+    return _told(*map(headers.get, _HEADERS))
+
+
+@lru_cache(ALIKE)
+def _told(plan: str | None, reached: str | None, *windows: str | None) -> Limits:
+    primary, secondary = _window(*windows[:4]), _window(*windows[4:])
+    return Limits(plan, primary, secondary, reached is not None)
 
 
 def from_usage(usage: JsonObject) -> Limits:
@@ -119,14 +128,16 @@ def _of(limit: JsonObject) -> Limits:
     return Limits(None, window("primary"), window("secondary"), bool(limit.get("limit_reached")))
 
 
-_WINDOWS = tuple(
-    tuple(
+_HEADERS = (
+    "x-codex-plan-type",
+    "x-codex-rate-limit-reached-type",
+    *(
         f"x-codex-{window}-{told}"
+        for window in ("primary", "secondary")
         for told in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
-    )
-    for window in ("primary", "secondary")
+    ),
 )
-"""The headers of each window, as `_window` takes their values."""
+"""As `_told` takes their values."""
 
 
 def _window(used: object, minutes: object, resets_at: object, resets_in: object) -> Window | None:

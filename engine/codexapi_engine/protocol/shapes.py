@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from ..errors import JsonObject
 
+_MOST = 10**18
+
 
 def word(holder: Mapping[str, object], name: str) -> str:
     value = holder.get(name)
@@ -18,9 +20,9 @@ def word(holder: Mapping[str, object], name: str) -> str:
 def number(holder: Mapping[str, object], name: str) -> int | None:
     value = holder.get(name)
     # By `type`, which a bool is not: asked for each delta of a stream.
-    if (type(value) is int or type(value) is float) and abs(value) < 1e18:
-        return int(value)
-    return None
+    if type(value) is int:
+        return value if -_MOST < value < _MOST else None
+    return int(value) if type(value) is float and -_MOST < value < _MOST else None
 
 
 def inner(holder: Mapping[str, object], name: str) -> JsonObject:
