@@ -52,6 +52,9 @@ LEFT_BEHIND = 60.0
 RACY = 0.1
 """Seconds in which a file may change again and show the same times: those move in ticks."""
 
+_Identity = tuple[int, int, int, int]
+"""What is another when a file is."""
+
 _POLL = 0.02
 _TEMPORARY = ".auth.json.codexapi-{}.tmp"
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
@@ -229,7 +232,7 @@ class CodexFile:
         self._windows = windows
         self._clock = clock
         self._shared = Shared(codex_home, locks=fcntl is not None and not windows)
-        self._seen: tuple[int, ...] | None = None
+        self._seen: _Identity | None = None
         self._known: Snapshot | NotLoggedIn | None = None  # what the file said when it was seen
         self._swept = False
         self._warned = windows  # where modes say nothing
@@ -240,10 +243,9 @@ class CodexFile:
             await self._sweep_if_idle()
         until = None
         while True:
-            seen = self._identity()
-            if seen is not None and seen == self._seen:
+            if self._seen is not None and self._identity() == self._seen:
                 return self._as_before()
-            data = self._read()
+            seen, data = self._read()
             try:
                 snapshot = Snapshot.of(data)
             except NotLoggedIn as error:
@@ -267,6 +269,7 @@ class CodexFile:
     async def save(self, data: bytes, consumed: Secret | None) -> None:
         real = self._real()
         async with self._committing(real):
+            self._seen = None  # as in `lock`, and a renewal takes seconds
             # Not having got the lock, we still save: the pair on disk is dead by now.
             if await self._replaceable(consumed):
                 temporary = _temporary(real, data, consumed)
@@ -318,18 +321,15 @@ class CodexFile:
             raise self._known.with_traceback(None)
         return self._known
 
-    def _identity(self) -> tuple[int, ...] | None:
-        """What is another when the file is; None where it cannot be had, and `_read` says why.
-
-        Taken before the bytes are: of a file that changes between, they will be read again.
-        """
+    def _identity(self) -> _Identity | None:
+        """None where it cannot be had, and `_read` says why."""
         try:
-            status = os.stat(self._name)
+            return _identity_of(os.stat(self._name))
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
-    def _read(self) -> bytes:
+    def _read(self) -> tuple[_Identity, bytes]:
+        """The file's identity, taken before its bytes: what changes between is read again."""
         try:
             # Non-blocking: a FIFO in this place must not hang us.
             descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -346,14 +346,14 @@ class CodexFile:
             self._warn_of(status.st_mode)
             # The descriptor stays ours: of a directory, `open` would refuse it and not close it.
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_BYTES)
+                return _identity_of(status), file.read(MAX_BYTES)
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
         finally:
             os.close(descriptor)
 
-    def _racy(self, seen: tuple[int, ...] | None) -> bool:
-        return seen is None or self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
+    def _racy(self, seen: _Identity) -> bool:
+        return self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
 
     def _warn_of(self, mode: int) -> None:
         if mode & 0o077 and not self._warned:
@@ -390,6 +390,10 @@ class CodexFile:
                         await self._put(left, real)
                     else:
                         os.unlink(left)
+
+
+def _identity_of(status: os.stat_result) -> _Identity:
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def _setting(config: Path, name: str) -> object:

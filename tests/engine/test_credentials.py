@@ -334,21 +334,49 @@ async def test_a_login_that_changes_while_it_is_read_is_read_again(
     assert (await store.load()).credentials.access_token == Secret("two")
 
 
-async def test_a_login_that_comes_while_it_is_looked_for_is_taken(
+async def test_what_was_read_is_known_by_the_file_that_it_was_read_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later, look = time.time() + 1, os.stat
+    later, opened = time.time() + 1, os.open
     store = CodexFile(tmp_path, clock=lambda: later)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_login(tmp_path / name, auth_json(access=name))
 
-    def comes_then(name: str, **options: Any) -> os.stat_result:
-        if name == str(store.path):
-            monkeypatch.undo()
-            write_login(tmp_path, auth_json())
-            raise FileNotFoundError(name)
-        return look(name, **options)
+    def points_to(name: str) -> None:
+        store.path.unlink(missing_ok=True)
+        store.path.symlink_to(tmp_path / name / "auth.json")
 
-    monkeypatch.setattr(os, "stat", comes_then)
-    assert (await store.load()).credentials.account_id == ACCOUNT
+    def turned_then(path: Any, *options: Any, **more: Any) -> int:
+        monkeypatch.undo()
+        points_to("b")
+        return opened(path, *options, **more)
+
+    points_to("a")
+    monkeypatch.setattr(os, "open", turned_then)
+    assert (await store.load()).data == auth_json(access="b")
+    points_to("a")
+    assert (await store.load()).data == auth_json(access="a")
+
+
+async def test_another_program_s_login_is_seen_by_opening_it_before_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a network file system's times it may be the one of some seconds ago."""
+    later, look = time.time() + 1, os.stat
+    path = write_login(tmp_path, auth_json())
+    store = CodexFile(tmp_path, clock=lambda: later)
+    await store.load()
+    before, other = os.stat(path), auth_json(mark="other", refresh="canary-refresh-other")
+    path.write_bytes(other)
+
+    def late(name: Any, **options: Any) -> os.stat_result:
+        return before if name == str(path) else look(name, **options)
+
+    monkeypatch.setattr(os, "stat", late)
+    await store.save(NEW, FIRST)
+    monkeypatch.undo()
+    assert path.read_bytes() == other
 
 
 async def test_under_the_lock_a_login_is_read_whatever_its_times_say(tmp_path: Path) -> None:

@@ -209,10 +209,13 @@ class Shelf:
             try:
                 yield
             except BaseException:
+                self._version = None  # what was counted is not so
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
+            counted, self._version = self._version, None
             self._database.execute("COMMIT")
+            self._version = counted
 
     def _name(self, number: int | None, names: Iterable[str]) -> None:
         self._database.executemany(

@@ -462,6 +462,7 @@ def beginning(kind: str, number: str, response: str) -> bytes:
 @example([TOLD, ("in_progress", "007", '{"id":"r"}', b"")], {}, False)
 @example([("created", "3", *TWICE), ("in_progress", "4", *TWICE)], {}, False)
 @example([("created", "3", *ESCAPED), ("in_progress", "4", *ESCAPED)], {}, False)
+@example([("created", "9", *ESCAPED), ("in_progress", "10", *ESCAPED)], {}, False)
 @example(
     [TOLD, ("queued", "1", '{"id":"r"},"obfuscation":"q"', b"")],
     {"stream_options": {"include_obfuscation": False}},

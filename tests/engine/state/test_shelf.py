@@ -88,6 +88,34 @@ def test_the_bytes_of_another_process_count_too(tmp_path: Path) -> None:
     theirs.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_the_bytes_are_counted_anew_when_a_disk_was_full(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sqlite3, sys\n"
+        "from pathlib import Path\n"
+        "from codexapi_engine import CodexError\n"
+        "from codexapi_engine.state import Shelf\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "path = Path(sys.argv[1])\n"
+        "def put(name, size): shelf.put('x', name, {'x': 'z' * size})\n"
+        "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "shelf = Shelf(path, max_bytes=100_000)\n"
+        "put('large', 60_000)\n"
+        "for number in range(3): put(f'small{number}', 12_000)\n"
+        "limit(Path(f'{path}-wal').stat().st_size)\n"
+        "try: put('too much', 20_000)\n"
+        "except CodexError: print('full')\n"
+        "limit(resource.RLIM_INFINITY)\n"
+        "for number in range(6):\n"
+        "    put(f'more{number}', 8_000)\n"
+        "    count = 'SELECT total(bytes) FROM objects'\n"
+        "    print(sqlite3.connect(path).execute(count).fetchone()[0] <= 100_000)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "codexapi.db")]
+    told = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["full", *["True"] * 6]
+
+
 def test_an_object_larger_than_the_shelf_is_not_kept(shelf: Shelf) -> None:
     shelf.put("response", "a", {"text": "x" * 2_000})
     assert shelf.get("response", "a") is None

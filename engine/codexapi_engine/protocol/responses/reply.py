@@ -239,8 +239,10 @@ class Stream:
             return (head[0] + self._begun[1],)
         self._assembler.feed(event)
         out = list(self._lifecycle(kind, event))
-        # Where we begin as the backend does, we do so again, whatever the number.
-        alike = head and out[0].startswith(head[0]) and b'"sequence_number"' not in told
+        # Where we begin as the backend does, we do so again, whatever the number: unless it is
+        # told once more, by its name or by one that is written in escapes.
+        numbered = b'"sequence_number"' in told or b"\\u00" in told
+        alike = head and out[0].startswith(head[0]) and not numbered
         self._begun = (told, out[0][head.end() :]) if head and alike else None
         return out
 
