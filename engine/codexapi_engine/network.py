@@ -245,7 +245,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=0)  # uvloop would write when its turn ends
+        # At once: uvloop would write when its turn ends. (Of zero, TLS would make a pause for ever.)
+        self._transport.set_write_buffer_limits(high=1)
         self._network.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -74,7 +74,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # uvloop would write at the end of its turn
+        transport.set_write_buffer_limits(high=1)  # at once: uvloop would write when its turn ends
         self._await_request()  # browsers connect before they have something to ask
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,13 +160,19 @@ class Connection(HttpToolsProtocol):
             return
         self._part, self._unclaimed = None, 0
         super().on_message_complete()
+        # uvicorn pauses over a large body, and over a request that has to wait: nobody would hear
+        # the client leave. Those that wait are few (MAX_AHEAD), and each large one pauses again.
+        self.flow.resume_reading()
         if self.cycle.response_complete:
             self._await_request()
 
     def on_response_complete(self) -> None:
         next_one = self.pipeline[-1][0] if self.pipeline else self._answering
-        if self._answering is not None:
-            self._answering.scope["extensions"] = {}  # else a circle: it keeps what keeps it
+        answered = self._answering
+        if answered is not None:
+            answered.scope["extensions"] = {}  # else a circle: it keeps what keeps it
+            if isinstance(answered.transport, Envelope):  # a head that no body followed
+                answered.transport.open()
         super().on_response_complete()
         self._answering = next_one
         if self._error is not None and not (self._busy() or self.transport.is_closing()):
@@ -298,23 +304,24 @@ class Envelope(asyncio.Transport):
     def write(self, data: Any) -> None:
         if not self._head and self._cycle.transport is self:
             self._head = data
-            self._loop.call_soon(self._open)
+            self._loop.call_soon(self.open)
         elif len(data) <= LITTLE:
             head, self._head = self._head, b""
-            self._open()
+            self.open()
             self._transport.write(head + data)
         else:
-            self._open()
+            self.open()
             self._transport.write(data)
 
     def close(self) -> None:
-        self._open()
+        self.open()
         self._transport.close()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Sends a head that is held, and is out of the way."""
         self._cycle.transport = self._transport
         if self._head:
             head, self._head = self._head, b""

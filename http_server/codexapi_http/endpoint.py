@@ -131,6 +131,7 @@ class Cut:
             self._gone.cancel()
         if self.done:
             self._task.uncancel()
+        self.done = True  # a callback may be under way already
 
     def _go_down(self) -> None:
         if not self.done:

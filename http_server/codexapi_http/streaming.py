@@ -101,7 +101,7 @@ class Relay:
         """Writes what a single run says, in the same turn of the loop that brought it, while
         `write` says that more may come. The rest, and how it ends, is for `piece`."""
         (run, *others) = self._runs
-        if others or self.ended or not isinstance(run.events, EventStream):
+        if others or self.ended or self._saying or not isinstance(run.events, EventStream):
             return
 
         def take(batch: list[Event]) -> bool:
@@ -195,9 +195,11 @@ class EventStreamResponse(Response):
             await self._flow(piece, client_of(scope), send)
         finally:
             timer.cancel()
-            if self._watching is not None:
-                await ended(self._watching)
-            await self._relay.aclose()
+            try:
+                if self._watching is not None:
+                    await ended(self._watching)
+            finally:
+                await self._relay.aclose()
 
     async def break_off(self, error: CodexError, send: Send) -> None:
         """The last words of a stream that was cancelled."""

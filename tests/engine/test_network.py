@@ -891,6 +891,31 @@ async def test_an_encrypted_connection_is_used_again_and_its_authorities_read_on
         assert (len(network._open), len(read)) == (1, 1)
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_large_request_is_sent_encrypted(authority: Authority, loop: str) -> None:
+    """The loops have a TLS of their own each."""
+    loops = pytest.importorskip(loop, reason="uvloop is not made for Windows")
+    context = ssl.create_default_context(cafile=str(authority.file))
+    body = b"x" * (8 * road.PIECE)
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(stream(b"%d" % len(await reader.readexactly(len(body)))))
+
+    async def story() -> None:
+        async with (
+            talking(count, authority.server("127.0.0.1")) as port,
+            opened(lambda: context) as network,
+        ):
+            for _ in range(2):
+                asked = request(f"https://127.0.0.1:{port}/", "POST", content=body)
+                assert await ask(network, asked) == (200, b"%d" % len(body))
+
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        runner.run(story())
+
+
 @pytest.mark.parametrize("name", ["other.example", None])
 async def test_a_certificate_of_another_or_of_nobody_is_refused(
     authority: Authority, tmp_path: Path, name: str | None

@@ -194,6 +194,16 @@ async def test_what_is_wrong_behind_a_request_is_told_behind_its_answer(
         assert await connection.ended()
 
 
+async def test_head_without_a_body_goes_before_what_is_wrong_behind_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head("HEAD /", HOST) + b"nonsense\r\n\r\n")
+    told = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    first, second = (told.index(b"HTTP/1.1 %d " % status) for status in (200, 400))
+    assert first == 0 < second
+
+
 async def test_too_many_requests_at_once_are_not_kept(port: int, mirror: Mirror) -> None:
     async with raw.connect(port) as connection:
         await connection.send(get("/wait") + get("/b") * 101)

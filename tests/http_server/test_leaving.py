@@ -78,6 +78,30 @@ async def test_backend_is_left_when_the_client_leaves(
     assert len(backend.requests) == 1
 
 
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
+async def test_backend_is_left_after_a_large_request_too(streamed: bool) -> None:
+    script: list[Step] = [head(), chunk(CREATED), HOLD]
+    async with FaultyBackend(script) as backend, distant_door(backend.url, LOGIN) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(RESPONSES, responses("x" * 900_000, stream=streamed)))
+            await backend.until(lambda: bool(backend.requests))
+            client.leave()
+            await backend.until(lambda: not backend.open)
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
+async def test_backend_is_left_though_another_request_waits_behind(streamed: bool) -> None:
+    script: list[Step] = [head(), chunk(CREATED), HOLD]
+    async with FaultyBackend(script) as backend, distant_door(backend.url, LOGIN) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(RESPONSES, responses(stream=streamed)))
+            await backend.until(lambda: bool(backend.requests))
+            await client.send(get("/healthz"))
+            assert (await server.reply(get("/healthz"))).status == 200  # and so that one is read
+            client.leave()
+            await backend.until(lambda: not backend.open)
+
+
 class Plain(uvicorn.Server):
     """uvicorn as it is, but that the signals stay the tests'."""
 

@@ -415,6 +415,33 @@ async def test_slow_client_is_not_sent_comments_besides() -> None:
     assert sent[-1][1]["more_body"] is False
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_large_event_comes_whole_before_the_next_one_does(first: bool) -> None:
+    """More than one write takes, and no last event: the picture of a run that goes on."""
+    picture = {"type": "response.image_generation_call.partial_image", "item_id": "ig_1"}
+    drawn = encoded({**picture, "output_index": 0, "partial_image_b64": "A" * 1_000_000})
+    seen, gone = asyncio.Event(), asyncio.Event()
+    begun = (
+        [chunk(encoded(CREATED) + drawn)]
+        if first
+        else [chunk(encoded(CREATED)), seen, chunk(drawn)]
+    )
+    script = [head(), *begun, gone, chunk(encoded(delta("b"), COMPLETED)), LAST_CHUNK]
+    async with FaultyBackend(script) as backend, distant_door(backend.url, LOGIN) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(post(RESPONSES, responses(stream=True)))
+            await client.head()
+            told = await client.piece()
+            seen.set()
+            while told.count(b"A") < 1_000_000 or not told.endswith(b"\n\n"):
+                told += await client.piece()
+            gone.set()
+            told += b"".join([piece async for piece in client.pieces()])
+    kinds = [event.type for event in sse.Decoder().feed(told)]
+    assert kinds[1:3] == [picture["type"], "response.output_text.delta"]
+    assert told.endswith(sse.DONE)
+
+
 # Breaks.
 
 CUT = [LAST_CHUNK]  # HTTP is in order, and the last event is missing
