@@ -11,23 +11,34 @@ from codexapi_engine.network import Network
 
 
 class Line(asyncio.Transport):
-    """One end of a connection."""
+    """One end of a connection, which takes all there is."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.written: list[bytes] = []
-        self.aborted = False
+        self.written = b""
+        self.writes = 0
+        self.closed = self.aborted = False
         self.reading = True
         self.pauses = 0
 
     def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
+        self.written += bytes(data)
+        self.writes += 1
+
+    def write_eof(self) -> None:
+        pass
 
     def get_write_buffer_size(self) -> int:
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass  # it takes all there is
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
 
     def abort(self) -> None:
         self.aborted = True

@@ -12,6 +12,7 @@ import uvicorn
 from tests.http_server import raw
 from tests.http_server.doors import Answer, Door, door
 from tests.http_server.raw import JSON_TYPE, get, head
+from tests.lines import Line
 from tests.virtual_time import hurried
 from uvicorn.server import ServerState
 
@@ -96,51 +97,16 @@ async def test_body_that_an_endpoint_does_not_need_is_a_408_too(hasty: Door) -> 
             assert await connection.ended()
 
 
-class Wire(asyncio.Transport):
-    """A client's side of a connection, without a network."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.writes = 0
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.written += bytes(data)
-        self.writes += 1
-
-    def write_eof(self) -> None:
-        pass
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass  # it takes all there is
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-
 async def refusing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 415, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
-def connected(app: Any = refusing) -> tuple[Connection, Wire]:
+def connected(app: Any = refusing) -> tuple[Connection, Line]:
     config = uvicorn.Config(app, log_config=None, timeout_keep_alive=60)
     config.load()
     connection = Connection(config, ServerState(), {})
-    wire = Wire()
+    wire = Line()
     connection.connection_made(wire)
     return connection, wire
 
