@@ -195,6 +195,22 @@ async def test_words_of_the_backend_stay_out_of_the_log(told: Told) -> None:
     assert "secret" not in json.dumps([entry, told.others])
 
 
+async def test_bytes_are_all_of_a_stream_whose_events_come_one_by_one(told: Told) -> None:
+    backend = Stream()
+    async with door(backend) as server, raw.connect(server.port) as client:
+        await client.send(post(RESPONSES, responses(stream=True)))
+        await backend.reached.wait()
+        backend.send(CREATED)
+        await client.head()
+        size = len(await client.piece())
+        for _ in range(3):
+            backend.send({"type": "response.output_text.delta", "delta": "x"})
+            size += len(await client.piece())
+        backend.send({"type": "response.completed", "response": {"status": "completed"}})
+        size += len(b"".join([piece async for piece in client.pieces()]))
+        assert (await told.entry())["bytes"] == size
+
+
 async def test_own_words_of_a_network_failure_are_told(told: Told) -> None:
     async with FaultyBackend(otherwise=[head(), chunk(encoded(CREATED)), RST]) as backend:
         async with distant_door(backend.url, LOGIN) as server:
