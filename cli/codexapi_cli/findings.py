@@ -56,7 +56,6 @@ async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Find
     yield _editors()
     if not chosen.demo:
         yield _official()
-    if not chosen.demo:
         yield _store(chosen)
     for finding in _file(chosen):
         yield finding

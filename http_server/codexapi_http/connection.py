@@ -1,5 +1,6 @@
-"""What is refused before there is a request: bytes that are not HTTP, endless heads, and heads and
-bodies that never come to their end.
+"""A client's connection. What is refused before there is a request: bytes that are not HTTP,
+endless heads, and heads and bodies that never come to their end; and what ASGI has no words for, as
+an extension.
 """
 
 from __future__ import annotations

@@ -133,6 +133,10 @@ class Deltas(Event):
         return self._whole[:-2]
 
     @property
+    def data(self) -> bytes:
+        raise TypeError("several events have no data: ask each")
+
+    @property
     def json(self) -> JsonObject:
         raise TypeError("several events have no JSON: ask each")
 

@@ -294,6 +294,14 @@ def events(draw: st.DrawFn) -> Event:
     return Event(f"event: a.delta\ndata: {{{data}}}".encode())
 
 
+def test_several_deltas_are_asked_one_by_one() -> None:
+    deltas = Deltas(b'event: a.delta\ndata: {"delta":"x"}\n\n' * 2, "a.delta")
+    for ask in (lambda: deltas.data, lambda: deltas.json, lambda: deltas.lifted):
+        with pytest.raises(TypeError, match="ask each"):
+            ask()
+    assert [one.json for one in deltas.each] == [{"delta": "x"}] * 2
+
+
 def as_deltas(event: Event) -> Deltas:
     return Deltas(event.encode(), event.type, 1)
 
