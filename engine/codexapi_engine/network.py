@@ -3,24 +3,29 @@
 Made for streams: what one network read brought is handed on as one piece, and a reader that takes
 its time stops the reading. Nothing is ever sent twice: who may try again is `transport.py`'s to
 say. Knows nothing of what is asked, and raises httpx's exceptions.
+
+It runs on uvloop, on asyncio's selector loop and on Windows' proactor loop, and so asks of a loop
+only what all of them have (`tests/engine/test_loops.py`): `getaddrinfo`, `sock_connect`, and
+`create_connection` with a socket; write buffer limits of one byte, which make a write go out at
+once; a transport's socket and its `fileno`; timer handles that know `when` they are due.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import select
+import socket
 import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httptools
+from aiohappyeyeballs import start_connection
 
 from ._httpx import httpx
 
 if TYPE_CHECKING:
-    import socket
     from ssl import SSLContext
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -126,17 +131,17 @@ class Network(httpx.AsyncBaseTransport):
         if place.scheme == "https":
             self._context = self._context or self._tls()
             options = {"ssl": self._context, "server_hostname": place.name}
-        if not _is_address(place.host):
-            options["happy_eyeballs_delay"] = _NEXT_ADDRESS
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(limit):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self, place), place.host, place.port, **options
+                    lambda: _Connection(self, place),
+                    sock=await _open_socket(place.host, place.port),
+                    **options,
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA refuses
             raise httpx.ConnectError(str(error), request=request) from error
         return connection
 
@@ -558,12 +563,20 @@ def _unwanted(connecting: asyncio.Task[_Connection]) -> None:
         connecting.result().end()
 
 
-def _is_address(host: str) -> bool:
+async def _open_socket(host: str, port: int) -> socket.socket:
+    """A TCP connection to a name or an address. Raises OSError, UnicodeError.
+
+    The race of a name's addresses is not the loop's: uvloop's `create_connection` has none.
+    """
+    tcp: dict[str, Any] = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
     try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+        addresses = socket.getaddrinfo(host, port, **tcp, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:  # a name
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, **tcp)
+    try:
+        return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+    except RuntimeError as error:  # uvloop's word for some failures of a socket
+        raise OSError(str(error)) from error
 
 
 def _readable(connection: socket.socket) -> Callable[[], bool]:

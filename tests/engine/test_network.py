@@ -916,6 +916,26 @@ def test_a_large_request_is_sent_encrypted(authority: Authority, loop: str) -> N
         runner.run(story())
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_is_reached_by_its_name(authority: Authority, loop: str) -> None:
+    """As every user's backend is. A name has several addresses, which race."""
+    loops = pytest.importorskip(loop, reason="uvloop is not made for Windows")
+    context = ssl.create_default_context(cafile=str(authority.file))
+
+    async def story() -> None:
+        async with (
+            talking(hello, authority.server("localhost")) as port,
+            opened(lambda: context) as network,
+        ):
+            assert await ask(network, request(f"https://localhost:{port}/")) == (200, b"hi")
+            for name in ("unknown.invalid", "x" * 64 + ".example"):
+                with pytest.raises(httpx.ConnectError):
+                    await network.handle_async_request(request(f"https://{name}:{port}/"))
+
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        runner.run(story())
+
+
 @pytest.mark.parametrize("name", ["other.example", None])
 async def test_a_certificate_of_another_or_of_nobody_is_refused(
     authority: Authority, tmp_path: Path, name: str | None
