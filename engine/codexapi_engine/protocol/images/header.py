@@ -7,6 +7,7 @@ whether a picture is whole.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -20,13 +21,18 @@ class Header:
 
 def header(data: bytes) -> Header | None:
     """None for what is no PNG, JPEG, WebP or GIF."""
+    kind = format_of(data)
     try:
-        for begins, read in _READERS.items():
-            if data.startswith(begins):
-                return read(data)
+        return _READERS[kind](data) if kind is not None else None
     except (struct.error, IndexError):
-        pass
-    return None
+        return None
+
+
+def format_of(data: bytes) -> str | None:
+    """The format by the first twelve bytes alone, whether or not a picture follows."""
+    if data.startswith(b"RIFF"):
+        return "webp" if data[8:12] == b"WEBP" else None
+    return next((kind for begins, kind in _SIGNATURES.items() if data.startswith(begins)), None)
 
 
 def _png(data: bytes) -> Header:
@@ -61,8 +67,6 @@ def _jpeg(data: bytes) -> Header | None:
 
 def _webp(data: bytes) -> Header | None:
     kind = data[12:16]
-    if data[8:12] != b"WEBP":
-        return None
     if kind == b"VP8X":
         width = 1 + int.from_bytes(data[24:27], "little")
         height = 1 + int.from_bytes(data[27:30], "little")
@@ -81,10 +85,15 @@ def _gif(data: bytes) -> Header:
     return Header("gif", width, height, control >= 0 and bool(data[control + 3] & 1))
 
 
-_READERS = {
-    b"\x89PNG\r\n\x1a\n": _png,
-    b"\xff\xd8\xff": _jpeg,
-    b"RIFF": _webp,
-    b"GIF87a": _gif,
-    b"GIF89a": _gif,
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"GIF87a": "gif",
+    b"GIF89a": "gif",
+}
+_READERS: dict[str, Callable[[bytes], Header | None]] = {
+    "png": _png,
+    "jpeg": _jpeg,
+    "webp": _webp,
+    "gif": _gif,
 }
