@@ -7,28 +7,20 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from .protocol.files import PDF, is_pdf, text
 from .protocol.images.header import header
+
+__all__ = ["MAX_BYTES", "PDF", "is_on_the_web", "media_type", "text"]
 
 MAX_BYTES = 50 * 1024 * 1024
 """Of one file. The backend takes no more."""
-
-PDF = "application/pdf"
 
 
 def media_type(data: bytes) -> str | None:
     """Of a picture that a model can look at, or of a PDF; None of all else."""
     if picture := header(data):
         return f"image/{picture.format}"
-    return PDF if data.startswith(b"%PDF-") else None
-
-
-def text(data: bytes) -> str | None:
-    """The text that the bytes are, without its mark; None if they are no UTF-8 text."""
-    try:
-        found = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in found else found
+    return PDF if is_pdf(data) else None
 
 
 def is_on_the_web(address: str) -> bool:
