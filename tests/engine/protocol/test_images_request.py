@@ -95,7 +95,6 @@ def test_quality_has_older_names_too(given: str | None, sent: str) -> None:
         ({"output_compression": 50}, "output_compression"),
         ({"output_compression": 101, "output_format": "webp"}, "output_compression"),
         ({"output_format": "jpeg", "background": "transparent"}, "background"),
-        ({"partial_images": 2}, "partial_images"),
         ({"partial_images": 4, "stream": True}, "partial_images"),
         ({"moderation": "none"}, "moderation"),
         ({"markup": "x"}, "markup"),
@@ -121,6 +120,16 @@ def test_what_only_tunes_is_ignored_by_name(field: str) -> None:
     assert ignored == (field,)
     with pytest.raises(InvalidRequest):
         from_client({"prompt": "a fox", field: "vivid"}, strict=True)
+
+
+def test_partial_images_without_a_stream_are_ignored_by_name() -> None:
+    request, ignored = from_client({"prompt": "a fox", "partial_images": 2})
+    assert ignored == ("partial_images",)
+    assert request.asked().partial_images == 0
+    with pytest.raises(InvalidRequest) as caught:
+        from_client({"prompt": "a fox", "partial_images": 2}, strict=True)
+    assert caught.value.param == "partial_images"
+    assert from_client({"prompt": "a fox", "partial_images": 0}, strict=True)[1] == ()
 
 
 def test_a_compression_that_is_the_default_asks_nothing_of_a_png() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
-from ..rules import Rule, apply
+from ..rules import Rule, apply, unsupported
 from ..validation import validated
 from .backend import FORMATS, MODEL, Asked
 
@@ -131,7 +131,9 @@ def from_client(
     if request.stream and request.response_format == "url":
         raise _invalid("response_format", "a stream carries pictures, not addresses")
     if request.partial_images and not request.stream:
-        raise _invalid("partial_images", "only with 'stream'")
+        if strict:
+            raise unsupported("partial_images", "they come in a stream: send 'stream'")
+        ignored = (*ignored, "partial_images")
     return request, ignored
 
 
