@@ -18,7 +18,7 @@ HI: JsonObject = {"role": "user", "content": "hi"}
 SAID_HI: JsonObject = {
     "type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}],
 }  # fmt: skip
-PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 CALL: JsonObject = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 FUNCTION: JsonObject = {"type": "function", "function": {"name": "f"}}
 
@@ -30,6 +30,11 @@ def body(*messages: JsonObject, **more: Any) -> JsonObject:
 def made(*messages: JsonObject, **more: Any) -> JsonObject:
     request, _ = chat.from_client(body(*messages, **more))
     return chat.to_responses(request)
+
+
+def sent_up(*messages: JsonObject, **more: Any) -> JsonObject:
+    """What the backend gets in the end."""
+    return to_backend(made(*messages, **more))
 
 
 def items(*messages: JsonObject, **more: Any) -> list[JsonObject]:
@@ -146,10 +151,11 @@ def test_a_value_that_asks_for_nothing_is_no_matter(name: str, value: object) ->
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}}, "response_format.json_schema.schema", "missing_required_parameter"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}, "response_format.json_schema.name", "missing_required_parameter"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "name": "a b"}}}, "response_format.json_schema.name", "invalid_value"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "name": "a" * 65}}}, "response_format.json_schema.name", "invalid_value"),
         ({"tools": [{}]}, "tools[0].type", "missing_required_parameter"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "missing_required_parameter"),
         ({"tools": [{"type": "function", "function": {"name": 1}}]}, "tools[0].function.name", "invalid_type"),
-        ({"tools": [{"type": "function", "function": {"name": "x" * 65}}]}, "tools[0].function.name", "invalid_value"),
+        ({"tools": [{"type": "function", "function": {"name": "x" * 129}}]}, "tools[0].function.name", "invalid_value"),
         ({"tools": [{"type": "function", "function": {"name": "ok\n"}}]}, "tools[0].function.name", "invalid_value"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].custom.name", "missing_required_parameter"),
         ({"tool_choice": "always"}, "tool_choice", "invalid_value"),
@@ -225,10 +231,10 @@ def test_instructions_alone_are_input() -> None:
 
 def test_json_object_keeps_the_word_in_the_input() -> None:
     form = {"type": "json_object"}
-    sent = made({"role": "system", "content": "Answer in JSON."}, HI, response_format=form)
-    assert "instructions" not in sent
+    sent = sent_up({"role": "system", "content": "Answer in JSON."}, HI, response_format=form)
+    assert "JSON" not in sent["instructions"]
     assert [item["role"] for item in sent["input"]] == ["developer", "user"]
-    sent = made({"role": "system", "content": "Be brief."}, HI, response_format=form)
+    sent = sent_up({"role": "system", "content": "Be brief."}, HI, response_format=form)
     assert sent["input"][0]["content"] == [{"type": "input_text", "text": "Respond in JSON."}]
     assert len(sent["input"]) == 3
 
@@ -353,7 +359,7 @@ PDF = base64.b64encode(b"%PDF").decode()
         ({"type": "file", "file": {"file_data": "data:application/json;charset=utf-8;base64,e30=", "filename": "x"}}, {"type": "input_text", "text": '<file name="x">\n{}\n</file>'}),
         ({"type": "input_text", "text": "a"}, {"type": "input_text", "text": "a"}),
         ({"type": "input_image", "image_url": "x"}, {"type": "input_image", "image_url": "x"}),
-        ({"type": "input_file", "file_id": "x"}, {"type": "input_file", "file_id": "x"}),
+        ({"type": "input_file", "file_url": "x"}, {"type": "input_file", "file_url": "x"}),
     ],
 )  # fmt: skip
 def test_a_part_becomes_a_part(given: JsonObject, sent: JsonObject) -> None:
@@ -375,6 +381,8 @@ def test_a_part_becomes_a_part(given: JsonObject, sent: JsonObject) -> None:
         ({"type": "file"}, "file", "missing_required_parameter"),
         ({"type": "file", "file": {}}, "file.file_data", "missing_required_parameter"),
         ({"type": "file", "file": {"file_id": "f"}}, "file.file_id", "unsupported_value"),
+        ({"type": "input_file", "file_id": "f"}, "file_id", "unsupported_value"),
+        ({"type": "input_image", "file_id": "f"}, "file_id", "unsupported_value"),
         ({"type": "file", "file": {"file_data": "?"}}, "file.file_data", "invalid_file_data"),
         ({"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}, "file.file_data", "invalid_file_data"),
     ],
@@ -433,11 +441,11 @@ def test_a_field_becomes_a_field(more: JsonObject, expected: JsonObject) -> None
 @pytest.mark.parametrize(
     ("tool", "sent"),
     [
-        (FUNCTION, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
+        (FUNCTION, {"type": "function", "name": "f", "strict": False}),
         ({"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}},
          {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}),
-        ({"type": "function", "function": {"name": "f", "strict": None}}, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
-        ({"type": "function", "name": "f"}, {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}),
+        ({"type": "function", "function": {"name": "f", "strict": None}}, {"type": "function", "name": "f", "strict": False}),
+        ({"type": "function", "name": "f"}, {"type": "function", "name": "f", "strict": False}),
         ({"type": "custom", "custom": {"name": "g", "description": "d", "format": {"type": "text"}}}, {"type": "custom", "name": "g", "description": "d", "format": {"type": "text"}}),
         ({"type": "custom", "custom": {"name": "g", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}},
          {"type": "custom", "name": "g", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}),

@@ -25,8 +25,13 @@ def sent(**more: Any) -> JsonObject:
     return from_client({"model": "m", "input": "hi", **more})[0]
 
 
+def sent_up(**more: Any) -> JsonObject:
+    """What the backend gets in the end."""
+    return responses.to_backend(sent(**more))
+
+
 def one(item: JsonObject) -> JsonObject:
-    (found,) = sent(input=[item])["input"]
+    (found,) = sent_up(input=[item])["input"]
     assert isinstance(found, dict)
     return found
 
@@ -46,7 +51,7 @@ def test_every_field_of_the_official_client_has_a_rule() -> None:
 
 IGNORED: JsonObject = {
     "temperature": 0.5, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": 1,
-    "max_output_tokens": 20, "max_tool_calls": 2, "truncation": "auto", "user": "u",
+    "max_output_tokens": 16, "max_tool_calls": 1, "truncation": "auto", "user": "u",
     "safety_identifier": "s", "prompt_cache_options": {}, "prompt_cache_retention": "24h",
     "image": {"context_compression": "auto"},
 }  # fmt: skip
@@ -160,10 +165,15 @@ def test_reasoning_of_which_only_the_id_is_left_is_dropped() -> None:
         ({"stream": 1}, "stream", 400, "invalid_type"),
         ({"temperature": 2.5}, "temperature", 400, "invalid_value"),
         ({"top_p": -0.1}, "top_p", 400, "invalid_value"),
-        ({"max_output_tokens": 0}, "max_output_tokens", 400, "invalid_value"),
+        ({"max_output_tokens": 15}, "max_output_tokens", 400, "invalid_value"),
+        ({"max_tool_calls": 0}, "max_tool_calls", 400, "invalid_value"),
+        ({"max_tool_calls": "1"}, "max_tool_calls", 400, "invalid_type"),
+        ({"conversation": "bad-id"}, "conversation", 400, "invalid_value"),
+        ({"conversation": {"id": "bad-id"}}, "conversation.id", 400, "invalid_value"),
+        ({"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]}, "input[0].call_id", 400, "missing_required_parameter"),
+        ({"input": [ITEM, {"type": "custom_tool_call_output", "call_id": 7, "output": ""}]}, "input[1].call_id", 400, "invalid_type"),
         ({"metadata": {"a": 1}}, "metadata.a", 400, "invalid_type"),
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata", 400, "invalid_value"),
-        ({"include": ["message.output_text.logprobs"]}, "include", 400, "unsupported_parameter"),
         ({"tools": [{"type": "web_search"}, {"type": "mcp"}]}, "tools[1].type", 400, "unsupported_value"),
         ({"tools": [{"type": "file_search"}]}, "tools[0].type", 400, "unsupported_value"),
     ],
@@ -175,10 +185,11 @@ def test_what_is_wrong_is_named(
     assert (error.param, error.status, error.code) == (param, status, code)
 
 
-def test_an_old_name_of_a_tool_is_the_new_one() -> None:
-    assert sent(tools=[{"type": "web_search_preview", "x": 1}])["tools"] == [
-        {"type": "web_search", "x": 1}
-    ]
+def test_logprobs_are_left_out_of_what_is_included_and_named_unless_strict() -> None:
+    include = ["message.output_text.logprobs", "reasoning.encrypted_content"]
+    made, ignored = from_client({"model": "m", "input": "hi", "include": include})
+    assert (made["include"], ignored) == (include[1:], ("include",))
+    assert refusal({"include": include}, strict=True).param == "include"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +238,7 @@ def test_only_tiers_that_the_backend_has_are_sent(
 def test_json_object_needs_the_word_in_the_input(
     words: str, form: JsonObject | None, added: bool
 ) -> None:
-    made = sent(input=words, text={"format": form}, instructions="Answer in JSON.")
+    made = sent_up(input=words, text={"format": form}, instructions="Answer in JSON.")
     assert (made["input"][0]["role"] == "developer") is added
     assert "json" in json.dumps(made["input"]).lower() or not added
 
@@ -302,6 +313,7 @@ def test_what_is_to_be_kept_is_checked(more: JsonObject, param: str, code: str) 
         {"background": True},
         {"previous_response_id": "resp_1"},
         {"conversation": {"id": "conv_1"}},
+        {"conversation": "conv_1"},
         {"metadata": {"k" * 64: "v" * 512}},
     ],
 )
@@ -312,7 +324,7 @@ def test_what_is_kept_by_us_is_not_sent(more: JsonObject) -> None:
 
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
 def test_the_input_may_be_missing_where_something_goes_before_it(name: str) -> None:
-    made, _ = from_client({"model": "m", name: "x"}, past=[{**ITEM, "status": "completed"}])
+    made, _ = from_client({"model": "m", name: "conv_x"}, past=[{**ITEM, "status": "completed"}])
     assert made["input"] == [ITEM]
 
 

@@ -14,7 +14,7 @@ from ..rules import Rule, apply
 from ..shapes import inner, word
 from ..validation import validated
 from .reply import Form
-from .request import ASKS_NOTHING, RULES, Options, text_of_wanted, tool_of
+from .request import ASKS_NOTHING, RULES, Options, choice_of, text_of_wanted, tool_of
 
 _TAKEN = ("reasoning_effort", "reasoning_summary", "response_format", "verbosity")
 """Chat's own fields that have a place in the other dialect."""
@@ -64,6 +64,8 @@ def _translated(body: JsonObject) -> JsonObject:
             tool_of(tool, f"tools[{index}]") if isinstance(tool, dict) else tool
             for index, tool in enumerate(tools)
         ]
+    if isinstance(body.get("tool_choice"), dict):
+        made["tool_choice"] = choice_of(body["tool_choice"])
     return made
 
 

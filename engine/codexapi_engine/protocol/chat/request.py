@@ -5,8 +5,6 @@ Field by field as translation.md 1 and 2 have it. Knows nothing of the reply.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import InvalidRequest, JsonObject
 from .. import json
 from ..choices import MAX_CHOICES, MAX_STOPS, check_stream_options
+from ..images import data_urls
 from ..responses.backend import SERVICE_TIERS, cache_key
+from ..responses.ids import legal_name
+from ..responses.parts import file_part, is_data, refuse_file_id, translate_part
+from ..responses.tools import check_name, translate_choice, translate_tool
 from ..rules import Rule, apply
 from ..shapes import listed, word
 from ..validation import Metadata, validated
@@ -77,13 +79,7 @@ ASKS_NOTHING: dict[str, object] = {
     "stop": [],
 }
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.ASCII)
-_IMAGE_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
-_FILE_TYPES = {
-    "txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "html": "text/html",
-    "json": "application/json", "xml": "application/xml",
-}  # fmt: skip
+_FORMAT_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_TOOLS = 128
 
 
@@ -247,18 +243,14 @@ def _instructions(
 ) -> tuple[str | None, list[JsonObject]]:
     """The leading system messages as `instructions`, and the items that are left.
 
-    They stay items where nothing else would be left, and with `json_object`, which needs the word
-    "json" in the input.
+    They stay items where nothing else would be left, and with `json_object`: the word "json", which
+    that needs, does not count in instructions.
     """
     leading = 0
     while leading < len(messages) and messages[leading].role in ("system", "developer"):
         leading += 1
     flat = [item for group in items for item in group]
-    if wanted.get("type") == "json_object":
-        if "json" not in str(flat).lower():
-            flat.insert(0, _said("developer", [{"type": "input_text", "text": "Respond in JSON."}]))
-        return None, flat
-    if leading in (0, len(messages)):
+    if wanted.get("type") == "json_object" or leading in (0, len(messages)):
         return None, flat
     texts = [part["text"] for group in items[:leading] for part in group[0]["content"]]
     return "\n\n".join(texts), [item for group in items[leading:] for item in group]
@@ -442,8 +434,8 @@ def _image_part(part: JsonObject, path: str) -> JsonObject:
     if not isinstance(image, dict):
         raise _missing(f"{path}.image_url.url")
     url = _required(image, "url", f"{path}.image_url")
-    if url.startswith("data:"):
-        _check_image(url, f"{path}.image_url.url")
+    if is_data(url):
+        url = data_urls.picture(url, f"{path}.image_url.url")
     elif not url.startswith(("https://", "http://")):
         raise InvalidRequest(
             "Invalid image URL: expected an http(s) or a data URL.",
@@ -453,72 +445,18 @@ def _image_part(part: JsonObject, path: str) -> JsonObject:
     return {"type": "input_image", "image_url": url, **_given(detail=image.get("detail"))}
 
 
-def _check_image(url: str, path: str) -> None:
-    match = _DATA_URL.match(url)
-    if match is None or match[1].lower() not in _IMAGE_TYPES:
-        raise InvalidRequest(
-            "Invalid image data URL: expected data:image/png, image/jpeg, image/webp or image/gif, "
-            "in base64.",
-            code="invalid_image_format",
-            param=path,
-        )
-    _check_base64(url[match.end() :], path, "invalid_base64_image")
-
-
-def _check_base64(data: str, path: str, code: str) -> None:
-    try:
-        base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("Invalid base64 data.", code=code, param=path) from None
-
-
 def _file_part(part: JsonObject, path: str) -> JsonObject:
     given = part.get("file")
     if not isinstance(given, dict):
         raise _missing(f"{path}.file")
-    if given.get("file_id"):
-        raise InvalidRequest(
-            "File ids are not supported: the Codex backend stores no files. Send 'file_data'.",
-            code="unsupported_value",
-            param=f"{path}.file.file_id",
-        )
-    data, name = (
-        _required(given, "file_data", f"{path}.file"),
-        word(given, "filename") or "file.pdf",
-    )
-    match = _DATA_URL.match(data)
-    kind = match[1].lower() if match else _kind_of(name)
-    encoded = data[match.end() :] if match else data
-    _check_base64(encoded, f"{path}.file.file_data", "invalid_file_data")
-    if kind.startswith("text/") or kind in ("application/json", "application/xml"):
-        return _inlined(name, encoded, f"{path}.file.file_data")
-    return {
-        "type": "input_file",
-        "filename": name,
-        "file_data": f"data:{kind};base64,{encoded}",
-    }
-
-
-def _kind_of(name: str) -> str:
-    """By a table of ours: `mimetypes` reads the machine's own files."""
-    return _FILE_TYPES.get(name.rpartition(".")[2].lower(), "application/pdf")
-
-
-def _inlined(name: str, encoded: str, path: str) -> JsonObject:
-    """A text file as text: the backend reads PDFs, not these."""
-    try:
-        text = base64.b64decode(encoded).decode()
-    except ValueError:
-        raise InvalidRequest(
-            f"The file '{name}' is said to be text and is not UTF-8.",
-            code="invalid_file_data",
-            param=path,
-        ) from None
-    return _text_of("input_text", f'<file name="{name}">\n{text}\n</file>')
+    refuse_file_id(given, f"{path}.file", "file_data")
+    data = _required(given, "file_data", f"{path}.file")
+    return file_part(data, word(given, "filename"), f"{path}.file.file_data")
 
 
 def _already(part: JsonObject, path: str) -> JsonObject:
-    return dict(part)  # in the Responses form: some clients mix them
+    """In the Responses form: some clients mix them."""
+    return dict(translate_part(part, path))
 
 
 _USER_PARTS: dict[str, _ToPart] = {
@@ -565,11 +503,22 @@ def _json_schema(given: Any) -> JsonObject:
         raise _missing(f"{path}.schema")
     return {
         "type": "json_schema",
-        "name": _tool_name(given, path),
+        "name": _format_name(given, path),
         "schema": given["schema"],
         "strict": bool(given.get("strict")),
         **_given(description=given.get("description")),
     }
+
+
+def _format_name(holder: JsonObject, path: str) -> str:
+    name = _required(holder, "name", path)
+    if not _FORMAT_NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"Invalid '{path}.name': expected up to 64 letters, digits, '_' or '-'.",
+            code="invalid_value",
+            param=f"{path}.name",
+        )
+    return name
 
 
 def _reasoning(request: Request) -> JsonObject:
@@ -596,14 +545,18 @@ def tool_of(tool: JsonObject, path: str) -> JsonObject:
         return _custom_tool(tool["custom"], f"{path}.custom")
     if not isinstance(kind, str):
         raise _missing(f"{path}.type")
-    return tool  # a hosted tool in the Responses form: beyond the official API, and useful
+    if kind == "namespace":
+        inside = enumerate(listed(tool, "tools"))
+        tool = {**tool, "tools": [tool_of(one, f"{path}.tools[{n}]") for n, one in inside]}
+    # A hosted tool in the Responses form: beyond the official API, and useful.
+    return translate_tool(tool, path)
 
 
 def _function_tool(function: JsonObject, path: str) -> JsonObject:
     made: JsonObject = {"type": "function", "name": _tool_name(function, path)}
     if (description := function.get("description")) is not None:
         made["description"] = description
-    made["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    made.update(_given(parameters=function.get("parameters")))
     # Left out, chat means not strict and Responses means strict: always say it.
     made["strict"] = bool(function.get("strict"))
     return made
@@ -622,12 +575,7 @@ def _custom_tool(custom: JsonObject, path: str) -> JsonObject:
 
 def _tool_name(holder: JsonObject, path: str) -> str:
     name = _required(holder, "name", path)
-    if not _NAME.match(name):
-        raise InvalidRequest(
-            f"Invalid '{path}.name': expected up to 64 letters, digits, '_' or '-'.",
-            code="invalid_value",
-            param=f"{path}.name",
-        )
+    check_name(name, f"{path}.name")
     return name
 
 
@@ -656,26 +604,34 @@ def _tool_choice(request: Request) -> Any:
         return choice
     if not isinstance(choice, dict):
         return None
+    flat = choice_of(choice)
+    if flat.get("type") in ("function", "custom"):
+        _check_offered(request, flat)
+    return flat
+
+
+def choice_of(choice: JsonObject) -> JsonObject:
+    """A `tool_choice` that is an object, flat: those of the Responses form are already."""
     kind = choice.get("type")
     if kind in ("function", "custom"):
-        return _named_tool(request, choice, kind)
-    if kind == "allowed_tools" and isinstance(choice.get("allowed_tools"), dict):
-        allowed = choice["allowed_tools"]
+        flat = _flat(choice)
+        return {**flat, "name": _required(flat, "name", f"tool_choice.{kind}")}
+    allowed = choice.get("allowed_tools")
+    if kind == "allowed_tools" and isinstance(allowed, dict):
         tools = [_flat(tool) for tool in listed(allowed, "tools")]
-        return {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
-    return choice
+        choice = {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
+        return translate_choice(choice, "tool_choice.allowed_tools")
+    return translate_choice(choice)
 
 
-def _named_tool(request: Request, choice: JsonObject, kind: str) -> JsonObject:
-    flat = _flat(choice)
-    name = _required(flat, "name", f"tool_choice.{kind}")
+def _check_offered(request: Request, choice: JsonObject) -> None:
+    name = legal_name(choice["name"])
     if name not in [_flat(tool).get("name") for tool in request.tools or []]:
         raise InvalidRequest(
-            f"Invalid value for 'tool_choice': the tool '{name}' is not among 'tools'.",
+            f"Invalid value for 'tool_choice': the tool '{choice['name']}' is not among 'tools'.",
             code="invalid_value",
             param="tool_choice",
         )
-    return flat
 
 
 def _flat(tool: JsonObject) -> JsonObject:

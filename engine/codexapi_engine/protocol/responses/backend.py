@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from ...errors import JsonObject
 from .. import json
+from ..shapes import inner, listed, word
+from .ids import repair_choice, repair_items
+from .schemas import complete, complete_tools
 
 INSTRUCTIONS = "You are a helpful assistant."
 """Sent where a client gave none: the classic shape is refused without."""
@@ -19,9 +22,15 @@ MAX_CACHE_KEY = 64
 SERVICE_TIERS = {"priority": "priority", "fast": "priority", "flex": "flex"}
 """The public tiers that the backend takes, and its words for them. It refuses others."""
 
+_TEXTS = ("input_text", "output_text")
+
 
 def to_backend(body: JsonObject) -> JsonObject:
-    """What the backend insists on, laid over any request of ours (backend.md §0)."""
+    """What the backend insists on, laid over any request of ours (backend.md §0).
+
+    Whatever dialect a request came in, and whatever was put before it of what is kept here, passes
+    this function last.
+    """
     sent = {**body, "stream": True, "store": False}
     if not sent.get("instructions"):
         sent["instructions"] = INSTRUCTIONS
@@ -30,7 +39,50 @@ def to_backend(body: JsonObject) -> JsonObject:
         include.append(ENCRYPTED_REASONING)
     sent["include"] = include
     sent["prompt_cache_key"] = body.get("prompt_cache_key") or conversation_key(body)
-    return sent
+    return _with_valid_tools(_with_valid_input(sent))
+
+
+def _with_valid_input(body: JsonObject) -> JsonObject:
+    if not isinstance(body.get("input"), list):
+        return body
+    items = [
+        {**item, "tools": complete_tools(item["tools"])}
+        if isinstance(item.get("tools"), list)  # `additional_tools`, and what a tool search found
+        else item
+        for item in repair_items(body["input"])
+    ]
+    wants_json = inner(inner(body, "text"), "format").get("type") == "json_object"
+    if wants_json and not mentions_json(items):
+        items.insert(0, message("developer", "Respond in JSON."))
+    return {**body, "input": items}
+
+
+def _with_valid_tools(body: JsonObject) -> JsonObject:
+    changes: JsonObject = {}
+    if isinstance(body.get("tools"), list):
+        changes["tools"] = complete_tools(body["tools"])
+    if isinstance(body.get("tool_choice"), dict):
+        changes["tool_choice"] = repair_choice(body["tool_choice"])
+    form = inner(inner(body, "text"), "format")
+    if form.get("type") == "json_schema":
+        form = {**form, "schema": complete(form.get("schema"))}
+        changes["text"] = {**body["text"], "format": form}
+    return {**body, **changes}
+
+
+def mentions_json(items: Sequence[JsonObject]) -> bool:
+    """Whether the word stands where the backend looks for it, which refuses `json_object` without:
+    in the text of messages. Not in instructions, names, arguments, outputs, nor in base64."""
+    return any("json" in text.lower() for item in items for text in _texts(item))
+
+
+def _texts(item: JsonObject) -> list[str]:
+    if item.get("type", "message") != "message":
+        return []
+    content = item.get("content")
+    return [content] if isinstance(content, str) else [
+        word(part, "text") for part in listed(item, "content") if part.get("type") in _TEXTS
+    ]  # fmt: skip
 
 
 def request(
@@ -74,6 +126,11 @@ def user(
     if text or not content:
         content.insert(0, {"type": "input_text", "text": text})
     return {"type": "message", "role": "user", "content": content}
+
+
+def message(role: str, text: str) -> JsonObject:
+    kind = "output_text" if role == "assistant" else "input_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
 
 
 def json_form(schema: JsonObject, name: str = "answer") -> JsonObject:

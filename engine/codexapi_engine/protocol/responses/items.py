@@ -11,12 +11,8 @@ from typing import Any
 from ...errors import JsonObject
 from ..shapes import listed
 from .backend import user
+from .ids import PREFIXES
 
-_PREFIXES = {
-    "message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco",
-    "custom_tool_call": "ctc", "custom_tool_call_output": "ctco", "web_search_call": "ws",
-    "image_generation_call": "ig", "compaction": "cmp", "additional_tools": "at",
-}  # fmt: skip
 _WITH_STATUS = frozenset(
     {
         "message", "function_call", "function_call_output", "custom_tool_call",
@@ -41,7 +37,7 @@ def shown(item: JsonObject, new_id: Callable[[str], str]) -> JsonObject:
     kind = kind_of(item)
     whole = {**item, "type": kind}
     if not isinstance(item.get("id"), str) or not item["id"]:
-        whole["id"] = new_id(_PREFIXES.get(kind, "item"))
+        whole["id"] = new_id(PREFIXES.get(kind, "item"))
     if kind in _WITH_STATUS:
         whole["status"] = item.get("status") or "completed"
     if kind == "message":

@@ -6,17 +6,19 @@ that nobody here knows passes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
 from ..rules import Rule, apply, unsupported
-from ..shapes import inner, word
 from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
+from .items import kind_of
+from .parts import translate_parts
 from .reply import conversation_of
+from .tools import translate_choice, translate_tools
 
 RULES: dict[str, Rule] = {
     "model": Rule.TRANSLATED,
@@ -65,15 +67,12 @@ ASKS_NOTHING: dict[str, object] = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
 }
-_TOOLS_THE_BACKEND_LACKS = {
-    "file_search", "code_interpreter", "computer", "computer_use_preview", "mcp",
-}  # fmt: skip
-_ID_PREFIX = {
-    "message": "msg_",
-    "function_call": "fc_",
-    "custom_tool_call": "ctc_",
-    "reasoning": "rs_",
-}
+_LOGPROBS = "message.output_text.logprobs"
+_JOINED_BY_CALL_ID = frozenset(
+    {
+        "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+    }
+)  # fmt: skip
 
 
 class Request(BaseModel):
@@ -101,7 +100,8 @@ class Request(BaseModel):
     stream_options: dict[str, Any] | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    max_output_tokens: int | None = Field(None, ge=1)
+    max_output_tokens: int | None = Field(None, ge=16)
+    max_tool_calls: int | None = Field(None, ge=1)
 
 
 def checked(body: JsonObject) -> Request:
@@ -114,12 +114,8 @@ def checked(body: JsonObject) -> Request:
             code="mutually_exclusive_parameters",
             param="previous_response_id",
         )
-    if asked.conversation and not conversation_of(body):
-        raise InvalidRequest(
-            "Missing required parameter: 'conversation.id'.",
-            code="missing_required_parameter",
-            param="conversation.id",
-        )
+    if asked.conversation:
+        _check_conversation(body)
     if asked.background and asked.store is False:
         raise InvalidRequest(
             "Background mode needs 'store' to be true.", code="invalid_value", param="background"
@@ -131,6 +127,23 @@ def checked(body: JsonObject) -> Request:
             param="input",
         )
     return asked
+
+
+def _check_conversation(body: JsonObject) -> None:
+    name = conversation_of(body)
+    param = "conversation" if isinstance(body["conversation"], str) else "conversation.id"
+    if not name:
+        raise InvalidRequest(
+            f"Missing required parameter: '{param}'.",
+            code="missing_required_parameter",
+            param=param,
+        )
+    if not name.startswith("conv_"):
+        raise InvalidRequest(
+            f"Invalid '{param}': '{name[:64]}'. Expected an ID that begins with 'conv_'.",
+            code="invalid_value",
+            param=param,
+        )
 
 
 def from_client(
@@ -154,13 +167,16 @@ def from_client(
     }
     taken["input"] = _input(past) + _input(body.get("input") or ())
     if asked.tools:
-        taken["tools"] = [_tool(tool, index) for index, tool in enumerate(asked.tools)]
+        taken["tools"] = translate_tools(asked.tools, "tools")
+    if isinstance(asked.tool_choice, dict):
+        taken["tool_choice"] = translate_choice(asked.tool_choice)
     if asked.reasoning and "generate_summary" in asked.reasoning:
         reasoning = dict(asked.reasoning)
         reasoning.setdefault("summary", reasoning.pop("generate_summary"))
         taken["reasoning"] = reasoning
-    if "message.output_text.logprobs" in (asked.include or []):
-        raise unsupported("include", "the Codex backend gives no logprobs")
+    if _LOGPROBS in (asked.include or ()):
+        taken["include"] = _without_logprobs(asked.include or (), strict=strict)
+        ignored = (*ignored, "include")
     if asked.prompt_cache_key is not None:
         taken["prompt_cache_key"] = cache_key(asked.prompt_cache_key)
     if asked.service_tier is not None:
@@ -168,13 +184,14 @@ def from_client(
         taken = _with(taken, "service_tier", tier)
         if tier is None and asked.service_tier not in ("auto", "default"):
             ignored = (*ignored, "service_tier")
-    return _json_asked_for_in_input(taken), ignored
+    return taken, ignored
 
 
-def prefixed_id(item: Mapping[str, Any]) -> bool:
-    """Whether an item's id is one the backend made: it refuses others by their prefix."""
-    prefix, given = _ID_PREFIX.get(str(item.get("type", "message"))), item.get("id")
-    return prefix is None or (isinstance(given, str) and given.startswith(prefix))
+def _without_logprobs(include: Sequence[str], *, strict: bool) -> list[str]:
+    """Some clients ask for them with every request, and never look whether they are there."""
+    if strict:
+        raise unsupported("include", "the Codex backend gives no logprobs")
+    return [name for name in include if name != _LOGPROBS]
 
 
 def checked_items(given: Sequence[JsonObject], path: str = "items") -> None:
@@ -194,7 +211,7 @@ def _input(given: str | Sequence[JsonObject]) -> list[JsonObject]:
 
 
 def _item(given: JsonObject, path: str) -> JsonObject | None:
-    kind = given.get("type", "message")
+    kind = kind_of(given)
     if kind == "item_reference":  # those to what we have kept are replaced before this
         raise InvalidRequest(
             f"Item with id '{given.get('id')}' not found. Items are kept with the responses that "
@@ -205,9 +222,30 @@ def _item(given: JsonObject, path: str) -> JsonObject | None:
     if kind == "reasoning" and not given.get("encrypted_content"):
         return None  # only its id is left, and the backend knows no ids: 404
     item = {name: value for name, value in given.items() if name != "status"}
-    if "id" in item and not prefixed_id(item):
-        del item["id"]
-    return _message(item, path) if kind == "message" else item
+    if kind == "message":
+        return _message(item, path)
+    _check_call_id(item, kind, path)
+    if isinstance(item.get("output"), list):
+        item["output"] = translate_parts(item["output"], f"{path}.output")
+    if isinstance(item.get("tools"), list):  # `additional_tools`, and what a tool search found
+        item["tools"] = translate_tools(item["tools"], f"{path}.tools")
+    return item
+
+
+def _check_call_id(item: JsonObject, kind: str, path: str) -> None:
+    call_id = item.get("call_id")
+    if call_id is None and kind in _JOINED_BY_CALL_ID:
+        raise InvalidRequest(
+            f"Missing required parameter: '{path}.call_id'.",
+            code="missing_required_parameter",
+            param=f"{path}.call_id",
+        )
+    if not isinstance(call_id, str | None):
+        raise InvalidRequest(
+            f"Invalid type for '{path}.call_id': expected a string.",
+            code="invalid_type",
+            param=f"{path}.call_id",
+        )
 
 
 def _message(item: JsonObject, path: str) -> JsonObject:
@@ -231,33 +269,9 @@ def _message(item: JsonObject, path: str) -> JsonObject:
         )
     # The backend refuses the role `system` outright since 2026-05.
     role = "developer" if role == "system" else role
+    content = translate_parts(content, f"{path}.content")
     item.update(type="message", role=role, content=content)
     return item
-
-
-def _tool(tool: JsonObject, index: int) -> JsonObject:
-    kind = word(tool, "type")
-    if kind in _TOOLS_THE_BACKEND_LACKS:
-        raise InvalidRequest(
-            f"The tool type '{kind}' is not available on the Codex backend.",
-            code="unsupported_value",
-            param=f"tools[{index}].type",
-        )
-    return {**tool, "type": "web_search"} if kind == "web_search_preview" else tool
-
-
-def _json_asked_for_in_input(body: JsonObject) -> JsonObject:
-    """`json_object` needs the word "json" in the input; instructions do not count."""
-    if inner(inner(body, "text"), "format").get("type") != "json_object":
-        return body
-    if "json" in str(body["input"]).lower():
-        return body
-    line = {
-        "type": "message",
-        "role": "developer",
-        "content": [{"type": "input_text", "text": "Respond in JSON."}],
-    }
-    return {**body, "input": [line, *body["input"]]}
 
 
 def _with(body: JsonObject, name: str, value: object) -> JsonObject:
