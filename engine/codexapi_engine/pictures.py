@@ -26,6 +26,7 @@ MAX_PIXELS = 64 * 1024 * 1024
 """Pixels of an input: four times the largest that the backend makes. More is a bomb."""
 
 MAX_BYTES = 50 * 1024 * 1024
+_PHOTO_QUALITY = 95
 _READS = ("PNG", "JPEG", "WEBP", "GIF")
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib_error)
 """What Pillow raises over broken files."""
@@ -49,16 +50,58 @@ def to_edit(inputs: Sequence[Input], mask: Input | None) -> tuple[tuple[str, ...
             code="invalid_value",
             param=param,
         )
-    seen = [looked_at(given) for given in inputs]
-    urls = tuple(images.data_url(picture.media_type, picture.data) for picture in seen)
+    seen = [_still(looked_at(given)) for given in inputs]
     if mask is None:
-        return urls, None
-    over = looked_at(mask)
+        return _data_urls(seen), None
+    # A mask is drawn over the picture as people see it.
+    seen = [_upright(picture) for picture in seen]
+    over = _upright(looked_at(mask))
     if over.format != "png" or not over.alpha:
         raise _refused(mask, "a mask is a PNG with an alpha channel, clear where it may change")
     if seen and over.size != seen[0].size:
         raise _refused(mask, f"a mask has the size of the first picture, {seen[0].size}")
-    return urls, images.data_url(over.media_type, over.data)
+    return _data_urls(seen), images.data_url(over.media_type, over.data)
+
+
+def _data_urls(seen: Sequence[Picture]) -> tuple[str, ...]:
+    return tuple(images.data_url(picture.media_type, picture.data) for picture in seen)
+
+
+def _still(picture: Picture) -> Picture:
+    """The first frame of a GIF, as PNG: the backend's endpoint was measured to refuse GIFs
+    (`invalid_image_file`)."""
+    if picture.format != "gif":
+        return picture
+    with _opened(picture.data) as image:
+        return _encoded(image, "png", None, None)
+
+
+def _upright(picture: Picture) -> Picture:
+    """The pixels turned as the photo's EXIF block says, where it says so."""
+    with _opened(picture.data) as image:
+        # Not by `ImageOps.exif_transpose`: it warns of what else is broken in there.
+        exif = image.info.get("exif")
+        turn = images.orientation(exif) if isinstance(exif, bytes) else 1
+        if turn == 1:
+            return picture
+        upright = image.transpose(_turn(turn))
+        upright.info.pop("exif", None)
+        return _encoded(upright, picture.format, _PHOTO_QUALITY, None)
+
+
+def _turn(orientation: int) -> pillow.Transpose:
+    """What undoes an orientation of 2 to 8."""
+    from PIL.Image import Transpose
+
+    return (
+        Transpose.FLIP_LEFT_RIGHT,
+        Transpose.ROTATE_180,
+        Transpose.FLIP_TOP_BOTTOM,
+        Transpose.TRANSPOSE,
+        Transpose.ROTATE_270,
+        Transpose.TRANSVERSE,
+        Transpose.ROTATE_90,
+    )[orientation - 2]
 
 
 def looked_at(given: Input) -> Picture:
@@ -129,7 +172,7 @@ def _encoded(
         image = _on_white(image)
     quality = {"quality": compression if compression is not None else 90} if kind != "png" else {}
     out = io.BytesIO()
-    image.save(out, kind, **quality)
+    image.save(out, kind, icc_profile=image.info.get("icc_profile"), **quality)
     data = out.getvalue()
     with _opened(data) as made:
         return _described(data, made)

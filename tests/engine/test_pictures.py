@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
-from PIL import Image
-from tests.drawn import bomb, mask, opened, picture
+from PIL import Image, ImageCms, ImageOps
+from tests.drawn import animation, bomb, mask, opened, photo, picture
 
 from codexapi_engine import pictures
 from codexapi_engine.errors import InvalidRequest, UnexpectedAnswer
@@ -75,6 +76,75 @@ def test_a_mask_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         pictures.to_edit([Input("image", picture())], Input("mask", data))
     assert caught.value.param == "mask"
+
+
+def pixels(url: str) -> Image.Image:
+    return opened(base64.b64decode(url.partition(",")[2]))
+
+
+@pytest.mark.parametrize("over", [None, Input("mask", mask())])
+def test_a_gif_goes_to_the_edit_endpoint_as_its_first_frame(over: Input | None) -> None:
+    (url,), _ = pictures.to_edit([Input("image", animation())], over)
+    assert url.startswith("data:image/png;base64,")
+    image = pixels(url)
+    assert image.size == (6, 4)
+    assert image.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
+    assert getattr(image, "n_frames", 1) == 1
+
+
+def test_a_clear_gif_stays_clear() -> None:
+    clear = picture("gif", mode="P", transparency=0)
+    (url,), _ = pictures.to_edit([Input("image", clear)], None)
+    assert pixels(url).convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "png"])
+def test_a_photo_beside_a_mask_is_upright(kind: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = photo(kind, icc_profile=profile)
+    (url,), over = pictures.to_edit([Input("image", data)], Input("mask", mask((40, 60))))
+    image = pixels(url)
+    assert (image.format, image.size) == (kind.upper(), (40, 60))
+    assert image.getexif().get(0x0112, 1) == 1
+    above, below = (image.convert("RGB").getpixel(at) for at in ((20, 10), (20, 50)))
+    assert (above[0] > 200, below[2] > 200) == (True, True)  # type: ignore[index]
+    assert image.info["icc_profile"] == profile
+    assert over is not None
+    assert pixels(over).size == (40, 60)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> None:
+    data = photo("png", (60, 40), orientation)
+    expected = ImageOps.exif_transpose(opened(data))
+    (url,), _ = pictures.to_edit([Input("image", data)], Input("mask", mask(expected.size)))
+    assert pixels(url).tobytes() == expected.tobytes()
+
+
+def test_a_mask_is_compared_with_the_photo_as_people_see_it() -> None:
+    with pytest.raises(InvalidRequest, match="40x60") as caught:
+        pictures.to_edit([Input("image", photo())], Input("mask", mask((60, 40))))
+    assert caught.value.param == "mask"
+
+
+@pytest.mark.parametrize("data", [photo(), photo(orientation=1), picture("jpeg", (60, 40))])
+def test_a_photo_stays_as_it_came_where_nothing_asks_for_more(data: bytes) -> None:
+    (url,), _ = pictures.to_edit([Input("image", data)], None)
+    assert base64.b64decode(url.partition(",")[2]) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        photo(orientation=1),
+        picture("webp", (60, 40), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+        picture("webp", (60, 40), exif=b"Exif\0\0nonsense"),
+    ],
+    ids=["upright", "broken", "nonsense"],
+)
+def test_a_photo_that_stands_upright_keeps_its_bytes(data: bytes) -> None:
+    (url,), _ = pictures.to_edit([Input("image", data)], Input("mask", mask((60, 40))))
+    assert base64.b64decode(url.partition(",")[2]) == data
 
 
 def test_too_many_inputs_are_refused() -> None:

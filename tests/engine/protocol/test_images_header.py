@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from tests.drawn import opened, picture
 
-from codexapi_engine.protocol.images import Header, header
+from codexapi_engine.protocol.images import Header, header, orientation
 
 KINDS = [
     ("png", "RGB", {}),
@@ -80,3 +81,19 @@ def test_a_cut_or_broken_header_never_raises(data: bytes, dice: st.DataObject) -
     byte = dice.draw(st.integers(0, 255))
     header(data[:cut])
     header(data[:at] + bytes([byte]) + data[at + 1 :])
+
+
+@given(st.integers(0, 65535), st.sampled_from(["<", ">"]), st.booleans())
+def test_an_orientation_is_what_exif_says(value: int, endian: str, marked: bool) -> None:
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "Maker"
+    exif[0x0112] = value
+    block = exif.tobytes()
+    seen = orientation(block if marked else block.removeprefix(b"Exif\0\0"))
+    assert seen == (value if 1 <= value <= 8 else 1)
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*", b"Exif\0\0II*\0"]))
+def test_any_bytes_have_an_orientation(data: bytes, start: bytes) -> None:
+    assert 1 <= orientation(start + data) <= 8

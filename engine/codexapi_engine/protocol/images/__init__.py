@@ -22,11 +22,11 @@ from .backend import (
     to_responses,
     together,
 )
-from .header import Header, header
+from .header import Header, header, orientation
 from .reply import PARTIAL, Picture, Stream, Whole, completed, to_reply
 
 __all__ = [
     "FORMATS", "MAX_PROMPT", "MODEL", "ONLY_THE_TOOL", "PARTIAL", "Asked", "Header", "Image", "Images", "Picture", "Stream", "Whole", "completed",
-    "data_url", "decoded", "from_backend", "from_response", "header", "pixels", "to_backend",
+    "data_url", "decoded", "from_backend", "from_response", "header", "orientation", "pixels", "to_backend",
     "to_reply", "to_responses", "together",
 ]  # fmt: skip

@@ -35,6 +35,25 @@ def format_of(data: bytes) -> str | None:
     return next((kind for begins, kind in _SIGNATURES.items() if data.startswith(begins)), None)
 
 
+def orientation(exif: bytes) -> int:
+    """How a photo is to be turned, 1 to 8 as EXIF counts, by its EXIF block; 1 is upright. What
+    cannot be read turns nothing."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (at,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, at)
+        for entry in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+            if tag == _ORIENTATION and kind == _SHORT:
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
 def _png(data: bytes) -> Header:
     width, height, _, kind = struct.unpack_from(">IIBB", data, 16)
     return Header("png", width, height, kind in (4, 6) or _has_chunk(data, b"tRNS"))
@@ -84,6 +103,8 @@ def _gif(data: bytes) -> Header:
     control = data.find(b"\x21\xf9\x04")
     return Header("gif", width, height, control >= 0 and bool(data[control + 3] & 1))
 
+
+_ORIENTATION, _SHORT = 0x0112, 3
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "png",
