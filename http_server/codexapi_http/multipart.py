@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -15,6 +13,7 @@ from starlette.responses import Response
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.pictures import MAX_INPUTS, Input
+from codexapi_engine.protocol.images import data_urls
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
@@ -25,7 +24,6 @@ MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pic
 _INTEGERS = ("n", "partial_images", "output_compression")
 _PICTURES = ("image", "images", "mask")
 _INDEX = re.compile(r"\[\d*\]\Z")
-_DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,", re.ASCII)
 
 Uploads = dict[str, list[Input]]
 """The pictures of a request: those of `image`, and the `mask`."""
@@ -156,8 +154,8 @@ async def _named(request: Request, given: Any, at: str) -> Input:
         given = given.get("url") if isinstance(given, dict) else given
     if not isinstance(given, str):
         raise _no_address(at)
-    if match := _DATA_URL.match(given):
-        return Input(at, _decoded(given[match.end() :], at))
+    if parts := data_urls.split(given):
+        return Input(at, _decoded(parts[1], at))
     if "://" in given[:20]:
         return await codex_of(request).fetcher.fetch(given, param=at)
     raise _no_address(at)
@@ -165,8 +163,8 @@ async def _named(request: Request, given: Any, at: str) -> Input:
 
 def _decoded(text: str, at: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return data_urls.decode(text)
+    except ValueError:
         raise InvalidRequest(
             f"Invalid base64 in '{at}'.", code="invalid_base64_image", param=at
         ) from None

@@ -262,6 +262,12 @@ async def test_chat_field_of_a_wrong_kind_is_named(
         ({"tools": [{"type": "file_search"}]}, "tools[0].type", "unsupported_value"),
         ({"top_p": 2}, "top_p", "invalid_value"),
         ({"prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+        ({"max_output_tokens": 15}, "max_output_tokens", "invalid_value"),
+        ({"max_tool_calls": 0}, "max_tool_calls", "invalid_value"),
+        ({"conversation": "bad-id"}, "conversation", "invalid_value"),
+        ({"conversation": {"id": "bad-id"}}, "conversation.id", "invalid_value"),
+        ({"tool_choice": {"type": "code_interpreter"}}, "tool_choice.type", "unsupported_value"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input[0].content[0].file_id", "unsupported_value"),
     ],
 )  # fmt: skip
 async def test_responses_field_of_a_wrong_kind_is_named(
@@ -301,6 +307,12 @@ async def test_ignored_fields_are_named_in_a_header(server: Door, path: str, str
     asked = body_of(path, temperature=0.5, top_p=0.5, user="me", stream=stream)
     reply = await server.reply(post(path, asked))
     assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "temperature,top_p,user")
+
+
+async def test_logprobs_that_come_along_unasked_are_ignored_and_named(server: Door) -> None:
+    asked = body_of(RESPONSES, include=["message.output_text.logprobs"])
+    reply = await server.reply(post(RESPONSES, asked))
+    assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "include")
 
 
 async def test_name_of_an_ignored_field_cannot_break_a_header(server: Door) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from tests.drawn import bomb, mask, opened, picture
+from tests.drawn import animation, bomb, mask, opened, photo, picture
 from tests.http_server import forms, raw
 from tests.http_server.doors import Door, door, listening
 from tests.http_server.raw import JsonObject, Reply
@@ -51,6 +51,12 @@ class World:
                     yield bytes(1 << 20)
 
             return httpx.Response(200, content=large())
+        if request.url.path == "/fox.gif":
+
+            async def gif() -> AsyncIterator[bytes]:
+                yield animation()
+
+            return httpx.Response(200, content=gif())
         if request.url.path == "/away":
             return httpx.Response(302, headers={"location": "https://inside.example/a.png"})
 
@@ -211,6 +217,55 @@ async def test_a_mask_takes_the_road_that_knows_one(
     (tool,) = asked["tools"]
     assert tool["input_image_mask"] == {"image_url": CLEAR_URL}
     assert tool["action"] == "edit"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL.replace("image/png", "image/x-png"),
+        URL.replace("image/png", "image/jpg"),
+        URL.replace("image/png", ""),
+        URL.replace("base64,", "base64,\n").replace("I", "I\r\n"),
+        URL.rstrip("=").replace("+", "-").replace("/", "_").replace("image_png", "image/png"),
+    ],
+)
+async def test_a_data_url_is_read_by_its_bytes(server: Door, backend: Simulator, url: str) -> None:
+    assert drawn(await server.reply(raw.post(EDITS, {"prompt": "x", "image": url})))
+    assert [image["image_url"] for image in sent(backend)[0]["images"]] == [URL]
+
+
+@pytest.mark.parametrize("form", ["upload", "data URL", "address"])
+async def test_a_gif_is_edited_as_a_png(server: Door, backend: Simulator, form: str) -> None:
+    given = {
+        "data URL": data_url("image/gif", animation()),
+        "address": "https://good.example/fox.gif",
+    }
+    request = (
+        forms.post(EDITS, forms.part("prompt", "x"), forms.picture("image", animation()))
+        if form == "upload"
+        else raw.post(EDITS, {"prompt": "x", "image": given[form]})
+    )
+    assert drawn(await server.reply(request))
+    (image,) = sent(backend)[0]["images"]
+    assert image["image_url"].startswith("data:image/png;base64,")
+
+
+async def test_a_photo_is_upright_beside_its_mask(server: Door, backend: Simulator) -> None:
+    body = {
+        "prompt": "x",
+        "image": data_url("image/jpeg", photo(size=(60, 40))),
+        "mask": data_url("image/png", mask((40, 60))),
+    }
+    assert drawn(await server.reply(raw.post(EDITS, body)))
+    asked = json.loads(next(r.body for r in backend.requests if r.path == "/responses"))
+    (part,) = [part for part in asked["input"][0]["content"] if part["type"] == "input_image"]
+    assert opened(base64.b64decode(part["image_url"].partition(",")[2])).size == (40, 60)
+
+
+async def test_partial_images_without_a_stream_are_ignored_and_named(server: Door) -> None:
+    reply = await server.reply(raw.post(GENERATIONS, {"prompt": "a fox", "partial_images": 2}))
+    assert drawn(reply)
+    assert reply.headers["x-codexapi-ignored"] == "partial_images"
 
 
 async def test_a_variation_is_an_edit_and_says_so(server: Door, backend: Simulator) -> None:
