@@ -315,6 +315,27 @@ async def test_logprobs_that_come_along_unasked_are_ignored_and_named(server: Do
     assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "include")
 
 
+async def test_the_client_is_shown_its_own_ids_where_the_backend_gets_legal_ones(
+    server: Door, backend: Simulator
+) -> None:
+    long, name = f"call_{'a' * 78}", f"fc_{'k' * 300}"
+    call = {"type": "function_call", "id": name, "call_id": long, "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": long, "output": "4"}
+    asked = body_of(RESPONSES, input=[{"role": "user", "content": "w?"}, call, output])
+    reply = await server.reply(post(RESPONSES, asked))
+    assert reply.status == 200, reply
+    _, sent, answer = json.loads(backend.requests[-1].body)["input"]
+    assert sent["call_id"] == answer["call_id"] != long
+    assert "id" not in sent
+    items = await server.reply(get(f"{RESPONSES}/{reply.json['id']}/input_items?order=asc"))
+    shown = [item for item in items.json["data"] if "call_id" in item]
+    assert [item["call_id"] for item in shown] == [long, long]
+    assert shown[0]["id"] == name
+    again = body_of(RESPONSES, input="and?", previous_response_id=reply.json["id"])
+    assert (await server.reply(post(RESPONSES, again))).status == 200
+    assert json.loads(backend.requests[-1].body)["input"][1] == sent
+
+
 async def test_name_of_an_ignored_field_cannot_break_a_header(server: Door) -> None:
     odd = {"a\r\nset-cookie: b": 1, "naïve\x00": 2, "名前": 3}
     reply = await server.reply(post(CHAT, chat() | odd))

@@ -28,6 +28,8 @@ _BY_NAME = frozenset(
 """The keywords that hold a schema, a list of them, or one for each name. All others hold values,
 such as `enum` and `default`, which only look like schemas."""
 
+_INSISTS_ON = (("object", "properties"), ("array", "items"))
+
 
 def complete(schema: Any) -> Any:
     """The schema, with `properties` and `items` wherever the backend asks for them."""
@@ -35,10 +37,16 @@ def complete(schema: Any) -> Any:
         return schema
     changes: JsonObject = {}
     for keyword, value in schema.items():
-        if (inside := _complete_inside(keyword, value)) is not value:
-            changes[keyword] = inside
-    for kind, keyword in (("object", "properties"), ("array", "items")):
-        if _is_of(schema, kind) and schema.get(keyword) is None:
+        # Most values are strings: a request has some hundred of them.
+        if isinstance(value, dict | list):
+            inside = _complete_inside(keyword, value)
+            if inside is not value:
+                changes[keyword] = inside
+    types = schema.get("type")
+    for kind, keyword in _INSISTS_ON:
+        if (types == kind or (isinstance(types, list) and kind in types)) and (
+            schema.get(keyword) is None
+        ):
             changes[keyword] = {}
     return {**schema, **changes} if changes else schema
 
@@ -67,18 +75,15 @@ def _complete_tool(tool: JsonObject) -> JsonObject:
     return {**tool, **changes}
 
 
-def _complete_inside(keyword: str, value: Any) -> Any:
-    if keyword in _BY_NAME and isinstance(value, dict):
-        by_name = {name: complete(schema) for name, schema in value.items()}
-        return by_name if any(by_name[name] is not value[name] for name in value) else value
-    if keyword in _SEVERAL and isinstance(value, list):
+def _complete_inside(keyword: str, value: JsonObject | list[Any]) -> Any:
+    if isinstance(value, list):
+        if keyword not in _SEVERAL:
+            return value
         several = [complete(schema) for schema in value]
         same = all(new is old for new, old in zip(several, value, strict=True))
         return value if same else several
+    if keyword in _BY_NAME:
+        by_name = {name: complete(schema) for name, schema in value.items()}
+        same = all(by_name[name] is value[name] for name in value)
+        return value if same else by_name
     return complete(value) if keyword in _ONE else value
-
-
-def _is_of(schema: JsonObject, kind: str) -> bool:
-    """A schema may allow several types."""
-    types = schema.get("type")
-    return kind in types if isinstance(types, list) else types == kind
