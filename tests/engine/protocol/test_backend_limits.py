@@ -108,20 +108,20 @@ def assert_legal(body: JsonObject) -> None:
 def test_calls_and_outputs_stay_paired(calls: list[tuple[str, str]], dialect: str) -> None:
     calls = list(dict(calls).items())  # each id once
     if dialect == "chat":
-        given_turns = [message for call in calls for message in chat_call(*call)]
+        history = [message for call in calls for message in chat_call(*call)]
         field = "messages"
     else:
-        given_turns = [item for call in calls for item in responses_call(*call)]
+        history = [item for call in calls for item in responses_call(*call)]
         field = "input"
-    turns = [HI, *given_turns]
+    turns = [HI, *history]
     before = copy.deepcopy(turns)
     body = DIALECTS[dialect](**{field: turns})
     assert turns == before
     assert_legal(body)
-    joined = [item["call_id"] for item in body["input"][1:]]
-    assert joined[::2] == joined[1::2]
-    assert len(set(joined)) == len(calls)
-    for (call_id, _), sent in zip(calls, joined[::2], strict=True):
+    sent_ids = [item["call_id"] for item in body["input"][1:]]
+    assert sent_ids[::2] == sent_ids[1::2]
+    assert len(set(sent_ids)) == len(calls)
+    for (call_id, _), sent in zip(calls, sent_ids[::2], strict=True):
         assert sent == call_id or not ID.fullmatch(call_id)
     assert to_backend(body) == body
 

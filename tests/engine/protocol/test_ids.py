@@ -17,7 +17,7 @@ ILLEGAL = [LONG, "", "call 1", "call_abc|fc_1", "toolu:1", "größe", "a\n"]
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 
 
-def joined(body: JsonObject) -> list[tuple[str, str]]:
+def call_ids(body: JsonObject) -> list[tuple[str, str]]:
     return [(item["type"], item["call_id"]) for item in body["input"] if "call_id" in item]
 
 
@@ -26,23 +26,23 @@ def joined(body: JsonObject) -> list[tuple[str, str]]:
 def test_an_illegal_call_id_is_short_and_the_same_on_call_and_output(
     dialect: str, call_id: str
 ) -> None:
-    (call, short), (output, other) = joined(calling(dialect, call_id))
+    (call, short), (output, other) = call_ids(calling(dialect, call_id))
     assert (call, output) == ("function_call", "function_call_output")
     assert short == other
     assert re.fullmatch(r"call_[a-z0-9]{1,59}", short)
-    assert joined(calling(dialect, call_id)) == [(call, short), (output, other)]
+    assert call_ids(calling(dialect, call_id)) == [(call, short), (output, other)]
 
 
 @every_dialect
 @pytest.mark.parametrize("call_id", ["c", "call_1", "a-b_C9", "x" * 64])
 def test_a_legal_call_id_stays(dialect: str, call_id: str) -> None:
-    assert {name for _, name in joined(calling(dialect, call_id))} == {call_id}
+    assert {name for _, name in call_ids(calling(dialect, call_id))} == {call_id}
 
 
 @every_dialect
 def test_ids_that_differ_stay_different(dialect: str) -> None:
     names = [*ILLEGAL, LONG + "b", "a" * 64, "a" * 65, "call_1"]
-    assert len({name for _, name in joined(calling(dialect, *names))}) == len(names)
+    assert len({name for _, name in call_ids(calling(dialect, *names))}) == len(names)
 
 
 @pytest.mark.parametrize(

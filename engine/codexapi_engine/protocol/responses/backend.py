@@ -26,7 +26,7 @@ _TEXTS = ("input_text", "output_text")
 
 
 def to_backend(body: JsonObject) -> JsonObject:
-    """What the backend insists on, laid over any request of ours (backend.md §0).
+    """What the backend insists on, laid over any request of ours.
 
     Whatever dialect a request came in, and whatever was put before it of what is kept here, passes
     this function last.
