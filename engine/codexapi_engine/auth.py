@@ -11,14 +11,18 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ._httpx import httpx
+from .consumed_tokens import SENT, UNREADABLE
 from .credentials import Snapshot, Store
+from .deadlines import deadline
 from .errors import (
     AuthError,
     CodexError,
     JsonObject,
     LoginExpired,
+    LoginNotWritable,
     NotLoggedIn,
     RefreshUnavailable,
     TokenRejected,
@@ -52,7 +56,9 @@ _CONNECT_FIRST = httpx.Timeout(REDEEM, connect=REDEEM / 4)
 _JSON = {"content-type": "application/json", "connection": "close"}
 
 _NEVER = float("inf")
-_UNANSWERED = "unanswered"
+MAX_ANSWER = 64 * 1024
+"""Bytes of an answer about a login: a pair of tokens has 4 kB."""
+
 log = logging.getLogger("codexapi.login")
 
 
@@ -193,16 +199,15 @@ class Login(httpx.Auth):
             token = login.credentials.refresh_token
             if token is None:
                 raise login.credentials.unusable(now=float("inf")) or RefreshUnavailable("")
-            if (why := self._store.buried(token)) is not None:
-                self._dead.setdefault(token, auth_file.lost(why) or _unanswered())
+            if (reason_before := self._store.consumed_reason(token)) is not None:
+                self._dead.setdefault(token, _consumed(reason_before))
             if token in self._dead:
                 raise self._dead[token].with_traceback(None)
             try:
                 answer = await self._redeem(login.credentials, reason)
             except LoginExpired as error:
                 self._dead[token] = lost = error
-                if error.code and auth_file.lost(error.code):  # of another 401 we are not as sure
-                    self._store.bury(token, error.code)
+                self._mark_refused(token, error)
             else:
                 new = await self._keep(login, answer)
                 if reason == "unauthorized_recovery":
@@ -214,18 +219,47 @@ class Login(httpx.Auth):
             raise lost
         return newer
 
+    async def _prepare(self, token: Secret) -> None:
+        """Before a token is sent, its answer has a place, and every process knows that it was
+        sent: a kill at any moment then leaves a login that nobody spends twice. Raises
+        LoginNotWritable."""
+        try:
+            await self._store.check_writable()
+            self._store.mark_consumed(token, SENT)
+        except OSError as error:
+            raise LoginNotWritable(
+                "the login has to be renewed, and a new one could not be saved here "
+                f"({error.strerror or type(error).__name__}): mount its folder, and not auth.json "
+                "alone, so that it can be written, or renew it where it can be (run `codex` "
+                "there). Nothing was sent, and the login is as it was"
+            ) from error
+
+    def _mark_refused(self, token: Secret, error: LoginExpired) -> None:
+        """Of a 401 without a code we are not as sure, and another process may try again."""
+        if error.code and auth_file.lost(error.code):
+            with suppress(OSError):  # then it is marked as sent, which says enough
+                self._store.mark_consumed(token, error.code)
+        elif error.code != UNREADABLE:
+            self._store.clear_mark(token)
+
     async def _keep(self, login: Snapshot, answer: JsonObject) -> Snapshot:
-        """Memory first, then disk: whatever happens to the disk, the new pair is not lost."""
+        """Memory first, then disk: whatever happens to the disk, the new pair is not lost.
+        Raises LoginExpired for a pair that cannot be used: the old one is spent all the same."""
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        new = Snapshot.of(auth_file.renewed(login.data, answer, stamp))
+        try:
+            new = Snapshot.of(auth_file.renewed(login.data, answer, stamp))
+        except NotLoggedIn:
+            token = login.credentials.refresh_token
+            assert token is not None, "what cannot be renewed is not"
+            raise self._lost_pair(token) from None
         unsaved = self._kept is not None and self._kept[1] is login
         on_disk = self._kept[0] if self._kept and unsaved else login.credentials.refresh_token
         self._kept = (on_disk, new)
         try:
             await self._store.save(new.data, on_disk)
         except OSError as error:
-            if on_disk is not None and on_disk != new.credentials.refresh_token:
-                self._store.bury(on_disk, _UNANSWERED)  # it is spent, and others read it
+            # The mark of the old one stays: it is spent, and others read it.
+            self._clear_unless_consumed(login, new)
             self._save_after = asyncio.get_running_loop().time() + SAVE_AGAIN
             log.warning(
                 "the renewed login could not be saved (%s); it is kept in memory, and lost when "
@@ -233,7 +267,15 @@ class Login(httpx.Auth):
             )  # fmt: skip
             return new
         self._kept = None
+        if (token := login.credentials.refresh_token) is not None and token != on_disk:
+            self._store.clear_mark(token)  # it was never on the disk
         return await self._load()  # another program's, where that one was there first
+
+    def _clear_unless_consumed(self, login: Snapshot, new: Snapshot) -> None:
+        """An answer may leave the refresh token as it is, and then it is good for another use."""
+        token = login.credentials.refresh_token
+        if token is not None and token == new.credentials.refresh_token:
+            self._store.clear_mark(token)
 
     def _save_again(self) -> None:
         """Tries again to save what is only in memory, if it is time; nobody waits for it."""
@@ -262,20 +304,28 @@ class Login(httpx.Auth):
         body = json.dumps(auth_file.refresh_request(credentials, reason))
         token = credentials.refresh_token
         assert token is not None, "what cannot be renewed is not"
-        try:
-            async with self._connect(url) as http, asyncio.timeout(REDEEM):
-                response = await http.post(url, content=body, headers=_JSON, timeout=_CONNECT_FIRST)
-        except asyncio.CancelledError:
-            self._store.bury(token, _UNANSWERED)  # the process ends, and others must know
-            raise
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise self._later(f"the token endpoint cannot be reached ({error})") from error
-        except (httpx.HTTPError, TimeoutError) as error:
-            # Sent, and no answer: it may be spent. To send it again could end the login.
-            self._store.bury(token, _UNANSWERED)
-            self._dead[token] = lost = _unanswered()
-            raise lost from error
-        return self._answer(response)
+        async with self._connect(url) as http:
+            await self._prepare(token)
+            try:
+                async with deadline(REDEEM):
+                    answer = await _answer_of(http, "POST", url, _JSON, body)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+                self._store.clear_mark(token)
+                raise self._later(f"the token endpoint cannot be reached ({error})") from error
+            except (httpx.HTTPError, TimeoutError) as error:
+                # Sent, and no answer: it may be spent. To send it again could end the login.
+                self._dead[token] = lost = _unanswered()
+                raise lost from error
+        return self._pair(answer, token)
+
+    def _lost_pair(self, token: Secret) -> LoginExpired:
+        """The token was taken, and what came for it cannot be used."""
+        with suppress(OSError):  # then it is marked as sent, which says enough
+            self._store.mark_consumed(token, UNREADABLE)
+        lost = _consumed(UNREADABLE)
+        assert isinstance(lost, LoginExpired)
+        self._dead[token] = lost
+        return lost
 
     async def _identified(self, login: Snapshot) -> Snapshot:
         """A personal access token with its owner, who is asked for once. Raises TokenRejected,
@@ -303,32 +353,36 @@ class Login(httpx.Auth):
         url = f"{self._accounts_url}/v1/user-auth-credential/whoami"
         signed = {"authorization": f"Bearer {token.reveal()}", "connection": "close"}
         try:
-            async with self._connect(url) as http, asyncio.timeout(REDEEM):
-                response = await http.get(url, headers=signed)
+            async with self._connect(url) as http, deadline(REDEEM):
+                answer = await _answer_of(http, "GET", url, signed)
         except (httpx.HTTPError, TimeoutError) as error:
             raise RefreshUnavailable(
                 f"nobody told whose the personal access token is: {url} did not answer"
             ) from error
-        if response.status_code in (401, 403):
+        if answer.status in (401, 403):
             raise TokenRejected(
                 "the personal access token was refused: make a new one, or unset "
                 f"CODEX_ACCESS_TOKEN and {LOGIN_HINT}"
             )
-        told = _object(response)
-        if told is None:
+        owner = answer.json()
+        if owner is None:
             raise RefreshUnavailable(
-                f"nobody told whose the personal access token is ({response.status_code})"
+                f"nobody told whose the personal access token is ({answer.status})"
             )
-        return told
+        return owner
 
-    def _answer(self, response: httpx.Response) -> JsonObject:
-        refused = auth_file.refresh_refused(response.status_code, response.content)
+    def _pair(self, answer: _Answer, token: Secret) -> JsonObject:
+        """The new tokens of an answer. Raises LoginExpired, RefreshUnavailable."""
+        refused = auth_file.refresh_refused(answer.status, answer.body)
         if refused:
             raise refused
-        answer = _object(response)
-        if answer is None or not isinstance(answer.get("access_token"), str):
-            raise self._later(f"the token endpoint gave no token ({response.status_code})")
-        return answer
+        pair = answer.json()
+        if pair is not None and isinstance(pair.get("access_token"), str):
+            return pair
+        if 200 <= answer.status < 300 and not answer.is_web_page:
+            raise self._lost_pair(token)
+        self._store.clear_mark(token)
+        raise self._later(f"the token endpoint gave no token ({answer.status})")
 
     def _later(self, why: str) -> RefreshUnavailable:
         self._not_before = self._clock() + BACK_OFF
@@ -349,13 +403,55 @@ class Login(httpx.Auth):
             await asyncio.sleep(0.05)
 
 
-def _object(response: httpx.Response) -> JsonObject | None:
-    """The JSON object of a good answer; None of any other."""
+class _Answer(NamedTuple):
+    """An answer about a login, as much of it as one may have."""
+
+    status: int
+    body: bytes  # empty where it is too large, or in a coding that we have not asked for
+
+    @property
+    def is_web_page(self) -> bool:
+        """What stood between us and the token endpoint has answered in its place."""
+        return self.body.lstrip()[:1] == b"<"
+
+    def json(self) -> JsonObject | None:
+        """The JSON object of a good answer; None of any other."""
+        try:
+            value = json.loads(self.body) if self.status == 200 else None
+        except (ValueError, RecursionError):
+            value = None
+        return value if isinstance(value, dict) else None
+
+
+async def _answer_of(
+    http: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], body: bytes = b""
+) -> _Answer:
+    """Sends a request and reads what comes, up to its bound: an endless answer, or a small one
+    that inflates to a large one, must not fill the memory. Raises httpx's exceptions."""
+    request = http.build_request(method, url, content=body, headers=headers, timeout=_CONNECT_FIRST)
+    response = await http.send(request, stream=True)
     try:
-        value = json.loads(response.content) if response.status_code == 200 else None
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else None
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            return _Answer(response.status_code, b"")
+        read = b""
+        async for piece in response.aiter_raw():
+            read += piece
+            if len(read) > MAX_ANSWER:
+                return _Answer(response.status_code, b"")
+        return _Answer(response.status_code, read)
+    finally:
+        await response.aclose()
+
+
+def _consumed(reason: str) -> CodexError:
+    """Why a refresh token that is marked is not sent."""
+    if reason == UNREADABLE:
+        return LoginExpired(
+            "the login can no longer be renewed: the token endpoint took the refresh token and "
+            f"answered with a pair that cannot be used; {LOGIN_HINT}",
+            code=UNREADABLE,
+        )
+    return auth_file.lost(reason) or _unanswered()
 
 
 def _unanswered() -> RefreshUnavailable:

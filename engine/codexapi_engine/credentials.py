@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from .consumed_tokens import ConsumedTokens, fingerprint
 from .errors import NotLoggedIn, RefreshUnavailable
+from .files import MOUNT_POINT, NO_WAIT, Disk, read_regular
 from .protocol import auth_file
 from .protocol.auth_file import LOGIN_HINT, Credentials
 from .protocol.secret import Secret
-from .settings import Settings
+from .settings import Settings, private_folder
 
 try:
     import fcntl
@@ -57,8 +59,13 @@ _Identity = tuple[int, int, int, int]
 
 _POLL = 0.02
 _TEMPORARY = ".auth.json.codexapi-{}.tmp"
-_NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
-_BINARY: int = getattr(os, "O_BINARY", 0)
+_LARGER = 16 * 1024
+"""Bytes by which a new login may be larger than the one before."""
+
+_IN_PLACE = MOUNT_POINT | {errno.EACCES, errno.EPERM, errno.EROFS}
+"""Why a file may not be replaced, and yet be written to."""
+
+_MARKS = ".auth.json.codexapi-spent"
 log = logging.getLogger("codexapi.login")
 
 
@@ -85,11 +92,18 @@ class Store(Protocol):
         """Replaces the login, unless another program has: `consumed` is the refresh token that
         was there before. Raises OSError."""
 
-    def bury(self, token: Secret, why: str) -> None:
-        """Tells whoever comes later, other processes too, that this refresh token is never to be
-        sent again, and why: a word of the login's own."""
+    async def check_writable(self) -> None:
+        """Raises OSError unless a new login can be saved here: to be asked before its refresh
+        token is sent, since that is good for one use."""
 
-    def buried(self, token: Secret) -> str | None:
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        """Tells every process that comes later never to send this refresh token again. `reason`
+        is a word of the login's own. On the disk when it returns. Raises OSError."""
+
+    def clear_mark(self, token: Secret) -> None:
+        """The token was not used."""
+
+    def consumed_reason(self, token: Secret) -> str | None:
         """Why this refresh token is not to be sent; None if it may be."""
 
 
@@ -105,7 +119,8 @@ def store_of(settings: Settings) -> Store:
     if kind in ("keyring", "auto"):
         from .keyrings import Keyring, KeyringOrFile  # seldom, and it reads much
 
-        return Keyring(home) if kind == "keyring" else KeyringOrFile(home)
+        kinds = Keyring if kind == "keyring" else KeyringOrFile
+        return kinds(home, state_dir=settings.state_dir)
     if kind == "ephemeral":
         return Nowhere(
             NotLoggedIn(
@@ -113,7 +128,7 @@ def store_of(settings: Settings) -> Store:
                 f'config.toml: set that to "file" and {LOGIN_HINT}'
             )
         )
-    return CodexFile(home)
+    return CodexFile(home, state_dir=settings.state_dir)
 
 
 class InMemory:
@@ -123,7 +138,7 @@ class InMemory:
         self._data = data
         self._known: Snapshot | None = None  # what the data say, once they were asked
         self._lock = asyncio.Lock()
-        self._buried: dict[Secret, str] = {}
+        self._consumed: dict[Secret, str] = {}
 
     async def load(self) -> Snapshot:
         if self._known is None:
@@ -137,12 +152,20 @@ class InMemory:
 
     async def save(self, data: bytes, consumed: Secret | None) -> None:
         self._data, self._known = data, None
+        if consumed is not None:
+            self.clear_mark(consumed)
 
-    def bury(self, token: Secret, why: str) -> None:
-        self._buried[token] = why
+    async def check_writable(self) -> None:
+        pass
 
-    def buried(self, token: Secret) -> str | None:
-        return self._buried.get(token)
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        self._consumed[token] = reason
+
+    def clear_mark(self, token: Secret) -> None:
+        self._consumed.pop(token, None)
+
+    def consumed_reason(self, token: Secret) -> str | None:
+        return self._consumed.get(token)
 
 
 class Nowhere(InMemory):
@@ -156,17 +179,28 @@ class Nowhere(InMemory):
         raise self._why.with_traceback(None)
 
 
-class Shared:
+class CodexHomeLock:
     """What programs with one CODEX_HOME have in common: `auth.lock`, which Codex 0.169 takes too,
-    and among ours the refresh token that is never to be sent again.
+    and among ours the refresh tokens that are never to be sent again.
 
     `locks`: whether there are kernel locks, which die with their process. Not on Windows.
+    `state_dir` takes what the login's folder does not.
     """
 
-    def __init__(self, codex_home: Path, *, locks: bool = fcntl is not None) -> None:
+    def __init__(
+        self,
+        codex_home: Path,
+        *,
+        state_dir: Path | None = None,
+        disk: Disk | None = None,
+        locks: bool = fcntl is not None,
+    ) -> None:
         self.locks = locks
         self._lock_path = codex_home / "auth.lock"
-        self._buried_path = codex_home / ".auth.json.codexapi-spent"
+        places = [codex_home / _MARKS]
+        if state_dir is not None:
+            places.append(login_folder(state_dir, codex_home) / _MARKS)
+        self.consumed = ConsumedTokens(places, disk or Disk())
 
     @asynccontextmanager
     async def lock(self, wait: float = LOCK_WAIT) -> AsyncIterator[None]:
@@ -193,23 +227,6 @@ class Shared:
         finally:
             os.close(descriptor)
 
-    def bury(self, token: Secret, why: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK | _BINARY
-        with suppress(OSError), open(os.open(self._buried_path, flags, 0o600), "wb") as file:
-            file.write(f"{_fingerprint(token)} {why}".encode())
-
-    def buried(self, token: Secret) -> str | None:
-        try:
-            whose, _, why = self._buried_path.read_text("utf-8").partition(" ")
-        except (OSError, ValueError):
-            return None
-        return why if whose == _fingerprint(token) else None
-
-    def forget(self) -> None:
-        """A login has been saved: whatever was buried is past."""
-        with suppress(OSError):
-            self._buried_path.unlink(missing_ok=True)
-
 
 class CodexFile:
     """`auth.json` in CODEX_HOME, shared with the Codex client, which rotates it too.
@@ -224,14 +241,24 @@ class CodexFile:
         self,
         codex_home: Path,
         *,
+        state_dir: Path | None = None,
+        disk: Disk | None = None,
         windows: bool = os.name == "nt",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = codex_home / "auth.json"
+        # Where a new login waits if the folder of the old one takes no file.
+        self._elsewhere = login_folder(state_dir, codex_home) if state_dir else None
+        self._disk = disk or Disk()
         self._name = str(self.path)  # asked for with each request
         self._windows = windows
         self._clock = clock
-        self._shared = Shared(codex_home, locks=fcntl is not None and not windows)
+        self._shared = CodexHomeLock(
+            codex_home,
+            state_dir=state_dir,
+            disk=self._disk,
+            locks=fcntl is not None and not windows,
+        )
         self._seen: _Identity | None = None
         self._known: Snapshot | NotLoggedIn | None = None  # what the file said when it was seen
         self._swept = False
@@ -272,17 +299,35 @@ class CodexFile:
             self._seen = None  # as in `lock`, and a renewal takes seconds
             # Not having got the lock, we still save: the pair on disk is dead by now.
             if await self._replaceable(consumed):
-                temporary = _temporary(real, data, consumed)
-                await self._put(temporary, real)
-                self._shared.forget()
-            else:  # and so is what was buried: it may be of that login
+                await self._put(self._copy(real, data, consumed), real, data)
+                if consumed is not None:
+                    self.clear_mark(consumed)
+            else:  # and the mark stays: it may be of that login
                 log.warning("auth.json was changed by another program; its login is kept")
 
-    def bury(self, token: Secret, why: str) -> None:
-        self._shared.bury(token, why)
+    async def check_writable(self) -> None:
+        real = self._real()
+        size = os.stat(real).st_size + _LARGER
+        try:
+            self._disk.takes_files(real.parent, size, _TEMPORARY)
+            if not self._disk.is_mount_point(real, _TEMPORARY):
+                return
+        except OSError:
+            if self._elsewhere is None:
+                raise
+            private_folder(self._elsewhere)
+            self._disk.takes_files(self._elsewhere, size, _TEMPORARY)
+        # The file must do as it is. Opened as a test, and not written to.
+        self._disk.close(self._disk.open(real, os.O_WRONLY | NO_WAIT))
 
-    def buried(self, token: Secret) -> str | None:
-        return self._shared.buried(token)
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        self._shared.consumed.mark(token, reason)
+
+    def clear_mark(self, token: Secret) -> None:
+        self._shared.consumed.clear(token)
+
+    def consumed_reason(self, token: Secret) -> str | None:
+        return self._shared.consumed.reason(token)
 
     def _committing(self, real: Path) -> AbstractAsyncContextManager[bool]:
         return self._shared.flock(real.with_name("auth.json.lock"), 0o600, COMMIT_WAIT)
@@ -297,23 +342,49 @@ class CodexFile:
         except NotLoggedIn as error:
             return error.code == "auth_file_invalid"
 
-    async def _put(self, temporary: Path, real: Path) -> None:
-        """Puts a whole new file in the place of the old one, in one step."""
-        until = asyncio.get_running_loop().time() + (IN_USE if self._windows else 0)
+    def _copy(self, real: Path, data: bytes, consumed: Secret | None) -> Path | None:
+        """The new login, complete and on the disk, beside the file or in our own folder. None
+        where neither takes it: then the file itself is all there is."""
         try:
-            while True:
-                try:
-                    os.replace(temporary, real)
-                    break
-                except PermissionError:
-                    if asyncio.get_running_loop().time() >= until:
-                        raise
-                await asyncio.sleep(_POLL)
-        except BaseException:
+            mode = stat.S_IMODE(real.stat().st_mode)
+        except FileNotFoundError:
+            mode = 0o600
+        # By its name it is known whose place it is to take.
+        name = f"{_prefix(consumed)}-{secrets.token_hex(8)}.tmp"
+        for folder in filter(None, (real.parent, self._elsewhere)):
             with suppress(OSError):
-                os.unlink(temporary)
-            raise
-        _sync_folder(real.parent)
+                if folder is self._elsewhere:
+                    private_folder(folder)
+                self._disk.create(folder / name, data, mode)
+                return folder / name
+        return None
+
+    async def _put(self, copy: Path | None, real: Path, data: bytes) -> None:
+        """The new login in the place of the old one: in one step, or, where the file can only be
+        written to, in its place. The copy stays until that is proved. Raises OSError."""
+        try:
+            if copy is not None and copy.parent == real.parent:
+                await self._replace(copy, real)
+                self._disk.sync_folder(real.parent)
+                return
+        except OSError as error:
+            if error.errno not in _IN_PLACE:
+                raise
+        self._disk.overwrite(real, data)
+        if copy is not None:
+            with suppress(OSError):
+                self._disk.unlink(copy)
+
+    async def _replace(self, copy: Path, real: Path) -> None:
+        until = asyncio.get_running_loop().time() + (IN_USE if self._windows else 0)
+        while True:
+            try:
+                self._disk.replace(copy, real)
+                return
+            except PermissionError:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+            await asyncio.sleep(_POLL)
 
     def _as_before(self) -> Snapshot:
         assert self._known is not None, "a file that was seen said something"
@@ -331,26 +402,13 @@ class CodexFile:
     def _read(self) -> tuple[_Identity, bytes]:
         """The file's identity, taken before its bytes: what changes between is read again."""
         try:
-            # Non-blocking: a FIFO in this place must not hang us.
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+            status, data = read_regular(self.path, MAX_BYTES)
         except FileNotFoundError:
             raise NotLoggedIn(f"there is no login at {self.path}: {LOGIN_HINT}") from None
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise self._unreadable("it is not a regular file")
-            if status.st_size > MAX_BYTES:
-                raise self._unreadable(f"it has {status.st_size} bytes")
-            self._warn_of(status.st_mode)
-            # The descriptor stays ours: of a directory, `open` would refuse it and not close it.
-            with open(descriptor, "rb", closefd=False) as file:
-                return _identity_of(status), file.read(MAX_BYTES)
-        except OSError as error:
-            raise self._unreadable(error.strerror or str(error)) from None
-        finally:
-            os.close(descriptor)
+        self._warn_of(status.st_mode)
+        return _identity_of(status), data
 
     def _racy(self, seen: _Identity) -> bool:
         return self._clock() - max(seen[0], seen[3]) / 1e9 < RACY
@@ -372,24 +430,55 @@ class CodexFile:
 
     async def _sweep_if_idle(self) -> None:
         """At the start, unless somebody is saving just now."""
-        if _left_behind(self._real()):
+        if self._left_behind(self._real()):
             with suppress(RefreshUnavailable):
                 async with self._shared.lock(wait=0):
                     await self._sweep()
 
+    def _left_behind(self, real: Path) -> list[Path]:
+        folders = filter(None, (real.parent, self._elsewhere))
+        return [path for folder in folders for path in folder.glob(_TEMPORARY.format("*"))]
+
     async def _sweep(self) -> None:
         """Ends what a killed process began. Its half-written files, with live tokens in them, are
-        removed; one that is whole, and next in line, is put where it was meant to go."""
+        removed; one that is complete, and next in line, is put where it was meant to go."""
         real = self._real()
-        for left in _left_behind(real):
+        for left in self._left_behind(real):
             with suppress(OSError):
                 if not self._shared.locks and self._clock() - os.stat(left).st_mtime < LEFT_BEHIND:
                     continue
                 async with self._committing(real):
-                    if _is_next(left, real):
-                        await self._put(left, real)
+                    if await self._is_next(left, real):
+                        await self._put(left, real, read_regular(left, MAX_BYTES)[1])
                     else:
-                        os.unlink(left)
+                        self._disk.unlink(left)
+
+    async def _is_next(self, left: Path, real: Path) -> bool:
+        """Whether a file that was left has the pair that was got for the token on disk, or the
+        one on disk is what a kill left of writing it in its place."""
+        try:
+            if not stat.S_ISREG(os.lstat(left).st_mode):
+                return False
+            Snapshot.of(read_regular(left, MAX_BYTES)[1])
+        except NotLoggedIn:
+            return False
+        until = asyncio.get_running_loop().time() + TORN
+        while True:
+            try:
+                on_disk = Snapshot.of(read_regular(real, MAX_BYTES)[1]).credentials.refresh_token
+                return on_disk is not None and left.name.startswith(_prefix(on_disk))
+            except NotLoggedIn as error:
+                if error.code != "auth_file_invalid":
+                    return False
+                if asyncio.get_running_loop().time() >= until:
+                    return True
+            await asyncio.sleep(_POLL)
+
+
+def login_folder(state_dir: Path, codex_home: Path) -> Path:
+    """Our own folder for the login of one CODEX_HOME: what that folder itself does not take."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(codex_home))).hexdigest()[:16]
+    return state_dir / "login" / name
 
 
 def _identity_of(status: os.stat_result) -> _Identity:
@@ -399,7 +488,7 @@ def _identity_of(status: os.stat_result) -> _Identity:
 def _setting(config: Path, name: str) -> object:
     """One setting of Codex's own config.toml; None if it is not there."""
     try:
-        text = config.read_text("utf-8")
+        text = read_regular(config, MAX_BYTES)[1].decode()
         if name not in text:
             return None  # reading TOML takes 12 ms to begin with
         import tomllib
@@ -409,33 +498,18 @@ def _setting(config: Path, name: str) -> object:
         return None
 
 
-def _fingerprint(token: Secret | None) -> str:
-    """A name for a token that tells nothing of it."""
-    return hashlib.sha256(token.reveal().encode() if token else b"").hexdigest()
-
-
 def _prefix(consumed: Secret | None) -> str:
-    return _TEMPORARY.partition("{}")[0] + _fingerprint(consumed)[:16]
-
-
-def _left_behind(real: Path) -> list[Path]:
-    return list(real.parent.glob(_TEMPORARY.format("*")))
-
-
-def _is_next(left: Path, real: Path) -> bool:
-    """Whether a file that was left has the pair that was got for the token on disk."""
-    with suppress(OSError, NotLoggedIn):
-        Snapshot.of(left.read_bytes())
-        on_disk = Snapshot.of(real.read_bytes()).credentials.refresh_token
-        return on_disk is not None and left.name.startswith(_prefix(on_disk))
-    return False
+    return _TEMPORARY.partition("{}")[0] + fingerprint(consumed)[:16]
 
 
 def _lockable(path: Path, mode: int) -> int | None:
     """A descriptor to lock. Where nothing can be written, one that is there will do."""
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         with suppress(OSError):
-            return os.open(path, flags | os.O_CLOEXEC, mode)
+            descriptor = os.open(path, flags | os.O_CLOEXEC | NO_WAIT, mode)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return descriptor
+            os.close(descriptor)
     return None
 
 
@@ -452,36 +526,3 @@ async def _locked(descriptor: int, wait: float) -> bool:
         if asyncio.get_running_loop().time() >= until:
             return False
         await asyncio.sleep(_POLL)
-
-
-def _temporary(path: Path, data: bytes, consumed: Secret | None) -> Path:
-    """A new file beside `path`, whole and on the disk, with the mode that `path` has."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        mode = 0o600
-    # By its name it is known whose place it is to take.
-    temporary = path.with_name(f"{_prefix(consumed)}-{secrets.token_hex(8)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
-    try:
-        with open(os.open(temporary, flags, 0o600), "wb") as file:
-            if hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    return temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the replacing itself survive a power cut, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

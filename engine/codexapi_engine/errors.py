@@ -5,6 +5,7 @@
   x AuthError                        401
     + NotLoggedIn                            there is no login, or none we can use
     + LoginExpired                           the login can no longer be refreshed
+    + LoginNotWritable                       it has to be renewed, and could not be saved
     + TokenRejected                          the backend refuses a token that looks good
   x BackendError                     as told the backend answered, and the answer is no
     + PermissionDenied               403
@@ -101,6 +102,10 @@ class NotLoggedIn(AuthError):
 
 class LoginExpired(AuthError):
     code = "login_expired"
+
+
+class LoginNotWritable(AuthError):
+    code = "login_not_writable"
 
 
 class TokenRejected(AuthError):

@@ -15,11 +15,10 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .credentials import CodexFile, Shared, Snapshot, log
+from .credentials import CodexFile, CodexHomeLock, Snapshot, log
 from .errors import NotLoggedIn
 from .protocol import json
 from .protocol.auth_file import LOGIN_HINT
@@ -52,10 +51,16 @@ def account(codex_home: Path) -> str:
 class Keyring:
     """The login in a keyring. `backend` replaces the system's own."""
 
-    def __init__(self, codex_home: Path, backend: KeyringBackend | None = None) -> None:
+    def __init__(
+        self,
+        codex_home: Path,
+        backend: KeyringBackend | None = None,
+        *,
+        state_dir: Path | None = None,
+    ) -> None:
         self.account = account(codex_home)
         self._backend = backend
-        self._shared = Shared(codex_home)
+        self._shared = CodexHomeLock(codex_home, state_dir=state_dir)
         self._reading = asyncio.Lock()
         self._known: Snapshot | NotLoggedIn | None = None
         self._known_until = 0.0
@@ -94,13 +99,24 @@ class Keyring:
             raise OSError(errno.EIO, str(error)) from None
         finally:
             self._known = None
-        self._shared.forget()
+        if consumed is not None:
+            self.clear_mark(consumed)
 
-    def bury(self, token: Secret, why: str) -> None:
-        self._shared.bury(token, why)
+    async def check_writable(self) -> None:
+        """A keyring that can be read can be written to, as far as anybody can ask it."""
+        try:
+            await self.load()
+        except NotLoggedIn as error:
+            raise OSError(errno.EIO, str(error)) from None
 
-    def buried(self, token: Secret) -> str | None:
-        return self._shared.buried(token)
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        self._shared.consumed.mark(token, reason)
+
+    def clear_mark(self, token: Secret) -> None:
+        self._shared.consumed.clear(token)
+
+    def consumed_reason(self, token: Secret) -> str | None:
+        return self._shared.consumed.reason(token)
 
     async def _read(self) -> Snapshot:
         try:
@@ -133,9 +149,15 @@ class Keyring:
 class KeyringOrFile:
     """The keyring where it has a login, else the file: what Codex calls `auto`."""
 
-    def __init__(self, codex_home: Path, backend: KeyringBackend | None = None) -> None:
-        self._keyring = Keyring(codex_home, backend)
-        self._file = CodexFile(codex_home)
+    def __init__(
+        self,
+        codex_home: Path,
+        backend: KeyringBackend | None = None,
+        *,
+        state_dir: Path | None = None,
+    ) -> None:
+        self._keyring = Keyring(codex_home, backend, state_dir=state_dir)
+        self._file = CodexFile(codex_home, state_dir=state_dir)
         self._from: Keyring | CodexFile = self._file
 
     async def load(self) -> Snapshot:
@@ -166,11 +188,17 @@ class KeyringOrFile:
         """To where it came from: elsewhere the spent one would be found first."""
         await self._from.save(data, consumed)
 
-    def bury(self, token: Secret, why: str) -> None:
-        self._keyring.bury(token, why)
+    async def check_writable(self) -> None:
+        await self._from.check_writable()
 
-    def buried(self, token: Secret) -> str | None:
-        return self._keyring.buried(token)
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        self._keyring.mark_consumed(token, reason)
+
+    def clear_mark(self, token: Secret) -> None:
+        self._keyring.clear_mark(token)
+
+    def consumed_reason(self, token: Secret) -> str | None:
+        return self._keyring.consumed_reason(token)
 
 
 class _Unavailable(Exception):
@@ -191,10 +219,14 @@ async def _apart(work: Callable[[], T]) -> T:
             done.set_exception(error)
 
     def run() -> None:
+        value, failure = None, None
         try:
-            value, failure = _in_our_words(work), None
+            value = work()
         except _Unavailable as error:
-            value, failure = None, error
+            failure = error
+        except BaseException as error:  # noqa: BLE001  (backends raise whatever they stand on)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            failure = _Unavailable(f"it cannot be used ({reason}): unlock or start it")
         with suppress(RuntimeError):  # the loop may be gone
             loop.call_soon_threadsafe(settle, value, failure)
 
@@ -204,30 +236,6 @@ async def _apart(work: Callable[[], T]) -> T:
             return await done
     except TimeoutError:
         raise _Unavailable(f"it has not answered for {PATIENCE:g} s: unlock it") from None
-
-
-def _in_our_words(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except _troubles() as error:
-        told = str(error) or type(error).__name__
-        raise _Unavailable(f"it cannot be used ({told}): unlock or start it") from None
-
-
-def _troubles() -> tuple[type[Exception], ...]:
-    """What a keyring may raise: of its package, and of what that stands on, which we ask too."""
-    found: list[type[Exception]] = [RuntimeError, OSError, ValueError]
-    for module, name in _ERRORS:
-        with suppress(ImportError):
-            found.append(getattr(import_module(module), name))
-    return tuple(found)
-
-
-_ERRORS = (
-    ("keyring.errors", "KeyringError"),
-    ("secretstorage.exceptions", "SecretStorageException"),
-    ("jeepney", "DBusErrorResponse"),
-)
 
 
 class _SecretService(Protocol):

@@ -24,6 +24,7 @@ import httptools
 from aiohappyeyeballs import start_connection
 
 from ._httpx import httpx
+from .deadlines import GRACE, LATE, deadline
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -133,7 +134,7 @@ class Network(httpx.AsyncBaseTransport):
             options = {"ssl": self._context, "server_hostname": place.name}
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(limit):
+            async with deadline(limit):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self, place),
                     sock=await _open_socket(place.host, place.port),
@@ -311,8 +312,11 @@ class _Connection(asyncio.Protocol):
         self._timer = None
         if self._answer is None:
             return
-        due = self._heard_at + self._patience
-        if self._loop.time() < due:
+        due, now = self._heard_at + self._patience, self._loop.time()
+        if now - due > LATE:  # this process was stopped: what has come is read first
+            due = now + GRACE
+            self._heard_at = due - self._patience
+        if now < due:
             self._timer = self._loop.call_at(due, self._look)
         else:
             self._answer.unheard()

@@ -15,7 +15,7 @@ from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.virtual_time import hurried
 
 from codexapi_engine._httpx import httpx
-from codexapi_engine.auth import BACK_OFF, NEWER, REDEEM, SAVE_AGAIN, SCHEDULE, Login
+from codexapi_engine.auth import BACK_OFF, MAX_ANSWER, NEWER, REDEEM, SAVE_AGAIN, SCHEDULE, Login
 from codexapi_engine.credentials import CodexFile, InMemory, Store
 from codexapi_engine.errors import (
     AuthError,
@@ -660,10 +660,6 @@ PASSING = [
     (429, {}),
     (302, b""),
     (200, b"<html>"),
-    (200, b'{"access_token":'),
-    (200, {"refresh_token": "canary-x"}),
-    (200, {"access_token": None}),
-    (200, []),
 ]
 
 
@@ -685,6 +681,42 @@ async def test_a_passing_failure_is_told_and_nobody_asks_again_for_a_while(answe
         await there.ask()
     there.now += 0.1
     assert await there.ask() == access_token(there.now + DAY, "2")
+
+
+# What came cannot be used, and the token is spent all the same
+
+
+UNUSABLE = [
+    (200, b'{"access_token":'),
+    (200, b""),
+    (200, b'{"access_token":"' + b"x" * MAX_ANSWER + b'"}'),
+    (200, {"refresh_token": "canary-x"}),
+    (200, {"access_token": None}),
+    (200, []),
+    (200, {"access_token": "canary\r\nX-Header: 1", "refresh_token": "canary-new"}),
+    (200, {"access_token": "canary \N{SLIGHTLY SMILING FACE}", "refresh_token": "canary-new"}),
+    (200, b'{"access_token":"canary \\ud800","refresh_token":"canary-new"}'),
+    (200, {"access_token": "canary-new", "refresh_token": "a\r\nb"}),
+]
+
+
+@pytest.mark.parametrize("answer", UNUSABLE)
+async def test_a_token_whose_answer_cannot_be_used_is_never_sent_again(
+    tmp_path: Path, answer: Answer
+) -> None:
+    """Neither by this process nor by another: it would end the login for Codex too."""
+    write_login(tmp_path, EXPIRED)
+    there = World(CodexFile(tmp_path))
+    there.answers = [answer]
+    for _ in range(2):
+        with pytest.raises(LoginExpired, match="cannot be used"):
+            await there.ask()
+        there.now += 10 * BACK_OFF
+    another = World(CodexFile(tmp_path))
+    with pytest.raises(LoginExpired, match="cannot be used"):
+        await another.ask()
+    assert (len(there.redeemed), another.redeemed) == (1, [])
+    assert (tmp_path / "auth.json").read_bytes() == EXPIRED
 
 
 async def test_a_clock_that_is_set_back_does_not_prolong_the_back_off() -> None:
@@ -820,7 +852,7 @@ def test_a_renewal_that_ends_with_its_process_is_in_doubt(tmp_path: Path) -> Non
         asking.cancel()  # and then the loop ends, and with it all that is left on it
 
     hurried(story())
-    assert CodexFile(tmp_path).buried(Secret("canary-refresh-first")) == "unanswered"
+    assert CodexFile(tmp_path).consumed_reason(Secret("canary-refresh-first")) == "unanswered"
 
 
 async def test_a_failing_token_endpoint_is_asked_once_for_a_request() -> None:

@@ -31,7 +31,7 @@ from tests.faulty import REUSED
 from tests.logins import DAY, NOW, access_token, auth_json
 from tests.virtual_time import runner
 
-from codexapi_engine import credentials
+from codexapi_engine import files
 from codexapi_engine.auth import BACK_OFF, Login
 from codexapi_engine.credentials import TORN, CodexFile
 from codexapi_engine.errors import CodexError
@@ -95,7 +95,7 @@ class Truth:
         return access in self.alive and float(jwt_payload(access)["exp"]) > self.now
 
 
-class Disk(CodexFile):
+class LoginFile(CodexFile):
     """The real file on a disk that may be full."""
 
     full = False
@@ -113,7 +113,9 @@ class Ours:
         self.number = number
         self.truth = truth
         self.ahead = 0.0
-        self.disk = Disk(home, clock=lambda: 4e9)  # no file of this test is of this very moment
+        self.disk = LoginFile(
+            home, clock=lambda: 4e9
+        )  # no file of this test is of this very moment
         road = in_process(self._handle)
         chosen = Settings()
         self.login = Login(
@@ -494,7 +496,7 @@ class LoginMachine(RuleBasedStateMachine):
 
     def _dead(self, process: Ours, token: str) -> bool:
         secret = Secret(token)
-        return secret in process.login._dead or process.disk.buried(secret) is not None
+        return secret in process.login._dead or process.disk.consumed_reason(secret) is not None
 
     def _hopeful(self, process: Ours) -> bool:
         """Whether a request must succeed: the login is good, or can be made so."""
@@ -546,28 +548,29 @@ def _die(process: Ours, where: str, told: int) -> NoReturn:
         os._exit(9)
 
     try:
-        syscalls: Any = vars(credentials)["os"]
-        replace, fsync, redeem = syscalls.replace, syscalls.fsync, process._redeem
+        redeem, disk = process._redeem, files.Disk()
 
         def redeemed(token: str) -> dict[str, str] | str:
             answer = redeem(token)
+            # From here on: what is written before is no login yet.
+            process.disk._disk = dying
             return end() if where == "answer" else answer
 
         def synced(descriptor: int) -> None:
             if where == "half":
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
                 end()
-            fsync(descriptor)
+            os.fsync(descriptor)
 
-        def replaced(*paths: Path) -> None:
+        def replaced(*paths: Any) -> None:
             if where == "whole":
                 end()
-            replace(*paths)
+            os.replace(*paths)
             if where == "replaced":
                 end()
 
-        # Nobody else is in this process, and it is about to end.
-        syscalls.replace, syscalls.fsync = replaced, synced
+        dying: Any = disk
+        dying.sync, dying.replace = synced, replaced
         process._redeem = redeemed  # type: ignore[method-assign]
         with runner() as own, suppress(CodexError):
             own.run(process.ask())

@@ -27,7 +27,6 @@ from codexapi_engine.credentials import (
     InMemory,
     Nowhere,
     Snapshot,
-    _temporary,
     store_of,
 )
 from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
@@ -535,18 +534,27 @@ def test_a_damaged_login_is_replaced_by_a_good_one(tmp_path: Path) -> None:
     assert path.read_bytes() == NEW
 
 
-def test_what_cannot_be_saved_is_an_os_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_folder_that_takes_no_file_has_the_login_written_in_its_place(
+    tmp_path: Path, mode: int
+) -> None:
+    """The pair on disk is dead by then. A file that may not be written to either is an error."""
     path = write_login(tmp_path, auth_json())
     (tmp_path / "auth.json.lock").touch()
     if os.geteuid() == 0:
         os.chown(path, NOBODY, NOBODY)
+    path.chmod(mode)
     tmp_path.chmod(0o555)
     try:
-        with pytest.raises(OSError, match="denied"), reaching(tmp_path), mere_user():
-            saved(tmp_path, NEW)
+        with reaching(tmp_path), mere_user():
+            if mode == 0o600:
+                saved(tmp_path, NEW)
+            else:
+                with pytest.raises(OSError, match="denied"):
+                    saved(tmp_path, NEW)
     finally:
         tmp_path.chmod(0o755)
-    assert path.read_bytes() == auth_json()
+    assert path.read_bytes() == (NEW if mode == 0o600 else auth_json())
     assert {file.name for file in tmp_path.iterdir()} == {"auth.json", "auth.json.lock"}
 
 
@@ -570,7 +578,9 @@ def test_a_full_disk_is_an_os_error_and_leaves_the_old_login_and_nothing_else(
 
 def left_by(home: Path, data: bytes, consumed: Secret) -> Path:
     """What a process leaves that dies between writing a new file and putting it in place."""
-    return _temporary(home / "auth.json", data, consumed)
+    left = CodexFile(home)._copy(home / "auth.json", data, consumed)
+    assert left is not None
+    return left
 
 
 def names(home: Path) -> set[str]:
@@ -641,32 +651,28 @@ def test_without_locks_a_login_is_saved_all_the_same(tmp_path: Path) -> None:
     assert names(tmp_path) == {"auth.json"}
 
 
-@pytest.mark.parametrize(("let_go", "saves"), [(IN_USE - 0.5, True), (IN_USE + 1, False)])
-def test_a_file_that_is_in_use_is_waited_for_where_that_hinders(
-    tmp_path: Path, let_go: float, saves: bool
+@pytest.mark.parametrize(("let_go", "waits"), [(IN_USE - 0.5, IN_USE - 0.5), (IN_USE + 1, IN_USE)])
+def test_a_file_that_is_in_use_is_waited_for_and_then_written_in_its_place(
+    tmp_path: Path, let_go: float, waits: float
 ) -> None:
     """Windows refuses to replace a file that is open elsewhere; here a folder refuses."""
     path, home = write_login(tmp_path, auth_json()), tmp_path
 
     async def story() -> float:
         store, loop = CodexFile(home, windows=True), asyncio.get_running_loop()
-        temporary = _temporary(path, NEW, FIRST)
+        copy = left_by(home, NEW, FIRST)
         home.chmod(0o555)
         loop.call_later(let_go, home.chmod, 0o777)
         try:
-            if saves:
-                await store._put(temporary, path)
-            else:
-                with pytest.raises(PermissionError):
-                    await store._put(temporary, path)
+            await store._put(copy, path, NEW)
         finally:
             home.chmod(0o777)
         return loop.time()
 
     with reaching(home), mere_user_owns(home):
         waited = hurried(story())
-    assert (path.read_bytes() == NEW) == saves
-    assert waited == pytest.approx(let_go if saves else IN_USE, abs=0.1)
+    assert path.read_bytes() == NEW
+    assert waited == pytest.approx(waits, abs=0.1)
 
 
 # A token that may be spent
@@ -684,23 +690,26 @@ def private_and_silent(home: Path) -> bool:
 async def test_a_token_in_doubt_is_told_to_other_programs_until_all_is_well(tmp_path: Path) -> None:
     first, second = CodexFile(tmp_path), CodexFile(tmp_path)
     write_login(tmp_path, auth_json())
-    assert second.buried(FIRST) is None
-    first.bury(FIRST, "unanswered")
-    assert second.buried(FIRST) == "unanswered"
+    assert second.consumed_reason(FIRST) is None
+    first.mark_consumed(FIRST, "unanswered")
+    assert second.consumed_reason(FIRST) == "unanswered"
     other = Secret("canary-refresh-other")
-    assert second.buried(other) is None
+    assert second.consumed_reason(other) is None
     await second.save(auth_json(), other)  # it is not there any more: nothing is saved
-    assert second.buried(FIRST) == "unanswered"
+    assert second.consumed_reason(FIRST) == "unanswered"
     assert private_and_silent(tmp_path)
     await first.save(NEW, FIRST)
-    assert second.buried(FIRST) is None
+    assert second.consumed_reason(FIRST) is None
     assert names(tmp_path) == {"auth.json"}
 
 
-def test_a_doubt_that_cannot_be_told_is_no_error(tmp_path: Path) -> None:
-    store = CodexFile(tmp_path / "nothing")
-    store.bury(FIRST, "unanswered")
-    assert store.buried(FIRST) is None
+def test_a_mark_that_cannot_be_written_anywhere_is_an_error(tmp_path: Path) -> None:
+    """For then the token must not be sent."""
+    (tmp_path / "home").write_text("no folder")
+    store = CodexFile(tmp_path / "home")
+    with pytest.raises(OSError, match=r"exists|directory"):
+        store.mark_consumed(FIRST, "unanswered")
+    assert store.consumed_reason(FIRST) is None
 
 
 # Where the login is

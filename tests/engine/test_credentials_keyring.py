@@ -207,8 +207,8 @@ async def test_a_keyring_that_waits_for_its_owner_does_not_hold_up_the_rest(tmp_
 
 async def test_a_keyring_of_another_process_is_locked_out_as_a_file_is(tmp_path: Path) -> None:
     first, second = (Keyring(tmp_path, Memory(tmp_path, auth_json())) for _ in range(2))
-    first.bury(FIRST, "unanswered")
-    assert second.buried(FIRST) == "unanswered"
+    first.mark_consumed(FIRST, "unanswered")
+    assert second.consumed_reason(FIRST) == "unanswered"
     async with first.lock():
         with pytest.raises(RefreshUnavailable):
             async with second._shared.lock(wait=0):
@@ -273,8 +273,8 @@ async def test_auto_takes_the_file_where_the_keyring_has_nothing(
         await store.save(NEW, FIRST)
     assert (tmp_path / "auth.json").read_bytes() == NEW
     assert backend.kept == {}
-    store.bury(FIRST, "unanswered")
-    assert store.buried(FIRST) == "unanswered"
+    store.mark_consumed(FIRST, "unanswered")
+    assert store.consumed_reason(FIRST) == "unanswered"
 
 
 async def test_auto_without_either_is_no_login(tmp_path: Path) -> None:
