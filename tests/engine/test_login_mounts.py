@@ -40,9 +40,10 @@ asyncio.run(main())
 
 def can_mount() -> bool:
     probe = ["unshare", "-m", "true"]
-    return bool(shutil.which("unshare")) and not subprocess.run(
-        probe, capture_output=True, check=False
-    ).returncode
+    return (
+        bool(shutil.which("unshare"))
+        and not subprocess.run(probe, capture_output=True, check=False).returncode
+    )
 
 
 pytestmark = pytest.mark.skipif(not can_mount(), reason="only root may mount")
