@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from .answer import Answer
 from .options import opened
 from .past import transcript
 from .question import NOTHING, Question, attachment
+from .runner import Runner
 from .talk import Talk
 from .terminal import Problem, note, say
 
@@ -48,7 +48,7 @@ def converse(
 ) -> None:
     """Asks, answers, and asks again, until the person leaves. Raises CodexError at its beginning
     alone: later, it is said, and the talk goes on."""
-    with asyncio.Runner() as runner, _lines_kept(chosen, talk):
+    with Runner() as runner, _lines_kept(chosen, talk):
         codex = opened(chosen)
         try:
             talk.switch(runner.run(codex.model(model)))
@@ -60,7 +60,7 @@ def converse(
 
 @dataclass(slots=True)
 class _Session:
-    runner: asyncio.Runner
+    runner: Runner
     codex: engine.Codex
     talk: Talk
     answer: Callable[[], Answer]

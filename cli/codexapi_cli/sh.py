@@ -6,7 +6,6 @@ something to look at and no instruction.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import platform
@@ -29,6 +28,7 @@ from .chat import Form, begin, first_block
 from .danger import danger
 from .options import BaseUrl, Demo, Effort, Model, command, opened, settings
 from .question import Question, composed
+from .runner import Runner
 from .talk import Talk
 from .terminal import FAILED, USAGE, Problem, ending, put, say
 
@@ -120,7 +120,7 @@ def sh(
         chosen = settings(base_url=base_url, demo=demo)
         instructions = INSTRUCTIONS.format(shell=name, system=platform.system())
         talk = Talk(model="", system=instructions, effort=effort)
-        with asyncio.Runner() as runner:
+        with Runner() as runner:
             codex = opened(chosen)
             try:
                 runner.run(begin(talk, codex, model))
@@ -156,7 +156,7 @@ def own_shell(environ: dict[str, str] | os._Environ[str]) -> str:
 
 @dataclass(slots=True)
 class _Session:
-    runner: asyncio.Runner
+    runner: Runner
     codex: engine.Codex
     talk: Talk
     shell: str

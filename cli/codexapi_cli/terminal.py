@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import typer
@@ -16,7 +15,7 @@ import typer
 import codexapi_engine as engine
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
-INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
+INTERRUPTED, CLOSED_PIPE = 130, 141
 
 QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
 """Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
@@ -43,22 +42,21 @@ class Problem(Exception):
         return {"message": str(self), "type": f"{kind}_error", "param": None, "code": kind}
 
 
+class Terminated(BaseException):
+    """A signal ends the program."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
 def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
-    import asyncio  # 40 ms that --help does without
-
-    async def until_told() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        with suppress(NotImplementedError):  # Windows has no such signal
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
+    from .runner import Runner  # asyncio is 40 ms that --help does without
 
     with ending(as_json=as_json):
-        try:
-            asyncio.run(until_told())
-        except asyncio.CancelledError:
-            raise typer.Exit(TERMINATED) from None
+        with Runner() as runner:
+            runner.run(work)
         sys.stdout.flush()
 
 
@@ -76,6 +74,8 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(problem.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except Terminated as signal:
+        raise typer.Exit(signal.exit_code) from None
     except BrokenPipeError:
         # The interpreter flushes stdout once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -13,6 +13,8 @@ from typing import Any
 
 import uvicorn
 
+from codexapi_engine.ending import ending_signals
+
 from .connection import Connection, Deadlines
 
 LAST_WORDS = 0.25
@@ -64,7 +66,7 @@ class Process(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             try:
                 loop.add_signal_handler(number, self._told, number)
             except NotImplementedError:  # Windows

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from codexapi_engine.ending import ending_signals
+
 from .options import Options
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def serve(settings: Settings, options: Options | None = None) -> int:
 def run(made: Callable[[], Server]) -> int:
     """Serves what `made` gives. A signal ends the process from the first moment on."""
     leave = _Leave()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, leave)
     quiet_logging()
     try:

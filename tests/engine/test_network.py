@@ -855,6 +855,37 @@ async def test_a_storm_of_cancellations_leaves_nothing_behind() -> None:
         assert await ask(network, request(backend.url)) == (200, b"hi")
 
 
+class Leaping(asyncio.SelectorEventLoop):
+    """A loop of a process that can be stopped: its clock leaps."""
+
+    leap = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.leap
+
+
+def test_a_process_that_was_stopped_reads_before_it_looks_at_the_clock() -> None:
+    """Ctrl-Z, or a machine that slept: what came meanwhile waits in the socket."""
+    loop, answering = Leaping(), asyncio.Event()
+
+    async def story() -> None:
+        async with FaultyBackend([answering, stream(b"late")]) as backend, opened() as network:
+            asking = asyncio.create_task(ask(network, request(backend.url, read=5)))
+            await backend.until(lambda: bool(backend.requests))
+            loop.leap = 60.0
+            loop.call_later(0, answering.set)
+            assert await asking == (200, b"late")
+            asking = asyncio.create_task(ask(network, request(backend.url, read=5)))
+            backend._scripts.append([HOLD])
+            await backend.until(lambda: len(backend.requests) == 2)
+            loop.leap += 5.01
+            with pytest.raises(httpx.ReadTimeout):
+                await asking
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(story())
+
+
 def kept(network: Network) -> list[Any]:
     return [connection for idle in network._idle.values() for connection in idle]
 

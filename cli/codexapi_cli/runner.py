@@ -1,0 +1,67 @@
+"""Runs a command's coroutines, and ends them in order when a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+from codexapi_engine.ending import ending_signals
+
+from .terminal import Terminated
+
+T = TypeVar("T")
+
+
+class Runner:
+    """`asyncio.Runner`, that does with each signal that ends a program what Python does with
+    Ctrl-C alone: what runs is cancelled, so that it can save what it has, and then the program
+    ends. A login on its way to be renewed is saved so. Raises Terminated.
+
+    SIGINT stays Python's. Its second one, and any second signal, does not wait.
+    """
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._before: dict[signal.Signals, Any] = {}
+        self._task: asyncio.Task[Any] | None = None
+        self._number: int | None = None
+
+    def __enter__(self) -> Self:
+        for number in ending_signals():
+            if number != signal.SIGINT:
+                self._before[number] = signal.signal(number, self._end)
+        self._runner.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._runner.__exit__(*error)
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._runner.run(self._watch(work))
+        except asyncio.CancelledError:
+            if self._number is None:
+                raise
+            number, self._number = self._number, None
+            raise Terminated(number) from None
+
+    async def _watch(self, work: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
+        try:
+            return await work
+        finally:
+            self._task = None
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._task is None or self._number is not None:
+            raise Terminated(number)  # nothing runs, or it was asked to end before
+        self._number = number
+        task = self._task
+        task.get_loop().call_soon_threadsafe(task.cancel)
