@@ -26,7 +26,7 @@ WIDE_CATCHES = {
     "codexapi_http": 1,
     "codexapi_mcp": 1,
     CLI: 1,
-    ENGINE: 0,
+    ENGINE: 1,  # around a keyring: its backends raise whatever they stand on
 }
 """How often each may catch everything: once per door, at its outermost edge."""
 

@@ -115,22 +115,29 @@ async def test_processes_with_one_expired_login_make_one_renewal(
     }  # fmt: skip
 
 
-async def test_a_process_that_is_killed_while_it_renews_leaves_the_others_a_way(
+async def test_a_token_that_a_killed_process_has_sent_is_sent_by_no_other(
     tmp_path: Path,
 ) -> None:
-    """Its lock dies with it. Its refresh token was not spent, as the endpoint never answered."""
+    """Its lock dies with it; that it had sent the token was on the disk before. The login works
+    again as soon as the official client, or its user, has put another in its place."""
     write_login(tmp_path, auth_json(exp=PAST, issued=PAST - 86400))
     never = asyncio.Event()
     endpoint = TokenEndpoint(exp=EXP)
     async with FaultyBackend(otherwise=both([[never], [endpoint]])) as backend:
         env = environment(backend, tmp_path)
-        async with processes(2, env) as (first, second):
-            assert await line(first) == await line(second) == OLD
+        async with processes(3, env) as (first, second, third):
+            for process in (first, second, third):
+                assert await line(process) == OLD
             go(first)
             await backend.until(lambda: len(backend.requests) == 1)
             go(second)
             first.kill()
-            assert await line(second) == NEW
+            assert await second.wait() != 0
+            assert len(backend.requests) == 1
+            endpoint.good = "canary-refresh-other"
+            write_login(tmp_path, auth_json(exp=PAST, refresh=endpoint.good))
+            go(third)
+            assert await line(third) == NEW
     assert (endpoint.granted, endpoint.refused) == (1, 0)
 
 
