@@ -135,7 +135,8 @@ async def test_a_token_that_a_killed_process_has_sent_is_sent_by_no_other(
             assert await second.wait() != 0
             assert len(backend.requests) == 1
             endpoint.good = "canary-refresh-other"
-            write_login(tmp_path, auth_json(exp=PAST, refresh=endpoint.good))
+            again = auth_json(exp=PAST, issued=PAST - 86400, refresh=endpoint.good)
+            write_login(tmp_path, again)
             go(third)
             assert await line(third) == NEW
     assert (endpoint.granted, endpoint.refused) == (1, 0)
