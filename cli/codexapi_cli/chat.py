@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine import user_files
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import json_form, to_backend
 
@@ -261,26 +261,21 @@ def _place(output: str | None) -> Path | None:
     """Where the answer goes. Raises Problem where it cannot go there: before anything is asked."""
     if output in (None, "-"):
         return None
-    path = Path(os.path.abspath(os.path.expanduser(str(output))))
-    if path.is_dir():
-        raise Problem(f"--output {output}: it is a folder", LOCAL_FILE)
-    if not path.parent.is_dir():
-        raise Problem(f"--output {output}: there is no folder {path.parent}", LOCAL_FILE)
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise Problem(f"--output {output}: you may not write in {path.parent}", LOCAL_FILE)
+    try:
+        path = user_files.absolute(str(output))
+        user_files.check(path, over=True)
+    except OSError as error:
+        raise Problem(f"--output {output}: {error.strerror}", LOCAL_FILE) from None
     return path
 
 
 def _save(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    """An answer that its file does not take goes to stdout: it was paid for."""
     try:
-        part.write_bytes(text.encode(errors="replace"))
-        part.replace(path)
+        user_files.write(path, text.encode(errors="replace"), over=True)
     except OSError as error:
-        raise Problem(f"{path}: {error.strerror}", LOCAL_FILE) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+        put(text)
+        raise Problem(f"{path}: {error.strerror}; the answer is on stdout", LOCAL_FILE) from None
 
 
 def _request(chosen: engine.Settings, talk: Talk, question: Question, model: str | None) -> str:

@@ -21,7 +21,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine import album, pictures
+from codexapi_engine import album, pictures, user_files
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
@@ -54,6 +54,7 @@ class Order:
     exact: tuple[int, int] | None
     paths: Sequence[Path | None]  # one for each picture; None: stdout
     force: bool
+    state_dir: Path  # keeps what cannot be written
     as_json: bool
     show: Preview
     show_prompt: bool
@@ -139,6 +140,7 @@ def image(
             exact=pixels if fit is Fit.EXACT else None,
             paths=_places(output, words, kind, n, force=force),
             force=force,
+            state_dir=chosen_settings.state_dir,
             as_json=as_json,
             show=preview,
             show_prompt=show_prompt,
@@ -173,7 +175,7 @@ def _format(told: str | None, output: str | None) -> str:
 
 
 def _is_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(output))
 
 
 def _places(
@@ -189,15 +191,14 @@ def _places(
     path = Path(os.path.expanduser(output or "."))
     if output is None or _is_folder(output):
         path /= album.name_for(prompt, time.strftime("%Y%m%d-%H%M%S"), kind)
-    paths = [Path(os.path.abspath(place)) for place in album.numbered(path, count)]
-    folder = paths[0].parent
-    if not folder.is_dir():
-        _unusable(f"{folder}: there is no such folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        _unusable(f"{folder}: you may not write there")
+    paths = [user_files.absolute(place) for place in album.numbered(path, count)]
     for place in paths:
-        if place.is_dir() or (os.path.lexists(place) and not force):
+        try:
+            user_files.check(place, over=force)
+        except FileExistsError:
             _unusable(f"{place} exists, and is left as it is: --force writes over it")
+        except OSError as error:
+            _unusable(f"{place}: {error.strerror}")
     return paths
 
 
@@ -253,9 +254,10 @@ def _written(picture: Picture, path: Path | None, order: Order) -> Path | None:
         sys.stdout.buffer.flush()
         return None
     try:
-        written = album.save(path, picture.data, over=order.force)
+        written = user_files.write(path, picture.data, over=order.force)
     except OSError as error:
-        _unusable(f"{path}: {error.strerror}")
+        kept = user_files.rescue(order.state_dir, path.name, picture.data)
+        _unusable(f"{path}: {error.strerror}" + (f"; the picture is {kept}" if kept else ""))
     if written != path:
         say(f"codexapi: {path} has come to be meanwhile; the picture is beside it")
     return written

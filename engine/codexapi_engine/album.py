@@ -1,17 +1,9 @@
-"""Pictures on the user's own disk: their names, and how they get there.
-
-A picture was paid for: nothing is ever written over unless it was asked for, a file is there whole
-or not at all, and a name that was taken meanwhile costs the picture its name alone. Knows nothing
-of who asked.
-"""
+"""Pictures on the user's own disk: their names. Knows nothing of who asked."""
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from .pictures import MAX_BYTES, Input
@@ -51,41 +43,3 @@ def load(path: Path, param: str) -> Input:
     """A picture from disk, no more of it than we would take. Raises OSError."""
     with open(os.path.expanduser(path), "rb") as file:
         return Input(param, file.read(MAX_BYTES + 1))
-
-
-def save(path: Path, data: bytes, *, over: bool = False) -> Path:
-    """Writes a picture, and returns its absolute path: `-2`, `-3` … where the name is taken and
-    nothing may be written over. Raises OSError, and then there is no file."""
-    path = Path(os.path.abspath(path))
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-        if over:
-            part.replace(path)
-            return path
-        return next(free for free in _names(path) if _linked(part, free))
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def _names(path: Path) -> Iterator[Path]:
-    yield path
-    number = 2
-    while True:
-        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-
-
-def _linked(part: Path, path: Path) -> bool:
-    """Gives a file its name, unless that is taken."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links
-        if os.path.lexists(path):
-            return False
-        part.rename(path)
-    return True

@@ -26,6 +26,7 @@ from codexapi_engine import (
     Unavailable,
     album,
     pictures,
+    user_files,
 )
 from codexapi_engine.attachments import MAX_BYTES
 from codexapi_engine.protocol import images
@@ -42,8 +43,6 @@ MAX_INLINE = 700_000
 """Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
 
 MAX_PREVIEW = 200 * 1024
-LONGEST_NAME = 200
-"""Bytes of a file's name: file systems take 255, and a number or a mark may be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ class Order:
     count: int
     place: Path
     is_folder: bool  # else it is the first file, where its name is free
+    root: Path | None = None  # nothing is written outside of it
 
     @property
     def path(self) -> Path:
@@ -125,7 +125,7 @@ def _order(shop: Workshop, asked: images.Asked, wish: Wish) -> Order:
     path = default if given is None else _expanded(given)
     if not path.is_absolute():
         raise _refused("output_path", f"it is not absolute: try {default / path}")
-    is_folder = given is None or given.endswith(("/", os.sep)) or path.is_dir()
+    is_folder = given is None or given.endswith(("/", os.sep)) or os.path.isdir(path)
     if is_folder:
         kind = kind or "png"
     elif path.suffix.lower() not in album.FORMATS:
@@ -134,20 +134,33 @@ def _order(shop: Workshop, asked: images.Asked, wish: Wish) -> Order:
         kind = album.FORMATS[path.suffix.lower()]
     if kind == "jpeg" and asked.background == "transparent":
         raise _refused("background", "jpeg cannot be transparent: use png or webp")
-    if shop.options.image_dir_only:
-        path = _confined(path, default, is_folder=is_folder)
+    root = default if shop.options.image_dir_only else None
+    if root is not None:
+        path = _confined(path, root, is_folder=is_folder)
     _check_place(path if is_folder else path.parent)
-    return Order(asked.checked(), kind, wish.count, path, is_folder)
+    order = Order(asked.checked(), kind, wish.count, path, is_folder, root)
+    _check_names(order)
+    return order
+
+
+def _check_names(order: Order) -> None:
+    """Raises InvalidRequest for a name that the file system does not take. One that is taken is
+    no fault: the picture gets another."""
+    for path in album.numbered(order.path, order.count):
+        try:
+            if os.path.isdir(path.parent):
+                user_files.check(path, over=True)
+        except OSError as error:
+            raise _refused("output_path", f"{path.name}: {error.strerror}") from None
 
 
 def _expanded(given: str) -> Path:
     """Raises InvalidRequest for what no file can be called."""
     try:
-        fits = "\0" not in given and len(os.fsencode(Path(given).name)) <= LONGEST_NAME
         given.encode()
     except UnicodeEncodeError:  # half a character
-        fits = False
-    if not fits:
+        raise _refused("output_path", "no file can have such a name") from None
+    if "\0" in given:
         raise _refused("output_path", "no file can have such a name")
     try:
         return Path(given).expanduser()
@@ -234,7 +247,8 @@ async def _all(codex: Codex, order: Order) -> Drawn:
     async def one(path: Path) -> tuple[Picture, Path]:
         async with turns:
             (made, *_) = (await codex.draw(order.asked)).images
-        return await asyncio.to_thread(_saved, made, order.kind, path)
+        state_dir = codex.settings.state_dir
+        return await asyncio.to_thread(_saved, made, order, path, state_dir)
 
     paths = album.numbered(order.path, order.count)
     done = await asyncio.gather(*map(one, paths), return_exceptions=True)
@@ -246,14 +260,18 @@ async def _all(codex: Codex, order: Order) -> Drawn:
     return Drawn(saved, failure if isinstance(failure, CodexError) else None)
 
 
-def _saved(made: images.Image, kind: str, path: Path) -> tuple[Picture, Path]:
-    picture = pictures.finished(made.data, format=kind, revised_prompt=made.revised_prompt)
+def _saved(made: images.Image, order: Order, path: Path, state_dir: Path) -> tuple[Picture, Path]:
+    picture = pictures.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return picture, album.save(path, picture.data)
-    except OSError as error:
+        if order.root is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return picture, user_files.write(path, picture.data, over=False, root=order.root)
+    except (OSError, ValueError) as error:  # ValueError: not under the root
+        kept = user_files.rescue(state_dir, path.name, picture.data)
         raise Unavailable(
-            f"the picture cannot be saved as {path}: {error.strerror or error}", code="not_saved"
+            f"the picture cannot be saved as {path}: {getattr(error, 'strerror', None) or error}"
+            + (f"; it is kept as {kept}" if kept else ""),
+            code="not_saved",
         ) from None
 
 

@@ -348,3 +348,19 @@ def test_a_terminal_that_can_show_it_shows_it(
         assert "\x1b]" not in shown
     else:
         assert begins in shown
+
+
+@pytest.mark.parametrize("bytes_", [240, 255, 256, 300])
+def test_a_long_name_is_taken_or_refused_before_anything_is_asked(
+    tmp_path: Path, backend: Running, bytes_: int
+) -> None:
+    name = "x" * (bytes_ - 4) + ".png"
+    if bytes_ <= 255:
+        assert run(tmp_path, "a fox", "-o", name).returncode == 0
+        assert opened((tmp_path / name).read_bytes()).format == "PNG"
+        return
+    env = {**backend.env, "CODEXAPI_BASE_URL": "http://127.0.0.1:1"}
+    done = run(tmp_path, "a fox", "-o", name, demo=False, env=env)
+    assert (done.returncode, done.stdout) == (7, b"")
+    assert b"too long" in done.stderr
+    assert done.stderr.count(b"\n") == 1

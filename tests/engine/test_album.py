@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -34,46 +31,6 @@ def test_several_pictures_are_numbered() -> None:
     path = Path("/a/fox.png")
     assert album.numbered(path, 1) == [path]
     assert [one.name for one in album.numbered(path, 2)] == ["fox-1.png", "fox-2.png"]
-
-
-def test_a_picture_is_saved_and_nothing_else_is_left(tmp_path: Path) -> None:
-    path = tmp_path / "fox.png"
-    assert album.save(path, b"one") == path
-    assert path.read_bytes() == b"one"
-    assert os.listdir(tmp_path) == ["fox.png"]
-
-
-def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
-    path = tmp_path / "fox.png"
-    path.write_bytes(b"mine")
-    (tmp_path / "fox-2.png").symlink_to("nowhere")
-    assert album.save(path, b"new") == tmp_path / "fox-3.png"
-    assert path.read_bytes() == b"mine"
-    assert (tmp_path / "fox-3.png").read_bytes() == b"new"
-
-
-def test_it_is_written_over_where_that_was_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "fox.png"
-    path.write_bytes(b"mine")
-    assert album.save(path, b"new", over=True) == path
-    assert path.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["fox.png"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the umask is Unix's")
-def test_a_picture_is_the_users_file_like_any_other(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        album.save(tmp_path / "fox.png", b"x")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "fox.png").stat().st_mode) == 0o644
-
-
-def test_a_folder_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        album.save(tmp_path / "no" / "fox.png", b"x")
-    assert not os.listdir(tmp_path)
 
 
 def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
