@@ -26,8 +26,19 @@ def simulate(
     token_lifetime: Annotated[
         float, typer.Option(metavar="S", help="Seconds that its access tokens are good for.")
     ] = 864_000.0,
+    lenient: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Switch this rule off; may be given several times."),
+    ] = None,
+    max_body: Annotated[
+        int | None,
+        typer.Option(metavar="BYTES", min=0, help="Drop larger bodies unread, as reported."),
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the scripts that a prompt may name.")
+    ] = False,
+    list_rules: Annotated[
+        bool, typer.Option("--list-rules", help="List what is refused, and how that is known.")
     ] = False,
 ) -> None:
     """Run the simulated backend for other programs: no login, no quota, no network."""
@@ -38,10 +49,22 @@ def simulate(
     if listing:
         typer.echo(simulator.listing())
         return
+    if list_rules:
+        typer.echo(simulator.listing_of_rules())
+        return
+    if names := simulator.unknown(lenient or ()):
+        say(f"codexapi: --lenient: no rule {', '.join(names)}; the rules:\n")
+        say("\n".join(simulator.NAMES))
+        raise typer.Exit(USAGE)
     if not token_lifetime > 0:
         say("codexapi: --token-lifetime: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
-    simulated = simulator.Simulator(token_lifetime=token_lifetime, seed=secrets.randbits(32))
+    simulated = simulator.Simulator(
+        token_lifetime=token_lifetime,
+        seed=secrets.randbits(32),
+        lenient=lenient or (),
+        max_body=simulator.MAX_BODY if max_body is None else max_body,
+    )
     if login is not None:
         _write_login(login, simulated.login())
 

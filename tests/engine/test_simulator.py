@@ -197,6 +197,10 @@ def function(name: str = "f", **changes: Any) -> JsonObject:
     return {**WEATHER, "name": name, **changes}
 
 
+def of_object(**properties: JsonObject) -> JsonObject:
+    return {"type": "object", "properties": properties}
+
+
 # --- what is refused -------------------------------------------------------------------------
 
 NOT_KEPT = (
@@ -291,7 +295,7 @@ REFUSED: list[tuple[str, JsonObject, int, JsonObject]] = [
     ),
     (
         "array without items",
-        {"tools": [function(parameters={"properties": {"a": {"type": "array"}}})]},
+        {"tools": [function(parameters=of_object(a={"type": "array"}))]},
         400,
         error(
             "Invalid schema for function 'f': In context=('properties', 'a'), "
@@ -341,7 +345,8 @@ REFUSED: list[tuple[str, JsonObject, int, JsonObject]] = [
         {"model": "gpt-5.5", "reasoning": {"effort": "max"}},
         400,
         error(
-            "Unsupported value: 'max' is not supported with the 'gpt-5.5' model.",
+            "Unsupported value: 'max' is not supported with the 'gpt-5.5' model. "
+            "Supported values are: 'low', 'medium', 'high', and 'xhigh'.",
             "reasoning.effort",
             "unsupported_value",
         ),
@@ -393,10 +398,11 @@ REFUSED: list[tuple[str, JsonObject, int, JsonObject]] = [
         {"input": [user("a", {"type": "input_image", "image_url": PIXEL[:40] + "!"})]},
         400,
         error(
-            "The image data you provided does not represent a valid image. "
-            "Please check your input and try again.",
+            "The image data you provided does not represent a valid image. Please check your "
+            "input and try again with one of the supported image formats: "
+            "['image/jpeg', 'image/png', 'image/gif', 'image/webp'].",
             "input",
-            "invalid_image",
+            "invalid_value",
         ),
     ),
     (
@@ -767,7 +773,7 @@ async def test_a_stream_has_the_quota_in_its_headers_and_no_media_type() -> None
 async def test_reasoning_comes_first_unless_the_effort_is_none(
     reasoning: JsonObject | None, reasons: bool
 ) -> None:
-    answer = await ask(reasoning=reasoning)
+    answer = await ask(reasoning=reasoning, by=Simulator(lenient={"model_effort"}))
     assert (answer.items[0]["type"] == "reasoning") is reasons
 
 
@@ -851,12 +857,23 @@ PLAYED: dict[str, Played] = {
     "exact": Played("[[exact]] hello"),
     "heavy": Played("[[heavy 1]] hello"),
     "blocked": Played("[[blocked]] hello"),
+    "late": Played("[[late 0]] [[say a]]", text="a"),
     "slow": Played("[[slow 0]] [[say a b c]]", text="a b c"),
     "silence": Played("[[silence 0]] [[say a]]", text="a"),
     "keepalive": Played("[[keepalive 2]]", has=("keepalive",)),
     "rate_limits": Played("[[rate_limits]]", has=("codex.rate_limits",)),
     "usage": Played("[[usage 80]]"),
     "no_deltas": Played("[[no_deltas]] [[say a b]]", text="a b"),
+    "no_text_deltas": Played(
+        "[[no_text_deltas]] [[say a b]]",
+        has=("response.output_item.added", "response.output_text.done"),
+        text="a b",
+    ),
+    "no_parts": Played("[[no_parts]] [[say a b]]", has=("response.output_item.added",), text="a b"),
+    "unannounced": Played(
+        "[[unannounced]] [[say a b]]", has=("response.output_text.delta",), text="a b"
+    ),
+    "long_ids": Played("[[long_ids]] [[say a b]]", text="a b"),
     "unnamed": Played("[[unnamed]] [[say a b]]", text="a b"),
     "crlf": Played("[[crlf]] [[say a b]]", text="a b"),
     "bytewise": Played("[[bytewise]] [[say é]]", text="é"),
@@ -1434,8 +1451,9 @@ def test_a_strict_schema_requires_everything_and_allows_no_more() -> None:
 
 
 async def test_structured_output_is_json() -> None:
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    form = {"type": "json_schema", "name": "place", "strict": True, "schema": schema}
+    schema = {**of_object(city={"type": "string"}), "required": ["city"]}
+    strictly = {**schema, "additionalProperties": False}
+    form = {"type": "json_schema", "name": "place", "strict": True, "schema": strictly}
     answer = await ask("Where? In Oslo", text={"format": form})
     assert json.loads(answer.text) == {"city": "simulated city"}
     answer = await ask("Rain in Oslo", text={"format": form})
@@ -1576,7 +1594,15 @@ def listed(version: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("version", "count"), [("0.7.5", 0), ("0.100.0", 4), ("0.144.0", 7), ("0.169.0", 12)]
+    ("version", "count"),
+    [
+        ("0.7.5", 0),
+        ("0.100.0", 3),
+        ("0.124.0", 4),
+        ("0.144.0", 7),
+        ("0.165.0", 12),
+        ("0.171.0", 14),
+    ],
 )
 async def test_the_version_decides_what_is_listed(version: str, count: int) -> None:
     answer = await send(Simulator(), "GET", listed(version))
@@ -1610,7 +1636,8 @@ def test_the_catalogue_has_what_the_official_client_needs() -> None:
     needed = {
         "slug", "display_name", "supported_reasoning_levels", "shell_type", "visibility",
         "supported_in_api", "priority", "support_verbosity", "truncation_policy",
-        "experimental_supported_tools",
+        "experimental_supported_tools", "base_instructions",
+        "allow_only_codex_cloud_agent_orchestrator", "allow_only_chatgpt_workspace_executor",
     }  # fmt: skip
     for model in catalogue():
         assert needed <= set(model)
@@ -1709,7 +1736,7 @@ async def test_a_socket_carries_the_same_answers() -> None:
         assert "content-type" not in answer.headers
         assert Answer(200, {}, [answer.content]).text == "Hello."
         models = await client.get(listed("0.169.0"))
-        assert len(models.json()["models"]) == 12
+        assert len(models.json()["models"]) == 14
         unchanged = await client.get(
             listed("0.169.0"), headers={"if-none-match": models.headers["etag"]}
         )

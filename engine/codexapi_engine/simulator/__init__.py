@@ -5,7 +5,8 @@
 
 * `backend.py`   the object, its endpoints
 * `accounts.py`  who may ask: tokens, and refresh tokens for one use
-* `checks.py`    what is refused; `refusals.py` has the bodies
+* `encryption.py`  what a model thought, readable for the backend alone
+* `checks/`      what is refused, and how that is known; `refusals.py` has the bodies
 * `scripts.py`   what a prompt can ask for: `[[name argument]]`
 * `asked.py`     a request, read
 * `answers.py`   what is said; `schema.py` writes JSON, `png.py` draws
@@ -14,7 +15,16 @@
 
 from __future__ import annotations
 
-from .backend import Simulator
+from .backend import MAX_BODY, Simulator
+from .checks import NAMES, listing_of_rules, unknown
 from .scripts import SCRIPTS, listing
 
-__all__ = ["SCRIPTS", "Simulator", "listing"]
+__all__ = [
+    "MAX_BODY",
+    "NAMES",
+    "SCRIPTS",
+    "Simulator",
+    "listing",
+    "listing_of_rules",
+    "unknown",
+]

@@ -1,5 +1,5 @@
-"""Who may ask the simulated backend: one invented account, its access tokens, and refresh tokens
-that are good for one use. Nothing here is a secret.
+"""Who may ask the simulated backend: invented accounts, their access tokens, refresh tokens that
+are good for one use, and the key that encrypts what a model thought. Nothing here is a secret.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ..errors import JsonObject
 from .refusals import REFUSALS, Refusal, Refused
@@ -20,6 +21,14 @@ PLAN = "plus"
 _CLAIMS = "https://api.openai.com/auth"
 
 
+class Account(NamedTuple):
+    account_id: str
+    user_id: str
+
+
+NOBODY = Account("", "")
+
+
 class Accounts:
     """Issues tokens, checks them, and redeems refresh tokens once."""
 
@@ -28,29 +37,38 @@ class Accounts:
         self._lifetime = lifetime
         self._clock = clock
         self._dice = dice
-        self.account_id = f"acct-simulated-{dice.getrandbits(32):08x}"
-        self.user_id = f"user-simulated-{dice.getrandbits(32):08x}"
+        self.first = self._invented()
         # moves
+        self.key = 1  # the number of the key that encrypts
+        self._named: dict[str, Account] = {"": self.first}
         self._expiry: dict[str, float] = {}  # access token -> epoch seconds
+        self._owners: dict[str, Account] = {}  # access or refresh token -> whose it is
         self._refresh_tokens: dict[str, bool] = {}  # -> whether it is still good
         self._issued = 0
         self.refreshes = 0
         self.refused_refreshes = 0
 
-    def login(self) -> bytes:
+    def named(self, name: str = "") -> Account:
+        """The account of this name, which is made when it is first asked for."""
+        if name not in self._named:
+            self._named[name] = self._invented()
+        return self._named[name]
+
+    def login(self, name: str = "") -> bytes:
         """An `auth.json` with tokens of its own, as the official client writes it."""
+        account = self.named(name)
         content = {
             "auth_mode": "chatgpt",
             "OPENAI_API_KEY": None,
-            "tokens": {**self._issue(), "account_id": self.account_id},
+            "tokens": {**self._issue(account), "account_id": account.account_id},
             "last_refresh": datetime.fromtimestamp(self._clock(), UTC).strftime(
                 "%Y-%m-%dT%H:%M:%S.%fZ"
             ),
         }
         return json.dumps(content, indent=2).encode()
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Raises Refused unless the request is signed with a token that is good now."""
+    def check(self, headers: Mapping[str, str]) -> Account:
+        """The account that signs a request. Raises Refused unless its token is good now."""
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Refused(REFUSALS["unauthorized_detail"])
@@ -58,12 +76,17 @@ class Accounts:
             raise Refused(REFUSALS["token_invalidated"])
         if self._clock() >= self._expiry[token]:
             raise Refused(REFUSALS["token_expired"])
-        if headers.get("chatgpt-account-id") != self.account_id:
+        if headers.get("chatgpt-account-id") != self._owners[token].account_id:
             raise Refused(REFUSALS["unauthorized_detail"])
+        return self._owners[token]
 
     def invalidate(self) -> None:
         """Makes every access token so far worthless; refresh tokens stay good."""
         self._expiry.clear()
+
+    def rotate_keys(self) -> None:
+        """Makes all encrypted content so far unreadable, whoever wrote it."""
+        self.key += 1
 
     def redeem(self, asked: Mapping[str, object]) -> JsonObject:
         """New tokens for a refresh token. Raises Refused, from the second time on for ever."""
@@ -79,7 +102,7 @@ class Accounts:
         self._refresh_tokens[token] = False
         self.refreshes += 1
         return {
-            **self._issue(),
+            **self._issue(self._owners[token]),
             "token_type": "Bearer",
             "expires_in": int(self._lifetime),
             "scope": "openid profile email offline_access",
@@ -89,14 +112,20 @@ class Accounts:
         self.refused_refreshes += 1
         return Refused(refusal)
 
-    def _issue(self) -> JsonObject:
+    def _invented(self) -> Account:
+        return Account(
+            f"acct-simulated-{self._dice.getrandbits(32):08x}",
+            f"user-simulated-{self._dice.getrandbits(32):08x}",
+        )
+
+    def _issue(self, account: Account) -> JsonObject:
         self._issued += 1
         now = self._clock()
         expires = now + self._lifetime
         who = {
-            "chatgpt_account_id": self.account_id,
+            "chatgpt_account_id": account.account_id,
             "chatgpt_plan_type": PLAN,
-            "chatgpt_user_id": self.user_id,
+            "chatgpt_user_id": account.user_id,
         }
         # `exp` may have a fraction (RFC 7519 2): lifetimes below a second are for tests.
         times = {"iat": int(now), "exp": int(expires) if self._lifetime >= 60 else expires}
@@ -104,6 +133,7 @@ class Accounts:
         refresh = f"rt_simulated_{self._issued}_{self._dice.getrandbits(64):016x}"
         self._expiry[access] = times["exp"]
         self._refresh_tokens[refresh] = True
+        self._owners[access] = self._owners[refresh] = account
         return {
             "id_token": _jwt({**times, "email": "simulated@example.com", _CLAIMS: who}),
             "access_token": access,

@@ -40,6 +40,10 @@ _FENCE = "```json"
 _QUOTED = 300
 """Characters of a prompt that are said back."""
 
+_LONG_ID = 408
+_LONG_CALL_ID = 83
+"""Characters of the ids that clients report the real backend to have made, and then to refuse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -51,23 +55,32 @@ class Output:
 
 
 class Names:
-    """The ids of one answer: the same answer has the same ids."""
+    """The ids of one answer, and what is encrypted in it: the same answer has the same."""
 
-    def __init__(self, run: int) -> None:
+    def __init__(self, run: int, encrypt: Callable[[str], str], *, long: bool = False) -> None:
+        # set once
+        self.encrypt = encrypt  # for the id of an item, its content
         self._run = run
+        self._long = long
+        # moves
         self._count = 0
 
     def new(self, prefix: str) -> str:
         self._count += 1
-        return f"{prefix}_simulated_{self._run:06d}_{self._count:02d}"
+        name = f"{prefix}_simulated_{self._run:06d}_{self._count:02d}"
+        if not self._long:
+            return name
+        return f"{name}_".ljust(_LONG_CALL_ID if prefix == "call" else _LONG_ID, "x")
 
 
 def outputs(asked: Asked, names: Names) -> list[Output]:
     """The items of the answer, in order."""
+    if asked.body.get("generate") is False:
+        return []
     if asked.compacts:
-        return [
-            Output({"type": "compaction", "id": names.new("cmp"), "encrypted_content": _SECRET})
-        ]
+        name = names.new("cmp")
+        item = {"type": "compaction", "id": name, "encrypted_content": names.encrypt(name)}
+        return [Output(item)]
     return [*_reasoning(asked, names), *_said(asked, names)]
 
 
@@ -86,12 +99,14 @@ def pixels(size: object, *, exact: bool = False, nearest: bool = True) -> tuple[
     return (1536, 1024) if width > height else (1024, 1536)
 
 
+def searched(query: str) -> str:
+    """What a search finds."""
+    return f"example.com: this search was simulated. You searched for: “{short(query)}”"
+
+
 def short(text: str) -> str:
     """A prompt, short enough to be said back."""
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1].rstrip() + "…"
-
-
-_SECRET = "gAAAAABsimulated-" + "0" * 40
 
 
 def _reasoning(asked: Asked, names: Names) -> Iterator[Output]:
@@ -109,7 +124,7 @@ def _reasoning(asked: Asked, names: Names) -> Iterator[Output]:
         "summary": [{"type": "summary_text", "text": text} for text in summary],
     }
     if "reasoning.encrypted_content" in (asked.body.get("include") or []):
-        item["encrypted_content"] = _SECRET
+        item["encrypted_content"] = names.encrypt(item["id"])
     yield Output(item)
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
 
 from ..errors import JsonObject
-from .backend import Simulator
-
-MAX_BODY = 128 * 1024 * 1024
+from .backend import Reply, Simulator
 
 Receive = Callable[[], Awaitable[JsonObject]]
 Send = Callable[[JsonObject], Awaitable[None]]
@@ -35,14 +34,18 @@ def app(simulator: Simulator) -> App:
 
 
 async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send: Send) -> None:
-    body = await _body(receive)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    try:
+        body = await _body(simulator, headers, receive)
+    except ConnectionResetError:
+        await _break(send)
+        return
     if body is None:
         return
     query = scope["query_string"].decode("latin-1")
     target = scope["path"] + (f"?{query}" if query else "")
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    status, told, chunks = await simulator.handle(scope["method"], target, headers, body)
-    writing = asyncio.ensure_future(_write(status, told, chunks, send))
+    answer = partial(simulator.handle, scope["method"], target, headers, body)
+    writing = asyncio.ensure_future(_write(answer, send))
     leaving = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -50,34 +53,46 @@ async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send:
         writing.cancel()
         leaving.cancel()
         await asyncio.wait({writing, leaving})
-        await chunks.aclose()
     with suppress(asyncio.CancelledError, ConnectionResetError):
         # Without a last message the server breaks the connection: what `[[drop]]` asks for.
         writing.result()
 
 
-async def _write(
-    status: int, told: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send: Send
-) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+async def _write(answer: Callable[[], Awaitable[Reply]], send: Send) -> None:
+    status, head, chunks = await answer()
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head.items()]
+    async with aclosing(chunks):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The request's body; None if the client left, or sends without end."""
-    pieces, size = [], 0
-    while size <= MAX_BODY:
+async def _break(send: Send) -> None:
+    """Breaks the connection before there is a status. ASGI has no word for that: a head that no
+    server writes, and no end of the answer."""
+    impossible = [(b"simulated break", b"")]
+    with suppress(RuntimeError):
+        await send({"type": "http.response.start", "status": 500, "headers": impossible})
+
+
+async def _body(simulator: Simulator, headers: Mapping[str, str], receive: Receive) -> bytes | None:
+    """The request's body; None if the client left. Raises ConnectionResetError for one that is
+    too large, as soon as that is known."""
+    pieces, size = [], int(headers.get("content-length") or 0)
+    if size > simulator.max_body:
+        simulator.drop()
+    size = 0
+    while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
+        if size > simulator.max_body:
+            simulator.drop()
         if not message.get("more_body"):
             return b"".join(pieces)
-    return None
 
 
 async def _gone(receive: Receive) -> None:

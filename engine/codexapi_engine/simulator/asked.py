@@ -117,6 +117,13 @@ def decoded(url: str) -> bytes | None:
         return None
 
 
+def media_type(url: str) -> str | None:
+    """The media type that a data URL tells of itself; None for any other address."""
+    if not url.startswith("data:"):
+        return None
+    return re.split("[;,]", url.removeprefix("data:"), maxsplit=1)[0].lower()
+
+
 def kind_of(image: bytes) -> str | None:
     """PNG, JPEG, GIF or WEBP, by the first bytes."""
     if image[8:12] == b"WEBP":

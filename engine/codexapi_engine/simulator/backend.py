@@ -12,18 +12,30 @@ import json
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.resources import files
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import JsonObject
-from .accounts import PLAN, Accounts
-from .answers import Names, outputs, pixels, short
+from .accounts import NOBODY, PLAN, Account, Accounts
+from .answers import Names, outputs, pixels, searched, short
 from .asked import Asked, asked
-from .checks import LITE, UNVERSIONED, check, check_image_request, needed, version_of
+from .checks import (
+    LITE,
+    NAMES,
+    UNVERSIONED,
+    Submission,
+    check,
+    check_image_request,
+    check_search_request,
+    needed,
+    unknown,
+    version_of,
+)
+from .encryption import Origin, encrypt
 from .png import png
 from .refusals import JSON_TYPE, Refusal, Refused, detail, named
 from .scripts import Directions, read
@@ -33,6 +45,7 @@ LIFETIME = 864_000.0
 """Seconds that an access token is good for: ten days, as the real ones."""
 
 USED_PERCENT = 12
+MAX_BODY = 128 * 1024 * 1024
 _REMEMBERED = 64
 _KEPT = 1 << 20
 _PREFIXES = ("/backend-api/codex", "/backend-api", "/v1", "/api/codex")
@@ -44,6 +57,7 @@ class Request(NamedTuple):
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes
+    account: Account = NOBODY  # who signed it
 
 
 Reply = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]
@@ -53,6 +67,8 @@ class Simulator:
     """A Codex backend in this process. `handle` answers; `login` is an `auth.json` it accepts.
 
     The same seed, clock and requests give the same bytes. `sleep` is what slow scripts wait with.
+    `lenient` names rules of `checks/table.py` that are not looked at. A body of more than
+    `max_body` bytes is dropped unread, with its connection.
     """
 
     def __init__(
@@ -63,11 +79,17 @@ class Simulator:
         seed: int = 0,
         models: Sequence[JsonObject] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lenient: Collection[str] = (),
+        max_body: int = MAX_BODY,
     ) -> None:
+        if names := unknown(lenient):
+            raise ValueError(f"no rule {', '.join(names)}; the rules: {', '.join(NAMES)}")
         # set once
         self.accounts = Accounts(token_lifetime, clock, random.Random(seed))
         self.models = list(models) if models is not None else catalogue()
+        self.max_body = max_body
         self._clock = clock
+        self._lenient = frozenset(lenient)
         self._seed = seed
         self._sleep = sleep
         # moves
@@ -75,15 +97,18 @@ class Simulator:
         self.runs = 0
         self.open_streams = 0
         self.cancelled = 0  # streams that their reader left before the end
+        self.dropped = 0  # bodies that were too large to be read
         self._played: Counter[str] = Counter()  # prompt -> how often its scripts were played
 
-    def login(self) -> bytes:
-        """The content of an `auth.json` that this backend accepts. Each has its own tokens."""
-        return self.accounts.login()
+    def login(self, account: str = "") -> bytes:
+        """The content of an `auth.json` that this backend accepts. Each has its own tokens, and
+        each name an account of its own."""
+        return self.accounts.login(account)
 
     @property
     def account_id(self) -> str:
-        return self.accounts.account_id
+        """Of the account that has no name."""
+        return self.accounts.first.account_id
 
     @property
     def refreshes(self) -> int:
@@ -96,40 +121,49 @@ class Simulator:
     async def handle(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Reply:
-        """Status, headers, body. Closing the body ends the run."""
+        """Status, headers, body. Closing the body ends the run. Raises ConnectionResetError where
+        the connection breaks before there is a status."""
+        if len(body) > self.max_body:
+            self.drop()
         parts = urlsplit(target)
         request = Request(method, _path(parts.path), parse_qs(parts.query), headers, body)
         self.requests.append(request if len(body) <= _KEPT else request._replace(body=b""))
         try:
-            return self._route(request)
+            return await self._route(request)
         except Refused as refused:
             return self._refusal(refused.refusal)
 
-    def _route(self, request: Request) -> Reply:
+    def drop(self) -> NoReturn:
+        """What becomes of a body that is too large."""
+        self.dropped += 1
+        raise ConnectionResetError("the simulated connection broke")
+
+    async def _route(self, request: Request) -> Reply:
         routes = _ROUTES.get(request.path)
         if routes is None:
             raise detail("Not Found", 404)
         if request.path != "/oauth/token":
-            self.accounts.check(request.headers)
+            request = request._replace(account=self.accounts.check(request.headers))
         answer = routes.get(request.method)
         if answer is None:
             allow = {**JSON_TYPE, "allow": ", ".join(routes)}
             raise Refused(Refusal(405, {"detail": "Method Not Allowed"}, allow))
-        return answer(self, request)
+        return await answer(self, request)
 
-    def _respond(self, request: Request) -> Reply:
+    async def _respond(self, request: Request) -> Reply:
         body = _json_body(request)
-        check(body, request.headers, self.models)
+        account, key = request.account, self.accounts.key
+        check(Submission(body, request.headers, self.models, account, key), self._lenient)
         read_as = asked(body, lite=request.headers.get(LITE) == "true")
         read_as = replace(read_as, directions=self._while_it_counts(read_as.directions))
-        self._refuse_if_told(read_as.directions)
+        await self._refuse_if_told(read_as.directions)
         self.runs += 1
         number = self.runs
         facts = Facts(
             number,
             self._clock(),
             f"req_simulated_{number:06d}",
-            self.accounts.user_id,
+            account.user_id,
             f"{self._seed} {number}",
         )
         if "html" in read_as.directions:
@@ -138,7 +172,12 @@ class Simulator:
                 {"content-type": "text/html"},
                 _whole(b"<html><body>simulated</body></html>"),
             )
-        run = Run(read_as, outputs(read_as, Names(number)), facts)
+        names = Names(
+            number,
+            lambda item: encrypt(Origin(key, account.account_id, body["model"], item)),
+            long="long_ids" in read_as.directions,
+        )
+        run = Run(read_as, outputs(read_as, names), facts)
         headers = self._stream_headers(request, read_as, facts)
         return 200, headers, self._counted(played(run, facts, read_as, self._sleep))
 
@@ -152,7 +191,10 @@ class Simulator:
         self._played[key] += 1
         return script if self._played[key] <= int(limit) else Directions(script.prompt)
 
-    def _refuse_if_told(self, script: Directions) -> None:
+    async def _refuse_if_told(self, script: Directions) -> None:
+        """Waits for a late status, and raises Refused for a script that asks for one."""
+        if seconds := script.number("late"):
+            await self._sleep(seconds)
         if "status" in script:
             name = script.text("status").partition(" ")[0]
             raise Refused(named(name, self._clock()))
@@ -200,10 +242,10 @@ class Simulator:
         told["x-codex-credits-balance"] = ""
         return told
 
-    def _upgrade(self, request: Request) -> Reply:
+    async def _upgrade(self, request: Request) -> Reply:
         raise detail("Upgrade Required", 426)
 
-    def _list_models(self, request: Request) -> Reply:
+    async def _list_models(self, request: Request) -> Reply:
         versions = request.query.get("client_version")
         if not versions or version_of(versions[0]) is None:
             raise detail("Missing required query parameter: client_version")  # ours
@@ -222,7 +264,7 @@ class Simulator:
         digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()[:16]
         return f'W/"simulated-{digest}"'
 
-    def _usage(self, request: Request) -> Reply:
+    async def _usage(self, request: Request) -> Reply:
         now = int(self._clock())
         windows = {
             f"{name}_window": {
@@ -236,8 +278,8 @@ class Simulator:
         return _json(
             200,
             {
-                "user_id": self.accounts.user_id,
-                "account_id": self.account_id,
+                "user_id": request.account.user_id,
+                "account_id": request.account.account_id,
                 "email": "simulated@example.com",
                 "plan_type": PLAN,
                 "rate_limit": {"allowed": True, "limit_reached": False, **windows},
@@ -250,33 +292,47 @@ class Simulator:
             },
         )
 
-    def _accounts_check(self, request: Request) -> Reply:
+    async def _accounts_check(self, request: Request) -> Reply:
+        account_id, user_id = request.account
         account = {
-            "id": self.account_id,
-            "account_user_id": f"{self.accounts.user_id}__{self.account_id}",
+            "id": account_id,
+            "account_user_id": f"{user_id}__{account_id}",
             "structure": "personal",
             "plan_type": PLAN,
             "name": None,
             "workspace_backend_origin": "NO_CONSTRAINT",
             "account_routing_override": "NO_CONSTRAINT",
         }
-        order = {"account_ordering": [self.account_id], "default_account_id": self.account_id}
+        order = {"account_ordering": [account_id], "default_account_id": account_id}
         return _json(200, {"accounts": [account], **order})
 
-    def _token(self, request: Request) -> Reply:
+    async def _token(self, request: Request) -> Reply:
         return _json(200, self.accounts.redeem(_form_or_json(request)))
 
-    def _generate(self, request: Request) -> Reply:
-        return self._draw(request, edit=False)
+    async def _generate(self, request: Request) -> Reply:
+        return await self._draw(request, edit=False)
 
-    def _edit(self, request: Request) -> Reply:
-        return self._draw(request, edit=True)
+    async def _edit(self, request: Request) -> Reply:
+        return await self._draw(request, edit=True)
 
-    def _draw(self, request: Request, *, edit: bool) -> Reply:
+    async def _search(self, request: Request) -> Reply:
         body = _json_body(request)
-        check_image_request(body, edit=edit)
+        check_search_request(body, self._lenient)
+        queries = [
+            str(query.get("q") or "") for query in body["commands"].get("search_query") or []
+        ]
+        script = self._while_it_counts(read(" ".join(queries)))
+        await self._refuse_if_told(script)
+        origin = Origin(self.accounts.key, request.account.account_id, body["model"], "")
+        output = f"Search result text [wordlim 200] L0: {searched(script.prompt)}"
+        answer = {"encrypted_output": encrypt(origin), "output": output, "results": None}
+        return _json(200, answer)
+
+    async def _draw(self, request: Request, *, edit: bool) -> Reply:
+        body = _json_body(request)
+        check_image_request(body, edit=edit, lenient=self._lenient)
         script = self._while_it_counts(read(body["prompt"]))
-        self._refuse_if_told(script)
+        await self._refuse_if_told(script)
         if "blocked" in script:
             raise Refused(named("moderation_blocked", self._clock()))
         self.runs += 1
@@ -375,11 +431,12 @@ async def _whole(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 
-_ROUTES: dict[str, dict[str, Callable[[Simulator, Request], Reply]]] = {
+_ROUTES: dict[str, dict[str, Callable[[Simulator, Request], Awaitable[Reply]]]] = {
     "/responses": {"POST": Simulator._respond, "GET": Simulator._upgrade},
     "/models": {"GET": Simulator._list_models},
     "/images/generations": {"POST": Simulator._generate},
     "/images/edits": {"POST": Simulator._edit},
+    "/alpha/search": {"POST": Simulator._search},
     "/usage": {"GET": Simulator._usage},
     "/wham/usage": {"GET": Simulator._usage},
     "/wham/accounts/check": {"GET": Simulator._accounts_check},

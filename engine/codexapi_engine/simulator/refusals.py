@@ -6,7 +6,8 @@ API behind it. Knows nothing of when they are said.
 Made up by us, since no recording shows what the real one says (where these are said, the comment is
 `ours`): an unsupported service tier, tool type or member of `stream_options`; a model list without
 `client_version`; a media type that is not JSON's (415); a body that is no object; Lite without
-`reasoning.context`; the image tool with a transparent background; a code that `FAILURES` lacks.
+`reasoning.context`; the image tool with a transparent background; too many images; a code that
+`FAILURES` lacks.
 """
 
 from __future__ import annotations
@@ -168,6 +169,21 @@ REFUSALS: Mapping[str, Refusal] = {
         message="No tool output found for function call call_0001.",
         type="invalid_request_error",
         param="input",
+        code=None,
+    ),
+    "invalid_encrypted_content": _error(
+        400,
+        message="The encrypted content gAAA...c90= could not be verified. Reason: Encrypted "
+        "content could not be decrypted or parsed.",
+        type="invalid_request_error",
+        param=None,
+        code="invalid_encrypted_content",
+    ),
+    "invalid_encrypted_content_no_code": _error(  # some clients report it without its code
+        400,
+        message="The encrypted content gAAA...c90= could not be verified.",
+        type="invalid_request_error",
+        param=None,
         code=None,
     ),
     "context_length_exceeded_http": _error(

@@ -82,11 +82,16 @@ class Run:
     def steps(self) -> Iterator[Step]:
         if "empty" in self._script:
             return
-        for step in self._bent(self._whole()):
+        for step in filter(self._sent, self._bent(self._whole())):
             if isinstance(step, dict) and "sequence_number" in step:
                 step["sequence_number"] = self._sequence
                 self._sequence += 1
             yield step
+
+    def _sent(self, step: Step) -> bool:
+        """Whether no script leaves this event out."""
+        kind = str(step.get("type")) if isinstance(step, dict) else ""
+        return not any(name in self._script and lacks(kind) for name, lacks in _LACKS.items())
 
     def _whole(self) -> Iterator[Step]:
         script = self._script
@@ -472,5 +477,18 @@ _PLAYED: dict[str, tuple[JsonObject, _Play]] = {
     "custom_tool_call": ({"status": "in_progress", "input": ""}, Run._call),
     "web_search_call": ({"status": "in_progress"}, Run._search),
     "image_generation_call": ({"status": "in_progress"}, Run._image),
+}
+_AROUND = frozenset(
+    f"response.{name}"
+    for name in (
+        "created", "in_progress", "completed", "incomplete", "failed", "output_item.added",
+        "output_item.done",
+    )
+)  # fmt: skip
+# What a script leaves out of the stream.
+_LACKS: dict[str, Callable[[str], bool]] = {
+    "no_text_deltas": lambda kind: kind.endswith(".delta"),
+    "no_parts": lambda kind: kind not in _AROUND and kind.startswith("response."),
+    "unannounced": lambda kind: kind.endswith(("_item.added", "_part.added")),
 }
 _CURIOSITIES = {"unknown_event": _UNKNOWN, "bad_json": _NOT_JSON}
