@@ -522,7 +522,11 @@ class _InProcess(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = request.url.raw_path.decode()
         body = await request.aread()
-        status, headers, chunks = await self._handle(request.method, target, request.headers, body)
+        try:
+            answer = await self._handle(request.method, target, request.headers, body)
+        except OSError as error:
+            raise httpx.WriteError(str(error)) from error
+        status, headers, chunks = answer
         return httpx.Response(status, headers=headers, stream=_Body(chunks), request=request)
 
 

@@ -10,9 +10,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.cli.shell import terminal
-from tests.processes import ROOT, codexapi, environment, simulator
+from tests.processes import ROOT, Running, codexapi, environment, simulator
 
 DOORS = {"mcp", "starlette", "uvicorn", "openai", "codexapi_http", "codexapi_mcp"}
 
@@ -288,6 +289,55 @@ def test_simulate_lists_its_scripts() -> None:
     assert done.returncode == 0
     assert "say" in done.stdout
     assert "fail" in done.stdout
+
+
+def test_simulate_lists_its_rules_with_their_evidence() -> None:
+    done = run("simulate", "--list-rules")
+    assert done.returncode == 0
+    assert "call_id_length\n  ungate#26" in done.stdout
+
+
+def test_simulate_names_the_rules_when_there_is_none_of_a_name() -> None:
+    done = run("simulate", "--lenient", "call_id_length", "--lenient", "call_length")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no rule call_length" in done.stderr
+    assert "\ncall_id_length\n" in done.stderr
+
+
+@pytest.mark.parametrize(("options", "status"), [((), 400), (("--lenient", "model_effort"), 200)])
+def test_simulate_switches_a_rule_off(
+    options: tuple[str, ...], status: int, tmp_path: Path
+) -> None:
+    with simulator(tmp_path / "login", *options) as backend:
+        assert ask_simulator(backend, {"reasoning": {"effort": "minimal"}}).status_code == status
+
+
+def test_simulate_drops_a_large_body_unread(tmp_path: Path) -> None:
+    with simulator(tmp_path / "login", "--max-body", "1000") as backend:
+        assert ask_simulator(backend, {}).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            ask_simulator(backend, {"instructions": "a" * 1000})
+
+
+def ask_simulator(backend: Running, changes: dict[str, object]) -> httpx.Response:
+    """A request that the simulator takes, with changes, signed with its login."""
+    login = json.loads((Path(backend.env["CODEX_HOME"]) / "auth.json").read_bytes())["tokens"]
+    content = [{"type": "input_text", "text": "[[say a]]"}]
+    body = {
+        "model": "gpt-6.1-sol",
+        "instructions": "Be brief.",
+        "input": [{"type": "message", "role": "user", "content": content}],
+        "stream": True,
+        "store": False,
+        **changes,
+    }
+    headers = {
+        "authorization": f"Bearer {login['access_token']}",
+        "chatgpt-account-id": login["account_id"],
+        "version": "0.171.0",
+    }
+    url = f"{backend.env['CODEXAPI_BASE_URL']}/responses"
+    return httpx.post(url, json=body, headers=headers, trust_env=False)
 
 
 def test_both_script_names_are_the_same_program() -> None:

@@ -10,8 +10,8 @@ import re
 import socket
 import struct
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,11 @@ from codexapi_engine import Codex, CodexError, Settings, request, text_of
 from codexapi_engine.credentials import InMemory
 from codexapi_engine.protocol.responses import TERMINAL, Assembler
 from codexapi_engine.protocol.sse import Decoder, Event
-from codexapi_engine.simulator import SCRIPTS, Simulator, listing
+from codexapi_engine.simulator import NAMES, SCRIPTS, Simulator, listing, listing_of_rules
 from codexapi_engine.simulator.asgi import app
 from codexapi_engine.simulator.backend import catalogue
+from codexapi_engine.simulator.checks.table import EDIT_RULES, RULES, SEARCH_RULES
+from codexapi_engine.simulator.encryption import Origin, decrypt, encrypt
 from codexapi_engine.simulator.png import png
 from codexapi_engine.simulator.prose import people, places, wanted
 from codexapi_engine.simulator.refusals import FAILURES, REFUSALS
@@ -447,6 +449,410 @@ async def test_what_the_backend_refuses_is_refused_with_its_words(
     assert answer.headers["content-type"] == "application/json"
 
 
+# --- the rules, one by one -------------------------------------------------------------------
+
+LONG = "k" * 65
+GIF = "data:image/gif;base64," + base64.b64encode(b"GIF89a\4\0\3\0\0\0\0").decode()
+ANSWERED = {"type": "function_call_output", "output": "done"}
+
+
+def said(**changes: Any) -> JsonObject:
+    """A message of the assistant, with changes."""
+    content = [{"type": "output_text", "text": "Yes."}]
+    return {"type": "message", "role": "assistant", "content": content, **changes}
+
+
+def called(call_id: str = "call_1", name: str = "f") -> JsonObject:
+    """The input with a call and its output."""
+    call, output = {**CALL, "name": name}, {**ANSWERED}
+    return {"input": [user("a"), {**call, "call_id": call_id}, {**output, "call_id": call_id}]}
+
+
+def thought(content: str, **changes: Any) -> JsonObject:
+    """The input with a reasoning item."""
+    item = {"type": "reasoning", "summary": [], "encrypted_content": content, **changes}
+    return {"input": [user("a"), item]}
+
+
+def pictured(url: str) -> JsonObject:
+    return {"input": [user("a", {"type": "input_image", "image_url": url})]}
+
+
+def typed(parameters: JsonObject, **changes: Any) -> JsonObject:
+    return {"tools": [function(parameters=parameters, **changes)]}
+
+
+def chosen(**choice: Any) -> JsonObject:
+    return {"tools": [WEATHER, {"type": "web_search"}], "tool_choice": choice}
+
+
+def lite(**changes: Any) -> JsonObject:
+    return {**LITE_BODY, "headers": LITE, **changes}
+
+
+BY_SOL = Origin(1, Simulator().account_id, "gpt-6.1-sol", "rs_1")
+STRICT = {**of_object(a={"type": "string"}), "additionalProperties": False, "required": ["a"]}
+
+# What breaks each rule and no other, and words of the refusal.
+BROKEN: dict[str, tuple[JsonObject, str]] = {
+    "stream": ({"stream": False}, "Stream must be set to true"),
+    "store": ({"store": True}, "Store must be set to false"),
+    "system_role": (
+        {"input": [{"role": "system", "content": "Be brief."}]},
+        "System messages are not allowed",
+    ),
+    "empty_input": ({"input": []}, 'One of "input" or "previous_response_id" or \'prompt\' or'),
+    "role": ({"input": [{"role": "tool", "content": "a"}]}, "Invalid value: 'tool'."),
+    "item_type": ({"input": [user("a"), {"type": "mcp_call"}]}, "Invalid value: 'mcp_call'."),
+    "stored_item": ({"input": [user("a"), {"type": "item_reference", "id": "rs_7"}]}, "not found"),
+    "item_id_characters": (
+        {"input": [{**user("a"), "id": "msg_a:b"}]},
+        "Invalid 'input[0].id': 'msg_a:b'. Expected an ID that contains letters, numbers,",
+    ),
+    "item_id_prefix": (
+        {"input": [{**user("a"), "id": "item_1"}]},
+        "Expected an ID that begins with 'msg'.",
+    ),
+    "item_id_length": (
+        {"input": [user("a"), said(id=f"msg_{LONG}"), user("b")]},
+        "Invalid 'input[1].id': string too long. Expected a string with maximum length 64, but got",
+    ),
+    "duplicate_item_id": (
+        {"input": [said(id="msg_1"), said(id="msg_1")]},
+        "Duplicate item found with id msg_1. Remove duplicate items from your input and try again.",
+    ),
+    "call_id_empty": (called(""), "Invalid 'input[1].call_id': empty string."),
+    "call_id_characters": (called("fc_a|b:c"), "Invalid 'input[1].call_id': string does not"),
+    "call_id_length": (called(LONG), "Invalid 'input[1].call_id': string too long."),
+    "call_name": (called(name="mcp:srv:tool"), "Invalid 'input[1].name': string does not match"),
+    "call_name_length": (called(name="f" * 129), "Expected a string with maximum length 128"),
+    "readable_content": (thought("gAAAAABmadeup"), "could not be decrypted or parsed."),
+    "other_account": (
+        thought(encrypt(BY_SOL._replace(account="acct-other")), id="rs_1"),
+        "The encrypted content for item rs_1 could not be verified. Reason: Encrypted content",
+    ),
+    "other_model": (thought(encrypt(BY_SOL._replace(model="gpt-5.5"))), "could not be verified."),
+    "other_item_id": (
+        thought(encrypt(BY_SOL), id="rs_2"),
+        "Encrypted content item_id did not match the target item id.",
+    ),
+    "content_part": (
+        {"input": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]},
+        "Invalid value: 'text'.",
+    ),
+    "cache_breakpoint": (
+        {"input": [user("a", {"type": "input_text", "text": "", "prompt_cache_breakpoint": {}})]},
+        "prompt_cache_breakpoint is not supported on this model",
+    ),
+    "image_media_type": (
+        pictured(PIXEL.replace("image/png", "image/jpg")),
+        "got unsupported MIME type 'image/jpg'.",
+    ),
+    "image_data": (
+        pictured("data:image/png;base64,aGk="),
+        "with one of the supported image formats: ['image/jpeg', 'image/png', 'image/gif', ",
+    ),
+    "unsupported_parameter": ({"temperature": 1}, "Unsupported parameter: temperature"),
+    "stream_options": (
+        {"stream_options": {"include_usage": True}},
+        "Unsupported parameter: stream_options.include_usage",
+    ),
+    "instructions": ({"instructions": ""}, "Instructions are required"),
+    "call_without_output": (
+        {"input": [user("a"), CALL]},
+        "No tool output found for function call call_1.",
+    ),
+    "output_without_call": (
+        {"input": [user("a"), OUTPUT]},
+        "No tool call found for function call output with call_id call_1.",
+    ),
+    "web_search_name": (
+        {"tools": [{"type": "web_search_2025_08_26"}]},
+        "Unsupported tool type: web_search_2025_08_26",
+    ),
+    "tool_type": ({"tools": [{"type": "mcp"}]}, "Unsupported tool type: mcp"),
+    "tool_name": ({"tools": [function("a.b")]}, "Invalid 'tools[0].name': string does not match"),
+    "tool_name_length": (
+        {"tools": [function("f" * 129)]},
+        "Invalid 'tools[0].name': string too long. Expected a string with maximum length 128,",
+    ),
+    "array_items": (
+        typed(of_object(a={"type": ["array", "null"]})),
+        "In context=('properties', 'a'), array schema missing items.",
+    ),
+    "schema_type": (typed({}), "schema must be a JSON Schema of 'type: \"object\"', got"),
+    "object_properties": (
+        typed({"type": "object"}),
+        "Invalid schema for function 'f': In context=(), object schema missing properties.",
+    ),
+    "inner_object_properties": (
+        typed(of_object(a={"type": "object"})),
+        "In context=('properties', 'a'), object schema missing properties.",
+    ),
+    "strict_tool": (
+        typed({**STRICT, "additionalProperties": True}, strict=True),
+        "In context=(), 'additionalProperties' is required to be supplied and to be false.",
+    ),
+    "image_tool": ({"tools": [{"type": "image_generation", "n": 2}]}, "Unknown parameter: 'tools"),
+    "tool_choice": (
+        chosen(type="web_search_preview"),
+        "Tool choice 'web_search_preview' not found in 'tools' parameter.",
+    ),
+    "allowed_tools": (
+        chosen(type="allowed_tools", tools=[{"type": "function", "name": "web_search"}]),
+        "Tool choice 'web_search' not found in 'tools' parameter.",
+    ),
+    "cache_key": ({"prompt_cache_key": LONG}, "Invalid 'prompt_cache_key': string too long."),
+    "service_tier": ({"service_tier": "default"}, "Unsupported service_tier: default"),
+    "effort": (
+        {"model": "mine", "reasoning": {"effort": "ultra"}},
+        "Invalid value: 'ultra'.",
+    ),
+    "json_word": (
+        {"text": {"format": {"type": "json_object"}}},
+        "must contain the word 'json' in some form",
+    ),
+    "strict_format": (
+        {"text": {"format": {"name": "place", "strict": True, "schema": of_object()}}},
+        "Invalid schema for response_format 'place': In context=(), 'additionalProperties' is",
+    ),
+    "model": ({"model": "gpt-x"}, "The 'gpt-x' model is not supported when using Codex"),
+    "client_version": (
+        {"model": "gpt-6.2-sol", "headers": {"version": "0.165.0"}},
+        "The 'gpt-6.2-sol' model requires a newer version of Codex.",
+    ),
+    "model_effort": (
+        {"reasoning": {"effort": "minimal"}},
+        "'gpt-6.1-sol' model. Supported values are: 'low', 'medium', 'high', 'xhigh', and 'max'.",
+    ),
+    "lite_model": (lite(model="gpt-5.5"), "This model is not supported when using X-OpenAI-"),
+    "lite_parallel_calls": (lite(parallel_tool_calls=True), "requires `parallel_tool_calls` to be"),
+    "lite_context": (lite(reasoning=None), "requires `reasoning.context` to be `all_turns`."),
+    "lite_tools": (lite(tools=[{"type": "web_search"}]), "only supports function tools, custom"),
+}
+EDITED: dict[str, tuple[JsonObject, str]] = {
+    "edit_image_count": ({"images": [{"image_url": PIXEL}] * 17}, "At most 16 images"),
+    "edit_image_url": (
+        {"images": [{"image_url": "https://example.com/a.png"}]},
+        "Error while downloading file.",
+    ),
+    "edit_image_media_type": (
+        {"images": [{"image_url": PIXEL.replace("png", "pjpeg", 1)}]},
+        "got unsupported MIME type 'image/pjpeg'.",
+    ),
+    "edit_image_data": (
+        {"images": [{"image_url": "data:image/png;base64,aGk="}]},
+        "does not represent a valid image.",
+    ),
+    "edit_image_kind": ({"images": [{"image_url": GIF}]}, "Invalid image file or mode for image 1"),
+}
+SEARCH: JsonObject = {
+    "id": "s1",
+    "model": "gpt-6.1-sol",
+    "input": [user("search hello")],
+    "commands": {"search_query": [{"q": "hello"}], "response_length": "short"},
+    "settings": {"allowed_callers": ["direct"], "external_web_access": False},
+    "max_output_tokens": 10_000,
+}
+SEARCHES = "/backend-api/codex/alpha/search"
+
+
+def message_of(answer: Answer) -> str:
+    return str(answer.json.get("detail") or answer.json["error"]["message"])
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+async def test_a_rule_is_kept_strictly_and_switched_off_by_its_name(rule: str) -> None:
+    changes, words = BROKEN[rule]
+    models = [*catalogue(), {"slug": "mine"}]
+    strict, lenient = (
+        Simulator(clock=Clock(), models=models, lenient=lenient) for lenient in ((), {rule})
+    )
+    refused = await ask(by=strict, **dict(changes))
+    assert 400 <= refused.status < 500
+    assert words in message_of(refused)
+    assert (await ask(by=lenient, **dict(changes))).status == 200
+
+
+@pytest.mark.parametrize("rule", EDITED)
+async def test_a_rule_of_edits_is_kept_strictly_and_switched_off_by_its_name(rule: str) -> None:
+    changes, words = EDITED[rule]
+    refused = await draw(edit=True, **changes)
+    assert refused.status == 400
+    assert words in message_of(refused)
+    assert (await draw(edit=True, lenient={rule}, **changes)).status == 200
+
+
+async def test_a_search_has_the_parameters_that_were_recorded_unless_the_rule_is_off() -> None:
+    sent = {**SEARCH, "prompt_cache_key": "k"}
+    refused = await send(Simulator(), "POST", SEARCHES, sent)
+    message = "Unknown parameter: 'prompt_cache_key'."
+    assert (refused.status, message_of(refused)) == (400, message)
+    passed = await send(Simulator(lenient={"search_parameter"}), "POST", SEARCHES, sent)
+    assert passed.status == 200
+
+
+def test_every_rule_is_broken_here_and_has_evidence() -> None:
+    assert {*BROKEN, *EDITED, "search_parameter"} == set(NAMES)
+    text = listing_of_rules()
+    for name, rule in {**RULES, **EDIT_RULES, **SEARCH_RULES}.items():
+        assert f"\n{name}\n" in f"\n{text}"
+        assert rule.evidence.split()[0] in text
+        assert rule.evidence.endswith(".")
+
+
+def test_a_rule_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no rule strem; the rules: stream, store, "):
+        Simulator(lenient={"strem"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        called("c" * 64),
+        called(name="f" * 128),
+        {"input": [user("a"), said(id="msg_" + "k" * 60), user("b")]},
+        {"input": [user("a"), {**OUTPUT, "id": "fco_1"}, {**CALL, "id": "fc_1"}]},
+        {"tools": [function("f" * 128)]},
+        typed(of_object(a={"type": "array", "items": {}}, b=of_object())),
+        typed(STRICT, strict=True),
+        typed({**STRICT, "required": []}, strict=None),
+        {"tools": [{"type": "function", "name": "f"}]},
+        chosen(type="function", name="get_weather"),
+        chosen(type="web_search"),
+        chosen(type="allowed_tools", mode="auto", tools=[{"type": "web_search"}]),
+        pictured(GIF),
+        pictured("https://example.com/a.jpg"),
+        {"reasoning": {"effort": "max"}},
+    ],
+    ids=range(15),
+)
+async def test_what_is_within_the_rules_passes(changes: JsonObject) -> None:
+    assert (await ask(**changes)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"input": [{**user("a"), "id": ""}]}, "input[0].id"),
+        ({"input": [user("a"), CALL, {**OUTPUT, "id": "out:1"}]}, "input[2].id"),
+        ({"input": [user("a"), CALL, {**OUTPUT, "call_id": LONG}]}, "input[2].call_id"),
+        (called(name=""), "input[1].name"),
+        ({"input": [user("a"), {"type": "function_call", "id": 7}]}, "input[1].id"),
+        ({"tools": [{"type": "namespace", "name": "n", "tools": [function("a.b")]}]}, "tools[0].tools[0].name"),
+        ({"tools": [{"type": "namespace", "name": "n", "tools": ["a"]}]}, "tools[0].tools[0]"),
+        ({"tool_choice": {"type": "allowed_tools", "tools": ["a"]}}, "tool_choice.tools[0]"),
+        (typed({**STRICT, "required": []}, strict=True), "tools[0].parameters"),
+        ({"input": [{"role": "user", "content": ["a"]}]}, "input[0].content[0]"),
+    ],
+)  # fmt: skip
+async def test_a_rule_holds_wherever_it_applies(changes: JsonObject, param: str) -> None:
+    answer = await ask(**changes)
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+
+
+async def test_a_warm_up_is_empty_and_answered_without_output() -> None:
+    answer = await ask(by=Simulator(), **lite(generate=False, input=[], instructions=None))
+    assert answer.types == ["response.created", "response.in_progress", "response.completed"]
+
+
+async def test_a_change_of_the_configuration_passes_and_says_nothing() -> None:
+    update = {"type": "configuration_update", "reasoning": {"effort": "high"}}
+    answer = await ask(input=[user("The first"), update, user("The second"), update])
+    assert answer.status == 200
+    assert "“The second”" in answer.text
+
+
+# --- what is encrypted -----------------------------------------------------------------------
+
+
+async def told_to(simulator: Simulator, name: str, **changes: Any) -> Answer:
+    """What the backend answers the account of this name."""
+    tokens = json.loads(simulator.login(name))["tokens"]
+    account = {"chatgpt-account-id": tokens["account_id"]}
+    headers = {"authorization": f"Bearer {tokens['access_token']}", **account}
+    return await ask(by=simulator, headers=headers, **changes)
+
+
+@pytest.mark.parametrize("trigger", [[], [{"type": "compaction_trigger"}]])
+async def test_what_one_account_wrote_no_other_can_read(trigger: list[JsonObject]) -> None:
+    simulator = Simulator()
+    [item, *_] = (await told_to(simulator, "", input=[user("a"), *trigger])).items
+    again = {"input": [item, user("b")]}
+    assert (await told_to(simulator, "", **again)).status == 200
+    refused = await told_to(simulator, "another", **again)
+    assert refused.json == error(
+        f"The encrypted content for item {item['id']} could not be verified. "
+        "Reason: Encrypted content could not be decrypted or parsed.",
+        code="invalid_encrypted_content",
+    )
+
+
+async def test_after_a_change_of_keys_nothing_of_before_can_be_read() -> None:
+    simulator = Simulator()
+    [before, *_] = (await ask(by=simulator)).items
+    simulator.accounts.rotate_keys()
+    assert (await ask(by=simulator, input=[before, user("b")])).status == 400
+    [after, *_] = (await ask(by=simulator)).items
+    assert (await ask(by=simulator, input=[after, user("b")])).status == 200
+
+
+@pytest.mark.parametrize(
+    ("model", "trigger", "status"),
+    [
+        ("gpt-6-sol", [], 400),
+        ("gpt-6-sol", [{"type": "compaction_trigger"}], 200),  # it compacts alike
+        ("gpt-5.5", [{"type": "compaction_trigger"}], 400),
+    ],
+)
+async def test_another_model_reads_a_compaction_alone(
+    model: str, trigger: list[JsonObject], status: int
+) -> None:
+    simulator = Simulator()
+    [item, *_] = (await ask(by=simulator, input=[user("a"), *trigger])).items
+    answer = await ask(by=simulator, model=model, input=[item, user("b")])
+    assert answer.status == status
+
+
+async def test_encrypted_content_is_good_without_the_id_of_its_item() -> None:
+    simulator = Simulator()
+    [item, *_] = (await ask(by=simulator)).items
+    del item["id"]
+    assert (await ask(by=simulator, input=[item, user("b")])).status == 200
+    item["encrypted_content"] = item["encrypted_content"][:-9]
+    refused = await ask(by=simulator, input=[item, user("b")])
+    assert message_of(refused).startswith("The encrypted content gAAA...")
+
+
+@pytest.mark.parametrize("content", ["", "gAAAAABsimulated-", "gAAAAABsimulated-WzFd", "gAAAAABx"])
+def test_what_no_backend_wrote_is_not_read(content: str) -> None:
+    assert decrypt(content) is None
+
+
+def test_each_name_has_an_account_of_its_own() -> None:
+    simulator = Simulator()
+    ids = [json.loads(simulator.login(name))["tokens"]["account_id"] for name in ("", "b", "b")]
+    assert ids[0] == simulator.account_id
+    assert ids[1] == ids[2] != ids[0]
+
+
+async def test_an_account_is_told_of_itself_alone() -> None:
+    simulator = Simulator()
+    tokens = json.loads(simulator.login("b"))["tokens"]
+    headers = signed(simulator, authorization=f"Bearer {tokens['access_token']}")
+    usage = "/backend-api/wham/usage"
+    assert (await send(simulator, "GET", usage, headers=headers)).status == 401
+    headers["chatgpt-account-id"] = tokens["account_id"]
+    answer = await send(simulator, "GET", usage, headers=headers)
+    assert answer.json["account_id"] == tokens["account_id"]
+    renewed = (await redeem(simulator, tokens["refresh_token"])).json["access_token"]
+    headers["authorization"] = f"Bearer {renewed}"
+    assert (await send(simulator, "GET", usage, headers=headers)).json == answer.json
+
+
+# --- what has always been refused ------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -600,6 +1006,7 @@ GOOD: dict[str, str] = {}
         ("GET", "/backend-api/wham/accounts/check"),
         ("POST", "/backend-api/codex/images/generations"),
         ("POST", "/backend-api/codex/images/edits"),
+        ("POST", "/backend-api/codex/alpha/search"),
     ],
 )
 async def test_a_wrong_login_fails_everywhere(
@@ -1008,6 +1415,54 @@ async def test_forms_of_the_stream() -> None:
     assert not any(kind.endswith(".delta") for kind in (await ask("[[no_deltas]]")).types)
     assert (await ask("[[usage 80]]")).headers["x-codex-primary-used-percent"] == "80"
     assert (await ask("[[keepalive 3]]")).types.count("keepalive") == 3
+
+
+@pytest.mark.parametrize("prompt", ["[[say a b]] [[reason]]", "[[tool f {}]]"])
+@pytest.mark.parametrize(
+    ("script", "lacks"),
+    [
+        ("no_text_deltas", r"\.delta$"),
+        ("no_parts", r"content_part|summary|output_text|arguments"),
+        ("unannounced", r"\.added$"),
+    ],
+)
+async def test_a_script_leaves_out_events_of_a_kind(script: str, lacks: str, prompt: str) -> None:
+    whole, less = await ask(prompt), await ask(f"{prompt} [[{script}]]")
+    left = [kind for kind in whole.types if not re.search(lacks, kind)]
+    assert less.types == left != whole.types
+    assert less.items == whole.items
+    numbers = [event.json["sequence_number"] for event in less.events]
+    assert numbers == list(range(len(numbers)))
+
+
+async def test_long_ids_are_as_long_as_those_that_clients_report() -> None:
+    simulator = Simulator()
+    first = await ask("[[long_ids]] [[tool f {}]]", by=simulator)
+    assert [len(item["id"]) for item in first.items] == [408, 408]
+    call = first.items[1]
+    assert len(call["call_id"]) == 83
+    assert call["id"].startswith("fc_")
+    output = {**OUTPUT, "call_id": call["call_id"]}
+    again = await ask(by=simulator, input=[user("a"), *first.items, output])
+    assert "string too long" in message_of(again)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "sent"),
+    [
+        ("POST", RESPONSES, body("[[late 30]] [[status overloaded]]")),
+        ("POST", "/v1/images/generations", {"model": "m", "prompt": "[[late 30]] [[status overloaded]]"}),
+        ("POST", SEARCHES, {**SEARCH, "commands": {"search_query": [{"q": "[[late 30]] [[status overloaded]]"}]}}),
+    ],
+)  # fmt: skip
+async def test_a_status_can_be_late(method: str, target: str, sent: JsonObject) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    answer = await send(Simulator(sleep=sleep), method, target, sent)
+    assert (answer.status, slept) == (503, [30])
 
 
 async def test_a_cut_emoji_travels_as_two_escapes() -> None:
@@ -1525,12 +1980,14 @@ def test_pictures_differ_as_their_prompts_do() -> None:
     assert png(64, 64, "a cat") != png(64, 64, "a cat", done=0.5)
 
 
-async def draw(prompt: str = "a cat", *, edit: bool = False, **changes: Any) -> Answer:
+async def draw(
+    prompt: str = "a cat", *, edit: bool = False, lenient: Collection[str] = (), **changes: Any
+) -> Answer:
     sent: JsonObject = {"prompt": prompt, "model": "gpt-image-2", **changes}
     if edit:
         sent.setdefault("images", [{"image_url": PIXEL}])
     path = "/backend-api/codex/images/" + ("edits" if edit else "generations")
-    return await send(Simulator(clock=Clock()), "POST", path, sent)
+    return await send(Simulator(clock=Clock(), lenient=lenient), "POST", path, sent)
 
 
 @pytest.mark.parametrize(
@@ -1578,6 +2035,38 @@ async def test_a_transparent_image_has_an_alpha_channel() -> None:
 )
 async def test_an_image_request_is_checked(changes: JsonObject, edit: bool, param: str) -> None:
     answer = await draw(**changes, edit=edit)
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+
+
+async def test_a_search_finds_what_was_looked_for() -> None:
+    answer = await send(Simulator(), "POST", SEARCHES, SEARCH)
+    assert answer.status == 200
+    assert set(answer.json) == {"encrypted_output", "output", "results"}
+    assert "“hello”" in answer.json["output"]
+    assert decrypt(answer.json["encrypted_output"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("rate_limited", 429), ("usage_limit_reached", 429), ("token_expired", 401)],
+)
+async def test_a_search_can_be_refused_by_script(name: str, status: int) -> None:
+    commands = {"search_query": [{"q": f"[[status {name}]] hello"}]}
+    answer = await send(Simulator(), "POST", SEARCHES, {**SEARCH, "commands": commands})
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"commands": None}, "commands"),
+        ({"commands": {"search_query": "a"}}, "commands.search_query"),
+        ({"commands": {"search_query": ["a"]}}, "commands.search_query[0]"),
+    ],
+)
+async def test_a_search_request_is_checked(changes: JsonObject, param: str) -> None:
+    answer = await send(Simulator(), "POST", SEARCHES, {**SEARCH, **changes})
     assert (answer.status, answer.json["error"]["param"]) == (400, param)
 
 
@@ -1765,6 +2254,43 @@ async def test_a_dropped_connection_is_broken_on_the_socket() -> None:
             await client.post(RESPONSES, json=body("[[drop 2]]"))
         ended = await client.post(RESPONSES, json=body("[[cut 2]]"))
     assert not TERMINAL & set(Answer(200, {}, [ended.content]).types)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"content-length: 2000\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n7d0\r\n"]
+)
+async def test_a_body_that_is_too_large_breaks_the_connection_before_a_status(
+    framing: bytes,
+) -> None:
+    simulator = Simulator(max_body=1000)
+    async with served(simulator) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(b"POST /responses HTTP/1.1\r\nhost: a\r\n" + framing + b"a" * 1500)
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        assert (await client.post(RESPONSES, json=body("a"))).status_code == 200
+    assert (simulator.dropped, simulator.runs, len(simulator.requests)) == (1, 1, 1)
+
+
+async def test_a_body_that_is_too_large_breaks_in_this_process_too() -> None:
+    simulator = Simulator(max_body=1000)
+    road = in_process(simulator.handle)
+    async with httpx.AsyncClient(transport=road, headers=signed(simulator)) as client:
+        with pytest.raises(httpx.WriteError):
+            await client.post(f"http://simulated{RESPONSES}", json=body("a" * 1000))
+    assert simulator.dropped == 1
+
+
+async def test_a_client_that_leaves_before_a_late_status_is_noticed() -> None:
+    bed = Bed()
+    simulator = Simulator(sleep=bed)
+    async with served(simulator) as client:
+        asking = asyncio.ensure_future(client.post(RESPONSES, json=body("[[late 60]]")))
+        await bed.asleep.wait()
+        asking.cancel()
+        await asyncio.wait_for(bed.left.wait(), 30)
+    assert (simulator.runs, simulator.open_streams) == (0, 0)
 
 
 async def over_asgi(simulator: Simulator, *received: JsonObject) -> list[JsonObject]:

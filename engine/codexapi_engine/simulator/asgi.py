@@ -79,10 +79,9 @@ async def _break(send: Send) -> None:
 async def _body(simulator: Simulator, headers: Mapping[str, str], receive: Receive) -> bytes | None:
     """The request's body; None if the client left. Raises ConnectionResetError for one that is
     too large, as soon as that is known."""
-    pieces, size = [], int(headers.get("content-length") or 0)
-    if size > simulator.max_body:
+    if int(headers.get("content-length") or 0) > simulator.max_body:
         simulator.drop()
-    size = 0
+    pieces, size = [], 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
