@@ -52,7 +52,7 @@ def simulate(
     if list_rules:
         typer.echo(simulator.listing_of_rules())
         return
-    if names := simulator.unknown(lenient or ()):
+    if names := simulator.unknown_rules(lenient or ()):
         say(f"codexapi: --lenient: no rule {', '.join(names)}; the rules:\n")
         say("\n".join(simulator.NAMES))
         raise typer.Exit(USAGE)

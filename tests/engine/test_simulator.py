@@ -453,40 +453,39 @@ async def test_what_the_backend_refuses_is_refused_with_its_words(
 
 LONG = "k" * 65
 GIF = "data:image/gif;base64," + base64.b64encode(b"GIF89a\4\0\3\0\0\0\0").decode()
-ANSWERED = {"type": "function_call_output", "output": "done"}
 
 
-def said(**changes: Any) -> JsonObject:
+def assistant_message(**changes: Any) -> JsonObject:
     """A message of the assistant, with changes."""
     content = [{"type": "output_text", "text": "Yes."}]
     return {"type": "message", "role": "assistant", "content": content, **changes}
 
 
-def called(call_id: str = "call_1", name: str = "f") -> JsonObject:
+def call_pair(call_id: str = "call_1", name: str = "f") -> JsonObject:
     """The input with a call and its output."""
-    call, output = {**CALL, "name": name}, {**ANSWERED}
-    return {"input": [user("a"), {**call, "call_id": call_id}, {**output, "call_id": call_id}]}
+    call = {**CALL, "name": name, "call_id": call_id}
+    return {"input": [user("a"), call, {**OUTPUT, "call_id": call_id}]}
 
 
-def thought(content: str, **changes: Any) -> JsonObject:
+def with_reasoning(content: str, **changes: Any) -> JsonObject:
     """The input with a reasoning item."""
     item = {"type": "reasoning", "summary": [], "encrypted_content": content, **changes}
     return {"input": [user("a"), item]}
 
 
-def pictured(url: str) -> JsonObject:
+def with_picture(url: str) -> JsonObject:
     return {"input": [user("a", {"type": "input_image", "image_url": url})]}
 
 
-def typed(parameters: JsonObject, **changes: Any) -> JsonObject:
+def with_schema(parameters: JsonObject, **changes: Any) -> JsonObject:
     return {"tools": [function(parameters=parameters, **changes)]}
 
 
-def chosen(**choice: Any) -> JsonObject:
+def with_choice(**choice: Any) -> JsonObject:
     return {"tools": [WEATHER, {"type": "web_search"}], "tool_choice": choice}
 
 
-def lite(**changes: Any) -> JsonObject:
+def in_lite(**changes: Any) -> JsonObject:
     return {**LITE_BODY, "headers": LITE, **changes}
 
 
@@ -494,7 +493,7 @@ BY_SOL = Origin(1, Simulator().account_id, "gpt-6.1-sol", "rs_1")
 STRICT = {**of_object(a={"type": "string"}), "additionalProperties": False, "required": ["a"]}
 
 # What breaks each rule and no other, and words of the refusal.
-BROKEN: dict[str, tuple[JsonObject, str]] = {
+VIOLATIONS: dict[str, tuple[JsonObject, str]] = {
     "stream": ({"stream": False}, "Stream must be set to true"),
     "store": ({"store": True}, "Store must be set to false"),
     "system_role": (
@@ -514,26 +513,29 @@ BROKEN: dict[str, tuple[JsonObject, str]] = {
         "Expected an ID that begins with 'msg'.",
     ),
     "item_id_length": (
-        {"input": [user("a"), said(id=f"msg_{LONG}"), user("b")]},
+        {"input": [user("a"), assistant_message(id=f"msg_{LONG}"), user("b")]},
         "Invalid 'input[1].id': string too long. Expected a string with maximum length 64, but got",
     ),
     "duplicate_item_id": (
-        {"input": [said(id="msg_1"), said(id="msg_1")]},
+        {"input": [assistant_message(id="msg_1"), assistant_message(id="msg_1")]},
         "Duplicate item found with id msg_1. Remove duplicate items from your input and try again.",
     ),
-    "call_id_empty": (called(""), "Invalid 'input[1].call_id': empty string."),
-    "call_id_characters": (called("fc_a|b:c"), "Invalid 'input[1].call_id': string does not"),
-    "call_id_length": (called(LONG), "Invalid 'input[1].call_id': string too long."),
-    "call_name": (called(name="mcp:srv:tool"), "Invalid 'input[1].name': string does not match"),
-    "call_name_length": (called(name="f" * 129), "Expected a string with maximum length 128"),
-    "readable_content": (thought("gAAAAABmadeup"), "could not be decrypted or parsed."),
+    "call_id_empty": (call_pair(""), "Invalid 'input[1].call_id': empty string."),
+    "call_id_characters": (call_pair("fc_a|b:c"), "Invalid 'input[1].call_id': string does not"),
+    "call_id_length": (call_pair(LONG), "Invalid 'input[1].call_id': string too long."),
+    "call_name": (call_pair(name="mcp:srv:tool"), "Invalid 'input[1].name': string does not match"),
+    "call_name_length": (call_pair(name="f" * 129), "Expected a string with maximum length 128"),
+    "readable_content": (with_reasoning("gAAAAABmadeup"), "could not be decrypted or parsed."),
     "other_account": (
-        thought(encrypt(BY_SOL._replace(account="acct-other")), id="rs_1"),
+        with_reasoning(encrypt(BY_SOL._replace(account="acct-other")), id="rs_1"),
         "The encrypted content for item rs_1 could not be verified. Reason: Encrypted content",
     ),
-    "other_model": (thought(encrypt(BY_SOL._replace(model="gpt-5.5"))), "could not be verified."),
+    "other_model": (
+        with_reasoning(encrypt(BY_SOL._replace(model="gpt-5.5"))),
+        "could not be verified.",
+    ),
     "other_item_id": (
-        thought(encrypt(BY_SOL), id="rs_2"),
+        with_reasoning(encrypt(BY_SOL), id="rs_2"),
         "Encrypted content item_id did not match the target item id.",
     ),
     "content_part": (
@@ -545,11 +547,11 @@ BROKEN: dict[str, tuple[JsonObject, str]] = {
         "prompt_cache_breakpoint is not supported on this model",
     ),
     "image_media_type": (
-        pictured(PIXEL.replace("image/png", "image/jpg")),
+        with_picture(PIXEL.replace("image/png", "image/jpg")),
         "got unsupported MIME type 'image/jpg'.",
     ),
     "image_data": (
-        pictured("data:image/png;base64,aGk="),
+        with_picture("data:image/png;base64,aGk="),
         "with one of the supported image formats: ['image/jpeg', 'image/png', 'image/gif', ",
     ),
     "unsupported_parameter": ({"temperature": 1}, "Unsupported parameter: temperature"),
@@ -577,29 +579,29 @@ BROKEN: dict[str, tuple[JsonObject, str]] = {
         "Invalid 'tools[0].name': string too long. Expected a string with maximum length 128,",
     ),
     "array_items": (
-        typed(of_object(a={"type": ["array", "null"]})),
+        with_schema(of_object(a={"type": ["array", "null"]})),
         "In context=('properties', 'a'), array schema missing items.",
     ),
-    "schema_type": (typed({}), "schema must be a JSON Schema of 'type: \"object\"', got"),
+    "schema_type": (with_schema({}), "schema must be a JSON Schema of 'type: \"object\"', got"),
     "object_properties": (
-        typed({"type": "object"}),
+        with_schema({"type": "object"}),
         "Invalid schema for function 'f': In context=(), object schema missing properties.",
     ),
     "inner_object_properties": (
-        typed(of_object(a={"type": "object"})),
+        with_schema(of_object(a={"type": "object"})),
         "In context=('properties', 'a'), object schema missing properties.",
     ),
     "strict_tool": (
-        typed({**STRICT, "additionalProperties": True}, strict=True),
+        with_schema({**STRICT, "additionalProperties": True}, strict=True),
         "In context=(), 'additionalProperties' is required to be supplied and to be false.",
     ),
     "image_tool": ({"tools": [{"type": "image_generation", "n": 2}]}, "Unknown parameter: 'tools"),
     "tool_choice": (
-        chosen(type="web_search_preview"),
+        with_choice(type="web_search_preview"),
         "Tool choice 'web_search_preview' not found in 'tools' parameter.",
     ),
     "allowed_tools": (
-        chosen(type="allowed_tools", tools=[{"type": "function", "name": "web_search"}]),
+        with_choice(type="allowed_tools", tools=[{"type": "function", "name": "web_search"}]),
         "Tool choice 'web_search' not found in 'tools' parameter.",
     ),
     "cache_key": ({"prompt_cache_key": LONG}, "Invalid 'prompt_cache_key': string too long."),
@@ -625,12 +627,15 @@ BROKEN: dict[str, tuple[JsonObject, str]] = {
         {"reasoning": {"effort": "minimal"}},
         "'gpt-6.1-sol' model. Supported values are: 'low', 'medium', 'high', 'xhigh', and 'max'.",
     ),
-    "lite_model": (lite(model="gpt-5.5"), "This model is not supported when using X-OpenAI-"),
-    "lite_parallel_calls": (lite(parallel_tool_calls=True), "requires `parallel_tool_calls` to be"),
-    "lite_context": (lite(reasoning=None), "requires `reasoning.context` to be `all_turns`."),
-    "lite_tools": (lite(tools=[{"type": "web_search"}]), "only supports function tools, custom"),
+    "lite_model": (in_lite(model="gpt-5.5"), "This model is not supported when using X-OpenAI-"),
+    "lite_parallel_calls": (
+        in_lite(parallel_tool_calls=True),
+        "requires `parallel_tool_calls` to be",
+    ),
+    "lite_context": (in_lite(reasoning=None), "requires `reasoning.context` to be `all_turns`."),
+    "lite_tools": (in_lite(tools=[{"type": "web_search"}]), "only supports function tools, custom"),
 }
-EDITED: dict[str, tuple[JsonObject, str]] = {
+EDIT_VIOLATIONS: dict[str, tuple[JsonObject, str]] = {
     "edit_image_count": ({"images": [{"image_url": PIXEL}] * 17}, "At most 16 images"),
     "edit_image_url": (
         {"images": [{"image_url": "https://example.com/a.png"}]},
@@ -661,9 +666,9 @@ def message_of(answer: Answer) -> str:
     return str(answer.json.get("detail") or answer.json["error"]["message"])
 
 
-@pytest.mark.parametrize("rule", BROKEN)
+@pytest.mark.parametrize("rule", VIOLATIONS)
 async def test_a_rule_is_kept_strictly_and_switched_off_by_its_name(rule: str) -> None:
-    changes, words = BROKEN[rule]
+    changes, words = VIOLATIONS[rule]
     models = [*catalogue(), {"slug": "mine"}]
     strict, lenient = (
         Simulator(clock=Clock(), models=models, lenient=lenient) for lenient in ((), {rule})
@@ -674,9 +679,9 @@ async def test_a_rule_is_kept_strictly_and_switched_off_by_its_name(rule: str) -
     assert (await ask(by=lenient, **dict(changes))).status == 200
 
 
-@pytest.mark.parametrize("rule", EDITED)
+@pytest.mark.parametrize("rule", EDIT_VIOLATIONS)
 async def test_a_rule_of_edits_is_kept_strictly_and_switched_off_by_its_name(rule: str) -> None:
-    changes, words = EDITED[rule]
+    changes, words = EDIT_VIOLATIONS[rule]
     refused = await draw(edit=True, **changes)
     assert refused.status == 400
     assert words in message_of(refused)
@@ -693,7 +698,7 @@ async def test_a_search_has_the_parameters_that_were_recorded_unless_the_rule_is
 
 
 def test_every_rule_is_broken_here_and_has_evidence() -> None:
-    assert {*BROKEN, *EDITED, "search_parameter"} == set(NAMES)
+    assert {*VIOLATIONS, *EDIT_VIOLATIONS, "search_parameter"} == set(NAMES)
     text = listing_of_rules()
     for name, rule in {**RULES, **EDIT_RULES, **SEARCH_RULES}.items():
         assert f"\n{name}\n" in f"\n{text}"
@@ -709,20 +714,20 @@ def test_a_rule_that_there_is_not_is_named_with_those_that_there_are() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        called("c" * 64),
-        called(name="f" * 128),
-        {"input": [user("a"), said(id="msg_" + "k" * 60), user("b")]},
+        call_pair("c" * 64),
+        call_pair(name="f" * 128),
+        {"input": [user("a"), assistant_message(id="msg_" + "k" * 60), user("b")]},
         {"input": [user("a"), {**OUTPUT, "id": "fco_1"}, {**CALL, "id": "fc_1"}]},
         {"tools": [function("f" * 128)]},
-        typed(of_object(a={"type": "array", "items": {}}, b=of_object())),
-        typed(STRICT, strict=True),
-        typed({**STRICT, "required": []}, strict=None),
+        with_schema(of_object(a={"type": "array", "items": {}}, b=of_object())),
+        with_schema(STRICT, strict=True),
+        with_schema({**STRICT, "required": []}, strict=None),
         {"tools": [{"type": "function", "name": "f"}]},
-        chosen(type="function", name="get_weather"),
-        chosen(type="web_search"),
-        chosen(type="allowed_tools", mode="auto", tools=[{"type": "web_search"}]),
-        pictured(GIF),
-        pictured("https://example.com/a.jpg"),
+        with_choice(type="function", name="get_weather"),
+        with_choice(type="web_search"),
+        with_choice(type="allowed_tools", mode="auto", tools=[{"type": "web_search"}]),
+        with_picture(GIF),
+        with_picture("https://example.com/a.jpg"),
         {"reasoning": {"effort": "max"}},
     ],
     ids=range(15),
@@ -737,12 +742,12 @@ async def test_what_is_within_the_rules_passes(changes: JsonObject) -> None:
         ({"input": [{**user("a"), "id": ""}]}, "input[0].id"),
         ({"input": [user("a"), CALL, {**OUTPUT, "id": "out:1"}]}, "input[2].id"),
         ({"input": [user("a"), CALL, {**OUTPUT, "call_id": LONG}]}, "input[2].call_id"),
-        (called(name=""), "input[1].name"),
+        (call_pair(name=""), "input[1].name"),
         ({"input": [user("a"), {"type": "function_call", "id": 7}]}, "input[1].id"),
         ({"tools": [{"type": "namespace", "name": "n", "tools": [function("a.b")]}]}, "tools[0].tools[0].name"),
         ({"tools": [{"type": "namespace", "name": "n", "tools": ["a"]}]}, "tools[0].tools[0]"),
         ({"tool_choice": {"type": "allowed_tools", "tools": ["a"]}}, "tool_choice.tools[0]"),
-        (typed({**STRICT, "required": []}, strict=True), "tools[0].parameters"),
+        (with_schema({**STRICT, "required": []}, strict=True), "tools[0].parameters"),
         ({"input": [{"role": "user", "content": ["a"]}]}, "input[0].content[0]"),
     ],
 )  # fmt: skip
@@ -752,7 +757,7 @@ async def test_a_rule_holds_wherever_it_applies(changes: JsonObject, param: str)
 
 
 async def test_a_warm_up_is_empty_and_answered_without_output() -> None:
-    answer = await ask(by=Simulator(), **lite(generate=False, input=[], instructions=None))
+    answer = await ask(by=Simulator(), **in_lite(generate=False, input=[], instructions=None))
     assert answer.types == ["response.created", "response.in_progress", "response.completed"]
 
 
@@ -766,7 +771,7 @@ async def test_a_change_of_the_configuration_passes_and_says_nothing() -> None:
 # --- what is encrypted -----------------------------------------------------------------------
 
 
-async def told_to(simulator: Simulator, name: str, **changes: Any) -> Answer:
+async def ask_as(simulator: Simulator, name: str, **changes: Any) -> Answer:
     """What the backend answers the account of this name."""
     tokens = json.loads(simulator.login(name))["tokens"]
     account = {"chatgpt-account-id": tokens["account_id"]}
@@ -777,10 +782,10 @@ async def told_to(simulator: Simulator, name: str, **changes: Any) -> Answer:
 @pytest.mark.parametrize("trigger", [[], [{"type": "compaction_trigger"}]])
 async def test_what_one_account_wrote_no_other_can_read(trigger: list[JsonObject]) -> None:
     simulator = Simulator()
-    [item, *_] = (await told_to(simulator, "", input=[user("a"), *trigger])).items
+    [item, *_] = (await ask_as(simulator, "", input=[user("a"), *trigger])).items
     again = {"input": [item, user("b")]}
-    assert (await told_to(simulator, "", **again)).status == 200
-    refused = await told_to(simulator, "another", **again)
+    assert (await ask_as(simulator, "", **again)).status == 200
+    refused = await ask_as(simulator, "another", **again)
     assert refused.json == error(
         f"The encrypted content for item {item['id']} could not be verified. "
         "Reason: Encrypted content could not be decrypted or parsed.",

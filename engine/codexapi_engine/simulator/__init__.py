@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from .backend import MAX_BODY, Simulator
-from .checks import NAMES, listing_of_rules, unknown
+from .checks import NAMES, listing_of_rules, unknown_rules
 from .scripts import SCRIPTS, listing
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "Simulator",
     "listing",
     "listing_of_rules",
-    "unknown",
+    "unknown_rules",
 ]

@@ -37,10 +37,10 @@ class Accounts:
         self._lifetime = lifetime
         self._clock = clock
         self._dice = dice
-        self.first = self._invented()
+        self.first = self._new_account()
         # moves
         self.key = 1  # the number of the key that encrypts
-        self._named: dict[str, Account] = {"": self.first}
+        self._by_name: dict[str, Account] = {"": self.first}
         self._expiry: dict[str, float] = {}  # access token -> epoch seconds
         self._owners: dict[str, Account] = {}  # access or refresh token -> whose it is
         self._refresh_tokens: dict[str, bool] = {}  # -> whether it is still good
@@ -48,15 +48,15 @@ class Accounts:
         self.refreshes = 0
         self.refused_refreshes = 0
 
-    def named(self, name: str = "") -> Account:
+    def account_of(self, name: str = "") -> Account:
         """The account of this name, which is made when it is first asked for."""
-        if name not in self._named:
-            self._named[name] = self._invented()
-        return self._named[name]
+        if name not in self._by_name:
+            self._by_name[name] = self._new_account()
+        return self._by_name[name]
 
     def login(self, name: str = "") -> bytes:
         """An `auth.json` with tokens of its own, as the official client writes it."""
-        account = self.named(name)
+        account = self.account_of(name)
         content = {
             "auth_mode": "chatgpt",
             "OPENAI_API_KEY": None,
@@ -112,7 +112,7 @@ class Accounts:
         self.refused_refreshes += 1
         return Refused(refusal)
 
-    def _invented(self) -> Account:
+    def _new_account(self) -> Account:
         return Account(
             f"acct-simulated-{self._dice.getrandbits(32):08x}",
             f"user-simulated-{self._dice.getrandbits(32):08x}",

@@ -99,7 +99,7 @@ def pixels(size: object, *, exact: bool = False, nearest: bool = True) -> tuple[
     return (1536, 1024) if width > height else (1024, 1536)
 
 
-def searched(query: str) -> str:
+def search_result(query: str) -> str:
     """What a search finds."""
     return f"example.com: this search was simulated. You searched for: “{short(query)}”"
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..errors import JsonObject
 from .accounts import NOBODY, PLAN, Account, Accounts
-from .answers import Names, outputs, pixels, searched, short
+from .answers import Names, outputs, pixels, search_result, short
 from .asked import Asked, asked
 from .checks import (
     LITE,
@@ -32,7 +32,7 @@ from .checks import (
     check_image_request,
     check_search_request,
     needed,
-    unknown,
+    unknown_rules,
     version_of,
 )
 from .encryption import Origin, encrypt
@@ -82,7 +82,7 @@ class Simulator:
         lenient: Collection[str] = (),
         max_body: int = MAX_BODY,
     ) -> None:
-        if names := unknown(lenient):
+        if names := unknown_rules(lenient):
             raise ValueError(f"no rule {', '.join(names)}; the rules: {', '.join(NAMES)}")
         # set once
         self.accounts = Accounts(token_lifetime, clock, random.Random(seed))
@@ -324,7 +324,7 @@ class Simulator:
         script = self._while_it_counts(read(" ".join(queries)))
         await self._refuse_if_told(script)
         origin = Origin(self.accounts.key, request.account.account_id, body["model"], "")
-        output = f"Search result text [wordlim 200] L0: {searched(script.prompt)}"
+        output = f"Search result text [wordlim 200] L0: {search_result(script.prompt)}"
         answer = {"encrypted_output": encrypt(origin), "output": output, "results": None}
         return _json(200, answer)
 

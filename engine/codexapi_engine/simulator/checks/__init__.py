@@ -17,7 +17,7 @@ from ...errors import JsonObject
 from .forms import check_images, check_run, check_search
 from .options import UNVERSIONED, needed, version_of
 from .submission import LITE, Submission
-from .table import EDIT_RULES, NAMES, RULES, SEARCH_RULES, apply, listing_of_rules, unknown
+from .table import EDIT_RULES, NAMES, RULES, SEARCH_RULES, apply, listing_of_rules, unknown_rules
 
 __all__ = [
     "LITE",
@@ -29,7 +29,7 @@ __all__ = [
     "check_search_request",
     "listing_of_rules",
     "needed",
-    "unknown",
+    "unknown_rules",
     "version_of",
 ]
 

@@ -26,7 +26,7 @@ MEDIA_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 LONGEST_NAME = 128
 
 _ID_BEGINS = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}
-_SPOKEN = ("output_text", "refusal")
+_ASSISTANT_PARTS = ("output_text", "refusal")
 _PLAIN = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -146,7 +146,7 @@ def check_answered(submission: Submission) -> None:
         for name in _call_ids(submission, call):
             if name not in _call_ids(submission, output):
                 raise error(
-                    f"No tool output found for {_spoken(call)} {name}.",
+                    f"No tool output found for {_words_of(call)} {name}.",
                     param="input",
                 )
 
@@ -157,39 +157,39 @@ def check_called(submission: Submission) -> None:
         for name in _call_ids(submission, output):
             if name not in _call_ids(submission, call):
                 raise error(
-                    f"No tool call found for {_spoken(call)} output with call_id {name}.",
+                    f"No tool call found for {_words_of(call)} output with call_id {name}.",
                     param="input",
                 )
 
 
 def check_readable(submission: Submission) -> None:
-    for item, origin in _encrypted(submission):
+    for item, origin in _encrypted_items(submission):
         if origin is None or origin.key != submission.key:
-            raise _unverified(item)
+            raise _unverifiable(item)
 
 
 def check_account(submission: Submission) -> None:
-    for item, origin in _encrypted(submission):
+    for item, origin in _encrypted_items(submission):
         if origin is not None and origin.account != submission.account.account_id:
-            raise _unverified(item)
+            raise _unverifiable(item)
 
 
 def check_model(submission: Submission) -> None:
     """A compaction is good for every model that compacts alike, reasoning for its own."""
-    for item, origin in _encrypted(submission):
+    for item, origin in _encrypted_items(submission):
         if origin is None or origin.model == submission.body["model"]:
             continue
         if item["type"] == "compaction":
             writer, reader = submission.model_named(origin.model), submission.model
             if writer and reader and writer.get("comp_hash") == reader.get("comp_hash"):
                 continue
-        raise _unverified(item)
+        raise _unverifiable(item)
 
 
 def check_item_id(submission: Submission) -> None:
-    for item, origin in _encrypted(submission):
+    for item, origin in _encrypted_items(submission):
         if origin is not None and item.get("id") not in (None, origin.item):
-            raise _unverified(item, "Encrypted content item_id did not match the target item id.")
+            raise _unverifiable(item, "Encrypted content item_id did not match the target item id.")
 
 
 def check_parts(submission: Submission) -> None:
@@ -197,8 +197,8 @@ def check_parts(submission: Submission) -> None:
         kind = part.get("type")
         if kind not in PARTS:
             raise invalid(path, kind, PARTS)
-        if (role == "assistant") != (kind in _SPOKEN):
-            raise invalid(path, kind, _SPOKEN if role == "assistant" else PARTS[:2])
+        if (role == "assistant") != (kind in _ASSISTANT_PARTS):
+            raise invalid(path, kind, _ASSISTANT_PARTS if role == "assistant" else PARTS[:2])
 
 
 def check_breakpoints(submission: Submission) -> None:
@@ -280,18 +280,18 @@ def _call_ids(submission: Submission, kind: str) -> list[object]:
     return [item.get("call_id") for _, item in submission.input_items() if item.get("type") == kind]
 
 
-def _spoken(call: str) -> str:
+def _words_of(call: str) -> str:
     return call.replace("_", " ")
 
 
-def _encrypted(submission: Submission) -> Iterator[tuple[JsonObject, Origin | None]]:
+def _encrypted_items(submission: Submission) -> Iterator[tuple[JsonObject, Origin | None]]:
     """The items that carry encrypted content, and who wrote it; None where nobody can tell."""
     for _, item in submission.input_items():
         if item.get("type") in ("reasoning", "compaction") and item.get("encrypted_content"):
             yield item, decrypt(item["encrypted_content"])
 
 
-def _unverified(
+def _unverifiable(
     item: JsonObject, reason: str = "Encrypted content could not be decrypted or parsed."
 ) -> Refused:
     content = item["encrypted_content"]

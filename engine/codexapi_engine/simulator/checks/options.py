@@ -7,7 +7,7 @@ import re
 from ...errors import JsonObject
 from ..asked import text_of
 from ..refusals import REFUSALS, Refused, detail, error
-from .submission import LONGEST, Submission, invalid, listed, too_long
+from .submission import LONGEST, Submission, enumeration, invalid, too_long
 from .tools import HOSTED
 
 UNSUPPORTED = (
@@ -118,7 +118,7 @@ def check_model_effort(submission: Submission) -> None:
     if efforts and submission.effort not in (None, *efforts):
         raise error(
             f"Unsupported value: '{submission.effort}' is not supported with the "
-            f"'{submission.body['model']}' model. Supported values are: {listed(efforts)}.",
+            f"'{submission.body['model']}' model. Supported values are: {enumeration(efforts)}.",
             param="reasoning.effort",
             code="unsupported_value",
         )

@@ -10,7 +10,7 @@ from .items import check_image, check_media_type
 from .submission import Submission
 
 MOST_IMAGES = 16
-_TAKEN = ("PNG", "JPEG", "WEBP")
+_KINDS = ("PNG", "JPEG", "WEBP")
 
 
 def check_count(submission: Submission) -> None:
@@ -38,7 +38,7 @@ def check_kind(submission: Submission) -> None:
     """Any picture but these three is refused, though /responses takes a GIF."""
     for at, (_, url) in enumerate(_images(submission), 1):
         kind = kind_of(decoded(url) or b"")
-        if kind is not None and kind not in _TAKEN:
+        if kind is not None and kind not in _KINDS:
             message = f"Invalid image file or mode for image {at}, please check your image file."
             body = {
                 "message": message,

@@ -75,13 +75,13 @@ def wrong_type(path: str, wanted: str) -> Refused:
 
 def invalid(path: str, value: object, allowed: Sequence[str]) -> Refused:
     return error(
-        f"Invalid value: '{value}'. Supported values are: {listed(allowed)}.",
+        f"Invalid value: '{value}'. Supported values are: {enumeration(allowed)}.",
         param=path,
         code="invalid_value",
     )
 
 
-def listed(values: Sequence[str]) -> str:
+def enumeration(values: Sequence[str]) -> str:
     *most, last = (f"'{value}'" for value in values)
     return f"{', '.join(most)}{',' if len(most) > 1 else ''} and {last}" if most else last
 

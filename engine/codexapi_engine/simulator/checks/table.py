@@ -270,7 +270,7 @@ def apply(rules: Mapping[str, Rule], submission: Submission, lenient: Collection
             rule.check(submission)
 
 
-def unknown(names: Collection[str]) -> list[str]:
+def unknown_rules(names: Collection[str]) -> list[str]:
     return sorted(set(names) - set(NAMES))
 
 

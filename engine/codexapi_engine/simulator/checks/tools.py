@@ -34,7 +34,7 @@ def check_types(submission: Submission) -> None:
 
 
 def check_names(submission: Submission) -> None:
-    for path, tool in _named(submission):
+    for path, tool in _client_tools(submission):
         if tool.get("name") is None:
             raise missing(f"{path}.name")
         if not _NAME.fullmatch(str(tool["name"])):
@@ -42,7 +42,7 @@ def check_names(submission: Submission) -> None:
 
 
 def check_name_length(submission: Submission) -> None:
-    for path, tool in _named(submission):
+    for path, tool in _client_tools(submission):
         if len(name := str(tool.get("name") or "")) > LONGEST_NAME:
             raise too_long(f"{path}.name", name, LONGEST_NAME)
 
@@ -143,7 +143,7 @@ def _fits(tool: Tool, wanted: JsonObject) -> bool:
     return tool.kind == wanted.get("type")
 
 
-def _named(submission: Submission) -> Iterator[tuple[str, JsonObject]]:
+def _client_tools(submission: Submission) -> Iterator[tuple[str, JsonObject]]:
     for path, tool in submission.offered_tools():
         if tool.get("type") in ("function", "custom"):
             yield path, tool
@@ -168,8 +168,8 @@ def _schemas(schema: object, context: _Context) -> Iterator[tuple[_Context, Json
 
 
 def _is(schema: JsonObject, kind: str) -> bool:
-    told = schema.get("type")
-    return told == kind or (isinstance(told, list) and kind in told)
+    kinds = schema.get("type")
+    return kinds == kind or (isinstance(kinds, list) and kind in kinds)
 
 
 def _not_strict(schema: object) -> tuple[_Context, str] | None:
