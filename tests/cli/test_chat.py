@@ -17,6 +17,7 @@ from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment
 
 from codexapi_engine.protocol import sse
+from codexapi_engine.simulator.backend import catalogue
 
 NEVER = 4_000_000_000.0
 """An expiry that no test lives to see."""
@@ -197,7 +198,8 @@ def test_json_is_one_object_about_the_answer() -> None:
     assert list(told) == [
         "id", "text", "model", "finish_reason", "usage", "citations", "cid",
     ]  # fmt: skip
-    assert (told["text"], told["model"], told["finish_reason"]) == ("Hello.", "gpt-6.1-sol", "stop")
+    model = catalogue()[0]["slug"]
+    assert (told["text"], told["model"], told["finish_reason"]) == ("Hello.", model, "stop")
     assert told["usage"]["output_tokens"] > 0
 
 

@@ -15,6 +15,8 @@ import pytest
 from tests.cli.shell import terminal
 from tests.processes import ROOT, Running, codexapi, environment, simulator
 
+from codexapi_engine.simulator.backend import catalogue
+
 DOORS = {"mcp", "starlette", "uvicorn", "openai", "codexapi_http", "codexapi_mcp"}
 
 
@@ -154,12 +156,12 @@ def test_an_unknown_command_is_an_error_and_asks_no_model() -> None:
 def test_models_lists_the_default_first() -> None:
     done = run("models", "--demo")
     assert done.returncode == 0
-    assert done.stdout.startswith("gpt-6.1-sol")
+    assert done.stdout.startswith(catalogue()[0]["slug"])
 
 
 def test_models_as_json() -> None:
     listed = json.loads(run("models", "--demo", "--json").stdout)
-    assert listed[0]["id"] == "gpt-6.1-sol"
+    assert listed[0]["id"] == catalogue()[0]["slug"]
 
 
 def test_status_tells_the_plan_and_its_windows() -> None:

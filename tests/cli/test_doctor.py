@@ -21,6 +21,7 @@ from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
 from codexapi_cli.findings import clock
+from codexapi_engine.simulator.backend import catalogue
 
 HIDDEN = "canary-access-first"
 
@@ -56,7 +57,8 @@ def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> 
     ):  # fmt: skip
         assert found[name]["state"] == "ok", found[name]
     assert "plan plus" in found["login"]["told"]
-    assert "9 models" in found["backend"]["told"]
+    shown = [model for model in catalogue() if model["visibility"] == "list"]
+    assert f"{len(shown)} models" in found["backend"]["told"]
     assert found["plan"]["told"] == "12 % of the 5-hour window used, 3 % of the 7-day window used"
 
 

@@ -18,6 +18,7 @@ from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server, simulator
 
 from codexapi_cli.terminal import colourful
+from codexapi_engine.simulator.backend import catalogue
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
@@ -65,7 +66,8 @@ def test_verbose_tells_model_time_tokens_and_request(arguments: tuple[str, ...])
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (0, "Hello.\n")
     assert re.fullmatch(
-        r"codexapi: gpt-6\.1-sol, \d+\.\d\d s, the first event after \d+\.\d\d s, "
+        rf"codexapi: {re.escape(catalogue()[0]['slug'])}, "
+        r"\d+\.\d\d s, the first event after \d+\.\d\d s, "
         r"\d+ tokens in \(0 cached\), \d+ out \(\d+ reasoning\), request req_simulated_\d+\n",
         done.stderr,
     )

@@ -24,6 +24,7 @@ from tests.processes import server
 from codexapi_cli.edits import jsonc
 from codexapi_cli.http_clients import CLIENTS, Offered, Point
 from codexapi_cli.system import System
+from codexapi_engine.simulator.backend import catalogue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its folders are those of Linux")
 
@@ -232,7 +233,7 @@ def test_the_models_are_those_of_the_account_the_default_first(home: Home) -> No
     assert home.setup("zed", "--demo").returncode == 0
     told = jsonc.parse(home.place("zed").read_text())
     models = told["language_models"]["openai_compatible"]["codexapi"]["available_models"]
-    assert models[0]["name"] == "gpt-6.1-sol"
+    assert models[0]["name"] == catalogue()[0]["slug"]
     assert len(models) > 5
     assert all(model["max_tokens"] > 100_000 for model in models)
     home.place("zed").unlink()

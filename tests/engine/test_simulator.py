@@ -627,6 +627,10 @@ VIOLATIONS: dict[str, tuple[JsonObject, str]] = {
         {"reasoning": {"effort": "minimal"}},
         "'gpt-6.1-sol' model. Supported values are: 'low', 'medium', 'high', 'xhigh', and 'max'.",
     ),
+    "effort_update": (
+        {"model": "gpt-6-sol", "input": [user("a"), {"type": "configuration_update"}]},
+        "The 'configuration_update' item type is not supported with the 'gpt-6-sol' model.",
+    ),
     "lite_model": (in_lite(model="gpt-5.5"), "This model is not supported when using X-OpenAI-"),
     "lite_parallel_calls": (
         in_lite(parallel_tool_calls=True),
@@ -2091,8 +2095,8 @@ def listed(version: str) -> str:
     ("version", "count"),
     [
         ("0.7.5", 0),
-        ("0.100.0", 3),
-        ("0.124.0", 4),
+        ("0.100.0", 1),
+        ("0.124.0", 2),
         ("0.144.0", 7),
         ("0.165.0", 12),
         ("0.171.0", 14),
@@ -2130,12 +2134,19 @@ def test_the_catalogue_has_what_the_official_client_needs() -> None:
     needed = {
         "slug", "display_name", "supported_reasoning_levels", "shell_type", "visibility",
         "supported_in_api", "priority", "support_verbosity", "truncation_policy",
-        "experimental_supported_tools", "base_instructions",
-        "allow_only_codex_cloud_agent_orchestrator", "allow_only_chatgpt_workspace_executor",
+        "experimental_supported_tools",
     }  # fmt: skip
     for model in catalogue():
         assert needed <= set(model)
-    assert "removed" not in json.dumps(catalogue())
+        assert isinstance(model["model_messages"]["instructions_template"], str)
+    assert "<" not in json.dumps(catalogue())  # `<long text removed>`
+
+
+def test_the_catalogue_begins_with_the_official_clients_default() -> None:
+    first = catalogue()[0]
+    assert (first["slug"], first["default_reasoning_level"]) == ("gpt-6.2-sol", "low")
+    assert [model["priority"] for model in catalogue()] == [*range(1, 14), 43]
+    assert "allow_only_codex_cloud_agent_orchestrator" in first
 
 
 @pytest.mark.parametrize("path", ["/backend-api/wham/usage", "/api/codex/usage"])

@@ -124,6 +124,19 @@ def check_model_effort(submission: Submission) -> None:
         )
 
 
+def check_effort_updates(submission: Submission) -> None:
+    """Whether the model may be told another effort in the middle of a conversation."""
+    able = (submission.model or {}).get("supports_reasoning_effort_updates")
+    for path, item in submission.input_items():
+        if item.get("type") == "configuration_update" and not able:
+            raise error(
+                "The 'configuration_update' item type is not supported with the "
+                f"'{submission.body['model']}' model.",
+                param=path,
+                code="unsupported_value",
+            )
+
+
 def check_lite_model(submission: Submission) -> None:
     model = submission.model
     if submission.lite and model is not None and not model.get("use_responses_lite"):

@@ -213,6 +213,11 @@ RULES: Mapping[str, Rule] = {
         "opencode#26268, measured at OpenAI; codex-lb#493 saw a stall in place of a refusal. "
         "Whether `none` passes unlisted, reports differ.",
     ),
+    "effort_update": Rule(
+        options.check_effort_updates,
+        "The official client sends `configuration_update` to the models alone whose entry says "
+        "`supports_reasoning_effort_updates`, recorded; the words are those reported of pro models.",
+    ),
     "lite_model": Rule(
         options.check_lite_model, "oh-my-pi#7666: a model without the Lite shape."
     ),
