@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -253,3 +254,49 @@ def test_what_the_user_changed_meanwhile_stays(document: Document, data: st.Data
         return Document(one.form, one.text[:place] + "2" + one.text[place + 1 :])
 
     assert edited(made).take_out([ENTRY], document) == edited(document)
+
+
+# Large files: each text is read a fixed number of times, whatever is in it
+
+
+def parsed_characters(monkeypatch: pytest.MonkeyPatch, form: Any) -> list[int]:
+    """How many characters each parse reads."""
+    seen: list[int] = []
+    parse = form.parse
+
+    def count(text: str) -> Any:
+        seen.append(len(text))
+        return parse(text)
+
+    monkeypatch.setattr(form, "parse", count)
+    return seen
+
+
+def test_a_toml_file_of_many_tables_is_not_read_once_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = '[table.t{0}]\nkey = "[not.a.table]"\nlist = [\n  [1, 2],\n]\n'
+    text = "".join(table.format(number) for number in range(2_000))
+    seen = parsed_characters(monkeypatch, toml)
+    entry = Entry(("mcp_servers", "codexapi"), {"command": "x"})
+    made = Document(toml, text).put([entry])
+    assert made.take_out([entry], Document(toml, text)).text == text
+    assert sum(seen) < 20 * len(text)
+
+
+def test_a_json_file_of_many_lines_is_not_read_once_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = '  "k{0}": [1, 2, "// no comment"], // a note\n'
+    text = "{\n" + "".join(line.format(number) for number in range(2_000)) + "}\n"
+    seen = parsed_characters(monkeypatch, jsonc)
+    entry = Entry(("mcpServers", "codexapi"), {"command": "x"})
+    made = Document(jsonc, text).put([entry])
+    assert made.take_out([entry], Document(jsonc, text)).text == text
+    assert sum(seen) < 20 * len(text)
+
+
+@pytest.mark.parametrize("gap", [" " * 200, "\n" * 200, "// x\n" * 200, "/* x */ " * 200])
+def test_what_stands_behind_a_comma_is_read_once(gap: str) -> None:
+    """A pattern that tries all ways to take white space would not come to its end."""
+    assert jsonc.parse('{"a": [1,' + gap + "2," + gap + "]}") == {"a": [1, 2]}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from ..terminal import CONFLICT, LOCAL_FILE, Problem
@@ -118,7 +119,8 @@ class Document:
         return document
 
     def _parsed(self) -> Any:
-        return self.form.parse(self.text.removeprefix(BOM))
+        """To be looked at, and not to be changed: one text is read once."""
+        return _parse(self.form.parse, self.text)
 
     def _with(self, entry: Entry) -> tuple[Document, Splice]:
         mark = BOM if self.text.startswith(BOM) else ""
@@ -153,6 +155,11 @@ class Document:
     def _must_be(self, intended: Any) -> None:
         if not same(self._parsed(), intended):
             raise Unsafe("other settings would change")
+
+
+@lru_cache(maxsize=4)
+def _parse(parse: Callable[[str], Any], text: str) -> Any:
+    return parse(text.removeprefix(BOM))
 
 
 def _steps(entries: list[Entry], before: Document | None) -> Iterator[tuple[Entry, Splice | None]]:

@@ -21,6 +21,14 @@ DEPTH = 200
 _TRIVIA = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PLAIN = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
+_EXTRAS = re.compile(
+    r'(?P<kept>"(?:[^"\\\x00-\x1f]|\\.)*")|//[^\r\n]*|/\*.*?\*/|'
+    r",(?=(?:[ \t\r\n]++|//[^\r\n]*+|(?>/\*.*?\*/))*+[}\]])",
+    re.DOTALL,
+)
+"""Strings, which stay; comments and trailing commas, which go. Possessive: what follows a comma is
+read once."""
+
 _INDENT = re.compile(r'\n([ \t]+)"')
 
 
@@ -48,10 +56,15 @@ def parse(text: str) -> Any:
     """The document; an empty text is an empty object. Raises Unsafe, with the line."""
     if not text.strip():
         return {}
-    try:  # twenty times as fast, for files of megabytes
-        return json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_constant)
+    try:  # twenty times as fast as nodes, for files of megabytes
+        return json.loads(_plain(text), object_pairs_hook=_once_each, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return read(text).value
+
+
+def _plain(text: str) -> str:
+    """The document without comments and trailing commas. What is no JSON besides stays none."""
+    return _EXTRAS.sub(lambda found: found["kept"] or " ", text)
 
 
 def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:

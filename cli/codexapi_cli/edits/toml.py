@@ -14,9 +14,14 @@ from typing import Any
 from .splice import MISSING, Path, Splice, Unsafe, at, difference, newline_of, wrapped
 
 NAME = "TOML"
-_HEADER = re.compile(r"^[ \t]*\[[^\r\n]*", re.MULTILINE)
-_REST = re.compile(r"(?<=\n)(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:#[^\n]*)?\Z")
-"""Blank lines and comments at the end of a table: they belong to what follows."""
+_TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|'
+    r"'''.*?'{3,5}|"
+    r'"(?:\\.|[^"\\\n])*"|'
+    r"'[^'\n]*'|#[^\n]*|[\[\]{}]",
+    re.DOTALL,
+)
+"""What may hold a bracket that is none, and brackets."""
 
 
 def parse(text: str) -> Any:
@@ -102,24 +107,40 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 def _tables(text: str, path: Path) -> Iterator[tuple[int, int]]:
     """Where the table at a path and those inside it stand, from their headers to the last of
     their keys, with the blank line before."""
-    headers = [found for found in _HEADER.finditer(text) if _is_header(text, found.start())]
-    ends = [*(header.start() for header in headers[1:]), len(text)]
-    for header, end in zip(headers, ends, strict=True):
-        if _name(header[0])[: len(path)] == path:
-            body = text[header.start() : end]
-            rest = _REST.search(body)
-            last = header.start() + rest.start() if rest else end
-            before = re.search(r"(?:^|(?<=\n))[ \t]*\r?\n\Z", text[: header.start()])
-            yield before.start() if before else header.start(), last
+    headers = list(_headers(text))
+    for start, end in zip(headers, [*headers[1:], len(text)], strict=True):
+        if _name(_line(text, start))[: len(path)] == path:
+            blank = text.rfind("\n", 0, max(start - 1, 0)) + 1
+            before = blank if start and not text[blank:start].strip() else start
+            yield before, _end_of_keys(text, start, end)
 
 
-def _is_header(text: str, place: int) -> bool:
-    """Whether a line that looks like a header is one, and not inside a string or a list."""
-    try:
-        parse(text[:place])
-    except Unsafe:
-        return False
-    return True
+def _line(text: str, start: int) -> str:
+    end = text.find("\n", start)
+    return text[start : end if end >= 0 else len(text)].rstrip("\r")
+
+
+def _headers(text: str) -> Iterator[int]:
+    """Where the lines begin that are headers, and no items of a list or lines of a string."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            begins = text.rfind("\n", 0, token.start()) + 1
+            if depth == 0 and not text[begins : token.start()].strip():
+                yield begins
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+
+
+def _end_of_keys(text: str, start: int, end: int) -> int:
+    """Where a table's last key ends: blank lines and comments behind it belong to what follows."""
+    while end > start:
+        line = text.rfind("\n", start, end - 1) + 1
+        if line <= start or text[line:end].strip().partition("#")[0]:
+            break
+        end = line
+    return end
 
 
 def _name(header: str) -> Path:
