@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urljoin, urlsplit
 
 from ._httpx import httpx
 from .errors import CodexError, InvalidRequest
 from .pictures import MAX_BYTES, Input
+from .resolver import Resolver
 from .settings import Settings, user_agent
 from .transport import connect, ours, whole
 
@@ -158,6 +158,5 @@ def _checked(url: str) -> tuple[str, int]:
 
 
 async def _resolved(name: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    found = await Resolver().addresses(name, port)
     return [str(address[0]) for _, _, _, _, address in found]

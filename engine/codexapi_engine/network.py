@@ -5,7 +5,7 @@ its time stops the reading. Nothing is ever sent twice: who may try again is `tr
 say. Knows nothing of what is asked, and raises httpx's exceptions.
 
 It runs on uvloop, on asyncio's selector loop and on Windows' proactor loop, and so asks of a loop
-only what all of them have (`tests/engine/test_loops.py`): `getaddrinfo`, `sock_connect`, and
+only what all of them have (`tests/engine/test_loops.py`): `sock_connect`, and
 `create_connection` with a socket; write buffer limits of one byte, which make a write go out at
 once; a transport's socket and its `fileno`; timer handles that know `when` they are due.
 """
@@ -25,6 +25,7 @@ from aiohappyeyeballs import start_connection
 
 from ._httpx import httpx
 from .deadlines import GRACE, LATE, deadline
+from .resolver import Resolver
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -62,6 +63,7 @@ class Network(httpx.AsyncBaseTransport):
     def __init__(self, tls: Callable[[], SSLContext]) -> None:
         self._tls = tls
         self._context: SSLContext | None = None
+        self._resolver = Resolver()
         self._open: set[_Connection] = set()
         self._idle: dict[_Place, list[_Connection]] = {}
         self._connecting: set[asyncio.Task[_Connection]] = set()
@@ -137,7 +139,7 @@ class Network(httpx.AsyncBaseTransport):
             async with deadline(limit):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self, place),
-                    sock=await _open_socket(place.host, place.port),
+                    sock=await self._open_socket(place.host, place.port),
                     **options,
                 )
         except TimeoutError as error:
@@ -145,6 +147,21 @@ class Network(httpx.AsyncBaseTransport):
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA refuses
             raise httpx.ConnectError(str(error), request=request) from error
         return connection
+
+    async def _open_socket(self, host: str, port: int) -> socket.socket:
+        """A TCP connection to a name or an address. Raises OSError, UnicodeError.
+
+        The race of a name's addresses is not the loop's: uvloop's `create_connection` has none.
+        """
+        tcp: dict[str, Any] = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
+        try:
+            addresses = socket.getaddrinfo(host, port, **tcp, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:  # a name
+            addresses = await self._resolver.addresses(host, port)
+        try:
+            return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+        except RuntimeError as error:  # uvloop's word for some failures of a socket
+            raise OSError(str(error)) from error
 
     # Told by the connections.
 
@@ -565,22 +582,6 @@ async def _body(request: httpx.Request) -> bytes:
 def _unwanted(connecting: asyncio.Task[_Connection]) -> None:
     if not connecting.cancelled() and connecting.exception() is None:
         connecting.result().end()
-
-
-async def _open_socket(host: str, port: int) -> socket.socket:
-    """A TCP connection to a name or an address. Raises OSError, UnicodeError.
-
-    The race of a name's addresses is not the loop's: uvloop's `create_connection` has none.
-    """
-    tcp: dict[str, Any] = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
-    try:
-        addresses = socket.getaddrinfo(host, port, **tcp, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:  # a name
-        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, **tcp)
-    try:
-        return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-    except RuntimeError as error:  # uvloop's word for some failures of a socket
-        raise OSError(str(error)) from error
 
 
 def _readable(connection: socket.socket) -> Callable[[], bool]:
