@@ -31,20 +31,17 @@ class Authority:
         self.file = folder / "authority.pem"
         self.file.write_bytes(certificate)
 
-    def server(self, name: str) -> ssl.SSLContext:
-        """What a server of this name, or address, shows."""
+    def server(self, name: str, *others: str) -> ssl.SSLContext:
+        """What a server of these names, or addresses, shows."""
         key = ec.generate_private_key(ec.SECP256R1())
-        try:
-            named: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
-        except ValueError:
-            named = x509.DNSName(name)
+        names = x509.SubjectAlternativeName([_general(each) for each in (name, *others)])
         both = self._folder / f"{name}.pem"
         secret = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        shown = self._signed(_called(name), key, x509.SubjectAlternativeName([named]))
+        shown = self._signed(_called(name), key, names)
         both.write_bytes(secret + shown)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(both)
@@ -72,6 +69,13 @@ class Authority:
             made = made.add_extension(_SIGNS, critical=True)
         signed = made.sign(self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _called(name: str) -> x509.Name:

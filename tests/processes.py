@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,18 +45,17 @@ class Running:
     url: str
     env: dict[str, str]  # what tells other programs how to reach it
 
-    def stop(self, number: int) -> int:
-        """Sends a signal, and returns the exit code."""
+    def stop(self, number: int, seconds: float | None = None) -> int:
+        """Sends a signal, and returns the exit code. Raises where it does not end in time."""
         self.process.send_signal(number)
-        return self.process.wait()
+        return self.process.wait(seconds)
 
 
 @contextmanager
-def running(*arguments: str, ready: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A `codexapi` process that says on stderr, by the pattern `ready`, where it is."""
-    environ = environment(**(env or {}))
+def process(command: Sequence[str], environ: Mapping[str, str], ready: str) -> Iterator[Running]:
+    """A process that says on stderr, by the pattern `ready`, where it is."""
     process = subprocess.Popen(
-        codexapi(*arguments), env=environ, text=True, stdin=subprocess.DEVNULL,
+        command, env=environ, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -65,13 +64,20 @@ def running(*arguments: str, ready: str, env: Mapping[str, str] | None = None) -
         line = process.stderr.readline()
         told = re.match(ready, line)
         assert told, line + process.stderr.read()
-        exports = [process.stdout.readline() for _ in range(3 if "--login" in arguments else 0)]
+        exports = [process.stdout.readline() for _ in range(3 if "--login" in command else 0)]
         pairs = (re.match(r"export (\w+)=(.+)", export) for export in exports)
         yield Running(process, told[1], {pair[1]: pair[2] for pair in pairs if pair})
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def running(
+    *arguments: str, ready: str, env: Mapping[str, str] | None = None
+) -> AbstractContextManager[Running]:
+    """A `codexapi` process that says on stderr, by the pattern `ready`, where it is."""
+    return process(codexapi(*arguments), environment(**(env or {})), ready)
 
 
 def simulator(login: Path, *arguments: str) -> AbstractContextManager[Running]:
