@@ -64,6 +64,7 @@ async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Find
     async with engine.Codex(chosen) as codex:
         login = await _login(codex)
         yield login
+        yield await _served(chosen, online=not offline and login.state != PROBLEM)
         if offline or login.state == PROBLEM:
             why = "--offline" if offline else "there is no login to ask with"
             yield Finding("backend", UNKNOWN, f"not asked: {why}")
@@ -290,6 +291,31 @@ async def _login(codex: engine.Codex) -> Finding:
         told += f", access token good until {local(login.expires_at)}"
         told += f" ({duration(left)})" if left > 0 else " (it is renewed when it is needed)"
     return Finding("login", OK, told)
+
+
+async def _served(chosen: engine.Settings, *, online: bool) -> Finding:
+    """Whether `codexapi serve` starts, and reaches the backend: that is another program than this
+    one, on another event loop."""
+    from .server_check import check_server
+
+    outcome = await check_server(chosen, online=online)
+    if outcome.stage == "start":
+        fix = "run codexapi serve by hand, and look at what it says"
+        return Finding("serve", PROBLEM, f"it does not start: {outcome.reason}", fix)
+    told = f"it starts, on {outcome.loop}"
+    if not outcome.stage:
+        asked = "" if outcome.models is None else f", and lists {outcome.models} models"
+        return Finding("serve", OK, told + asked)
+    told += f", and answers {outcome.status} to who asks for the models: {outcome.reason}"
+    return Finding("serve", PROBLEM, told, _server_remedy(outcome.status))
+
+
+def _server_remedy(status: int) -> str:
+    if status in (401, 403):
+        return "codexapi login"
+    if status == 500:
+        return "this is a fault of codexapi: report it, with what codexapi serve -v logs"
+    return "look at the network, and at the proxy and certificates above"
 
 
 async def _backend(codex: engine.Codex) -> AsyncIterator[Finding]:

@@ -53,13 +53,39 @@ def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> 
     assert code == 0
     for name in (
         "program", "backend address", "proxy", "state folder", "port", "round trip",
-        "login file", "lock", "login", "backend", "clock", "model", "plan",
+        "login file", "lock", "login", "serve", "backend", "clock", "model", "plan",
     ):  # fmt: skip
         assert found[name]["state"] == "ok", found[name]
     assert "plan plus" in found["login"]["told"]
     shown = [model for model in catalogue() if model["visibility"] == "list"]
     assert f"{len(shown)} models" in found["backend"]["told"]
     assert found["plan"]["told"] == "12 % of the 5-hour window used, 3 % of the 7-day window used"
+
+
+def test_a_server_is_started_asked_and_ended(simulated: Running, tmp_path: Path) -> None:
+    """With the user's own key, and without a trace in the user's state."""
+    state = tmp_path / "state"
+    env = {**simulated.env, "CODEXAPI_API_KEY": HIDDEN, "CODEXAPI_STATE_DIR": str(state)}
+    code, found = doctor(env=env)
+    assert (code, found["serve"]["state"]) == (0, "ok")
+    assert found["serve"]["told"].endswith("and lists 9 models")
+    assert not state.exists()
+    assert HIDDEN not in json.dumps(found)
+
+
+def test_without_a_login_a_server_is_started_and_not_asked(tmp_path: Path) -> None:
+    _, found = doctor(env={"CODEX_HOME": str(tmp_path)})
+    assert found["serve"]["state"] == "ok"
+    assert "models" not in found["serve"]["told"]
+
+
+def test_a_server_that_does_not_start_is_a_problem(simulated: Running, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text('raise ImportError("a broken installation")\n')
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    code, found = doctor(env={**simulated.env, "PYTHONPATH": path})
+    assert (code, found["serve"]["state"]) == (1, "problem")
+    assert "it does not start: ImportError: a broken installation" in found["serve"]["told"]
+    assert found["backend"]["state"] == "ok"
 
 
 def test_the_demo_needs_no_login() -> None:
@@ -93,6 +119,9 @@ def test_a_backend_that_is_not_there_is_a_problem(simulated: Running) -> None:
     assert code == 1
     assert found["backend"]["state"] == "problem"
     assert "network" in found["backend"]["fix"]
+    assert found["serve"]["state"] == "problem"
+    assert "502" in found["serve"]["told"]
+    assert "network" in found["serve"]["fix"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")

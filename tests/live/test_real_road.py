@@ -217,12 +217,21 @@ def test_the_codex_cli_is_a_client(network: PrivateNetwork, server: Running) -> 
 # Commands.
 
 
-def test_the_doctor_finds_nothing_wrong(network: PrivateNetwork, server: Running) -> None:
-    done = network.run("doctor", "--json")
-    told = {found["name"]: found for found in json.loads(done.stdout)["findings"]}
+def doctor(network: PrivateNetwork, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """The exit code of `codexapi doctor`, and its findings by name."""
+    done = network.run("doctor", "--json", *options)
+    return done.returncode, {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+
+
+def test_the_doctor_finds_nothing_wrong(
+    network: PrivateNetwork, server: Running, request: pytest.FixtureRequest
+) -> None:
+    code, told = doctor(network)
     assert not [found for found in told.values() if found["state"] == "problem"]
-    assert done.returncode == 0
+    assert code == 0
     assert told["backend"]["state"] == "ok"
+    loop = request.node.callspec.id
+    assert told["serve"]["told"] == f"it starts, on {loop}, and lists 9 models"
     assert "codexapi" in told["port"]["told"]
 
 
@@ -367,6 +376,9 @@ def test_a_name_that_nobody_knows_is_told(loop: str, tmp_path: Path) -> None:
         done = network.run("chat", HELLO)
         assert (done.returncode, done.stdout) == (5, "")
         assert BACKEND in done.stderr
+        code, told = doctor(network)
+        assert (code, told["serve"]["state"], told["backend"]["state"]) == (1, "problem", "problem")
+        assert BACKEND in told["serve"]["told"]
 
 
 # Silence.
