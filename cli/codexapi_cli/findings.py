@@ -43,8 +43,11 @@ class Finding:
     fix: str | None = None
 
 
-async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Finding]:
-    """The findings, in the order in which one depends on another."""
+async def found(
+    chosen: engine.Settings, *, offline: bool, discreet: bool = False
+) -> AsyncIterator[Finding]:
+    """The findings, in the order in which one depends on another. `discreet`: without those that
+    hold what the backend says, or whose login it is."""
     yield _program()
     yield _on_path()
     yield _config(chosen)
@@ -62,9 +65,12 @@ async def found(chosen: engine.Settings, *, offline: bool) -> AsyncIterator[Find
     if not chosen.demo:
         yield await _lock(chosen)
     async with engine.Codex(chosen) as codex:
-        login = await _login(codex)
+        login = await _login(codex, discreet)
         yield login
-        yield await _served(chosen, online=not offline and login.state != PROBLEM)
+        online = not offline and login.state != PROBLEM
+        yield await _served(chosen, online=online, discreet=discreet)
+        if discreet and online:
+            return
         if offline or login.state == PROBLEM:
             why = "--offline" if offline else "there is no login to ask with"
             yield Finding("backend", UNKNOWN, f"not asked: {why}")
@@ -277,7 +283,7 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)
 
 
-async def _login(codex: engine.Codex) -> Finding:
+async def _login(codex: engine.Codex, discreet: bool) -> Finding:
     try:
         login = await codex.credentials()
     except engine.NotLoggedIn as error:
@@ -285,7 +291,7 @@ async def _login(codex: engine.Codex) -> Finding:
     problem = await codex.login_problem()
     if problem is not None:
         return Finding("login", PROBLEM, str(problem), "codexapi login")
-    told = f"plan {login.plan or 'unknown'}"
+    told = "it is there" if discreet else f"plan {login.plan or 'unknown'}"
     if login.expires_at is not None:
         left = login.expires_at - time.time()
         told += f", access token good until {local(login.expires_at)}"
@@ -293,7 +299,7 @@ async def _login(codex: engine.Codex) -> Finding:
     return Finding("login", OK, told)
 
 
-async def _served(chosen: engine.Settings, *, online: bool) -> Finding:
+async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> Finding:
     """Whether `codexapi serve` starts, and reaches the backend: that is another program than this
     one, on another event loop."""
     from .server_check import check_server
@@ -306,7 +312,8 @@ async def _served(chosen: engine.Settings, *, online: bool) -> Finding:
     if not outcome.stage:
         asked = "" if outcome.models is None else f", and lists {outcome.models} models"
         return Finding("serve", OK, told + asked)
-    told += f", and answers {outcome.status} to who asks for the models: {outcome.reason}"
+    told += f", and answers {outcome.status} to who asks for the models"
+    told += "" if discreet else f": {outcome.reason}"
     return Finding("serve", PROBLEM, told, _server_remedy(outcome.status))
 
 

@@ -240,8 +240,15 @@ class Codex:
 
     async def plan(self) -> limits.Limits:
         """How much of the plan is used, asked of the usage endpoint."""
-        reply = await self._transport.fetch(self.settings.usage_url)
-        return limits.from_usage(reply.json or {})
+        return limits.from_usage((await self.usage_page()).json or {})
+
+    async def usage_page(self) -> Reply:
+        """The usage endpoint's answer, as it came. Raises CodexError."""
+        return await self._transport.fetch(self.settings.usage_url)
+
+    async def catalogue(self) -> Reply:
+        """The model list, as it came. Raises CodexError."""
+        return await self._fetch_catalogue({})
 
     async def credentials(self) -> Credentials:
         """The login as it stands. Raises NotLoggedIn, saying what to run."""
@@ -268,16 +275,16 @@ class Codex:
 
     async def _fetch_models(self) -> None:
         known = {"if-none-match": self._etag} if self._etag and self._catalogue else {}
-        reply = await self._transport.fetch(
-            f"/models?client_version={self.settings.client_version}",
-            headers=known,
-            timeout=CATALOGUE_WAIT,
-        )
+        reply = await self._fetch_catalogue(known)
         self._etag = reply.headers.get("etag") or (None if reply.json else self._etag)
         if (there := _date(reply.headers)) is not None:
             self.clock_ahead = self._clock() - there
         if reply.json is not None:
             self._catalogue = models.parse(reply.json)
+
+    async def _fetch_catalogue(self, headers: Mapping[str, str]) -> Reply:
+        url = f"/models?client_version={self.settings.client_version}"
+        return await self._transport.fetch(url, headers=headers, timeout=CATALOGUE_WAIT)
 
     async def _named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it

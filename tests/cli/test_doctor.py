@@ -15,15 +15,21 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.cli.shell import run
-from tests.faulty import FaultyBackend, Script, by_path, whole
+from tests.faulty import FaultyBackend, Script, by_path, stream, whole
 from tests.logins import auth_json, write_login
 from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
-from codexapi_cli.findings import clock
+from codexapi_cli.findings import Finding, clock
+from codexapi_cli.online import shareable
+from codexapi_engine.protocol.models import parse
+from codexapi_engine.protocol.sse import encode
+from codexapi_engine.settings import Settings
 from codexapi_engine.simulator.backend import catalogue
 
 HIDDEN = "canary-access-first"
+OFFERED = parse({"models": catalogue()})
+SHOWN = sum(model.listed for model in OFFERED)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +63,7 @@ def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> 
     ):  # fmt: skip
         assert found[name]["state"] == "ok", found[name]
     assert "plan plus" in found["login"]["told"]
-    shown = [model for model in catalogue() if model["visibility"] == "list"]
-    assert f"{len(shown)} models" in found["backend"]["told"]
+    assert f"{SHOWN} models, first {OFFERED[0].slug}" in found["backend"]["told"]
     assert found["plan"]["told"] == "12 % of the 5-hour window used, 3 % of the 7-day window used"
 
 
@@ -68,7 +73,7 @@ def test_a_server_is_started_asked_and_ended(simulated: Running, tmp_path: Path)
     env = {**simulated.env, "CODEXAPI_API_KEY": HIDDEN, "CODEXAPI_STATE_DIR": str(state)}
     code, found = doctor(env=env)
     assert (code, found["serve"]["state"]) == (0, "ok")
-    assert found["serve"]["told"].endswith("and lists 9 models")
+    assert found["serve"]["told"].endswith(f"and lists {SHOWN} models")
     assert not state.exists()
     assert HIDDEN not in json.dumps(found)
 
@@ -280,6 +285,136 @@ async def test_a_plan_that_is_used_up_is_a_warning_with_the_time(tmp_path: Path)
     assert (code, found["plan"]["state"]) == (0, "warning"), found
     assert "limit is reached" in found["plan"]["told"]
     assert found["plan"]["fix"].startswith("wait until ")
+
+
+# What the backend really says.
+
+
+def test_one_small_request_tells_what_of_the_picture_holds(simulated: Running) -> None:
+    done = run("doctor", "--online", env={**simulated.env, "CODEXAPI_PORT": str(free_port())})
+    assert done.returncode == 0
+    assert done.stderr.startswith("codexapi: one small request is sent now")
+    told = {line.split()[1]: line for line in done.stdout.splitlines() if line[0] != " "}
+    for name in ("catalogue", "usage", "answer", "headers", "events", "fields"):
+        assert told[name].startswith("ok "), told[name]
+    assert f"{len(OFFERED)} models, default {OFFERED[0].slug}" in told["catalogue"]
+    assert "response.created, response.in_progress, " in told["events"]
+    assert told["untried"].startswith("unknown  untried")
+    assert "this is" not in done.stdout, "what the model said"
+
+
+def test_to_spend_nothing_and_something_is_a_usage_error() -> None:
+    done = run("doctor", "--online", "--offline")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_without_a_login_nothing_is_sent(tmp_path: Path) -> None:
+    done = run("doctor", "--online", env={"CODEX_HOME": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "catalogue" not in done.stdout
+
+
+SECRET = "canary-secret"
+LINE = {"type": "message", "id": SECRET, "role": "assistant"}
+PART = {"type": "output_text", "text": SECRET, "annotations": []}
+STREAM: list[dict[str, Any]] = [
+    {"type": "response.created", "response": {"id": SECRET, "instructions": SECRET}},
+    {"type": "response.news", "text": SECRET},
+    {"type": f"response.{SECRET}-1234567", "text": SECRET},
+    {"type": "response.output_item.added", "output_index": 0, "item": LINE, "more_news": SECRET},
+    {"type": "response.output_item.done", "output_index": 0, "item": {**LINE, "content": [PART]}},
+    {"type": "response.completed", "response": {"id": SECRET, f"user-{SECRET}-99999": SECRET}},
+]
+"""A stream with an unknown event and an unknown field, and with secrets wherever there is room."""
+
+
+def planted(value: Any) -> Any:
+    """The same with a secret in place of every text."""
+    if isinstance(value, dict):
+        return {name: planted(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [planted(inside) for inside in value]
+    return SECRET if isinstance(value, str) else value
+
+
+def changed_backend() -> FaultyBackend:
+    """A backend whose every page has something new in it, and secrets."""
+    listing, plan = planted(table("models")), planted(table("usage"))
+    for model, shown in zip(listing["models"], table("models")["models"], strict=True):
+        model.update(visibility="list", slug=shown["slug"], key_of_tomorrow=SECRET)
+    plan["page_of_tomorrow"] = {f"acct-{SECRET}-777777": SECRET}
+    headers = dict.fromkeys(table("headers"), SECRET)
+    headers |= {
+        "content-type": "text/event-stream",
+        "x-codex-tomorrow": SECRET,
+        "x-" + "9" * 9: "x",
+    }
+    data = b"".join(encode(event, event["type"]) for event in STREAM)
+    paths: dict[str, list[Script]] = {
+        "/x/models": [[whole(200, listing, x_secret=SECRET)]],
+        "/api/codex/usage": [[whole(200, plan, x_secret=SECRET)]],
+        "/x/responses": [[stream(data, **headers)]],
+    }
+    return FaultyBackend(otherwise=[by_path(paths)])
+
+
+def refusing_backend() -> FaultyBackend:
+    error = {"error": {"code": SECRET, "type": SECRET, "message": SECRET, "param": SECRET}}
+    return FaultyBackend(otherwise=[whole(400, {**error, "detail": SECRET}, x_secret=SECRET)])
+
+
+def secret_login(folder: Path) -> dict[str, str]:
+    """A home of somebody whose every claim is a secret."""
+    write_login(folder, auth_json(exp=4e9, account=SECRET, mark=SECRET, chatgpt_plan_type=SECRET))
+    return {"CODEX_HOME": str(folder), "HOME": str(folder)}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+async def test_what_is_new_is_named_and_no_secret_is_told(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    home = tmp_path / SECRET
+    home.mkdir()
+    async with changed_backend() as backend:
+        env = {**secret_login(home), "CODEXAPI_BASE_URL": f"{backend.url}/x"}
+        done = await asyncio.to_thread(run, "doctor", "--online", *options, env=env)
+    for name in (
+        "key_of_tomorrow", "page_of_tomorrow", "x-codex-tomorrow", "response.news",
+        "response.output_item.added: more_news", "(a name of another form)",
+    ):  # fmt: skip
+        assert name in done.stdout
+    assert "issue" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+async def test_a_backend_that_refuses_is_told_without_its_words(tmp_path: Path) -> None:
+    async with refusing_backend() as backend:
+        env = {**secret_login(tmp_path), "CODEXAPI_BASE_URL": f"{backend.url}/x"}
+        done = await asyncio.to_thread(run, "doctor", "--online", "--json", env=env)
+    told = {found["name"]: found for found in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1
+    for name in ("catalogue", "usage page", "answer"):
+        assert (told[name]["state"], told[name]["told"][:4]) == ("problem", "400,")
+    assert told["serve"]["state"] == "problem"
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_report_tells_nothing_of_the_machine() -> None:
+    chosen = Settings(
+        codex_home=Path("/data/ann/codex"), state_dir=Path("/data/ann/state"),
+        base_url="https://box.ann.example/x", proxy="http://proxy.ann.example:1",
+        ca_file=Path("/data/ann/ca.pem"),
+    )  # fmt: skip
+    texts = [
+        str(chosen.codex_home / "auth.json"), str(chosen.state_dir), chosen.base_url,
+        str(chosen.proxy), str(chosen.ca_file), str(Path.home() / "x"),
+    ]  # fmt: skip
+    finding = shareable(Finding("name", "ok", " ".join(texts), f"chmod 600 {texts[0]}"), chosen)
+    shown = f"{finding.told} {finding.fix}"
+    assert "ann" not in shown
+    assert str(Path.home()) not in shown
+    assert "chmod 600 $CODEX_HOME/auth.json" in shown
 
 
 @pytest.mark.parametrize(

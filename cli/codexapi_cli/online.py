@@ -1,0 +1,144 @@
+"""`codexapi doctor --online`: what of our picture of the backend holds, by one small request.
+
+A report to be shown to anybody: statuses, counts, and names that `known.plain` lets pass. Of what
+the backend says, and of who asks, it holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import codexapi_engine as engine
+from codexapi_engine.observer import Observer
+from codexapi_engine.protocol import known, models
+
+from .findings import OK, PROBLEM, UNKNOWN, WARNING, Finding
+
+CONSENT = "one small request is sent now, and counts against your plan (--online)"
+PROMPT = "Reply with the one word: ok"
+IDLE = 60.0
+"""Seconds that the backend may be silent."""
+
+NEWS = "this is news: open an issue with this report"
+UNTRIED = (
+    "pictures, compaction, web search, tool calls and a renewal of the login, which cost more than "
+    "one small request; compressed streams and transcription, which codexapi does not use"
+)
+
+
+class Statuses(Observer):
+    """The status of the newest answer."""
+
+    def __init__(self) -> None:
+        self.newest = 0
+
+    def exchanged(
+        self,
+        method: str,
+        url: object,
+        sent: Mapping[str, str],
+        status: int,
+        received: Mapping[str, str],
+    ) -> None:
+        self.newest = status
+
+
+async def survey(chosen: engine.Settings) -> AsyncIterator[Finding]:
+    """The findings. Sends one small request."""
+    statuses = Statuses()
+    async with engine.Codex(chosen, observer=statuses) as codex:
+        for name, look in (("catalogue", _catalogue), ("usage page", _usage)):
+            try:
+                yield await look(codex, statuses)
+            except engine.CodexError as error:
+                yield _failure(name, error, statuses)
+        try:
+            async for finding in _answer(codex, statuses):
+                yield finding
+        except engine.CodexError as error:
+            yield _failure("answer", error, statuses)
+    yield Finding("untried", UNKNOWN, UNTRIED)
+
+
+async def _catalogue(codex: engine.Codex, statuses: Statuses) -> Finding:
+    reply = await codex.catalogue()
+    unknown, lack = known.catalogue_differences(reply.json or {})
+    found = models.parse(reply.json or {})
+    first = next((model.slug for model in found if model.listed), "")
+    told = f"{statuses.newest}, {len(found)} models, default {known.plain_model(first)}"
+    return _compared("catalogue", told, unknown, lack)
+
+
+async def _usage(codex: engine.Codex, statuses: Statuses) -> Finding:
+    reply = await codex.usage_page()
+    unknown, lack = known.plan_differences(reply.json or {})
+    return _compared("usage page", str(statuses.newest), unknown, lack)
+
+
+async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Finding]:
+    request = engine.request(PROMPT, model=await codex.model(), effort="low")
+    seen = known.Survey()
+    async with await codex.open(request, idle=IDLE) as stream:
+        headers = stream.headers
+        yield Finding("answer", OK, f"{statuses.newest}, {len(headers)} headers")
+        names = {name.lower() for name in headers}
+        lack = known.HEADERS_NEEDED - names
+        told = ", ".join(sorted(names - _strange(names))) or "none"
+        yield _compared("headers", told, known.unknown_headers(names), lack)
+        async for event in stream:
+            seen.feed(event)
+    seen.finish()
+    order = ", ".join(seen.names) or "none"
+    yield _compared("events", order, seen.unknown_events, (), seen.disorder)
+    yield _compared("fields", "of all events", seen.unknown_fields, ())
+
+
+def _strange(names: Iterable[str]) -> set[str]:
+    """The headers that are not of our picture, and are told as such."""
+    return {name for name in names if known.unknown_headers([name])}
+
+
+def _compared(
+    name: str,
+    told: str,
+    unknown: Iterable[str],
+    lack: Iterable[str],
+    wrong: Iterable[str] = (),
+) -> Finding:
+    differences = [
+        f"{what}: {', '.join(sorted(names))}"
+        for what, names in (("unknown", unknown), ("missing", lack), ("unlike", wrong))
+        if names
+    ]
+    if not differences:
+        return Finding(name, OK, told)
+    return Finding(name, WARNING, "; ".join([told, *differences]), NEWS)
+
+
+def _failure(name: str, error: engine.CodexError, statuses: Statuses) -> Finding:
+    """Our own name of the error: the backend's words may hold anything."""
+    told = f"{statuses.newest or 'no answer'}, {type(error).__name__}"
+    return Finding(name, PROBLEM, told, "codexapi doctor, without --online, tells more")
+
+
+def shareable(finding: Finding, chosen: engine.Settings) -> Finding:
+    """A finding without what says whose machine it is."""
+    fix = finding.fix and _shareable(finding.fix, chosen)
+    return replace(finding, told=_shareable(finding.told, chosen), fix=fix)
+
+
+def _shareable(text: str, chosen: engine.Settings) -> str:
+    hosts = [urlsplit(chosen.base_url).hostname] if chosen.foreign else []
+    hosts.append(urlsplit(chosen.proxy or "").hostname)
+    hidden = [(str(Path.home()), "~"), (str(chosen.codex_home), "$CODEX_HOME")]
+    hidden += [
+        (str(chosen.state_dir), "$CODEXAPI_STATE_DIR"),
+        (str(chosen.ca_file), "$CERTIFICATES"),
+    ]
+    hidden += [(host, "(a host of yours)") for host in hosts if host]
+    for one, other in hidden:
+        text = text.replace(one, other)
+    return text

@@ -1,0 +1,324 @@
+"""Our picture of the backend: the names in what it sends, and what in an answer differs from them.
+
+Names alone, and never a value: what is told here can be shown to anybody. Every name stands in a
+wire of the tests, or is one that the official client 0.169.0 reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from ..errors import JsonObject, StreamInterrupted
+from .responses.reply import LIFECYCLE, TERMINAL
+from .shapes import inner, listed, word
+from .sse import Event
+
+ANOTHER = "(a name of another form)"
+"""In place of a name that is no plain word, and could be somebody's: an id, an address."""
+
+_LONGEST, _MOST_DIGITS = 120, 4
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_MODEL = re.compile(r"(?:gpt|codex|o[0-9])(?:[.-][a-z0-9]{1,12}){0,5}")
+
+_ITEM = {"item_id", "output_index"}
+_PART = _ITEM | {"content_index"}
+_SUMMARY = _ITEM | {"summary_index"}
+_DELTA = {"delta", "obfuscation"}
+
+EVENTS: Mapping[str, frozenset[str]] = {
+    name: frozenset({"type", "sequence_number", *fields})
+    for name, fields in {
+        **{name: {"response"} for name in LIFECYCLE},
+        "response.output_item.added": {"output_index", "item"},
+        "response.output_item.done": {"output_index", "item"},
+        "response.content_part.added": _PART | {"part"},
+        "response.content_part.done": _PART | {"part"},
+        "response.output_text.delta": _PART | _DELTA | {"logprobs"},
+        "response.output_text.done": _PART | {"text", "logprobs"},
+        "response.output_text.annotation.added": _PART | {"annotation", "annotation_index"},
+        "response.refusal.delta": _PART | _DELTA,
+        "response.refusal.done": _PART | {"refusal"},
+        "response.reasoning_summary_part.added": _SUMMARY | {"part"},
+        "response.reasoning_summary_part.done": _SUMMARY | {"part"},
+        "response.reasoning_summary_text.delta": _SUMMARY | _DELTA,
+        "response.reasoning_summary_text.done": _SUMMARY | {"text"},
+        "response.reasoning_text.delta": _PART | _DELTA,
+        "response.reasoning_text.done": _PART | {"text"},
+        "response.function_call_arguments.delta": _ITEM | _DELTA,
+        "response.function_call_arguments.done": _ITEM | {"arguments", "name"},
+        "response.custom_tool_call_input.delta": _ITEM | _DELTA,
+        "response.custom_tool_call_input.done": _ITEM | {"input"},
+        "response.web_search_call.in_progress": _ITEM,
+        "response.web_search_call.searching": _ITEM,
+        "response.web_search_call.completed": _ITEM,
+        "response.image_generation_call.in_progress": _ITEM,
+        "response.image_generation_call.generating": _ITEM,
+        "response.image_generation_call.completed": _ITEM,
+        "response.image_generation_call.partial_image": _ITEM
+        | {"partial_image_b64", "partial_image_index"}
+        | {"background", "output_format", "quality", "size"},
+        "response.metadata": {"metadata", "headers"},
+        "codex.response.metadata": {"metadata", "headers"},
+        "codex.rate_limits": {"plan_type", "rate_limits", "credits"},
+        "keepalive": set(),
+        "error": {"code", "message", "param", "error"},
+    }.items()
+}
+"""The events of a stream, each with its fields."""
+
+ITEMS: Mapping[str, frozenset[str]] = {
+    name: frozenset({"type", "id", "status", *fields})
+    for name, fields in {
+        "message": {"role", "content", "phase"},
+        "reasoning": {"summary", "content", "encrypted_content"},
+        "function_call": {"call_id", "name", "namespace", "arguments"},
+        "custom_tool_call": {"call_id", "name", "input"},
+        "web_search_call": {"action"},
+        "image_generation_call": {
+            "action", "background", "output_format", "quality", "result", "revised_prompt", "size",
+        },
+        "compaction": {"encrypted_content"},
+    }.items()
+}  # fmt: skip
+"""The items of an answer, each with its fields."""
+
+PARTS: Mapping[str, frozenset[str]] = {
+    "output_text": frozenset({"type", "text", "annotations", "logprobs"}),
+    "refusal": frozenset({"type", "refusal"}),
+    "summary_text": frozenset({"type", "text"}),
+    "reasoning_text": frozenset({"type", "text"}),
+}
+"""The parts of an item, each with its fields."""
+
+RESPONSE = frozenset(
+    {
+        "id", "object", "created_at", "completed_at", "status", "background", "error",
+        "incomplete_details", "instructions", "max_output_tokens", "max_tool_calls", "model",
+        "output", "parallel_tool_calls", "previous_response_id", "prompt_cache_key",
+        "prompt_cache_retention", "reasoning", "safety_identifier", "service_tier", "store",
+        "temperature", "text", "tool_choice", "tools", "tool_usage", "top_logprobs", "top_p",
+        "truncation", "usage", "user", "metadata", "headers", "end_turn",
+    }
+)  # fmt: skip
+USAGE = frozenset(
+    {
+        "input_tokens", "input_tokens_details", "input_tokens_details.cached_tokens",
+        "input_tokens_details.cache_write_tokens", "output_tokens", "output_tokens_details",
+        "output_tokens_details.reasoning_tokens", "total_tokens",
+    }
+)  # fmt: skip
+"""The fields of a response's `usage`."""
+
+CATALOGUE = frozenset({"models"})
+MODEL = frozenset(
+    {
+        "slug", "display_name", "description", "visibility", "priority", "supported_in_api",
+        "supported_reasoning_levels", "default_reasoning_level", "default_reasoning_summary",
+        "supports_reasoning_effort_updates", "context_window", "max_context_window",
+        "effective_context_window_percent", "auto_compact_token_limit", "comp_hash",
+        "truncation_policy", "input_modalities", "supports_image_detail_original",
+        "support_verbosity", "default_verbosity", "service_tiers", "default_service_tier",
+        "additional_speed_tiers", "minimal_client_version", "prefer_websockets",
+        "use_responses_lite", "shell_type", "tool_mode", "apply_patch_tool_type",
+        "web_search_tool_type", "supports_search_tool", "experimental_supported_tools",
+        "supports_experimental_context", "model_messages", "base_instructions", "model_specialty",
+        "multi_agent_version", "multi_agent_reasoning_effort", "availability_nux", "upgrade",
+        "include_apps_usage_instructions", "include_plugin_usage_instructions",
+        "include_skills_usage_instructions", "node_repl_auto_review_required",
+        "node_repl_disabled", "allow_only_codex_cloud_agent_orchestrator",
+        "allow_only_chatgpt_workspace_executor",
+    }
+)  # fmt: skip
+"""The fields of a model in the catalogue."""
+
+MODEL_NEEDS = frozenset({"slug", "visibility", "priority", "supported_reasoning_levels"})
+
+_LIMIT = {"allowed", "limit_reached"} | {
+    f"{window}_window{field}"
+    for window in ("primary", "secondary")
+    for field in (
+        "", ".used_percent", ".limit_window_seconds", ".reset_after_seconds", ".reset_at",
+    )
+}  # fmt: skip
+PLAN = frozenset(
+    {
+        "user_id", "account_id", "email", "plan_type", "rate_limit", "code_review_rate_limit",
+        "additional_rate_limits", "additional_rate_limits.limit_name",
+        "additional_rate_limits.metered_feature", "additional_rate_limits.rate_limit", "credits",
+        "credits.has_credits", "credits.unlimited", "credits.balance",
+        "credits.approx_local_messages", "credits.approx_cloud_messages", "spend_control",
+        "spend_control.reached", "spend_control.individual_limit", "rate_limit_reached_type",
+        "rate_limit_reset_credits", "rate_limit_reset_credits.available_count", "promo",
+        *(f"{holder}rate_limit.{field}" for holder in ("", "additional_rate_limits.")
+          for field in _LIMIT),
+        *(f"code_review_rate_limit.{field}" for field in _LIMIT),
+    }
+)  # fmt: skip
+"""The fields of the usage page."""
+
+PLAN_NEEDS = frozenset({"plan_type", "rate_limit", "rate_limit.primary_window.used_percent"})
+
+HEADERS = frozenset(
+    {
+        "openai-model", "openai-processing-ms", "x-models-etag", "x-reasoning-included",
+        "x-request-id", "x-oai-request-id", "x-openai-proxy-wasm", "x-error-json",
+        "x-openai-authorization-error", "x-envoy-upstream-service-time", "x-codex-turn-state",
+        "x-codex-plan-type", "x-codex-active-limit", "x-codex-rate-limit-reached-type",
+        "x-codex-promo-campaign-id", "x-codex-promo-message", "x-codex-credits-has-credits",
+        "x-codex-credits-unlimited", "x-codex-credits-balance",
+        "x-codex-safety-buffering-enabled", "x-codex-safety-buffering-faster-model",
+        # of HTTP, and of who stands between
+        "alt-svc", "cache-control", "cf-cache-status", "cf-ray", "connection",
+        "content-encoding", "content-length", "content-type", "cross-origin-opener-policy",
+        "date", "etag", "expires", "keep-alive", "last-modified", "nel", "pragma",
+        "referrer-policy", "report-to", "reporting-endpoints", "server", "server-timing",
+        "set-cookie", "strict-transport-security", "transfer-encoding", "vary", "via",
+        "x-content-type-options", "x-frame-options",
+    }
+)  # fmt: skip
+HEADERS_NEEDED = frozenset(
+    {"openai-model", "x-models-etag", "x-codex-primary-used-percent", "x-codex-plan-type"}
+)
+"""Those of a stream that we, or the official client, do something by."""
+
+_LIMIT_HEADER = re.compile(
+    r"x-[a-z0-9-]+-(?:limit-name|(?:primary|secondary)-(?:used-percent|window-minutes|reset-at"
+    r"|reset-after-seconds|over-secondary-limit-percent))"
+)
+"""Each limit has a family of headers of its own."""
+
+
+def plain(name: str) -> str:
+    """A name as anybody may see it: an id, an address or a key is none."""
+    digits = sum(letter.isdigit() for letter in name)
+    fits = len(name) <= _LONGEST and digits <= _MOST_DIGITS and _PLAIN.fullmatch(name)
+    return name if fits else ANOTHER
+
+
+def plain_model(slug: str) -> str:
+    return slug if _MODEL.fullmatch(slug) else ANOTHER
+
+
+def unknown_headers(names: Iterable[str]) -> set[str]:
+    """Those that are not of the picture."""
+    return {
+        plain(name)
+        for name in map(str.lower, names)
+        if name not in HEADERS and not _LIMIT_HEADER.fullmatch(name)
+    }
+
+
+def catalogue_differences(catalogue: JsonObject) -> tuple[set[str], set[str]]:
+    """The unknown fields of the model list, and those that a model lacks."""
+    models = listed(catalogue, "models")
+    unknown = _unknown(catalogue, CATALOGUE).union(*(_unknown(each, MODEL) for each in models))
+    lack = set() if models else {"models"}
+    return unknown, lack.union(*(MODEL_NEEDS - each.keys() for each in models))
+
+
+def plan_differences(usage: JsonObject) -> tuple[set[str], set[str]]:
+    """The unknown fields of the usage page, and those that it lacks."""
+    fields = set(_paths(usage))
+    unknown = {name for name in fields - PLAN if _parent(name) not in fields - PLAN}
+    return {plain(name) for name in unknown}, set(PLAN_NEEDS - fields)
+
+
+class Survey:
+    """What of a stream is known, and what is not. Feed it the events in order."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []  # in order; a repetition stands once
+        self.unknown_events: set[str] = set()
+        self.unknown_fields: set[str] = set()  # `event: field`, `item type: field`
+        self.disorder: set[str] = set()  # what did not come in the order that we know
+        self._numbers = -1
+        self._items: set[int] = set()  # that were added, and are not done
+
+    def feed(self, event: Event) -> None:
+        try:
+            data = event.json
+        except StreamInterrupted:
+            self.disorder.add("an event that is not a JSON object")
+            return
+        name = plain(event.type or "")
+        if not self.names or self.names[-1] != name:
+            self.names.append(name)
+        self._place(event.type or "", data)
+        if event.type not in EVENTS:
+            self.unknown_events.add(name)
+            return
+        self._note(name, data, EVENTS[event.type])
+        self._item(inner(data, "item"))
+        self._part(inner(data, "part"))
+        self._response(inner(data, "response"))
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        if not self.names or self.names[-1] not in TERMINAL:
+            self.disorder.add("no last event")
+        if self._items:
+            self.disorder.add("an item without response.output_item.done")
+
+    def _place(self, name: str, data: JsonObject) -> None:
+        if len(self.names) == 1 and name.startswith("response.") and name != "response.created":
+            self.disorder.add("response.created is not first")
+        number, index = data.get("sequence_number"), data.get("output_index")
+        if isinstance(number, int):
+            if number != self._numbers + 1:
+                self.disorder.add("sequence_number does not count")
+            self._numbers = number
+        if not isinstance(index, int):
+            return
+        if name == "response.output_item.added":
+            self._items.add(index)
+        elif index not in self._items:
+            self.disorder.add(f"{plain(name)} without response.output_item.added")
+        elif name == "response.output_item.done":
+            self._items.discard(index)
+
+    def _response(self, response: JsonObject) -> None:
+        self._note("response", response, RESPONSE)
+        for name in set(_paths(inner(response, "usage"))) - USAGE:
+            self.unknown_fields.add(f"usage: {plain(name)}")
+        for item in listed(response, "output"):
+            self._item(item)
+
+    def _item(self, item: JsonObject) -> None:
+        self._typed("item", item, ITEMS)
+        for part in [*listed(item, "content"), *listed(item, "summary")]:
+            self._part(part)
+
+    def _part(self, part: JsonObject) -> None:
+        self._typed("part", part, PARTS)
+
+    def _typed(self, kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> None:
+        if not value:
+            return
+        name = word(value, "type")
+        if name in known:
+            self._note(name, value, known[name])
+        else:
+            self.unknown_fields.add(f"{kind}: type {plain(name)}")
+
+    def _note(self, holder: str, value: JsonObject, known: frozenset[str]) -> None:
+        self.unknown_fields |= {f"{holder}: {name}" for name in _unknown(value, known)}
+
+
+def _unknown(value: JsonObject, known: frozenset[str]) -> set[str]:
+    return {plain(name) for name in value if name not in known}
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _paths(value: JsonObject, above: str = "") -> Iterator[str]:
+    """The names of all fields, those of inner objects behind the outer's."""
+    for name, inside in value.items():
+        path = f"{above}{name}"
+        yield path
+        members = inside if isinstance(inside, list) else [inside]
+        for member in members:
+            if isinstance(member, dict):
+                yield from _paths(member, f"{path}.")
