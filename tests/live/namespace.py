@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -225,7 +226,7 @@ class PrivateNetwork:
 
 @contextmanager
 def private_network(folder: Path, **options: Any) -> Iterator[PrivateNetwork]:
-    """Raises Unavailable where this machine, or this user, can have none."""
+    """Raises Unavailable where this machine, or this user, can have none (`check`)."""
     network = PrivateNetwork(folder, **options)
     try:
         yield network
@@ -234,16 +235,17 @@ def private_network(folder: Path, **options: Any) -> Iterator[PrivateNetwork]:
 
 
 def check() -> None:
-    """Raises Unavailable where there can be no private network."""
+    """Raises Unavailable where there can be no private network: it makes one."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise Unavailable("it takes root on Linux")
     if missing := [name for name in ("unshare", "nsenter", "ip") if shutil.which(name) is None]:
         raise Unavailable(f"it takes {', '.join(missing)}: apt-get install util-linux iproute2")
+    with tempfile.TemporaryDirectory() as folder:
+        _hold(_files(Path(folder), {})).communicate()
 
 
 def _hold(folder: Path) -> subprocess.Popen[str]:
-    """The first program of a new network, which keeps it."""
-    check()
+    """The first program of a new network, which keeps it. Raises Unavailable."""
     pipe = subprocess.PIPE
     holder = subprocess.Popen(
         ["unshare", "--net", "--mount", "sh", "-ec", _SETUP, str(folder)],

@@ -200,6 +200,7 @@ async def test_mcp_is_served_beside_it(network: PrivateNetwork, server: Running)
     assert answer(said) == "Hello."
 
 
+@pytest.mark.timeout(600)  # the first run downloads 160 MB
 def test_the_codex_cli_is_a_client(network: PrivateNetwork, server: Running) -> None:
     codex = program(cached(f"codex-cli-{VERSION}", install))
     home = network.work / "codex"
