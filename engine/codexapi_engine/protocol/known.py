@@ -1,7 +1,7 @@
 """Our picture of the backend: the names in what it sends, and what in an answer differs from them.
 
 Names alone, and never a value: what is told here can be shown to anybody. Every name stands in a
-wire of the tests, or is one that the official client 0.169.0 reads.
+wire of the tests, or is one that the official clients 0.169.0 and 0.171.0 read.
 """
 
 from __future__ import annotations
@@ -127,7 +127,10 @@ MODEL = frozenset(
         "include_apps_usage_instructions", "include_plugin_usage_instructions",
         "include_skills_usage_instructions", "node_repl_auto_review_required",
         "node_repl_disabled", "allow_only_codex_cloud_agent_orchestrator",
-        "allow_only_chatgpt_workspace_executor",
+        "allow_only_chatgpt_workspace_executor", "auto_review_model_override",
+        "available_in_plans", "guardian", "requires_sandboxed_review",
+        "supports_parallel_tool_calls", "supports_reasoning_summaries",
+        "supports_reasoning_summary_parameter",
     }
 )  # fmt: skip
 """The fields of a model in the catalogue."""

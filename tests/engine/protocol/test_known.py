@@ -9,6 +9,7 @@ from tests.wire_files import NAMES, events, table, wire
 
 from codexapi_engine.protocol import known
 from codexapi_engine.protocol.sse import encode
+from codexapi_engine.simulator.backend import catalogue
 
 IN_ORDER = ["text", "function_call", "reasoning_summary", "web_search", "two_messages", "lean"]
 
@@ -38,6 +39,7 @@ def test_a_good_stream_is_in_order(name: str) -> None:
 
 def test_the_picture_holds_for_every_table() -> None:
     assert known.catalogue_differences(table("models")) == (set(), set())
+    assert known.catalogue_differences({"models": catalogue()}) == (set(), set())
     assert known.plan_differences(table("usage")) == (set(), set())
     assert known.unknown_headers(table("headers")) == set()
     assert {name.lower() for name in table("headers")} >= known.HEADERS_NEEDED
@@ -145,6 +147,6 @@ def test_a_name_that_could_be_somebodys_is_not_told(name: str) -> None:
     assert known.plain_model(name) == known.ANOTHER
 
 
-@pytest.mark.parametrize("slug", [model["slug"] for model in table("models")["models"]])
+@pytest.mark.parametrize("slug", [model["slug"] for model in catalogue()])
 def test_the_names_of_models_are_told(slug: str) -> None:
     assert known.plain_model(slug) == slug
