@@ -6,6 +6,7 @@ Field names as in the Codex catalogue (0.169.0). An entry that lacks one is stil
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
 
 _NEVER_SENT = "ultra"
 """The catalogue lists it, and it is a mode of the Codex client: the backend takes `max` at most."""
+
+_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,34 @@ def resolve(
     return name, None
 
 
-def nearest_effort(model: Model, effort: str) -> str:
-    """The effort itself where the model has it, else the next lower one that it has.
+def efforts(model: Model) -> list[str]:
+    """The efforts that a request may name, least first."""
+    return [name for name in EFFORTS if name in model.efforts and name != _NEVER_SENT]
 
-    Where there is none the backend decides: it takes some that its catalogue does not list.
+
+def nearest_effort(model: Model, effort: str) -> str:
+    """The effort itself where the model has it, else the nearest that it has; the lower one of two
+    that are equally near.
+
+    Upwards too: several clients report that an unlisted `minimal` is refused, or never answered.
+    Where the catalogue lists no effort, the backend decides.
     """
     if effort not in EFFORTS:
         return effort
-    lower = EFFORTS[: EFFORTS.index(effort) + 1]
-    had = [name for name in lower if name in model.efforts and name != _NEVER_SENT]
-    return had[-1] if had else effort
+    wanted, available = EFFORTS.index(effort), efforts(model)
+    if not available:
+        return "max" if effort == _NEVER_SENT else effort
+    return min(available, key=lambda name: abs(EFFORTS.index(name) - wanted))
+
+
+def client_version(models: Iterable[Model], *, at_least: str) -> str:
+    """The newest Codex version that an entry asks for, or `at_least` where that is newer.
+
+    The backend hides the models that are too new for the version that asks, so this rises only
+    where it lists a model that it would then refuse.
+    """
+    versions = [at_least, *(word(model.raw, "minimal_client_version") for model in models)]
+    return max(filter(_VERSION.fullmatch, versions), key=_version, default=at_least)
 
 
 def public_list(models: Sequence[Model], aliases: Mapping[str, str] | None = None) -> JsonObject:
@@ -123,6 +144,10 @@ def suggestions(models: Iterable[Model], slug: str) -> list[str]:
     """Up to three listed names for one that the backend does not know: near ones, else the first."""
     names = [model.slug for model in models if model.listed]
     return difflib.get_close_matches(slug, names, n=3, cutoff=0.5) or names[:3]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
 
 
 def _model(entry: JsonObject) -> Model:

@@ -110,23 +110,46 @@ def test_an_alias_goes_before_a_model_of_that_name() -> None:
     [
         (("low", "medium", "high", "xhigh"), "high", "high"),
         (("low", "medium", "high", "xhigh"), "max", "xhigh"),
-        (("low", "high"), "medium", "low"),
-        # Nothing lower is listed, and the backend takes more than it lists.
-        (("low", "high"), "minimal", "minimal"),
-        (("low", "high"), "none", "none"),
+        (("low", "high"), "medium", "low"),  # of two that are equally near
+        (("low", "high", "max"), "xhigh", "high"),
+        (("medium", "xhigh"), "low", "medium"),
+        (("low", "high"), "minimal", "low"),
+        (("low", "high"), "none", "low"),
+        (("none", "high"), "minimal", "none"),
         # Listed, and a mode of the Codex client.
         (("low", "max", "ultra"), "ultra", "max"),
+        (("ultra",), "ultra", "max"),
         (("low", "high"), "hard", "hard"),
         ((), "high", "high"),
+        ((), "minimal", "minimal"),
     ],
 )
-def test_an_effort_that_a_model_lacks_becomes_the_next_lower_one(
+def test_an_effort_that_a_model_lacks_becomes_the_nearest(
     efforts: tuple[str, ...], asked: str, nearest: str
 ) -> None:
     levels = [{"effort": effort} for effort in efforts]
     entry = {"slug": "m", "supported_reasoning_levels": levels}
     (model,) = models.parse({"models": [entry]})
     assert models.nearest_effort(model, asked) == nearest
+
+
+@pytest.mark.parametrize(
+    ("needed", "version"),
+    [
+        ([], "0.171.0"),
+        (["0.99.0", "0.170.9"], "0.171.0"),
+        (["0.172.0", "0.171.10"], "0.172.0"),
+        (["0.171.2", "0.171.10"], "0.171.10"),
+        (["1.0.0"], "1.0.0"),
+        (["newest", "", 5, None, "0.172", "0.172.0\r\nx: y"], "0.171.0"),
+    ],
+)
+def test_the_version_is_the_newest_that_an_entry_asks_for(
+    needed: list[object], version: str
+) -> None:
+    entries = [{"slug": f"m{at}", "minimal_client_version": v} for at, v in enumerate(needed)]
+    found = models.parse({"models": entries})
+    assert models.client_version(found, at_least="0.171.0") == version
 
 
 def test_every_effort_of_the_catalogue_is_known() -> None:
