@@ -7,7 +7,7 @@ import pytest
 from codexapi_engine.errors import JsonObject, UnexpectedAnswer
 from codexapi_engine.protocol.responses import compaction, user
 from codexapi_engine.protocol.responses.estimate import IMAGE_TOKENS, ITEM_TOKENS, input_tokens
-from codexapi_engine.protocol.responses.items import as_items, is_bare, shown
+from codexapi_engine.protocol.responses.items import as_items, is_bare, shown, without_repeats
 
 IMAGE = "data:image/png;base64," + "A" * 4_000_000
 
@@ -46,10 +46,46 @@ def test_an_input_is_items_whatever_its_form() -> None:
         ({"type": "reasoning", "id": "rs_1"}, True),
         ({"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}, False),
         ({"role": "user", "content": "x"}, False),
+        ({"type": "image_generation_call", "id": "ig_1"}, True),
+        (
+            {"type": "image_generation_call", "id": "ig_1", "status": "failed", "result": None},
+            False,
+        ),
     ],
 )
 def test_an_item_is_bare_when_only_its_id_is_left(item: JsonObject, bare: bool) -> None:
     assert is_bare(item) is bare
+
+
+PAST: list[JsonObject] = [
+    {"type": "message", "role": "user", "id": "msg_1", "status": "completed",
+     "content": [{"type": "input_text", "text": "hi"}]},
+    {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "id": "out_1", "call_id": "c", "output": "4"},
+    {"type": "message", "role": "assistant", "id": ["odd"], "content": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("item", "left"),
+    [
+        ({"role": "user", "content": "hi", "id": "msg_1"}, None),
+        ({"type": "item_reference", "id": "msg_1"}, None),
+        ({"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c"}, None),
+        ({"type": "function_call_output", "id": "out_1", "call_id": "c", "output": "4"}, None),
+        # Others by an id that is taken.
+        ({"role": "user", "content": "ho", "id": "msg_1"}, {"role": "user", "content": "ho"}),
+        ({"role": "developer", "content": "hi", "id": "msg_1"}, {"role": "developer", "content": "hi"}),
+        ({"type": "function_call_output", "id": "out_1", "call_id": "d", "output": "4"},
+         {"type": "function_call_output", "call_id": "d", "output": "4"}),
+        # None that is taken.
+        ({"role": "user", "content": "hi"}, {"role": "user", "content": "hi"}),
+        ({"role": "user", "content": "hi", "id": ["odd"]}, {"role": "user", "content": "hi", "id": ["odd"]}),
+        ({"role": "user", "content": "hi", "id": ""}, {"role": "user", "content": "hi", "id": ""}),
+    ],
+)  # fmt: skip
+def test_an_item_that_the_past_has_is_left_out(item: JsonObject, left: JsonObject | None) -> None:
+    assert without_repeats([item], PAST) == ([] if left is None else [left])
 
 
 # The estimate.

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...errors import JsonObject
-from ..shapes import listed
+from ..shapes import listed, word
 from .backend import user
 from .ids import PREFIXES
+
+ENCRYPTED_INPUT = "input.encrypted_content"
+"""The name of what is left out where the backend cannot read the reasoning of earlier turns."""
 
 _WITH_STATUS = frozenset(
     {
@@ -45,10 +48,18 @@ def shown(item: JsonObject, new_id: Callable[[str], str]) -> JsonObject:
     return whole
 
 
-def is_bare(item: JsonObject) -> bool:
-    """Reasoning of which only the id is left, or less than that: a reference."""
+def is_reference(item: JsonObject) -> bool:
+    """An id in place of an item. Pictures have a form of their own: by the official guide, a client
+    goes on with one by `{"type": "image_generation_call", "id": …}`."""
     kind = kind_of(item)
-    return kind == "item_reference" or (kind == "reasoning" and not item.get("encrypted_content"))
+    return kind == "item_reference" or (kind == "image_generation_call" and "result" not in item)
+
+
+def is_bare(item: JsonObject) -> bool:
+    """A reference, or reasoning of which only the id is left."""
+    return is_reference(item) or (
+        kind_of(item) == "reasoning" and not item.get("encrypted_content")
+    )
 
 
 def family(model: str) -> str:
@@ -57,8 +68,37 @@ def family(model: str) -> str:
 
 
 def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
-    """For another model: only the one that wrote it can read it."""
     return [item for item in items if kind_of(item) != "reasoning"]
+
+
+def without_repeats(items: Iterable[JsonObject], past: Iterable[JsonObject]) -> list[JsonObject]:
+    """The items that `past` does not have. The backend refuses a request with one id twice.
+
+    A client that counts its own ids anew in each request means another item by the same one: that
+    goes without it.
+    """
+    known = {name: item for item in past if (name := word(item, "id"))}
+    left = []
+    for item in items:
+        twin = known.get(word(item, "id"))
+        if twin is None:
+            left.append(item)
+        elif not (is_bare(item) or _is_same(item, twin)):
+            left.append({key: value for key, value in item.items() if key != "id"})
+    return left
+
+
+def _is_same(item: JsonObject, twin: JsonObject) -> bool:
+    if kind_of(item) != kind_of(twin) or item.get("role") != twin.get("role"):
+        return False
+    by_client = item.get("role", "assistant") != "assistant" or kind_of(item).endswith("_output")
+    # The ids of all others are the backend's, and so are the items, whatever a client kept of them.
+    return not by_client or _essence(item) == _essence(twin)
+
+
+def _essence(item: JsonObject) -> JsonObject:
+    whole = shown(item, lambda prefix: "")
+    return {name: value for name, value in whole.items() if name not in ("id", "status")}
 
 
 def _parts(message: JsonObject) -> list[JsonObject]:

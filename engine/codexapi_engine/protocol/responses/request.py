@@ -15,7 +15,7 @@ from ...errors import InvalidRequest, JsonObject
 from ..rules import Rule, apply, unsupported
 from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
-from .items import kind_of
+from .items import is_reference, kind_of
 from .parts import translate_parts
 from .reply import conversation_of
 from .tools import translate_choice, translate_tools
@@ -212,7 +212,7 @@ def _input(given: str | Sequence[JsonObject]) -> list[JsonObject]:
 
 def _item(given: JsonObject, path: str) -> JsonObject | None:
     kind = kind_of(given)
-    if kind == "item_reference":  # those to what we have kept are replaced before this
+    if is_reference(given):  # those to what we have kept are replaced before this
         raise InvalidRequest(
             f"Item with id '{given.get('id')}' not found. Items are kept with the responses that "
             "were stored here; send the item itself.",
