@@ -252,6 +252,7 @@ def _go_on(talk: Talk, path: Path, cid: str | None, model: str | None) -> str | 
                 else "--continue: there is no chat yet"
             )
         talk.cid, talk.items = head["cid"], past.items(head["cid"])
+        talk.account = past.account(talk.cid)
     talk.model = head["model"]
     talk.system = talk.system or head["system"]
     return model or str(head["model"])
@@ -292,7 +293,7 @@ def _request(chosen: engine.Settings, talk: Talk, question: Question, model: str
         "authorization": "Bearer (left out)",
         "accept": "text/event-stream",
         "content-type": "application/json",
-        **identity(user_agent(), chosen.client_version),
+        **identity(user_agent(), chosen.protocol_version),
         **affinity(talk.cid),
     }
     body = to_backend(talk.request(question))

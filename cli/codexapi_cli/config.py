@@ -66,6 +66,7 @@ def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setti
     from codexapi_engine.client import codex_config  # httpx, which the other users do without
 
     values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
+    values["client_version"] = chosen.protocol_version
     found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
     kept = not environ.get("CODEXAPI_NO_LOG")
     no_log = DEFAULT if kept else "CODEXAPI_NO_LOG"

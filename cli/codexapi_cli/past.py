@@ -14,7 +14,6 @@ from typing import Self
 
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.responses.items import family, without_reasoning
 from codexapi_engine.protocol.shapes import listed, word
 from codexapi_engine.state import Shelf
 
@@ -38,12 +37,19 @@ class Past:
         self._shelf = Shelf(path)
 
     def keep(
-        self, cid: str, items: list[JsonObject], *, title: str, model: str, system: str | None
+        self,
+        cid: str,
+        items: list[JsonObject],
+        *,
+        title: str,
+        model: str,
+        account: str,
+        system: str | None,
     ) -> None:
-        """Keeps a chat as it now stands, as the newest."""
+        """Keeps a chat as it now stands, as the newest. `account` is the owner's."""
         now = int(time.time())
         before = self._shelf.get(_HEAD, cid) or {}
-        self._shelf.put(_CHAT, cid, {"items": items})
+        self._shelf.put(_CHAT, cid, {"items": items, "account": account})
         head = {
             "cid": cid,
             "title": before.get("title") or _title(title),
@@ -70,6 +76,10 @@ class Past:
     def items(self, cid: str) -> list[JsonObject]:
         return list((self._shelf.get(_CHAT, cid) or {}).get("items", ()))
 
+    def account(self, cid: str) -> str:
+        """Whose login the chat is of; "" where that is unknown."""
+        return word(self._shelf.get(_CHAT, cid) or {}, "account")
+
     def remove(self, cid: str) -> None:
         self._shelf.delete(_HEAD, cid)
         self._shelf.delete(_CHAT, cid)
@@ -82,11 +92,6 @@ class Past:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def readable(items: list[JsonObject], written_by: str, model: str) -> list[JsonObject]:
-    """The items for a model: only the one that wrote it can read the reasoning."""
-    return items if family(written_by) == family(model) else without_reasoning(items)
 
 
 def sayable(item: JsonObject) -> JsonObject:

@@ -13,10 +13,12 @@ from pathlib import Path
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import Thoughts, text_of
+from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT, family, without_reasoning
 from codexapi_engine.protocol.shapes import inner, listed
+from codexapi_engine.state import Owner
 
 from .answer import Answer
-from .past import Past, new_id, readable, sayable
+from .past import Past, new_id, sayable
 from .question import Question
 from .terminal import Progress, note, say
 
@@ -37,6 +39,7 @@ class Talk:
     log: Path | None = None  # where it is kept; None: nowhere
     cid: str = field(default_factory=new_id)
     items: list[JsonObject] = field(default_factory=list)
+    account: str = ""  # whose login its items are of, as an owner names it; "": unknown
 
     def request(self, question: Question) -> JsonObject:
         made = engine.request(
@@ -62,9 +65,10 @@ class Talk:
         async with AsyncExitStack() as waiting:
             await waiting.enter_async_context(Progress().running("thinking"))
             try:
+                self.switch(self.model, (await codex.owner(self.model)).account)
                 async with await codex.open(self.request(question)) as events:
-                    if events.changed:
-                        note(f"codexapi: {self.model} has no such effort: the next lower is used")
+                    self._tell_changes(events.changed)
+                    self.account = Owner.of(events.account, self.model).account
                     shown = answer()
                     try:
                         response = await _told(events, shown, said, waiting)
@@ -81,10 +85,19 @@ class Talk:
         kept = self._keep(question, str(response.get("model") or self.model))
         return self._outcome(response, self.cid if kept else None)
 
-    def switch(self, model: str) -> None:
-        """Goes on with another model."""
-        self.items = readable(self.items, self.model, model)
-        self.model = model
+    def switch(self, model: str, account: str = "") -> None:
+        """Goes on with this model, and as this account, if it is known."""
+        writer, account = Owner(self.account, family(self.model)), account or self.account
+        self.items = Owner(account, family(model)).sendable(self.items, writer)
+        self.model, self.account = model, account
+
+    def _tell_changes(self, changed: tuple[str, ...]) -> None:
+        """Says what of the request could not stay as it was."""
+        if "reasoning_effort" in changed:
+            note(f"codexapi: {family(self.model)} has no such effort: the nearest is used")
+        if ENCRYPTED_INPUT in changed:
+            note("codexapi: the model's earlier reasoning could not be read, and is left out")
+            self.items = without_reasoning(self.items)
 
     def _add(self, question: Question, answered: list[JsonObject]) -> None:
         self.items = [*self.items, question.item(), *answered]
@@ -95,7 +108,14 @@ class Talk:
         title = question.text or "(a picture or a file)"
         try:
             with Past(self.log) as past:
-                past.keep(self.cid, self.items, title=title, model=model, system=self.system)
+                past.keep(
+                    self.cid,
+                    self.items,
+                    title=title,
+                    model=model,
+                    account=self.account,
+                    system=self.system,
+                )
         except engine.CodexError as error:  # the person has the answer by now
             say(f"codexapi: the chat was not kept: {error}")
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Self
 
 from ._httpx import httpx
 from .auth import Login
+from .catalogue import Catalogue
 from .credentials import InMemory, Store, store_of
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .fetching import Fetcher
@@ -19,18 +21,18 @@ from .protocol import headers as wire
 from .protocol import images, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
+from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
 from .settings import BASE_URL, Settings
-from .state import Reasoning
+from .state import Owner, Reasoning
 from .transport import EventStream, Reply, Transport, client
 from .turns import Turns
 
-CATALOGUE_AGE = 300.0
-"""Seconds that the model list is kept, as long as the Codex client keeps it."""
-
-CATALOGUE_WAIT = 5.0
-
 IMAGE_WAIT = 600.0
 """Seconds that the backend may be silent over a picture: one or two minutes are usual."""
+
+_CANNOT_READ = re.compile(
+    r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
+)
 _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
 
 
@@ -70,13 +72,9 @@ class Codex:
         )
         self._transport = Transport(self.settings, self.login, http=http, observer=self.observer)
         self.fetcher = fetcher or Fetcher(self.settings)
-        self._catalogue: list[Model] = []
-        self._etag: str | None = None
-        self._fetched_at: float | None = None
-        self._fetching = asyncio.Lock()
+        self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
         self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # as the newest answer told them
-        self.clock_ahead: float | None = None  # seconds, of the backend's; told by the model list
 
     async def open(
         self,
@@ -116,22 +114,39 @@ class Codex:
     async def _sent(
         self, request: JsonObject, caller: Mapping[str, str] | None, idle: float | None
     ) -> EventStream:
-        changed: tuple[str, ...] = ()
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
-            sent = wire.from_codex_client(caller)
-        else:
-            named, changed = await self._named(request)
-            body = responses.to_backend(named)
-            sent = wire.affinity(_session(body["prompt_cache_key"]))
+            return await self._begin(body, wire.from_codex_client(caller), idle)
+        named, changed = await self._named(request)
+        body = responses.to_backend(named)
+        headers = wire.affinity(_session(body["prompt_cache_key"]))
         try:
-            stream = await self._transport.stream("/responses", body, sent, idle=idle)
+            stream = await self._begin(body, headers, idle)
+        except CodexError as error:
+            items = _without_encrypted_reasoning(body)
+            if items is None or not _is_about_encrypted_content(error):
+                raise
+        else:
+            stream.changed = changed
+            return stream
+        # Of another account, or of keys that the backend no longer has: it is lost either way, and
+        # a client that sent it, or never saw it, would be refused for ever.
+        self.observer.retried("encrypted_content")
+        stream = await self._begin({**body, "input": items}, headers, idle)
+        stream.changed = (*changed, ENCRYPTED_INPUT)
+        return stream
+
+    async def _begin(
+        self, body: JsonObject, headers: Mapping[str, str], idle: float | None
+    ) -> EventStream:
+        try:
+            stream = await self._transport.stream("/responses", body, headers, idle=idle)
         except ModelNotFound as error:
             raise await self._with_suggestions(error, str(body.get("model"))) from error
         except CodexError as error:
             self._learn(error.headers)
             raise
-        stream.changed, stream.limits = changed, self._learn(stream.headers)
+        stream.limits = self._learn(stream.headers)
         return stream
 
     async def open_all(self, requests: Sequence[JsonObject]) -> list[EventStream]:
@@ -168,12 +183,21 @@ class Codex:
 
     async def models(self) -> list[Model]:
         """The models of this account, first choice first; kept for minutes."""
-        async with self._fetching:
-            now = time.monotonic()
-            if self._fetched_at is None or now - self._fetched_at > CATALOGUE_AGE:
-                await self._fetch_models()
-                self._fetched_at = now
-        return self._catalogue
+        return await self._catalogue.current()
+
+    @property
+    def models_etag(self) -> str | None:
+        """The ETag that the newest list of models came with: answers name it too."""
+        return self._catalogue.etag
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that this clock is ahead of the backend's, as the list of models told it."""
+        return self._catalogue.clock_ahead
+
+    async def owner(self, model: str) -> Owner:
+        """Whose a request for this model is, by the login as it stands."""
+        return Owner.of(await self._account(), model)
 
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
@@ -248,7 +272,7 @@ class Codex:
 
     async def catalogue(self) -> Reply:
         """The model list, as it came. Raises CodexError."""
-        return await self._fetch_catalogue({})
+        return await self._catalogue.ask()
 
     async def credentials(self) -> Credentials:
         """The login as it stands. Raises NotLoggedIn, saying what to run."""
@@ -273,18 +297,11 @@ class Codex:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _fetch_models(self) -> None:
-        known = {"if-none-match": self._etag} if self._etag and self._catalogue else {}
-        reply = await self._fetch_catalogue(known)
-        self._etag = reply.headers.get("etag") or (None if reply.json else self._etag)
-        if (there := _date(reply.headers)) is not None:
-            self.clock_ahead = self._clock() - there
-        if reply.json is not None:
-            self._catalogue = models.parse(reply.json)
-
-    async def _fetch_catalogue(self, headers: Mapping[str, str]) -> Reply:
-        url = f"/models?client_version={self.settings.client_version}"
-        return await self._transport.fetch(url, headers=headers, timeout=CATALOGUE_WAIT)
+    async def _account(self) -> str | None:
+        try:
+            return (await self.login.current()).account_id
+        except CodexError:  # a request then fails, and says why
+            return None
 
     async def _named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it
@@ -293,29 +310,23 @@ class Codex:
         if not isinstance(asked, str):
             return request, ()
         aliases = self.settings.model_aliases
-        known = await self._known() if ":" in asked + aliases.get(asked, "") else self._catalogue
-        slug, effort = models.resolve(known, aliases, asked)
         given = reasoning if isinstance(reasoning, dict) else {}
+        names_effort = given.get("effort") or ":" in asked + aliases.get(asked, "")
+        known = await self._catalogue.available() if names_effort else []
+        slug, effort = models.resolve(known, aliases, asked)
         wanted = given.get("effort") or effort
         if not isinstance(wanted, str) or (model := models.find(known, slug)) is None:
             return (request if slug == asked else {**request, "model": slug}), ()
-        had = models.nearest_effort(model, wanted)
-        changed = ("reasoning_effort",) if had != wanted else ()
+        nearest = models.nearest_effort(model, wanted)
+        changed = ("reasoning_effort",) if nearest != wanted else ()
         if changed and self.settings.strict:
             raise InvalidRequest(
                 f"Unsupported value: 'reasoning_effort' does not support '{wanted}' with the "
-                f"model `{slug}`. Supported values are: {', '.join(model.efforts)}.",
+                f"model `{slug}`. Supported values are: {', '.join(models.efforts(model))}.",
                 code="unsupported_value",
                 param="reasoning_effort",
             )
-        return {**request, "model": slug, "reasoning": {**given, "effort": had}}, changed
-
-    async def _known(self) -> list[Model]:
-        """The catalogue, or what we have of it: the backend then says what is wrong."""
-        try:
-            return await self.models()
-        except CodexError:
-            return self._catalogue
+        return {**request, "model": slug, "reasoning": {**given, "effort": nearest}}, changed
 
     async def _with_suggestions(self, error: ModelNotFound, asked: str) -> ModelNotFound:
         try:
@@ -334,9 +345,7 @@ class Codex:
         told = limits.from_headers(headers)
         if told.primary or told.secondary:
             self.limits = told
-        etag = headers.get("x-models-etag")
-        if etag and self._etag and etag != self._etag:
-            self._fetched_at = None  # the catalogue has changed
+        self._catalogue.compare(headers.get("x-models-etag"))
         return told
 
 
@@ -352,14 +361,19 @@ async def folded(stream: EventStream, partial: Callable[[], None] | None = None)
     return assembler.finish()
 
 
-def _date(headers: Mapping[str, str]) -> float | None:
-    """The backend's clock, in epoch seconds, where it told its time."""
-    from email.utils import parsedate_to_datetime  # seldom needed
+def _is_about_encrypted_content(error: CodexError) -> bool:
+    """Whether the backend could not read what it had encrypted. Reported with and without a code."""
+    return error.code == "invalid_encrypted_content" or (
+        error.code is None and _CANNOT_READ.search(error.message) is not None
+    )
 
-    try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return None
+
+def _without_encrypted_reasoning(body: JsonObject) -> list[JsonObject] | None:
+    """The input without its reasoning; None if it has none, or nothing else. A compaction stays:
+    it stands for all that was said, and to go on without that is not for us to decide."""
+    given = as_items(body.get("input"))
+    left = without_reasoning(given)
+    return left if left and len(left) < len(given) else None
 
 
 def _session(cache_key: object) -> str:

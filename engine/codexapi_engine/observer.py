@@ -51,7 +51,8 @@ class Observer:
         the headers of both, with all that is secret in them."""
 
     def retried(self, why: str) -> None:
-        """A request is tried again: after a `server` fault, a `limit`, or on the `connection`."""
+        """A request is tried again: after a `server` fault, a `limit`, on the `connection`, or
+        without the `encrypted_content` that the backend could not read."""
 
     def refreshed(self, outcome: str) -> None:
         """A renewal of the login has ended: `ok`, or the code of its error."""

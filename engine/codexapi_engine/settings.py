@@ -36,7 +36,7 @@ class Settings:
     token_url: str | None = None  # replaces the login's own token endpoint
     access_token: Secret | None = None  # in place of the login on disk
     accounts_url: str = ACCOUNTS_URL  # tells whose a personal access token is
-    client_version: str = CLIENT_VERSION  # the Codex protocol version that we claim to speak
+    client_version: str | None = None  # the Codex protocol version to name; None: ours, or newer
     model: str | None = None
     model_aliases: Mapping[str, str] = field(default_factory=dict)  # a client's name -> ours
     connect_timeout: float = 10.0  # seconds
@@ -88,7 +88,7 @@ class Settings:
             token_url=read("CODEX_REFRESH_TOKEN_URL_OVERRIDE", checked_url, None),
             access_token=read("CODEX_ACCESS_TOKEN", checked_token, None),
             accounts_url=read("CODEX_AUTHAPI_BASE_URL", checked_url, ACCOUNTS_URL),
-            client_version=given.get("CODEXAPI_CLIENT_VERSION", CLIENT_VERSION),
+            client_version=given.get("CODEXAPI_CLIENT_VERSION"),
             model=given.get("CODEXAPI_MODEL"),
             timeout=read("CODEXAPI_TIMEOUT", checked_seconds, 300.0),
             host=given.get("CODEXAPI_HOST", "127.0.0.1"),
@@ -100,6 +100,12 @@ class Settings:
             state_dir=state_folder(given),
             image_dir=_path(image_dir) if image_dir else None,
         )
+
+    @property
+    def protocol_version(self) -> str:
+        """The user's own `client_version`, else the one that we are tested with, which the
+        catalogue may raise."""
+        return self.client_version or CLIENT_VERSION
 
     @property
     def usage_url(self) -> str:

@@ -32,7 +32,7 @@ from .errors import (
 from .network import Network, Take
 from .observer import Observer, Watch
 from .protocol import json, limits
-from .protocol.headers import identity, to_client
+from .protocol.headers import ACCOUNT, identity, to_client
 from .protocol.responses import TERMINAL
 from .protocol.sse import MAX_EVENT_BYTES, Decoder, Event
 from .settings import Settings, user_agent
@@ -118,11 +118,17 @@ class Transport:
         self._drains: set[asyncio.Task[None]] = set()
         self._auth = auth
         self._http = http or connect(settings, settings.base_url)
-        self._headers = identity(user_agent(), settings.client_version)
+        self._headers = identity(user_agent(), settings.protocol_version)
         self._timeout = _timeout(settings).as_dict()
         self._cookies: httpx.Cookies | None = None  # of a backend that sets some
         # of what was asked: that is little, and httpx takes its time over each
         self._asked_before: dict[tuple[str, str, str], tuple[httpx.URL, httpx.Headers]] = {}
+
+    def name_version(self, version: str) -> None:
+        """Names this Codex protocol version in every request from now on."""
+        if version != self._headers["version"]:
+            self._headers = {**self._headers, "version": version}
+            self._asked_before.clear()
 
     async def stream(
         self,
@@ -194,6 +200,7 @@ class Transport:
             response = await self._answer(request)
         except _FOREIGN as error:  # in place of `ours`, whose machinery each request would pay for
             raise _ours(error) from error
+        response.extensions["account"] = request.headers.get(ACCOUNT)  # whose login signed it
         if 200 <= response.status_code < 300 or response.status_code == 304:
             return response
         try:
@@ -305,6 +312,7 @@ class EventStream:
         self.limits = limits.UNTOLD  # as its headers tell them
         # moves as the stream moves
         self.headers: Mapping[str, str] = {}
+        self.account: str | None = None  # the id of the account that its request was signed for
         self._response: httpx.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._decoder: Decoder
@@ -327,6 +335,7 @@ class EventStream:
         except CodexError:
             await response.aclose()
             raise
+        self.account = response.extensions["account"]
         self._response, self._chunks = response, _pieces(response)
         self._decoder = Decoder(together=True)
 
@@ -497,7 +506,7 @@ def client(
     return httpx.AsyncClient(
         transport=http or connect(settings, url),
         timeout=_timeout(settings),
-        headers=identity(user_agent(), settings.client_version),
+        headers=identity(user_agent(), settings.protocol_version),
         follow_redirects=False,
         trust_env=False,
     )

@@ -13,7 +13,7 @@ from codexapi_engine import Codex, CodexError
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.tape import Tape, events_of
-from codexapi_engine.state import BEAT, State, new_id
+from codexapi_engine.state import BEAT, Owner, State, new_id
 
 from .requests import ended
 from .streaming import Run
@@ -37,15 +37,21 @@ class Background:
         self._beating: asyncio.Task[None] | None = None
 
     def start(
-        self, asked: JsonObject, items: list[JsonObject], sent: JsonObject, *, created: int
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        sent: JsonObject,
+        *,
+        created: int,
+        owner: Owner,
     ) -> Job:
         """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
-        gets."""
+        gets, and `owner` whose request it is, by the login as it stands."""
         name = new_id("resp")
         queued = responses.from_response({"status": "queued"}, asked, created, name)
-        self._state.responses.begin(queued, items, model=asked["model"])
+        self._state.responses.begin(queued, items, owner=owner)
         stream = responses.Stream(asked, created=created, name=name)
-        job = self._jobs[name] = Job(queued, stream)
+        job = self._jobs[name] = Job(queued, stream, owner)
         job.task = asyncio.create_task(self._run(job, asked, items, sent))
         job.task.add_done_callback(_tell_bug)
         if self._beating is None or self._beating.done():
@@ -73,8 +79,8 @@ class Background:
         try:
             await self._play(job, sent)
             assert job.stream.response is not None
-            if self._state.responses.settle(job.stream.response, job.tape):
-                self._state.spoken(asked, items, job.stream.response)
+            if self._state.responses.settle(job.stream.response, job.tape, owner=job.owner):
+                self._state.spoken(asked, items, job.stream.response, owner=job.owner)
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.code or error.type)
@@ -92,6 +98,7 @@ class Background:
 
     async def _play(self, job: Job, sent: JsonObject) -> None:
         async with await self._codex.open(sent) as events:
+            job.owner = Owner.of(events.account, job.owner.model)
             run, begun = Run(events, job.stream), False
             while not run.ended:
                 job.say(run.take(await events.batch(together=True)))
@@ -110,13 +117,14 @@ class Background:
 class Job:
     """One run, and all that it said so far."""
 
-    def __init__(self, queued: JsonObject, stream: responses.Stream) -> None:
+    def __init__(self, queued: JsonObject, stream: responses.Stream, owner: Owner) -> None:
         # set once
         self.queued = queued
         self.name: str = queued["id"]
         self.stream = stream
         self.task: asyncio.Task[None] | None = None
         # moves
+        self.owner = owner  # in the end, whose login has signed the request
         self.tape = Tape(limit=MAX_JOB_BYTES)
         self.error: CodexError | None = None  # of a run that failed before it said a word
         self.ended = False

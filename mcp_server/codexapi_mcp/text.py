@@ -20,6 +20,7 @@ from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol.responses import json_form
 from codexapi_engine.protocol.responses.estimate import BYTES_PER_TOKEN
 from codexapi_engine.protocol.shapes import inner, word
+from codexapi_engine.state import Owner
 
 from .attachments import Disk, message
 from .failures import Partial
@@ -80,9 +81,10 @@ async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolR
     item = await asyncio.to_thread(message, question.prompt, question.images, question.files, disk)
     answer = Answer(round(question.limit * BYTES_PER_TOKEN) if question.limit else None)
 
-    async def run() -> tuple[str, JsonObject]:
+    async def run() -> tuple[str, Owner, JsonObject]:
         model = await codex.model(question.model or word(begun, "model") or None)
-        history = shop.state.conversations.history(before, model=model) if before else []
+        owner = await codex.owner(model)
+        history = shop.state.conversations.history(before, owner=owner) if before else []
         asked = request(
             [*history, item],
             model=model,
@@ -90,23 +92,27 @@ async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolR
             effort=question.effort,
             form=json_form(question.schema) if question.schema is not None else None,
         )
-        return model, await _response(codex, asked, answer)
+        account, response = await _response(codex, asked, answer)
+        return model, Owner.of(account, model), response
 
-    model, response = await attended(ctx, answer.said, run)
+    model, owner, response = await attended(ctx, answer.said, run)
     reason = _finish_reason(response)
     text = answer.cut() if answer.is_full else text_of(response)
     output = response["output"] if not answer.is_full else [_said(text)]
     conversation = before or _begin(shop, model, question.system)
-    shop.state.conversations.add(conversation, [item, *output], model=model)
+    shop.state.conversations.add(conversation, [item, *output], owner=owner)
     return _told(text, reason, model, conversation, response)
 
 
-async def _response(codex: Codex, asked: JsonObject, answer: Answer) -> JsonObject:
-    """The finished response, or what there is of it when the answer is full: the rest of it is
-    then cancelled at the backend."""
+async def _response(
+    codex: Codex, asked: JsonObject, answer: Answer
+) -> tuple[str | None, JsonObject]:
+    """The account that was asked, and the finished response, or what there is of it when the answer
+    is full: the rest of it is then cancelled at the backend."""
     try:
         async with await codex.open(asked) as events:
-            return await _folded(events, answer)
+            response = await _folded(events, answer)
+            return events.account, response
     except CodexError as error:
         if answer.size:
             raise Partial(answer.text) from error

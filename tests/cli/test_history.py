@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 from tests.cli.shell import run
+from tests.two_accounts import TwoAccounts
 
-from codexapi_cli.past import Past, readable, transcript
+from codexapi_cli.answer import Held
+from codexapi_cli.past import Past, transcript
+from codexapi_cli.question import Question
+from codexapi_cli.talk import Talk
+from codexapi_engine import Codex, Settings
 from codexapi_engine.protocol.responses import user
+from codexapi_engine.state import Owner
+from codexapi_engine.transport import in_process
 
 ANSWER = {
     "type": "message", "role": "assistant",
@@ -141,7 +148,7 @@ def test_history_says_where_it_is(kept: dict[str, str]) -> None:
 def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
     with Past(tmp_path / "history.db") as past:
         for cid in ("ab1", "ab2"):
-            past.keep(cid, [], title="t" * 100, model="m", system=None)
+            past.keep(cid, [], title="t" * 100, model="m", account="a", system=None)
         assert past.find("ab") is None
         assert past.find("") is None
         found = past.find("ab1")
@@ -151,8 +158,75 @@ def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
 
 def test_only_its_own_model_reads_reasoning() -> None:
     items = [user("hi"), {"type": "reasoning", "encrypted_content": "x"}, ANSWER]
-    assert readable(items, "a:low", "a:high") == items
-    assert readable(items, "a", "b") == [items[0], items[2]]
+    talk = Talk("a:low", items=items)
+    talk.switch("a:high")
+    assert talk.items == items
+    talk.switch("b")
+    assert talk.items == [items[0], items[2]]
+
+
+def test_only_its_own_account_reads_reasoning() -> None:
+    items = [user("hi"), {"type": "reasoning", "encrypted_content": "x"}, ANSWER]
+    talk = Talk("a", items=items)
+    talk.switch("a", "one")
+    assert talk.items == items, "of before there were owners"
+    talk.switch("a")
+    assert (talk.items, talk.account) == (items, "one")
+    talk.switch("a", "two")
+    assert talk.items == [items[0], items[2]]
+
+
+async def test_a_chat_goes_on_after_another_account_has_logged_in(tmp_path: Path) -> None:
+    backend, log = TwoAccounts(), tmp_path / "history.db"
+    settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
+    http = in_process(backend.handle)
+    async with Codex(settings, http=http, store=backend.store) as codex:
+        talk = Talk(await codex.model("gpt-5.5"), log=log)
+        await talk.turn(codex, Question("one"), Held)
+        for account, encrypted in (("A", 1), ("B", 0), ("B", 1), ("A", 0)):
+            await backend.log_in(account)
+            with Past(log) as past:
+                kept = past.items(talk.cid)
+                again = Talk("gpt-5.5", cid=talk.cid, items=kept, account=past.account(talk.cid))
+            again.log = log
+            await again.turn(codex, Question(f"as {account}"), Held)
+            kinds = [item["type"] for item in backend.bodies[-1]["input"]]
+            assert kinds.count("reasoning") == encrypted, (account, kinds)
+    assert backend.refusals == 0
+
+
+async def test_a_chat_is_of_the_account_that_answered(tmp_path: Path) -> None:
+    backend = TwoAccounts()
+    backend.login_changes = True
+    settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
+    async with Codex(settings, http=in_process(backend.handle), store=backend.store) as codex:
+        talk = Talk("gpt-5.5", effort="high")
+        await talk.turn(codex, Question("one"), Held)
+        assert talk.account == Owner.of(backend.accounts.account_of("B").account_id, "").account
+
+
+async def test_what_the_backend_cannot_read_is_noted_and_left_out_of_a_chat(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = TwoAccounts()
+    settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
+    http = in_process(backend.handle)
+    async with Codex(settings, http=http, store=backend.store) as codex:
+        talk = Talk(await codex.model("gpt-5.5"))
+        for prompt in ("one", "two", "three"):
+            await talk.turn(codex, Question(prompt), Held)
+            if prompt == "one":
+                backend.accounts.rotate_keys()
+    assert "the model's earlier reasoning could not be read" in capsys.readouterr().err
+    assert backend.refusals == 1, "what was refused once is not sent again"
+
+
+def test_a_chat_is_kept_with_its_account_and_shown_without(tmp_path: Path) -> None:
+    with Past(tmp_path / "history.db") as past:
+        past.keep("ab1", [], title="t", model="m", account="hash", system=None)
+        assert past.account("ab1") == "hash"
+        assert past.account("gone") == ""
+        assert "hash" not in str(list(past.heads()))
 
 
 def test_a_transcript_names_what_it_cannot_show() -> None:

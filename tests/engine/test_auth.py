@@ -222,7 +222,7 @@ async def test_requests_are_signed_with_token_and_account() -> None:
     assert there.asked[0]["authorization"] == f"Bearer {access_token(NOW + DAY)}"
     assert there.asked[0]["chatgpt-account-id"] == ACCOUNT
     assert there.asked[0]["originator"] == "codexapi"
-    assert there.asked[0]["version"] == Settings().client_version
+    assert there.asked[0]["version"] == Settings().protocol_version
 
 
 def test_a_renewed_login_is_on_disk_with_all_that_we_do_not_know(tmp_path: Path) -> None:

@@ -257,13 +257,49 @@ async def test_references_are_inlined(server: Door, backend: Simulator) -> None:
     assert sent(backend)["input"][0]["encrypted_content"]
 
 
-async def test_unknown_reference_is_not_found(server: Door, backend: Simulator) -> None:
-    given = [{"type": "item_reference", "id": "msg_gone"}]
+@pytest.mark.parametrize("path", [RESPONSES, CHATS])
+async def test_a_picture_goes_on_by_its_id_alone(
+    server: Door, backend: Simulator, path: str
+) -> None:
+    tools = [{"type": "image_generation"}]
+    first = await made(server, RESPONSES, responses("draw a fox", tools=tools))
+    (drawn,) = (item for item in first["output"] if item["type"] == "image_generation_call")
+    bare = {"type": "image_generation_call", "id": drawn["id"]}
+    given = [bare, {"role": "user", "content": "now as a badger"}]
+    await made(server, path, {"model": MODEL, "input": given})
+    assert sent(backend)["input"][0]["result"] == drawn["result"]
+
+
+@pytest.mark.parametrize("kind", ["item_reference", "image_generation_call"])
+async def test_unknown_reference_is_not_found(server: Door, backend: Simulator, kind: str) -> None:
+    given = [{"type": kind, "id": "msg_gone"}]
     reply = await server.reply(post(RESPONSES, responses() | {"input": given}))
     error = reply.refused(404, None)
     assert error["param"] == "input[0].id"
     assert "msg_gone" in error["message"]
     assert not backend.requests
+
+
+async def test_items_that_go_before_anyway_go_up_once(server: Door, backend: Simulator) -> None:
+    asked = {"role": "user", "content": "one", "id": "msg_client_1"}
+    first = await made(server, RESPONSES, responses() | {"input": [asked]})
+    name = await conversation(server, items=[asked])
+    await made(server, RESPONSES, responses("two", conversation=name))
+    for before in ({"previous_response_id": first["id"]}, {"conversation": name}):
+        past = await listed(server, f"{CONVERSATIONS}/{name}/items?order=asc")
+        again = past if "conversation" in before else [asked, *first["output"]]
+        given = [*again, {"role": "user", "content": "three"}]
+        await made(server, RESPONSES, responses() | before | {"input": given})
+        ids = [item["id"] for item in sent(backend)["input"] if "id" in item]
+        assert len(ids) == len(set(ids))
+        assert kinds(sent(backend)["input"])[-2:] == ["assistant", "user"]
+        assert sent(backend)["input"][-1]["content"][0]["text"] == "three"
+    texts = [
+        item["content"][0]["text"]
+        for item in await listed(server, f"{CONVERSATIONS}/{name}/items?order=asc")
+        if item.get("role") == "user"
+    ]
+    assert texts == ["one", "two", "three"]
 
 
 # Compaction and counting.

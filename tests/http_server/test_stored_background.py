@@ -18,10 +18,10 @@ from tests.wire_files import events
 from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.credentials import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import BEAT, State
+from codexapi_engine.state import BEAT, Owner, State
 from codexapi_engine.transport import in_process
 from codexapi_http import create_app
-from codexapi_http.background import Background, Following
+from codexapi_http.background import Background, Following, Job
 
 pytestmark = [pytest.mark.timeout(60)]
 
@@ -272,6 +272,11 @@ async def to_the_end(following: Following) -> None:
         pass
 
 
+def start(background: Background, asked: JsonObject) -> Job:
+    sent, owner = {"model": asked["model"], "input": []}, Owner.of("account", asked["model"])
+    return background.start(asked, [], sent, created=1, owner=owner)
+
+
 def codex_of(backend: Stream) -> Codex:
     settings = Settings(codex_home=Path("nowhere"), base_url="http://127.0.0.1:1")
     login = InMemory(Simulator().login())
@@ -287,7 +292,7 @@ def test_what_another_server_ended_ends_here(tmp_path: Path, elsewhere: str) -> 
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
+            job = start(background, asked)
             await backend.reached.wait()
             getattr(there.responses, elsewhere)(job.name)
             await asyncio.wait_for(backend.closed.wait(), 2 * BEAT)
@@ -306,7 +311,7 @@ def test_long_run_is_not_taken_for_lost() -> None:
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
+            job = start(background, asked)
             await backend.reached.wait()
             await asyncio.sleep(30 * BEAT)
             assert here.responses.running([job.name]) == {job.name}
@@ -326,7 +331,7 @@ def test_run_that_says_too_much_cannot_be_followed_and_goes_on() -> None:
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
+            job = start(background, asked)
             following = job.follow()
             backend.send(CREATED)
             assert [event.type for event in await following.batch()] == ["response.created"]

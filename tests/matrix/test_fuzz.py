@@ -31,7 +31,7 @@ from codexapi_engine.protocol.responses.estimate import input_tokens
 from codexapi_engine.protocol.responses.request import checked, checked_items
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import State
+from codexapi_engine.state import Owner, State
 
 FEW, MANY = 100, 5_000
 FORM = chat.Form("asked", include_usage=True, reasoning=True)
@@ -140,16 +140,15 @@ def stored_items(body: JsonObject) -> None:
 
 
 def keep(asked: JsonObject, items: list[JsonObject], response: JsonObject) -> None:
-    state = State()
+    state, owner = State(), Owner.of("account", "m")
     try:
         name = state.conversations.create(items, {}, created=1)["id"]
-        state.conversations.history(name, model="m")
+        state.conversations.history(name, owner=owner)
         for item in state.conversations.items(name):
             state.conversations.item(name, item["id"])
-        state.finished({**asked, "conversation": name, "store": True}, items, response)
+        state.finished({**asked, "conversation": name, "store": True}, items, response, owner=owner)
         state.completed(asked, {"id": "chatcmpl-1", **response})
-        state.before(asked)
-        state.own(asked)
+        state.own(asked, owner, state.before(asked, owner))
     finally:
         state.close()
 

@@ -18,6 +18,7 @@ from mcp.types import CallToolResult, TextContent
 from tests.http_server.doors import listening
 from tests.logins import write_login
 from tests.processes import codexapi, environment
+from tests.two_accounts import TwoAccounts
 
 from codexapi_engine import Codex, Settings
 from codexapi_engine.credentials import InMemory
@@ -96,7 +97,8 @@ async def in_memory(
     settings = Settings(
         codex_home=folder / "none", base_url="http://127.0.0.1:1", image_dir=folder / "pictures"
     )
-    http, store = in_process(simulator.handle), InMemory(simulator.login())
+    http = in_process(simulator.handle)
+    store = simulator.store if isinstance(simulator, TwoAccounts) else InMemory(simulator.login())
     async with Codex(settings, http=http, store=store) as codex:
         server = create_server(codex, heartbeat=heartbeat, options=options)
         async with Client(server, mode=mode) as client:

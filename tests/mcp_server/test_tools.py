@@ -23,6 +23,7 @@ from tests.mcp_server.roads import (
     structured,
     texts,
 )
+from tests.two_accounts import TwoAccounts
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, Settings
@@ -211,6 +212,30 @@ def _things(folder: Path) -> None:
     (folder / "data.bin").write_bytes(b"\0\xff")
     with open(folder / "huge.txt", "wb") as file:
         file.truncate(51 * 1024 * 1024)
+
+
+async def test_a_conversation_goes_on_after_another_account_has_logged_in(tmp_path: Path) -> None:
+    backend = TwoAccounts()
+    async with in_memory(tmp_path, backend) as client:
+        first = await client.call_tool("generate_text", {"prompt": "one"})
+        go_on = {"prompt": "two", "conversation_id": facts(first)["conversation_id"]}
+        for account, encrypted in (("B", 0), ("B", 1), ("A", 1)):
+            await backend.log_in(account)
+            assert not (await client.call_tool("generate_text", go_on)).is_error
+            items = backend.bodies[-1]["input"]
+            assert sum("encrypted_content" in item for item in items) == encrypted
+    assert backend.refusals == 0
+
+
+@pytest.mark.parametrize("wanted", ["minimal", "none"])
+async def test_an_effort_below_all_that_the_model_has_is_its_lowest(
+    tmp_path: Path, wanted: str
+) -> None:
+    simulator = Simulator()
+    async with in_memory(tmp_path, simulator) as client:
+        given = {"prompt": "x", "model": "gpt-5.5", "effort": wanted}
+        assert not (await client.call_tool("generate_text", given)).is_error
+    assert asked(simulator)[0]["reasoning"]["effort"] == "low"
 
 
 @pytest.mark.parametrize("as_text", [False, True])

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from .auth_file import Credentials
 
 ORIGINATOR = "codexapi"
-CLIENT_VERSION = "0.169.0"
-"""The Codex protocol version we were made for. The backend offers models by it."""
+CLIENT_VERSION = "0.171.0"
+"""The Codex protocol version that we are tested with, and the least that we name: the backend
+offers models by it. `models.client_version` raises it to what the catalogue asks for."""
 
 LITE = "x-openai-internal-codex-responses-lite"
 WINDOW = "x-codex-window-id"
@@ -33,7 +34,8 @@ TO_CLIENTS = frozenset(
 )  # fmt: skip
 """Response headers of the backend that travel to the client, and with them all `x-codex-*`."""
 
-_SECRET = frozenset({"chatgpt-account-id"})
+ACCOUNT = "chatgpt-account-id"
+_SECRET = frozenset({ACCOUNT})
 _SECRET_WORDS = re.compile("authorization|cookie|token|secret|key|user-id|email", re.IGNORECASE)
 
 
@@ -41,7 +43,7 @@ def signature(credentials: Credentials) -> dict[str, str]:
     """The headers that sign a request."""
     signed = {"authorization": f"Bearer {credentials.access_token.reveal()}"}
     if credentials.account_id:
-        signed["chatgpt-account-id"] = credentials.account_id
+        signed[ACCOUNT] = credentials.account_id
     if credentials.fedramp:
         signed["x-openai-fedramp"] = "true"
     return signed

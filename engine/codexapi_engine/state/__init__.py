@@ -5,6 +5,7 @@
 * `conversations.py`  conversations and their items
 * `chats.py`          stored chat completions
 * `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot carry it
+* `owner.py`          whose account and model wrote it, and so who can send it again
 
 Knows nothing of HTTP or of the backend. Nothing here leaves this machine.
 """
@@ -13,22 +14,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import CodexError, JsonObject
 from ..protocol.responses import conversation_of
-from ..protocol.responses.items import as_items
+from ..protocol.responses.items import as_items, without_repeats
 from ..protocol.shapes import listed, word
 from ..protocol.tape import Tape
 from .chats import Chats
 from .conversations import Conversations
 from .names import new_id
+from .owner import Owner
 from .reasoning import Reasoning
 from .responses import BEAT, Responses, listable
 from .shelf import Shelf
 
-__all__ = ["BEAT", "Reasoning", "Shelf", "State", "listable", "new_id"]
+__all__ = ["BEAT", "Owner", "Reasoning", "Shelf", "State", "listable", "new_id"]
 
 log = logging.getLogger("codexapi.state")
 
@@ -36,8 +38,8 @@ log = logging.getLogger("codexapi.state")
 class State:
     """All that clients asked to be kept, on one shelf. Close it at the end.
 
-    `asked` is a client's body in the Responses dialect, checked. Raises Unavailable where the file
-    cannot be used.
+    `asked` is a client's body in the Responses dialect, checked, and `owner` whose request it is,
+    or was. Raises Unavailable where the file cannot be used.
     """
 
     def __init__(self, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -46,18 +48,21 @@ class State:
         self.conversations = Conversations(self._shelf)
         self.chats = Chats(self._shelf)
 
-    def before(self, asked: JsonObject) -> list[JsonObject]:
+    def before(self, asked: JsonObject, owner: Owner) -> list[JsonObject]:
         """The items that go before a request's own. Raises InvalidRequest if they are not there."""
-        model = word(asked, "model")
         if previous := word(asked, "previous_response_id"):
-            return self.responses.history(previous, model=model)
+            return self.responses.history(previous, owner=owner)
         if conversation := conversation_of(asked):
-            return self.conversations.history(conversation, model=model)
+            return self.conversations.history(conversation, owner=owner)
         return []
 
-    def own(self, asked: JsonObject) -> list[JsonObject]:
-        """A request's own items, with what they refer to in its place."""
-        return self.responses.inlined(as_items(asked.get("input")), model=word(asked, "model"))
+    def own(
+        self, asked: JsonObject, owner: Owner, past: Sequence[JsonObject] = ()
+    ) -> list[JsonObject]:
+        """A request's own items, with what they refer to in its place, less those of `past`, which
+        go before them."""
+        items = without_repeats(as_items(asked.get("input")), past)
+        return self.responses.inlined(items, owner=owner)
 
     def finished(
         self,
@@ -65,22 +70,31 @@ class State:
         items: list[JsonObject],
         response: JsonObject,
         tape: Tape | None = None,
+        *,
+        owner: Owner,
     ) -> None:
         """Keeps what came of a request, as far as it asks for that. Raises nothing: the client has
         its answer by now."""
         try:
             if asked.get("store") is not False:
-                self.responses.keep(response, items, model=word(asked, "model"), tape=tape)
-            self.spoken(asked, items, response)
+                self.responses.keep(response, items, owner=owner, tape=tape)
+            self.spoken(asked, items, response, owner=owner)
         except CodexError as error:
             log.warning("a response was not kept: %s", error)
 
-    def spoken(self, asked: JsonObject, items: list[JsonObject], response: JsonObject) -> None:
+    def spoken(
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        *,
+        owner: Owner,
+    ) -> None:
         """Adds to its conversation what was said in a run that ended well."""
         conversation = conversation_of(asked)
         if conversation and response.get("status") in ("completed", "incomplete"):
             said = [*items, *listed(response, "output")]
-            self.conversations.add(conversation, said, model=word(asked, "model"))
+            self.conversations.add(conversation, said, owner=owner)
 
     def completed(self, asked: JsonObject, completion: JsonObject) -> None:
         """Keeps a chat completion. Raises nothing, likewise."""

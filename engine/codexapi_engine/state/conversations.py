@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import JsonObject
-from ..protocol.responses.items import family, is_bare, kind_of, shown
+from ..protocol.responses.items import is_bare, kind_of, shown
 from ..protocol.shapes import inner, listed, word
 from .names import absent, new_id
+from .owner import Owner
 from .shelf import Shelf
 
 _KIND = "conversation"
@@ -53,13 +54,14 @@ class Conversations:
         id: str,  # noqa: A002
         items: Iterable[JsonObject],
         *,
-        model: str | None = None,
+        owner: Owner | None = None,
     ) -> list[JsonObject]:
-        """The items as they now stand at its end. `model` is the one that wrote them, if one did."""
+        """The items as they now stand at its end. `owner` is whose answer they are of, if they are
+        of one."""
         added: list[JsonObject] = []
 
         def longer(value: JsonObject) -> JsonObject:
-            added.extend(_add(value, items, model))
+            added.extend(_add(value, items, owner))
             return value
 
         self._there(id, self._shelf.change(_KIND, id, longer))
@@ -76,15 +78,15 @@ class Conversations:
 
         return _public(id, self._there(id, self._shelf.change(_KIND, id, shorter)))
 
-    def history(self, id: str, *, model: str) -> list[JsonObject]:  # noqa: A002
-        """Its items, reasoning only of `model`."""
+    def history(self, id: str, *, owner: Owner) -> list[JsonObject]:  # noqa: A002
+        """Its items, less those that `owner` cannot send."""
         value = self._found(id)
-        writers = inner(value, "written_by")
-        return [
-            item
-            for item in listed(value, "items")
-            if kind_of(item) != "reasoning" or word(writers, item["id"]) in ("", family(model))
-        ]
+        models, accounts = inner(value, "written_by"), inner(value, "accounts")
+
+        def writer(item: JsonObject) -> Owner:
+            return Owner(word(accounts, item["id"]), word(models, item["id"]))
+
+        return [item for item in listed(value, "items") if owner.can_send(item, writer(item))]
 
     def _found(self, id: str) -> JsonObject:  # noqa: A002
         return self._there(id, self._shelf.get(_KIND, id))
@@ -95,8 +97,9 @@ class Conversations:
         return value
 
 
-def _add(value: JsonObject, items: Iterable[JsonObject], model: str | None) -> list[JsonObject]:
+def _add(value: JsonObject, items: Iterable[JsonObject], owner: Owner | None) -> list[JsonObject]:
     """Adds items, and names anew those whose id is taken."""
+    models, accounts = value["written_by"], value.setdefault("accounts", {})
     taken = {item["id"] for item in value["items"]}
     added = []
     for item in items:
@@ -107,8 +110,8 @@ def _add(value: JsonObject, items: Iterable[JsonObject], model: str | None) -> l
         whole = shown(item, new_id)
         taken.add(whole["id"])
         added.append(whole)
-        if model is not None and kind_of(whole) == "reasoning":
-            value["written_by"][whole["id"]] = family(model)
+        if owner is not None and (kind_of(whole) == "reasoning" or whole.get("encrypted_content")):
+            accounts[whole["id"]], models[whole["id"]] = owner
     value["items"] += added
     return added
 

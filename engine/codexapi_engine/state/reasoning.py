@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import JsonObject
+from .owner import Owner
 
 MAX_BYTES = 32 * 1024 * 1024
 _CALLS = ("function_call", "custom_tool_call")
 
 
 class _Thought(NamedTuple):
-    model: str  # only the model that wrote it can read it
+    owner: Owner
     items: list[JsonObject]
     size: int
 
@@ -29,18 +30,18 @@ class Reasoning:
         self._before: OrderedDict[str, _Thought] = OrderedDict()
         self._size = 0
 
-    def remember(self, output: Iterable[JsonObject], *, model: str) -> None:
+    def remember(self, output: Iterable[JsonObject], *, owner: Owner) -> None:
         """Takes a finished response's output."""
         waiting: list[JsonObject] = []
         for item in output:
             if item.get("type") == "reasoning" and item.get("encrypted_content"):
                 waiting.append(item)
             elif item.get("type") in _CALLS and waiting:
-                self._keep(str(item.get("call_id")), model, waiting)
+                self._keep(str(item.get("call_id")), owner, waiting)
                 waiting = []
 
-    def restore(self, items: Iterable[JsonObject], *, model: str) -> list[JsonObject]:
-        """The input, each known call with its reasoning before it again."""
+    def restore(self, items: Iterable[JsonObject], *, owner: Owner) -> list[JsonObject]:
+        """The input, each known call with its reasoning before it again, where it is of `owner`."""
         if not self._before:
             return list(items)
         restored: list[JsonObject] = []
@@ -48,16 +49,16 @@ class Reasoning:
             if item.get("type") in _CALLS:
                 thought = self._before.get(str(item.get("call_id")))
                 carried = bool(restored) and restored[-1].get("type") == "reasoning"
-                if thought and thought.model == model and not carried:
-                    restored += thought.items
+                if thought and not carried:
+                    restored += owner.sendable(thought.items, thought.owner)
             restored.append(item)
         return restored
 
-    def _keep(self, call_id: str, model: str, items: list[JsonObject]) -> None:
+    def _keep(self, call_id: str, owner: Owner, items: list[JsonObject]) -> None:
         size = sum(len(str(item["encrypted_content"])) for item in items)
         if before := self._before.pop(call_id, None):
             self._size -= before.size
-        self._before[call_id] = _Thought(model, items, size)
+        self._before[call_id] = _Thought(owner, items, size)
         self._size += size
         while self._size > self._max_bytes:
             _, oldest = self._before.popitem(last=False)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from ..errors import CodexError, InvalidRequest, JsonObject
 from ..protocol import Event
 from ..protocol.responses import conversation_of, failed, replay
-from ..protocol.responses.items import family, is_bare, kind_of, shown, without_reasoning
+from ..protocol.responses.items import is_bare, kind_of, shown
 from ..protocol.shapes import inner, listed, number, word
 from ..protocol.tape import MAX_TAPE_BYTES, Tape, events_of
 from .names import absent, new_id
+from .owner import Owner
 from .shelf import Shelf
 
 BEAT = 10.0
@@ -45,33 +46,40 @@ class Responses:
         response: JsonObject,
         items: Iterable[JsonObject],
         *,
-        model: str,
+        owner: Owner,
         tape: Tape | None = None,
     ) -> None:
-        """Keeps a finished response and its own input. `model` is what was asked for."""
+        """Keeps a finished response and its own input."""
         if name := word(response, "id"):
-            value = {"response": response, "input": listable(items), "model": model}
+            value = {"response": response, "input": listable(items), **owner._asdict()}
             value.update(_told(tape))
             self._shelf.put(_KIND, name, value, names=_item_ids(value))
 
-    def begin(self, response: JsonObject, items: Iterable[JsonObject], *, model: str) -> None:
+    def begin(self, response: JsonObject, items: Iterable[JsonObject], *, owner: Owner) -> None:
         """Keeps a response that has yet to run, in this process."""
-        value = {"response": response, "input": listable(items), "model": model}
+        value = {"response": response, "input": listable(items), **owner._asdict()}
         self.beat()
         self._shelf.put(
             _KIND, response["id"], {**value, "server": self._server}, names=_item_ids(value)
         )
 
-    def settle(self, response: JsonObject, tape: Tape | None = None) -> bool:
-        """Replaces a running response by how it is now. Whether it was still running: one that was
-        cancelled or deleted stays so."""
+    def settle(
+        self,
+        response: JsonObject,
+        tape: Tape | None = None,
+        *,
+        owner: Owner | None = None,
+    ) -> bool:
+        """Replaces a running response by how it is now, and its owner where that has changed since
+        it began. Whether it was still running: one that was cancelled or deleted stays so."""
+        whose = owner._asdict() if owner else {}
         before: list[str] = []
 
         def settled(value: JsonObject) -> JsonObject:
             before.append(_status(value))
             if before[-1] not in _RUNNING:
                 return value
-            return {**value, "response": response, **_told(tape)}
+            return {**value, "response": response, **whose, **_told(tape)}
 
         found = self._shelf.change(_KIND, response["id"], settled, names=_item_ids)
         return found is not None and before[-1] in _RUNNING
@@ -101,11 +109,14 @@ class Responses:
         if not self._shelf.delete(_KIND, id):
             raise absent("Response", id)
 
-    def history(self, previous: str, *, model: str) -> list[JsonObject]:
-        """The items of a response and of all before it, in order. Reasoning only of `model`."""
+    def history(self, previous: str, *, owner: Owner) -> list[JsonObject]:
+        """The items of a response and of all before it, in order, less those that `owner` cannot
+        send."""
         turns: list[list[JsonObject]] = []
-        name = previous
-        while name:
+        name, seen = previous, set[str]()
+        # A backend that starts anew may give an id again, and a chain would then lead to itself.
+        while name and name not in seen:
+            seen.add(name)
             value = self._shelf.get(_KIND, name)
             if value is None:
                 raise _no_previous(f"Previous response with id '{name}' not found.")
@@ -117,16 +128,14 @@ class Responses:
                     f"Previous response with id '{name}' is part of a conversation: go on with "
                     f"'conversation': '{conversation}'."
                 )
-            turn = listed(value, "input") + listed(response, "output")
-            same = family(word(value, "model")) == family(model)
-            turns.append(turn if same else without_reasoning(turn))
+            turns.append(owner.sendable(_items(value), Owner.read(value)))
             name = word(response, "previous_response_id")
         return [item for turn in reversed(turns) for item in turn]
 
-    def inlined(self, items: Iterable[JsonObject], *, model: str) -> list[JsonObject]:
+    def inlined(self, items: Iterable[JsonObject], *, owner: Owner) -> list[JsonObject]:
         """The items, each that is but an id replaced by what was kept under it.
 
-        What is not known stays as it is. Reasoning that `model` cannot read stays bare.
+        What is not known stays as it is. Reasoning that `owner` cannot send stays bare.
         """
         given = list(items)
         wanted = {str(item.get("id")) for item in given if is_bare(item)}
@@ -134,7 +143,7 @@ class Responses:
             return given
         found: dict[str, JsonObject] = {}
         for holder in set(self._shelf.holders(_KIND, wanted).values()):
-            found.update(self._items_of(holder, model))
+            found.update(self._items_of(holder, owner))
         return [found.get(str(item.get("id")), item) if is_bare(item) else item for item in given]
 
     def running(self, ids: Iterable[str]) -> set[str]:
@@ -163,20 +172,26 @@ class Responses:
         beat = number(self._shelf.get(_SERVER, server) or {}, "at")
         return beat is None or self._clock() - beat > LEASE
 
-    def _items_of(self, holder: str, model: str) -> dict[str, JsonObject]:
+    def _items_of(self, holder: str, owner: Owner) -> dict[str, JsonObject]:
         value = self._shelf.get(_KIND, holder) or {}
-        same = family(word(value, "model")) == family(model)
-        found = {}
-        for item in listed(value, "input") + listed(inner(value, "response"), "output"):
+        writer, found = Owner.read(value), {}
+        for item in _items(value):
             name = word(item, "id")
-            lost = kind_of(item) == "reasoning" and not same
-            found[name] = {"type": "reasoning", "id": name} if lost else item
+            if owner.can_send(item, writer):
+                found[name] = item
+            elif kind_of(item) == "reasoning":
+                found[name] = {"type": "reasoning", "id": name}
         return found
 
 
 def listable(items: Iterable[JsonObject]) -> list[JsonObject]:
     """Items as they are kept, each with an id."""
     return [shown(item, new_id) for item in items if not is_bare(item)]
+
+
+def _items(value: JsonObject) -> list[JsonObject]:
+    """The items of one turn."""
+    return listed(value, "input") + listed(inner(value, "response"), "output")
 
 
 def _told(tape: Tape | None) -> JsonObject:

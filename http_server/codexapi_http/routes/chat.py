@@ -14,7 +14,9 @@ from codexapi_engine import Codex, EventStream
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat
 from codexapi_engine.protocol.choices import merged
+from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Recorded, Tape
+from codexapi_engine.state import Owner
 
 from ..requests import codex_of, settings_of, state_of
 from ..streaming import EventStreamResponse, Run
@@ -26,10 +28,11 @@ Keep = Callable[[JsonObject], None]
 
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
-    sent, form, ignored = _understood(request, with_model(request, body))
-    created, codex = int(time.time()), codex_of(request)
+    body, created, codex = with_model(request, body), int(time.time()), codex_of(request)
+    owner = await codex.owner(word(body, "model"))
+    sent, form, ignored = _understood(request, body, owner)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
-    sent["input"] = codex.reasoning.restore(sent["input"], model=form.model)
+    sent["input"] = codex.reasoning.restore(sent["input"], owner=owner)
     stored = body.get("store") is True and "messages" in body
     keep = partial(state_of(request).completed, body) if stored else None
     runs = await codex.open_all([sent] * form.n)
@@ -41,22 +44,23 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
         chunks = await collected_chunks(_translated(codex, runs, told, created))
         return _whole(chat.collected(chunks), headers, keep)
     responses = await each_folded(runs)
-    for response in responses:
-        codex.reasoning.remember(response["output"], model=form.model)
+    for run, response in zip(runs, responses, strict=True):
+        codex.reasoning.remember(response["output"], owner=Owner.of(run.account, form.model))
     replies = [chat.from_response(response, form, created=created) for response in responses]
     return _whole(merged(replies), headers, keep)
 
 
 def _understood(
-    request: Request, body: JsonObject
+    request: Request, body: JsonObject, owner: Owner
 ) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
     """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
     strict, state = settings_of(request).strict, state_of(request)
     if not chat.mixed.is_mixed(body):
         asked, ignored = chat.from_client(body, strict=strict)
         return chat.to_responses(asked), chat.form(asked), ignored
-    own = {**body, "input": state.own(body)}
-    return chat.mixed.from_client(own, strict=strict, past=state.before(body))
+    past = state.before(body, owner)
+    own = {**body, "input": state.own(body, owner, past)}
+    return chat.mixed.from_client(own, strict=strict, past=past)
 
 
 def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:
@@ -76,7 +80,8 @@ def _translated(
 
     def ended(index: int, stream: chat.Stream) -> None:
         running.discard(index)
-        codex.reasoning.remember(stream.thread, model=form.model)
+        owner = Owner.of(runs[index].account, form.model)
+        codex.reasoning.remember(stream.thread, owner=owner)
         if keep is not None and not running and not tape.torn:
             keep(chat.collected(event.json for event in tape.events if event.json))
 

@@ -14,8 +14,9 @@ from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol.responses import compaction
 from codexapi_engine.protocol.responses.estimate import input_tokens
 from codexapi_engine.protocol.responses.request import checked, from_client
+from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Again, Recorded, Tape
-from codexapi_engine.state import listable
+from codexapi_engine.state import Owner, listable
 
 from ..background import Background
 from ..requests import codex_of, settings_of, state_of
@@ -28,30 +29,30 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     asked, state, created = with_model(request, body), state_of(request), int(time.time())
     if wire.WINDOW in request.headers:
         return await _for_codex(request, asked, created)
-    shape, own = checked(asked), state.own(asked)
+    shape, owner = checked(asked), await codex_of(request).owner(asked["model"])
+    past = state.before(asked, owner)
+    own = state.own(asked, owner, past)
     sent, ignored = from_client(
-        {**asked, "input": own},
-        strict=settings_of(request).strict,
-        past=state.before(asked),
-        asked=shape,
+        {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
     )
     if asked.get("background"):
-        return await _in_background(request, asked, own, sent, ignored, created)
+        return await _in_background(request, asked, own, sent, ignored, created, owner)
     events = await codex_of(request).open(sent)
     headers = answer_headers(events, ignored)
+    owner = Owner.of(events.account, asked["model"])
     if asked.get("stream"):
         stream, tape = responses.Stream(asked, created=created), Tape()
         kept = asked.get("store") is not False
         translator: Translator = Recorded(stream, tape) if kept else stream
 
         def keep() -> None:
-            state.finished(asked, own, stream.response or {}, tape)
+            state.finished(asked, own, stream.response or {}, tape, owner=owner)
 
         run = Run(events, translator, keep)
         return EventStreamResponse(run, headers=headers)
     async with events:
         response = responses.from_response(await folded(events), asked, created)
-    state.finished(asked, own, response)
+    state.finished(asked, own, response, owner=owner)
     return json_response(response, headers)
 
 
@@ -60,7 +61,9 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
     left_out = ("stream", "stream_options", "store", "background")
     given = {name: value for name, value in body.items() if name not in left_out}
     asked, state = with_model(request, given), state_of(request)
-    shape, own, past = checked(asked), state.own(asked), state.before(asked)
+    shape, owner = checked(asked), await codex_of(request).owner(asked["model"])
+    past = state.before(asked, owner)
+    own = state.own(asked, owner, past)
     sent, ignored = from_client(
         {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
     )
@@ -77,7 +80,9 @@ async def responses_input_tokens(request: Request, body: JsonObject) -> Response
     """POST /v1/responses/input_tokens: an estimate, which no backend is asked for."""
     asked, state = {**body, "input": body.get("input") or []}, state_of(request)
     checked(asked)
-    items = [*state.before(asked), *state.own(asked)]
+    owner = await codex_of(request).owner(word(asked, "model"))
+    past = state.before(asked, owner)
+    items = [*past, *state.own(asked, owner, past)]
     counted = {
         "object": "response.input_tokens",
         "input_tokens": input_tokens({**asked, "input": items}),
@@ -108,10 +113,11 @@ async def _in_background(
     sent: JsonObject,
     ignored: tuple[str, ...],
     created: int,
+    owner: Owner,
 ) -> Response:
     """The run is begun, and needs this client no more."""
     background: Background = request.app.state.background
-    job = background.start(asked, own, sent, created=created)
+    job = background.start(asked, own, sent, created=created, owner=owner)
     headers = ignored_header(ignored)
     if asked.get("stream"):
         run = Run(job.follow(), Again())

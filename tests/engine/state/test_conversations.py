@@ -8,10 +8,11 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import Shelf
+from codexapi_engine.state import Owner, Shelf
 from codexapi_engine.state.conversations import Conversations
 
 THOUGHT: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "opaque"}
+OWNER = Owner.of("account", "m")
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_nothing_is_asked_of_a_conversation_that_is_not_there(kept: Conversation
     for ask in (
         lambda: kept.get("x"),
         lambda: kept.items("x"),
-        lambda: kept.history("x", model="m"),
+        lambda: kept.history("x", owner=OWNER),
         lambda: kept.update("x", {}),
         lambda: kept.add("x", []),
         lambda: kept.remove("x", "y"),
@@ -80,9 +81,32 @@ def test_no_two_items_have_one_id(kept: Conversations) -> None:
 
 def test_reasoning_is_history_for_its_own_model_alone(kept: Conversations) -> None:
     name = kept.create([user("hi")], {}, created=5)["id"]
-    kept.add(name, [THOUGHT], model="m:high")
-    assert [item["type"] for item in kept.history(name, model="m")] == ["message", "reasoning"]
-    assert [item["type"] for item in kept.history(name, model="other")] == ["message"]
+    kept.add(name, [THOUGHT], owner=Owner.of("account", "m:high"))
+    assert [item["type"] for item in kept.history(name, owner=OWNER)] == ["message", "reasoning"]
+    assert [item["type"] for item in kept.history(name, owner=Owner.of("account", "other"))] == [
+        "message"
+    ]
+
+
+def test_what_another_account_had_encrypted_is_no_history(kept: Conversations) -> None:
+    compaction: JsonObject = {**THOUGHT, "type": "compaction", "id": "cmp_1"}
+    name = kept.create([], {}, created=5)["id"]
+    kept.add(name, [compaction, user("hi"), THOUGHT], owner=Owner.of("another account", "m"))
+    kept.add(name, [{**THOUGHT, "id": "rs_2"}], owner=OWNER)
+    assert [item["type"] for item in kept.history(name, owner=OWNER)] == ["message", "reasoning"]
+    assert kept.history(name, owner=OWNER)[1]["id"] == "rs_2"
+    assert len(kept.items(name)) == 4, "it can still be listed"
+    other_model = kept.history(name, owner=Owner.of("another account", "other"))
+    assert [item["type"] for item in other_model] == ["compaction", "message"]
+
+
+def test_a_conversation_of_before_there_were_owners_goes_on(kept: Conversations) -> None:
+    value = {"created_at": 5, "metadata": {}, "items": [THOUGHT], "written_by": {"rs_1": "m"}}
+    kept._shelf.put("conversation", "conv_1", value)
+    assert kept.history("conv_1", owner=OWNER) == [THOUGHT]
+    assert kept.history("conv_1", owner=Owner.of("account", "other")) == []
+    kept.add("conv_1", [{**THOUGHT, "id": "rs_2"}], owner=Owner.of("another account", "m"))
+    assert [item["id"] for item in kept.history("conv_1", owner=OWNER)] == ["rs_1"]
 
 
 def test_bare_reasoning_is_left_out(kept: Conversations) -> None:

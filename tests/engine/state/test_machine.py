@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import Shelf, State
+from codexapi_engine.state import Owner, Shelf, State
 
 FEW = settings(max_examples=settings().max_examples // 5, stateful_step_count=30, print_blob=True)
 AT = ("commit", "after")
@@ -171,9 +171,13 @@ class ShelfMachine(RuleBasedStateMachine):
 
 class RoomMachine(RuleBasedStateMachine):
     """Responses that go on from one another, conversations, and chats; over restarts and kills.
+    Two accounts take turns.
 
-    The model knows texts alone: each that is said is said once.
+    The model knows texts alone: each that is said is said once. With each answer goes reasoning,
+    which is known by its account and what it was about.
     """
+
+    ACCOUNTS = st.sampled_from("AB")
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,12 +200,12 @@ class RoomMachine(RuleBasedStateMachine):
         self.count += 1
         return f"text {self.count}"
 
-    @rule(store=st.booleans())
-    def answers(self, store: bool) -> None:
-        self._answer({"model": "m", "store": store}, [])
+    @rule(store=st.booleans(), account=ACCOUNTS)
+    def answers(self, store: bool, account: str) -> None:
+        self._answer({"model": "m", "store": store}, [], account)
 
-    @rule(data=st.data())
-    def goes_on(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), account=ACCOUNTS)
+    def goes_on(self, data: st.DataObject, account: str) -> None:
         if not self.turns:
             return
         previous = data.draw(st.sampled_from(sorted(self.turns)), label="previous")
@@ -209,9 +213,9 @@ class RoomMachine(RuleBasedStateMachine):
         history = self._history(previous)
         if history is None:
             with pytest.raises(InvalidRequest, match="not found"):
-                self.state.before(asked)
+                self.state.before(asked, _owner(account))
             return
-        self._answer(asked, history)
+        self._answer(asked, history, account)
 
     @rule(words=st.booleans())
     def begins_a_conversation(self, words: bool) -> None:
@@ -219,13 +223,17 @@ class RoomMachine(RuleBasedStateMachine):
         name = self.state.conversations.create(list(map(user, texts)), {}, created=1)["id"]
         self.said[name] = texts
 
-    @rule(data=st.data(), status=st.sampled_from(["completed", "incomplete", "failed"]))
-    def converses(self, data: st.DataObject, status: str) -> None:
+    @rule(
+        data=st.data(),
+        account=ACCOUNTS,
+        status=st.sampled_from(["completed", "incomplete", "failed"]),
+    )
+    def converses(self, data: st.DataObject, account: str, status: str) -> None:
         if not self.said:
             return
         name = data.draw(st.sampled_from([*self.said]), label="conversation")
         asked = {"model": "m", "conversation": name, "store": False}
-        texts = self._answer(asked, self.said[name], status)
+        texts = self._answer(asked, self.said[name], account, status)
         if status != "failed":
             self.said[name] = [*self.said[name], *texts]
 
@@ -248,7 +256,7 @@ class RoomMachine(RuleBasedStateMachine):
         self.state.conversations.delete(name)
         del self.said[name]
         with pytest.raises(InvalidRequest, match="not found"):
-            self.state.before({"model": "m", "conversation": name})
+            self.state.before({"model": "m", "conversation": name}, _owner("A"))
 
     @rule(data=st.data())
     def forgets(self, data: st.DataObject) -> None:
@@ -280,11 +288,12 @@ class RoomMachine(RuleBasedStateMachine):
         self.state.close()
         self.state = self._open()
 
-    @rule(at=st.sampled_from(AT))
-    def is_killed_while_it_keeps(self, at: str) -> None:
+    @rule(at=st.sampled_from(AT), account=ACCOUNTS)
+    def is_killed_while_it_keeps(self, at: str, account: str) -> None:
         """By another server on the same file, so that ours lives on with what it left."""
         text, name = self._words(), f"resp_{self.count}"
         response = _response(name, [text], None)
+        thought = _thought(response, account)
 
         def keep(shelf: Shelf) -> None:
             shelf.close()
@@ -293,11 +302,11 @@ class RoomMachine(RuleBasedStateMachine):
                 other._shelf._database.set_trace_callback(
                     lambda sql: os._exit(9) if sql == "COMMIT" else None
                 )
-            other.finished({"model": "m"}, [user(text)], response)
+            other.finished({"model": "m"}, [user(text)], response, owner=_owner(account))
 
         killed(lambda: Shelf(None), keep, "after")
         if at == "after":
-            self.turns[name] = [text, text], None
+            self.turns[name] = [text, thought, text], None
 
     @invariant()
     def room_is_as_the_model_says(self) -> None:
@@ -323,17 +332,38 @@ class RoomMachine(RuleBasedStateMachine):
         return texts
 
     def _answer(
-        self, asked: JsonObject, history: list[str], status: str = "completed"
+        self, asked: JsonObject, history: list[str], account: str, status: str = "completed"
     ) -> list[str]:
         """A whole run: what goes before it is looked at, and what comes of it kept."""
-        assert _texts(self.state.before(asked)) == history
+        readable = [text for text in history if not text.startswith(_THOUGHT + _other(account))]
+        assert _texts(self.state.before(asked, _owner(account))) == readable
         question, answer = self._words(), self._words()
         name, previous = f"resp_{self.count}", asked.get("previous_response_id")
         response = {**_response(name, [answer], previous), "status": status}
-        self.state.finished(asked, [user(question)], response)
+        thought = _thought(response, account)
+        self.state.finished(asked, [user(question)], response, owner=_owner(account))
         if asked.get("store") is not False:
-            self.turns[name] = [question, answer], previous
-        return [question, answer]
+            self.turns[name] = [question, thought, answer], previous
+        return [question, thought, answer]
+
+
+_THOUGHT = "thought of "
+
+
+def _owner(account: str) -> Owner:
+    return Owner.of(account, "m")
+
+
+def _other(account: str) -> str:
+    return "B" if account == "A" else "A"
+
+
+def _thought(response: JsonObject, account: str) -> str:
+    """Puts reasoning before an answer; returns what the model knows it by."""
+    content = f"{_THOUGHT}{account} before {response['id']}"
+    item = {"type": "reasoning", "id": f"rs_{response['id']}", "encrypted_content": content}
+    response["output"].insert(0, item)
+    return content
 
 
 def _response(name: str, texts: list[str], previous: str | None) -> JsonObject:
@@ -350,7 +380,10 @@ def _response(name: str, texts: list[str], previous: str | None) -> JsonObject:
 
 
 def _texts(items: list[JsonObject]) -> list[str]:
-    return [item["content"][0]["text"] for item in items]
+    return [
+        item["encrypted_content"] if item["type"] == "reasoning" else item["content"][0]["text"]
+        for item in items
+    ]
 
 
 TestShelf = ShelfMachine.TestCase

@@ -11,8 +11,9 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject, Unavailable
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import State
+from codexapi_engine.state import Owner, State
 
+OWNER = Owner.of("account", "m")
 SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
 DONE: JsonObject = {"id": "resp_1", "status": "completed", "output": [SAID]}
 
@@ -25,14 +26,14 @@ def state() -> Iterator[State]:
 
 
 def test_a_response_is_kept_unless_the_client_says_no(state: State) -> None:
-    state.finished({"model": "m", "store": False}, [], DONE)
+    state.finished({"model": "m", "store": False}, [], DONE, owner=OWNER)
     with pytest.raises(InvalidRequest):
         state.responses.get("resp_1")
-    state.finished({"model": "m"}, [user("hi")], DONE)
+    state.finished({"model": "m"}, [user("hi")], DONE, owner=OWNER)
     assert state.responses.get("resp_1") == DONE
-    chain = state.before({"model": "m", "previous_response_id": "resp_1"})
+    chain = state.before({"model": "m", "previous_response_id": "resp_1"}, OWNER)
     assert [item["role"] for item in chain] == ["user", "assistant"]
-    assert state.before({"model": "m"}) == []
+    assert state.before({"model": "m"}, OWNER) == []
 
 
 @pytest.mark.parametrize("form", ["text", "object"])
@@ -41,8 +42,8 @@ def test_a_conversation_goes_on_with_what_was_said(state: State, form: str) -> N
     asked = {
         "model": "m", "store": False, "conversation": name if form == "text" else {"id": name},
     }  # fmt: skip
-    state.finished(asked, [user("two")], DONE)
-    assert [item["role"] for item in state.before(asked)] == ["user", "user", "assistant"]
+    state.finished(asked, [user("two")], DONE, owner=OWNER)
+    assert [item["role"] for item in state.before(asked, OWNER)] == ["user", "user", "assistant"]
 
 
 @pytest.mark.parametrize(("status", "count"), [("incomplete", 2), ("failed", 0), ("cancelled", 0)])
@@ -50,7 +51,9 @@ def test_only_what_ended_well_is_said_in_a_conversation(
     state: State, status: str, count: int
 ) -> None:
     name = state.conversations.create([], {}, created=5)["id"]
-    state.finished({"model": "m", "conversation": name}, [user("hi")], {**DONE, "status": status})
+    state.finished(
+        {"model": "m", "conversation": name}, [user("hi")], {**DONE, "status": status}, owner=OWNER
+    )
     assert len(state.conversations.items(name)) == count
 
 
@@ -58,25 +61,42 @@ def test_what_cannot_be_kept_is_logged_and_no_more(
     state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        state.finished({"model": "m", "conversation": "conv_gone"}, [], DONE)
+        state.finished({"model": "m", "conversation": "conv_gone"}, [], DONE, owner=OWNER)
     assert "conv_gone" in caplog.text
     state.close()
     caplog.clear()
-    state.finished({"model": "m"}, [], DONE)
+    state.finished({"model": "m"}, [], DONE, owner=OWNER)
     state.completed({}, {"id": "chatcmpl-1"})
     assert caplog.text.count("cannot be used") == 2
 
 
 def test_own_items_are_those_of_the_input_in_either_form(state: State) -> None:
-    assert state.own({"input": "hi"}) == [user("hi")]
-    assert state.own({"input": [user("hi")]}) == [user("hi")]
-    assert state.own({}) == []
+    assert state.own({"input": "hi"}, OWNER) == [user("hi")]
+    assert state.own({"input": [user("hi")]}, OWNER) == [user("hi")]
+    assert state.own({}, OWNER) == []
+
+
+def test_what_goes_before_an_input_goes_up_once(state: State) -> None:
+    name = state.conversations.create([{**user("one"), "id": "msg_0"}], {}, created=5)["id"]
+    asked: JsonObject = {"model": "m", "conversation": name}
+    state.finished(asked, [user("two")], DONE, owner=OWNER)
+    past = state.before(asked, OWNER)
+    again = [*past, {"type": "item_reference", "id": "msg_1"}, user("three")]
+    assert state.own({**asked, "input": again}, OWNER, past) == [user("three")]
+    changed = {"role": "user", "content": "one", "id": "msg_0"}
+    assert state.own({**asked, "input": [changed]}, OWNER, past) == [], "the same in other words"
+
+
+def test_another_item_by_an_id_that_is_taken_goes_without_it(state: State) -> None:
+    past = [{**user("one"), "id": "msg_0"}]
+    given = [{**user("another"), "id": "msg_0"}]
+    assert state.own({"input": given}, OWNER, past) == [user("another")]
 
 
 def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     first = State(path)
-    first.finished({"model": "m"}, [user("hi")], DONE)
+    first.finished({"model": "m"}, [user("hi")], DONE, owner=OWNER)
     name = first.conversations.create([user("one")], {}, created=5)["id"]
     first.chats.keep({"id": "chatcmpl-1"}, {})
     first.close()
