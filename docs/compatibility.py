@@ -43,9 +43,10 @@ the account has.
   request itself gives goes first.
 * **Aliases**: `serve --model-alias gpt-4o=gpt-6-luna`, as often as needed, for clients whose model
   names are built in. Replies name the real model. Aliases stand after the plain ids in the list.
-* **An effort that the model lacks** becomes the next lower one that it has, and
-  `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. Only where the list is at
-  hand: it is fetched for a name with a colon, and for nothing else.
+* **An effort that the model lacks** becomes the nearest that it has, the lower one of two, and
+  `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. A request with an effort
+  waits for the list, 5 s at most; where it cannot be had, the effort goes as it is, and for 60 s
+  no request waits again.
 * Requests of the Codex CLI pass untouched.
 """
 

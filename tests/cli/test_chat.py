@@ -192,6 +192,18 @@ def test_options_become_fields_of_the_request(tmp_path: Path) -> None:
     assert form["schema"]["properties"]["age"] == {"type": "integer", "description": "in years"}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("-m", "gpt-5.5", "--effort", "max"), ("-m", "gpt-5.5:max"), ("-m", "gpt-5.5", "-e", "none")],
+)
+def test_an_effort_that_the_model_lacks_is_the_nearest_and_a_note(
+    arguments: tuple[str, ...],
+) -> None:
+    done = run("chat", "--demo", *arguments, "[[say Hello.]]")
+    assert (done.returncode, done.stdout) == (0, "Hello.\n"), done.stderr
+    assert done.stderr == "codexapi: gpt-5.5 has no such effort: the nearest is used\n"
+
+
 def test_json_is_one_object_about_the_answer() -> None:
     done = run("chat", "--demo", "--json", "[[say Hello.]]")
     told = json.loads(done.stdout)

@@ -128,7 +128,7 @@ async def test_a_plain_name_needs_no_catalogue_and_one_with_a_colon_needs_it_onc
     backend = Simulator()
     async with door(backend, model_aliases=ALIASES) as server:
         for asked in (MODEL, "gpt-4o"):
-            reply = await server.reply(post(CHAT, body_for(CHAT, asked, reasoning_effort="high")))
+            reply = await server.reply(post(CHAT, body_for(CHAT, asked)))
             assert reply.status == 200
         assert {request.path for request in backend.requests} == {"/responses"}
         for asked in ("quick", f"{MODEL}:high", f"{MODEL}:low"):
@@ -171,14 +171,40 @@ async def test_a_request_of_the_codex_client_is_not_touched() -> None:
         (COMPLETIONS, {"model": "gpt-5.5:max"}),
     ],
 )
-async def test_an_effort_that_the_model_lacks_becomes_a_lower_one_and_is_named(
-    named: Door, renaming: Simulator, path: str, more: JsonObject
+async def test_an_effort_that_the_model_lacks_becomes_the_nearest_and_is_named(
+    path: str, more: JsonObject
 ) -> None:
-    assert (await named.reply(get("/v1/models"))).status == 200  # the catalogue is at hand
-    reply = await named.reply(post(path, body_for(path, "gpt-5.5", temperature=1) | more))
+    backend = Simulator()
+    async with door(backend) as server:
+        for _ in range(2):  # the first request of a fresh server, and another one
+            reply = await server.reply(post(path, body_for(path, "gpt-5.5", temperature=1) | more))
+            assert reply.status == 200
+            assert reply.headers["x-codexapi-ignored"] == "temperature,reasoning_effort"
+            assert newest(backend)["reasoning"]["effort"] == "xhigh"
+
+
+@pytest.mark.parametrize("wanted", ["none", "minimal"])
+@pytest.mark.parametrize(
+    "path", [CHAT, RESPONSES, f"{RESPONSES}/compact", f"{RESPONSES} in {CHAT}"]
+)
+async def test_an_effort_below_all_that_the_model_has_becomes_its_lowest(
+    path: str, wanted: str
+) -> None:
+    backend, by_responses = Simulator(), responses(reasoning={"effort": wanted})
+    body = by_responses if RESPONSES in path else chat(reasoning_effort=wanted)
+    async with door(backend) as server:
+        reply = await server.reply(post(path.rpartition(" ")[2], body))
     assert reply.status == 200
-    assert reply.headers["x-codexapi-ignored"] == "temperature,reasoning_effort"
-    assert newest(renaming)["reasoning"]["effort"] == "xhigh"
+    assert reply.headers["x-codexapi-ignored"] == "reasoning_effort"
+    assert newest(backend)["reasoning"]["effort"] == "low"
+
+
+async def test_ultra_is_the_codex_client_s_and_never_sent() -> None:
+    backend = Simulator()
+    async with door(backend) as server:
+        reply = await server.reply(post(CHAT, body_for(CHAT, MODEL, reasoning_effort="ultra")))
+    assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "reasoning_effort")
+    assert newest(backend)["reasoning"]["effort"] == "max"
 
 
 async def test_a_lower_effort_is_named_once_for_all_choices(named: Door) -> None:
@@ -195,7 +221,18 @@ async def test_strict_refuses_an_effort_that_the_model_lacks() -> None:
         assert error["param"] == "reasoning_effort"
         assert "low, medium, high, xhigh" in error["message"]
         assert (await server.reply(post(CHAT, body_for(CHAT, "gpt-5.5:high")))).status == 200
+        reply = await server.reply(post(CHAT, body_for(CHAT, MODEL, reasoning_effort="ultra")))
+        assert "ultra" not in reply.refused(400, "unsupported_value")["message"].rpartition(":")[2]
     assert backend.runs == 1
+
+
+async def test_the_first_strict_request_refuses_an_effort_too() -> None:
+    backend = Simulator()
+    async with door(backend, strict=True) as server:
+        body = responses(model=MODEL, reasoning={"effort": "minimal"})
+        reply = await server.reply(post(RESPONSES, body))
+        assert "low, medium, high" in reply.refused(400, "unsupported_value")["message"]
+    assert backend.runs == 0
 
 
 # The list.
