@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -17,7 +17,7 @@ from codexapi_engine.protocol.images import data_urls
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
-from .requests import check_size, codex_of, json_body, media_type, too_large
+from .requests import body_pieces, codex_of, json_body, media_type
 
 MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
@@ -70,26 +70,14 @@ async def _read(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
 
 
 async def _form(request: Request) -> FormData:
-    check_size(request, MAX_IMAGE_BODY)
-    parser = MultiPartParser(
-        request.headers, _counted(request.stream()), max_files=MAX_FILES, max_fields=100
-    )
+    pieces = body_pieces(request, MAX_IMAGE_BODY)
+    parser = MultiPartParser(request.headers, pieces, max_files=MAX_FILES, max_fields=100)
     try:
         return await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(
             f"We could not read the form of your request: {error.message}", code="invalid_form"
         ) from None
-
-
-async def _counted(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """A body that need not have said how large it is."""
-    size = 0
-    async for piece in pieces:
-        size += len(piece)
-        if size > MAX_IMAGE_BODY:
-            raise too_large(MAX_IMAGE_BODY)
-        yield piece
 
 
 async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +13,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.state import State
 
+from . import compression
 from .errors import refusal
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -79,8 +80,8 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             "unsupported_media_type",
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
-    if header(request, b"content-encoding") not in ("", "identity"):
-        raise refusal(415, "unsupported_media_type", "Compressed requests are not supported.")
+    if header(request, b"content-encoding"):
+        return checked(b"".join([piece async for piece in body_pieces(request, limit)]))
     return checked(await _bytes(request, limit))
 
 
@@ -91,7 +92,8 @@ def checked(data: bytes) -> JsonObject:
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
-        raise _unreadable("We could not parse the JSON body of your request.") from None
+        message = f"We could not parse the JSON body of your request.{compression.hint(data)}"
+        raise _unreadable(message) from None
     if not isinstance(body, dict):
         raise _unreadable("The JSON body of your request is not an object.")
     _measure(body, MAX_DEPTH)
@@ -153,6 +155,31 @@ def check_size(request: Request, limit: int) -> None:
 
 def too_large(limit: int) -> CodexError:
     return refusal(413, "request_too_large", f"The body exceeds the limit of {limit >> 20} MiB.")
+
+
+async def body_pieces(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body, decoded, as it comes. Raises what `_bytes` does, and for one that cannot be
+    decoded InvalidRequest or another refusal."""
+    names = compression.codings(header(request, b"content-encoding"))
+    check_size(request, limit)
+    pieces = _bounded(request.stream(), limit)
+    if not names:
+        async for piece in pieces:
+            yield piece
+        return
+    error = too_large(limit)
+    async for piece in compression.decoded(pieces, names, limit=limit, too_large=error):
+        yield piece
+
+
+async def _bounded(pieces: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes, None]:
+    """A body that need not have said how large it is."""
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+        yield piece
 
 
 async def _bytes(request: Request, limit: int) -> bytes:

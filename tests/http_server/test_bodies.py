@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 from typing import Any
 
@@ -69,16 +68,6 @@ async def test_parameters_and_case_of_the_media_type_do_not_matter(
 ) -> None:
     reply = await server.reply(post(path, body_of(path), f"Content-Type: {kind}"))
     assert reply.status == 200, reply
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip"])
-async def test_compressed_body_is_not_taken(
-    server: Door, backend: Simulator, encoding: str
-) -> None:
-    data = gzip.compress(json.dumps(chat()).encode())
-    request = post(CHAT, data, f"Content-Encoding: {encoding}")
-    (await server.reply(request)).refused(415, "unsupported_media_type")
-    assert not backend.requests
 
 
 async def test_body_that_claims_over_32_mib_is_refused_before_it_is_sent(
