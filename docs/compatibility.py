@@ -65,7 +65,8 @@ or tokens:
 | `x-ratelimit-reset-requests`, `x-ratelimit-reset-tokens` | time until that window starts anew, as `27m17s` |
 
 They stand on errors too. The backend's own `x-codex-*` headers pass beside them. A 429 says in its
-message when the window resets, and in `Retry-After`. `GET /v1/usage` asks the backend: both
+message and in its body when the window resets; in `Retry-After` only where that is a minute away at
+most, since some clients sleep for as long as that says. `GET /v1/usage` asks the backend: both
 windows, credits, and limits of single models where it tells them.
 """
 

@@ -19,6 +19,10 @@ from .access import current
 
 log = logging.getLogger("codexapi.http")
 
+MAX_RETRY_AFTER = 60.0
+"""Seconds. Some programs sleep in silence for as long as a Retry-After says, hours too: beyond this
+the message, the body and the `x-codex-*` headers alone say when it resets."""
+
 ABSENT = {
     "embeddings": "no embeddings",
     "audio": "no audio",
@@ -42,7 +46,7 @@ def render(
     """The error as an HTTP response. Where it is no fault of the request, its message names the
     line of the log that tells more."""
     sent = {**error.headers, **(headers or {})}
-    if error.retry_after is not None:
+    if error.retry_after is not None and error.retry_after <= MAX_RETRY_AFTER:
         sent["retry-after"] = str(math.ceil(error.retry_after))
     if isinstance(error, AuthError | UsageLimitReached):
         sent["x-should-retry"] = "false"  # official clients would retry these in vain

@@ -246,7 +246,7 @@ def test_a_used_up_plan_is_a_rate_limit_error_before_any_output(client: OpenAI) 
         )
     assert caught.value.code == "usage_limit_reached"
     assert caught.value.response.headers["x-should-retry"] == "false"
-    assert int(caught.value.response.headers["retry-after"]) > 0
+    assert "retry-after" not in caught.value.response.headers, "it resets in hours"
 
 
 @pytest.mark.parametrize("script", ["cut 3", "error", "drop"])

@@ -346,7 +346,7 @@ def test_level_is_that_of_our_own_lines(written: Any) -> None:
         entry = Entry("req_1", "GET", "/x", "/x", status, ended=True)
         entry.failed(StreamInterrupted("the network broke"))
         entry.write()
-        assert told().endswith("upstream_disconnected (the network broke) req_1\n")
+        assert told().endswith("upstream_disconnected (connection lost: the network broke) req_1\n")
     assert told().count("\n") == 2
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Scope
-from tests.faulty import FIN, LAST_CHUNK, RST, FaultyBackend, Step, chunk, head
+from tests.faulty import FIN, LAST_CHUNK, RST, FaultyBackend, Step, chunk, head, whole
 from tests.http_server import raw
 from tests.http_server.doors import (
     MODEL,
@@ -138,8 +138,22 @@ async def test_usage_limit_says_when_it_resets_and_asks_for_no_retry(server: Doo
         error = reply.refused(429, "usage_limit_reached")
         assert error["resets_in_seconds"] == 67_000
         assert "it resets in 18 h 36 min" in error["message"]
-        assert reply.headers["retry-after"] == "67000"
+        assert "retry-after" not in reply.headers, "some clients would sleep as long, in silence"
         assert reply.headers["x-should-retry"] == "false"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("3", "3"), ("59.2", "60"), ("60", "60"), ("60.5", None), ("3600", None)]
+)
+async def test_retry_after_is_told_up_to_a_minute(
+    path: str, seconds: str, told: str | None
+) -> None:
+    refusal = whole(429, {"error": {"message": "Slow down."}}, retry_after=seconds)
+    async with FaultyBackend([refusal]) as backend, distant_door(backend.url, LOGIN) as server:
+        reply = await server.reply(post(path, streamed(path)))
+    reply.refused(429, "rate_limit_exceeded")
+    assert reply.headers.get("retry-after") == told
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ FAULTS: dict[str, Fault] = {
                            told=["No luck today."]),
     "http_429_usage": Fault(refusal(429, LIMITED, retry_after="1"),
                             Refused(429, "usage_limit_reached"), 4, told=["18 h 36 min"],
-                            headers={"retry-after": "67000", "x-should-retry": "false"}),
+                            headers={"x-should-retry": "false"}),
     "http_429_transient": Fault([refusal(429, retry_after="0")[0], GOOD], Whole(), attempts=2),
     "http_429_still": Fault(refusal(429, retry_after="0"), Refused(429, "rate_limit_exceeded"), 4,
                             attempts=2),
