@@ -175,6 +175,10 @@ class TimedOut(TransportError):
 class StreamInterrupted(TransportError):
     code = "upstream_disconnected"
 
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        # Some clients decide by these words whether to try again.
+        super().__init__(message if code else f"connection lost: {message}", code=code)
+
 
 class UnexpectedAnswer(TransportError):
     code = "upstream_protocol_error"

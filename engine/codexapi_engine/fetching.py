@@ -59,6 +59,8 @@ class Fetcher:
                 return Input(param, await self._following(url))
         except TimeoutError:
             why = f"it took longer than {self._seconds:g} s"
+        except socket.gaierror as error:
+            why = f"its name cannot be resolved ({error.args[-1]})"
         except (_Refused, OSError) as error:
             why = str(error)
         except CodexError as error:

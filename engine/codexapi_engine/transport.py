@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
@@ -41,6 +42,9 @@ MAX_ERROR_BYTES = 64 * 1024
 RETRY_WITHIN = 12.0
 """Seconds after which a request is not tried again."""
 
+LARGE = 1024 * 1024
+"""Bytes of a request. Where the backend drops one that is larger, its size may be why."""
+
 MAX_WAIT = 2.0
 """Seconds of Retry-After that we wait ourselves; a longer one is the client's to wait."""
 
@@ -72,6 +76,12 @@ class _Proxied(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
             return await super().handle_async_request(request)
+        except httpx.TransportError as error:
+            error.request = request  # httpx's client would do so
+            reason = _unresolved(error)
+            if reason is not None:  # the host's own name is the proxy's to resolve
+                raise httpx.ProxyError(f"the proxy's name {reason}", request=request) from error
+            raise
         except asyncio.CancelledError:
             in_use = {id(waiting.connection) for waiting in self._pool._requests}
             for connection in self._pool.connections:
@@ -147,7 +157,7 @@ class Transport:
                 self._request("POST", path, sent, content, accept="text/event-stream", read=idle)
             )
 
-        stream = EventStream(post, self._drain, _Attempts(self._observer))
+        stream = EventStream(post, self._drain, _Attempts(self._observer, len(content)))
         await stream.begin()
         return stream
 
@@ -168,7 +178,8 @@ class Transport:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
-        attempts, content = _Attempts(self._observer), json.dumps(body)
+        content = json.dumps(body)
+        attempts = _Attempts(self._observer, len(content))
         while True:
             request = self._request("POST", path, {}, content, read=timeout)
             try:
@@ -199,7 +210,7 @@ class Transport:
         try:
             response = await self._answer(request)
         except _FOREIGN as error:  # in place of `ours`, whose machinery each request would pay for
-            raise _ours(error) from error
+            raise _ours(error, unread=_size(request)) from error
         response.extensions["account"] = request.headers.get(ACCOUNT)  # whose login signed it
         if 200 <= response.status_code < 300 or response.status_code == 304:
             return response
@@ -208,6 +219,9 @@ class Transport:
         finally:
             await response.aclose()
         told = from_status(response.status_code, body, _fields(response))
+        if response.status_code == 413:
+            told.message += _too_large(_size(request))
+            told.args = (told.message,)
         told.headers = to_client(_fields(response))
         raise _Refused(response.status_code, told)
 
@@ -466,8 +480,9 @@ class _Refused(Exception):
 class _Attempts:
     """How often a request may be tried again. Only ever asked before its first event."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, size: int) -> None:
         self._observer = observer
+        self._size = size  # of the request
         self._started = asyncio.get_running_loop().time()
         self._left = {"server": 1, "limit": 1, "connection": 2}
 
@@ -475,6 +490,8 @@ class _Attempts:
         """Waits until the next try, or raises the error that ends them."""
         final = error.error if isinstance(error, _Refused) else error
         why, delay = self._why(error)
+        if isinstance(error, StreamInterrupted) and self._size > LARGE:
+            self._left["connection"] = min(1, self._left["connection"])  # uploads, of so many bytes
         spent = asyncio.get_running_loop().time() - self._started
         if why is None or not self._left[why] or spent + delay > RETRY_WITHIN:
             raise final
@@ -570,7 +587,8 @@ def ours() -> Iterator[None]:
         raise _ours(error) from error
 
 
-def _ours(error: httpx.HTTPError | httpx.InvalidURL) -> CodexError:
+def _ours(error: httpx.HTTPError | httpx.InvalidURL, *, unread: int = 0) -> CodexError:
+    """`unread` is the size of the request, where nothing came back."""
     if isinstance(error, httpx.InvalidURL):
         return UnexpectedAnswer(f"the address cannot be read ({error})")
     host = _host(error)
@@ -579,14 +597,40 @@ def _ours(error: httpx.HTTPError | httpx.InvalidURL) -> CodexError:
     if isinstance(error, httpx.PoolTimeout):
         return Unavailable("all connections to the backend are in use")
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"{host} was silent for too long")
+        hint = _too_large(unread) if isinstance(error, httpx.WriteTimeout) else ""
+        return TimedOut(f"{host} timed out: it was silent for too long{hint}")
     if isinstance(error, httpx.ConnectError):
-        return ConnectFailed(f"no connection to {host}: {error}")
+        reason = _unresolved(error)
+        return ConnectFailed(
+            f"no connection to {host}: {f'its name {reason}' if reason else error}"
+        )
     if isinstance(error, httpx.ProxyError):
-        return ConnectFailed(f"the proxy refused the way to {host}: {error}")
+        return ConnectFailed(f"no connection to {host} through the proxy: {error}")
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
-        return StreamInterrupted(f"the connection to {host} broke")
+        return StreamInterrupted(f"the connection to {host} broke{_too_large(unread)}")
     return UnexpectedAnswer(f"the backend's answer is not HTTP ({type(error).__name__})")
+
+
+def _unresolved(error: BaseException | None) -> str | None:
+    """Why a name has no address; None if that is not what failed. The system's own words say no
+    more than "[Errno -2] Name or service not known"."""
+    while error is not None:
+        if isinstance(error, socket.gaierror | UnicodeError):
+            return f"cannot be resolved ({error.args[-1]})"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _size(request: httpx.Request) -> int:
+    return int(request.headers.get("content-length", 0))
+
+
+def _too_large(size: int) -> str:
+    """What else to say of a request that the backend did not take. Several clients report that it
+    drops some from 1.2 MB on, unread and without a word."""
+    if size <= LARGE:
+        return ""
+    return f"; the request has {size / 1e6:.1f} MB, and the backend may not take that much"
 
 
 def _host(error: httpx.HTTPError) -> str:

@@ -351,6 +351,101 @@ async def test_a_backend_that_refuses_connections_is_tried_three_times() -> None
     await transport.aclose()
 
 
+BIG = {"model": "m", "input": "x" * 11_200_000}
+
+
+@pytest.mark.parametrize("end", [RST, FIN])
+async def test_a_large_request_that_is_dropped_is_sent_once_more_and_its_size_is_told(
+    end: Step,
+) -> None:
+    async with FaultyBackend(otherwise=[end]) as backend, to(backend) as transport:
+        with pytest.raises(StreamInterrupted, match=r"connection lost.*127\.0\.0\.1.*11\.2 MB"):
+            await transport.stream("/responses", BIG)
+        assert [len(one.body) > 11_000_000 for one in backend.requests] == [True, True]
+        with pytest.raises(StreamInterrupted, match=r"11\.2 MB"):
+            await transport.post("/images/edits", BIG, timeout=60)
+        assert len(backend.requests) == 4
+
+
+async def test_a_large_request_that_is_dropped_half_read_is_sent_once_more() -> None:
+    opened = 0
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await reader.readexactly(2**20)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(drop, "127.0.0.1", 0) as server:
+        url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+        transport = Transport(Settings(base_url=url), Signed())
+        with pytest.raises(StreamInterrupted, match=r"11\.2 MB"):
+            await transport.stream("/responses", BIG)
+        await transport.aclose()
+    assert opened == 2
+
+
+async def test_a_large_request_is_sent_again_as_ever_where_nothing_of_it_went_out() -> None:
+    async with FaultyBackend() as gone:
+        pass
+    counted = Counted(connect(Settings(), gone.url))
+    transport = Transport(Settings(base_url=gone.url), Signed(), http=counted)
+    with pytest.raises(ConnectFailed) as caught:
+        await transport.stream("/responses", BIG)
+    assert counted.requests == 3
+    assert "MB" not in str(caught.value)
+    await transport.aclose()
+
+
+async def test_the_size_of_a_request_is_no_matter_where_it_is_small_or_was_read() -> None:
+    async with FaultyBackend(otherwise=[RST]) as backend, to(backend) as transport:
+        with pytest.raises(StreamInterrupted, match="connection lost") as caught:
+            await transport.stream("/responses", {"input": "x" * 900_000})
+        assert "MB" not in str(caught.value)
+        assert len(backend.requests) == 3
+    async with FaultyBackend(otherwise=[head(), chunk(CREATED), RST]) as backend:
+        async with to(backend) as transport, await transport.stream("/responses", BIG) as events:
+            await events.batch()
+            with pytest.raises(StreamInterrupted, match="connection lost") as caught:
+                await events.batch()
+        assert "MB" not in str(caught.value)
+
+
+async def test_a_request_that_is_too_large_in_the_backend_s_words_is_told_with_its_size() -> None:
+    for body in (b"", {"detail": "Payload too large"}):
+        async with FaultyBackend([whole(413, body)]) as backend, to(backend) as transport:
+            with pytest.raises(BackendError, match=r"11\.2 MB") as caught:
+                await transport.stream("/responses", BIG)
+            assert caught.value.status == 413
+            assert "11.2 MB" in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["https://nothing.invalid", f"https://{'a' * 70}.invalid"])
+async def test_a_name_without_an_address_is_told_as_that(url: str) -> None:
+    transport = Transport(Settings(base_url=url), Signed())
+    with pytest.raises(ConnectFailed, match=r"invalid: its name cannot be resolved \(") as caught:
+        await transport.stream("/responses", {})
+    assert "Errno" not in str(caught.value)
+    assert caught.value.status == 502
+    await transport.aclose()
+
+
+async def test_a_proxy_s_name_without_an_address_is_told_as_the_proxy_s() -> None:
+    url = "https://chatgpt.com/backend-api/codex"
+    settings = Settings(base_url=url, proxy="http://user:hunter2@nothing.invalid:3128")
+    transport = Transport(settings, Signed())
+    with pytest.raises(ConnectFailed, match=r"chatgpt\.com.*proxy's name cannot be") as caught:
+        await transport.stream("/responses", {})
+    assert "hunter2" not in str(caught.value)
+    await transport.aclose()
+
+
+async def test_silence_is_told_as_a_timeout() -> None:
+    async with FaultyBackend([HOLD]) as backend, to(backend, timeout=SHORT) as transport:
+        with pytest.raises(TimedOut, match=r"127\.0\.0\.1 timed out"):
+            await transport.stream("/responses", {})
+
+
 class Counted(httpx.AsyncBaseTransport):
     """Counts what goes into a transport; fails with `error` if there is one."""
 
