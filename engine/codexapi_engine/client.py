@@ -199,6 +199,11 @@ class Codex:
         """Whose a request for this model is, by the login as it stands."""
         return Owner.of(await self._account(), model)
 
+    @property
+    def models_etag(self) -> str | None:
+        """The ETag that the model list came with, which is the `x-models-etag` of answers."""
+        return self._etag
+
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
         if chosen := named_model(self.settings, asked):

@@ -10,6 +10,7 @@ import openai
 import pytest
 import pytest_asyncio
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
+from tests.http_server import raw
 from tests.http_server.doors import (
     MODEL,
     Door,
@@ -20,7 +21,7 @@ from tests.http_server.doors import (
     encoded,
     responses,
 )
-from tests.http_server.raw import JsonObject, get, post
+from tests.http_server.raw import JsonObject, Reply, get, head, post
 from tests.logins import auth_json
 from tests.wire_files import table, wire
 
@@ -58,6 +59,93 @@ def newest(backend: Simulator) -> JsonObject:
     sent = [request for request in backend.requests if request.path == "/responses"]
     body: JsonObject = json.loads(sent[-1].body)
     return body
+
+
+# The list's ETag.
+
+
+async def head_of(door: Door, request: bytes) -> Reply:
+    """Status and headers of an answer without a body."""
+    async with raw.connect(door.port) as client:
+        await client.send(request + get("/healthz"))
+        reply = await client.head()
+        assert (await client.head()).status == 200, "no body stands between them"
+        return reply
+
+
+@pytest.mark.parametrize("target", ["/v1/models", "/v1/models?client_version=0.171.0"])
+async def test_the_list_has_the_etag_that_answers_promise(server: Door, target: str) -> None:
+    for path in (CHAT, RESPONSES):
+        promised = (await server.reply(post(path, body_for(path, MODEL)))).headers["x-models-etag"]
+        assert promised.startswith('W/"')
+        for method in ("GET", "HEAD"):
+            reply = await status_and_headers(server, method, target)
+            assert (reply.status, reply.headers["etag"]) == (200, promised)
+            same = await head_of(
+                server,
+                head(f"{method} {target}", "Host: 127.0.0.1", f"If-None-Match: {promised}"),
+            )
+            assert (same.status, same.headers["etag"]) == (304, promised)
+
+
+async def status_and_headers(door: Door, method: str, target: str) -> Reply:
+    async with raw.connect(door.port) as client:
+        await client.send(head(f"{method} {target}", "Host: 127.0.0.1"))
+        return await client.head()
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        ("{etag}", 304),
+        ("W/{etag}", 304),
+        ('"other", {etag}', 304),
+        ('W/"a,b" ,W/{etag},"c"', 304),
+        ("*", 304),
+        ('"other"', 200),
+        ('W/"other", "another"', 200),
+        ("{bare}", 200),
+        ("", 200),
+    ],
+)
+async def test_a_condition_is_compared_weakly(server: Door, condition: str, status: int) -> None:
+    etag = (await server.reply(get("/v1/models"))).headers["etag"].removeprefix("W/")
+    line = f"If-None-Match: {condition.format(etag=etag, bare=etag.strip(chr(34)))}"
+    async with raw.connect(server.port) as client:
+        await client.send(get("/v1/models", line))
+        assert (await client.head()).status == status
+
+
+async def test_aliases_do_not_change_the_etag(named: Door, server: Door) -> None:
+    """A Codex client compares it with what answers promise."""
+    plain, renamed = [await door.reply(get("/v1/models")) for door in (server, named)]
+    assert plain.json["data"] != renamed.json["data"]
+    assert plain.json["models"] == renamed.json["models"]
+    assert plain.headers["etag"] == renamed.headers["etag"]
+
+
+async def test_a_backend_without_an_etag_has_none_made_up() -> None:
+    models: Script = [whole(200, table("models"))]
+    paths = {"/models": [models]}
+    async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
+        async with distant_door(backend.url, LOGIN) as server:
+            reply = await server.reply(get("/v1/models", "If-None-Match: *"))
+    assert reply.status == 200
+    assert "etag" not in reply.headers
+
+
+async def test_the_etag_follows_the_list() -> None:
+    lists: list[Script] = [[whole(200, table("models"), etag=f'"{name}"')] for name in "ab"]
+    answer: Script = [stream(wire("text"), x_models_etag='"b"')]
+    paths = {"/models": lists, "/responses": [answer]}
+    async with FaultyBackend(otherwise=[by_path(paths)]) as backend:
+        async with distant_door(backend.url, LOGIN) as server:
+            assert (await server.reply(get("/v1/models"))).headers["etag"] == '"a"'
+            reply = await server.reply(post(CHAT, body_for(CHAT, MODEL)))
+            assert reply.headers["x-models-etag"] == '"b"'
+            assert (await server.reply(get("/v1/models"))).headers["etag"] == '"b"'
+            reply = await server.reply(get("/v1/models", 'If-None-Match: "a"'))
+            assert reply.status == 200
 
 
 # Names.

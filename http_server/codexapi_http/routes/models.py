@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,11 +13,20 @@ from codexapi_engine.protocol import models
 from ..requests import codex_of, settings_of
 from .answer import json_response
 
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
 
 async def models_list(request: Request) -> Response:
     """GET /v1/models"""
-    known = await codex_of(request).models()
-    return json_response(models.public_list(known, settings_of(request).model_aliases))
+    codex = codex_of(request)
+    known, etag = await codex.models(), codex.models_etag
+    # The backend's own: a Codex client compares it with the x-models-etag of each answer, and
+    # fetches the list again where they differ.
+    headers = {"etag": etag} if etag and etag.isascii() and etag.isprintable() else {}
+    condition = ", ".join(request.headers.getlist("if-none-match"))
+    if headers and _matches(condition, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return json_response(models.public_list(known, settings_of(request).model_aliases), headers)
 
 
 async def models_get(request: Request) -> Response:
@@ -30,3 +41,8 @@ async def models_get(request: Request) -> Response:
             param="model",
         )
     return json_response(entry)
+
+
+def _matches(condition: str, etag: str) -> bool:
+    """Whether an If-None-Match names this ETag, weak or not (RFC 9110, 13.1.2)."""
+    return condition.strip() == "*" or etag.removeprefix("W/") in _ENTITY_TAG.findall(condition)
