@@ -1,16 +1,17 @@
 """A backend stream on its way to the client.
 
 One write for each piece of network read (a large event takes several), a comment when the backend
-is silent for long, and the error in the client's own dialect when it breaks. The HTTP status waits for the first thing to
-say: until then, a failure is a status of its own.
+is silent for long, and the error in the client's own dialect when it breaks. The HTTP status waits
+for the first thing to say, at most one keep-alive interval from the request on: until then, a
+failure is a status of its own, and from then on an event.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.responses import Response
 from starlette.types import Scope, Send
@@ -26,11 +27,31 @@ KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 """For a Codex client: its idle timer does not count comments, and unknown events do no harm."""
 
 
+Open = Callable[[], Awaitable[Sequence[EventStream]]]
+"""Sends the requests of some runs, and returns when the status of each is known."""
+
+Rename = Callable[[str | None], str | None]
+"""Gives a field that an error names the name that the caller used."""
+
+
 class Batches(Protocol):
     """Events as they come: the backend's, or those of a stream that was taped."""
 
     async def batch(self, *, together: bool = False) -> list[Event]: ...
     async def aclose(self) -> None: ...
+
+
+class _NotOpen:
+    """The events of a run whose request is not sent yet."""
+
+    async def batch(self, *, together: bool = False) -> list[Event]:
+        raise AssertionError("open it first")
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+NOT_OPEN: Batches = _NotOpen()
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +62,11 @@ class Run:
     translator: Translator
     then: Callable[[], None] | None = None  # called when the run has ended well
     ended: bool = False
+
+    @property
+    def account(self) -> str | None:
+        """Whose login asked for it; None where that is not known."""
+        return self.events.account if isinstance(self.events, EventStream) else None
 
     def take(self, batch: list[Event]) -> Iterator[bytes]:
         """What a batch becomes; an empty one is the end of the backend's stream. No event is held
@@ -62,9 +88,10 @@ class Relay:
     `whole`: nothing is written before the end, so every failure is raised.
     """
 
-    def __init__(self, *runs: Run, whole: bool = False) -> None:
+    def __init__(self, *runs: Run, whole: bool = False, rename: Rename | None = None) -> None:
         self._runs = runs
         self._whole = whole
+        self._rename = rename
         self._reading: dict[asyncio.Task[list[Event]], Run] = {}
         self._saying: list[tuple[Run, Iterator[bytes]]] = []  # what is read, and not yet written
         self._out: list[bytes] = []  # what `flow` has left to say
@@ -85,6 +112,7 @@ class Relay:
             except CodexError as error:
                 self.ended = True
                 if self._whole or not (out or self.committed):
+                    rename_param(error, self._rename)
                     raise
                 out.extend(self._failed(error))
             if len(self._runs) > 1 and not self._saying:
@@ -158,26 +186,42 @@ class Relay:
         return [(run, run.take(batch)) for run, batch in read]
 
     def _failed(self, error: CodexError) -> list[bytes]:
-        current().failed(error)
+        current().failed(rename_param(error, self._rename))
         return list(self._runs[0].translator.fail(error))
+
+
+class Opening(NamedTuple):
+    """How the runs of a response begin, and the response's headers when they have."""
+
+    open: Open
+    headers: Callable[[EventStream], Mapping[str, str]]
 
 
 class EventStreamResponse(Response):
     """Some runs on their way to a client. `write` it: it is no plain ASGI response.
 
-    The status waits for the first thing to say, at most one keep-alive interval.
+    Runs that are not open yet are opened by `opening`, while the keep-alive interval runs; `headers`
+    are those of an answer that does not wait for that.
     """
 
     def __init__(
-        self, *runs: Run, headers: Mapping[str, str], keep_alive: bytes = sse.KEEP_ALIVE
+        self,
+        *runs: Run,
+        headers: Mapping[str, str],
+        keep_alive: bytes = sse.KEEP_ALIVE,
+        opening: Opening | None = None,
+        rename: Rename | None = None,
     ) -> None:
         self.raw_headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),  # nginx would hold the stream back
+            *_raw(headers),
         ]
-        self.raw_headers += [(name.encode(), told.encode()) for name, told in headers.items()]
-        self._relay = Relay(*runs)
+        self._runs = runs
+        self._opening = opening
+        self._rename = rename
+        self._relay = Relay(*runs, rename=rename)
         self._keep_alive = keep_alive
         self._watching: asyncio.Task[None] | None = None  # for silence, when it was long
         self._filling: asyncio.Future[None] | None = None  # silence is being filled
@@ -190,7 +234,7 @@ class EventStreamResponse(Response):
         interval = scope["app"].state.settings.keep_alive
         timer = asyncio.get_running_loop().call_later(interval, self._watch, send, interval)
         try:
-            piece = await self._relay.piece()
+            piece = await self._first_piece()
             await self._begin(send)
             await self._flow(piece, client_of(scope), send)
         finally:
@@ -205,6 +249,24 @@ class EventStreamResponse(Response):
         """The last words of a stream that was cancelled."""
         if not self._relay.ended:
             await send(_body(self._relay.broken(error), more=False))
+
+    async def _first_piece(self) -> bytes:
+        """The first bytes to write: raises CodexError in place of them while the status is open."""
+        if self._opening is None:
+            return await self._relay.piece()
+        try:
+            streams = await self._opening.open()
+        except CodexError as error:
+            if self.begun:
+                return self._relay.broken(error)
+            rename_param(error, self._rename)
+            raise
+        attach(self._runs, streams)
+        if not self.begun:
+            newer = dict(_raw(self._opening.headers(streams[0])))
+            older = [line for line in self.raw_headers if line[0] not in newer]
+            self.raw_headers = [*older, *newer.items()]
+        return await self._relay.piece()
 
     async def _begin(self, send: Send) -> None:
         if not self.begun:
@@ -255,6 +317,23 @@ class EventStreamResponse(Response):
                         filling.set_result(None)
             self._spoke = False
             await asyncio.sleep(interval)
+
+
+def attach(runs: Sequence[Run], streams: Sequence[EventStream]) -> None:
+    """Gives each run its events."""
+    for run, stream in zip(runs, streams, strict=True):
+        run.events = stream
+
+
+def rename_param(error: CodexError, rename: Rename | None) -> CodexError:
+    """The error, naming the caller's own field."""
+    if rename is not None:
+        error.param = rename(error.param)
+    return error
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _body(piece: bytes, *, more: bool = True) -> dict[str, object]:

@@ -179,6 +179,16 @@ async def test_a_short_answer_is_little_work(
     assert count["to_json"] <= written
 
 
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_request_whose_status_comes_at_once_takes_no_task(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the two that only this test's surroundings ask for: one hears the client leave, since
+    the server is not ours, and one reads the backend's stream to its end, since it is in process."""
+    count, _ = await work(road, 1, 20, monkeypatch)
+    assert count["tasks"] == 2
+
+
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
 async def test_an_event_alone_goes_out_without_a_turn_of_asgi(
     path: str, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,11 +16,41 @@ from codexapi_engine.protocol import json, sse
 
 from ..access import current
 from ..requests import all_of, settings_of
-from ..streaming import Relay, Run
+from ..streaming import EventStreamResponse, Open, Opening, Relay, Rename, Run
+
+_FIRST = re.compile(r"[.\[]")
 
 
 def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(value), headers=headers, media_type="application/json")
+
+
+def stream_response(
+    open_runs: Open,
+    *runs: Run,
+    ignored: Sequence[str],
+    keep_alive: bytes = sse.KEEP_ALIVE,
+    rename: Rename | None = None,
+) -> EventStreamResponse:
+    """The stream of runs that are still to be opened. The backend's own headers are in it where its
+    status comes within the first keep-alive interval."""
+    opening = Opening(open_runs, partial(answer_headers, ignored=ignored))
+    return EventStreamResponse(
+        *runs,
+        headers=ignored_header(ignored),
+        keep_alive=keep_alive,
+        opening=opening,
+        rename=rename,
+    )
+
+
+def renaming(body: Container[str], rename: Rename) -> Rename:
+    """The names by which errors of the backend are told: those that the body has stay."""
+
+    def own(param: str | None) -> str | None:
+        return param if param is None or _FIRST.split(param)[0] in body else rename(param)
+
+    return own
 
 
 async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:

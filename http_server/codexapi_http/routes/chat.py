@@ -10,17 +10,26 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import Codex, EventStream
+from codexapi_engine import Codex, CodexError
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat
+from codexapi_engine.protocol.chat.params import chat_param
 from codexapi_engine.protocol.choices import merged
 from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Recorded, Tape
 from codexapi_engine.state import Owner
 
 from ..requests import codex_of, settings_of, state_of
-from ..streaming import EventStreamResponse, Run
-from .answer import answer_headers, collected_chunks, each_folded, json_response, with_model
+from ..streaming import NOT_OPEN, Rename, Run, attach, rename_param
+from .answer import (
+    answer_headers,
+    collected_chunks,
+    each_folded,
+    json_response,
+    renaming,
+    stream_response,
+    with_model,
+)
 
 Keep = Callable[[JsonObject], None]
 """What is done with a whole reply that the client asked to store."""
@@ -28,20 +37,33 @@ Keep = Callable[[JsonObject], None]
 
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
-    body, created, codex = with_model(request, body), int(time.time()), codex_of(request)
+    body, rename = with_model(request, body), renaming(body, chat_param)
+    try:
+        return await _answer(request, body, rename)
+    except CodexError as error:
+        rename_param(error, rename)
+        raise
+
+
+async def _answer(request: Request, body: JsonObject, rename: Rename) -> Response:
+    created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(word(body, "model"))
     sent, form, ignored = _understood(request, body, owner)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     sent["input"] = codex.reasoning.restore(sent["input"], owner=owner)
     stored = body.get("store") is True and "messages" in body
     keep = partial(state_of(request).completed, body) if stored else None
-    runs = await codex.open_all([sent] * form.n)
-    headers = answer_headers(runs[0], ignored)
+    open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
-        return EventStreamResponse(*_translated(codex, runs, form, created, keep), headers=headers)
+        choices = _translated(codex, form, created, keep)
+        return stream_response(open_runs, *choices, ignored=ignored, rename=rename)
+    runs = await open_runs()
+    headers = answer_headers(runs[0], ignored)
     if form.stop:  # a run ends at its stop sequence, and then has no finished response
         told = replace(form, include_usage=True)
-        chunks = await collected_chunks(_translated(codex, runs, told, created))
+        choices = _translated(codex, told, created)
+        attach(choices, runs)
+        chunks = await collected_chunks(choices)
         return _whole(chat.collected(chunks), headers, keep)
     responses = await each_folded(runs)
     for run, response in zip(runs, responses, strict=True):
@@ -69,25 +91,20 @@ def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Res
     return json_response(reply, headers)
 
 
-def _translated(
-    codex: Codex,
-    runs: list[EventStream],
-    form: chat.Form,
-    created: int,
-    keep: Keep | None = None,
-) -> list[Run]:
-    shared, tape, running = chat.together(form, created=created), Tape(), set(range(len(runs)))
+def _translated(codex: Codex, form: chat.Form, created: int, keep: Keep | None = None) -> list[Run]:
+    """The choices of a reply, each of a run that is not open yet."""
+    shared, tape, running = chat.together(form, created=created), Tape(), set(range(form.n))
 
     def ended(index: int, stream: chat.Stream) -> None:
         running.discard(index)
-        owner = Owner.of(runs[index].account, form.model)
+        owner = Owner.of(choices[index].account, form.model)
         codex.reasoning.remember(stream.thread, owner=owner)
         if keep is not None and not running and not tape.torn:
             keep(chat.collected(event.json for event in tape.events if event.json))
 
-    translated = []
-    for index, events in enumerate(runs):
+    choices: list[Run] = []
+    for index in range(form.n):
         stream = chat.Stream(form, shared=shared, index=index)
         translator = Recorded(stream, tape) if keep else stream
-        translated.append(Run(events, translator, partial(ended, index, stream)))
-    return translated
+        choices.append(Run(NOT_OPEN, translator, partial(ended, index, stream)))
+    return choices

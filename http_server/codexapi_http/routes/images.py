@@ -11,7 +11,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from codexapi_engine import pictures
+from codexapi_engine import EventStream, pictures
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
 from codexapi_engine.protocol import Event, images
 from codexapi_engine.protocol.images import request as asked_by
@@ -19,8 +19,8 @@ from codexapi_engine.protocol.images import request as asked_by
 from ..errors import refusal
 from ..multipart import Uploads
 from ..requests import codex_of, settings_of, some_of
-from ..streaming import EventStreamResponse, Run
-from .answer import answer_headers, ignored_header
+from ..streaming import NOT_OPEN, EventStreamResponse, Run
+from .answer import ignored_header, stream_response
 
 AT_ONCE = 2
 """Pictures of one request that are made at the same time."""
@@ -103,7 +103,7 @@ def _some(inputs: list[pictures.Input]) -> list[pictures.Input]:
 
 async def _drawn(request: Request, order: Order) -> Response:
     if order.asked.stream and order.wanted.needs_the_tool:
-        return await _streamed(request, order)
+        return _streamed(request, order)
     if order.asked.stream:
         run = Run(_Drawing(request, order), images.Whole())
         headers = ignored_header(order.ignored)
@@ -120,10 +120,13 @@ async def _drawn(request: Request, order: Order) -> Response:
     return StreamingResponse(pieces, headers=headers, media_type="application/json")
 
 
-async def _streamed(request: Request, order: Order) -> Response:
+def _streamed(request: Request, order: Order) -> Response:
     """With partial pictures, as the hosted tool draws them."""
     codex = codex_of(request)
-    events = await codex.open_drawing(order.wanted)
+
+    async def open_runs() -> Sequence[EventStream]:
+        return [await codex.open_drawing(order.wanted)]
+
     stream = images.Stream(
         order.kind,
         created=order.created,
@@ -131,9 +134,8 @@ async def _streamed(request: Request, order: Order) -> Response:
         quality=order.wanted.quality,
         background=order.wanted.background,
     )
-    headers = answer_headers(events, order.ignored)
-    run = Run(events, stream, partial(codex.observer.drew, 1))
-    return EventStreamResponse(run, headers=headers)
+    run = Run(NOT_OPEN, stream, partial(codex.observer.drew, 1))
+    return stream_response(open_runs, run, ignored=order.ignored)
 
 
 class _Drawing:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import folded
+from codexapi_engine import EventStream, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Translator, responses
 from codexapi_engine.protocol import headers as wire
@@ -20,8 +22,8 @@ from codexapi_engine.state import Owner, listable
 
 from ..background import Background
 from ..requests import codex_of, settings_of, state_of
-from ..streaming import KEEP_ALIVE_EVENT, EventStreamResponse, Run
-from .answer import answer_headers, ignored_header, json_response, with_model
+from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Run
+from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 
 async def responses_create(request: Request, body: JsonObject) -> Response:
@@ -37,19 +39,20 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     )
     if asked.get("background"):
         return await _in_background(request, asked, own, sent, ignored, created, owner)
-    events = await codex_of(request).open(sent)
-    headers = answer_headers(events, ignored)
-    owner = Owner.of(events.account, asked["model"])
     if asked.get("stream"):
         stream, tape = responses.Stream(asked, created=created), Tape()
         kept = asked.get("store") is not False
         translator: Translator = Recorded(stream, tape) if kept else stream
 
         def keep() -> None:
+            owner = Owner.of(run.account, asked["model"])
             state.finished(asked, own, stream.response or {}, tape, owner=owner)
 
-        run = Run(events, translator, keep)
-        return EventStreamResponse(run, headers=headers)
+        run = Run(NOT_OPEN, translator, keep)
+        return stream_response(partial(codex_of(request).open_all, [sent]), run, ignored=ignored)
+    events = await codex_of(request).open(sent)
+    headers = answer_headers(events, ignored)
+    owner = Owner.of(events.account, asked["model"])
     async with events:
         response = responses.from_response(await folded(events), asked, created)
     state.finished(asked, own, response, owner=owner)
@@ -92,18 +95,19 @@ async def responses_input_tokens(request: Request, body: JsonObject) -> Response
 
 async def _for_codex(request: Request, asked: JsonObject, created: int) -> Response:
     """For a Codex client: nothing of its request is touched, and nothing is kept."""
-    events = await codex_of(request).open(asked, caller=request.headers)
-    headers = answer_headers(events, ())
-    asked = {**asked, "store": False}
+    codex, echo = codex_of(request), {**asked, "store": False}
+
+    async def open_runs() -> Sequence[EventStream]:
+        return [await codex.open(asked, caller=request.headers)]
+
     if asked.get("stream"):
-        return EventStreamResponse(
-            Run(events, responses.Stream(asked, created=created, verbatim=True)),
-            headers=headers,
-            keep_alive=KEEP_ALIVE_EVENT,
-        )
+        run = Run(NOT_OPEN, responses.Stream(echo, created=created, verbatim=True))
+        return stream_response(open_runs, run, ignored=(), keep_alive=KEEP_ALIVE_EVENT)
+    (events,) = await open_runs()
+    headers = answer_headers(events, ())
     async with events:
         response = await folded(events)
-    return json_response(responses.from_response(response, asked, created), headers)
+    return json_response(responses.from_response(response, echo, created), headers)
 
 
 async def _in_background(
