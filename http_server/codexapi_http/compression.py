@@ -52,7 +52,7 @@ def codings(header: str) -> list[str]:
     raise error
 
 
-async def decoded(
+async def decode(
     body: AsyncIterable[bytes], names: Sequence[str], *, limit: int, too_large: CodexError
 ) -> AsyncGenerator[bytes, None]:
     """The pieces of a body without these codings. Raises InvalidRequest for one that is damaged,
@@ -88,7 +88,7 @@ def _through(decoders: Sequence[_Decoder], piece: bytes) -> Iterator[bytes]:
         yield from _through(decoders[1:], made)
 
 
-class _Damaged(Exception):
+class _DecodeError(Exception):
     """Why a member cannot be read, in its library's words."""
 
 
@@ -100,7 +100,7 @@ class _Member(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Raises _Damaged."""
+        """Raises _DecodeError."""
         ...
 
 
@@ -124,7 +124,7 @@ class _Zlib:
             try:
                 piece = self._stream.decompress(data, PIECE)
             except zlib.error as error:
-                raise _Damaged(error) from None
+                raise _DecodeError(error) from None
             data = self._stream.unconsumed_tail
             more = bool(data) or len(piece) == PIECE
             if piece:
@@ -157,7 +157,7 @@ class _Zstd:
             try:
                 piece = self._stream.decompress(data, PIECE)
             except self._error as error:
-                raise _Damaged(error) from None
+                raise _DecodeError(error) from None
             data, more = b"", not self._stream.needs_input
             if piece:
                 yield piece
@@ -216,7 +216,7 @@ class _Decoder:
                 for piece in self._member.feed(data):
                     self._count(piece)
                     yield piece
-            except _Damaged as error:
+            except _DecodeError as error:
                 raise self._refusal(str(error).rpartition(": ")[2]) from None
             data = b""
             if self._member.eof:

@@ -162,17 +162,17 @@ async def body_pieces(request: Request, limit: int) -> AsyncGenerator[bytes, Non
     decoded InvalidRequest or another refusal."""
     names = compression.codings(header(request, b"content-encoding"))
     check_size(request, limit)
-    pieces = _bounded(request.stream(), limit)
+    pieces = _limit(request.stream(), limit)
     if not names:
         async for piece in pieces:
             yield piece
         return
     error = too_large(limit)
-    async for piece in compression.decoded(pieces, names, limit=limit, too_large=error):
+    async for piece in compression.decode(pieces, names, limit=limit, too_large=error):
         yield piece
 
 
-async def _bounded(pieces: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes, None]:
+async def _limit(pieces: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes, None]:
     """A body that need not have said how large it is."""
     size = 0
     async for piece in pieces:
