@@ -225,7 +225,7 @@ class Codex:
         if not asked.needs_the_tool:
             path, body = images.to_backend(asked)
             try:
-                reply = await self._posted(path, body)
+                reply = await self._posted(path, body, timeout=IMAGE_WAIT)
             except CodexError as error:
                 if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
@@ -237,13 +237,36 @@ class Codex:
             response = await folded(stream, partial)
         return self._drew(await asyncio.to_thread(images.from_response, response))
 
-    async def _posted(self, path: str, body: JsonObject) -> Reply:
-        """A picture by an endpoint of its own: a run like any other, but for its one event."""
+    async def search(self, body: JsonObject, caller: Mapping[str, str]) -> Reply:
+        """The answer to a search of a Codex client, whose headers `caller` are. Of the body only a
+        model's alias is replaced. Raises CodexError.
+        """
+        model = body.get("model")
+        if isinstance(model, str) and model in self.settings.model_aliases:
+            slug, _ = models.resolve(await self._known(), self.settings.model_aliases, model)
+            body = {**body, "model": slug}
+        try:
+            reply = await self._posted("/alpha/search", body, wire.from_codex_client(caller))
+        except CodexError as error:
+            self._learn(error.headers)
+            raise
+        self._learn(reply.headers)
+        return reply
+
+    async def _posted(
+        self,
+        path: str,
+        body: JsonObject,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Reply:
+        """An endpoint that answers at once: a run like any other, but for its one event."""
         await self._turns.take()
         watch = self._watch()
         watch.model = str(body.get("model") or "")
         try:
-            reply = await self._transport.post(path, body, timeout=IMAGE_WAIT)
+            reply = await self._transport.post(path, body, headers, timeout=timeout)
             watch.headers = reply.headers
             watch.last(reply.json or {})
             return reply

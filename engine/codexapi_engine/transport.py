@@ -174,14 +174,21 @@ class Transport:
             raise refused.error from None
         return await self._reply(response)
 
-    async def post(self, path: str, body: JsonObject, *, timeout: float) -> Reply:
+    async def post(
+        self,
+        path: str,
+        body: JsonObject,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Reply:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
         content = json.dumps(body)
         attempts = _Attempts(self._observer, len(content))
         while True:
-            request = self._request("POST", path, {}, content, read=timeout)
+            request = self._request("POST", path, headers or {}, content, read=timeout)
             try:
                 response = await self._send(request)
             except (_Refused, TransportError) as error:

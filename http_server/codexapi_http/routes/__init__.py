@@ -24,6 +24,7 @@ from .images import images_edits, images_file, images_generations, images_variat
 from .models import models_get, models_list
 from .openapi import openapi
 from .responses import responses_compact, responses_create, responses_input_tokens
+from .search import alpha_search
 from .stored import responses_cancel, responses_delete, responses_get, responses_input_items
 from .usage import usage
 
@@ -51,6 +52,7 @@ ROUTES = [
     Route("/v1/chat/completions/{id}", got(chats_delete), methods=["DELETE"]),
     Route("/v1/chat/completions/{id}/messages", got(chats_messages), methods=["GET"]),
     Route("/v1/completions", posted(completions_create), methods=["POST"]),
+    Route("/v1/alpha/search", posted(alpha_search), methods=["POST"]),
     Route("/v1/images/generations", posted(images_generations), methods=["POST"]),
     Route("/v1/images/edits", uploaded(images_edits), methods=["POST"]),
     Route("/v1/images/variations", uploaded(images_variations), methods=["POST"]),

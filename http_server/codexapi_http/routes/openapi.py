@@ -164,6 +164,7 @@ REPLIES: dict[str, Reply] = {
     "images_edits": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_file": Reply("Image", kind="image/*"),
+    "alpha_search": Reply("SearchResults", ("output",)),
     "models_list": Reply("ModelList", ("object", "data"), "list"),
     "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
