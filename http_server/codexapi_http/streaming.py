@@ -88,10 +88,10 @@ class Relay:
     `whole`: nothing is written before the end, so every failure is raised.
     """
 
-    def __init__(self, *runs: Run, whole: bool = False, rename: Rename | None = None) -> None:
+    def __init__(self, *runs: Run, whole: bool = False) -> None:
         self._runs = runs
         self._whole = whole
-        self._rename = rename
+        self.rename: Rename | None = None
         self._reading: dict[asyncio.Task[list[Event]], Run] = {}
         self._saying: list[tuple[Run, Iterator[bytes]]] = []  # what is read, and not yet written
         self._out: list[bytes] = []  # what `flow` has left to say
@@ -112,7 +112,7 @@ class Relay:
             except CodexError as error:
                 self.ended = True
                 if self._whole or not (out or self.committed):
-                    rename_param(error, self._rename)
+                    self._name_field(error)
                     raise
                 out.extend(self._failed(error))
             if len(self._runs) > 1 and not self._saying:
@@ -148,6 +148,14 @@ class Relay:
             await run.events.follow(take)
         except CodexError as error:
             self._error = error
+
+    def fail(self, error: CodexError) -> bytes:
+        """The last bytes of a stream that could not begin. Raises the error if the status can still
+        tell it."""
+        if not self.committed:
+            self._name_field(error)
+            raise error
+        return self.broken(error)
 
     def broken(self, error: CodexError) -> bytes:
         """The last bytes of a stream that ends before its time."""
@@ -186,8 +194,13 @@ class Relay:
         return [(run, run.take(batch)) for run, batch in read]
 
     def _failed(self, error: CodexError) -> list[bytes]:
-        current().failed(rename_param(error, self._rename))
+        self._name_field(error)
+        current().failed(error)
         return list(self._runs[0].translator.fail(error))
+
+    def _name_field(self, error: CodexError) -> None:
+        if self.rename is not None:
+            error.param = self.rename(error.param)
 
 
 class Opening(NamedTuple):
@@ -210,7 +223,6 @@ class EventStreamResponse(Response):
         headers: Mapping[str, str],
         keep_alive: bytes = sse.KEEP_ALIVE,
         opening: Opening | None = None,
-        rename: Rename | None = None,
     ) -> None:
         self.raw_headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -220,14 +232,17 @@ class EventStreamResponse(Response):
         ]
         self._runs = runs
         self._opening = opening
-        self._rename = rename
-        self._relay = Relay(*runs, rename=rename)
+        self._relay = Relay(*runs)
         self._keep_alive = keep_alive
         self._watching: asyncio.Task[None] | None = None  # for silence, when it was long
         self._filling: asyncio.Future[None] | None = None  # silence is being filled
         self._spoke = False  # since the keep-alive timer last looked
         self._writing = False  # a client that takes its time is not sent comments besides
         self.begun = False  # the status is told
+
+    def name_fields(self, rename: Rename) -> None:
+        """Lets its errors name the fields of the request so."""
+        self._relay.rename = rename
 
     async def write(self, scope: Scope, send: Send) -> None:
         """Raises CodexError, with the runs closed, while the status is not told."""
@@ -257,10 +272,7 @@ class EventStreamResponse(Response):
         try:
             streams = await self._opening.open()
         except CodexError as error:
-            if self.begun:
-                return self._relay.broken(error)
-            rename_param(error, self._rename)
-            raise
+            return self._relay.fail(error)
         attach(self._runs, streams)
         if not self.begun:
             newer = dict(_raw(self._opening.headers(streams[0])))
@@ -323,13 +335,6 @@ def attach(runs: Sequence[Run], streams: Sequence[EventStream]) -> None:
     """Gives each run its events."""
     for run, stream in zip(runs, streams, strict=True):
         run.events = stream
-
-
-def rename_param(error: CodexError, rename: Rename | None) -> CodexError:
-    """The error, naming the caller's own field."""
-    if rename is not None:
-        error.param = rename(error.param)
-    return error
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial, wraps
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import EventStream, InvalidRequest, folded
+from codexapi_engine import CodexError, EventStream, InvalidRequest, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
@@ -17,6 +18,8 @@ from codexapi_engine.protocol import json, sse
 from ..access import current
 from ..requests import all_of, settings_of
 from ..streaming import EventStreamResponse, Open, Opening, Relay, Rename, Run
+
+Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
 _FIRST = re.compile(r"[.\[]")
 
@@ -30,27 +33,37 @@ def stream_response(
     *runs: Run,
     ignored: Sequence[str],
     keep_alive: bytes = sse.KEEP_ALIVE,
-    rename: Rename | None = None,
 ) -> EventStreamResponse:
     """The stream of runs that are still to be opened. The backend's own headers are in it where its
     status comes within the first keep-alive interval."""
     opening = Opening(open_runs, partial(answer_headers, ignored=ignored))
     return EventStreamResponse(
-        *runs,
-        headers=ignored_header(ignored),
-        keep_alive=keep_alive,
-        opening=opening,
-        rename=rename,
+        *runs, headers=ignored_header(ignored), keep_alive=keep_alive, opening=opening
     )
 
 
-def renaming(body: Container[str], rename: Rename) -> Rename:
-    """The names by which errors of the backend are told: those that the body has stay."""
+def with_caller_names(rename: Rename) -> Callable[[Endpoint], Endpoint]:
+    """Lets the errors of a translated request name the caller's fields: `rename` has their names for
+    those that the backend saw. What the body has under the backend's name keeps it."""
 
-    def own(param: str | None) -> str | None:
-        return param if param is None or _FIRST.split(param)[0] in body else rename(param)
+    def wrap(work: Endpoint) -> Endpoint:
+        @wraps(work)
+        async def answer(request: Request, body: JsonObject) -> Response:
+            def caller_name(param: str | None) -> str | None:
+                return param if param and _FIRST.split(param)[0] in body else rename(param)
 
-    return own
+            try:
+                response = await work(request, body)
+            except CodexError as error:
+                error.param = caller_name(error.param)
+                raise
+            if isinstance(response, EventStreamResponse):
+                response.name_fields(caller_name)
+            return response
+
+        return answer
+
+    return wrap
 
 
 async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:

@@ -10,7 +10,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import Codex, CodexError
+from codexapi_engine import Codex
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat
 from codexapi_engine.protocol.chat.params import chat_param
@@ -20,14 +20,14 @@ from codexapi_engine.protocol.tape import Recorded, Tape
 from codexapi_engine.state import Owner
 
 from ..requests import codex_of, settings_of, state_of
-from ..streaming import NOT_OPEN, Rename, Run, attach, rename_param
+from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collected_chunks,
     each_folded,
     json_response,
-    renaming,
     stream_response,
+    with_caller_names,
     with_model,
 )
 
@@ -35,17 +35,10 @@ Keep = Callable[[JsonObject], None]
 """What is done with a whole reply that the client asked to store."""
 
 
+@with_caller_names(chat_param)
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
-    body, rename = with_model(request, body), renaming(body, chat_param)
-    try:
-        return await _answer(request, body, rename)
-    except CodexError as error:
-        rename_param(error, rename)
-        raise
-
-
-async def _answer(request: Request, body: JsonObject, rename: Rename) -> Response:
+    body = with_model(request, body)
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(word(body, "model"))
     sent, form, ignored = _understood(request, body, owner)
@@ -56,7 +49,7 @@ async def _answer(request: Request, body: JsonObject, rename: Rename) -> Respons
     open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
         choices = _translated(codex, form, created, keep)
-        return stream_response(open_runs, *choices, ignored=ignored, rename=rename)
+        return stream_response(open_runs, *choices, ignored=ignored)
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if form.stop:  # a run ends at its stop sequence, and then has no finished response

@@ -8,36 +8,27 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import CodexError
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import completions
 from codexapi_engine.protocol.chat.params import completions_param
 from codexapi_engine.protocol.choices import merged
 
 from ..requests import codex_of, settings_of
-from ..streaming import NOT_OPEN, Rename, Run, attach, rename_param
+from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collected_chunks,
     each_folded,
     json_response,
-    renaming,
     stream_response,
+    with_caller_names,
     with_model,
 )
 
 
+@with_caller_names(completions_param)
 async def completions_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/completions"""
-    rename = renaming(body, completions_param)
-    try:
-        return await _answer(request, body, rename)
-    except CodexError as error:
-        rename_param(error, rename)
-        raise
-
-
-async def _answer(request: Request, body: JsonObject, rename: Rename) -> Response:
     asked, ignored = completions.from_client(
         with_model(request, body), strict=settings_of(request).strict
     )
@@ -53,7 +44,7 @@ async def _answer(request: Request, body: JsonObject, rename: Rename) -> Respons
         Run(NOT_OPEN, completions.Stream(form, shared, index=n)) for n, form in enumerate(forms)
     ]
     if asked.stream:
-        return stream_response(open_runs, *choices, ignored=ignored, rename=rename)
+        return stream_response(open_runs, *choices, ignored=ignored)
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if asked.stop:  # a run ends at its stop sequence, and then has no finished response
