@@ -10,16 +10,15 @@ import re
 from collections.abc import Iterable, Mapping
 
 METHODS = ("GET", "POST", "DELETE")
-HEADERS = frozenset(
-    {
-        "accept", "authorization", "cache-control", "content-type", "idempotency-key",
-        "openai-beta", "openai-organization", "openai-project", "user-agent", "x-request-id",
-        "last-event-id", "mcp-protocol-version", "mcp-session-id",
-    }
-)  # fmt: skip
-"""What official clients send from a web page, those of MCP too, and with them `x-stainless-*`."""
+_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_BROWSER_OWN = re.compile(
+    r"\*|cookie2?|host|origin|referer|connection|content-length|transfer-encoding|upgrade|te|"
+    r"trailer|via|expect|keep-alive|date|dnt|(?:sec|proxy|access-control)-.*"
+)
+"""What no page may set. Browsers do not ask for these either; of the rest, which each client has its
+own (`x-title`, `http-referer`, `x-api-key`, `x-stainless-*`), nothing gives a page more than to call
+at all."""
 
-_STAINLESS = re.compile(r"x-stainless-[a-z0-9-]+")
 _AGE = 600
 """Seconds that a browser may remember a permission."""
 
@@ -59,7 +58,9 @@ class Cors:
         method = headers.get(b"access-control-request-method", b"").decode("latin-1")
         asked = headers.get(b"access-control-request-headers", b"").decode("latin-1").split(",")
         names = [
-            name for name in map(_name, asked) if name in HEADERS or _STAINLESS.fullmatch(name)
+            name
+            for name in map(_name, asked)
+            if _NAME.fullmatch(name) and not _BROWSER_OWN.fullmatch(name)
         ]
         told = [(b"access-control-max-age", str(_AGE).encode())]
         if method in METHODS:

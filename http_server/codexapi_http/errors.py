@@ -78,17 +78,19 @@ async def http_exception(request: Request, error: Exception) -> Response:
         message = f"Invalid method for {path}: {method} is not allowed."
         said = refusal(405, "method_not_allowed", message)
     elif status == 404:
-        said = refusal(404, "not_found", _no_such_path(method, path))
+        said = no_such_path(request)
     else:
         said = refusal(status, "invalid_request", error.detail)
     current().failed(said)
     return render(said, headers)
 
 
-def _methods(request: Request) -> set[str]:
-    """By which this path can be asked: each method is a route of its own."""
+def _methods(request: Request, path: str | None = None) -> set[str]:
+    """By which a path can be asked, that of the request if none is named: each method is a route of
+    its own."""
+    scope = request.scope if path is None else {**request.scope, "path": path}
     routes = [route for route in request.app.routes if isinstance(route, Route)]
-    fit = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    fit = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
     return {method for route in fit for method in route.methods or ()}
 
 
@@ -104,11 +106,29 @@ def refusal(status: int, code: str, message: str, param: str | None = None) -> C
     return CodexError(message, status=status, type="invalid_request_error", code=code, param=param)
 
 
-def _no_such_path(method: str, path: str) -> str:
-    said = f"Invalid URL ({method} {path})"
-    word = path.removeprefix("/v1").strip("/").partition("/")[0]
-    if word in ABSENT:
-        return f"{said}: the Codex backend has {ABSENT[word]}."
-    if not path.startswith("/v1"):
-        return f"{said}: the API is under /v1, try /v1{path}"
-    return f"{said}."
+def no_such_path(request: Request) -> CodexError:
+    """A 404 that names the path that was meant, where one can be made out."""
+    path, method = request.scope["path"], request.method
+    return refusal(404, "not_found", f"Invalid URL ({method} {path}){_hint(request, path)}.")
+
+
+def _hint(request: Request, path: str) -> str:
+    if "://" in path:  # as a proxy is asked
+        return ": this server is no proxy; ask it for the path alone"
+    under = _under_v1(path)
+    if (word := under[4:].partition("/")[0]) in ABSENT:
+        return f": the Codex backend has {ABSENT[word]}"
+    for meant in (_tidy(path), under, under[3:]):
+        if meant != path and _methods(request, meant):
+            return f": try {meant}"
+    return "" if path.startswith("/v1/") else f": the API is under /v1, try {under}"
+
+
+def _tidy(path: str) -> str:
+    """Without empty parts, and without a slash at its end."""
+    return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def _under_v1(path: str) -> str:
+    """What follows the last `v1` of a path, or all of it, under /v1."""
+    return _tidy(f"/v1/{_tidy(path).rpartition('/v1/')[2]}")

@@ -73,13 +73,34 @@ async def test_preflight_is_answered_with_just_what_was_asked(
 
 @served
 async def test_preflight_leaves_out_what_is_not_allowed(open_door: Door) -> None:
-    asked = "Content-Type, Cookie, X-Stainless-OS, X-Other, x-stainless-(, *"
+    asked = (
+        "Content-Type, Cookie, X-Stainless-OS, x-stainless-(, *, , a b, Host, Sec-Fetch-Site, "
+        "Proxy-Authorization, Origin, Referer, Access-Control-Request-Method, X-Ü, "
+    ) + "x" * 101
     reply = await head_of(open_door, preflight(PAGE, method="PUT", headers=asked))
     told = permissions(reply)
     assert told["access-control-allow-headers"] == "content-type, x-stainless-os"
     assert "access-control-allow-methods" not in told
     bare = permissions(await head_of(open_door, preflight(PAGE, headers=None)))
     assert "access-control-allow-headers" not in bare
+
+
+@served
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-title", "http-referer", "x-api-key", "api-key", "openai-beta", "openai-organization",
+        "x-stainless-retry-count", "anthropic-version", "x-request-id", "authorization", "baggage",
+        "x-some-client's-own_header",
+    ],
+)  # fmt: skip
+async def test_page_may_send_what_its_client_has_of_its_own(open_door: Door, name: str) -> None:
+    asked = f"content-type,{name}"
+    told = permissions(await head_of(open_door, preflight(PAGE, headers=asked)))
+    assert told["access-control-allow-headers"] == f"content-type, {name}"
+    other = await head_of(open_door, preflight("https://evil.example", headers=asked))
+    assert other.status == 403
+    assert not permissions(other)
 
 
 @served

@@ -24,7 +24,22 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
         ("/chat/completions", "/v1/chat/completions"),
         ("/responses", "/v1/responses"),
         ("/models", "/v1/models"),
-        ("/v1/chat/completions/", "/v1/chat/completions/"),
+        ("/v1/chat/completions/", "try /v1/chat/completions."),
+        ("//v1/chat/completions", "try /v1/chat/completions."),
+        ("/v1//chat///completions/", "try /v1/chat/completions."),
+        ("/v1/v1/chat/completions", "try /v1/chat/completions."),
+        ("/v1/v1/v1/models/", "try /v1/models."),
+        ("/openai/v1/responses", "try /v1/responses."),
+        ("/openai/deployments/gpt/chat/completions", ""),
+        ("/api/v1/images/generations", "try /v1/images/generations."),
+        ("/v1/responses/compact/", "try /v1/responses/compact."),
+        ("/responses/resp_1/input_items", "try /v1/responses/resp_1/input_items."),
+        ("/v1/healthz", "try /healthz."),
+        ("/healthz/", "try /healthz."),
+        ("//", "/v1"),
+        ("/v1", ""),
+        ("/v1/", ""),
+        ("/v1/v1/embeddings/", "Codex backend has no embeddings"),
         ("/v1/embeddings", "Codex backend has no embeddings"),
         ("/embeddings", "Codex backend has no embeddings"),
         ("/v1/audio/speech", "Codex backend has no audio"),
@@ -33,8 +48,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
         ("/v1/files", "Codex backend has no file store"),
         ("/v1/batches", "Codex backend has no batches"),
         ("/v1/%2e%2e/healthz", ""),
-        ("//evil.example/v1/models", ""),
-        ("http://evil.example/v1/models", ""),
+        ("//evil.example/v1/models", "try /v1/models."),
+        ("http://evil.example/v1/models", "no proxy; ask it for the path alone"),
+        ("http://127.0.0.1/v1/chat/completions", "no proxy; ask it for the path alone"),
         ("/backend-api/codex/responses", ""),
     ],
 )
@@ -46,6 +62,19 @@ async def test_unknown_path_is_not_found_and_the_right_one_named(
     error = reply.refused(404, "not_found")
     assert told.removeprefix("GET ") in error["message"]
     assert error["type"] == "invalid_request_error"
+    assert not backend.requests
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1/models//", "//v1/models", "/v1/v1/models/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_list_of_models_is_named_where_it_was_meant(
+    server: Door, backend: Simulator, method: str, path: str
+) -> None:
+    async with raw.connect(server.port) as client:
+        await client.send(head(f"{method} {path}", "Host: 127.0.0.1"))
+        assert (await client.head()).status == 404
+    error = (await server.reply(get(path))).refused(404, "not_found")
+    assert error["message"] == f"Invalid URL (GET {path}): try /v1/models."
     assert not backend.requests
 
 

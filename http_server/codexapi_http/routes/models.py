@@ -10,6 +10,7 @@ from starlette.responses import Response
 from codexapi_engine import ModelNotFound
 from codexapi_engine.protocol import models
 
+from ..errors import no_such_path
 from ..requests import codex_of, settings_of
 from .answer import json_response
 
@@ -31,6 +32,8 @@ async def models_list(request: Request) -> Response:
 
 async def models_get(request: Request) -> Response:
     """GET /v1/models/{id}, by its own name, as `slug:effort` or by an alias."""
+    if not request.path_params["model"].strip("/"):
+        raise no_such_path(request)
     asked, known = request.path_params["model"], await codex_of(request).models()
     entry = models.named(known, settings_of(request).model_aliases, asked)
     if entry is None:
