@@ -50,6 +50,19 @@ the account has.
 * Requests of the Codex CLI pass untouched.
 """
 
+HTTP = """\
+## HTTP
+
+* **Compressed requests**: `Content-Encoding` zstd, gzip and deflate, up to three in a row, forms too.
+  The limits (32 MiB, 64 MiB on image endpoints) hold before and after decoding; zstd windows have
+  8 MiB at most. Any other coding is a 415 that names these in `accept-encoding`.
+* **Streams**: the status waits for the backend's status and the first thing to say, at most 10 s from
+  the request on. Then it is a 200 without the backend's headers, a comment (an event for a Codex
+  client) every 10 s, and what fails is told in one event.
+* **`GET /v1/models`** has the ETag that answers name in `x-models-etag`, and answers 304 to an
+  `If-None-Match` that has it.
+"""
+
 LIMITS = """\
 ## Limits
 
@@ -80,6 +93,7 @@ def page() -> str:
             _endpoints(),
             *(_fields(name, body) for name, body in BODIES.items()),
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
+            HTTP,
             LIMITS,
             scores(PAGE.read_text("utf-8") if PAGE.exists() else ""),
         ]
