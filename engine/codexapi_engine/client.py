@@ -199,11 +199,6 @@ class Codex:
         """Whose a request for this model is, by the login as it stands."""
         return Owner.of(await self._account(), model)
 
-    @property
-    def models_etag(self) -> str | None:
-        """The ETag that the model list came with, which is the `x-models-etag` of answers."""
-        return self._etag
-
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
         if chosen := named_model(self.settings, asked):
@@ -243,7 +238,9 @@ class Codex:
         """
         model = body.get("model")
         if isinstance(model, str) and model in self.settings.model_aliases:
-            slug, _ = models.resolve(await self._known(), self.settings.model_aliases, model)
+            slug, _ = models.resolve(
+                await self._catalogue.available(), self.settings.model_aliases, model
+            )
             body = {**body, "model": slug}
         try:
             reply = await self._posted("/alpha/search", body, wire.from_codex_client(caller))
