@@ -60,7 +60,7 @@ class Run:
 
     events: Batches
     translator: Translator
-    then: Callable[[], None] | None = None  # called when the run has ended well
+    then: Callable[[Run], None] | None = None  # called with the run when it has ended well
     ended: bool = False
 
     @property
@@ -79,7 +79,7 @@ class Run:
             yield from self.translator.close()
         self.ended = over or self.translator.finished
         if self.ended and self.then is not None:
-            self.then()
+            self.then(self)
 
 
 class Relay:

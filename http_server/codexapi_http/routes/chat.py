@@ -88,14 +88,14 @@ def _translated(codex: Codex, form: chat.Form, created: int, keep: Keep | None =
     """The choices of a reply, each of a run that is not open yet."""
     shared, tape, running = chat.together(form, created=created), Tape(), set(range(form.n))
 
-    def ended(index: int, stream: chat.Stream) -> None:
+    def ended(index: int, stream: chat.Stream, run: Run) -> None:
         running.discard(index)
-        owner = Owner.of(choices[index].account, form.model)
+        owner = Owner.of(run.account, form.model)
         codex.reasoning.remember(stream.thread, owner=owner)
         if keep is not None and not running and not tape.torn:
             keep(chat.collected(event.json for event in tape.events if event.json))
 
-    choices: list[Run] = []
+    choices = []
     for index in range(form.n):
         stream = chat.Stream(form, shared=shared, index=index)
         translator = Recorded(stream, tape) if keep else stream

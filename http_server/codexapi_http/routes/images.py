@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
@@ -134,7 +133,7 @@ def _streamed(request: Request, order: Order) -> Response:
         quality=order.wanted.quality,
         background=order.wanted.background,
     )
-    run = Run(NOT_OPEN, stream, partial(codex.observer.drew, 1))
+    run = Run(NOT_OPEN, stream, lambda run: codex.observer.drew(1))
     return stream_response(open_runs, run, ignored=order.ignored)
 
 

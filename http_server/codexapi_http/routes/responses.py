@@ -44,7 +44,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
         kept = asked.get("store") is not False
         translator: Translator = Recorded(stream, tape) if kept else stream
 
-        def keep() -> None:
+        def keep(run: Run) -> None:
             owner = Owner.of(run.account, asked["model"])
             state.finished(asked, own, stream.response or {}, tape, owner=owner)
 
