@@ -1,7 +1,8 @@
 """Responses streams that a backend could send, made by hypothesis.
 
 Items that carry text follow one another; calls run between and beside them. Models differ in what
-they leave out, so each part may lack its deltas, or some of them, and its `done` event.
+they leave out, so an item may come unannounced, its parts too, and each part may lack its deltas, or
+some of them, and its `done` event.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ class Item:
     def is_call(self) -> bool:
         return self.whole["type"] in ("function_call", "custom_tool_call")
 
+    @property
+    def groups(self) -> list[tuple[Step, ...]]:
+        """The steps between which others may come. Of a call that was not announced, nobody knows
+        its place before it is done."""
+        if self.is_call and self.steps[0][0] != _ADDED:
+            return [self.steps]
+        return [(step,) for step in self.steps]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -49,6 +58,18 @@ class Part:
     text: str
 
 
+_FRAMES: dict[str, tuple[str, JsonObject]] = {
+    "response.output_text": ("response.content_part", {"type": "output_text", "annotations": []}),
+    "response.refusal": ("response.content_part", {"type": "refusal"}),
+    "response.reasoning_text": ("response.content_part", {"type": "reasoning_text"}),
+    "response.reasoning_summary_text": (
+        "response.reasoning_summary_part",
+        {"type": "summary_text"},
+    ),
+}
+"""The events around a part, and the part without its text."""
+
+
 @st.composite
 def _told(draw: st.DrawFn, parts: list[Part]) -> list[Step]:
     """The delta and done events of an item's parts.
@@ -57,13 +78,21 @@ def _told(draw: st.DrawFn, parts: list[Part]) -> list[Step]:
     be told before the one that it follows.
     """
     steps: list[Step] = []
+    framed = draw(st.booleans())
     for part in parts:
+        frame, content = _FRAMES.get(part.kind, ("", {}))
+        if framed and frame:
+            content = {**content, part.field: ""}
+            steps.append((f"{frame}.added", {**part.place, "part": content}))
         cuts = sorted(draw(st.lists(st.integers(0, len(part.text)), max_size=3)))
         pieces = [part.text[a:b] for a, b in pairwise([0, *cuts, len(part.text)])]
         deltas = pieces[: draw(st.sampled_from([len(pieces), len(pieces), 1, 0]))]
         steps += [(f"{part.kind}.delta", {**part.place, "delta": piece}) for piece in deltas]
         if draw(st.booleans()):
             steps.append((f"{part.kind}.done", {**part.place, part.field: part.text}))
+            if framed and frame:
+                whole = {**content, part.field: part.text}
+                steps.append((f"{frame}.done", {**part.place, "part": whole}))
         elif "".join(deltas) != part.text:
             break
     return steps
@@ -158,30 +187,32 @@ def _item(draw: st.DrawFn, begun: JsonObject, whole: JsonObject, parts: list[Par
     if draw(st.integers(0, 5)) == 0:  # a model that tells an item only when it is done
         return Item(whole, ((_DONE, {"item": whole}),))
     told = draw(_told(parts))
-    return Item(whole, ((_ADDED, {"item": begun}), *told, (_DONE, {"item": whole})))
+    if draw(st.integers(0, 5)) > 0:  # else one whose first word is the first that is heard of it
+        told.insert(0, (_ADDED, {"item": begun}))
+    return Item(whole, (*told, (_DONE, {"item": whole})))
 
 
 @st.composite
 def _interleaved(draw: st.DrawFn, items: list[Item]) -> tuple[list[Step], list[JsonObject]]:
     """All steps in one order, with `output_index` as of each item's first, and the output."""
-    spine = [(item, step) for item in items if not item.is_call for step in item.steps]
-    threads = [spine, *([(item, step) for step in item.steps] for item in items if item.is_call)]
-    threads = [thread for thread in threads if thread]
+    spine = [(item, group) for item in items if not item.is_call for group in item.groups]
+    calls = [[(item, group) for group in item.groups] for item in items if item.is_call]
+    threads = [thread for thread in (spine, *calls) if thread]
     steps: list[Step] = []
     order: list[str] = []
     output: list[JsonObject] = []
     while threads:
         thread = draw(st.sampled_from(threads))
-        item, (kind, data) = thread.pop(0)
+        item, group = thread.pop(0)
         if not thread:
             threads.remove(thread)
         if item.whole["id"] not in order:
             order.append(item.whole["id"])
             output.append(item.whole)
         place: JsonObject = {"output_index": order.index(item.whole["id"])}
-        if kind not in (_ADDED, _DONE):
-            place["item_id"] = item.whole["id"]
-        steps.append((kind, {**place, **data}))
+        for kind, data in group:
+            about = {} if kind in (_ADDED, _DONE) else {"item_id": item.whole["id"]}
+            steps.append((kind, {**place, **about, **data}))
     return steps, output
 
 

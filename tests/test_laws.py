@@ -2,7 +2,7 @@
 
 1. Chunking does not matter.
 2. Two roads, one reply: what the chunks add up to is what the whole reply says.
-3. Nothing is lost on the Responses road.
+3. Nothing is lost on the Responses road, and what the official API would say besides is there.
 4. A chat stream is well-formed.
 5. Garbage in, our error out.
 6. In and back: a reply of ours, sent back as history, keeps its content.
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.chat_replies import added_up, chunks, official
+from tests.grammar import assert_official as assert_official_order
 from tests.streams import CUTS, JSON, WORDS, bends, bent, streams
 from tests.wire_files import NAMES, events, table, translated, wire
 
@@ -185,10 +186,18 @@ def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(data: bytes, form: ch
 
 ECHOED = {
     "output", "status", "created_at", "tools", "usage", "error", "user",
-    "instructions", "safety_identifier", "prompt_cache_key", "max_output_tokens", "metadata",
+    "instructions", "safety_identifier", "prompt_cache_key", "metadata",
     "previous_response_id", "store",
 }  # fmt: skip
 """What is rebuilt in the response of a lifecycle event (and checked in the unit tests)."""
+
+ITEM_EVENTS = ("response.output_item.added", "response.output_item.done")
+INPUTS = ("response.function_call_arguments.", "response.custom_tool_call_input.")
+OURS = (
+    *ITEM_EVENTS, *INPUTS, "response.content_part.", "response.output_text.", "response.refusal.",
+    "response.reasoning_",
+)  # fmt: skip
+"""What may be made up."""
 
 
 def assert_nothing_lost(stream: list[Event], *, verbatim: bool) -> None:
@@ -204,28 +213,59 @@ def assert_nothing_lost(stream: list[Event], *, verbatim: bool) -> None:
     ended_well = error is None and stream[-1].type != "response.failed"
     assert out.endswith(sse.DONE) == ended_well
     assert out.count(sse.DONE) == ended_well
-    gone = 0
+    shift, announced = 0, set()
     for event in stream:
-        if not verbatim and (event.type == "keepalive" or event.type.startswith("codex.")):
-            gone += "sequence_number" in event.json
+        numbered, index = "sequence_number" in event.json, event.json.get("output_index")
+        held = not verbatim and event.type.startswith(INPUTS) and index not in announced
+        if held or (not verbatim and event.type.startswith(("keepalive", "codex."))):
+            shift -= numbered
             continue
-        assert_same(told.pop(0), event, gone, verbatim)
+        while not is_same(told[0], event, verbatim):
+            assert not verbatim
+            assert told[0].type.startswith(OURS)
+            announced.add(told.pop(0).json.get("output_index"))
+            shift += numbered
+        if event.type in ITEM_EVENTS:
+            announced.add(index)
+        assert_same(told.pop(0), event, shift, verbatim)
     assert told == []
 
 
-def assert_same(told: Event, event: Event, gone: int, verbatim: bool) -> None:
+def is_same(told: Event, event: Event, verbatim: bool) -> bool:
+    expected = as_told(event, verbatim)
+    return all(
+        told.json.get(name) == value
+        for name, value in expected.items()
+        if name not in ("response", "sequence_number")
+    )
+
+
+def as_told(event: Event, verbatim: bool) -> JsonObject:
+    """An event as the client is to have it, but for its number and a response."""
     expected = dict(event.json)
     if event.type == "response.done" and not verbatim:
         expected["type"] = "response.completed"
-    if gone and "sequence_number" in expected:
-        expected["sequence_number"] -= gone
+    if event.type in ITEM_EVENTS:
+        item = expected["item"] = dict(expected["item"])
+        if item["type"] == "reasoning" and not verbatim:
+            item.pop("encrypted_content", None)
+        if item["type"] == "image_generation_call" and item.get("result"):
+            item["status"] = "completed"
+    return expected
+
+
+def assert_same(told: Event, event: Event, shift: int, verbatim: bool) -> None:
+    expected = as_told(event, verbatim)
+    changed = expected != event.json
+    if shift and "sequence_number" in expected:
+        expected["sequence_number"] += shift
     if event.type in LIFECYCLE:
         for name, value in event.json["response"].items():
             if name not in ECHOED and value is not None:
                 assert told.json["response"][name] == value, name
         expected["response"] = told.json["response"]
-    elif not gone:
-        assert told.raw == event.raw
+    elif not shift and not changed:
+        assert told.raw == (event.raw if verbatim else sse.escape_line_ends(event.raw))
     assert told.json == expected
     assert told.type == expected["type"]
 
@@ -244,12 +284,37 @@ def test_nothing_of_a_made_stream_is_lost(data: bytes, verbatim: bool) -> None:
 @given(data=streams())
 def test_the_streamed_response_is_the_folded_one(data: bytes) -> None:
     stream = events(data)
-    whole = responses.from_response(folded(stream), {}, 1)
+    whole = responses.for_client(responses.from_response(folded(stream), {}, 1), None)
     out, _ = passed_on(stream)
     last = [event for event in events(out) if event.type in responses.TERMINAL][-1]
     assert last.json["response"]["output"] == whole["output"]
     assert last.json["response"]["status"] == whole["status"]
     assert last.json["response"]["usage"] == whole["usage"]
+
+
+@pytest.mark.parametrize("include", [[], ["reasoning.encrypted_content"]], ids=["", "encrypted"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wire_is_told_in_the_order_of_the_official_api(name: str, include: list[str]) -> None:
+    asked = {"include": include}
+    told = in_official_order(*passed_on(events(wire(name)), asked))
+    try:
+        whole = responses.from_response(folded(events(wire(name))), asked, 1)
+    except CodexError:
+        return
+    assert told == responses.for_client(whole, include)["output"]
+
+
+@given(data=streams())
+def test_a_made_stream_is_told_in_the_order_of_the_official_api(data: bytes) -> None:
+    whole = responses.for_client(responses.from_response(folded(events(data)), {}, 1), None)
+    told = in_official_order(*passed_on(events(data)))
+    assert told == whole["output"]
+
+
+def in_official_order(out: bytes, error: CodexError | None) -> list[JsonObject]:
+    told = [event.json for event in events(out) if event.data != b"[DONE]"]
+    assert (told[-1]["type"] == "error") == (error is not None)
+    return assert_official_order(told)
 
 
 @given(data=streams())

@@ -131,7 +131,8 @@ def test_chunks_say_what_the_backend_says_at_the_end(recorded: list[tuple[str, b
 def test_nothing_is_lost_on_the_responses_road(recorded: list[tuple[str, bytes]]) -> None:
     for name, data in recorded:
         stream = events(data)
-        out, error = translated(stream, responses.Stream({}, created=1))
+        asked = {"include": ["reasoning.encrypted_content"]}
+        out, error = translated(stream, responses.Stream(asked, created=1))
         assert error is None, name
         *passed, done = events(out)
         assert done.data == b"[DONE]", name

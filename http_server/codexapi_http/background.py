@@ -78,9 +78,10 @@ class Background:
     ) -> None:
         try:
             await self._play(job, sent)
-            assert job.stream.response is not None
-            if self._state.responses.settle(job.stream.response, job.tape, owner=job.owner):
-                self._state.spoken(asked, items, job.stream.response, owner=job.owner)
+            response = job.stream.stored_response
+            assert response is not None
+            if self._state.responses.settle(response, job.tape, owner=job.owner):
+                self._state.spoken(asked, items, response, owner=job.owner)
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.code or error.type)
@@ -102,9 +103,10 @@ class Background:
             run, begun = Run(events, job.stream), False
             while not run.ended:
                 job.say(run.take(await events.batch(together=True)))
-                if job.stream.response is not None and not begun and not run.ended:
+                response = job.stream.stored_response
+                if response is not None and not begun and not run.ended:
                     begun = True
-                    self._state.responses.settle(job.stream.response)
+                    self._state.responses.settle(response)
 
     async def _beat(self) -> None:
         """Says that this server is alive, and hears what others have cancelled or deleted."""
@@ -132,7 +134,7 @@ class Job:
 
     @property
     def response(self) -> JsonObject:
-        return self.stream.response or self.queued
+        return self.stream.stored_response or self.queued
 
     def say(self, pieces: Iterable[bytes]) -> None:
         self.tape.add(list(pieces))

@@ -44,11 +44,12 @@ class Spring:
         begun = {"type": "response.output_item.added", **place, "item": item}
         done = {"type": "response.output_item.done", **place, "item": {**item, field: whole}}
         piece = encoded(*(_delta(kind, number) for number in range(deltas)))
+        before, behind = _around(kind, words)
         # Made here, for that is no work of ours.
         self._stream = [
-            encoded(CREATED, begun),
+            encoded(CREATED, begun, *before),
             *[piece] * pieces,
-            encoded(done, {"type": "response.completed", "response": ENDED}),
+            encoded(*behind, done, {"type": "response.completed", "response": ENDED}),
         ]
 
     async def handle(
@@ -59,6 +60,21 @@ class Spring:
     async def _flow(self) -> AsyncGenerator[bytes, None]:
         for piece in self._stream:
             yield piece
+
+
+def _around(kind: str, words: str) -> tuple[list[JsonObject], list[JsonObject]]:
+    """The events before and behind the deltas of an item."""
+    place = {"output_index": 0, "item_id": "x"}
+    if kind == ARGUMENTS:
+        ended = {"type": "response.function_call_arguments.done", **place, "arguments": words}
+        return [], [ended]
+    part, place = {"type": "output_text", "annotations": []}, {**place, "content_index": 0}
+    framed = [
+        {"type": f"response.content_part.{verb}", **place, "part": {**part, "text": text}}
+        for verb, text in (("added", ""), ("done", words))
+    ]
+    ended = {"type": "response.output_text.done", **place, "text": words, "logprobs": []}
+    return framed[:1], [ended, framed[1]]
 
 
 def _delta(kind: str, number: int) -> JsonObject:
@@ -167,7 +183,7 @@ async def test_an_event_alone_is_read_at_most_once(
 
 @pytest.mark.parametrize(
     ("road", "read", "written"),
-    [("responses", 9, 6), ("responses, whole", 9, 5), ("chat", 12, 9), ("chat, whole", 9, 4)],
+    [("responses", 15, 6), ("responses, whole", 9, 5), ("chat", 13, 9), ("chat, whole", 9, 4)],
 )
 async def test_a_short_answer_is_little_work(
     road: str, read: int, written: int, monkeypatch: pytest.MonkeyPatch
@@ -265,7 +281,7 @@ async def test_a_large_event_that_is_cut_short_does_not_hide_the_error() -> None
     relay = Relay(Run(Picture(), Stream({}, created=1)))
     told = await relay.piece() + await relay.piece()
     told += relay.broken(CodexError("the server goes down"))
-    _, half, error = sse.Decoder().feed(told)
+    *_, half, error = sse.Decoder().feed(told)
     with pytest.raises(CodexError):
         half.json  # noqa: B018
     assert error.json["message"] == "the server goes down"

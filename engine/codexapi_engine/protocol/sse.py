@@ -19,6 +19,11 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 _BOM = b"\xef\xbb\xbf"
+_LINE_ENDS_ELSEWHERE = (
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+    ("\x85".encode(), b"\\u0085"),
+)
 
 # One plain delta, and those of the same name behind it. Nothing is tried twice: `*+`.
 _DELTAS = re.compile(
@@ -74,9 +79,9 @@ class Event:
     def encode(self) -> bytes:
         return self.raw + b"\n\n"
 
-    def pieces(self) -> Iterable[bytes]:
-        """What `encode` gives, a large event in pieces."""
-        return (self.encode(),)
+    def pieces(self, *, escape: bool = False) -> Iterable[bytes]:
+        """What `encode` gives, a large event in pieces; `escape` as in `escape_line_ends`."""
+        return (escape_line_ends(self.encode()) if escape else self.encode(),)
 
     @property
     def each(self) -> Sequence[Event]:
@@ -201,8 +206,10 @@ class Large(Event):
         if not (plain and self._pieces[-1].endswith(b"}")):
             self.json  # noqa: B018  (to decode it would cost no less)
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self, *, escape: bool = False) -> Iterator[bytes]:
         yield self._head
+        if escape and not all(piece.isascii() for piece in self._pieces):
+            self._pieces = [escape_line_ends(self.data)]  # joined: a character may be cut in two
         for piece in self._pieces:
             for start in range(0, len(piece), json.PIECE):  # once joined, it is a single one
                 yield piece[start : start + json.PIECE]
@@ -360,11 +367,29 @@ def _event(frame: bytes) -> Event | None:
 def pieces(payload: JsonObject, event: str) -> Iterator[bytes]:
     """What `encode` gives, in pieces: for a payload with large strings."""
     yield b"event: " + event.encode() + b"\ndata: "
-    yield from json.pieces(payload)
+    yield from map(escape_line_ends, json.pieces(payload))
     yield b"\n\n"
 
 
 def encode(payload: JsonObject, event: str | None = None) -> bytes:
     """One event for a client: `event:` line if named, one `data:` line, a blank line."""
     name = b"event: " + event.encode() + b"\n" if event else b""
-    return name + b"data: " + json.dumps(payload) + b"\n\n"
+    return name + b"data: " + escape_line_ends(json.dumps(payload)) + b"\n\n"
+
+
+def escape_line_ends(data: bytes) -> bytes:
+    """JSON whose U+2028, U+2029 and U+0085 are written as escapes.
+
+    They end no line of an event stream, but several clients' line readers (httpx's `iter_lines`)
+    split there. In JSON they stand in strings alone, so to replace the bytes is enough.
+    """
+    if not data.isascii():
+        for character, escape in _LINE_ENDS_ELSEWHERE:
+            data = data.replace(character, escape)
+    return data
+
+
+def interruption() -> StreamInterrupted:
+    """The error of a stream that lacks its last event. Some clients look for "connection lost" in
+    a message to decide whether to try again."""
+    return StreamInterrupted("connection lost: the backend's stream ended before its last event")

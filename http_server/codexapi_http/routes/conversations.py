@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.responses import items_for_client
 from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
 
 from ..requests import state_of
 from .answer import json_response
-from .lists import page
+from .lists import include, page
 
 MAX_ITEMS = 20
 """Items that may come at once."""
@@ -73,7 +74,7 @@ async def conversations_delete(request: Request) -> Response:
 async def items_list(request: Request) -> Response:
     """GET /v1/conversations/{id}/items"""
     items = state_of(request).conversations.items(request.path_params["id"])
-    return page(request, items, order="desc")
+    return page(request, items_for_client(items, include(request)), order="desc")
 
 
 async def items_add(request: Request, body: JsonObject) -> Response:
@@ -95,7 +96,8 @@ async def items_add(request: Request, body: JsonObject) -> Response:
 async def items_get(request: Request) -> Response:
     """GET /v1/conversations/{id}/items/{item}"""
     name, item = request.path_params["id"], request.path_params["item"]
-    return json_response(state_of(request).conversations.item(name, item))
+    found = [state_of(request).conversations.item(name, item)]
+    return json_response(items_for_client(found, include(request))[0])
 
 
 async def items_delete(request: Request) -> Response:

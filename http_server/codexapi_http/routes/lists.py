@@ -40,6 +40,11 @@ def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Resp
     )
 
 
+def include(request: Request) -> list[str]:
+    """The extra fields that a query asks for, in both ways of writing a list."""
+    return [*request.query_params.getlist("include"), *request.query_params.getlist("include[]")]
+
+
 def whole(request: Request, name: str, otherwise: int) -> int:
     """A parameter that is a whole number."""
     text = request.query_params.get(name, str(otherwise))

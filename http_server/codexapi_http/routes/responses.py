@@ -46,7 +46,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
 
         def keep(run: Run) -> None:
             owner = Owner.of(run.account, asked["model"])
-            state.finished(asked, own, stream.response or {}, tape, owner=owner)
+            state.finished(asked, own, stream.stored_response or {}, tape, owner=owner)
 
         run = Run(NOT_OPEN, translator, keep)
         return stream_response(partial(codex_of(request).open_all, [sent]), run, ignored=ignored)
@@ -56,7 +56,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     async with events:
         response = responses.from_response(await folded(events), asked, created)
     state.finished(asked, own, response, owner=owner)
-    return json_response(response, headers)
+    return json_response(responses.for_client(response, asked.get("include")), headers)
 
 
 async def responses_compact(request: Request, body: JsonObject) -> Response:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import responses
 from codexapi_engine.protocol.tape import Again
 
 from ..background import Background, Told
@@ -13,7 +14,7 @@ from ..errors import refusal
 from ..requests import state_of
 from ..streaming import EventStreamResponse, Run
 from .answer import json_response
-from .lists import flag, page, whole
+from .lists import flag, include, page, whole
 
 
 async def responses_get(request: Request) -> Response:
@@ -21,7 +22,7 @@ async def responses_get(request: Request) -> Response:
     kept, name = state_of(request).responses, request.path_params["id"]
     response = kept.get(name)
     if not flag(request, "stream"):
-        return json_response(response)
+        return json_response(responses.for_client(response, include(request)))
     after = whole(request, "starting_after", -1)
     job = _background(request).job(name)
     if job is None and response["status"] in ("queued", "in_progress"):
@@ -43,13 +44,13 @@ async def responses_cancel(request: Request) -> Response:
     name = request.path_params["id"]
     response: JsonObject = state_of(request).responses.cancel(name)
     await _background(request).end(name)
-    return json_response(response)
+    return json_response(responses.for_client(response, None))
 
 
 async def responses_input_items(request: Request) -> Response:
     """GET /v1/responses/{id}/input_items"""
     items = state_of(request).responses.items(request.path_params["id"])
-    return page(request, items, order="desc")
+    return page(request, responses.items_for_client(items, include(request)), order="desc")
 
 
 def _background(request: Request) -> Background:

@@ -45,7 +45,10 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("name", [name for name in GOOD if name != "custom_tool_call"])
+CUSTOM = ("custom_tool_call", "items_only_when_done")  # whose calls the types do not know
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name not in CUSTOM])
 def test_the_official_types_take_both_roads(name: str) -> None:
     for chunk in chunks(stream(name, FULL)):
         ChatCompletionChunk.model_validate(chunk, strict=True)

@@ -14,6 +14,8 @@ from tests.wire_files import NAMES, events, translated, wire
 
 from codexapi_engine.errors import CodexError, StreamInterrupted, TimedOut
 from codexapi_engine.protocol import JsonObject, responses, sse
+from codexapi_engine.protocol.responses.request import RULES
+from codexapi_engine.protocol.rules import Rule
 from codexapi_engine.protocol.sse import Event
 
 # The fields that a public response has, by the Open Responses schema.
@@ -33,12 +35,15 @@ UNOFFICIAL = {
     "unknown_event",  # an item that nobody knows
     "compaction",  # no created_by, no sequence numbers
     "image_generation",  # a tool_usage without web_search
-    "web_search",  # an item that is added without its action
+    "web_search", "deltas_without_their_item",  # an item that is added without its action
     "response_done_alias", "lean", "minimal_for_codex_exec",  # not the public stream's shape
 }  # fmt: skip
 """Wires that the official client's types refuse as they are, and which we do not mend."""
 
 _OFFICIAL_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+
+
+ENCRYPTED: JsonObject = {"include": ["reasoning.encrypted_content"]}
 
 
 def passed(name: str, asked: JsonObject | None = None, **more: Any) -> list[Event]:
@@ -56,6 +61,21 @@ def folded(name: str) -> JsonObject:
 
 def step(kind: str, **data: Any) -> Event:
     return Event(sse.encode({"type": kind, **data}, kind).strip())
+
+
+PLACE: JsonObject = {"item_id": "msg_0000", "output_index": 0, "content_index": 0}
+
+
+def text_delta(text: str) -> Event:
+    return step("response.output_text.delta", **PLACE, delta=text)
+
+
+def written(deltas: list[Event]) -> str:
+    return "".join(json.loads(event.data)["delta"] for event in deltas)
+
+
+def said(stream: responses.Stream, *given: Event) -> list[Event]:
+    return events(b"".join(piece for event in given for piece in stream.feed(event)))
 
 
 # Folded
@@ -148,29 +168,46 @@ def test_items_without_an_index_keep_their_order() -> None:
 
 def test_the_echoes_are_the_clients_own() -> None:
     asked: JsonObject = {
-        "model": "alias", "instructions": "Mine.", "metadata": {"a": "b"}, "user": "ann", "max_output_tokens": 99,
-        "safety_identifier": "mine", "prompt_cache_key": "key", "tool_choice": "required", "temperature": 0.1,
+        "model": "alias", "instructions": "Mine.", "metadata": {"a": "b"}, "user": "ann",
+        "safety_identifier": "mine", "prompt_cache_key": "key", "tool_choice": "required",
         "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}], "reasoning": {"effort": "high"},
     }  # fmt: skip
     whole = responses.from_response(folded("text"), asked, 7)
-    for name in (
-        "instructions",
-        "metadata",
-        "user",
-        "max_output_tokens",
-        "safety_identifier",
-        "prompt_cache_key",
-    ):
+    for name in ("instructions", "metadata", "user", "safety_identifier", "prompt_cache_key"):
         assert whole[name] == asked[name]
     assert whole["model"] == "gpt-6.1-sol"
     assert whole["tool_choice"] == "auto"
-    assert whole["temperature"] == 1.0
     assert whole["tools"] == [
         {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}, {"type": "web_search"},
     ]  # fmt: skip
     assert (whole["store"], whole["previous_response_id"]) == (True, None)
     assert whole["background"] is False
     assert "conversation" not in whole
+
+
+IDENTIFIERS = {"user", "safety_identifier"}
+"""Ignored, and echoed all the same: they change no answer."""
+
+
+@pytest.mark.parametrize("name", ["text", "lean"])
+@pytest.mark.parametrize("field", [f for f, rule in RULES.items() if rule is Rule.IGNORED])
+def test_what_is_ignored_is_not_echoed_as_if_it_had_been_obeyed(field: str, name: str) -> None:
+    """The same rule for all: those that a response has say what was done."""
+    asked = {field: "auto" if field == "truncation" else 3}
+    whole = responses.from_response(folded(name), asked, 7)
+    if field in IDENTIFIERS:
+        assert whole[field] == 3
+    else:
+        assert whole == responses.from_response(folded(name), {}, 7)
+
+
+def test_parameters_say_what_was_done() -> None:
+    asked = {"temperature": 0.2, "top_p": 0.5, "max_output_tokens": 100, "max_tool_calls": 3}
+    lean = responses.from_response(folded("lean"), {**asked, "truncation": "auto"}, 7)
+    assert [lean[name] for name in asked] == [1.0, 1.0, None, None]
+    assert lean["truncation"] == "disabled"
+    told = responses.from_response({**folded("text"), "top_p": 0.98}, asked, 7)
+    assert told["top_p"] == 0.98
 
 
 @pytest.mark.parametrize(
@@ -252,10 +289,11 @@ def test_the_official_client_takes_every_event(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENDED_WELL)
 def test_lifecycle_events_are_complete(name: str) -> None:
-    told = [event.json["response"] for event in passed(name) if "response" in event.json]
+    stream = passed(name, ENCRYPTED)
+    told = [event.json["response"] for event in stream if "response" in event.json]
     assert all(set(response) >= COMPLETE for response in told)
     assert len({response["id"] for response in told}) == 1
-    assert told[-1]["output"] == folded(name)["output"]
+    assert told[-1]["output"] == responses.from_response(folded(name), {}, 1)["output"]
     assert told[0]["output"] == []
 
 
@@ -406,12 +444,49 @@ def test_a_stream_without_its_last_event_is_an_error() -> None:
     assert sse.DONE not in out
 
 
-def test_deltas_pass_unread() -> None:
-    """Counts work: of a long stream only the lifecycle and the items are parsed."""
-    stream = events(wire("text"))
-    translated(stream, responses.Stream({}, created=1))
-    unread = [event for event in stream if event._json is None]
-    assert len(unread) == len([event for event in stream if "response." not in event.type or event.type.startswith(("response.output_text", "response.content_part", "response.output_item.added", "response.in_progress"))])  # fmt: skip
+@pytest.mark.parametrize("joined", [True, False])
+def test_deltas_pass_unread(joined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts work: of a run of deltas only the first is parsed, however long it is."""
+    parsed: list[Event] = []
+    parse = Event._parsed
+
+    def counted(event: Event) -> JsonObject:
+        parsed.append(event)
+        return parse(event)
+
+    monkeypatch.setattr(Event, "_parsed", counted)
+    first, *rest = [text_delta(f"{n} ") for n in range(200)]
+    begun = events(wire("text"))[:4]
+    decoder = sse.Decoder(together=joined)
+    run = [event for one in rest for event in decoder.feed(one.encode())]
+    run += decoder.feed(b"".join(one.encode() for one in rest))
+    stream = responses.Stream({}, created=1)
+    for event in (*begun, first):
+        list(stream.feed(event))
+    parsed.clear()
+    assert b"".join(piece for event in run for piece in stream.feed(event)) == b"".join(
+        event.encode() for event in run
+    )
+    assert parsed == []
+    done = step("response.output_text.done", **PLACE, text=written([first, *rest, *rest]))
+    assert [e.type for e in said(stream, done)] == ["response.output_text.done"]
+
+
+def test_deltas_of_each_part_are_told_apart_unread() -> None:
+    """A run of one part, then of another: one event of each run is parsed."""
+    stream, parsed = responses.Stream({}, created=1), 0
+    for index in (0, 1):
+        item = {"id": f"fc_{index}", "type": "function_call", "call_id": "c", "name": "f"}
+        list(stream.feed(step("response.output_item.added", output_index=index, item=item)))
+    kind = "response.function_call_arguments"
+    for index in (0, 1, 1, 10, 1, 0, 0, 0):
+        delta = step(f"{kind}.delta", item_id=f"fc_{index}", output_index=index, delta="x")
+        list(stream.feed(delta))
+        parsed += delta._json is not None
+    assert parsed == 5
+    for index, count in ((0, 4), (1, 3)):
+        done = step(f"{kind}.done", output_index=index, arguments="x" * count)
+        assert [event.type for event in said(stream, done)] == [f"{kind}.done"]
 
 
 # The second beginning, which mostly tells what the first has told.

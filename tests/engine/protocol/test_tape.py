@@ -89,7 +89,7 @@ def test_a_tape_that_is_too_long_is_empty() -> None:
 
 
 def test_taping_parses_nothing() -> None:
-    event = Event(b'event: response.output_text.delta\ndata: {"delta": not JSON}')
+    event = Event(b'event: response.metadata\ndata: {"delta": not JSON}')
     (piece,) = Recorded(ALL({}, created=1), Tape()).feed(event)
     assert piece == event.encode()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
+from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import Together, nothing_said, told, usage
 from ..responses import Pieces, delta_of
@@ -78,6 +78,7 @@ class Stream:
         self._pieces = Pieces()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
+        self._done: set[object] = set()  # the items that are, by id or else by index
         self._asides: set[int] = set()  # the messages that are reasoning_content
         self._message: int | None = None  # the message being written
         self._thought: object = None  # the summary being written
@@ -107,7 +108,7 @@ class Stream:
     def close(self) -> Iterable[bytes]:
         if self.finished:
             return ()
-        raise StreamInterrupted("the backend's stream ended before its last event")
+        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One chunk with the five standard fields, on which the official client raises. No
@@ -203,24 +204,21 @@ class Stream:
         return self._rest_of_reasoning(_part(data), data)
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
-        return self._input(part, "function", self._pieces.delta(part, delta_of(data)))
+        return self._input_delta("function", data)
 
     def _arguments_done(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
-        return self._input(part, "function", self._pieces.rest(part, word(data, "arguments")))
+        return self._input_done("function", word(data, "arguments"), data)
 
     def _custom_input(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
-        return self._input(part, "custom", self._pieces.delta(part, delta_of(data)))
+        return self._input_delta("custom", data)
 
     def _custom_input_done(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
-        return self._input(part, "custom", self._pieces.rest(part, word(data, "input")))
+        return self._input_done("custom", word(data, "input"), data)
 
     def _item_done(self, data: JsonObject) -> Iterable[bytes]:
         """Whatever of the item was not streamed. Some models stream nothing of it."""
         item, index = inner(data, "item"), _index(data)
+        self._done.add(word(item, "id") or index)
         kind = word(item, "type")
         if kind in _CALLS or kind == "reasoning":
             self.thread.append(item)
@@ -242,8 +240,8 @@ class Stream:
     def _finish(self, data: JsonObject) -> Iterable[bytes]:
         response = inner(data, "response")
         out: list[bytes] = []
-        if not self._begun:  # a backend that tells its items only at the end
-            for index, item in enumerate(listed(response, "output")):
+        for index, item in enumerate(listed(response, "output")):
+            if (word(item, "id") or index) not in self._done:  # some come only at the end
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out
@@ -325,13 +323,7 @@ class Stream:
         if self._form.legacy:
             named = {"function_call": {"name": word(item, "name"), "arguments": ""}}
             return [*out, self._chunk(named)] if order == 0 else out
-        kind, field = _CALLS[item["type"]]
-        call = {
-            "index": order,
-            "id": word(item, "call_id"),
-            "type": kind,
-            kind: {"name": word(item, "name"), field: ""},
-        }
+        call = {"index": order, **_tool_call(item, empty=True)}
         return [*out, self._chunk({"tool_calls": [call]})]
 
     def _call_done(self, item: JsonObject, index: int) -> list[bytes]:
@@ -341,6 +333,18 @@ class Stream:
         out += self._input(part, kind, self._pieces.rest(part, word(item, field)))
         self._writing.discard(index)
         return out + self._stopped()
+
+    def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
+        part, piece = _part(data), delta_of(data)
+        if _index(data) not in self._calls:
+            return []  # its name is not known before the item is done, and has it whole
+        return self._input(part, kind, self._pieces.delta(part, piece))
+
+    def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
+        part = _part(data)
+        if _index(data) not in self._calls:
+            return []
+        return self._input(part, kind, self._pieces.rest(part, whole))
 
     def _input(self, part: Part, kind: str, piece: str) -> list[bytes]:
         order = self._calls.get(part[0] or 0)
@@ -356,9 +360,10 @@ class Stream:
         """All of a chunk but its delta is written once for many: it is the most of it."""
         envelope = self._together.envelope
         if self._envelope is not envelope:
-            self._envelope, head = envelope, json.dumps(envelope)[:-1]
+            self._envelope, head = envelope, sse.escape_line_ends(json.dumps(envelope)[:-1])
             self._before = b'data: %b,"choices":[{"index":%d,"delta":' % (head, self._choice)
-        return self._before + json.dumps(delta) + (behind or self._behind)
+        body = sse.escape_line_ends(json.dumps(delta))
+        return self._before + body + (behind or self._behind)
 
 
 Handler = Callable[[Stream, JsonObject], Iterable[bytes]]
@@ -477,9 +482,14 @@ def _message(items: list[JsonObject], form: Form) -> JsonObject:
     return message
 
 
-def _tool_call(item: JsonObject) -> JsonObject:
+def _tool_call(item: JsonObject, *, empty: bool = False) -> JsonObject:
+    """A call as chat has it; `empty` before its input is known. The namespace is beyond the
+    official API: two servers may both have a `search`."""
     kind, field = _CALLS[item["type"]]
-    body = {"name": word(item, "name"), field: word(item, field)}
+    body = {"name": word(item, "name")}
+    if namespace := word(item, "namespace"):
+        body["namespace"] = namespace
+    body[field] = "" if empty else word(item, field)
     return {"id": word(item, "call_id"), "type": kind, kind: body}
 
 
@@ -531,7 +541,7 @@ def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
 def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
     """What stands behind the delta of a chunk; `more` are the last members."""
     reason = json.dumps(finish_reason) if finish_reason else b"null"
-    return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, more)
+    return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, sse.escape_line_ends(more))
 
 
 def _part(data: JsonObject) -> Part:

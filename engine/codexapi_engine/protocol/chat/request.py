@@ -360,6 +360,8 @@ def _call(call: JsonObject, path: str) -> JsonObject:
             param=f"{path}.id",
         )
     head = {"call_id": call["id"], "name": body["name"]}
+    if isinstance(body.get("namespace"), str) and body["namespace"]:
+        head["namespace"] = body["namespace"]  # as our replies have it
     if kind == "custom":
         return {"type": "custom_tool_call", **head, "input": body.get("input") or ""}
     arguments = body.get("arguments") or "{}"

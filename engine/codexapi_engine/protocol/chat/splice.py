@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ...errors import JsonObject, StreamInterrupted
 from .. import json
-from ..sse import Deltas, Event
+from ..sse import Deltas, Event, escape_line_ends
 
 Part = tuple[int | None, int | None, int | None]
 """Which part of which item: the indices of the item, of the summary, of the content."""
@@ -117,7 +117,7 @@ class Stretch(NamedTuple):
     envelope: JsonObject  # the chunks have this very one
 
     def chunks(self, written: list[bytes]) -> bytes:
-        return self.before + self.between.join(written) + self.behind
+        return escape_line_ends(self.before + self.between.join(written) + self.behind)
 
 
 def halves(delta: bytes, piece: str) -> tuple[bytes, bytes] | None:
@@ -125,6 +125,6 @@ def halves(delta: bytes, piece: str) -> tuple[bytes, bytes] | None:
     None if it does not."""
     # The words are the innermost member, and the last. A quote behind a colon is none of a string's
     # own, which would be escaped: so here a string begins, and ends where the words end.
-    words = json.dumps(piece)
+    words = escape_line_ends(json.dumps(piece))
     said = delta.rstrip(b"]}")
     return (said[: -len(words)], delta[len(said) :]) if said.endswith(b":" + words) else None

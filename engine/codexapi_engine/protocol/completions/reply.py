@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
+from ...errors import CodexError, JsonObject, from_event
 from .. import sse
 from ..choices import Together, nothing_said, told, usage
 from ..responses import Text, text_of
@@ -62,7 +62,7 @@ class Stream:
     def close(self) -> Iterable[bytes]:
         if self.finished:
             return ()
-        raise StreamInterrupted("the backend's stream ended before its last event")
+        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One chunk with `error`. No `[DONE]`: nothing ended well."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
+from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..shapes import inner, listed, number, word
 from ..sse import Event
@@ -123,7 +123,7 @@ class Stream:
     def close(self) -> Iterable[bytes]:
         if self.finished:
             return ()
-        raise StreamInterrupted("the backend's stream ended before its last event")
+        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True

@@ -6,23 +6,18 @@ What clients send (`request.py`) is not loaded here: it needs pydantic, and only
 from __future__ import annotations
 
 from .backend import cache_key, json_form, to_backend, user
-from .reply import (
-    TERMINAL,
-    Assembler,
-    Pieces,
-    Stream,
-    Text,
-    Thoughts,
+from .public import (
     conversation_of,
-    delta_of,
     failed,
+    for_client,
     from_response,
+    items_for_client,
     replay,
-    text_of,
 )
+from .reply import TERMINAL, Assembler, Pieces, Stream, Text, Thoughts, delta_of, text_of
 
 __all__ = [
     "TERMINAL", "Assembler", "Pieces", "Stream", "Text", "Thoughts", "cache_key",
-    "conversation_of", "delta_of", "failed", "from_response", "json_form", "replay", "text_of",
-    "to_backend", "user",
+    "conversation_of", "delta_of", "failed", "for_client", "from_response", "items_for_client",
+    "json_form", "replay", "text_of", "to_backend", "user",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ...errors import JsonObject, UnexpectedAnswer
 from ..shapes import inner, listed, number, word
 from .items import kind_of
-from .reply import whole_usage
+from .public import whole_usage
 
 TRIGGER: JsonObject = {"type": "compaction_trigger"}
 """As the last item of a request's input, it asks for a compaction (backend.md I)."""

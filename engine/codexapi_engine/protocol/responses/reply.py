@@ -7,13 +7,23 @@ itself is rebuilt: the `response` object of the lifecycle events.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
 from ..shapes import inner, listed, number, word
 from ..sse import Event
+from .announce import ADDED, DONE, Announcer
+from .backend import ENCRYPTED_REASONING
+from .public import (
+    Public,
+    complete_item,
+    for_client,
+    public_error,
+    shows_encrypted,
+    without_encrypted,
+)
 
 LIFECYCLE = frozenset(
     {
@@ -30,60 +40,11 @@ _TEXT_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"
 _TEXT_ENDS = {"response.output_text.done": "text", "response.refusal.done": "refusal"}
 _ENDED_WELL = frozenset({"response.completed", "response.done", "response.incomplete"})
 
-# The closed list of `ResponseError.code` in the official client's types.
-_PUBLIC_CODES = frozenset(
-    {
-        "server_error", "rate_limit_exceeded", "invalid_prompt", "bio_policy",
-        "misalignment_policy_violation", "data_residency_mismatch", "vector_store_timeout",
-        "invalid_image", "invalid_image_format", "invalid_base64_image", "invalid_image_url",
-        "image_too_large", "image_too_small", "image_parse_error",
-        "image_content_policy_violation", "invalid_image_mode", "image_file_too_large",
-        "unsupported_image_media_type", "empty_image_file", "failed_to_download_image",
-        "image_file_not_found",
-    }
-)  # fmt: skip
-
-# What every response has, in the order of the Open Responses schema. Values from the request are
-# laid over these, then what the backend says, then the echoes of `_echoes`.
-_DEFAULTS: JsonObject = {
-    "id": "",
-    "object": "response",
-    "created_at": 0,
-    "completed_at": None,
-    "status": "in_progress",
-    "incomplete_details": None,
-    "model": "",
-    "previous_response_id": None,
-    "instructions": None,
-    "output": [],
-    "error": None,
-    "tools": [],
-    "tool_choice": "auto",
-    "truncation": "disabled",
-    "parallel_tool_calls": True,
-    "text": {"format": {"type": "text"}},
-    "top_p": 1.0,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "top_logprobs": 0,
-    "temperature": 1.0,
-    "reasoning": {"effort": None, "summary": None},
-    "usage": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "store": False,
-    "background": False,
-    "service_tier": "default",
-    "metadata": {},
-    "safety_identifier": None,
-    "prompt_cache_key": None,
-}
 # How a lifecycle event begins, the backend's and ours alike.
 _BEGINNING = re.compile(
     rb"event: (response\.[a-z_]+)\n"
     rb'data: \{"type":"\1","sequence_number":(?:0|[1-9][0-9]{0,11}),"response":'
 )
-_FROM_REQUEST = ("model", "tool_choice", "parallel_tool_calls", "text", "reasoning")
 
 
 class Assembler:
@@ -100,7 +61,7 @@ class Assembler:
 
     def feed(self, event: Event) -> None:
         kind = event.type
-        if kind == "response.output_item.done":
+        if kind == DONE:
             self.item(event.json)
         elif kind in LIFECYCLE:
             self._lifecycle(kind, event.json)
@@ -112,7 +73,7 @@ class Assembler:
     def finish(self) -> JsonObject:
         """The finished response, `output` included."""
         if self._ended is None:
-            raise StreamInterrupted("the backend's stream ended before its last event")
+            raise sse.interruption()
         return self._ended
 
     @property
@@ -143,11 +104,12 @@ class Assembler:
 
 
 class Stream:
-    """Passes a stream on: every event as it came, the lifecycle events completed.
+    """Passes a stream on: every event as it came, the lifecycle events completed, and what the
+    official API would have said besides.
 
     `asked` is the client's own body, for the echoes; `created` stands in where the backend tells
     no time, and `name` is the response's id where that is ours to give. A Codex client (`verbatim`)
-    gets `codex.*` and `keepalive` events too.
+    gets `codex.*` and `keepalive` events too, and nothing that is made up.
     """
 
     def __init__(
@@ -159,18 +121,26 @@ class Stream:
         name: str | None = None,
     ) -> None:
         # set once
-        self._public = _Public(asked, created, name)
+        self._public = Public(asked, created, name)
         self._verbatim = verbatim
+        self._include = [ENCRYPTED_REASONING] if verbatim else asked.get("include")
+        self._encrypted = shows_encrypted(self._include)
         options = asked.get("stream_options") or {}
         self._plain = options.get("include_obfuscation") is False
         # moves as the stream moves
+        self._announcer = None if verbatim else Announcer()
         self._assembler = Assembler()
         self._last: Event | None = None
-        self._dropped = 0
+        self._shift = 0  # from the backend's sequence numbers to ours
         self._large = False  # an event was, and so may be the last one
         self._begun: tuple[bytes, bytes] | None = None  # what was told and said behind a beginning
-        self.response: JsonObject | None = None  # as the newest lifecycle event told it
+        self.stored_response: JsonObject | None = None  # as the newest lifecycle event told it
         self.finished = False
+
+    @property
+    def response(self) -> JsonObject | None:
+        """The newest response as the client has it."""
+        return self.stored_response and for_client(self.stored_response, self._include)
 
     def feed(self, event: Event) -> Iterable[bytes]:
         kind = event.type
@@ -179,7 +149,7 @@ class Stream:
         if isinstance(event, sse.Deltas):
             return self._deltas(kind, event)
         if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
-            self._dropped += "sequence_number" in event.json
+            self._shift -= "sequence_number" in event.json
             return ()
         if kind in TERMINAL:
             return self._end(kind, event)
@@ -191,7 +161,7 @@ class Stream:
     def close(self) -> Iterable[bytes]:
         if self.finished:
             return ()
-        raise StreamInterrupted("the backend's stream ended before its last event")
+        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event in both shapes in use: the flat one of the official client's types,
@@ -210,30 +180,77 @@ class Stream:
 
     def _deltas(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
         """Deltas that came together pass in one piece, unless each has to be touched."""
-        if not (self._dropped or self._plain or kind.startswith("codex.")):
-            try:  # in place of `suppress`, of which each read would make one
-                deltas.check()
-            except StreamInterrupted:
-                pass  # the good ones among them pass all the same
-            else:
-                self._last = deltas
-                return (deltas.encode(),)
-        return (piece for one in deltas.each for piece in self.feed(one))
+        whole = self._untouched(kind, deltas)
+        return self._apart(kind, deltas) if whole is None else (whole,)
+
+    def _untouched(self, kind: str, deltas: sse.Deltas) -> bytes | None:
+        if self._shift or self._plain or kind.startswith("codex."):
+            return None
+        try:  # in place of `suppress`, of which each read would make one
+            deltas.check()
+        except StreamInterrupted:
+            return None  # the good ones among them pass all the same
+        data = deltas.encode()
+        if self._announcer is None:
+            self._last = deltas
+            return data
+        if not self._announcer.continues(kind, data, deltas.count):
+            return None
+        self._last = deltas
+        return sse.escape_line_ends(data)
+
+    def _apart(self, kind: str, deltas: sse.Deltas) -> Iterator[bytes]:
+        first, rest = deltas.parted()  # mostly the others are of the part that the first begins
+        yield from self.feed(first)
+        if rest is None:
+            return
+        if (whole := self._untouched(kind, rest)) is not None:
+            yield whole
+            return
+        for event in rest.each:
+            yield from self.feed(event)
 
     def _through(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind in LIFECYCLE:
             return self._begin(kind, event)
         self._begun = None
-        if kind == "response.output_item.done":
-            self._assembler.item(event.lifted)
-        if self._dropped or self._plain:
-            return self._renumbered(kind, event.lifted)
+        payloads, passes = self._missing(kind, event)
+        item = self._item(kind, event) if kind in (ADDED, DONE) else None
+        out = self._added(payloads, event.lifted) if payloads else []
+        if not passes:
+            self._shift -= "sequence_number" in event.lifted
+            return out
+        if self._shift or self._plain or item is not None:
+            data = event.lifted if item is None else {**event.lifted, "item": item}
+            return chain(out, self._renumbered(kind, data))
         event.check()
-        return event.pieces()
+        return chain(out, event.pieces(escape=not self._verbatim))
+
+    def _missing(self, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
+        """What the official API would have sent before this event, and whether that passes."""
+        announcer = self._announcer
+        if announcer is None or not announcer.reads(kind):
+            return [], True
+        if kind.endswith(".delta") and announcer.continues(kind, event.raw, 1):
+            return [], True
+        return announcer.feed(kind, event)
+
+    def _item(self, kind: str, event: Event) -> JsonObject | None:
+        """The item of an event as the client gets it; None where it is as it came."""
+        if kind == DONE:
+            self._assembler.item(event.lifted)
+        elif self._announcer is None:
+            return None
+        item = inner(event.lifted, "item")
+        shown = self._shown(complete_item(item) if kind == DONE else item)
+        return None if shown is item else shown
+
+    def _shown(self, item: JsonObject) -> JsonObject:
+        return item if self._encrypted else without_encrypted(item)
 
     def _begin(self, kind: str, event: Event) -> Iterable[bytes]:
         """The second of these mostly tells what the first told: then it is said again, unread."""
-        head = None if self._large or self._dropped else _BEGINNING.match(event.raw)
+        head = None if self._large or self._shift else _BEGINNING.match(event.raw)
         told = event.raw[head.end() :] if head else b""
         if head and self._begun and self._begun[0] == told:
             return (head[0] + self._begun[1],)
@@ -253,9 +270,13 @@ class Stream:
         if kind == "response.failed":
             return self._lifecycle(kind, event)
         self._assembler.feed(event)
+        out: list[bytes] = []
+        if self._announcer is not None:
+            output = [complete_item(item) for item in self._assembler.finish()["output"]]
+            out = self._added(self._announcer.finish(output), event.json)
         if kind == "response.done" and not self._verbatim:
             kind = "response.completed"  # what public clients wait for
-        return chain(self._lifecycle(kind, event), (sse.DONE,))
+        return chain(out, self._lifecycle(kind, event), (sse.DONE,))
 
     def _lifecycle(self, kind: str, event: Event) -> Iterable[bytes]:
         response = _response(event.json)
@@ -263,15 +284,33 @@ class Stream:
         if kind in _ENDED_WELL:
             whole["status"] = self._assembler.finish()["status"]
         if not self._verbatim and isinstance(whole["error"], dict):
-            whole["error"] = _public_error(whole["error"])
-        self.response = whole
-        return self._renumbered(kind, {**event.json, "type": kind, "response": whole})
+            whole["error"] = public_error(whole["error"])
+        self.stored_response = whole
+        shown = for_client(whole, self._include)
+        return self._renumbered(kind, {**event.json, "type": kind, "response": shown})
+
+    def _added(self, payloads: list[JsonObject], following: JsonObject) -> list[bytes]:
+        """Events of our own, numbered as the one that follows them."""
+        out: list[bytes] = []
+        first = following.get("sequence_number")
+        for payload in payloads:
+            kind = payload["type"]
+            if "item" in payload:
+                payload = {**payload, "item": self._shown(payload["item"])}
+            if isinstance(first, int):
+                payload = {"type": kind, "sequence_number": first + self._shift, **payload}
+                self._shift += 1
+            out += self._encoded(payload, kind)
+        return out
 
     def _renumbered(self, kind: str, data: JsonObject) -> Iterable[bytes]:
-        if self._dropped and isinstance(data.get("sequence_number"), int):
-            data = {**data, "sequence_number": data["sequence_number"] - self._dropped}
+        if self._shift and isinstance(data.get("sequence_number"), int):
+            data = {**data, "sequence_number": data["sequence_number"] + self._shift}
         if self._plain:
             data = {name: value for name, value in data.items() if name != "obfuscation"}
+        return self._encoded(data, kind)
+
+    def _encoded(self, data: JsonObject, kind: str) -> Iterable[bytes]:
         return sse.pieces(data, kind) if self._large else (sse.encode(data, kind),)
 
     def _next_number(self) -> int:
@@ -279,7 +318,7 @@ class Stream:
             last = number(self._last.each[-1].lifted, "sequence_number") if self._last else None
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
-        return 0 if last is None else last + 1 - self._dropped
+        return 0 if last is None else last + 1 + self._shift
 
 
 class Pieces:
@@ -388,131 +427,6 @@ def _part(data: JsonObject) -> tuple[int | None, int | None]:
 def text_of(response: JsonObject) -> str:
     """The text of a finished response: its messages, with a blank line between them."""
     return "\n\n".join(text for item in listed(response, "output") if (text := _message_text(item)))
-
-
-def from_response(
-    response: JsonObject, asked: JsonObject, created: int, name: str | None = None
-) -> JsonObject:
-    """The backend's response object as a public one: complete, and about the client's request.
-
-    Fields that the backend adds are kept (translation.md 6.3). `name` is an id of ours.
-    """
-    return _Public(asked, created, name).of(response)
-
-
-class _Public:
-    """What makes public responses, for one request: what depends on that alone is made once."""
-
-    def __init__(self, asked: JsonObject, created: int, name: str | None) -> None:
-        stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
-        self._under = {**_DEFAULTS, **stated}
-        self._over = _echoes(asked)
-        self._tools = listed(asked, "tools")
-        self._created = created
-        self._name = name
-        self._has_user = "user" in asked
-
-    def of(self, response: JsonObject, output: list[JsonObject] | None = None) -> JsonObject:
-        """`output` stands in place of its own."""
-        given = {name: value for name, value in response.items() if value is not None}
-        whole = {**self._under, **given, **self._over}
-        whole["created_at"] = number(given, "created_at") or self._created
-        whole["id"] = self._name or whole["id"]
-        whole["tools"] = [_tool(tool) for tool in listed(given, "tools") or self._tools]
-        whole["usage"] = whole_usage(given["usage"]) if inner(given, "usage") else None
-        if output is not None:
-            whole["output"] = output
-        if not self._has_user:
-            whole.pop("user", None)
-        return whole
-
-
-def failed(response: JsonObject, error: CodexError) -> JsonObject:
-    """A response whose run ended in this error."""
-    told = _public_error({"code": error.code, "message": error.message})
-    return {**response, "status": "failed", "error": told}
-
-
-def replay(response: JsonObject) -> list[Event]:
-    """Events that tell a finished response, for one whose own are not there: its items whole."""
-    begun = {**response, "status": "in_progress", "output": [], "usage": None, "error": None}
-    told: list[tuple[str, JsonObject]] = [
-        ("response.created", {"response": begun}),
-        ("response.in_progress", {"response": begun}),
-    ]
-    for index, item in enumerate(listed(response, "output")):
-        for kind in ("added", "done"):
-            told.append((f"response.output_item.{kind}", {"output_index": index, "item": item}))
-    end = word(response, "status")
-    if end in ("completed", "incomplete", "failed"):
-        told.append((f"response.{end}", {"response": response}))
-    events = [
-        Event(sse.encode({"type": kind, "sequence_number": at, **data}, kind).rstrip(b"\n"))
-        for at, (kind, data) in enumerate(told)
-    ]
-    done = [Event(sse.DONE.rstrip(b"\n"))] if end in ("completed", "incomplete") else []
-    return events + done
-
-
-def _echoes(asked: JsonObject) -> JsonObject:
-    """What the backend echoes of our request, as the client said it.
-
-    Its own `safety_identifier` is bound to the account, and must not travel.
-    """
-    echoes = {
-        name: asked.get(name)
-        for name in ("instructions", "safety_identifier", "prompt_cache_key", "max_output_tokens")
-    }
-    echoes.update(
-        metadata=asked.get("metadata") or {},
-        previous_response_id=asked.get("previous_response_id"),
-        store=asked.get("store") is not False,
-        background=asked.get("background") is True,
-    )
-    if asked.get("user") is not None:
-        echoes["user"] = asked["user"]
-    if conversation := conversation_of(asked):
-        echoes["conversation"] = {"id": conversation}
-    return echoes
-
-
-def conversation_of(asked: JsonObject) -> str:
-    """The id of the conversation that a request is part of; empty if of none."""
-    return word(asked, "conversation") or word(inner(asked, "conversation"), "id")
-
-
-def _tool(tool: JsonObject) -> JsonObject:
-    """A function tool has its description, parameters and strictness, even where they are null."""
-    if tool.get("type") != "function":
-        return tool
-    return {"description": None, "parameters": None, "strict": None, **tool}
-
-
-def whole_usage(given: Mapping[str, object]) -> JsonObject:
-    """Strict clients need both details; the backend leaves out what is zero."""
-    details = {
-        "cached_tokens": 0,
-        "cache_write_tokens": 0,
-        **inner(given, "input_tokens_details"),
-    }
-    return {
-        "input_tokens": 0,
-        "output_tokens": 0,
-        "total_tokens": 0,
-        **given,
-        "input_tokens_details": details,
-        "output_tokens_details": {
-            "reasoning_tokens": 0,
-            **inner(given, "output_tokens_details"),
-        },
-    }
-
-
-def _public_error(error: JsonObject) -> JsonObject:
-    code, message = word(error, "code"), word(error, "message") or "the model run failed"
-    if code in _PUBLIC_CODES:
-        return {**error, "message": message}
-    return {**error, "code": "server_error", "message": f"{message} ({code})" if code else message}
 
 
 def _response(data: JsonObject) -> JsonObject:

@@ -17,7 +17,7 @@ from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
 from .items import is_reference, kind_of
 from .parts import translate_parts
-from .reply import conversation_of
+from .public import conversation_of
 from .tools import translate_choice, translate_tools
 
 RULES: dict[str, Rule] = {

@@ -1,0 +1,419 @@
+"""The events that the official API sends around an item, where the backend leaves them out.
+
+Some models send an item only when it is done, or a text without its deltas or without its part
+(reported by gateways, for several models and clients). A client that follows the official order
+then shows nothing, or fails: it waits for the item before its parts, the part before its deltas,
+and the deltas before their end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ...errors import JsonObject, StreamInterrupted
+from .. import json, sse
+from ..shapes import inner, listed, number, word
+from ..sse import Event
+
+ADDED, DONE = "response.output_item.added", "response.output_item.done"
+
+
+class _Form(NamedTuple):
+    """A text that an item streams, and what its events are called."""
+
+    name: str  # the beginning of the delta's and the done event's name
+    field: str  # where the done event, and the item, have the whole text
+    member: str  # the member that says which part of the item it is; empty where there is only one
+    part: str  # the type of that part; empty where the text is a member of the item itself
+
+
+_TEXT = _Form("response.output_text", "text", "content_index", "output_text")
+_REFUSAL = _Form("response.refusal", "refusal", "content_index", "refusal")
+_SUMMARY = _Form("response.reasoning_summary_text", "text", "summary_index", "summary_text")
+_REASONING = _Form("response.reasoning_text", "text", "content_index", "reasoning_text")
+_ARGUMENTS = _Form("response.function_call_arguments", "arguments", "", "")
+_INPUT = _Form("response.custom_tool_call_input", "input", "", "")
+_FORMS = (_TEXT, _REFUSAL, _SUMMARY, _REASONING, _ARGUMENTS, _INPUT)
+_OF_PART = {form.part: form for form in _FORMS if form.part}
+_OF_CALL = {"function_call": _ARGUMENTS, "custom_tool_call": _INPUT}
+_DELTAS = {f"{form.name}.delta": form for form in _FORMS}
+_TEXT_ENDS = {f"{form.name}.done": form for form in _FORMS}
+
+_HOSTED = re.compile(r"response\.([a-z_]+_call)\.[a-z_]+")
+_DELTA = re.compile(rb'"delta":"([^"\\\n]*(?:\\.[^"\\\n]*)*)"')
+
+
+class _Part:
+    """A text of an item, as far as the client has it."""
+
+    def __init__(self, form: _Form, place: JsonObject) -> None:
+        self.form = form
+        self.place = place  # the members by which its events name it
+        self.annotations = 0  # so many were sent
+        self.ended = False  # the done event of the text was sent
+        self.closed = False  # that of the part was
+        self._chunks: list[bytes] = []  # its deltas, as they came
+        self._count = 0
+
+    def add(self, chunk: bytes, count: int) -> None:
+        self._chunks.append(chunk)
+        self._count += count
+
+    def rest(self, whole: str) -> str:
+        """What of the whole text was not streamed. Nothing where the two disagree: what is written
+        cannot be taken back."""
+        try:
+            streamed = self._streamed()
+        except (StreamInterrupted, ValueError):
+            return ""
+        self._chunks = []
+        return whole[len(streamed) :] if whole.startswith(streamed) else ""
+
+    def _streamed(self) -> str:
+        found = [text for chunk in self._chunks for text in _DELTA.findall(chunk)]
+        if len(found) == self._count:  # then all of them are read at once
+            return str(json.loads(b'"%b"' % b"".join(found)))
+        events = sse.Decoder().feed(b"\n\n".join([*self._chunks, b""]))
+        return "".join(word(event.json, "delta") for event in events)
+
+
+class _Item:
+    """An item that was announced."""
+
+    def __init__(self, item: JsonObject, *, inferred: bool = False) -> None:
+        self.id = word(item, "id")
+        self.type = word(item, "type")
+        self.inferred = inferred  # from an event of one of its parts
+        self.done = False
+        self.parts: dict[tuple[str, int], _Part] = {}
+
+
+class Announcer:
+    """Follows a stream, and makes up what is missing before each event.
+
+    A delta like the one before it is not parsed: only `continues` looks at it.
+    """
+
+    def __init__(self) -> None:
+        self._items: dict[int, _Item] = {}
+        self._part: _Part | None = None  # that the newest delta belongs to
+        self._kind = ""  # of that delta
+        self._marks: tuple[bytes, ...] = ()  # by which others of the part are known
+
+    def continues(self, kind: str, data: bytes, count: int) -> bool:
+        """Whether these deltas belong to the part that the newest one belongs to, or are of no
+        kind that matters here. `data` are `count` events as they came."""
+        if kind != self._kind or self._part is None:
+            return kind not in _DELTAS
+        for mark in self._marks:
+            if mark not in data if count == 1 else data.count(mark) != count:
+                return False
+        self._part.add(data, count)
+        return True
+
+    def reads(self, kind: str) -> bool:
+        """Whether an event of this kind has to be given to `feed`."""
+        if kind in _HANDLERS or kind in _DELTAS or kind in _TEXT_ENDS:
+            return True
+        return (hosted := _HOSTED.fullmatch(kind)) is not None and not any(
+            item.type == hosted[1] and not item.done for item in self._items.values()
+        )
+
+    def feed(self, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
+        """What goes before an event, without sequence numbers, and whether the event passes."""
+        self._part = None
+        if form := _DELTAS.get(kind):
+            return self._delta(form, kind, event)
+        if form := _TEXT_ENDS.get(kind):
+            return self._text_end(form, event)
+        if handler := _HANDLERS.get(kind):
+            return handler(self, event)
+        return self._hosted(kind, event)
+
+    def finish(self, output: Iterable[JsonObject]) -> list[JsonObject]:
+        """What is missing of the items that the last event lists."""
+        payloads: list[JsonObject] = []
+        for position, item in enumerate(output):
+            index = self._index_of(item, position)
+            if (known := self._items.get(index)) is None or not known.done:
+                payloads += self._close(index, item)
+                payloads.append({"type": DONE, "output_index": index, "item": item})
+        return payloads
+
+    # Events, by their kind.
+
+    def _item_added(self, event: Event) -> tuple[list[JsonObject], bool]:
+        item, index = inner(event.lifted, "item"), number(event.lifted, "output_index")
+        if index is None or not item:
+            return [], True
+        known = self._items.get(index)
+        if known and (known.inferred or (known.id and known.id == word(item, "id"))):
+            known.inferred = False
+            return [], False  # it has been announced
+        self._items[index] = _Item(item)
+        return [], True
+
+    def _item_done(self, event: Event) -> tuple[list[JsonObject], bool]:
+        item, index = inner(event.lifted, "item"), number(event.lifted, "output_index")
+        if _has_parts(item):
+            item = inner(event.json, "item")
+        if index is not None:
+            return self._close(index, item), True
+        index = self._next()
+        end = {"type": DONE, "output_index": index, "item": item}
+        return [*self._close(index, item), end], False
+
+    def _part_added(self, event: Event) -> tuple[list[JsonObject], bool]:
+        form = _OF_PART.get(word(inner(event.json, "part"), "type"))
+        if form is None:
+            return [], True
+        payloads, item = self._announced(form, event.json)
+        if item is None:
+            return payloads, True
+        key = _key(form, event.json)
+        if key in item.parts:
+            return payloads, False
+        item.parts[key] = _Part(form, _place(form, event.json))
+        return payloads, True
+
+    def _part_done(self, event: Event) -> tuple[list[JsonObject], bool]:
+        content = inner(event.json, "part")
+        form = _OF_PART.get(word(content, "type"))
+        payloads, part = self._opened(form, event.json) if form else ([], None)
+        if part is None:
+            return payloads, True
+        payloads += _end(part, content)
+        part.closed = True
+        return payloads, True
+
+    def _delta(self, form: _Form, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
+        data = event.json
+        payloads, part = self._opened(form, data)
+        if part is None:
+            return payloads, not _is_call_without_item(form, data)
+        if not isinstance(data.get("delta"), str):
+            return payloads, True
+        part.add(event.raw, 1)
+        marks = _marks(form, event)
+        if marks is not None:
+            self._part, self._kind, self._marks = part, kind, marks
+        return payloads, True
+
+    def _text_end(self, form: _Form, event: Event) -> tuple[list[JsonObject], bool]:
+        payloads, part = self._opened(form, event.json)
+        if part is None:
+            return payloads, not _is_call_without_item(form, event.json)
+        if not part.ended:
+            payloads += _delta(part, part.rest(word(event.json, form.field)))
+        part.ended = True
+        return payloads, True
+
+    def _annotation(self, event: Event) -> tuple[list[JsonObject], bool]:
+        payloads, part = self._opened(_TEXT, event.json)
+        if part is not None:
+            part.annotations += 1
+        return payloads, True
+
+    def _hosted(self, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
+        """An event of a hosted tool's call, such as `response.web_search_call.searching`."""
+        index, hosted = number(event.json, "output_index"), _HOSTED.fullmatch(kind)
+        if index is None or hosted is None or index in self._items:
+            return [], True
+        item = {"id": word(event.json, "item_id"), "type": hosted[1], "status": "in_progress"}
+        self._items[index] = _Item(item, inferred=True)
+        return [{"type": ADDED, "output_index": index, "item": item}], True
+
+    # What is made up.
+
+    def _announced(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Item | None]:
+        """The item that an event is about, announced by now. None where it cannot be: of a call,
+        the name is not known before the item is done."""
+        index = number(data, "output_index")
+        if index is None:
+            return [], None
+        if item := self._items.get(index):
+            return [], item
+        if not form.part:
+            return [], None
+        begun = _begun(form, word(data, "item_id"))
+        self._items[index] = _Item(begun, inferred=True)
+        return [{"type": ADDED, "output_index": index, "item": begun}], self._items[index]
+
+    def _opened(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Part | None]:
+        """The part that an event is about, added by now."""
+        payloads, item = self._announced(form, data)
+        if item is None:
+            return payloads, None
+        part, added = _open(item, form, _key(form, data), _place(form, data))
+        return payloads + added, part
+
+    def _close(self, index: int, item: JsonObject) -> list[JsonObject]:
+        """All that is missing of an item but its own done event."""
+        payloads: list[JsonObject] = []
+        known = self._items.get(index)
+        if known is None:
+            known = self._items[index] = _Item(item)
+            payloads.append({"type": ADDED, "output_index": index, "item": _empty(item)})
+        for form, n, content in _texts(item):
+            place: JsonObject = {"item_id": word(item, "id"), "output_index": index}
+            if form.member:
+                place[form.member] = n
+            part, added = _open(known, form, (form.member, n), place)
+            payloads += added + _end(part, content)
+            if form.part and not part.closed:
+                payloads.append({"type": _part_event(form, "done"), **part.place, "part": content})
+            part.closed = True
+        known.done = True
+        return payloads
+
+    def _index_of(self, item: JsonObject, position: int) -> int:
+        """The index of an item of the last event's list: some lists leave items out, and some
+        backends change an item's id."""
+        name = word(item, "id")
+        if name and (found := [i for i, known in self._items.items() if known.id == name]):
+            return found[0]
+        known = self._items.get(position)
+        if known is None or not name or known.type == word(item, "type"):
+            return position
+        return self._next()
+
+    def _next(self) -> int:
+        return max(self._items, default=-1) + 1
+
+
+_Handler = Callable[[Announcer, Event], tuple[list[JsonObject], bool]]
+_HANDLERS: dict[str, _Handler] = {
+    ADDED: Announcer._item_added,
+    DONE: Announcer._item_done,
+    "response.content_part.added": Announcer._part_added,
+    "response.content_part.done": Announcer._part_done,
+    "response.reasoning_summary_part.added": Announcer._part_added,
+    "response.reasoning_summary_part.done": Announcer._part_done,
+    "response.output_text.annotation.added": Announcer._annotation,
+}
+
+
+def announcement(items: Iterable[JsonObject]) -> list[JsonObject]:
+    """All events of finished items, without sequence numbers."""
+    return Announcer().finish(items)
+
+
+def _begun(form: _Form, name: str) -> JsonObject:
+    """An item of which nothing is known but a part."""
+    if form in (_SUMMARY, _REASONING):
+        return {"id": name, "type": "reasoning", "summary": []}
+    head: JsonObject = {"id": name, "type": "message", "status": "in_progress"}
+    return {**head, "role": "assistant", "content": []}
+
+
+def _empty(item: JsonObject) -> JsonObject:
+    """A finished item as it was announced. What has no text to be streamed is announced whole, but
+    for a picture, which is not there yet."""
+    kind, empty = word(item, "type"), dict(item)
+    if "status" in item or kind in ("message", *_OF_CALL):
+        empty["status"] = "in_progress"
+    if kind == "message":
+        empty["content"] = []
+    elif kind == "reasoning":
+        empty = {
+            name: empty[name] for name in empty if name not in ("content", "encrypted_content")
+        }
+        empty["summary"] = []
+    elif form := _OF_CALL.get(kind):
+        empty[form.field] = ""
+    elif kind == "image_generation_call":
+        empty["result"] = None
+    return empty
+
+
+def _has_parts(item: JsonObject) -> bool:
+    kind = word(item, "type")
+    return kind in ("message", "reasoning") or kind in _OF_CALL
+
+
+def _texts(item: JsonObject) -> list[tuple[_Form, int, JsonObject]]:
+    """The texts of an item: which they are, and what has them whole."""
+    if form := _OF_CALL.get(word(item, "type")):
+        return [(form, 0, item)]
+    if not _has_parts(item):
+        return []
+    parts = [*enumerate(listed(item, "summary")), *enumerate(listed(item, "content"))]
+    return [(form, n, part) for n, part in parts if (form := _OF_PART.get(word(part, "type")))]
+
+
+def _open(
+    item: _Item, form: _Form, key: tuple[str, int], place: JsonObject
+) -> tuple[_Part, list[JsonObject]]:
+    """The part of an item, and the event that adds it if it is new."""
+    if part := item.parts.get(key):
+        return part, []
+    part = item.parts[key] = _Part(form, place)
+    if not form.part:
+        return part, []
+    content: JsonObject = {"type": form.part, form.field: ""}
+    if form is _TEXT:
+        content = {"type": form.part, "annotations": [], "logprobs": [], "text": ""}
+    return part, [{"type": _part_event(form, "added"), **place, "part": content}]
+
+
+def _end(part: _Part, content: JsonObject) -> list[JsonObject]:
+    """What is missing of a text up to its done event. `content` has it whole."""
+    if part.ended:
+        return []
+    part.ended = True
+    form, whole = part.form, word(content, part.form.field)
+    payloads = _delta(part, part.rest(whole))
+    for n, annotation in enumerate(listed(content, "annotations")[part.annotations :]):
+        at = {"annotation_index": part.annotations + n, "annotation": annotation}
+        payloads.append({"type": f"{form.name}.annotation.added", **part.place, **at})
+    return [*payloads, _text_event(part, "done", form.field, whole)]
+
+
+def _delta(part: _Part, text: str) -> list[JsonObject]:
+    return [_text_event(part, "delta", "delta", text)] if text else []
+
+
+def _text_event(part: _Part, verb: str, field: str, text: str) -> JsonObject:
+    payload = {"type": f"{part.form.name}.{verb}", **part.place, field: text}
+    return {**payload, "logprobs": []} if part.form is _TEXT else payload
+
+
+def _part_event(form: _Form, verb: str) -> str:
+    return f"response.{'reasoning_summary' if form is _SUMMARY else 'content'}_part.{verb}"
+
+
+def _key(form: _Form, data: JsonObject) -> tuple[str, int]:
+    return form.member, number(data, form.member) or 0
+
+
+def _place(form: _Form, data: JsonObject) -> JsonObject:
+    place: JsonObject = {
+        "item_id": word(data, "item_id"),
+        "output_index": number(data, "output_index") or 0,
+    }
+    if form.member:
+        place[form.member] = number(data, form.member) or 0
+    return place
+
+
+def _is_call_without_item(form: _Form, data: JsonObject) -> bool:
+    return not form.part and number(data, "output_index") is not None
+
+
+def _marks(form: _Form, event: Event) -> tuple[bytes, ...] | None:
+    """Bytes that only events of the same part have: its indices, as this event writes them. None
+    where that is not certain. In a string the quotes would be escaped, so they are members."""
+    marks = []
+    for name in filter(None, ("output_index", form.member)):
+        found = re.findall(rb'"%b":%d[,}]' % (name.encode(), _value(event, name)), event.raw)
+        if len(found) != 1 or event.raw.count(b'"%b":' % name.encode()) != 1:
+            return None
+        marks += found
+    return tuple(marks)
+
+
+def _value(event: Event, name: str) -> int:
+    value = number(event.json, name)
+    return -1 if value is None else value
