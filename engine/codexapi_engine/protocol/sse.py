@@ -19,11 +19,6 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 _BOM = b"\xef\xbb\xbf"
-_LINE_ENDS_ELSEWHERE = (
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-    ("\x85".encode(), b"\\u0085"),
-)
 
 # One plain delta, and those of the same name behind it. Nothing is tried twice: `*+`.
 _DELTAS = re.compile(
@@ -383,9 +378,13 @@ def escape_line_ends(data: bytes) -> bytes:
     They end no line of an event stream, but several clients' line readers (httpx's `iter_lines`)
     split there. In JSON they stand in strings alone, so to replace the bytes is enough.
     """
-    if not data.isascii():
-        for character, escape in _LINE_ENDS_ELSEWHERE:
-            data = data.replace(character, escape)
+    if data.isascii():
+        return data
+    # First bytes first: one is found at ten times the speed of two.
+    if b"\xe2" in data:
+        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if b"\xc2" in data:
+        data = data.replace(b"\xc2\x85", b"\\u0085")
     return data
 
 

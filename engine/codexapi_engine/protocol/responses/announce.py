@@ -42,6 +42,13 @@ _DELTAS = {f"{form.name}.delta": form for form in _FORMS}
 _TEXT_ENDS = {f"{form.name}.done": form for form in _FORMS}
 
 _HOSTED = re.compile(r"response\.([a-z_]+_call)\.[a-z_]+")
+_END = b"\n\n"
+_SLACK = 24
+"""Bytes by which the place of a member may differ from one delta to the next."""
+
+_Mark = tuple[bytes, int, int | None]
+"""Bytes of an event, and between which places they are."""
+
 _DELTA = re.compile(rb'"delta":"([^"\\\n]*(?:\\.[^"\\\n]*)*)"')
 
 
@@ -72,10 +79,11 @@ class _Part:
         return whole[len(streamed) :] if whole.startswith(streamed) else ""
 
     def _streamed(self) -> str:
-        found = [text for chunk in self._chunks for text in _DELTA.findall(chunk)]
+        deltas = b"".join(self._chunks)
+        found = _DELTA.findall(deltas)
         if len(found) == self._count:  # then all of them are read at once
             return str(json.loads(b'"%b"' % b"".join(found)))
-        events = sse.Decoder().feed(b"\n\n".join([*self._chunks, b""]))
+        events = sse.Decoder().feed(deltas)
         return "".join(word(event.json, "delta") for event in events)
 
 
@@ -100,18 +108,31 @@ class Announcer:
         self._items: dict[int, _Item] = {}
         self._part: _Part | None = None  # that the newest delta belongs to
         self._kind = ""  # of that delta
-        self._marks: tuple[bytes, ...] = ()  # by which others of the part are known
+        self._marks: tuple[_Mark, ...] = ()  # by which others of the part are known
 
     def continues(self, kind: str, data: bytes, count: int) -> bool:
         """Whether these deltas belong to the part that the newest one belongs to, or are of no
-        kind that matters here. `data` are `count` events as they came."""
-        if kind != self._kind or self._part is None:
+        kind that matters here. `data` are `count` events as they came, blank lines included."""
+        if kind != self._kind or (part := self._part) is None:
             return kind not in _DELTAS
-        for mark in self._marks:
-            if mark not in data if count == 1 else data.count(mark) != count:
+        for mark, start, stop in self._marks:
+            if data.find(mark, start, stop) < 0:
                 return False
-        self._part.add(data, count)
+        if count > 1 and not self._are_alike(part, data, count):
+            return False
+        part.add(data, count)
         return True
+
+    def _are_alike(self, part: _Part, data: bytes, count: int) -> bool:
+        """Whether several deltas are of one part. Texts do not mix, so the first and the last are
+        looked at; calls that are made in parallel may."""
+        if not part.form.part:
+            return all(data.count(mark) == count for mark, _, _ in self._marks)
+        first, last = data[: data.index(_END) + 2], data[data.rindex(_END, 0, -2) + 2 :]
+        return all(
+            first.find(mark, start, stop) >= 0 and last.find(mark, start, stop) >= 0
+            for mark, start, stop in self._marks
+        )
 
     def reads(self, kind: str) -> bool:
         """Whether an event of this kind has to be given to `feed`."""
@@ -195,7 +216,7 @@ class Announcer:
             return payloads, not _is_call_without_item(form, data)
         if not isinstance(data.get("delta"), str):
             return payloads, True
-        part.add(event.raw, 1)
+        part.add(event.encode(), 1)
         marks = _marks(form, event)
         if marks is not None:
             self._part, self._kind, self._marks = part, kind, marks
@@ -402,15 +423,23 @@ def _is_call_without_item(form: _Form, data: JsonObject) -> bool:
     return not form.part and number(data, "output_index") is not None
 
 
-def _marks(form: _Form, event: Event) -> tuple[bytes, ...] | None:
+def _marks(form: _Form, event: Event) -> tuple[_Mark, ...] | None:
     """Bytes that only events of the same part have: its indices, as this event writes them. None
     where that is not certain. In a string the quotes would be escaped, so they are members."""
-    marks = []
+    marks: list[_Mark] = []
+    raw = event.raw
     for name in filter(None, ("output_index", form.member)):
-        found = re.findall(rb'"%b":%d[,}]' % (name.encode(), _value(event, name)), event.raw)
-        if len(found) != 1 or event.raw.count(b'"%b":' % name.encode()) != 1:
+        member = b'"%b":' % name.encode()
+        mark = re.search(rb"%b%d[,}]" % (member, _value(event, name)), raw)
+        if mark is None or raw.count(member) != 1:
             return None
-        marks += found
+        # Numbers and noise differ in length, so the place is not exact. To search all of an event
+        # would cost ten times as much.
+        at, stop = mark.start(), raw.find(b'"delta":')
+        if at < stop:
+            marks.append((mark[0], max(at - _SLACK, 0), mark.end() + _SLACK))
+        else:
+            marks.append((mark[0], at - len(raw) - len(_END) - _SLACK, None))
     return tuple(marks)
 
 

@@ -231,7 +231,7 @@ class Stream:
         announcer = self._announcer
         if announcer is None or not announcer.reads(kind):
             return [], True
-        if kind.endswith(".delta") and announcer.continues(kind, event.raw, 1):
+        if kind.endswith(".delta") and announcer.continues(kind, event.encode(), 1):
             return [], True
         return announcer.feed(kind, event)
 
