@@ -18,6 +18,7 @@ import yaml
 from openai.types.responses import Response
 from tests import downloads
 from tests.chat_replies import added_up, chunks
+from tests.grammar import assert_official
 from tests.wire_files import events, translated
 
 from codexapi_engine.protocol import JsonObject, chat, responses, sse
@@ -145,6 +146,15 @@ def test_nothing_is_lost_on_the_responses_road(recorded: list[tuple[str, bytes]]
             passed[-1].json["response"]["usage"]["total_tokens"]
             == _told(stream)["usage"]["total_tokens"]
         )
+
+
+def test_all_are_in_the_order_that_the_checker_of_ours_asks_for(
+    recorded: list[tuple[str, bytes]],
+) -> None:
+    """So what is made up for other streams is what the backend itself would send."""
+    for name, data in recorded:
+        stream = [event.json for event in events(data)]
+        assert assert_official(stream) == _told(events(data))["output"], name
 
 
 def test_every_response_suits_the_official_types(recorded: list[tuple[str, bytes]]) -> None:
