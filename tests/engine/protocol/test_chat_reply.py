@@ -318,3 +318,93 @@ def test_an_envelope_that_is_told_late_is_in_all_chunks_from_there_on() -> None:
         other.feed(event)
     assert b'"id":"chatcmpl-7",' in one._chunk({})
     assert b'"id":"chatcmpl-7",' in other._chunk({})
+
+
+# What some models leave out.
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments"),
+    [
+        ("no_text_deltas", "Hello there.\n\nGood bye.", ["{}"]),
+        ("some_deltas_missing", "One two three.", ['{"location": "Rome"}']),
+        ("deltas_without_their_item", "Hello from nowhere.", ['{"location": "Oslo"}']),
+        ("deltas_then_output_at_the_end", "Only deltas.", []),
+        ("no_content_parts", "No parts.", []),
+    ],
+)
+def test_what_is_left_out_is_made_up(name: str, content: str, arguments: list[str]) -> None:
+    told = message(name)
+    assert told["content"] == content
+    calls = [call["function"]["arguments"] for call in told.get("tool_calls", [])]
+    assert calls == arguments
+
+
+def test_an_item_that_only_the_last_event_tells_is_told_beside_others() -> None:
+    said = {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "Hm."}]}
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    data = made(
+        ("response.output_item.done", {"output_index": 0, "item": said}),
+        ("response.completed", {"response": {"output": [said, call]}}),
+    )
+    out, error = translated(events(data), chat.Stream(FORM, created=1))
+    assert error is None
+    told = added_up(out)["choices"][0]["message"]
+    assert told["content"] == "Hm."
+    assert [each["function"] for each in told["tool_calls"]] == [{"name": "f", "arguments": "{}"}]
+
+
+# Namespaces.
+
+
+def test_a_call_names_its_namespace_and_brings_it_back() -> None:
+    """Two servers may both have a `search`: without it nobody can tell whose is meant."""
+    functions = [
+        {"name": "search", "namespace": "crm", "arguments": '{"q":"a"}'},
+        {"name": "search", "namespace": "wiki", "arguments": '{"q":"b"}'},
+    ]
+    whole = chat.from_response(folded("namespace_calls"), FORM, created=1)
+    answer = whole["choices"][0]["message"]
+    collected = chat.collected(chunks(stream("namespace_calls")))["choices"][0]["message"]
+    for told in (answer, message("namespace_calls"), collected):
+        assert [call["function"] for call in told["tool_calls"]] == functions
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": "x"}
+        for call in answer["tool_calls"]
+    ]
+    asked, _ = chat.from_client({"model": "m", "messages": [answer, *results]})
+    items = chat.to_responses(asked)["input"]
+    assert [item["namespace"] for item in items if item["type"] == "function_call"] == [
+        "crm",
+        "wiki",
+    ]
+
+
+def test_a_call_without_a_namespace_has_no_such_field() -> None:
+    assert "namespace" not in message("function_call")["tool_calls"][0]["function"]
+
+
+# Line ends of other standards.
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_no_line_end_of_another_standard_is_left_in_a_stream(joined: bool) -> None:
+    """However the chunks are made: a client that splits lines as Python does reads the same."""
+    odd = "a\u2028b\u2029c\x85"
+    place = {"output_index": 0, "content_index": 0}
+    data = made(
+        ("response.created", {"response": {"id": "r", "model": odd}}),
+        *[("response.output_text.delta", {**place, "delta": f"{n}{odd}"}) for n in range(9)],
+        ("response.completed", {"response": {}}),
+    )
+    pieces = [data] if joined else [piece + b"\n\n" for piece in data.split(b"\n\n") if piece]
+    decoder = sse.Decoder(together=True)
+    stream = [event for piece in pieces for event in decoder.feed(piece)]
+    out, _ = translated(stream, chat.Stream(chat.Form(odd, service_tier=odd), created=1))
+    lines = out.decode().splitlines()
+    read = [sse.Event(line.encode()).json for line in lines if line.startswith("data: {")]
+    assert len([line for line in lines if line]) == len(read) + 1
+    content = "".join(one["choices"][0]["delta"].get("content") or "" for one in read)
+    assert content == "".join(f"{n}{odd}" for n in range(9))
+    assert {one["model"] for one in read} == {odd}
+    assert {one["service_tier"] for one in read} == {odd}

@@ -144,6 +144,42 @@ def test_a_picture_on_its_way_is_never_copied() -> None:
     assert peak / size < 0.1
 
 
+@pytest.mark.parametrize("verbatim", [False, True])
+def test_a_large_picture_is_completed_and_not_copied_for_it(verbatim: bool) -> None:
+    size = 11 * 2**20
+    item = '{"id":"i","type":"image_generation_call","status":"generating","result":"%s"}'
+    drawn = item % ("iVBORw0K" * (size // 8))
+    data = f'event: {ITEM}\ndata: {{"type":"{ITEM}","output_index":0,"item":{drawn}}}\n\n'
+    pieces = cut(CREATED + data.encode() + COMPLETED, 64 * 1024)
+    out, told = responses.Stream({"model": "m"}, created=1, verbatim=verbatim), 0
+    found = 0
+    tracemalloc.start()
+    try:
+        for event in decoded(pieces):
+            for piece in out.feed(event):
+                told += len(piece)
+                found += piece.count(b'"completed"')
+                assert b"generating" not in piece
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert told > 2 * size
+    assert found == 3, "the item's own event, the one in the last event, and the response's"
+    assert peak / size < 0.1
+
+
+def test_line_ends_of_other_standards_are_escaped_in_a_large_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(json, "PIECE", 8)
+    kind, text = "response.hologram.ready", "é\u2028" * 40
+    data = f'event: {kind}\ndata: {{"type":"{kind}","a":"{text}"}}\n\n'.encode()
+    for size in range(20, 90):
+        told, _ = said([CREATED, *cut(data, size), COMPLETED])
+        assert "\u2028".encode() not in told
+        assert [event.json["a"] for event in decoded([told]) if event.type == kind] == [text]
+
+
 def test_a_large_text_is_told_in_pieces() -> None:
     """With an escape in each piece nothing can pass as it came: it is read, and that is one copy
     for its JSON, one for the words, and none for what is told of them."""

@@ -633,3 +633,96 @@ def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None
     at = {"output_index": 0, "summary_index": 1}
     assert told.feed(step(f"{kind}.delta", **at, delta="d")) == "\n\nd"
     assert told.feed(step(f"{kind}.done", **at, text="d")) == ""
+
+
+# Items: what is kept, and what is shown.
+
+PICTURE: JsonObject = {"id": "ig_1", "type": "image_generation_call"}
+
+
+def done(item: JsonObject) -> Event:
+    return step("response.output_item.done", output_index=0, item=item)
+
+
+@pytest.mark.parametrize("verbatim", [False, True], ids=["public", "codex"])
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"status": "generating", "result": "AAAA"}, "completed"),
+        ({"status": "in_progress", "result": "AAAA"}, "completed"),
+        ({"result": "AAAA"}, "completed"),
+        ({"status": "failed", "result": "AAAA"}, "failed"),
+        ({"status": "generating", "result": None}, "generating"),
+    ],
+)
+def test_a_picture_that_is_there_is_completed(
+    given: JsonObject, status: str, verbatim: bool
+) -> None:
+    stream = responses.Stream({}, created=1, verbatim=verbatim)
+    out = said(stream, done({**PICTURE, **given}), step("response.completed", response={"id": "r"}))
+    (told,) = [event.json["item"] for event in out if event.type == "response.output_item.done"]
+    assert told["status"] == status
+    assert told["result"] == given["result"]
+    for response in (out[-2].json["response"], stream.stored_response):
+        assert response is not None
+        assert response["output"] == [told]
+    assembler = responses.Assembler()
+    for event in (done({**PICTURE, **given}), step("response.completed", response={"id": "r"})):
+        assembler.feed(event)
+    assert responses.from_response(assembler.finish(), {}, 1)["output"] == [told]
+
+
+@pytest.mark.parametrize(
+    "name", ["populated_output", "reasoning_summary", "output_only_at_the_end"]
+)
+def test_encrypted_reasoning_is_given_on_demand_and_kept_in_any_case(name: str) -> None:
+    include = ENCRYPTED["include"]
+    for asked, shown in (({}, False), ({"include": ["x"]}, False), (ENCRYPTED, True)):
+        stream = responses.Stream(asked, created=1)
+        out, _ = translated(events(wire(name)), stream)
+        whole = responses.from_response(folded(name), asked, 1)
+        assert stream.stored_response is not None
+        assert stream.stored_response["output"] == whole["output"]
+        thoughts = [item for item in whole["output"] if item["type"] == "reasoning"]
+        assert all(item["encrypted_content"] for item in thoughts)
+        assert (b"encrypted_content" in out) == (shown and bool(thoughts))
+        assert stream.response == responses.for_client(whole, asked.get("include"))
+        assert ("encrypted_content" in str(stream.response)) == (shown and bool(thoughts))
+    assert responses.for_client(whole, include) == whole
+
+
+def test_encrypted_reasoning_is_taken_out_where_it_is_announced() -> None:
+    item = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "opaque"}
+    added = step("response.output_item.added", output_index=0, item=item)
+    for asked, there in (({}, False), (ENCRYPTED, True)):
+        for event in (added, done(item)):
+            out = said(responses.Stream(asked, created=1), event)
+            assert all(("encrypted_content" in one.json["item"]) == there for one in out[-1:])
+    (told,) = said(responses.Stream({}, created=1, verbatim=True), added)
+    assert told.raw == added.raw
+
+
+def test_a_compaction_keeps_its_content() -> None:
+    out = passed("compaction")
+    assert [event.json["item"]["encrypted_content"] for event in out if "item" in event.json] == [
+        "gAAAAABfake-compaction"
+    ] * 2
+
+
+# Line ends of other standards.
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_no_line_end_of_another_standard_is_left_in_a_stream(joined: bool) -> None:
+    """A client that splits lines as Python does reads the same events."""
+    decoder = sse.Decoder(together=joined)
+    stream = decoder.feed(wire("line_separators"))
+    out, _ = translated(stream, responses.Stream({}, created=1))
+    lines = out.decode().splitlines()
+    told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    deltas = [data["delta"] for data in told if data["type"].endswith("text.delta")]
+    assert deltas == ["One\u2028two", "\u2029three\x85four"]
+    assert len([line for line in lines if line]) == 2 * len(told) + 1
+    again = decoder.feed(wire("line_separators"))
+    codex, _ = translated(again, responses.Stream({}, created=1, verbatim=True))
+    assert "One\u2028two".encode() in codex, "as it came"
