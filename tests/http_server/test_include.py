@@ -8,6 +8,7 @@ import pytest
 from tests.http_server import raw
 from tests.http_server.doors import Door, Stream, door, responses
 from tests.http_server.raw import JsonObject, get, post
+from tests.http_server.test_stored_background import until
 from tests.wire_files import events, wire
 
 from codexapi_engine.simulator import Simulator
@@ -84,6 +85,16 @@ async def test_a_conversation_has_the_reasoning_and_shows_it_on_demand(
             told = (await server.reply(get(path + query))).body
             assert (b"encrypted_content" in told) == there
     await made(server, responses("go on", conversation=name))
+    assert [item["encrypted_content"] for item in thoughts(backend)]
+
+
+async def test_a_response_in_the_background_has_its_reasoning_and_shows_it_on_demand(
+    server: Door, backend: Simulator
+) -> None:
+    _, queued = await made(server, responses("hi", background=True))
+    response = await until(server, queued["id"], "completed")
+    assert "encrypted_content" not in response["output"][0]
+    await made(server, responses("go on", previous_response_id=queued["id"]))
     assert [item["encrypted_content"] for item in thoughts(backend)]
 
 

@@ -6,7 +6,16 @@ import pytest
 from tests.wire_files import events
 
 from codexapi_engine.errors import StreamInterrupted
-from codexapi_engine.protocol import JsonObject, sse
+from codexapi_engine.protocol import (
+    JsonObject,
+    Translator,
+    chat,
+    completions,
+    images,
+    responses,
+    sse,
+)
+from codexapi_engine.protocol.choices import Together
 from codexapi_engine.protocol.sse import Decoder, Event
 
 LINE_SEPARATOR, NEXT_LINE = "\u2028".encode(), "\u0085".encode()
@@ -167,3 +176,37 @@ def test_comments_and_done_are_events_of_their_own() -> None:
     assert events(sse.KEEP_ALIVE) == []
     assert [event.data for event in events(sse.KEEP_ALIVE + sse.DONE)] == [b"[DONE]"]
     assert events(sse.DONE)[0].json == {}
+
+
+ODD = "a\u2028b\u2029c\x85d\u2027é\xc2"
+
+
+def test_line_ends_of_other_standards_are_escaped_and_nothing_else() -> None:
+    payload = {"type": "x", "text": ODD}
+    for out in (sse.encode(payload), b"".join(sse.pieces(payload, "x"))):
+        assert len(out.decode().splitlines()) == len(out.split(b"\n")) - 1
+        assert "\u2027é\xc2".encode() in out
+        (event,) = sse.Decoder().feed(out)
+        assert event.json == payload
+
+
+@pytest.mark.parametrize(
+    "translator",
+    [
+        responses.Stream({}, created=1),
+        chat.Stream(chat.Form("m")),
+        completions.Stream(
+            completions.Form("m"), Together(prefix="", object="", model="m", created=1)
+        ),
+        images.Stream("image_edit", created=1, size="", quality="", background=""),
+    ],
+    ids=["responses", "chat", "completions", "images"],
+)
+def test_a_stream_without_its_end_is_a_lost_connection_in_every_dialect(
+    translator: Translator,
+) -> None:
+    """By these words some programs decide whether to try again."""
+    with pytest.raises(StreamInterrupted, match="connection lost"):
+        translator.close()
+    with pytest.raises(StreamInterrupted, match="connection lost"):
+        responses.Assembler().finish()
