@@ -354,6 +354,19 @@ def test_an_item_that_only_the_last_event_tells_is_told_beside_others() -> None:
     assert [each["function"] for each in told["tool_calls"]] == [{"name": "f", "arguments": "{}"}]
 
 
+@pytest.mark.parametrize(
+    ("tier", "told"),
+    [("priority", "priority"), ("auto", "auto"), ("scale", None), (None, None)],
+)
+def test_a_tier_that_is_ignored_is_not_told(tier: str | None, told: str | None) -> None:
+    body: JsonObject = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    asked, _ = chat.from_client({**body, "service_tier": tier})
+    given = chunks(stream("lean", chat.form(asked)))
+    assert {chunk.get("service_tier") for chunk in given} == {told}
+    _, form, _ = chat.mixed.from_client({"model": "m", "input": "hi", "service_tier": tier})
+    assert form.service_tier == told
+
+
 # Namespaces.
 
 

@@ -13,7 +13,7 @@ from ..responses import request as responses
 from ..rules import Rule, apply
 from ..shapes import inner, word
 from ..validation import validated
-from .reply import Form
+from .reply import Form, tier_of
 from .request import ASKS_NOTHING, RULES, Options, choice_of, text_of_wanted, tool_of
 
 _TAKEN = ("reasoning_effort", "reasoning_summary", "response_format", "verbosity")
@@ -74,7 +74,7 @@ def _form(sent: JsonObject, body: JsonObject) -> Form:
     return Form(
         model=sent["model"],
         include_usage=inner(body, "stream_options").get("include_usage") is True,
-        service_tier=body.get("service_tier"),
+        service_tier=tier_of(body.get("service_tier")),
         reasoning=bool(inner(sent, "reasoning").get("summary")),
         json=word(inner(inner(sent, "text"), "format"), "type").startswith("json"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),

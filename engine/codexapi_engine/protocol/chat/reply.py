@@ -12,6 +12,7 @@ from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import Together, nothing_said, told, usage
 from ..responses import Pieces, delta_of
+from ..responses.backend import SERVICE_TIERS
 from ..shapes import inner, listed, number, word
 from ..sse import Event
 from ..stop import Stop
@@ -39,6 +40,12 @@ class Form:
     legacy: bool = False  # `functions`: one `function_call` in place of `tool_calls`
     stop: tuple[str, ...] = ()  # the content ends before the first of these
     n: int = 1  # choices, each a run of its own
+
+
+def tier_of(tier: object) -> str | None:
+    """The tier that a reply tells. One that the backend does not take is ignored, and has no echo."""
+    known = isinstance(tier, str) and tier in ("auto", "default", *SERVICE_TIERS)
+    return str(tier) if known else None
 
 
 def together(form: Form, *, created: int) -> Together:

@@ -23,7 +23,7 @@ from ..responses.tools import check_name, translate_choice, translate_tool
 from ..rules import Rule, apply
 from ..shapes import listed, word
 from ..validation import Metadata, validated
-from .reply import Form
+from .reply import Form, tier_of
 
 RULES: dict[str, Rule] = {
     "model": Rule.TRANSLATED,
@@ -143,7 +143,7 @@ def form(request: Request) -> Form:
     return Form(
         model=request.model,
         include_usage=options.get("include_usage") is True,
-        service_tier=request.service_tier,
+        service_tier=tier_of(request.service_tier),
         reasoning=bool(request.reasoning_summary or reasoning.get("summary")),
         json=wanted.get("type") in ("json_object", "json_schema"),
         legacy=request.functions is not None,
