@@ -635,6 +635,23 @@ def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None
     assert told.feed(step(f"{kind}.done", **at, text="d")) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("reasoning_summary", None),
+        ("items_only_when_done", None),
+        ("no_text_deltas", "I think."),
+        ("deltas_without_their_item", "I think."),
+    ],
+)
+def test_thoughts_are_told_whatever_the_model_leaves_out(name: str, text: str | None) -> None:
+    thoughts = responses.Thoughts()
+    (item,) = [item for item in folded(name)["output"] if item["type"] == "reasoning"]
+    whole = "\n\n".join(part["text"] for part in item["summary"])
+    assert whole == (text or whole)
+    assert "".join(thoughts.feed(event) for event in events(wire(name))) == whole
+
+
 # Items: what is kept, and what is shown.
 
 PICTURE: JsonObject = {"id": "ig_1", "type": "image_generation_call"}

@@ -393,14 +393,25 @@ class Thoughts:
 
     def feed(self, event: Event) -> str:
         """The next piece, often empty."""
-        kind, piece = event.type, ""
+        kind = event.type
+        if kind == DONE:  # some models stream nothing of it
+            return self._item(number(event.json, "output_index"), inner(event.json, "item"))
         if not kind.startswith("response.reasoning_summary_text."):
             return ""
         part = (number(event.json, "output_index"), number(event.json, "summary_index"))
         if kind.endswith(".delta"):
-            piece = self._pieces.delta(part, delta_of(event.json))
-        elif kind.endswith(".done"):
-            piece = self._pieces.rest(part, word(event.json, "text"))
+            return self._said(part, self._pieces.delta(part, delta_of(event.json)))
+        return self._said(part, self._pieces.rest(part, word(event.json, "text")))
+
+    def _item(self, index: int | None, item: JsonObject) -> str:
+        if item.get("type") != "reasoning":
+            return ""
+        return "".join(
+            self._said((index, n), self._pieces.rest((index, n), word(part, "text")))
+            for n, part in enumerate(listed(item, "summary"))
+        )
+
+    def _said(self, part: object, piece: str) -> str:
         if not piece:
             return ""
         gap = "\n\n" if self._part not in (None, part) else ""
