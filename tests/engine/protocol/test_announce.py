@@ -169,9 +169,39 @@ def test_an_error_of_ours_is_numbered_after_what_was_made_up() -> None:
 
 
 def test_an_item_without_an_index_gets_the_next() -> None:
-    stream = told({"type": DONE, "item": CALL}, {"type": DONE, "item": message("Hi")})
-    assert assert_official(stream) == [CALL, message("Hi")]
+    picture = {"id": "ig_0", "type": "image_generation_call", "status": "generating", "result": "A"}
+    items = [CALL, message("Hi"), picture]
+    stream = told(*({"type": DONE, "item": item} for item in items))
+    assert assert_official(stream) == [*items[:2], {**picture, "status": "completed"}]
     assert [data["sequence_number"] for data in stream] == list(range(len(stream)))
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_texts_that_mix_in_one_read_are_told_apart(cut: int) -> None:
+    """Two parts are open, and their deltas come together: neither is said twice."""
+    begun = {"type": ADDED, "output_index": 0, "item": {**message(), "status": "in_progress"}}
+    parts = [
+        {"type": "response.content_part.added", **PLACE, "content_index": n, "part": part}
+        for n, part in enumerate(message("", "")["content"])
+    ]
+    deltas = [
+        {"type": f"{TEXT}.delta", **PLACE, "content_index": n, "delta": "ab"[n]}
+        for n in (0, 1, 0, 0, 1, 0, 1, 0)
+    ]
+    ends = [
+        {"type": f"{TEXT}.done", **PLACE, "content_index": n, "text": text, "logprobs": []}
+        for n, text in enumerate(("aaaaa", "bbb"))
+    ]
+    item = {"type": DONE, "output_index": 0, "item": message("aaaaa", "bbb")}
+    stream = [CREATED, begun, *parts, *deltas, *ends, item, COMPLETED]
+    data = [sse.encode(one, one["type"]) for one in stream]
+    pieces = [data[:4], data[4 : 4 + cut], data[4 + cut : 12], data[12:]]
+    decoder = sse.Decoder(together=True)
+    given = [event for piece in pieces for event in decoder.feed(b"".join(piece))]
+    out, _ = translated(given, responses.Stream({}, created=1))
+    told = [event.json for event in events(out.removesuffix(sse.DONE))]
+    assert [data for data in told if data["type"].endswith(".delta")] == deltas
+    assert_official(told)
 
 
 def test_what_was_streamed_is_never_said_again() -> None:

@@ -180,10 +180,10 @@ class Stream:
 
     def _deltas(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
         """Deltas that came together pass in one piece, unless each has to be touched."""
-        whole = self._untouched(kind, deltas)
-        return self._apart(kind, deltas) if whole is None else (whole,)
+        whole = self._pass_whole(kind, deltas)
+        return self._split(kind, deltas) if whole is None else (whole,)
 
-    def _untouched(self, kind: str, deltas: sse.Deltas) -> bytes | None:
+    def _pass_whole(self, kind: str, deltas: sse.Deltas) -> bytes | None:
         if self._shift or self._plain or kind.startswith("codex."):
             return None
         try:  # in place of `suppress`, of which each read would make one
@@ -199,12 +199,12 @@ class Stream:
         self._last = deltas
         return sse.escape_line_ends(data)
 
-    def _apart(self, kind: str, deltas: sse.Deltas) -> Iterator[bytes]:
+    def _split(self, kind: str, deltas: sse.Deltas) -> Iterator[bytes]:
         first, rest = deltas.parted()  # mostly the others are of the part that the first begins
         yield from self.feed(first)
         if rest is None:
             return
-        if (whole := self._untouched(kind, rest)) is not None:
+        if (whole := self._pass_whole(kind, rest)) is not None:
             yield whole
             return
         for event in rest.each:
@@ -216,7 +216,7 @@ class Stream:
         self._begun = None
         payloads, passes = self._missing(kind, event)
         item = self._item(kind, event) if kind in (ADDED, DONE) else None
-        out = self._added(payloads, event.lifted) if payloads else []
+        out = self._insert(payloads, event.lifted) if payloads else []
         if not passes:
             self._shift -= "sequence_number" in event.lifted
             return out
@@ -242,10 +242,11 @@ class Stream:
         elif self._announcer is None:
             return None
         item = inner(event.lifted, "item")
-        shown = self._shown(complete_item(item) if kind == DONE else item)
+        shown = self._client_item(item)
         return None if shown is item else shown
 
-    def _shown(self, item: JsonObject) -> JsonObject:
+    def _client_item(self, item: JsonObject) -> JsonObject:
+        item = complete_item(item)
         return item if self._encrypted else without_encrypted(item)
 
     def _begin(self, kind: str, event: Event) -> Iterable[bytes]:
@@ -272,8 +273,8 @@ class Stream:
         self._assembler.feed(event)
         out: list[bytes] = []
         if self._announcer is not None:
-            output = [complete_item(item) for item in self._assembler.finish()["output"]]
-            out = self._added(self._announcer.finish(output), event.json)
+            missing = self._announcer.finish(self._assembler.finish()["output"])
+            out = self._insert(missing, event.json)
         if kind == "response.done" and not self._verbatim:
             kind = "response.completed"  # what public clients wait for
         return chain(out, self._lifecycle(kind, event), (sse.DONE,))
@@ -289,18 +290,18 @@ class Stream:
         shown = for_client(whole, self._include)
         return self._renumbered(kind, {**event.json, "type": kind, "response": shown})
 
-    def _added(self, payloads: list[JsonObject], following: JsonObject) -> list[bytes]:
+    def _insert(self, payloads: list[JsonObject], following: JsonObject) -> list[bytes]:
         """Events of our own, numbered as the one that follows them."""
         out: list[bytes] = []
         first = following.get("sequence_number")
         for payload in payloads:
             kind = payload["type"]
             if "item" in payload:
-                payload = {**payload, "item": self._shown(payload["item"])}
+                payload = {**payload, "item": self._client_item(payload["item"])}
             if isinstance(first, int):
                 payload = {"type": kind, "sequence_number": first + self._shift, **payload}
                 self._shift += 1
-            out += self._encoded(payload, kind)
+            out += self._encode(payload, kind)
         return out
 
     def _renumbered(self, kind: str, data: JsonObject) -> Iterable[bytes]:
@@ -308,9 +309,9 @@ class Stream:
             data = {**data, "sequence_number": data["sequence_number"] + self._shift}
         if self._plain:
             data = {name: value for name, value in data.items() if name != "obfuscation"}
-        return self._encoded(data, kind)
+        return self._encode(data, kind)
 
-    def _encoded(self, data: JsonObject, kind: str) -> Iterable[bytes]:
+    def _encode(self, data: JsonObject, kind: str) -> Iterable[bytes]:
         return sse.pieces(data, kind) if self._large else (sse.encode(data, kind),)
 
     def _next_number(self) -> int:
