@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import random
 import sys
 import threading
@@ -349,7 +350,11 @@ async def test_zstd_is_loaded_for_the_first_body_that_needs_it() -> None:
     """Every start would pay for it."""
     found = "import sys, codexapi_http.server; print([m for m in sys.modules if 'zstd' in m])"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", found, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-c",
+        found,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     told, _ = await process.communicate()
     assert told.split() == [b"[]"]
