@@ -93,7 +93,7 @@ def _told(draw: st.DrawFn, parts: list[Part]) -> list[Step]:
             if framed and frame:
                 whole = {**content, part.field: part.text}
                 steps.append((f"{frame}.done", {**part.place, "part": whole}))
-        elif "".join(deltas) != part.text:
+        elif "".join(deltas) != part.text or not (deltas or (framed and frame)):
             break
     return steps
 
@@ -187,7 +187,8 @@ def _item(draw: st.DrawFn, begun: JsonObject, whole: JsonObject, parts: list[Par
     if draw(st.integers(0, 5)) == 0:  # a model that tells an item only when it is done
         return Item(whole, ((_DONE, {"item": whole}),))
     told = draw(_told(parts))
-    if draw(st.integers(0, 5)) > 0:  # else one whose first word is the first that is heard of it
+    # Else its first word is the first that is heard of it. What is said aside has to be announced.
+    if "phase" in begun or draw(st.integers(0, 5)) > 0:
         told.insert(0, (_ADDED, {"item": begun}))
     return Item(whole, (*told, (_DONE, {"item": whole})))
 
