@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import JsonObject
-from .shapes import listed, number, word
+from .shapes import inner, listed, number, word
 
 CREATED = 1_704_067_200
 """`created` of every entry: the catalogue tells no date, and clients only need a number."""
@@ -23,6 +23,17 @@ _NEVER_SENT = "ultra"
 """The catalogue lists it, and it is a mode of the Codex client: the backend takes `max` at most."""
 
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+_NEEDED_BY_CODEX: JsonObject = {
+    "supported_reasoning_levels": [],
+    "shell_type": "shell_command",
+    "visibility": "list",
+    "supported_in_api": True,
+    "support_verbosity": False,
+    "truncation_policy": {"mode": "tokens", "limit": 10_000},
+    "experimental_supported_tools": [],
+    "base_instructions": "",  # or `model_messages.instructions_template`
+}
+"""As most entries of the recorded catalogues have them, or what claims the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +112,22 @@ def public_list(models: Sequence[Model], aliases: Mapping[str, str] | None = Non
     return {
         "object": "list",
         "data": plain + [entry for name in given if (entry := named(models, given, name))],
-        "models": [model.raw for model in models],
+        "models": [for_codex(model) for model in models],
     }
+
+
+def for_codex(model: Model) -> JsonObject:
+    """The backend's own entry, with a neutral value for each key without which the Codex client
+    drops the whole list (0.169.0 and 0.171.0, recorded: "failed to decode models response")."""
+    entry = model.raw
+    needed: JsonObject = {
+        "display_name": model.display_name,
+        "priority": model.priority,
+        **_NEEDED_BY_CODEX,
+    }
+    if isinstance(inner(entry, "model_messages").get("instructions_template"), str):
+        del needed["base_instructions"]
+    return entry | {key: value for key, value in needed.items() if entry.get(key) is None}
 
 
 def named(models: Sequence[Model], aliases: Mapping[str, str], asked: str) -> JsonObject | None:

@@ -57,6 +57,44 @@ def test_the_public_list_suits_openai_clients_and_the_codex_client() -> None:
         OpenAIModel.model_validate(entry, strict=True)
 
 
+def entry_for_codex(entry: dict[str, Any]) -> dict[str, Any]:
+    (shown,) = models.public_list(models.parse({"models": [entry]}))["models"]
+    return dict(shown)
+
+
+def test_what_the_codex_client_needs_of_an_entry_is_filled_in() -> None:
+    """It drops the whole list for one entry that lacks any of these."""
+    shown = entry_for_codex({"slug": "bare", "new": [1]})
+    assert shown == {
+        "slug": "bare", "new": [1], "display_name": "bare", "priority": 1_000,
+        "supported_reasoning_levels": [], "shell_type": "shell_command", "visibility": "list",
+        "supported_in_api": True, "support_verbosity": False,
+        "truncation_policy": {"mode": "tokens", "limit": 10_000},
+        "experimental_supported_tools": [], "base_instructions": "",
+    }  # fmt: skip
+    assert entry_for_codex(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "filled"),
+    [
+        ({"base_instructions": "Be brief."}, False),
+        ({"model_messages": {"instructions_template": "Be brief."}}, False),
+        ({"model_messages": {"instructions_template": None}}, True),
+        ({"model_messages": None, "base_instructions": None}, True),
+        ({"model_messages": "text"}, True),
+    ],
+)
+def test_instructions_are_filled_in_only_where_an_entry_has_none(
+    given: dict[str, Any], filled: bool
+) -> None:
+    shown = entry_for_codex({"slug": "bare", **given})
+    if filled:
+        assert shown["base_instructions"] == ""
+    else:
+        assert shown.get("base_instructions") == given.get("base_instructions")
+
+
 def test_a_model_is_found_by_its_exact_name() -> None:
     found = models.find(CATALOGUE, "gpt-6-sol")
     assert found is not None
