@@ -1,4 +1,4 @@
-"""The real Codex CLI, unmodified, as a client of `codexapi serve`.
+"""The real Codex CLI, unmodified, as a client of `codexapi serve`: the newest, and an older one.
 
 Two hops, one on each side of our server, write down what passes: the CLI's requests must reach the
 backend as they were sent, and the answers must come back as they were. Nothing but loopback is
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.downloads import PINS, Unavailable, cached, npm_ci
-from tests.processes import environment, server, simulator
+from tests.loopback import loopback_only
+from tests.processes import codexapi, environment, server, simulator
 from tests.recorder import Message, Recorder, recorded
 from tests.wire_files import events
 
@@ -23,7 +26,9 @@ from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses.reply import LIFECYCLE
 
-VERSION = "0.169.0"
+VERSION = "0.171.0"
+JsonObject = dict[str, Any]
+PINNED = {VERSION: "codex-cli", "0.169.0": "codex-cli-0.169.0"}
 CLASSIC, LITE = "gpt-5.5", "gpt-6.1-sol"
 
 CONFIG = """
@@ -43,6 +48,9 @@ enabled = false
 apps = false
 plugins = false
 """
+BUILT_IN = 'openai_base_url = "{url}"\n'
+"""Our server in place of OpenAI's, and all else as the CLI has it."""
+
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that is none: whatever the CLI asks of other hosts fails at once."""
 
@@ -56,13 +64,17 @@ TOOLS = {
     CLASSIC: f'exec_command {{"cmd": "{COMMAND}"}}',
     LITE: f'exec text((await tools.exec_command({{cmd: "{COMMAND}"}})).output)',
 }
+SEARCH = 'exec text(await tools.web__run({search_query: [{q: "red foxes"}]}))'
 OUTPUTS = {CLASSIC: "function_call_output", LITE: "custom_tool_call_output"}
 
 OF_ONE_HOP = {
-    "host", "accept", "content-type", "content-length", "transfer-encoding", "date", "server",
-    "cf-ray", "x-request-id", "originator", "user-agent",
+    "host", "accept", "accept-encoding", "content-type", "content-length", "transfer-encoding",
+    "date", "server", "cf-ray", "x-request-id", "originator", "user-agent",
 }  # fmt: skip
 """Headers that each connection has for itself. All others travel."""
+
+Settings = Callable[[str, dict[str, str]], str]
+"""Makes a config.toml, from our address and the environment of our programs."""
 
 pytestmark = pytest.mark.timeout(600)  # the first run downloads 160 MB
 
@@ -76,22 +88,27 @@ class Run:
     far: Recorder = field(repr=False)
 
     def exchanges(self) -> Iterator[tuple[Message, Message, Message, Message]]:
-        """The CLI's request and ours, the backend's answer and ours."""
-        pairs = zip(self.near.exchanges(), self.far.exchanges(), strict=True)
-        for (sent, heard), (received, said) in pairs:
+        """Of what was posted: the CLI's request and ours, the backend's answer and ours."""
+        near, far = posted(self.near), posted(self.far)
+        for (sent, heard), (received, said) in zip(near, far, strict=True):
             assert heard is not None
             assert said is not None
             yield sent, received, said, heard
 
 
-@pytest.fixture(scope="module")
-def codex() -> Path:
+def posted(hop: Recorder) -> list[tuple[Message, Message | None]]:
+    return [pair for pair in hop.exchanges() if pair[0].head.startswith("POST")]
+
+
+@pytest.fixture(scope="module", params=list(PINNED))
+def codex(request: pytest.FixtureRequest) -> Path:
     """The CLI's program itself, without the launcher that needs Node."""
-    return program(cached(f"codex-cli-{VERSION}", install))
+    version = request.param
+    return program(cached(f"codex-cli-{version}", partial(install, version=version)))
 
 
-def install(folder: Path) -> None:
-    npm_ci(PINS / "codex-cli", folder)
+def install(folder: Path, version: str = VERSION) -> None:
+    npm_ci(PINS / PINNED[version], folder)
     program(folder)
 
 
@@ -103,23 +120,26 @@ def program(folder: Path) -> Path:
     return found
 
 
-def run(codex: Path, home: Path, model: str, prompt: str) -> Run:
-    """`codex exec PROMPT` with a home of its own, through us, to the simulated backend."""
+def run(codex: Path, home: Path, prompt: str, settings: Settings) -> Run:
+    """`codex exec PROMPT` with a home of its own and our login, through us, to the simulated
+    backend."""
+    codex_home = home / "codex"
     with (
-        simulator(home / "login") as backend,
+        loopback_only(),
+        simulator(codex_home) as backend,
         recorded(backend.env["CODEXAPI_BASE_URL"]) as far,
         server("--quiet", env={**backend.env, "CODEXAPI_BASE_URL": far.url}) as door,
         recorded(door.url) as near,
     ):
-        config = CONFIG.format(model=model, url=near.url)
-        return Run(execute(codex, home, config, prompt), near, far)
+        (codex_home / "config.toml").write_text(settings(near.url, backend.env))
+        return Run(execute(codex, home, codex_home, prompt), near, far)
 
 
-def execute(codex: Path, home: Path, config: str, prompt: str) -> subprocess.CompletedProcess[str]:
-    codex_home, folder = home / "codex", home / "folder"
-    for made in (codex_home, folder):
-        made.mkdir()
-    (codex_home / "config.toml").write_text(config)
+def execute(
+    codex: Path, home: Path, codex_home: Path, prompt: str
+) -> subprocess.CompletedProcess[str]:
+    folder = home / "folder"
+    folder.mkdir()
     env = environment(
         HOME=str(home), CODEX_HOME=str(codex_home),
         HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
@@ -131,11 +151,29 @@ def execute(codex: Path, home: Path, config: str, prompt: str) -> subprocess.Com
     )  # fmt: skip
 
 
+def one_endpoint(model: str) -> Settings:
+    """A provider of the user's own, and nothing that would talk to others."""
+    return lambda url, env: CONFIG.format(model=model, url=url)
+
+
+def built_in(url: str, env: dict[str, str]) -> str:
+    """The CLI's own provider, at our address: it signs its requests with the user's login."""
+    return BUILT_IN.format(url=url)
+
+
+def custom(url: str, env: dict[str, str]) -> str:
+    """A provider of the user's own, as `codexapi setup codex` prints it."""
+    return subprocess.run(
+        codexapi("setup", "codex", "--print", "--url", url), env=environment(**env),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=True,
+    ).stdout  # fmt: skip
+
+
 def unharmed(sent: Message, received: Message) -> None:
     """The backend got what the CLI sent."""
     assert sent.head == "POST /v1/responses"
     assert received.head == "POST /backend-api/codex/responses"
-    assert VERSION in sent.headers["user-agent"]
+    assert "codex_exec/" in sent.headers["user-agent"]
     assert received.body == sent.body
     assert travelling(sent).items() <= received.headers.items()
 
@@ -161,7 +199,7 @@ def steps(answer: Message) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("model", [CLASSIC, LITE])
 def test_codex_exec_prints_the_answer(codex: Path, tmp_path: Path, model: str) -> None:
-    ran = run(codex, tmp_path, model, "hi")
+    ran = run(codex, tmp_path, "hi", one_endpoint(model))
     assert ran.done.returncode == 0, ran.done.stderr
     assert "This is the simulated Codex backend" in ran.done.stdout
     ((sent, received, said, heard),) = ran.exchanges()
@@ -173,7 +211,7 @@ def test_codex_exec_prints_the_answer(codex: Path, tmp_path: Path, model: str) -
 def test_a_tool_turn_takes_the_output_to_the_backend(
     codex: Path, tmp_path: Path, model: str
 ) -> None:
-    ran = run(codex, tmp_path, model, f"[[rate_limits]] [[tool {TOOLS[model]}]]")
+    ran = run(codex, tmp_path, f"[[rate_limits]] [[tool {TOOLS[model]}]]", one_endpoint(model))
     assert ran.done.returncode == 0, ran.done.stderr
     first, second = ran.exchanges()
     for sent, received, said, heard in (first, second):
@@ -184,6 +222,91 @@ def test_a_tool_turn_takes_the_output_to_the_backend(
     assert received.headers["x-codex-turn-state"] == first[2].headers["x-codex-turn-state"]
     output = json.loads(received.body)["input"][-1]
     assert output["type"] == OUTPUTS[model]
-    said_by_tool = NO_SANDBOX if NO_SANDBOX in str(output["output"]) else TOOL_SAYS
-    assert said_by_tool in str(output["output"])
-    assert said_by_tool in ran.done.stdout
+    assert words_of_tool(output) in str(output["output"])
+    assert words_of_tool(output) in ran.done.stdout
+
+
+def words_of_tool(output: JsonObject) -> str:
+    """What must stand in a tool's output: on some machines, that there is no sandbox."""
+    return NO_SANDBOX if NO_SANDBOX in str(output["output"]) else TOOL_SAYS
+
+
+# With the CLI's default settings: its own choice of model, and everything it turns on.
+
+POST, FIND = "POST /v1/responses", "POST /v1/alpha/search"
+
+
+@pytest.fixture(params=[built_in, custom], ids=lambda settings: settings.__name__)
+def settings(request: pytest.FixtureRequest) -> Settings:
+    made: Settings = request.param
+    return made
+
+
+def check_preliminaries(ran: Run, settings: Settings) -> None:
+    """The CLI reads our list of models. The built-in provider tries a WebSocket before it posts,
+    and what it then posts is compressed."""
+    assert ran.done.returncode == 0, ran.done.stderr
+    assert "failed to decode" not in ran.done.stderr
+    answers = {
+        sent.head.partition("?")[0]: heard and heard.head
+        for sent, heard in ran.near.exchanges()
+        if sent.head.startswith("GET")
+    }
+    upgrade = {"GET /v1/responses": "426"} if settings is built_in else {}
+    assert answers == {"GET /v1/models": "200", **upgrade}
+    encodings = {
+        sent.headers.get("content-encoding") for sent, _ in posted(ran.near) if sent.head == POST
+    }
+    assert encodings == ({"zstd"} if settings is built_in else {None})
+
+
+def answered(ran: Run) -> list[str]:
+    """What the CLI posted, all of it answered well."""
+    assert {heard and heard.head for _, heard in posted(ran.near)} == {"200"}
+    return [sent.head for sent, _ in posted(ran.near)]
+
+
+def tool_output(ran: Run) -> JsonObject:
+    """The one tool output, as the backend got it."""
+    request, _ = posted(ran.far)[-1]
+    items = json.loads(request.body)["input"]
+    (output,) = [item for item in items if item["type"].endswith("_output")]
+    return dict(output)
+
+
+def test_a_plain_turn_with_default_settings(
+    codex: Path, tmp_path: Path, settings: Settings
+) -> None:
+    ran = run(codex, tmp_path, "hi", settings)
+    check_preliminaries(ran, settings)
+    assert answered(ran) == [POST]
+    assert "This is the simulated Codex backend" in ran.done.stdout
+    ((request, _),) = posted(ran.far)
+    assert wire.LITE in request.headers
+    assert "content-encoding" not in request.headers
+
+
+def test_a_tool_turn_with_default_settings(codex: Path, tmp_path: Path, settings: Settings) -> None:
+    ran = run(codex, tmp_path, f"[[tool {TOOLS[LITE]}]]", settings)
+    check_preliminaries(ran, settings)
+    assert answered(ran) == [POST, POST]
+    output = tool_output(ran)
+    assert output["type"] == OUTPUTS[LITE]
+    assert words_of_tool(output) in str(output["output"])
+    assert words_of_tool(output) in ran.done.stdout
+
+
+def test_a_search_turn_with_default_settings(
+    codex: Path, tmp_path: Path, settings: Settings
+) -> None:
+    ran = run(codex, tmp_path, f"[[tool {SEARCH}]]", settings)
+    check_preliminaries(ran, settings)
+    assert answered(ran) == [POST, FIND, POST]
+    _, (sent, received, said, heard), _ = ran.exchanges()
+    assert received.head == "POST /backend-api/codex/alpha/search"
+    assert received.body == sent.body
+    assert heard.body == said.body
+    found = json.loads(heard.body)["output"]
+    assert "red foxes" in found
+    assert found in str(tool_output(ran)["output"])
+    assert found in ran.done.stdout
