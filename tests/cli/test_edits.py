@@ -19,6 +19,7 @@ from codexapi_cli.edits import (
     Entry,
     Refused,
     SettingsFile,
+    Where,
     jsonc,
     toml,
     yaml,
@@ -212,6 +213,51 @@ def test_an_entry_is_cut_out_of_a_document_of_which_nothing_is_known(document: D
     # In YAML, a mapping whose lines are gone has to be written as an empty one.
     emptied = "{}" if document.form is yaml else ""
     assert is_within(without.text.replace(emptied, ""), made.text)
+
+
+ITEM = Entry(("lists", Where("name", "ours")), {"name": "ours", "args": [1], "env": {"A": "b"}})
+ITEM_LINES = ["a = 1", "", "# note", "name = 'ours'", 'name = "other"', "b = '''\n[[lists]]\n'''"]
+
+
+@st.composite
+def toml_lists(draw: st.DrawFn) -> Document:
+    """Documents with items of the list that ours goes into."""
+    lines: list[str] = []
+    headers = ["[[lists]]", "[[lists]] # more", "[lists.x]", "[z]", "[[z.lists]]", "[[ 'lists' ]]"]
+    for header in ["", *draw(st.lists(st.sampled_from(headers), max_size=5))]:
+        lines += [header] * bool(header)
+        lines += draw(st.lists(st.sampled_from(ITEM_LINES), max_size=3, unique=True))
+    text = "\n".join(lines) + draw(st.sampled_from(["", "\n", "\n\n"]))
+    try:
+        items = tomllib.loads(text).get("lists", [])
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    names = [item.get("name") for item in items] if isinstance(items, list) else []
+    assume(names.count("ours") < 2)
+    return Document(toml, text.replace("\n", draw(NEWLINES)))
+
+
+@given(toml_lists())
+def test_an_item_of_a_toml_list_is_put_in_and_taken_out(document: Document) -> None:
+    try:
+        made = document.put([ITEM], force=True)
+    except Unsafe:
+        assert isinstance(inside(document).get("lists"), dict), document.text
+        return
+    assert same(inside(made), with_entry(inside(document), ITEM.path, ITEM.value))
+    assert made.put([ITEM]) == made
+    assert made.take_out([ITEM], document) == document
+    without = made.take_out([ITEM], None)
+    assert same(inside(without), without_entry(inside(made), ITEM.path))
+    assert is_within(without.text, made.text)
+    if document.value(ITEM.path) is MISSING:
+        assert is_within(document.text, made.text)
+
+
+def test_a_toml_list_on_one_line_is_refused() -> None:
+    document = Document(toml, 'lists = [{name = "other"}]\n')
+    with pytest.raises(Unsafe):
+        document.put([ITEM])
 
 
 @given(jsonc_texts(), st.data())

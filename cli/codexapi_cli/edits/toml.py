@@ -1,4 +1,5 @@
-"""TOML, edited as text: a new table goes to the end of the file, and out of it whole.
+"""TOML, edited as text: a new table, or a new `[[item]]` of a list, goes to the end of the file, and
+out of it whole.
 
 What is inside a table, or at the top, tomlkit edits. `document` reads the outcome again and
 compares it with what was meant, so that a shape that cannot take an entry is refused.
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .splice import MISSING, Path, Splice, Unsafe, at, difference, newline_of, wrapped
+from .splice import MISSING, Path, Splice, Unsafe, Where, at, difference, newline_of, wrapped
 
 NAME = "TOML"
 _TOKEN = re.compile(
@@ -22,6 +23,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 """What may hold a bracket that is none, and brackets."""
+
+_Place = tuple[str | int, ...]
+"""A path in which an item of a list stands by its number."""
 
 
 def parse(text: str) -> Any:
@@ -108,9 +112,12 @@ def _tables(text: str, path: Path) -> Iterator[tuple[int, int]]:
     """Where the table at a path and those inside it stand, from their headers to the last of
     their keys, with the blank line before."""
     headers = list(_headers(text))
-    for start, end in zip(headers, [*headers[1:], len(text)], strict=True):
-        if _name(_line(text, start))[: len(path)] == path:
-            blank = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    names = _names([_line(text, start) for start in headers])
+    wanted = _placed(text, path)
+    for start, end, name in zip(headers, [*headers[1:], len(text)], names, strict=True):
+        if name[: len(path)] == wanted:
+            blank = text.rfind("
+", 0, max(start - 1, 0)) + 1
             before = blank if start and not text[blank:start].strip() else start
             yield before, _end_of_keys(text, start, end)
 
@@ -143,10 +150,39 @@ def _end_of_keys(text: str, start: int, end: int) -> int:
     return end
 
 
-def _name(header: str) -> Path:
-    """The path in a header; that of a list of tables counts as none."""
-    value, path = parse(header), list[str]()
+def _names(headers: Iterable[str]) -> list[_Place]:
+    """The place of each header's table."""
+    counts: dict[_Place, int] = {}
+    names = []
+    for header in headers:
+        steps, is_item = _name(header)
+        place: _Place = ()
+        for number, step in enumerate(steps, 1):
+            place = (*place, step)
+            if is_item and number == len(steps):
+                counts[place] = counts.get(place, -1) + 1
+            if place in counts:
+                place = (*place, counts[place])
+        names.append(place)
+    return names
+
+
+def _name(header: str) -> tuple[list[str], bool]:
+    """The names in a header, and whether it is that of an item of a list."""
+    value, names = parse(header), list[str]()
     while isinstance(value, dict) and value:
         [(name, value)] = value.items()
-        path.append(name)
-    return tuple(path) if isinstance(value, dict) else ()
+        names.append(name)
+    return names, isinstance(value, list)
+
+
+def _placed(text: str, path: Path) -> _Place:
+    """The place of what stands at a path."""
+    document, place = parse(text), list[str | int]()
+    for number, step in enumerate(path):
+        if isinstance(step, Where):
+            items, item = at(document, path[:number]), at(document, path[: number + 1])
+            place.append(next(n for n, there in enumerate(items) if there is item))
+        else:
+            place.append(step)
+    return tuple(place)
