@@ -6,6 +6,7 @@ To add one, add a `Client` to `CLIENTS`: with `entries`, `setup` writes them int
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,8 +82,17 @@ class Client:
 
 
 def _codex(point: Point) -> list[Entry]:
-    """A profile, which is a file of its own (0.169.0: `codex --profile NAME`)."""
-    served = {"name": NAME, "base_url": point.url, "wire_api": "responses"}
+    """A profile, which is a file of its own (0.169.0: `codex --profile NAME`).
+
+    Without `supports_standalone_web_search` the CLI gives the model no search on a provider that is
+    not its own, and says nothing (0.171.0, recorded).
+    """
+    served: dict[str, Any] = {
+        "name": NAME,
+        "base_url": point.url,
+        "wire_api": "responses",
+        "supports_standalone_web_search": True,
+    }
     if point.key != UNUSED:
         served["env_key"] = "CODEXAPI_API_KEY"
     return [
@@ -92,7 +102,7 @@ def _codex(point: Point) -> list[Entry]:
     ]
 
 
-def _codex_env(point: Point) -> Mapping[str, str]:
+def _key_env(point: Point) -> Mapping[str, str]:
     return {} if point.key == UNUSED else {"CODEXAPI_API_KEY": point.key}
 
 
@@ -169,11 +179,86 @@ def _librechat(point: Point) -> list[Entry]:
     return [Entry(("endpoints", "custom", Where("name", NAME)), served)]
 
 
+def _opencode(point: Point) -> list[Entry]:
+    models = {
+        model.name: {
+            "name": model.name,
+            "attachment": model.images,
+            "reasoning": True,
+            "tool_call": True,
+            "modalities": {"input": _modalities(model), "output": ["text"]},
+            "limit": {"context": model.context, "output": OUTPUT},
+        }
+        for model in point.models
+    }
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",  # comes with it
+        "name": NAME,
+        "options": {"baseURL": point.url, "apiKey": point.key},
+        "models": models,
+    }
+    return [Entry(("provider", NAME), provider)]
+
+
+def _opencode_env(point: Point) -> Mapping[str, str]:
+    """It merges this into its settings (1.18.33), so that the user's own model stays theirs."""
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps({"model": f"{NAME}/{point.model}"})}
+
+
+def _pi(point: Point) -> list[Entry]:
+    models = [
+        {
+            "id": model.name,
+            "reasoning": True,
+            "input": _modalities(model),
+            "contextWindow": model.context,
+            "maxTokens": OUTPUT,
+        }
+        for model in point.models
+    ]
+    # In a key, "$" begins a variable and "!" a command.
+    key = point.key.replace("$", "$$")
+    key = f"$!{key[1:]}" if key.startswith("!") else key
+    provider = {
+        "baseUrl": point.url, "api": "openai-responses", "apiKey": key, "models": models
+    }  # fmt: skip
+    return [Entry(("providers", NAME), provider)]
+
+
+def _mistral_vibe(point: Point) -> list[Entry]:
+    provider = {"name": NAME, "api_base": point.url}
+    if point.key != UNUSED:
+        provider["api_key_env_var"] = "CODEXAPI_API_KEY"
+    model = {
+        "name": point.model,
+        "provider": NAME,
+        "alias": NAME,
+        "supports_images": point.models[0].images,
+        "max_context_length": point.models[0].context,
+    }
+    return [
+        Entry(("providers", Where("name", NAME)), provider),
+        Entry(("models", Where("alias", NAME)), model),
+    ]
+
+
+def _mistral_vibe_env(point: Point) -> Mapping[str, str]:
+    return {"VIBE_ACTIVE_MODEL": NAME, **_key_env(point)}
+
+
+def _modalities(model: Offered) -> list[str]:
+    return ["text", "image"] if model.images else ["text"]
+
+
 # Those that are told by their environment.
 
 
 def _openai(point: Point) -> Mapping[str, str]:
     return {"OPENAI_BASE_URL": point.url, "OPENAI_API_KEY": point.key}
+
+
+def _qwen_code(point: Point) -> Mapping[str, str]:
+    return {**_openai(point), "OPENAI_MODEL": point.model}
 
 
 def _langchain_env(point: Point) -> Mapping[str, str]:
@@ -229,8 +314,17 @@ def _open_webui_words(point: Point) -> str:
 
 
 def _cline(point: Point) -> str:
+    command = shlex.join(
+        [
+            "cline", "auth", "--provider", "openai", "--apikey", point.key, "--modelid", point.model,
+            "--baseurl", point.url,
+        ]
+    )  # fmt: skip
     return f"""\
-Settings > API Configuration
+In a terminal:
+  {command}
+
+In an editor: Settings > API Configuration
   API Provider     OpenAI Compatible
   Base URL         {point.url}
   API Key          {point.key}
@@ -275,7 +369,7 @@ _VS_CODE_FILE = "Code/User/chatLanguageModels.json"
 CLIENTS: Final = (
     Client(
         "codex", "Codex CLI", "codex --profile codexapi uses it.",
-        files={"": "{codex}/codexapi.config.toml"}, form="toml", entries=_codex, env=_codex_env,
+        files={"": "{codex}/codexapi.config.toml"}, form="toml", entries=_codex, env=_key_env,
         run=("codex", "--profile", NAME),
     ),
     Client(
@@ -317,6 +411,22 @@ CLIENTS: Final = (
         files={"": "librechat.yaml"}, form="yaml", entries=_librechat,
         opening=[Entry(("version",), "1.3.17")],
     ),
+    Client(
+        "opencode", "opencode", f"opencode --model {NAME}/MODEL uses it; /models lists them.",
+        files={"": "{config}/opencode/opencode.json"}, entries=_opencode, env=_opencode_env,
+        run=("opencode",),
+    ),
+    Client(
+        "pi", "pi", f"pi --provider {NAME} uses it; /model lists them.",
+        files={"": "{pi}/models.json"}, entries=_pi,
+        run=("pi", "--provider", NAME, "--model", "{model}"),
+    ),
+    Client(
+        "mistral-vibe", "Mistral Vibe",
+        f"/model has it as {NAME}; VIBE_ACTIVE_MODEL={NAME} vibe begins with it.",
+        files={"": "{vibe}/config.toml"}, form="toml", entries=_mistral_vibe,
+        env=_mistral_vibe_env, run=("vibe",),
+    ),
     Client("shell", "any program, in a POSIX shell", env=_openai, run=("{shell}",), models=False),
     Client(
         "fish", "any program, in fish", env=_openai, run=("fish",), words=_fish,
@@ -333,6 +443,7 @@ CLIENTS: Final = (
     Client(
         "langchain", "LangChain", env=_langchain_env, run=("python",), words=_langchain_words
     ),
+    Client("qwen-code", "Qwen Code", env=_qwen_code, run=("qwen",)),
     Client("cline", "Cline", words=_cline),
     Client("jetbrains", "JetBrains AI Assistant", words=_jetbrains),
     Client("n8n", "n8n", words=_n8n),

@@ -74,7 +74,7 @@ def setup(
     codexapi setup aider --dry-run             eval "$(codexapi setup shell)"
     """
     if name is None:
-        put("".join(f"{client.name:<11} {client.title}\n" for client in CLIENTS))
+        put("".join(f"{client.name:<12} {client.title}\n" for client in CLIENTS))
         return
     with ending():
         if sum((undo, run, print_)) > 1:
@@ -289,6 +289,7 @@ def _run(client: Client, point: Point, place: _Place | None, arguments: Sequence
         ) from None
     filling = {
         "{file}": str(place.path) if place else "",
+        "{model}": point.models[0].name if point.models else "",
         "{shell}": os.environ.get("SHELL") or "/bin/sh",
     }
     name, *rest = [filling.get(word, word) for word in client.run]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -43,6 +44,9 @@ PLACES = {
     "zed": ".config/zed/settings.json",
     "vscode": ".config/Code/User/chatLanguageModels.json",
     "librechat": "librechat.yaml",
+    "opencode": ".config/opencode/opencode.json",
+    "pi": ".pi/agent/models.json",
+    "mistral-vibe": ".vibe/config.toml",
 }
 BEFORE = {
     "codex": '# mine\nsandbox_mode = "read-only"\n',
@@ -51,11 +55,19 @@ BEFORE = {
     "zed": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
     "vscode": '[\n  {\n    "name": "Other",\n    "vendor": "ollama"\n  }\n]\n',
     "librechat": "version: 1.0.0\n\nendpoints:\n  custom:\n    - name: Other\n      baseURL: http://x\n",
+    "opencode": '{\n  // mine\n  "provider": {\n    "x": {\n      "name": "X"\n    }\n  }\n}\n',
+    "pi": '{\n  "providers": {\n    "x": {\n      "baseUrl": "http://x"\n    }\n  }\n}\n',
+    "mistral-vibe": (
+        'active_model = "x"  # keep\n\n[[models]] # mine\nname = "x"\nprovider = "x"\n\n'
+        '[[providers]] # mine\nname = "x"\napi_base = "http://x"\n\n[tools.bash]\npermission = "ask"\n'
+    ),
 }
 """Files of a user's own, with what an edit could lose."""
 
 written = pytest.mark.parametrize("client", list(PLACES))
-each_form = pytest.mark.parametrize("client", ["codex", "aider", "zed", "vscode"])
+each_form = pytest.mark.parametrize(
+    "client", ["codex", "aider", "zed", "vscode", "opencode", "pi", "mistral-vibe"]
+)
 
 
 class Home:
@@ -93,7 +105,8 @@ def test_every_client_that_is_asked_for_is_there() -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == [c.name for c in CLIENTS]
     assert {
         "open-webui", "continue", "cline", "zed", "vscode", "librechat", "cursor", "jetbrains",
-        "n8n", "aider", "langchain", "codex", "shell",
+        "n8n", "aider", "langchain", "codex", "shell", "opencode", "pi", "mistral-vibe",
+        "qwen-code",
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 
@@ -142,6 +155,21 @@ def test_a_file_of_the_user_keeps_all_else_and_comes_back_byte_for_byte(
     taken = Counter(line[1:] for line in undoing.stdout.splitlines()[2:] if line.startswith("-"))
     assert taken == added
     assert place.read_text() == after
+    assert home.setup(client, "--undo").returncode == 0
+    assert files_in(home.path) == untouched
+
+
+@written
+def test_a_file_of_comments_alone_comes_back_byte_for_byte(client: str, home: Home) -> None:
+    place = home.place(client)
+    opening, closing = "[]" if client == "vscode" else "{}"
+    json_text = f"{opening}\n  // nothing yet\n{closing}\n"
+    place.write_text(json_text if place.suffix == ".json" else "# nothing yet\n")
+    untouched = files_in(home.path)
+    done = home.setup(client, "-m", "some-model")
+    assert done.returncode == 0, done.stderr
+    assert "some-model" in place.read_text()
+    assert place.read_text().count("nothing yet\n") == 1
     assert home.setup(client, "--undo").returncode == 0
     assert files_in(home.path) == untouched
 
@@ -358,6 +386,46 @@ def test_files_are_where_each_system_has_them(platform: str, client: str, place:
     home = PureWindowsPath("C:\\home") if platform == "win32" else PurePosixPath("/home")
     (one,) = [c for c in CLIENTS if c.name == client]
     assert str(one.place(System(platform, home, {}))) == place
+
+
+@pytest.mark.parametrize(
+    ("client", "environ", "place"),
+    [
+        ("opencode", {"XDG_CONFIG_HOME": "/c"}, "/c/opencode/opencode.json"),
+        ("pi", {"PI_CODING_AGENT_DIR": "/p"}, "/p/models.json"),
+        ("mistral-vibe", {"VIBE_HOME": "/v"}, "/v/config.toml"),
+    ],
+)
+def test_a_client_is_found_where_its_own_variable_says(
+    client: str, environ: dict[str, str], place: str
+) -> None:
+    (one,) = [c for c in CLIENTS if c.name == client]
+    assert str(one.place(System("linux", PurePosixPath("/home"), environ))) == place
+
+
+def test_the_codex_cli_may_search(home: Home) -> None:
+    assert home.setup("codex", "-m", "some-model").returncode == 0
+    told = tomllib.loads(home.place("codex").read_text())
+    assert told["model_providers"]["codexapi"]["supports_standalone_web_search"] is True
+
+
+@pytest.mark.parametrize(
+    ("key", "literal"), [("plain", "plain"), ("a$b", "a$$b"), ("!a$", "$!a$$"), ("a!", "a!")]
+)
+def test_pi_takes_a_key_for_what_it_is(key: str, literal: str) -> None:
+    pi = next(c for c in CLIENTS if c.name == "pi").entries
+    assert pi is not None
+    assert pi(Point("http://x/v1", [Offered("one")], key))[0].value["apiKey"] == literal
+
+
+def test_cline_is_given_a_command_that_a_shell_can_run() -> None:
+    cline = next(c for c in CLIENTS if c.name == "cline").words
+    assert cline is not None
+    command = cline(Point("http://x/v1", [Offered("one")], "a 'key'")).splitlines()[1]
+    assert shlex.split(command) == [
+        "cline", "auth", "--provider", "openai", "--apikey", "a 'key'", "--modelid", "one",
+        "--baseurl", "http://x/v1",
+    ]  # fmt: skip
 
 
 def test_what_a_model_can_do_is_told() -> None:
