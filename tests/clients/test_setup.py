@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.contract.test_codex_cli import codex
-from tests.downloads import had
+from tests.downloads import had, node
+from tests.loopback import loopback_only
 from tests.processes import codexapi, environment, server
 from tests.suites.surroundings import node_packages, python
 
@@ -31,11 +33,17 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[dict[str, str]]:
+    with user(tmp_path) as home:
+        yield home
+
+
+@contextmanager
+def user(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user with a server that runs."""
-    for folder in (".codex", ".continue"):
-        (tmp_path / folder).mkdir()
+    for folder in (".codex", ".continue", ".config/opencode", ".pi/agent"):
+        (tmp_path / folder).mkdir(parents=True)
     env = {
-        "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / ".codex"),
+        "HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / ".codex"), "XDG_CONFIG_HOME": "",
         "CODEXAPI_STATE_DIR": str(tmp_path / "state"),
     }  # fmt: skip
     with server("--demo", "--quiet", env=env):
@@ -143,3 +151,37 @@ def test_librechat_takes_its_file(before: str | None, home: dict[str, str], tmp_
     (endpoint,) = json.loads(done.stdout)
     assert endpoint["name"] == "codexapi"
     assert endpoint["models"]["default"] == [MODEL]
+
+
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of programs: agents that run in a terminal, and the Node that they want."""
+    packages = had("agents", lambda: node_packages("agents")) / "node_modules"
+    folder = tmp_path_factory.mktemp("programs")
+    programs = {
+        "node": had("node", node),
+        "opencode": packages / "opencode-linux-x64" / "bin" / "opencode",
+        "pi": packages / ".bin" / "pi",
+    }
+    for name, program in programs.items():
+        (folder / name).symlink_to(program)
+    return folder
+
+
+@pytest.fixture
+def alone(agents: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user whose programs reach nobody but the server: these heed no proxy."""
+    with loopback_only(), user(tmp_path) as home:
+        yield home
+
+
+@pytest.mark.clients
+@pytest.mark.skipif(sys.platform != "linux", reason="opencode is locked for Linux alone")
+@pytest.mark.parametrize(
+    ("client", "arguments"), [("opencode", ["run", SAY]), ("pi", ["--offline", "-p", SAY])]
+)
+def test_an_agent_takes_what_was_written(
+    client: str, arguments: list[str], agents: Path, alone: dict[str, str]
+) -> None:
+    said = setup(alone, client, "-m", MODEL, "--run", "--", *arguments, path=agents)
+    assert "Good morning." in said

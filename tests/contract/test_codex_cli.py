@@ -305,7 +305,7 @@ def test_a_search_turn_with_default_settings(
     _, (sent, received, said, heard), _ = ran.exchanges()
     assert received.head == "POST /backend-api/codex/alpha/search"
     assert received.body == sent.body
-    assert heard.body == said.body
+    assert json.loads(heard.body) == json.loads(said.body)
     found = json.loads(heard.body)["output"]
     assert "red foxes" in found
     assert found in str(tool_output(ran)["output"])

@@ -41,6 +41,8 @@ NODE = {
         "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     ],
     "mcp-clients": ["@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"],
+    # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
+    "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "node-clients": [
         "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
         "zod@4",
