@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,9 +122,22 @@ def program(folder: Path) -> Path:
 
 
 def run(codex: Path, home: Path, prompt: str, settings: Settings) -> Run:
-    """`codex exec PROMPT` with a home of its own and our login, through us, to the simulated
-    backend."""
-    codex_home = home / "codex"
+    """`codex exec PROMPT`, through us, to the simulated backend."""
+    options = ["--strict-config", "--skip-git-repo-check", "--sandbox", "read-only"]
+    with world(home, settings) as (env, near, far):
+        done = subprocess.run(
+            [codex, "exec", *options, prompt], cwd=env["PWD"], env=env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        return Run(done, near, far)
+
+
+@contextmanager
+def world(home: Path, settings: Settings) -> Iterator[tuple[dict[str, str], Recorder, Recorder]]:
+    """The CLI's environment, with a home of its own and our login, and what passes on both sides
+    of our server."""
+    codex_home, folder = home / "codex", home / "folder"
+    folder.mkdir()
     with (
         loopback_only(),
         simulator(codex_home) as backend,
@@ -132,23 +146,11 @@ def run(codex: Path, home: Path, prompt: str, settings: Settings) -> Run:
         recorded(door.url) as near,
     ):
         (codex_home / "config.toml").write_text(settings(near.url, backend.env))
-        return Run(execute(codex, home, codex_home, prompt), near, far)
-
-
-def execute(
-    codex: Path, home: Path, codex_home: Path, prompt: str
-) -> subprocess.CompletedProcess[str]:
-    folder = home / "folder"
-    folder.mkdir()
-    env = environment(
-        HOME=str(home), CODEX_HOME=str(codex_home),
-        HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
-    )  # fmt: skip
-    options = ["--strict-config", "--skip-git-repo-check", "--sandbox", "read-only"]
-    return subprocess.run(
-        [codex, "exec", *options, prompt], cwd=folder, env=env, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        env = environment(
+            HOME=str(home), CODEX_HOME=str(codex_home), PWD=str(folder),
+            HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
+        )  # fmt: skip
+        yield env, near, far
 
 
 def one_endpoint(model: str) -> Settings:
@@ -266,6 +268,14 @@ def answered(ran: Run) -> list[str]:
     return [sent.head for sent, _ in posted(ran.near)]
 
 
+def first_model(hop: Recorder) -> str:
+    """What the backend's list of models begins with."""
+    answers = [heard for sent, heard in hop.exchanges() if "/models?" in sent.head]
+    assert answers[0] is not None
+    models = json.loads(answers[0].body)["models"]
+    return str(min(models, key=lambda model: model["priority"])["slug"])
+
+
 def tool_output(ran: Run) -> JsonObject:
     """The one tool output, as the backend got it."""
     request, _ = posted(ran.far)[-1]
@@ -284,6 +294,7 @@ def test_a_plain_turn_with_default_settings(
     ((request, _),) = posted(ran.far)
     assert wire.LITE in request.headers
     assert "content-encoding" not in request.headers
+    assert json.loads(request.body)["model"] == first_model(ran.far)
 
 
 def test_a_tool_turn_with_default_settings(codex: Path, tmp_path: Path, settings: Settings) -> None:
@@ -310,3 +321,64 @@ def test_a_search_turn_with_default_settings(
     assert "red foxes" in found
     assert found in str(tool_output(ran)["output"])
     assert found in ran.done.stdout
+
+
+class AppServer:
+    """`codex app-server`: the CLI as editors drive it, a line of JSON for each message."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.calls = 0
+        self.call("initialize", clientInfo={"name": "tests", "version": "1"})
+        self._send({"method": "initialized"})
+
+    def call(self, method: str, **parameters: object) -> JsonObject:
+        self.calls += 1
+        self._send({"id": self.calls, "method": method, "params": parameters})
+        answer = self._until(lambda message: message.get("id") == self.calls)
+        assert "error" not in answer, answer
+        return dict(answer["result"])
+
+    def turn(self, thread: str, text: str, **parameters: object) -> None:
+        """Returns at its end."""
+        words = [{"type": "text", "text": text}]
+        self.call("turn/start", threadId=thread, input=words, **parameters)
+        ended = self._until(lambda message: message.get("method") == "turn/completed")
+        assert ended["params"]["turn"]["status"] == "completed", ended
+
+    def _send(self, message: JsonObject) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).decode() + "\n")
+        self.process.stdin.flush()
+
+    def _until(self, wanted: Callable[[JsonObject], bool]) -> JsonObject:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            message: JsonObject = json.loads(line)
+            if wanted(message):
+                return message
+        raise AssertionError("the app-server ended")
+
+
+def test_an_effort_that_changes_in_a_thread_reaches_the_backend(
+    codex: Path, tmp_path: Path
+) -> None:
+    """As an item of the input, on the built-in provider: the prefix stays what was cached."""
+    with world(tmp_path, built_in) as (env, near, far):
+        process = subprocess.Popen(
+            [codex, "app-server"], cwd=env["PWD"], env=env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            app = AppServer(process)
+            thread = app.call("thread/start", cwd=env["PWD"])["thread"]["id"]
+            app.turn(thread, "hi")
+            app.turn(thread, "hi", effort="high")
+        finally:
+            process.kill()
+            process.communicate()
+    assert [heard and heard.head for _, heard in posted(near)] == ["200", "200"]
+    request, _ = posted(far)[-1]
+    body = json.loads(request.body)
+    assert body["input"][-1] == {"type": "configuration_update", "reasoning": {"effort": "high"}}
+    assert body["reasoning"]["effort"] != "high"
