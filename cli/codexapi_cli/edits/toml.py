@@ -112,12 +112,11 @@ def _tables(text: str, path: Path) -> Iterator[tuple[int, int]]:
     """Where the table at a path and those inside it stand, from their headers to the last of
     their keys, with the blank line before."""
     headers = list(_headers(text))
-    names = _names([_line(text, start) for start in headers])
+    names = _names(_line(text, start) for start in headers)
     wanted = _placed(text, path)
     for start, end, name in zip(headers, [*headers[1:], len(text)], names, strict=True):
         if name[: len(path)] == wanted:
-            blank = text.rfind("
-", 0, max(start - 1, 0)) + 1
+            blank = text.rfind("\n", 0, max(start - 1, 0)) + 1
             before = blank if start and not text[blank:start].strip() else start
             yield before, _end_of_keys(text, start, end)
 
