@@ -396,9 +396,9 @@ def _is_about_encrypted_content(error: CodexError) -> bool:
 def _without_encrypted_reasoning(body: JsonObject) -> list[JsonObject] | None:
     """The input without its reasoning; None if it has none, or nothing else. A compaction stays:
     it stands for all that was said, and to go on without that is not for us to decide."""
-    given = as_items(body.get("input"))
-    left = without_reasoning(given)
-    return left if left and len(left) < len(given) else None
+    items = as_items(body.get("input"))
+    rest = without_reasoning(items)
+    return rest if rest and len(rest) < len(items) else None
 
 
 def _session(cache_key: object) -> str:

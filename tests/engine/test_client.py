@@ -282,13 +282,13 @@ class Unlisted:
     def __init__(self) -> None:
         self.simulator = Simulator()
         self.listing = False
-        self.asked = 0
+        self.requests = 0
 
     async def handle(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Reply:
         if "/models" in target:
-            self.asked += 1
+            self.requests += 1
             if not self.listing:
                 await asyncio.Event().wait()
         return await self.simulator.handle(method, target, headers, body)
@@ -309,7 +309,7 @@ def test_a_silent_catalogue_costs_seconds_once_and_not_each_request() -> None:
             began = now()
             await codex.respond(high)
             assert now() == began, "a failure is remembered"
-            assert backend.asked == 1
+            assert backend.requests == 1
             await asyncio.sleep(60)
             backend.listing = True
             (stream_,) = await codex.open_all([request("x", model="gpt-5.5", effort="max")])

@@ -34,16 +34,16 @@ async def server(backend: TwoAccounts) -> AsyncIterator[Door]:
         yield opened
 
 
-def carried(body: JsonObject) -> list[str]:
+def encrypted_kinds(body: JsonObject) -> list[str]:
     """The kinds of a request's items that carry something encrypted."""
     return [item["type"] for item in body["input"] if item.get("encrypted_content")]
 
 
-def written(folder: Path) -> bytes:
+def content_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
 
 
-async def called(server: Door, *, stream: bool = False) -> list[JsonObject]:
+async def call_tool(server: Door, *, stream: bool = False) -> list[JsonObject]:
     """A first turn of Chat that calls a tool, and what a client sends in the second."""
     asked = chat("[[tool weather]]", tools=[WEATHER], stream=stream)
     reply = await server.reply(post(CHAT, asked))
@@ -59,16 +59,16 @@ async def called(server: Door, *, stream: bool = False) -> list[JsonObject]:
 async def test_chat_goes_on_after_a_tool_call(
     server: Door, backend: TwoAccounts, streamed: bool
 ) -> None:
-    messages = await called(server, stream=streamed)
+    messages = await call_tool(server, stream=streamed)
     second = chat() | {"messages": messages, "tools": [WEATHER], "stream": streamed}
     await backend.log_in("B")
     reply = await server.reply(post(CHAT, second))
     assert reply.status == 200
     assert IGNORED not in reply.headers, "it was ours, and no field of the client's"
-    assert carried(backend.bodies[-1]) == []
+    assert encrypted_kinds(backend.bodies[-1]) == []
     await backend.log_in("A")
     assert (await server.reply(post(CHAT, second))).status == 200
-    assert carried(backend.bodies[-1]) == ["reasoning"]
+    assert encrypted_kinds(backend.bodies[-1]) == ["reasoning"]
     assert backend.refusals == 0
 
 
@@ -81,7 +81,7 @@ async def test_a_chain_goes_on(server: Door, backend: TwoAccounts, streamed: boo
     assert kinds(backend.bodies[-1]["input"]) == ["user", "assistant", "user"]
     await backend.log_in("A")
     assert (await server.reply(post(RESPONSES, asked))).status == 200
-    assert carried(backend.bodies[-1]) == ["reasoning"]
+    assert encrypted_kinds(backend.bodies[-1]) == ["reasoning"]
     assert backend.refusals == 0
 
 
@@ -94,7 +94,7 @@ async def test_a_conversation_goes_on_and_each_has_its_own_reasoning(
         await backend.log_in(account)
         asked = responses(f"as {account}", conversation=name, stream=streamed)
         assert (await server.reply(post(RESPONSES, asked))).status == 200
-        assert len(carried(backend.bodies[-1])) == encrypted
+        assert len(encrypted_kinds(backend.bodies[-1])) == encrypted
     assert backend.refusals == 0
 
 
@@ -106,10 +106,10 @@ async def test_a_background_run_is_of_the_account_that_signed_it(
         await job.task
     await backend.log_in("B")
     await made(server, RESPONSES, responses("two", previous_response_id=first["id"]))
-    assert (carried(backend.bodies[-1]), backend.refusals) == ([], 0)
+    assert (encrypted_kinds(backend.bodies[-1]), backend.refusals) == ([], 0)
     await backend.log_in("A")
     await made(server, RESPONSES, responses("two", previous_response_id=first["id"]))
-    assert (carried(backend.bodies[-1]), backend.refusals) == (["reasoning"], 0)
+    assert (encrypted_kinds(backend.bodies[-1]), backend.refusals) == (["reasoning"], 0)
 
 
 @pytest.mark.parametrize("how", [{}, {"stream": True}, {"background": True}], ids=str)
@@ -129,7 +129,7 @@ async def test_a_response_is_of_the_account_that_answered(
     assert backend.refusals == 0
     await backend.log_in("A")
     await made(server, RESPONSES, responses("two", previous_response_id=first))
-    assert carried(backend.bodies[-1]) == []
+    assert encrypted_kinds(backend.bodies[-1]) == []
 
 
 async def test_a_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
@@ -140,12 +140,12 @@ async def test_a_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
     asked = responses("two", previous_response_id=first["id"])
     async with door(backend, store=backend.store, state=state) as server:
         await made(server, RESPONSES, asked)
-        assert carried(backend.bodies[-1]) == []
+        assert encrypted_kinds(backend.bodies[-1]) == []
         await backend.log_in("A")
         await made(server, RESPONSES, asked)
-    assert (carried(backend.bodies[-1]), backend.refusals) == (["reasoning"], 0)
+    assert (encrypted_kinds(backend.bodies[-1]), backend.refusals) == (["reasoning"], 0)
     accounts = [backend.accounts.account_of(name).account_id.encode() for name in "AB"]
-    kept = written(tmp_path)
+    kept = content_of(tmp_path)
     assert first["id"].encode() in kept
     assert not any(account in kept for account in accounts)
 
@@ -172,7 +172,7 @@ async def test_reasoning_that_a_client_brings_from_another_account_is_left_out_a
 async def test_what_is_kept_goes_on_when_the_backend_has_other_keys(
     server: Door, backend: TwoAccounts, streamed: bool
 ) -> None:
-    messages = await called(server)
+    messages = await call_tool(server)
     first = await made(server, RESPONSES, responses("one"))
     backend.accounts.rotate_keys()
     second = chat() | {"messages": messages, "tools": [WEATHER], "stream": streamed}
@@ -181,7 +181,7 @@ async def test_what_is_kept_goes_on_when_the_backend_has_other_keys(
         reply = await server.reply(post(path, asked))
         assert reply.status == 200
         assert reply.headers[IGNORED] == "input.encrypted_content"
-        assert carried(backend.bodies[-1]) == []
+        assert encrypted_kinds(backend.bodies[-1]) == []
     compacted = await made(server, f"{RESPONSES}/compact", next_turn)
     assert kinds(compacted["output"])[-1] == "compaction"
 

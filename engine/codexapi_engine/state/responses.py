@@ -113,10 +113,10 @@ class Responses:
         """The items of a response and of all before it, in order, less those that `owner` cannot
         send."""
         turns: list[list[JsonObject]] = []
-        name, seen = previous, set[str]()
+        name, chain = previous, set[str]()
         # A backend that starts anew may give an id again, and a chain would then lead to itself.
-        while name and name not in seen:
-            seen.add(name)
+        while name and name not in chain:
+            chain.add(name)
             value = self._shelf.get(_KIND, name)
             if value is None:
                 raise _no_previous(f"Previous response with id '{name}' not found.")

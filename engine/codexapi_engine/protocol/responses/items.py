@@ -77,15 +77,15 @@ def without_repeats(items: Iterable[JsonObject], past: Iterable[JsonObject]) -> 
     A client that counts its own ids anew in each request means another item by the same one: that
     goes without it.
     """
-    known = {name: item for item in past if (name := word(item, "id"))}
-    left = []
+    by_id = {name: item for item in past if (name := word(item, "id"))}
+    rest = []
     for item in items:
-        twin = known.get(word(item, "id"))
+        twin = by_id.get(word(item, "id"))
         if twin is None:
-            left.append(item)
+            rest.append(item)
         elif not (is_bare(item) or _is_same(item, twin)):
-            left.append({key: value for key, value in item.items() if key != "id"})
-    return left
+            rest.append({key: value for key, value in item.items() if key != "id"})
+    return rest
 
 
 def _is_same(item: JsonObject, twin: JsonObject) -> bool:
