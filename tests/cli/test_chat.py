@@ -143,7 +143,7 @@ def test_files_go_into_the_question_in_fences_that_they_cannot_close(tmp_path: P
         (("-s", "@none.txt"), 7, "none.txt: No such file"),
         (("-a", "ftp://example.org/a.png"), 2, "https address"),
         (("-a", "-"), 2, "nothing on stdin"),
-        (("-o", "none/out.txt"), 7, "there is no folder"),
+        (("-o", "none/out.txt"), 7, "there is no such folder"),
         (("-o", "."), 7, "it is a folder"),
         (("--schema", "1x"), 2, "is no field"),
         (("--schema", "{nonsense"), 2, "it is not JSON"),
