@@ -228,7 +228,22 @@ class CodexHomeLock:
             os.close(descriptor)
 
 
-class CodexFile:
+class MarksTokens:
+    """The part of a `Store` that all programs with one CODEX_HOME share."""
+
+    _shared: CodexHomeLock
+
+    def mark_consumed(self, token: Secret, reason: str) -> None:
+        self._shared.consumed.mark(token, reason)
+
+    def clear_mark(self, token: Secret) -> None:
+        self._shared.consumed.clear(token)
+
+    def consumed_reason(self, token: Secret) -> str | None:
+        return self._shared.consumed.reason(token)
+
+
+class CodexFile(MarksTokens):
     """`auth.json` in CODEX_HOME, shared with the Codex client, which rotates it too.
 
     Read again whenever it has changed, by its times, its size and its place: a mode that is taken
@@ -319,15 +334,6 @@ class CodexFile:
             self._disk.takes_files(self._elsewhere, size, _TEMPORARY)
         # The file must do as it is. Opened as a test, and not written to.
         self._disk.close(self._disk.open(real, os.O_WRONLY | NO_WAIT))
-
-    def mark_consumed(self, token: Secret, reason: str) -> None:
-        self._shared.consumed.mark(token, reason)
-
-    def clear_mark(self, token: Secret) -> None:
-        self._shared.consumed.clear(token)
-
-    def consumed_reason(self, token: Secret) -> str | None:
-        return self._shared.consumed.reason(token)
 
     def _committing(self, real: Path) -> AbstractAsyncContextManager[bool]:
         return self._shared.flock(real.with_name("auth.json.lock"), 0o600, COMMIT_WAIT)

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .credentials import CodexFile, CodexHomeLock, Snapshot, log
+from .credentials import CodexFile, CodexHomeLock, MarksTokens, Snapshot, log
 from .errors import NotLoggedIn
 from .protocol import json
 from .protocol.auth_file import LOGIN_HINT
@@ -48,7 +48,7 @@ def account(codex_home: Path) -> str:
     return f"cli|{hashlib.sha256(path.encode()).hexdigest()[:16]}"
 
 
-class Keyring:
+class Keyring(MarksTokens):
     """The login in a keyring. `backend` replaces the system's own."""
 
     def __init__(
@@ -109,15 +109,6 @@ class Keyring:
         except NotLoggedIn as error:
             raise OSError(errno.EIO, str(error)) from None
 
-    def mark_consumed(self, token: Secret, reason: str) -> None:
-        self._shared.consumed.mark(token, reason)
-
-    def clear_mark(self, token: Secret) -> None:
-        self._shared.consumed.clear(token)
-
-    def consumed_reason(self, token: Secret) -> str | None:
-        return self._shared.consumed.reason(token)
-
     async def _read(self) -> Snapshot:
         try:
             value = await _apart(lambda: self._system().get_password(SERVICE, self.account))
@@ -146,7 +137,7 @@ class Keyring:
         return self._backend
 
 
-class KeyringOrFile:
+class KeyringOrFile(MarksTokens):
     """The keyring where it has a login, else the file: what Codex calls `auto`."""
 
     def __init__(
@@ -158,6 +149,7 @@ class KeyringOrFile:
     ) -> None:
         self._keyring = Keyring(codex_home, backend, state_dir=state_dir)
         self._file = CodexFile(codex_home, state_dir=state_dir)
+        self._shared = self._keyring._shared
         self._from: Keyring | CodexFile = self._file
 
     async def load(self) -> Snapshot:
@@ -190,15 +182,6 @@ class KeyringOrFile:
 
     async def check_writable(self) -> None:
         await self._from.check_writable()
-
-    def mark_consumed(self, token: Secret, reason: str) -> None:
-        self._keyring.mark_consumed(token, reason)
-
-    def clear_mark(self, token: Secret) -> None:
-        self._keyring.clear_mark(token)
-
-    def consumed_reason(self, token: Secret) -> str | None:
-        return self._keyring.consumed_reason(token)
 
 
 class _Unavailable(Exception):
