@@ -64,6 +64,8 @@ async def found(
         yield finding
     if not chosen.demo:
         yield await _lock(chosen)
+        if chosen.access_token is None:  # that one has nothing to renew it by
+            yield await _renewal(chosen)
     async with engine.Codex(chosen) as codex:
         login = await _login(codex, discreet)
         yield login
@@ -276,6 +278,21 @@ async def _lock(chosen: engine.Settings) -> Finding:
     except (engine.CodexError, OSError) as error:
         told = f"{path} cannot be taken: {error}"
         return Finding("lock", PROBLEM, told, f"make {chosen.codex_home} a folder of yours")
+
+
+async def _renewal(chosen: engine.Settings) -> Finding:
+    """Whether a renewed login could be saved where the login is: asked before a token is sent."""
+    from codexapi_engine.credentials import store_of
+
+    try:
+        await store_of(chosen).check_writable()
+    except FileNotFoundError:
+        return Finding("renewal", UNKNOWN, "there is no login to renew")
+    except OSError as error:
+        told = f"a new login could not be saved in {chosen.codex_home}: {error.strerror or error}"
+        fix = "mount the folder so that it can be written, or renew the login where it can be"
+        return Finding("renewal", WARNING, told, fix)
+    return Finding("renewal", OK, "a new login can be saved where the old one is")
 
 
 def _is_folder(path: Path) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.cli.shell import run
+from tests.engine.test_login_mounts import can_mount
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
 from tests.logins import auth_json, write_login
 from tests.processes import Running, environment, server, simulator
@@ -59,7 +60,7 @@ def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> 
     assert code == 0
     for name in (
         "program", "backend address", "proxy", "state folder", "port", "round trip",
-        "login file", "lock", "login", "serve", "backend", "clock", "model", "plan",
+        "login file", "lock", "renewal", "login", "serve", "backend", "clock", "model", "plan",
     ):  # fmt: skip
         assert found[name]["state"] == "ok", found[name]
     assert "plan plus" in found["login"]["told"]
@@ -447,3 +448,21 @@ def test_its_help_loads_nothing_heavy() -> None:
     ).stderr  # fmt: skip
     loaded = {line.rpartition("|")[2].strip() for line in seen.splitlines()}
     assert not loaded & {"httpx", "asyncio", "pydantic", "rich", "ssl"}
+
+
+@pytest.mark.skipif(not can_mount(), reason="only root may mount")
+def test_a_login_that_could_not_be_renewed_here_is_told(tmp_path: Path) -> None:
+    """As in a container that mounts it read-only."""
+    write_login(tmp_path, auth_json())
+    remount = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,bind,ro {tmp_path}"
+    state = tmp_path.with_name("state")
+    state.touch()  # nor does our own folder take anything
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{remount} && exec "$@"', "sh",
+         sys.executable, "-m", "codexapi_cli", "doctor", "--offline", "--json"],
+        env=environment(CODEX_HOME=str(tmp_path), CODEXAPI_STATE_DIR=str(state)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = {one["name"]: one for one in json.loads(done.stdout)["findings"]}
+    assert found["renewal"]["state"] == "warning"
+    assert "mount the folder" in found["renewal"]["fix"]
