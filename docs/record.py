@@ -26,12 +26,13 @@ CLIENT = """\
 from openai import OpenAI
 
 client = OpenAI(base_url=URL, api_key="any")
+model = client.models.list().data[0].id
 answer = client.responses.create(
-    model="gpt-6.1-sol", input="Say hello")
+    model=model, input="Say hello")
 print(answer.output_text)
 """
 SHELL = """\
-codexapi chat -m gpt-6.1-sol "Say hello"
+codexapi chat "Say hello"
 """
 MCP = """\
 server = StdioServerParameters(
