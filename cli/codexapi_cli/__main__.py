@@ -8,16 +8,17 @@ from __future__ import annotations
 import gc
 import sys
 
+from .streams import StdoutError, prepare, silence
+
 NEW_OBJECTS = 10_000
 """What the collector waits for; by default it is 700. Of what is loaded nothing is garbage, and of a
 request hardly anything: so a start takes a twentieth less, and a request too, for 2 MB."""
 
 
 def main() -> None:
+    prepare()
     if sys.argv[1:] == ["--version"]:
-        from codexapi_engine import __version__
-
-        print(f"codexapi {__version__}")
+        _put_version()
         return
     gc.set_threshold(NEW_OBJECTS)
     if sys.argv[1:] == ["mcp", "serve"]:
@@ -28,6 +29,20 @@ def main() -> None:
     from .app import app
 
     app(prog_name="codexapi")
+
+
+def _put_version() -> None:
+    from codexapi_engine import __version__
+
+    try:
+        print(f"codexapi {__version__}", flush=True)
+    except BrokenPipeError:
+        silence(1)
+        sys.exit(141)
+    except StdoutError as error:
+        silence(1)
+        print(f"codexapi: stdout: {error.strerror}", file=sys.stderr)
+        sys.exit(7)
 
 
 if __name__ == "__main__":

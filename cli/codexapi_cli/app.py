@@ -9,7 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
-from .terminal import USAGE, ending, say
+from .terminal import USAGE, ending, put, say
+from .words import mark_questions, unmarked
 
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
@@ -47,6 +48,13 @@ class Lazy(TyperGroup):
         _with_global_options(made, [given for given in self.params if given.name in EVERYWHERE])
         return made
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with ending():  # --help is printed here
+            return super().make_context(*arguments, **options)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, mark_questions(args, self.get_params(ctx), first_alone=True))
+
     def invoke(self, ctx: Any) -> Any:
         with ending():  # whatever a command does not see to itself, such as a closed pipe
             return super().invoke(ctx)
@@ -54,9 +62,9 @@ class Lazy(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """A text with a space in it is a question. A single unknown word is not: a slip of the
         finger must cost no quota."""
-        name = args[0]
+        (name,) = unmarked(args[:1])
         if name not in COMMANDS and any(map(str.isspace, name.strip())):
-            return "chat", self.get_command(ctx, "chat"), args
+            return "chat", self.get_command(ctx, "chat"), [name, *args[1:]]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             say(f"codexapi: there is no command {name}{_suggestion(name)}")
             raise typer.Exit(USAGE)
@@ -88,7 +96,7 @@ def _version(asked: bool) -> None:
     if asked:
         from codexapi_engine import __version__  # as `__main__` does: loaded only when asked for
 
-        typer.echo(f"codexapi {__version__}")
+        put(f"codexapi {__version__}\n")
         raise typer.Exit
 
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,12 +19,27 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import json_form, to_backend
 
 from .answer import Answer, Events, Held, Plain, put_event
+from .cleaning import to_json
 from .options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
 from .past import Past, path_in
 from .question import Question, composed, text_or_file
 from .schema import schema as schema_of
-from .talk import Talk
-from .terminal import LOCAL_FILE, USAGE, Problem, ending, note, put, run, say
+from .streams import StdoutError
+from .talk import Talk, where_kept
+from .terminal import (
+    FAILED,
+    LOCAL_FILE,
+    USAGE,
+    Problem,
+    ending,
+    note,
+    put,
+    put_drawn,
+    run,
+    say,
+    stdout_problem,
+)
+from .words import WordsCommand
 
 app = command()
 
@@ -60,19 +75,24 @@ class Form:
         return Plain(raw=self.raw)
 
     def finish(self, told: JsonObject) -> None:
-        """Writes what was held until the answer was whole. Raises Problem."""
+        """Writes what waited for the complete answer. Raises Problem."""
         text = str(told["text"])
+        if told["refusal"] is not None and self.output is not None:
+            raise Problem(f"the model refused: {text}; {self.output} is as it was", FAILED)
         if self.stream_json:
             put_event("done", **self._with_parsed(told))
             return
         if self.as_json:
-            text = json.dumps(self._with_parsed(told), indent=2, ensure_ascii=False)
+            text = to_json(self._with_parsed(told), indent=2)
         elif self.extract:
             text = extracted(text)
         elif self.output is None:
             return
         text = text if text.endswith("\n") else f"{text}\n"
-        put(text) if self.output is None else _save(self.output, text)
+        if self.output is not None:
+            _save(self.output, text)
+        else:
+            put_drawn(text) if self.raw else put(text)
 
     def _with_parsed(self, told: JsonObject) -> JsonObject:
         if not self.schema:
@@ -83,7 +103,7 @@ class Form:
         return {**told, "parsed": parsed}
 
 
-@app.command()
+@app.command(cls=WordsCommand)
 def chat(
     ctx: typer.Context,
     prompt: Annotated[
@@ -195,8 +215,7 @@ def chat(
         read_stdin = not (no_stdin or interactive)
         question = composed(prompt or (), attach or (), file or (), read_stdin=read_stdin)
         if not question and not interactive:
-            say(ctx.get_help())
-            raise typer.Exit(USAGE)
+            nothing_to_ask(ctx)
         if dry_run:
             put(_request(chosen, talk, question, model))
             return
@@ -213,7 +232,21 @@ async def _chat(
 ) -> None:
     async with opened(chosen) as codex:
         await begin(talk, codex, model)
-        form.finish(await talk.turn(codex, question, form.answer))
+        outcome = await talk.turn(codex, question, form.answer)
+    try:
+        form.finish(outcome)
+    except StdoutError as error:
+        raise stdout_problem(error, where_kept(outcome["cid"])) from None
+    if code := ending_of(outcome):
+        raise typer.Exit(code)
+
+
+def ending_of(outcome: JsonObject) -> int:
+    """The exit code of what a model ended with: a refusal and an answer cut short are failures."""
+    if outcome["refusal"] is not None:
+        note("codexapi: the model refused")
+        return FAILED
+    return 0 if outcome["finish_reason"] == "stop" else FAILED
 
 
 async def begin(talk: Talk, codex: engine.Codex, model: str | None) -> None:
@@ -226,6 +259,16 @@ def one_of(*options: tuple[str, bool]) -> None:
     given = [name for name, is_given in options if is_given]
     if len(given) > 1:
         raise Problem(f"{given[0]} and {given[1]} do not go together")
+
+
+def nothing_to_ask(ctx: typer.Context) -> NoReturn:
+    """Ends the program: with the help for a person, and in one line for a script. Raises Problem."""
+    if not sys.stdin.isatty():
+        raise Problem(
+            f"there is nothing to ask: give it in words, or on stdin; {ctx.command_path} --help"
+        )
+    say(ctx.get_help())
+    raise typer.Exit(USAGE)
 
 
 def extracted(text: str) -> str:
@@ -301,5 +344,5 @@ def _request(chosen: engine.Settings, talk: Talk, question: Question, model: str
         "method": "POST", "url": f"{chosen.base_url}/responses", "headers": headers,
         "body": {**body, "model": known},
     }  # fmt: skip
-    written = json.dumps(told, indent=2, ensure_ascii=False)
+    written = to_json(told, indent=2)
     return _DATA_URL.sub(lambda url: f"{url[1]}… ({len(url[0])} characters)", written) + "\n"

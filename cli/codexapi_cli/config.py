@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import codexapi_engine as engine
 
 from .options import Json, command, settings
 from .past import path_in
-from .terminal import put
+from .terminal import put, put_json
 
 VARIABLES: Mapping[str, tuple[str, ...]] = {
     "codex_home": ("CODEX_HOME",),
@@ -53,7 +52,7 @@ def config(as_json: Json = False) -> None:
     found = effective(settings(), os.environ)
     if as_json:
         told = [{"name": s.name, "value": s.value, "source": s.source} for s in found]
-        put(json.dumps(told, indent=2) + "\n")
+        put_json(told)
         return
     width = max(len(setting.name) for setting in found)
     for setting in found:

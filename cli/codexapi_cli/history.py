@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -12,10 +11,9 @@ import typer
 
 from codexapi_engine.errors import JsonObject
 
-from .answer import Harmless
 from .options import Demo, Json, command, settings
 from .past import Past, path_in, transcript
-from .terminal import USAGE, Problem, ending, put, say
+from .terminal import USAGE, Problem, ending, put, put_json, put_path, say
 
 app = command()
 
@@ -39,11 +37,11 @@ def history(
     def work(past: Past) -> None:
         heads = [head for head, _ in zip(past.heads(), range(limit), strict=False)]
         if as_json:
-            put(json.dumps(heads, indent=2, ensure_ascii=False) + "\n")
+            put_json(heads)
             return
         for head in heads:
             when = datetime.fromtimestamp(head["updated_at"])
-            put(_shown(f"{head['cid']}  {when:%Y-%m-%d %H:%M}  {head['model']}  {head['title']}\n"))
+            put(f"{head['cid']}  {when:%Y-%m-%d %H:%M}  {head['model']}  {head['title']}\n")
 
     _with_past(work, demo=demo, as_json=as_json)
 
@@ -62,9 +60,9 @@ def show(
         head = _found(past, cid)
         items = past.items(head["cid"])
         if as_json:
-            put(json.dumps({**head, "items": items}, indent=2, ensure_ascii=False) + "\n")
+            put_json({**head, "items": items})
         else:
-            put(_shown(transcript(items)))
+            put(transcript(items))
 
     _with_past(work, demo=demo, as_json=as_json)
 
@@ -99,7 +97,7 @@ def clear(
 @app.command()
 def path(demo: Demo = False) -> None:
     """Print where they are kept."""
-    typer.echo(str(path_in(settings(demo=demo))))
+    put_path(path_in(settings(demo=demo)))
 
 
 def _with_past(work: Callable[[Past], None], *, demo: bool, as_json: bool = False) -> None:
@@ -113,10 +111,3 @@ def _found(past: Past, cid: str | None) -> JsonObject:
         why = "there is none" if cid is None else f"{cid}: there is no such chat, or more than one"
         raise Problem(f"history: {why}")
     return head
-
-
-def _shown(text: str) -> str:
-    if not sys.stdout.isatty():
-        return text
-    harmless = Harmless()
-    return harmless.feed(text) + harmless.end()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import sys
 import time
@@ -25,10 +24,23 @@ from codexapi_engine import album, pictures, user_files
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
-from .answer import Harmless
+from .cleaning import to_json
 from .options import BaseUrl, Demo, Json, command, opened, settings
 from .preview import Preview, chosen, escapes
-from .terminal import LOCAL_FILE, Problem, Progress, ending, note, run, say, stdin_text
+from .stdin import stdin_text
+from .terminal import (
+    LOCAL_FILE,
+    Problem,
+    Progress,
+    ending,
+    note,
+    put_bytes,
+    put_json,
+    put_path,
+    run,
+    say,
+)  # fmt: skip
+from .words import WordsCommand
 
 AT_ONCE = 2
 """Pictures that are made at the same time."""
@@ -63,7 +75,7 @@ class Order:
     mask: str | None
 
 
-@app.command()
+@app.command(cls=WordsCommand)
 def image(
     prompt: Annotated[list[str], typer.Argument(help="What to draw; '-': stdin.")],
     output: Annotated[
@@ -155,7 +167,7 @@ def _prompt(words: Sequence[str]) -> str:
     if list(words) != ["-"]:
         return " ".join(words)
     try:
-        return stdin_text() or ""
+        return stdin_text(by_name=True) or ""
     except engine.InvalidRequest as error:
         _wrong(str(error))
 
@@ -250,8 +262,7 @@ def _finished(made: images.Image, order: Order) -> Picture:
 
 def _written(picture: Picture, path: Path | None, order: Order) -> Path | None:
     if path is None:
-        sys.stdout.buffer.write(picture.data)
-        sys.stdout.buffer.flush()
+        put_bytes(picture.data)
         return None
     try:
         written = user_files.write(path, picture.data, over=order.force)
@@ -273,10 +284,10 @@ def _tell(
         _print_json(made, images.together(told), order)
     for picture, path in made:
         if not order.as_json and path is not None:
-            typer.echo(str(path))
+            put_path(path)
             _show(picture, order)
         if order.show_prompt and picture.revised_prompt:
-            say(f"codexapi: drawn from: {Harmless().feed(picture.revised_prompt)}")
+            say(f"codexapi: drawn from: {picture.revised_prompt}")
         if order.open and path is not None:
             typer.launch(str(path))
     first = made[0][0]
@@ -303,15 +314,13 @@ def _print_json(
         for picture, path in made
     ]
     whole = {"images": found, "model": order.asked.model, "usage": told.usage}
-    typer.echo(json.dumps(whole, indent=2), err=made[0][1] is None)
+    say(to_json(whole, indent=2)) if made[0][1] is None else put_json(whole)
 
 
 def _show(picture: Picture, order: Order) -> None:
     how = chosen(order.show, os.environ) if sys.stdout.isatty() else Preview.NONE
     if how is not Preview.NONE:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(escapes(picture, how))
-        sys.stdout.buffer.flush()
+        put_bytes(escapes(picture, how))
 
 
 def _wrong(message: str) -> NoReturn:

@@ -14,8 +14,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.markdown import Markdown as Rendered
 
-from .answer import Harmless, Thinking
-from .terminal import put
+from .answer import Thinking
+from .cleaning import TerminalSanitizer
+from .terminal import put_drawn
 
 FRAME = 0.05
 """Seconds between two drawings of a block that grows."""
@@ -33,7 +34,7 @@ class Markdown:
         # rich would drop HTML, and with it what the model wrote.
         parser = MarkdownIt("commonmark", {"html": False})
         self._parser = parser.enable(["strikethrough", "table"])
-        self._harmless = Harmless()
+        self._sanitizer = TerminalSanitizer()
         self._thinking = Thinking()
         # moves as the answer moves
         self._open = ""  # the text that is not printed for good
@@ -43,7 +44,7 @@ class Markdown:
 
     def write(self, text: str) -> None:
         self._thinking.end()
-        self._open += self._harmless.feed(text)
+        self._open += self._sanitizer.feed(text)
         whole, self._open = finished(self._open)
         if whole:
             self._settle(whole)
@@ -57,13 +58,13 @@ class Markdown:
 
     def end(self) -> None:
         self._thinking.end()
-        whole, self._open = self._open + self._harmless.end(), ""
+        whole, self._open = self._open + self._sanitizer.end(), ""
         self._settle(whole)
 
     def _settle(self, text: str) -> None:
         """Prints blocks for good."""
         lines = self._lines(text)
-        put(self._erasure() + "".join(f"{line}\n" for line in lines))
+        put_drawn(self._erasure() + "".join(f"{line}\n" for line in lines))
         self._drawn = 0
         self._begun = self._begun or bool(lines)
 
@@ -71,7 +72,7 @@ class Markdown:
         """Draws the block that grows: its end, where it is higher than the terminal."""
         room = max(1, self._console.height - 1)
         lines = self._lines(self._open)[-room:]
-        put(self._erasure() + "".join(f"{line}\n" for line in lines))
+        put_drawn(self._erasure() + "".join(f"{line}\n" for line in lines))
         self._drawn = len(lines)
 
     def _erasure(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -15,7 +14,7 @@ import typer
 
 from .options import Json
 from .system import Scope
-from .terminal import FAILED, put, run
+from .terminal import FAILED, put, put_json, run
 
 if TYPE_CHECKING:
     from .findings import Finding
@@ -47,7 +46,7 @@ async def _doctor(as_json: bool) -> None:
     if as_json:
         told = [{**_where(one), **_told(finding)} for one, finding in results]
         healthy = all(finding.state != PROBLEM for _, finding in results)
-        put(json.dumps({"ok": healthy, "registrations": told}, indent=2) + "\n")
+        put_json({"ok": healthy, "registrations": told})
     else:
         nothing = Finding("", UNKNOWN, "nothing is registered", "codexapi mcp install CLIENT")
         for finding in [finding for _, finding in results] or [nothing]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from .options import Json
 from .system import Scope
-from .terminal import Problem, ending, note, put, say
+from .terminal import Problem, ending, note, put, put_json, say
 
 if TYPE_CHECKING:
     from .mcp_clients import Client
@@ -166,7 +165,7 @@ def _each(
         if not as_json:
             _tell(client, results[-1])
     if as_json:
-        put(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        put_json(results)
     raise typer.Exit(code)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from .options import Json
-from .terminal import ending, put
+from .terminal import ending, put, put_json
 
 if TYPE_CHECKING:
     from .registration import Registration
@@ -21,7 +20,7 @@ def list_(as_json: Json = False) -> None:
 
         seen = list(registration.found(System.this()))
         if as_json:
-            put(json.dumps([described(one) for one in seen], indent=2, ensure_ascii=False) + "\n")
+            put_json([described(one) for one in seen])
             return
         width = max(len(one.place.client.title) for one in seen)
         for one in seen:

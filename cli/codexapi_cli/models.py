@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import codexapi_engine as engine
 from codexapi_engine.protocol.models import public
 
 from .options import BaseUrl, Demo, Json, command, opened, settings
-from .terminal import run
+from .terminal import put, put_json, run
 
 app = command()
 
@@ -31,9 +30,9 @@ async def _models(chosen: engine.Settings, hidden_too: bool, as_json: bool) -> N
     async with opened(chosen) as codex:
         shown = [model for model in await codex.models() if model.listed or hidden_too]
     if as_json:
-        typer.echo(json.dumps([public(model) for model in shown], indent=2))
+        put_json([public(model) for model in shown])
         return
     width = max((len(model.slug) for model in shown), default=0)
     for model in shown:
         tokens = f"{model.context_window // 1000}k" if model.context_window else "?"
-        typer.echo(f"{model.slug:<{width}}  {tokens:>5}  {' '.join(model.efforts)}")
+        put(f"{model.slug:<{width}}  {tokens:>5}  {' '.join(model.efforts)}\n")

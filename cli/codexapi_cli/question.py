@@ -15,7 +15,8 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 
-from .terminal import LOCAL_FILE, Problem, stdin_bytes
+from .stdin import IDLE, MOMENT, stdin_bytes
+from .terminal import LOCAL_FILE, Problem
 
 STDIN = "-"
 
@@ -45,8 +46,13 @@ def composed(
     words: Sequence[str], attached: Sequence[str], files: Sequence[str], *, read_stdin: bool
 ) -> Question:
     """The words first, then the files, then what was piped in. Raises Problem."""
+    by_name = list(words) == [STDIN] or STDIN in attached
     prompt = "" if list(words) == [STDIN] else " ".join(words)
-    piped = (stdin_bytes() or b"") if read_stdin or STDIN in attached else b""
+    piped = b""
+    if read_stdin or by_name:
+        # Alone it is the question, and worth waiting for.
+        moment = MOMENT if words or attached or files else IDLE
+        piped = stdin_bytes(by_name=by_name, moment=moment) or b""
     if STDIN in attached:
         if not piped:
             raise Problem("--attach -: there is nothing on stdin")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .options import command
-from .terminal import LOCAL_FILE, USAGE, say
+from .terminal import LOCAL_FILE, USAGE, put, say
 
 app = command()
 
@@ -47,7 +47,7 @@ def simulate(
     from codexapi_http.simulate import serve_simulator
 
     if listing:
-        typer.echo(simulator.listing())
+        put(f"{simulator.listing()}\n")
         return
     if list_rules:
         typer.echo(simulator.listing_of_rules())
@@ -75,7 +75,7 @@ def simulate(
                 ("CODEXAPI_BASE_URL", f"{url}/backend-api/codex"),
                 ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", f"{url}/oauth/token"),
             ):
-                typer.echo(f"export {name}={shlex.quote(value)}")
+                put(f"export {name}={shlex.quote(value)}\n")
         say(f"codexapi simulator on {url}/backend-api/codex")
 
     raise typer.Exit(serve_simulator(simulated, port, ready))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +12,7 @@ import codexapi_engine as engine
 from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines, local
 from .servers import running
-from .terminal import exit_code, put, run, say
+from .terminal import exit_code, put, put_json, run, say
 from .usage import speaks_unicode
 
 app = command()
@@ -48,10 +47,10 @@ async def _status(chosen: engine.Settings, as_json: bool) -> None:
         except engine.CodexError as error:
             problem = error
             told["error"] = error.body()
-    put((json.dumps(told, indent=2) if as_json else "\n".join(_lines(told))) + "\n")
+    put_json(told) if as_json else put("".join(f"{line}\n" for line in _lines(told)))
     if problem is not None:
         if not as_json:
-            say(f"codexapi: {problem.code}: {problem}")
+            say(f"codexapi: {problem.code or problem.type}: {problem}")
         raise typer.Exit(exit_code(problem))
 
 

@@ -14,13 +14,14 @@ import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import Thoughts, text_of
 from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT, family, without_reasoning
-from codexapi_engine.protocol.shapes import inner, listed
+from codexapi_engine.protocol.shapes import inner, listed, word
 from codexapi_engine.state import Owner
 
 from .answer import Answer
 from .past import Past, new_id, sayable
 from .question import Question
-from .terminal import Progress, note, say
+from .streams import StdoutError
+from .terminal import Progress, note, say, stdout_problem
 
 _ENDS = {None: "stop", "max_output_tokens": "length", "content_filter": "content_filter"}
 """Why an answer ended, in the words of Chat Completions."""
@@ -69,7 +70,7 @@ class Talk:
                 async with await codex.open(self.request(question)) as events:
                     self._tell_changes(events.changed)
                     self.account = Owner.of(events.account, self.model).account
-                    shown = answer()
+                    shown = _Shown(answer(), needed=self.log is None)
                     try:
                         response = await _told(events, shown, said, waiting)
                     finally:
@@ -83,6 +84,8 @@ class Talk:
         if reason := _cut_short(response):
             say(f"codexapi: the answer is incomplete ({reason})")
         kept = self._keep(question, str(response.get("model") or self.model))
+        if shown.failure is not None:
+            raise stdout_problem(shown.failure, where_kept(self.cid if kept else None))
         return self._outcome(response, self.cid if kept else None)
 
     def switch(self, model: str, account: str = "") -> None:
@@ -127,14 +130,55 @@ class Talk:
             "text": text_of(response),
             "model": response.get("model") or self.model,
             "finish_reason": _ENDS.get(_cut_short(response), "length"),
+            "refusal": refusal_in(response),
             "usage": response.get("usage"),
             "citations": list(dict.fromkeys(_citations(response))),
             "cid": cid,
         }
 
 
+@dataclass(slots=True)
+class _Shown:
+    """An answer that is shown as long as stdout takes it. Where it does not and the answer is kept,
+    the rest is read all the same: it is paid for."""
+
+    answer: Answer
+    needed: bool
+    failure: StdoutError | None = None
+
+    def write(self, text: str) -> None:
+        self._try(lambda: self.answer.write(text))
+
+    def think(self, text: str) -> None:
+        self._try(lambda: self.answer.think(text))
+
+    def end(self) -> None:
+        self._try(self.answer.end)
+
+    def _try(self, show: Callable[[], None]) -> None:
+        if self.failure is not None:
+            return
+        try:
+            show()
+        except StdoutError as error:
+            if self.needed:
+                raise
+            self.failure = error
+
+
+def where_kept(cid: str | None) -> str:
+    return f"; the answer is kept: codexapi history show {cid}" if cid else ""
+
+
+def refusal_in(response: JsonObject) -> str | None:
+    """The words in which a model refuses; None where it answers."""
+    parts = [part for item in listed(response, "output") for part in listed(item, "content")]
+    words = [word(part, "refusal") for part in parts if part.get("type") == "refusal"]
+    return "\n\n".join(words) if words else None
+
+
 async def _told(
-    events: engine.EventStream, shown: Answer, said: list[str], waiting: AsyncExitStack
+    events: engine.EventStream, shown: _Shown, said: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
     """The finished response, its words shown and put into `said` as they come."""
     fold, text, thoughts = engine.Assembler(), engine.Text(), Thoughts()

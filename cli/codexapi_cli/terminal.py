@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -14,15 +13,14 @@ import typer
 
 import codexapi_engine as engine
 
+from .streams import StdoutError, failing, silence
+
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
 INTERRUPTED, CLOSED_PIPE = 130, 141
 
 QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
 """Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
 variable for one run: so it holds everywhere, and stands before the command or after it."""
-
-IDLE = 2.0
-"""Seconds after which we say that stdin is being waited for."""
 
 _KINDS = {
     FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login",
@@ -76,10 +74,19 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except Terminated as signal:
         raise typer.Exit(signal.exit_code) from None
+    except StdoutError as error:
+        full = stdout_problem(error)
+        _complain(str(full), full.body(), as_json)
+        raise typer.Exit(full.exit_code) from None
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        silence(1)
         raise typer.Exit(CLOSED_PIPE) from None
+
+
+def stdout_problem(error: StdoutError, kept: str = "") -> Problem:
+    """What ends the program. `kept` says where the answer is instead."""
+    silence(1)
+    return Problem(f"stdout: {error.strerror}{kept}", LOCAL_FILE)
 
 
 def exit_code(error: engine.CodexError) -> int:
@@ -102,14 +109,25 @@ def exit_code(error: engine.CodexError) -> int:
 def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
     import json  # only where something went wrong
 
-    # What the backend or a file is called may not do things to a terminal.
-    harmless = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
-    say(json.dumps({"error": body}) if as_json else f"codexapi: {harmless}")
+    # In a log too, an error is the line that it looks like.
+    plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
+    say(json.dumps({"error": body}) if as_json else f"codexapi: {plain}")
 
 
 def say(line: str) -> None:
-    """A line for the person, who may have piped the answer elsewhere."""
-    print(line, file=sys.stderr, flush=True)
+    """A line for the person, who may have piped the answer elsewhere: clean on a terminal."""
+    say_drawn(_clean(line) if sys.stderr.isatty() else line)
+
+
+def say_drawn(text: str, end: str = "\n") -> None:
+    """The same as it is: colours and the like are ours, and what came from outside is clean."""
+    if not sys.stderr.isatty():
+        print(text, end=end, file=sys.stderr, flush=True)
+        return
+    sys.stderr.flush()
+    with failing(sys.stderr):
+        sys.stderr.buffer.write(f"{text}{end}".encode(errors="replace"))
+        sys.stderr.buffer.flush()
 
 
 def note(line: str) -> None:
@@ -136,9 +154,39 @@ def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def put(text: str) -> None:
-    """Text on stdout, at once, in UTF-8 and with the newlines it has."""
-    sys.stdout.buffer.write(text.encode(errors="replace"))
-    sys.stdout.buffer.flush()
+    """Text on stdout, at once, in UTF-8 and with the newlines it has: clean on a terminal, and as
+    it is elsewhere. Raises StdoutError."""
+    put_drawn(_clean(text) if sys.stdout.isatty() else text)
+
+
+def put_drawn(text: str) -> None:
+    """The same as it is: colours and the like are ours, and what came from outside is clean."""
+    put_bytes(text.encode(errors="replace"))
+
+
+def put_json(value: object, *, indent: int | None = 2) -> None:
+    """A value as JSON, which never has anything in it that could make a terminal do things."""
+    from .cleaning import to_json  # not for --help
+
+    put_drawn(to_json(value, indent=indent) + "\n")
+
+
+def put_path(path: os.PathLike[str]) -> None:
+    """The name of a file on a line: in a pipe byte for byte, so that the file is found by it."""
+    name = os.fspath(path)
+    put(f"{name}\n") if sys.stdout.isatty() else put_bytes(os.fsencode(name) + b"\n")
+
+
+def put_bytes(data: bytes) -> None:
+    with failing(sys.stdout):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _clean(text: str) -> str:
+    from .cleaning import clean  # where there is a terminal
+
+    return clean(text)
 
 
 class Progress:
@@ -164,7 +212,7 @@ class Progress:
             while True:
                 seen = f", {self._steps} partial" if self._steps else ""
                 line = f"{what}, {time.monotonic() - since:.0f} s{seen}"
-                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+                say_drawn(f"\r\x1b[K{line}", end="")
                 await asyncio.sleep(1)
 
         telling = asyncio.create_task(tell())
@@ -173,35 +221,4 @@ class Progress:
         finally:
             telling.cancel()
             await asyncio.wait({telling})
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def stdin_bytes() -> bytes | None:
-    """What was piped or redirected into us; None for a terminal, and for an inherited idle
-    device, which nobody will ever close."""
-    try:
-        mode = os.fstat(0).st_mode
-    except OSError:
-        return None
-    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
-        return None
-    import threading  # loaded with asyncio anyway, and not before
-
-    # A pipe that nobody writes to, as under cron, would otherwise hang without a word.
-    telling = threading.Timer(IDLE, note, ["codexapi: waiting for stdin; --no-stdin does without"])
-    telling.daemon = True
-    telling.start()
-    try:
-        first = sys.stdin.buffer.read(1)
-    finally:
-        telling.cancel()
-    return first + sys.stdin.buffer.read() if first else b""
-
-
-def stdin_text() -> str | None:
-    """The same as text. Raises InvalidRequest if it is none."""
-    data = stdin_bytes()
-    try:
-        return None if data is None else data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise engine.InvalidRequest("stdin is not UTF-8 text", param="stdin") from None
+            say_drawn("\r\x1b[K", end="")

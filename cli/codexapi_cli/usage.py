@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import codexapi_engine as engine
 
 from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines
-from .terminal import Problem, ending, put, run
+from .terminal import Problem, ending, put, put_drawn, put_json, run
 
 app = command()
 
@@ -48,15 +47,15 @@ async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) ->
         while True:
             limits = await codex.plan()
             if as_json:
-                told = [json.dumps(limits.as_json(), indent=None if every else 2)]
+                put_json(limits.as_json(), indent=None if every else 2)
             else:
                 told = list(lines(limits.as_json(), letters=not speaks_unicode()))
                 told = told or ["the backend told nothing of your plan"]
-            above = f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else ""
-            put(above + "".join(f"{line}\n" for line in told))
+                put_drawn(f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else "")
+                put("".join(f"{line}\n" for line in told))
+                shown = len(told)
             if every is None:
                 return
-            shown = 0 if as_json else len(told)
             await asyncio.sleep(every)
 
 

@@ -10,7 +10,7 @@ from codexapi_engine.observer import Finished, Observer
 from codexapi_engine.protocol.headers import masked
 from codexapi_engine.protocol.shapes import inner
 
-from .terminal import say
+from .terminal import say_drawn
 
 
 class Told(Observer):
@@ -49,7 +49,7 @@ class Told(Observer):
                 self._say(f"{mark}{name}: {value}")
 
     def _say(self, line: str) -> None:
-        say(self._clear + "".join(c if c.isprintable() else "?" for c in line))
+        say_drawn(self._clear + "".join(c if c.isprintable() else "?" for c in line))
 
 
 def _facts(run: Finished) -> Iterator[str]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codexapi_cli.answer import Harmless
 from codexapi_cli.chat import extracted
+from codexapi_cli.cleaning import TerminalSanitizer
 
 HARM = [
     "\x1b[2J", "\x1b[?1049h", "\x1b[38;5;1m", "\x9b31m", "\x1bc", "\x1b(0", "\x1b#8",
@@ -17,7 +17,7 @@ HARM = [
 
 
 def cleaned(*pieces: str) -> str:
-    harmless = Harmless()
+    harmless = TerminalSanitizer()
     return "".join([*map(harmless.feed, pieces), harmless.end()])
 
 
@@ -44,7 +44,7 @@ def test_the_rest_stays(text: str, left: str) -> None:
 
 
 def test_a_sequence_without_an_end_holds_nothing_for_ever() -> None:
-    harmless = Harmless()
+    harmless = TerminalSanitizer()
     assert len(harmless.feed("\x1b]0;" + "x" * 5_000)) > 4_000
     assert harmless.feed("y" * 5_000).endswith("y")
 

@@ -70,13 +70,6 @@ def test_chat_puts_stdin_beside_the_question() -> None:
     assert "a line of text" in done.stdout
 
 
-def test_chat_with_nothing_to_ask_shows_its_help() -> None:
-    done = run("chat", "--demo")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "Usage: codexapi chat" in done.stderr
-
-
 def test_chat_with_an_empty_pipe_and_a_question_asks_the_question() -> None:
     assert run("chat", "--demo", "[[say Yes.]]", stdin="").stdout == "Yes.\n"
 
@@ -116,8 +109,22 @@ def test_what_came_before_a_break_stays_on_stdout() -> None:
 
 def test_an_incomplete_answer_is_said_so_on_stderr() -> None:
     done = run("chat", "--demo", "[[incomplete]]")
-    assert done.returncode == 0
+    assert done.returncode == 1
+    assert done.stdout
     assert "incomplete (max_output_tokens)" in done.stderr
+
+
+def test_a_refusal_is_printed_and_a_failure(tmp_path: Path) -> None:
+    done = run("chat", "--demo", "[[refuse I will not.]]")
+    assert (done.returncode, done.stdout) == (1, "I will not.\n")
+    assert done.stderr == "codexapi: the model refused\n"
+    done = run("chat", "--demo", "--json", "[[refuse I will not.]]")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["refusal"] == "I will not."
+    path = tmp_path / "answer.md"
+    path.write_text("old")
+    done = run("chat", "--demo", "-o", str(path), "[[refuse I will not.]]")
+    assert (done.returncode, path.read_text()) == (1, "old")
 
 
 @pytest.mark.parametrize("command", ["chat", "models", "status"])
