@@ -8,18 +8,18 @@ from __future__ import annotations
 import gc
 import sys
 
-from .streams import StdoutError, prepare, silence
-
 NEW_OBJECTS = 10_000
 """What the collector waits for; by default it is 700. Of what is loaded nothing is garbage, and of a
 request hardly anything: so a start takes a twentieth less, and a request too, for 2 MB."""
 
 
 def main() -> None:
-    prepare()
     if sys.argv[1:] == ["--version"]:
         _put_version()
         return
+    from .streams import prepare
+
+    prepare()
     gc.set_threshold(NEW_OBJECTS)
     if sys.argv[1:] == ["mcp", "serve"]:
         # As editors start it, and count the time until it answers: 70 ms less without typer.
@@ -35,12 +35,15 @@ def _put_version() -> None:
     from codexapi_engine import __version__
 
     try:
+        if sys.stdout is None:
+            raise OSError(None, "it is closed")
         print(f"codexapi {__version__}", flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        from .streams import silence
+
         silence(1)
-        sys.exit(141)
-    except StdoutError as error:
-        silence(1)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)
         print(f"codexapi: stdout: {error.strerror}", file=sys.stderr)
         sys.exit(7)
 

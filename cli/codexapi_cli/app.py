@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
 from .terminal import USAGE, ending, put, say
-from .words import mark_questions, unmarked
+from .words import mark_questions, strip_marks
 
 COMMANDS = {
     "chat": "Ask a model, and print its answer.",
@@ -62,7 +62,7 @@ class Lazy(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """A text with a space in it is a question. A single unknown word is not: a slip of the
         finger must cost no quota."""
-        (name,) = unmarked(args[:1])
+        (name,) = strip_marks(args[:1])
         if name not in COMMANDS and any(map(str.isspace, name.strip())):
             return "chat", self.get_command(ctx, "chat"), [name, *args[1:]]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:

@@ -25,7 +25,7 @@ from .past import Past, path_in
 from .question import Question, composed, text_or_file
 from .schema import schema as schema_of
 from .streams import StdoutError
-from .talk import Talk, where_kept
+from .talk import Talk, history_hint
 from .terminal import (
     FAILED,
     LOCAL_FILE,
@@ -236,7 +236,7 @@ async def _chat(
     try:
         form.finish(outcome)
     except StdoutError as error:
-        raise stdout_problem(error, where_kept(outcome["cid"])) from None
+        raise stdout_problem(error, history_hint(outcome["cid"])) from None
     if code := ending_of(outcome):
         raise typer.Exit(code)
 

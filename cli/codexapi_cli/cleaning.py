@@ -82,12 +82,12 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     """JSON that is readable, and harmless wherever it is shown: what `clean` would take out stands
     there as an escape, so that nothing is lost."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return text if text.isascii() and "\x7f" not in text else _NOT_IN_JSON.sub(_escaped, text)
+    return text if text.isascii() and "\x7f" not in text else _NOT_IN_JSON.sub(_json_escape, text)
 
 
 def _without_unseen(text: str) -> str:
     return _STRAY_JOINER.sub("", _UNSEEN.sub(r"\1", text))
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _json_escape(found: re.Match[str]) -> str:
     return found[0] if found[1] else json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"

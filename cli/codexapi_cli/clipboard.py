@@ -21,9 +21,9 @@ _PROGRAMS = (
 def copy(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """Copies a text, and returns by which way."""
     for program in _PROGRAMS:
-        if _taken_by(program, text):
+        if _pipe_into(program, text):
             return f"copied, by {program[0]}"
-    if environ.get("TMUX") and _taken_by(["tmux", "load-buffer", "-w", "-"], text):
+    if environ.get("TMUX") and _pipe_into(["tmux", "load-buffer", "-w", "-"], text):
         return "copied into tmux's buffer, and into the clipboard if your terminal lets tmux"
     put_drawn(escape(text, in_tmux=bool(environ.get("TMUX"))))
     return "sent to your terminal as a copy; not every terminal takes one"
@@ -37,7 +37,7 @@ def escape(text: str, *, in_tmux: bool) -> str:
     return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
 
 
-def _taken_by(program: Sequence[str], text: str) -> bool:
+def _pipe_into(program: Sequence[str], text: str) -> bool:
     path = shutil.which(program[0])
     if path is None:
         return False

@@ -87,15 +87,15 @@ def _is_listed(words: Sequence[Word]) -> bool:
     return rule is not None and not any(word.pattern for word in rest) and rule(arguments)
 
 
-def _without(*refused: str, letters: str = "") -> Rule:
+def _without(*options: str, letters: str = "") -> Rule:
     """Any arguments but these options, their abbreviations, and these letters in a short one."""
 
     def rule(arguments: Sequence[str]) -> bool:
         for argument in arguments:
             option = argument.partition("=")[0]
-            if option in refused:
+            if option in options:
                 return False
-            if option[2:] and any(name.startswith(option) for name in refused):
+            if option[2:] and any(name.startswith(option) for name in options):
                 return False
             short = option.startswith("-") and not option.startswith("--")
             if short and any(letter in option for letter in letters):
@@ -105,11 +105,11 @@ def _without(*refused: str, letters: str = "") -> Rule:
     return rule
 
 
-def _only(*allowed: str, words: int | None = 0) -> Rule:
+def _only(*options: str, words: int | None = 0) -> Rule:
     """These options, and so many other words at most; None: any number."""
 
     def rule(arguments: Sequence[str]) -> bool:
-        others = [argument for argument in arguments if argument not in allowed]
+        others = [argument for argument in arguments if argument not in options]
         dashed = any(other.startswith(("-", "+")) for other in others)
         return not dashed and (words is None or len(others) <= words)
 

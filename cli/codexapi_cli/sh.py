@@ -149,8 +149,8 @@ def one_command(text: str) -> str:
     line = line.removeprefix("$ ").strip()
     if not line or "\n" in line or is_prose(line):
         raise Problem(f"the model gave no single command, but: {line or 'nothing'}", FAILED)
-    if hidden := [c for c in line if not (c.isprintable() or c == "\t") or _UNSEEN.match(c)]:
-        shown = "".join(f"<U+{ord(c):04X}>" if c in hidden else c for c in line)
+    if invisible := [c for c in line if not (c.isprintable() or c == "\t") or _UNSEEN.match(c)]:
+        shown = "".join(f"<U+{ord(c):04X}>" if c in invisible else c for c in line)
         raise Problem(f"the model gave no single command that one can see, but: {shown}", FAILED)
     return line
 

@@ -70,7 +70,7 @@ class Talk:
                 async with await codex.open(self.request(question)) as events:
                     self._tell_changes(events.changed)
                     self.account = Owner.of(events.account, self.model).account
-                    shown = _Shown(answer(), needed=self.log is None)
+                    shown = _LastingAnswer(answer(), required=self.log is None)
                     try:
                         response = await _told(events, shown, said, waiting)
                     finally:
@@ -85,7 +85,7 @@ class Talk:
             say(f"codexapi: the answer is incomplete ({reason})")
         kept = self._keep(question, str(response.get("model") or self.model))
         if shown.failure is not None:
-            raise stdout_problem(shown.failure, where_kept(self.cid if kept else None))
+            raise stdout_problem(shown.failure, history_hint(self.cid if kept else None))
         return self._outcome(response, self.cid if kept else None)
 
     def switch(self, model: str, account: str = "") -> None:
@@ -138,12 +138,12 @@ class Talk:
 
 
 @dataclass(slots=True)
-class _Shown:
+class _LastingAnswer:
     """An answer that is shown as long as stdout takes it. Where it does not and the answer is kept,
     the rest is read all the same: it is paid for."""
 
     answer: Answer
-    needed: bool
+    required: bool
     failure: StdoutError | None = None
 
     def write(self, text: str) -> None:
@@ -161,12 +161,12 @@ class _Shown:
         try:
             show()
         except StdoutError as error:
-            if self.needed:
+            if self.required:
                 raise
             self.failure = error
 
 
-def where_kept(cid: str | None) -> str:
+def history_hint(cid: str | None) -> str:
     return f"; the answer is kept: codexapi history show {cid}" if cid else ""
 
 
@@ -178,7 +178,7 @@ def refusal_in(response: JsonObject) -> str | None:
 
 
 async def _told(
-    events: engine.EventStream, shown: _Shown, said: list[str], waiting: AsyncExitStack
+    events: engine.EventStream, shown: _LastingAnswer, said: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
     """The finished response, its words shown and put into `said` as they come."""
     fold, text, thoughts = engine.Assembler(), engine.Text(), Thoughts()

@@ -83,10 +83,10 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(CLOSED_PIPE) from None
 
 
-def stdout_problem(error: StdoutError, kept: str = "") -> Problem:
-    """What ends the program. `kept` says where the answer is instead."""
+def stdout_problem(error: StdoutError, hint: str = "") -> Problem:
+    """What ends the program. `hint` says where the answer is instead."""
     silence(1)
-    return Problem(f"stdout: {error.strerror}{kept}", LOCAL_FILE)
+    return Problem(f"stdout: {error.strerror}{hint}", LOCAL_FILE)
 
 
 def exit_code(error: engine.CodexError) -> int:

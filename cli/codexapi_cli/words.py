@@ -25,7 +25,7 @@ class WordsCommand(TyperCommand):
             raise
         for name, value in ctx.params.items():
             if isinstance(value, list | tuple):
-                ctx.params[name] = unmarked(value)
+                ctx.params[name] = strip_marks(value)
         return rest
 
 
@@ -36,14 +36,14 @@ def mark_questions(
     what follows the first word is for another command to look at."""
     options = [param for param in params if param.param_type_name == "option"]
     valued = {name for o in options if not (o.is_flag or o.count) for name in o.opts}
-    return list(_marked(args, valued, first_alone))
+    return list(_mark(args, valued, first_alone))
 
 
-def unmarked(words: Iterable[Any]) -> list[Any]:
+def strip_marks(words: Iterable[Any]) -> list[Any]:
     return [w.removeprefix(_MARK) if isinstance(w, str) else w for w in words]
 
 
-def _marked(args: Sequence[str], valued: set[str], first_alone: bool) -> Iterator[str]:
+def _mark(args: Sequence[str], valued: set[str], first_alone: bool) -> Iterator[str]:
     is_value = over = False
     for arg in args:
         if over or is_value:

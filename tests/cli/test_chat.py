@@ -208,7 +208,7 @@ def test_json_is_one_object_about_the_answer() -> None:
     done = run("chat", "--demo", "--json", "[[say Hello.]]")
     told = json.loads(done.stdout)
     assert list(told) == [
-        "id", "text", "model", "finish_reason", "usage", "citations", "cid",
+        "id", "text", "model", "finish_reason", "refusal", "usage", "citations", "cid",
     ]  # fmt: skip
     model = catalogue()[0]["slug"]
     assert (told["text"], told["model"], told["finish_reason"]) == ("Hello.", model, "stop")
