@@ -1,0 +1,84 @@
+"""Processes of codexapi at the price of a fork: one that has imported everything forks the others.
+
+    python -m tests.storm.nursery NUMBER   a socket's descriptor
+
+Each message is a JSON object with three descriptors, for stdin, stdout and stderr. A child does
+from there what an interpreter of its own would do: it gets signals, writes, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+MODULES = (
+    "codexapi_cli.app", "codexapi_cli.chat", "codexapi_cli.serve", "codexapi_cli.history",
+    "codexapi_cli.image", "codexapi_cli.models", "codexapi_cli.status", "codexapi_http",
+    "codexapi_http.app", "codexapi_mcp", "codexapi_mcp.server", "uvloop", "sqlite3", "PIL.Image",
+)  # fmt: skip
+MOST = 64 * 1024
+
+
+def serve(line: socket.socket) -> None:
+    """Returns in a child alone, which is then a codexapi with arguments of its own."""
+    children: set[int] = set()
+    while True:
+        readable, _, _ = select.select([line], [], [], 0.01)
+        if readable:
+            data, descriptors, _, _ = socket.recv_fds(line, MOST, 3)
+            if not data:
+                break
+            child = os.fork()
+            if child == 0:
+                line.close()
+                _become(json.loads(data), descriptors)
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
+            children.add(child)
+            line.send(json.dumps({"begin": child}).encode())
+        while children and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            children.discard(ended[0])
+            code = os.waitstatus_to_exitcode(ended[1])
+            line.send(json.dumps({"pid": ended[0], "code": code}).encode())
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    os._exit(0)
+
+
+def _become(order: dict[str, object], descriptors: list[int]) -> None:
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    environ, arguments = order["env"], order["arguments"]
+    assert isinstance(environ, dict)
+    assert isinstance(arguments, list)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = ["codexapi", *arguments]
+
+
+def main() -> None:
+    for module in MODULES:
+        with suppress(ImportError):  # uvloop, where there is none
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    line = socket.socket(fileno=int(sys.argv[1]))
+    line.send(b"{}")
+    serve(line)
+    from codexapi_cli.__main__ import main as codexapi
+
+    codexapi()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What happens in a run, in what order and with which parameters: a pure function of the seed.
+
+Nothing here starts or waits for anything. How long the processes take is theirs, so no oracle may
+depend on it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Parameters = dict[str, Any]
+
+LENGTH = 1.6
+"""Seconds in which the steps begin."""
+
+SCRIPTS = (
+    "", "", "", "[[long 40]]", "[[long 400]]", "[[reason]]", "[[unnamed]]", "[[crlf]]",
+    "[[bytewise]]", "[[no_deltas]]", "[[unknown_event]]", "[[rate_limits]]", "[[hold]]",
+    "[[slow 0.02]]", "[[silence 0.3]]", "[[silence 0.4]][[keepalive 3]]", "[[incomplete]]",
+    "[[incomplete content_filter]]",
+)  # fmt: skip
+"""What a backend does that is in order."""
+
+FAULTS = (
+    "[[cut 0]]", "[[cut 3]]", "[[drop 0]]", "[[drop 5]]", "[[long 300]][[drop 200]]", "[[empty]]",
+    "[[html]]", "[[bad_json]]", "[[silence 3]]", "[[error]]", "[[error_nested]]",
+    "[[fail server_error]]", "[[fail_first rate_limit_exceeded]]", "[[fail insufficient_quota]]",
+    "[[fail_first context_length_exceeded]]", "[[status server_error 1]]",
+    "[[status overloaded]]", "[[status bad_gateway 1]]", "[[status cloudflare]]",
+    "[[status rate_limited 1]]", "[[status usage_limit_reached]]", "[[status token_expired 1]]",
+    "[[status unauthorized_detail]]", "[[status redirect]]",
+)  # fmt: skip
+
+ENDING = ("TERM", "INT", "HUP", "QUIT", "KILL")
+
+
+@dataclass(frozen=True)
+class Step:
+    number: int
+    at: float  # seconds after the beginning
+    kind: str
+    parameters: Parameters = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = " ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"{self.number:3}  {self.at:5.2f} s  {self.kind:8} {told}".rstrip()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    seed: int
+    lifetime: float  # seconds that the first access token is good for
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        first = f"seed {self.seed}: the first access token is good for {self.lifetime:g} s"
+        return "\n".join([first, *map(str, self.steps)])
+
+
+def schedule(seed: int) -> Schedule:
+    dice = random.Random(f"storm {seed}")
+    times = sorted(round(dice.uniform(0, LENGTH), 2) for _ in range(dice.randint(18, 28)))
+    kinds = dice.choices(list(_KINDS), [weight for weight, _ in _KINDS.values()], k=len(times))
+    steps = tuple(
+        Step(number, at, kind, _KINDS[kind][1](dice))
+        for number, (at, kind) in enumerate(zip(times, kinds, strict=True))
+    )
+    return Schedule(seed, _lifetime(dice), steps)
+
+
+def _lifetime(dice: random.Random) -> float:
+    """Ours renews at 60 s before the end; what is born with less waits for a 401."""
+    return dice.choice([0.5, 2.0, 60.3, 60.8, 61.5, 864_000.0, 864_000.0])
+
+
+def _script(dice: random.Random) -> str:
+    return dice.choice(FAULTS if dice.random() < 0.45 else SCRIPTS)
+
+
+def _ask(dice: random.Random) -> Parameters:
+    return {
+        "door": dice.choice(["chat", "chat", "responses", "responses", "responses", "completions"]),
+        "stream": dice.random() < 0.6,
+        "store": dice.random() < 0.7,
+        "chain": dice.random() < 0.3,  # goes on with what was stored last
+        "background": dice.random() < 0.15,
+        "client": dice.choice(["normal"] * 5 + ["slow", "vanish", "half", "idle"]),
+        "script": _script(dice),
+    }
+
+
+def _visit(dice: random.Random) -> Parameters:
+    return {
+        "path": dice.choice(["/v1/models", "/v1/usage", "/healthz", "/v1/responses/resp_none"]),
+        "client": dice.choice(["normal", "normal", "vanish"]),
+    }
+
+
+def _run(dice: random.Random) -> Parameters:
+    return {
+        "command": dice.choice(
+            ["chat"] * 3 + ["continue"] * 3 + ["history", "models", "status", "image", "file"]
+        ),
+        "count": dice.choice([1, 1, 1, 2, 3]),
+        "script": _script(dice),
+        "fresh": dice.random() < 0.04,  # an interpreter of its own: half a second of processor
+        "signal": dice.choice(["", "", "", *ENDING]),
+        "after": round(dice.uniform(0.0, 0.6), 2),
+    }
+
+
+def _call(dice: random.Random) -> Parameters:
+    return {
+        "tool": dice.choice(["generate_text"] * 4 + ["list_models", "account_status", "image"]),
+        "script": _script(dice),
+        "cancel": dice.random() < 0.2,
+        "after": round(dice.uniform(0.0, 0.3), 2),
+    }
+
+
+def _backend(dice: random.Random) -> Parameters:
+    return {"fault": dice.choice(["away", "reset", "deaf"]), **_for(dice, 0.6)}
+
+
+def _token(dice: random.Random) -> Parameters:
+    return {
+        "fault": dice.choice(["slow", "late", "error", "error", "lost", "half", "unusable"]),
+        "seconds": round(dice.uniform(0.1, 0.8), 2),
+        "count": dice.choice([1, 1, 2]),
+    }
+
+
+def _expire(dice: random.Random) -> Parameters:
+    return {"lifetime": _lifetime(dice)}
+
+
+def _lock(dice: random.Random) -> Parameters:
+    name = dice.choice(["auth.lock", "auth.json.lock", "state.db", "history.db"])
+    return {"name": name, **_for(dice, 0.6)}
+
+
+def _disk(dice: random.Random) -> Parameters:
+    fault = dice.choice(["home full", "home read-only", "state full"])
+    return {"fault": fault, **_for(dice, 0.7)}
+
+
+def _signal(dice: random.Random) -> Parameters:
+    return {"to": dice.choice(["server", "server", "mcp"]), "name": dice.choice(ENDING)}
+
+
+def _stop(dice: random.Random) -> Parameters:
+    return {"to": dice.choice(["server", "server", "mcp"]), **_for(dice, 0.4)}
+
+
+def _for(dice: random.Random, longest: float) -> Parameters:
+    return {"seconds": round(dice.uniform(0.05, longest), 2)}
+
+
+def _nothing(dice: random.Random) -> Parameters:
+    return {}
+
+
+_KINDS: dict[str, tuple[float, Callable[[random.Random], Parameters]]] = {
+    "ask": (30, _ask),
+    "visit": (4, _visit),
+    "run": (14, _run),
+    "call": (10, _call),
+    "backend": (5, _backend),
+    "token": (7, _token),
+    "expire": (10, _expire),
+    "lock": (5, _lock),
+    "disk": (4, _disk),
+    "signal": (4, _signal),
+    "stop": (4, _stop),
+    "codex": (5, _nothing),  # the official client renews the login
+    "login": (3, _nothing),  # the user logs in anew
+}
