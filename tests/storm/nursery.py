@@ -24,6 +24,7 @@ MODULES = (
     "codexapi_http.app", "codexapi_mcp", "codexapi_mcp.server", "uvloop", "sqlite3", "PIL.Image",
 )  # fmt: skip
 MOST = 64 * 1024
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
 def serve(line: socket.socket) -> None:
@@ -35,11 +36,13 @@ def serve(line: socket.socket) -> None:
             data, descriptors, _, _ = socket.recv_fds(line, MOST, 3)
             if not data:
                 break
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             child = os.fork()
             if child == 0:
                 line.close()
                 _become(json.loads(data), descriptors)
-                return
+                return  # the signals come when codexapi begins
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             for descriptor in descriptors:
                 os.close(descriptor)
             children.add(child)
@@ -77,6 +80,7 @@ def main() -> None:
     serve(line)
     from codexapi_cli.__main__ import main as codexapi
 
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     codexapi()
 
 

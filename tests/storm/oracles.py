@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.matrix.doors import Told, streamed_chat, streamed_response, whole_cha
 from tests.storm.backend import MARK, OURS, Books
 from tests.storm.clients import KEY, Reply
 from tests.storm.processes import Process
+from tests.wire_files import events
 
 from codexapi_cli.past import Past, transcript
 from codexapi_engine.protocol import auth_file
@@ -159,10 +160,18 @@ def read(reply: Reply) -> Told:
     got = raw.Reply(reply.status or 0, reply.headers, reply.body)
     if reply.door == "responses":
         if reply.stream:
-            return streamed_response(got)
+            told = streamed_response(got)
+            return replace(told, text=_in_the_end(reply.body)) if told.finish else told
         told = whole_response(got)
         return told if told.finish else Told(code=str(got.json["error"]["code"]))
     return streamed_chat(got) if reply.stream else whole_chat(got)
+
+
+def _in_the_end(body: bytes) -> str:
+    """What the last event of a stream says: not every backend sends deltas."""
+    ends = (e for e in events(body) if e.type in ("response.completed", "response.incomplete"))
+    items = next(ends).json["response"]["output"]
+    return "".join(part.get("text", "") for item in items for part in item.get("content") or ())
 
 
 def commands_tell_failures(record: Record) -> Iterator[str]:
@@ -270,7 +279,7 @@ def no_fault_of_ours(record: Record) -> Iterator[str]:
         for sign in ("Traceback", "internal_error", "never awaited", "never retrieved", "a bug"):
             if sign in complaint:
                 at = complaint.index(sign)
-                yield f"{process.name}: {complaint[max(0, at - 200) : at + 1500]}"
+                yield f"{process.name} {process.signals}: {complaint[max(0, at - 300) : at + 900]}"
                 break
 
 

@@ -52,7 +52,6 @@ class Storm:
         self._kept: list[Reply] = []  # acknowledged as stored
         self._restarting = asyncio.Lock()
         self._starts = 0
-        self._calm = False
 
     async def play(self) -> list[str]:
         async with AsyncExitStack() as stack:
@@ -109,7 +108,7 @@ class Storm:
             if ready:
                 self._server_port = int(ready[1])
                 return
-            if self._calm or not self._server.complaint().startswith("codexapi: "):
+            if not (self._server.signals or self._server.complaint().startswith("codexapi: ")):
                 break
             await asyncio.sleep(0.1)
         raise RuntimeError(f"the server does not start: {self._server.complaint()}")
@@ -316,7 +315,6 @@ class Storm:
 
     async def _settle(self, before: tuple[Process, int, int]) -> None:
         """All faults are over: everything works, nothing has grown, and ends when it is told to."""
-        self._calm = True
         self._books.token_faults.clear()
         self._books.lifetime = LIFETIME
         # The oracle that looks at the login wants it as the storm has left it.

@@ -53,7 +53,11 @@ class Disk:
             _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder))
 
     def fill(self) -> None:
-        ballast = os.open(self._folder / "ballast", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        """Takes all the room there is; where the disk has another fault by now, none."""
+        try:
+            ballast = os.open(self._folder / "ballast", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        except OSError:
+            return
         try:
             for size in (65536, 4096, 1):
                 with suppress(OSError):
@@ -141,7 +145,7 @@ async def renew_as_codex(home: Path, port: Port) -> None:
         pair = answer.json() if answer.status_code == 200 else None
     except (httpx2.HTTPError, ValueError):
         return
-    if pair:
+    if pair and pair["access_token"].isprintable():
         tokens = {name: pair[name] for name in ("id_token", "access_token", "refresh_token")}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime())
         new = {**before, "tokens": {**before["tokens"], **tokens}, "last_refresh": stamp}
