@@ -233,13 +233,16 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, answer: _Answer, head: bytes, body: bytes, limit: float | None) -> None:
-        """Sends a request: all of it, unless it is refused before that."""
+        """Sends a request: all of it, unless it is refused before that. Raises httpx's ConnectError
+        where the other side has left before: then nothing was sent."""
+        if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
+            raise _left_before(answer._request)
         self._answer, self.sending = answer, True
         self._transport.write(head + body[:PIECE])
         for start in range(PIECE, len(body), PIECE):
             while self._full and not answer.refused:
                 await answer.wait(limit)
-            if answer.refused:
+            if answer.refused or self._ended:
                 return  # and so the connection is good for nothing more
             self._transport.write(body[start : start + PIECE])
         self.sending = False
@@ -577,6 +580,12 @@ async def _body(request: httpx.Request) -> bytes:
     if isinstance(request.stream, httpx.ByteStream):  # ours is: to have httpx read it takes longer
         return b"".join(request.stream)
     return await request.aread()
+
+
+def _left_before(request: httpx.Request) -> httpx.ConnectError:
+    error = httpx.ConnectError("the other side left before it was asked", request=request)
+    error.__cause__ = ConnectionResetError()
+    return error
 
 
 def _unwanted(connecting: asyncio.Task[_Connection]) -> None:

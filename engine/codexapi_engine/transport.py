@@ -650,7 +650,10 @@ def _host(error: httpx.HTTPError) -> str:
 def _connection_failed(error: BaseException | None) -> bool:
     """Refused, reset or closed unanswered: the failures that another try often mends."""
     while error is not None:
-        if isinstance(error, ConnectionRefusedError | httpx.ReadError | httpx.WriteError):
+        if isinstance(
+            error,
+            ConnectionRefusedError | ConnectionResetError | httpx.ReadError | httpx.WriteError,
+        ):
             return True
         if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(
             error

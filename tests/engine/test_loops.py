@@ -24,6 +24,7 @@ import pytest
 from tests.certificates import Authority
 from tests.engine.test_network import ask, hello, opened, request, talking
 
+from codexapi_engine.network import _Place
 from codexapi_engine.resolver import Resolver
 from codexapi_http.process import listen
 
@@ -101,6 +102,24 @@ def test_a_name_leads_to_the_first_of_its_addresses(
         async with talking(hello) as port, opened() as network:
             addresses(monkeypatch, port, port)
             assert await ask(network, request(f"http://{NAME}/")) == (200, b"hi")
+
+    run(story())
+
+
+def test_nothing_is_sent_on_a_connection_that_has_just_ended(run: Run) -> None:
+    """asyncio would ignore what is written, and nobody would ever answer; uvloop raises an error of
+    its own. That nothing was sent is to be known: a refresh token is then not spent."""
+
+    async def story() -> None:
+        async with talking(hello) as port, opened() as network:
+            asked = request(f"http://127.0.0.1:{port}/")
+            connection = await network._connected(asked, _Place.of(asked), None)
+            connection.end()
+            while network._open:  # noqa: ASYNC110  (nobody tells)
+                await asyncio.sleep(0)
+            network._waiting = lambda place: connection  # type: ignore[method-assign]
+            with pytest.raises(httpx.ConnectError, match="left before it was asked"):
+                await network.handle_async_request(asked)
 
     run(story())
 
