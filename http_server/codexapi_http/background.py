@@ -34,6 +34,8 @@ class Background:
         self._interval = beat
         # moves
         self._jobs: dict[str, Job] = {}
+        # what the state has not taken yet
+        self._unsettled: dict[str, tuple[JsonObject, Tape | None, Owner | None]] = {}
         self._beating: asyncio.Task[None] | None = None
 
     def start(
@@ -70,6 +72,7 @@ class Background:
 
     async def aclose(self) -> None:
         await self.end(*self._jobs)
+        self._settle_again()
         if self._beating is not None:
             await ended(self._beating)
 
@@ -80,16 +83,16 @@ class Background:
             await self._play(job, sent)
             response = job.stream.stored_response
             assert response is not None
-            if self._state.responses.settle(response, job.tape, owner=job.owner):
-                self._state.spoken(asked, items, response, owner=job.owner)
+            if self._settle(response, job.tape, owner=job.owner):
+                self._add_to_conversation(asked, items, response, job.owner)
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.code or error.type)
             job.fail(error)
-            self._state.responses.settle(responses.failed(job.response, error), job.tape)
+            self._settle(responses.failed(job.response, error), job.tape)
         except BaseException:
             why = CodexError("the server went down", code="server_error")
-            if not self._state.responses.settle(responses.failed(job.response, why)):
+            if not self._settle(responses.failed(job.response, why)):
                 why = CodexError("the response was cancelled", code="response_cancelled")
             job.fail(why)
             raise
@@ -106,14 +109,45 @@ class Background:
                 response = job.stream.stored_response
                 if response is not None and not begun and not run.ended:
                     begun = True
-                    self._state.responses.settle(response)
+                    self._settle(response)
+
+    def _settle(
+        self, response: JsonObject, tape: Tape | None = None, *, owner: Owner | None = None
+    ) -> bool:
+        """Whether it was still running. What the state does not take now it gets later: until then
+        the response stays as it was, and whoever polls it goes on."""
+        self._unsettled.pop(response["id"], None)
+        try:
+            return self._state.responses.settle(response, tape, owner=owner)
+        except CodexError as error:
+            log.warning("the end of a response in the background is not kept yet: %s", error)
+            self._unsettled[response["id"]] = (response, tape, owner)
+            return True
+
+    def _settle_again(self) -> None:
+        for response, tape, owner in list(self._unsettled.values()):
+            self._settle(response, tape, owner=owner)
+
+    def _add_to_conversation(
+        self, asked: JsonObject, items: list[JsonObject], response: JsonObject, owner: Owner
+    ) -> None:
+        try:
+            self._state.spoken(asked, items, response, owner=owner)
+        except CodexError as error:
+            log.warning("a response was not kept in its conversation: %s", error)
 
     async def _beat(self) -> None:
         """Says that this server is alive, and hears what others have cancelled or deleted."""
-        while self._jobs:
+        while self._jobs or self._unsettled:
             await asyncio.sleep(self._interval)
-            self._state.responses.beat()
-            await self.end(*(set(self._jobs) - self._state.responses.running(self._jobs)))
+            self._settle_again()
+            try:
+                self._state.responses.beat()
+                running = self._state.responses.running(self._jobs)
+            except CodexError as error:
+                log.warning("the state of responses in the background is not known: %s", error)
+                continue
+            await self.end(*(set(self._jobs) - running))
 
 
 class Job:

@@ -349,3 +349,34 @@ def test_run_that_says_too_much_cannot_be_followed_and_goes_on() -> None:
         here.close()
 
     hurried(story())
+
+
+def test_end_that_the_state_does_not_take_is_kept_when_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk is full for a while, and a run ends."""
+
+    async def story() -> None:
+        backend, here = Stream(), State(tmp_path / "state.db")
+        async with codex_of(backend) as codex:
+            background = Background(codex, here)
+            asked = responses(background=True)
+            job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
+            following = job.follow()
+            await backend.reached.wait()
+            here._shelf._database.execute("PRAGMA query_only = ON")
+            backend.send(CREATED, SAID, COMPLETED)
+            await to_the_end(following)
+            assert job.task is not None
+            await job.task
+            await asyncio.sleep(3 * BEAT)
+            assert here.responses.get(job.name)["status"] == "queued"
+            here._shelf._database.execute("PRAGMA query_only = OFF")
+            await asyncio.sleep(2 * BEAT)
+            assert here.responses.get(job.name)["status"] == "completed"
+            await background.aclose()
+        here.close()
+
+    hurried(story())
+    assert "not kept yet" in caplog.text
+    assert "a bug" not in caplog.text
