@@ -296,6 +296,7 @@ def _go_on(talk: Talk, path: Path, cid: str | None, model: str | None) -> str | 
             )
         talk.cid, talk.items = head["cid"], past.items(head["cid"])
         talk.account = past.account(talk.cid)
+        talk.known = len(talk.items)
     talk.model = head["model"]
     talk.system = talk.system or head["system"]
     return model or str(head["model"])

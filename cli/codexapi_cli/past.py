@@ -14,6 +14,7 @@ from typing import Self
 
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.responses.items import without_reasoning
 from codexapi_engine.protocol.shapes import listed, word
 from codexapi_engine.state import Shelf
 
@@ -41,15 +42,34 @@ class Past:
         cid: str,
         items: list[JsonObject],
         *,
+        known: int,
+        turn: list[JsonObject],
         title: str,
         model: str,
         account: str,
         system: str | None,
-    ) -> None:
-        """Keeps a chat as it now stands, as the newest. `account` is the owner's."""
+    ) -> int:
+        """Keeps a chat as it now stands, as the newest; returns how many items it has.
+
+        `turn` is what is new in `items`, and `known` how many items the chat had before. Where it
+        has more by now, another program went on with it too: then its turns stay, and ours comes
+        behind them. `account` is the owner's.
+        """
         now = int(time.time())
         before = self._shelf.get(_HEAD, cid) or {}
-        self._shelf.put(_CHAT, cid, {"items": items, "account": account})
+
+        def changed(chat: JsonObject) -> JsonObject:
+            there = listed(chat, "items")
+            if len(there) <= known:
+                return {"items": items, "account": account}
+            if word(chat, "account") != account:  # which cannot read it
+                there = without_reasoning(there)
+            return {"items": [*there, *turn], "account": account}
+
+        chat = self._shelf.change(_CHAT, cid, changed)
+        if chat is None:
+            chat = {"items": items, "account": account}
+            self._shelf.put(_CHAT, cid, chat)
         head = {
             "cid": cid,
             "title": before.get("title") or _title(title),
@@ -60,6 +80,7 @@ class Past:
             "turns": before.get("turns", 0) + 1,
         }
         self._shelf.put(_HEAD, cid, head)
+        return len(chat["items"])
 
     def heads(self) -> Iterator[JsonObject]:
         """What a list shows, the newest first."""

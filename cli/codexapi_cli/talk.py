@@ -41,6 +41,8 @@ class Talk:
     cid: str = field(default_factory=new_id)
     items: list[JsonObject] = field(default_factory=list)
     account: str = ""  # whose login its items are of, as an owner names it; "": unknown
+    known: int = 0  # items of this chat that are kept, as far as we know
+    unsaved: list[JsonObject] = field(default_factory=list)  # those of `items` that are not
 
     def request(self, question: Question) -> JsonObject:
         made = engine.request(
@@ -103,7 +105,8 @@ class Talk:
             self.items = without_reasoning(self.items)
 
     def _add(self, question: Question, answered: list[JsonObject]) -> None:
-        self.items = [*self.items, question.item(), *answered]
+        turn = [question.item(), *answered]
+        self.items, self.unsaved = [*self.items, *turn], [*self.unsaved, *turn]
 
     def _keep(self, question: Question, model: str) -> bool:
         if self.log is None:
@@ -111,14 +114,11 @@ class Talk:
         title = question.text or "(a picture or a file)"
         try:
             with Past(self.log) as past:
-                past.keep(
-                    self.cid,
-                    self.items,
-                    title=title,
-                    model=model,
-                    account=self.account,
-                    system=self.system,
-                )
+                self.known = past.keep(
+                    self.cid, self.items, known=self.known, turn=self.unsaved, title=title,
+                    model=model, account=self.account, system=self.system,
+                )  # fmt: skip
+                self.unsaved = []
         except engine.CodexError as error:  # the person has the answer by now
             say(f"codexapi: the chat was not kept: {error}")
             return False

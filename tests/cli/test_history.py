@@ -6,6 +6,7 @@ import json
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.shell import run
@@ -74,6 +75,22 @@ def test_a_chat_is_found_by_the_beginning_of_its_id(kept: dict[str, str]) -> Non
     latest, first = chats(kept)
     assert chat(kept, "--cid", str(first["cid"])[:8], "[[say Three.]]") == "Three.\n"
     assert [head["cid"] for head in chats(kept)] == [first["cid"], latest["cid"]]
+
+
+def test_two_that_go_on_with_one_chat_are_both_kept(tmp_path: Path) -> None:
+    """Each has read it before the other was done."""
+    first, second, third = user("first"), user("second"), user("third")
+    about: Any = {"title": "first", "model": "m", "account": "a", "system": None}
+    with Past(tmp_path / "history.db") as past:
+        known = past.keep("one", [first, ANSWER], known=0, turn=[first, ANSWER], **about)
+        before = past.items("one")
+        for question in (second, third):
+            turn = [question, ANSWER]
+            after = past.keep("one", [*before, *turn], known=known, turn=turn, **about)
+        assert past.items("one") == [first, ANSWER, second, ANSWER, third, ANSWER]
+        assert after == 6
+        (head,) = past.heads()
+        assert head["turns"] == 3
 
 
 @pytest.mark.parametrize("option", [("-c",), ("--cid", "nothing")])
@@ -148,7 +165,9 @@ def test_history_says_where_it_is(kept: dict[str, str]) -> None:
 def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
     with Past(tmp_path / "history.db") as past:
         for cid in ("ab1", "ab2"):
-            past.keep(cid, [], title="t" * 100, model="m", account="a", system=None)
+            past.keep(
+                cid, [], known=0, turn=[], title="t" * 100, model="m", account="a", system=None
+            )
         assert past.find("ab") is None
         assert past.find("") is None
         found = past.find("ab1")

@@ -360,8 +360,7 @@ def test_end_that_the_state_does_not_take_is_kept_when_it_does(
         backend, here = Stream(), State(tmp_path / "state.db")
         async with codex_of(backend) as codex:
             background = Background(codex, here)
-            asked = responses(background=True)
-            job = background.start(asked, [], {"model": asked["model"], "input": []}, created=1)
+            job = start(background, responses(background=True))
             following = job.follow()
             await backend.reached.wait()
             here._shelf._database.execute("PRAGMA query_only = ON")
