@@ -14,6 +14,13 @@ request hardly anything: so a start takes a twentieth less, and a request too, f
 
 
 def main() -> None:
+    try:
+        _main()
+    except KeyboardInterrupt:  # Ctrl-C while it is still loading
+        sys.exit(130)
+
+
+def _main() -> None:
     if sys.argv[1:] == ["--version"]:
         _put_version()
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -13,6 +14,20 @@ from codexapi_engine.ending import ending_signals
 from .terminal import Terminated
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Signals wait: an exception in the midst of making a loop leaves half a loop, which complains
+    on stderr when it is collected. Not on Windows."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Runner:
@@ -30,10 +45,11 @@ class Runner:
         self._number: int | None = None
 
     def __enter__(self) -> Self:
-        for number in ending_signals():
-            if number != signal.SIGINT:
-                self._before[number] = signal.signal(number, self._end)
-        self._runner.__enter__()
+        with _later():
+            for number in ending_signals():
+                if number != signal.SIGINT:
+                    self._before[number] = signal.signal(number, self._end)
+            self._runner.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -50,11 +50,14 @@ class Terminated(BaseException):
 
 def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
-    from .runner import Runner  # asyncio is 40 ms that --help does without
-
     with ending(as_json=as_json):
-        with Runner() as runner:
-            runner.run(work)
+        try:
+            from .runner import Runner  # asyncio is 40 ms that --help does without
+
+            with Runner() as runner:
+                runner.run(work)
+        finally:
+            work.close()  # a signal may come before it has begun, and Python would complain
         sys.stdout.flush()
 
 

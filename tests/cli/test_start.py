@@ -91,3 +91,40 @@ def _ran(program: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=True,
     )  # fmt: skip
+
+
+# Sends itself a SIGINT when it comes to a place, and begins as `codexapi` does.
+INTERRUPTED = """
+import asyncio, importlib.abc, os, signal, sys
+
+place = sys.argv.pop(1)
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == place:
+            interrupt()
+
+class Loop(asyncio.SelectorEventLoop):
+    def __init__(self):
+        if place == "a loop":
+            interrupt()
+        super().__init__()
+
+sys.meta_path.insert(0, Finder())
+asyncio.new_event_loop = asyncio.runners.events.new_event_loop = Loop
+from codexapi_cli.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is another event")
+@pytest.mark.parametrize("place", ["codexapi_cli.app", "codexapi_cli.runner", "a loop"])
+def test_ctrl_c_while_a_command_starts_ends_it_without_a_word(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, place, "chat", "--demo", "hi"],
+        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
