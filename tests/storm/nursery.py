@@ -80,7 +80,10 @@ def main() -> None:
     serve(line)
     from codexapi_cli.__main__ import main as codexapi
 
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    except KeyboardInterrupt:
+        sys.exit(130)
     codexapi()
 
 

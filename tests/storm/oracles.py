@@ -273,9 +273,13 @@ def secrets_stay(record: Record) -> Iterator[str]:
             yield f"{label}: a secret was sent to a client"
 
 
+_AT_THE_END = re.compile(r"Exception ignored in: <module 'threading'.*KeyboardInterrupt:", re.S)
+"""Ctrl-C when the program is over, and the interpreter is not: it alone can say that."""
+
+
 def no_fault_of_ours(record: Record) -> Iterator[str]:
     for process in record.processes:
-        complaint = process.complaint()
+        complaint = _AT_THE_END.sub("", process.complaint())
         for sign in ("Traceback", "internal_error", "never awaited", "never retrieved", "a bug"):
             if sign in complaint:
                 at = complaint.index(sign)
