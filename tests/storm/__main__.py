@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.play:
-        logging.disable(logging.CRITICAL)  # the driver's own server tells of each stream that it breaks
+        logging.disable(
+            logging.CRITICAL
+        )  # the driver's own server tells of each stream that it breaks
         return asyncio.run(_play(sys.stdin))
     first = secrets.randbelow(10**9) if options.seed is None else options.seed
     seeds = range(first, first + options.seeds)

@@ -48,9 +48,7 @@ class Editor:
             os.close(stdin)
             os.close(stdout)
         editor = cls(process, write, reader)
-        editor._say(HELLO)
-        editor._answers[HELLO["id"]] = asyncio.get_running_loop().create_future()
-        await editor._answers[HELLO["id"]]
+        await editor._ask(HELLO)
         editor._say(READY)
         return editor
 
@@ -60,9 +58,10 @@ class Editor:
         """The answer; None where the call was cancelled, or the server has ended."""
         self._number += 1
         number = self._number
-        self._answers[number] = answer = asyncio.get_running_loop().create_future()
         params = {"name": tool, "arguments": arguments}
-        self._say({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+        answer = self._ask(
+            {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+        )
         if cancel_after is not None:
             await asyncio.wait({answer}, timeout=cancel_after)
             if not answer.done():
@@ -76,6 +75,12 @@ class Editor:
         """Closes the pipe, which ends the server."""
         os.close(self._write)
         await asyncio.wait({self.process.ended}, timeout=30)
+
+    def _ask(self, message: dict[str, Any]) -> asyncio.Future[dict[str, Any] | None]:
+        answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+        self._answers[message["id"]] = answer
+        self._say(message)
+        return answer
 
     def _say(self, message: Mapping[str, Any]) -> None:
         with suppress(BrokenPipeError):

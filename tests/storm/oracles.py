@@ -19,6 +19,7 @@ from tests.storm.processes import Process
 from tests.wire_files import events
 
 from codexapi_cli.past import Past, transcript
+from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import auth_file
 
 NOT_KEPT = "was not kept"
@@ -97,7 +98,7 @@ def the_login_is_complete(record: Record) -> Iterator[str]:
     try:
         data = (record.home / "auth.json").read_bytes()
         login = auth_file.parse(data)
-    except Exception as error:
+    except (OSError, CodexError) as error:
         yield f"auth.json is no complete login: {error!r}"
         return
     token = login.refresh_token
@@ -273,7 +274,9 @@ def secrets_stay(record: Record) -> Iterator[str]:
             yield f"{label}: a secret was sent to a client"
 
 
-_AT_THE_END = re.compile(r"Exception ignored in: <module 'threading'.*KeyboardInterrupt:", re.S)
+_AT_THE_END = re.compile(
+    r"Exception ignored in: <module 'threading'.*KeyboardInterrupt:", re.DOTALL
+)
 """Ctrl-C when the program is over, and the interpreter is not: it alone can say that."""
 
 

@@ -57,13 +57,18 @@ class Process:
         return self.stdout.read_text(errors="replace")
 
     def memory(self) -> int:
-        """Resident bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        return int(found[1]) * 1024 if found else 0
+        """Resident bytes; 0 where the system does not tell."""
+        with suppress(FileNotFoundError):
+            status = Path(f"/proc/{self.pid}/status").read_text()
+            if found := re.search(r"VmRSS:\s+(\d+) kB", status):
+                return int(found[1]) * 1024
+        return 0
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """Likewise."""
+        with suppress(FileNotFoundError):
+            return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return 0
 
 
 class Nursery:
@@ -71,16 +76,15 @@ class Nursery:
 
     def __init__(self) -> None:
         self._line, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._begun: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue()
         self._forks: dict[int, asyncio.Future[int]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        command = [sys.executable, "-m", "tests.storm.nursery", str(self._other.fileno())]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=_environment({}), pass_fds=[self._other.fileno()],
-            stdin=subprocess.DEVNULL,
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.storm.nursery", str(self._other.fileno()), cwd=ROOT,
+            env=_environment({}), pass_fds=[self._other.fileno()], stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._other.close()
         self._line.setblocking(False)
@@ -94,7 +98,7 @@ class Nursery:
         asyncio.get_running_loop().remove_reader(self._line.fileno())
         self._line.close()
         assert self._process is not None
-        self._process.wait()
+        await self._process.wait()
 
     async def start(
         self,

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,15 @@ from tests.storm import surroundings
 from tests.storm.backend import Books, Port
 from tests.storm.clients import KEY, Reply, fetch, page, question
 from tests.storm.editor import Editor
-from tests.storm.oracles import DEADLY, Call, Command, Record, read, violations
+from tests.storm.oracles import (
+    DEADLY,
+    Call,
+    Command,
+    Record,
+    read,
+    the_login_is_complete,
+    violations,
+)
 from tests.storm.processes import PATIENCE, Nursery, Process, line_of
 from tests.storm.schedule import Schedule, Step, schedule
 from tests.storm.surroundings import Disk
@@ -64,12 +72,12 @@ class Storm:
             await self._port.open()
             stack.push_async_callback(self._port.aclose)
             stack.callback(self._kill_all)
-            surroundings.put_login(self.home, self._books.login())
+            surroundings.put_login(self.home, self._books.new_login())
             await self._start_server()
             await self._start_editor()
             before = await self._measure()
             self._books.lifetime = self._plan.lifetime
-            surroundings.put_login(self.home, self._books.login())
+            surroundings.put_login(self.home, self._books.new_login())
             await self._blow()
             await self._settle(before)
             return violations(self.record)
@@ -106,7 +114,7 @@ class Storm:
             )  # fmt: skip
             ready = await line_of(self._server, r"codexapi ready on http://\S+:(\d+)")
             if ready:
-                self._server_port = int(ready[1])
+                self._open = self._server, int(ready[1])
                 return
             if not (self._server.signals or self._server.complaint().startswith("codexapi: ")):
                 break
@@ -162,9 +170,10 @@ class Storm:
         await self._fetch(Reply(f"visit {step.number}", client=client), page(path))
 
     async def _fetch(self, reply: Reply, request: bytes) -> Reply:
-        self.record.servers[reply.label] = self._server
+        server, port = self._open  # by which a new one is not, before it is ready
+        self.record.servers[reply.label] = server
         self.record.replies.append(reply)
-        return await fetch(reply, self._server_port, request)
+        return await fetch(reply, port, request)
 
     async def _run(
         self,
@@ -283,7 +292,7 @@ class Storm:
             await surroundings.renew_as_codex(self.home, self._port)
 
     async def _login(self, step: Step) -> None:
-        surroundings.put_login(self.home, self._books.login())
+        surroundings.put_login(self.home, self._books.new_login())
 
     def _send(self, process: Process, name: str) -> None:
         """A second signal does not wait for a renewal, and a kill for nothing."""
@@ -319,7 +328,7 @@ class Storm:
         self._books.lifetime = LIFETIME
         # The oracle that looks at the login wants it as the storm has left it.
         self.record.problems += _early(self.record)
-        surroundings.put_login(self.home, self._books.login())
+        surroundings.put_login(self.home, self._books.new_login())
         await self._ask_calmly("calm stream", True)
         await self._ask_calmly("calm", False)
         await self._check_editor()
@@ -348,16 +357,12 @@ class Storm:
 
     async def _check_growth(self, before: tuple[Process, int, int]) -> None:
         process, memory, descriptors = before
-        until = time.monotonic() + 15
-        while self._books.open_streams and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        if self._books.open_streams:
+        if not await _until(lambda: not self._books.open_streams):
             self.record.problems.append(f"{self._books.open_streams} streams are left open")
         if process is not self._server:
             return  # another life has begun
-        while process.descriptors() > descriptors + MORE_DESCRIPTORS and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        if (now := process.descriptors()) > descriptors + MORE_DESCRIPTORS:
+        if not await _until(lambda: process.descriptors() <= descriptors + MORE_DESCRIPTORS):
+            now = process.descriptors()
             self.record.problems.append(f"the server had {descriptors} descriptors, and has {now}")
         if (size := process.memory()) > memory + MORE_MEMORY:
             self.record.problems.append(f"the server had {memory} bytes, and has {size}")
@@ -384,9 +389,15 @@ class Storm:
         await self._end(self._server)
 
 
-def _early(record: Record) -> list[str]:
-    from tests.storm.oracles import the_login_is_complete
+async def _until(reached: Callable[[], bool], seconds: float = 15.0) -> bool:
+    """Whether something becomes true in time. Nobody tells when."""
+    until = time.monotonic() + seconds
+    while not (now := reached()) and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    return now
 
+
+def _early(record: Record) -> list[str]:
     return list(the_login_is_complete(record))
 
 
@@ -416,7 +427,7 @@ async def play(seed: int, nursery: Nursery) -> list[str]:
     try:
         async with asyncio.timeout(BOUND):
             return await storm.play()
-    except Exception:
+    except Exception:  # noqa: BLE001  (whatever it is, the driver has failed)
         return [*storm.record.problems, f"the driver: {traceback.format_exc()}"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -69,9 +69,10 @@ class Disk:
     async def protect(self) -> bool:
         """Read-only, as soon as nobody has a file open for writing. Whether it could be done."""
         for _ in range(20):
-            if subprocess.run(
-                ["mount", "-o", "remount,ro", str(self._folder)], check=False, capture_output=True
-            ).returncode == 0:  # fmt: skip
+            mount = await asyncio.create_subprocess_exec(
+                "mount", "-o", "remount,ro", str(self._folder), stderr=subprocess.DEVNULL
+            )
+            if await mount.wait() == 0:
                 return True
             await asyncio.sleep(0.01)
         return False
@@ -106,9 +107,12 @@ async def hold(path: Path, seconds: float) -> None:
 
 
 async def _hold_database(path: Path, seconds: float) -> None:
-    if not path.exists():
-        return
-    database = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        database = sqlite3.connect(
+            f"file:{path}?mode=rw", timeout=0, isolation_level=None, uri=True
+        )
+    except sqlite3.Error:
+        return  # there is none yet
     try:
         database.execute("BEGIN IMMEDIATE")
         await asyncio.sleep(seconds)
