@@ -392,7 +392,7 @@ class Storm:
 async def _until(reached: Callable[[], bool], seconds: float = 15.0) -> bool:
     """Whether something becomes true in time. Nobody tells when."""
     until = time.monotonic() + seconds
-    while not (now := reached()) and time.monotonic() < until:
+    while not (now := reached()) and time.monotonic() < until:  # noqa: ASYNC110  (see above)
         await asyncio.sleep(0.05)
     return now
 
