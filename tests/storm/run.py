@@ -26,7 +26,7 @@ from tests.storm.oracles import (
     violations,
 )
 from tests.storm.processes import PATIENCE, Nursery, Process, line_of
-from tests.storm.schedule import Schedule, Step, schedule
+from tests.storm.schedule import Parameters, Schedule, Step, schedule
 from tests.storm.surroundings import Disk
 
 from codexapi_engine.errors import CodexError
@@ -36,8 +36,9 @@ MODEL: str = catalogue()[0]["slug"]
 MORE_MEMORY = 64 << 20
 """Bytes by which a server may have grown after the storm: it has drawn pictures by then."""
 
-MORE_DESCRIPTORS = 12
-"""Descriptors that it may have beside those of the beginning: connections are kept for a while."""
+MORE_DESCRIPTORS = 4
+"""Descriptors that it may have beside those of the beginning, when the backend has closed all
+connections that waited for another request."""
 
 BOUND = 240.0
 """Seconds in which a run is over, or the driver hangs."""
@@ -59,6 +60,7 @@ class Storm:
         self.record = Record(self._books, self.home, folder, history)
         self._kept: list[Reply] = []  # acknowledged as stored
         self._restarting = asyncio.Lock()
+        self._away = asyncio.Lock()
         self._starts = 0
 
     async def play(self) -> list[str]:
@@ -156,9 +158,16 @@ class Storm:
         mark = f"canary-prompt-{self._plan.seed}-{step.number}-{number}"
         return mark.encode(), f"{mark} {script}"
 
-    async def _ask(self, step: Step, script: str, chain: bool, **parameters: Any) -> None:
-        mark, prompt = self._prompt(step, script)
-        reply = Reply(f"ask {step.number}", mark, **parameters)
+    async def _ask(self, step: Step, questions: tuple[Parameters, ...]) -> None:
+        await asyncio.gather(
+            *(self._question(step, number, **each) for number, each in enumerate(questions))
+        )
+
+    async def _question(
+        self, step: Step, number: int, script: str, chain: bool, **parameters: Any
+    ) -> None:
+        mark, prompt = self._prompt(step, script, number)
+        reply = Reply(f"ask {step.number}-{number}", mark, **parameters)
         reply.background &= reply.door == "responses" and reply.store
         previous = [kept for kept in self._kept if kept.door == "responses" and not kept.background]
         before = _id(previous[-1]) if previous and chain else None
@@ -231,9 +240,10 @@ class Storm:
     async def _backend(self, step: Step, fault: str, seconds: float) -> None:
         if fault == "away":
             self._excuse(lambda: None)
-            self._port.close()
-            await asyncio.sleep(seconds)
-            await self._port.open()
+            async with self._away:
+                self._port.close()
+                await asyncio.sleep(seconds)
+                await self._port.open()
         elif fault == "reset":
             self._excuse(self._port.reset)
         else:
@@ -361,6 +371,7 @@ class Storm:
             self.record.problems.append(f"{self._books.open_streams} streams are left open")
         if process is not self._server:
             return  # another life has begun
+        self._port.reset()
         if not await _until(lambda: process.descriptors() <= descriptors + MORE_DESCRIPTORS):
             now = process.descriptors()
             self.record.problems.append(f"the server had {descriptors} descriptors, and has {now}")

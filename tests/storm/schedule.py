@@ -34,6 +34,8 @@ FAULTS = (
     "[[status unauthorized_detail]]", "[[status redirect]]",
 )  # fmt: skip
 
+ENDLESS = "[[slow 0.1]][[long 400]]"
+
 ENDING = ("TERM", "INT", "HUP", "QUIT", "KILL")
 
 
@@ -45,8 +47,10 @@ class Step:
     parameters: Parameters = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = " ".join(f"{name}={value!r}" for name, value in self.parameters.items())
-        return f"{self.number:3}  {self.at:5.2f} s  {self.kind:8} {told}".rstrip()
+        questions = self.parameters.get("questions") or (self.parameters,)
+        begin = f"{self.number:3}  {self.at:5.2f} s  {self.kind:8}"
+        lines = [" ".join(f"{n}={value!r}" for n, value in each.items()) for each in questions]
+        return f"\n{'':{len(begin)}} ".join([f"{begin} {lines[0]}".rstrip(), *lines[1:]])
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     dice = random.Random(f"storm {seed}")
-    times = sorted(round(dice.uniform(0, LENGTH), 2) for _ in range(dice.randint(18, 28)))
+    times = sorted(round(dice.uniform(0, LENGTH), 2) for _ in range(dice.randint(20, 32)))
     kinds = dice.choices(list(_KINDS), [weight for weight, _ in _KINDS.values()], k=len(times))
     steps = tuple(
         Step(number, at, kind, _KINDS[kind][1](dice))
@@ -76,19 +80,28 @@ def _lifetime(dice: random.Random) -> float:
     return dice.choice([0.5, 2.0, 60.3, 60.8, 61.5, 864_000.0, 864_000.0])
 
 
-def _script(dice: random.Random) -> str:
+def _script(dice: random.Random, *, abandoned: bool = False) -> str:
+    """`abandoned`: nobody will wait for its end, and so the backend must not go on."""
+    if abandoned and dice.random() < 0.5:
+        return ENDLESS
     return dice.choice(FAULTS if dice.random() < 0.45 else SCRIPTS)
 
 
 def _ask(dice: random.Random) -> Parameters:
+    """Some questions at once."""
+    return {"questions": tuple(_question(dice) for _ in range(dice.choice([1, 2, 3, 4, 6])))}
+
+
+def _question(dice: random.Random) -> Parameters:
+    client = dice.choice(["normal"] * 5 + ["slow", "vanish", "half", "idle"])
     return {
         "door": dice.choice(["chat", "chat", "responses", "responses", "responses", "completions"]),
         "stream": dice.random() < 0.6,
         "store": dice.random() < 0.7,
         "chain": dice.random() < 0.3,  # goes on with what was stored last
-        "background": dice.random() < 0.15,
-        "client": dice.choice(["normal"] * 5 + ["slow", "vanish", "half", "idle"]),
-        "script": _script(dice),
+        "background": dice.random() < 0.15 and client != "vanish",
+        "client": client,
+        "script": _script(dice, abandoned=client == "vanish"),
     }
 
 
@@ -100,23 +113,25 @@ def _visit(dice: random.Random) -> Parameters:
 
 
 def _run(dice: random.Random) -> Parameters:
+    signal = dice.choice(["", "", "", *ENDING])
     return {
         "command": dice.choice(
             ["chat"] * 3 + ["continue"] * 3 + ["history", "models", "status", "image", "file"]
         ),
         "count": dice.choice([1, 1, 1, 2, 3]),
-        "script": _script(dice),
+        "script": _script(dice, abandoned=bool(signal)),
         "fresh": dice.random() < 0.04,  # an interpreter of its own: half a second of processor
-        "signal": dice.choice(["", "", "", *ENDING]),
+        "signal": signal,
         "after": round(dice.uniform(0.0, 0.6), 2),
     }
 
 
 def _call(dice: random.Random) -> Parameters:
+    cancel = dice.random() < 0.2
     return {
         "tool": dice.choice(["generate_text"] * 4 + ["list_models", "account_status", "image"]),
-        "script": _script(dice),
-        "cancel": dice.random() < 0.2,
+        "script": _script(dice, abandoned=cancel),
+        "cancel": cancel,
         "after": round(dice.uniform(0.0, 0.3), 2),
     }
 
