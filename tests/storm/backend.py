@@ -68,6 +68,9 @@ class Redemption:
     began: float = field(default_factory=time.monotonic)
     ended: float = float("inf")
 
+    def __str__(self) -> str:
+        return f"{self.token} by {self.who}: {self.outcome}, {self.began:.3f} to {self.ended:.3f}"
+
     @property
     def is_final(self) -> bool:
         """Whether the token was looked at: one that met an error before may be sent again."""
@@ -126,6 +129,7 @@ class Books(Simulator):
         with self._lifetime():
             status, told, chunks = await super().handle(method, target, headers, body)
         data = b"".join([chunk async for chunk in chunks])
+        entry.ended = time.monotonic()
         if status != 200:
             entry.outcome = "refused"
             return status, told, _bytes(data)

@@ -86,7 +86,8 @@ def a_token_is_spent_once(record: Record) -> Iterator[str]:
     for entry in record.books.redemptions:
         if entry.who == OURS:
             if entry.token in spent:
-                yield f"a refresh token was sent twice ({entry.outcome}): {entry.token}"
+                sent = [str(r) for r in record.books.redemptions if r.token == entry.token]
+                yield "\n".join(["a refresh token was sent twice:", *sent])
             if entry.is_final:
                 spent.add(entry.token)
             earlier = record.books.spender(entry.token)
