@@ -197,19 +197,45 @@ class CodexHomeLock:
     ) -> None:
         self.locks = locks
         self._lock_path = codex_home / "auth.lock"
+        self._elsewhere = login_folder(state_dir, codex_home) if state_dir else None
+        self._holds_common = False  # the lock that is held is the one that Codex takes too
         places = [codex_home / _MARKS]
-        if state_dir is not None:
-            places.append(login_folder(state_dir, codex_home) / _MARKS)
+        if self._elsewhere is not None:
+            places.append(self._elsewhere / _MARKS)
         self.consumed = ConsumedTokens(places, disk or Disk())
 
     @asynccontextmanager
     async def lock(self, wait: float = LOCK_WAIT) -> AsyncIterator[None]:
-        async with self.flock(self._lock_path, 0o666, wait) as held:
-            if not held:
+        """Where `auth.lock` cannot be made, one in our own folder keeps at least those of ours from
+        each other."""
+        common = _lockable(self._lock_path, 0o666) if self.locks else None
+        descriptor = self._own() if common is None else common
+        try:
+            if descriptor is not None and not await _locked(descriptor, wait):
                 raise RefreshUnavailable(
                     f"another program has held {self._lock_path} for {wait:g} s"
                 )
+            self._holds_common = common is not None
             yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def check(self) -> None:
+        """Raises OSError where `auth.lock` could not be had, and could be now: by now another
+        program may hold it, and send what we are about to send."""
+        if self._holds_common or not self.locks:
+            return
+        if (descriptor := _lockable(self._lock_path, 0o666)) is not None:
+            os.close(descriptor)
+            raise OSError(errno.EAGAIN, "auth.lock could not be made a moment ago")
+
+    def _own(self) -> int | None:
+        if self._elsewhere is None or not self.locks:
+            return None
+        with suppress(OSError):
+            private_folder(self._elsewhere)
+        return _lockable(self._elsewhere / "auth.lock", 0o600)
 
     @asynccontextmanager
     async def flock(self, path: Path, mode: int, wait: float) -> AsyncIterator[bool]:
@@ -321,6 +347,7 @@ class CodexFile(MarksTokens):
                 log.warning("auth.json was changed by another program; its login is kept")
 
     async def check_writable(self) -> None:
+        self._shared.check()
         real = self._real()
         size = os.stat(real).st_size + _LARGER
         try:

@@ -104,6 +104,7 @@ class Keyring(MarksTokens):
 
     async def check_writable(self) -> None:
         """A keyring that can be read can be written to, as far as anybody can ask it."""
+        self._shared.check()
         try:
             await self.load()
         except NotLoggedIn as error:

@@ -877,6 +877,32 @@ def test_two_stores_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     hurried(story())
 
 
+def test_where_auth_lock_cannot_be_made_ours_exclude_each_other_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """Found by a storm: the login's folder was read-only while two processes came to their lock,
+    and was not when they asked whether a new login could be saved. Both sent its refresh token."""
+    home, state = tmp_path / "home", tmp_path / "state"
+    (home / "auth.lock").mkdir(parents=True)
+    write_login(home, auth_json())
+    one, other = (CodexFile(home, state_dir=state) for _ in range(2))
+
+    async def story() -> None:
+        async with one.lock():
+            with pytest.raises(RefreshUnavailable):
+                async with other.lock():
+                    pass
+            await one.check_writable()
+        async with other.lock():
+            (home / "auth.lock").rmdir()  # so that a third may hold it by now
+            with pytest.raises(OSError, match=r"auth\.lock"):
+                await other.check_writable()
+        async with other.lock():
+            await other.check_writable()
+
+    hurried(story())
+
+
 def test_the_file_is_replaced_only_under_its_own_lock(tmp_path: Path) -> None:
     async def story() -> None:
         loop, path = asyncio.get_running_loop(), write_login(tmp_path, auth_json())
