@@ -242,7 +242,7 @@ async def test_what_the_backend_cannot_read_is_noted_and_left_out_of_a_chat(
 
 def test_a_chat_is_kept_with_its_account_and_shown_without(tmp_path: Path) -> None:
     with Past(tmp_path / "history.db") as past:
-        past.keep("ab1", [], title="t", model="m", account="hash", system=None)
+        past.keep("ab1", [], known=0, turn=[], title="t", model="m", account="hash", system=None)
         assert past.account("ab1") == "hash"
         assert past.account("gone") == ""
         assert "hash" not in str(list(past.heads()))
