@@ -60,6 +60,8 @@ class Line:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # whose words asyncio would log, where nobody waits for it any more
         if task.cancelled() and self._end.done() and (error := self._end.result()) is not None:
             raise error
         return task.result()
