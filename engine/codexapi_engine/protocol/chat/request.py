@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -628,7 +628,7 @@ def choice_of(choice: JsonObject) -> JsonObject:
 
 def _check_offered(request: Request, choice: JsonObject) -> None:
     name = legal_name(choice["name"])
-    if name not in [_flat(tool).get("name") for tool in request.tools or []]:
+    if name not in _names(request.tools or []):
         raise InvalidRequest(
             f"Invalid value for 'tool_choice': the tool '{choice['name']}' is not among 'tools'.",
             code="invalid_value",
@@ -636,11 +636,20 @@ def _check_offered(request: Request, choice: JsonObject) -> None:
         )
 
 
+def _names(tools: Iterable[JsonObject]) -> Iterator[Any]:
+    """What a choice can name, inside namespaces too."""
+    for tool in tools:
+        yield _flat(tool).get("name")
+        yield from _names(listed(tool, "tools"))
+
+
 def _flat(tool: JsonObject) -> JsonObject:
     """`{type, function: {name}}` as `{type, name}`."""
     kind = tool.get("type")
     body = tool.get(kind) if isinstance(kind, str) else None
-    return {"type": kind, "name": body.get("name")} if isinstance(body, dict) else tool
+    if not isinstance(body, dict):
+        return tool
+    return {"type": kind, "name": body.get("name"), **_given(namespace=body.get("namespace"))}
 
 
 def _given(**fields: Any) -> JsonObject:
