@@ -346,10 +346,10 @@ class Codex:
         changed = ("reasoning_effort",) if nearest != wanted else ()
         if changed and self.settings.strict:
             raise InvalidRequest(
-                f"Unsupported value: 'reasoning_effort' does not support '{wanted}' with the "
-                f"model `{slug}`. Supported values are: {', '.join(models.efforts(model))}.",
+                f"Unsupported value: '{wanted}' is not supported with the model `{slug}`. "
+                f"Supported values are: {', '.join(models.efforts(model))}.",
                 code="unsupported_value",
-                param="reasoning_effort",
+                param="reasoning.effort",
             )
         return {**request, "model": slug, "reasoning": {**given, "effort": nearest}}, changed
 

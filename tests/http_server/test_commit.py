@@ -45,6 +45,7 @@ BODIES: dict[str, JsonObject] = {
     COMPLETIONS: {"model": MODEL, "prompt": "hi", "stream": True},
     IMAGES: {"prompt": "a fox", "stream": True, "partial_images": 1},
 }
+ODD = {"name": "f", "parameters": {"type": "string"}}
 EVERY_ROAD = pytest.mark.parametrize("path", BODIES)
 ANSWER = stream(wire("text"), x_codex_plan_type="plus", openai_model=MODEL)
 PICTURE = stream(wire("image_generation"))
@@ -286,6 +287,21 @@ async def test_error_names_the_caller_s_own_field(
         await client.head()
         answered.set()
         assert error_of(path, await rest(client))["param"] == told
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"tools": [{"type": "function", "function": ODD}]}, "tools[0].function.parameters"),
+        ({"tools": [{"type": "function", **ODD}]}, "tools[0].parameters"),
+        ({"functions": [ODD]}, "functions[0].parameters"),
+    ],
+)
+async def test_error_names_a_tool_in_the_form_in_which_it_was_sent(
+    server: Door, more: JsonObject, told: str
+) -> None:
+    reply = await server.reply(post(CHAT, chat(**more)))
+    assert reply.refused(400, "invalid_function_parameters")["param"] == told
 
 
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS])

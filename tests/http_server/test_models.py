@@ -319,7 +319,9 @@ async def test_the_first_strict_request_refuses_an_effort_too() -> None:
     async with door(backend, strict=True) as server:
         body = responses(model=MODEL, reasoning={"effort": "minimal"})
         reply = await server.reply(post(RESPONSES, body))
-        assert "low, medium, high" in reply.refused(400, "unsupported_value")["message"]
+        error = reply.refused(400, "unsupported_value")
+        assert "low, medium, high" in error["message"]
+        assert error["param"] == "reasoning.effort"
     assert backend.runs == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial, wraps
 from typing import Any
@@ -17,11 +16,9 @@ from codexapi_engine.protocol import json, sse
 
 from ..access import current
 from ..requests import all_of, settings_of
-from ..streaming import EventStreamResponse, Open, Opening, Relay, Rename, Run
+from ..streaming import EventStreamResponse, Open, Opening, Relay, Run
 
 Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
-
-_FIRST = re.compile(r"[.\[]")
 
 
 def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
@@ -42,15 +39,17 @@ def stream_response(
     )
 
 
-def with_caller_names(rename: Rename) -> Callable[[Endpoint], Endpoint]:
-    """Lets the errors of a translated request name the caller's fields: `rename` has their names for
-    those that the backend saw. What the body has under the backend's name keeps it."""
+def with_caller_names(
+    caller_param: Callable[[str | None, JsonObject], str | None],
+) -> Callable[[Endpoint], Endpoint]:
+    """Lets the errors of a translated request name the caller's fields: `caller_param` has the name
+    that a field of the backend's has in a body."""
 
     def wrap(work: Endpoint) -> Endpoint:
         @wraps(work)
         async def answer(request: Request, body: JsonObject) -> Response:
             def caller_name(param: str | None) -> str | None:
-                return param if param and _FIRST.split(param)[0] in body else rename(param)
+                return caller_param(param, body)
 
             try:
                 response = await work(request, body)
