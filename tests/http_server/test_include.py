@@ -106,3 +106,11 @@ async def test_a_codex_client_gets_what_the_backend_says(stream: bool) -> None:
         backend.send_bytes(wire("reasoning_summary"))
         reply = await client.reply()
     assert b"encrypted_content" in reply.body
+
+
+@pytest.mark.parametrize("query", ["", f"?include[]={ENCRYPTED}"])
+async def test_an_item_that_was_just_added_is_shown_as_any_other(server: Door, query: str) -> None:
+    name = (await server.reply(post(CONVERSATIONS, {}))).json["id"]
+    thought = {"type": "reasoning", "summary": [], "encrypted_content": "x"}
+    reply = await server.reply(post(f"{CONVERSATIONS}/{name}/items{query}", {"items": [thought]}))
+    assert ("encrypted_content" in reply.json["data"][0]) == bool(query)

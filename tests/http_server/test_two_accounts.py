@@ -98,6 +98,23 @@ async def test_a_conversation_goes_on_and_each_has_its_own_reasoning(
     assert backend.refusals == 0
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["at its start", "later"])
+async def test_a_conversation_goes_on_without_what_a_client_added_for_another_account(
+    server: Door, backend: TwoAccounts, later: bool
+) -> None:
+    """A compaction is the client's own, so a refusal of it would be for ever."""
+    compact = {"model": MODEL, "input": "one"}
+    items = (await made(server, f"{RESPONSES}/compact", compact))["output"]
+    name = (await made(server, CONVERSATIONS, {} if later else {"items": items}))["id"]
+    if later:
+        await made(server, f"{CONVERSATIONS}/{name}/items", {"items": items})
+    for account, encrypted in (("B", []), ("A", ["compaction"])):
+        await backend.log_in(account)
+        await made(server, RESPONSES, responses("two", conversation=name, store=False))
+        assert encrypted_kinds(backend.bodies[-1])[:1] == encrypted
+    assert backend.refusals == 0
+
+
 async def test_a_background_run_is_of_the_account_that_signed_it(
     server: Door, backend: TwoAccounts
 ) -> None:

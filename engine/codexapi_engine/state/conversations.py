@@ -21,11 +21,16 @@ class Conversations:
         self._shelf = shelf
 
     def create(
-        self, items: Iterable[JsonObject], metadata: JsonObject, *, created: int
+        self,
+        items: Iterable[JsonObject],
+        metadata: JsonObject,
+        *,
+        created: int,
+        owner: Owner | None = None,
     ) -> JsonObject:
         name = new_id("conv")
         value = {"created_at": created, "metadata": metadata, "items": [], "written_by": {}}
-        _add(value, items, None)
+        _add(value, items, owner)
         self._shelf.put(_KIND, name, value)
         return _public(name, value)
 
@@ -56,8 +61,8 @@ class Conversations:
         *,
         owner: Owner | None = None,
     ) -> list[JsonObject]:
-        """The items as they now stand at its end. `owner` is whose answer they are of, if they are
-        of one."""
+        """The items as they now stand at its end. `owner` is whose answer they are of, or by whose
+        login a client added them."""
         added: list[JsonObject] = []
 
         def longer(value: JsonObject) -> JsonObject:

@@ -14,12 +14,15 @@ from codexapi_engine.protocol.responses import items_for_client
 from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
 
-from ..requests import state_of
+from ..requests import codex_of, state_of
 from .answer import json_response
 from .lists import include, page
 
 MAX_ITEMS = 20
 """Items that may come at once."""
+
+_ANY_MODEL = ""
+"""A client does not say whose model wrote the items that it adds."""
 
 
 class Creation(BaseModel):
@@ -46,8 +49,9 @@ async def conversations_create(request: Request, body: JsonObject) -> Response:
     asked = validated(Creation, body)
     items = asked.items or []
     checked_items(items)
+    owner = await codex_of(request).owner(_ANY_MODEL)
     made = state_of(request).conversations.create(
-        items, dict(asked.metadata or {}), created=int(time.time())
+        items, dict(asked.metadata or {}), created=int(time.time()), owner=owner
     )
     return json_response(made)
 
@@ -81,7 +85,10 @@ async def items_add(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}/items"""
     items = validated(Addition, body).items
     checked_items(items)
-    added = state_of(request).conversations.add(request.path_params["id"], items)
+    owner = await codex_of(request).owner(_ANY_MODEL)
+    name = request.path_params["id"]
+    added = state_of(request).conversations.add(name, items, owner=owner)
+    added = items_for_client(added, include(request))
     return json_response(
         {
             "object": "list",
