@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import CodexError, JsonObject, StreamInterrupted
+from ..errors import CodexError, StreamInterrupted
 from . import Event, Translator, sse
+from .responses.public import error_event
 from .shapes import number
 
 MAX_TAPE_BYTES = 8 * 1024 * 1024
@@ -70,6 +71,7 @@ class Again:
         self._after = after
         # moves as the stream moves
         self._count = 0  # for events that carry no number
+        self._next = after + 1
         self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
@@ -81,6 +83,7 @@ class Again:
         told = number(event.json, "sequence_number")
         place = self._count if told is None else told
         self._count += 1
+        self._next = max(self._next, place + 1)
         return (event.encode(),) if place > self._after else ()
 
     def close(self) -> Iterable[bytes]:
@@ -89,8 +92,7 @@ class Again:
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True
-        told: JsonObject = error.body()
-        return (sse.encode({**told, "type": "error", "error": told}, "error"),)
+        return (error_event(error, self._next),)
 
 
 def events_of(data: bytes) -> list[Event]:

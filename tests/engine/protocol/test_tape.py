@@ -70,6 +70,22 @@ def test_an_error_of_ours_is_told_in_both_shapes_and_taped() -> None:
     assert len(tape.events) == 1
 
 
+@pytest.mark.parametrize("after", [-1, 3])
+def test_an_error_of_ours_has_the_number_that_comes_next(after: int) -> None:
+    _, tape = taped("text")
+    translator = Again(after=after)
+    told = [piece for event in tape.events[:6] for piece in translator.feed(event)]
+    told += translator.fail(CodexError("no"))
+    numbers = [event.json["sequence_number"] for event in events_of(b"".join(told)) if event.json]
+    assert numbers == list(range(after + 1, 7))
+
+
+@pytest.mark.parametrize("after", [-1, 3])
+def test_an_error_without_anything_before_it_has_a_number_too(after: int) -> None:
+    (event,) = events_of(b"".join(Again(after=after).fail(CodexError("no"))))
+    assert event.json["sequence_number"] == after + 1
+
+
 def test_a_broken_stream_stays_one_while_it_is_taped() -> None:
     recorded = Recorded(ALL({}, created=1), Tape())
     with pytest.raises(StreamInterrupted):

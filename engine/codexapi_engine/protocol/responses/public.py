@@ -146,6 +146,21 @@ def failed(response: JsonObject, error: CodexError) -> JsonObject:
     return {**response, "status": "failed", "error": told}
 
 
+def error_event(error: CodexError, number: int) -> bytes:
+    """One `error` event in both shapes in use: the flat one of the official client's types, and the
+    nested one, on which that client raises."""
+    told = error.body()
+    data = {
+        "type": "error",
+        "sequence_number": number,
+        "code": told["code"],
+        "message": told["message"],
+        "param": told["param"],
+        "error": told,
+    }
+    return sse.encode(data, "error")
+
+
 def replay(response: JsonObject) -> list[Event]:
     """Events that tell a stored response to a client, for one whose own are not there."""
     response = for_client(response, None)

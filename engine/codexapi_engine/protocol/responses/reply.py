@@ -19,6 +19,7 @@ from .backend import ENCRYPTED_REASONING
 from .public import (
     Public,
     complete_item,
+    error_event,
     for_client,
     public_error,
     shows_encrypted,
@@ -164,19 +165,8 @@ class Stream:
         raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
-        """One `error` event in both shapes in use: the flat one of the official client's types,
-        and the nested one, on which that client raises."""
         self.finished = True
-        told = error.body()
-        data = {
-            "type": "error",
-            "sequence_number": self._next_number(),
-            "code": told["code"],
-            "message": told["message"],
-            "param": told["param"],
-            "error": told,
-        }
-        return (sse.encode(data, "error"),)
+        return (error_event(error, self._next_number()),)
 
     def _deltas(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
         """Deltas that came together pass in one piece, unless each has to be touched."""
