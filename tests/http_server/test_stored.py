@@ -271,6 +271,22 @@ async def test_a_picture_goes_on_by_its_id_alone(
 
 
 @pytest.mark.parametrize("kind", ["item_reference", "image_generation_call"])
+@pytest.mark.parametrize("later", [False, True], ids=["at its start", "later"])
+async def test_a_conversation_takes_an_item_by_its_id_alone(
+    server: Door, kind: str, later: bool
+) -> None:
+    tools = [{"type": "image_generation"}]
+    first = await made(server, RESPONSES, responses("draw a fox", tools=tools))
+    (drawn,) = (item for item in first["output"] if item["type"] == "image_generation_call")
+    items = [{"type": kind, "id": drawn["id"]}]
+    name = await conversation(server, items=[] if later else items)
+    if later:
+        await made(server, f"{CONVERSATIONS}/{name}/items", {"items": items})
+    (kept,) = await listed(server, f"{CONVERSATIONS}/{name}/items")
+    assert (kept["type"], kept["result"]) == ("image_generation_call", drawn["result"])
+
+
+@pytest.mark.parametrize("kind", ["item_reference", "image_generation_call"])
 async def test_unknown_reference_is_not_found(server: Door, backend: Simulator, kind: str) -> None:
     given = [{"type": kind, "id": "msg_gone"}]
     reply = await server.reply(post(RESPONSES, responses() | {"input": given}))

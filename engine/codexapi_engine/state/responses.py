@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ..errors import CodexError, InvalidRequest, JsonObject
 from ..protocol import Event
 from ..protocol.responses import conversation_of, failed, replay
-from ..protocol.responses.items import is_bare, kind_of, shown
+from ..protocol.responses.items import is_bare, is_hollow, kind_of, shown
 from ..protocol.shapes import inner, listed, number, word
 from ..protocol.tape import MAX_TAPE_BYTES, Tape, events_of
 from .names import absent, new_id
@@ -133,18 +133,18 @@ class Responses:
         return [item for turn in reversed(turns) for item in turn]
 
     def inlined(self, items: Iterable[JsonObject], *, owner: Owner) -> list[JsonObject]:
-        """The items, each that is but an id replaced by what was kept under it.
+        """The items, each that is hollow replaced by what was kept under its id.
 
         What is not known stays as it is. Reasoning that `owner` cannot send stays bare.
         """
         given = list(items)
-        wanted = {str(item.get("id")) for item in given if is_bare(item)}
+        wanted = {str(item.get("id")) for item in given if is_hollow(item)}
         if not wanted:
             return given
         found: dict[str, JsonObject] = {}
         for holder in set(self._shelf.holders(_KIND, wanted).values()):
             found.update(self._items_of(holder, owner))
-        return [found.get(str(item.get("id")), item) if is_bare(item) else item for item in given]
+        return [found.get(str(item.get("id")), item) if is_hollow(item) else item for item in given]
 
     def running(self, ids: Iterable[str]) -> set[str]:
         """Those that are still to run: not cancelled, not deleted, by whatever server."""

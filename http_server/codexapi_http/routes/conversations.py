@@ -13,6 +13,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import items_for_client
 from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
+from codexapi_engine.state import Owner
 
 from ..requests import codex_of, state_of
 from .answer import json_response
@@ -47,9 +48,7 @@ class Addition(BaseModel):
 async def conversations_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations"""
     asked = validated(Creation, body)
-    items = asked.items or []
-    checked_items(items)
-    owner = await codex_of(request).owner(_ANY_MODEL)
+    items, owner = await _added(request, asked.items or [])
     made = state_of(request).conversations.create(
         items, dict(asked.metadata or {}), created=int(time.time()), owner=owner
     )
@@ -83,9 +82,7 @@ async def items_list(request: Request) -> Response:
 
 async def items_add(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}/items"""
-    items = validated(Addition, body).items
-    checked_items(items)
-    owner = await codex_of(request).owner(_ANY_MODEL)
+    items, owner = await _added(request, validated(Addition, body).items)
     name = request.path_params["id"]
     added = state_of(request).conversations.add(name, items, owner=owner)
     added = items_for_client(added, include(request))
@@ -111,3 +108,11 @@ async def items_delete(request: Request) -> Response:
     """DELETE /v1/conversations/{id}/items/{item}: what is left is answered"""
     name, item = request.path_params["id"], request.path_params["item"]
     return json_response(state_of(request).conversations.remove(name, item))
+
+
+async def _added(request: Request, items: list[JsonObject]) -> tuple[list[JsonObject], Owner]:
+    """Items that a client adds, with what they refer to in its place, and whose they are."""
+    owner = await codex_of(request).owner(_ANY_MODEL)
+    whole = state_of(request).responses.inlined(items, owner=owner)
+    checked_items(whole)
+    return whole, owner

@@ -219,6 +219,17 @@ def test_a_picture_by_its_id_alone_is_replaced_by_what_was_drawn(kept: Responses
     assert kept.inlined([bare, whole, unknown], owner=OWNER) == [picture, whole, unknown]
 
 
+@pytest.mark.parametrize("result", [None, ""])
+def test_a_picture_that_a_client_did_not_keep_is_replaced_too(
+    kept: Responses, result: str | None
+) -> None:
+    picture = {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo="}
+    kept.keep(response("resp_1", picture), [], owner=OWNER)
+    empty = {**picture, "result": result}
+    failure = {**empty, "id": "ig_9", "status": "failed"}
+    assert kept.inlined([empty, failure], owner=OWNER) == [picture, failure]
+
+
 def test_references_reach_back_over_hundreds_of_responses(kept: Responses) -> None:
     for number in range(600):
         kept.keep(response(f"resp_{number}", {**SAID, "id": f"msg_{number}"}), [], owner=OWNER)

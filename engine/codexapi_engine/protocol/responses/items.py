@@ -62,6 +62,12 @@ def is_bare(item: JsonObject) -> bool:
     )
 
 
+def is_hollow(item: JsonObject) -> bool:
+    """A bare item, or a picture call with an empty result. A client that does not keep so much data
+    sends that form, but a call that drew nothing has it too: so only what is known replaces it."""
+    return is_bare(item) or (kind_of(item) == "image_generation_call" and not item.get("result"))
+
+
 def family(model: str) -> str:
     """The model without the effort that its name may carry: `slug:effort`."""
     return model.partition(":")[0]
