@@ -270,6 +270,22 @@ async def test_a_picture_goes_on_by_its_id_alone(
     assert sent(backend)["input"][0]["result"] == drawn["result"]
 
 
+@pytest.mark.parametrize("held_by", ["previous_response_id", "conversation"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("path", [RESPONSES, f"{RESPONSES}/compact"])
+async def test_an_error_counts_only_the_items_that_the_caller_sent(
+    server: Door, path: str, stream: bool, held_by: str
+) -> None:
+    name = await conversation(server)
+    more = {"conversation": name} if held_by == "conversation" else {}
+    first = await made(server, RESPONSES, responses("one", **more))
+    before = {held_by: name if more else first["id"]}
+    odd = {"role": "user", "content": [{"type": "odd", "text": "two"}]}
+    body = responses(stream=stream, **before) | {"input": [{"type": "reasoning", "id": "x"}, odd]}
+    error = (await server.reply(post(path, body))).refused(400, "invalid_value")
+    assert error["param"].startswith("input[1].content[0]")
+
+
 @pytest.mark.parametrize("kind", ["item_reference", "image_generation_call"])
 @pytest.mark.parametrize("later", [False, True], ids=["at its start", "later"])
 async def test_a_conversation_takes_an_item_by_its_id_alone(

@@ -9,20 +9,20 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import EventStream, folded
+from codexapi_engine import CodexError, EventStream, folded
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Translator, responses
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol.responses import compaction
 from codexapi_engine.protocol.responses.estimate import input_tokens
-from codexapi_engine.protocol.responses.request import checked, from_client
+from codexapi_engine.protocol.responses.request import caller_param, checked, from_client
 from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Again, Recorded, Tape
 from codexapi_engine.state import Owner, listable
 
 from ..background import Background
 from ..requests import codex_of, settings_of, state_of
-from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Run
+from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 
@@ -39,6 +39,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     )
     if asked.get("background"):
         return await _in_background(request, asked, own, sent, ignored, created, owner)
+    rename = partial(caller_param, asked=asked, past=past, own=own)
     if asked.get("stream"):
         stream, tape = responses.Stream(asked, created=created), Tape()
         kept = asked.get("store") is not False
@@ -49,14 +50,25 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
             state.finished(asked, own, stream.stored_response or {}, tape, owner=owner)
 
         run = Run(NOT_OPEN, translator, keep)
-        return stream_response(partial(codex_of(request).open_all, [sent]), run, ignored=ignored)
-    events = await codex_of(request).open(sent)
+        open_runs = partial(codex_of(request).open_all, [sent])
+        streamed = stream_response(open_runs, run, ignored=ignored)
+        streamed.name_fields(rename)
+        return streamed
+    events = await _opened(request, sent, rename)
     headers = answer_headers(events, ignored)
     owner = Owner.of(events.account, asked["model"])
     async with events:
         response = responses.from_response(await folded(events), asked, created)
     state.finished(asked, own, response, owner=owner)
     return json_response(responses.for_client(response, asked.get("include")), headers)
+
+
+async def _opened(request: Request, sent: JsonObject, rename: Rename) -> EventStream:
+    try:
+        return await codex_of(request).open(sent)
+    except CodexError as error:
+        error.param = rename(error.param)
+        raise
 
 
 async def responses_compact(request: Request, body: JsonObject) -> Response:
@@ -71,7 +83,7 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
         {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
     )
     sent["input"].append(compaction.TRIGGER)
-    events = await codex_of(request).open(sent)
+    events = await _opened(request, sent, partial(caller_param, asked=asked, past=past, own=own))
     headers = answer_headers(events, ignored)
     async with events:
         response = await folded(events)

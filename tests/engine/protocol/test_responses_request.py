@@ -11,7 +11,7 @@ from openai.types.responses import response_create_params as params
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol import JsonObject, responses
 from codexapi_engine.protocol.responses import backend
-from codexapi_engine.protocol.responses.request import RULES, from_client
+from codexapi_engine.protocol.responses.request import RULES, caller_param, from_client
 from codexapi_engine.protocol.rules import Rule
 
 ITEM: JsonObject = {
@@ -372,3 +372,24 @@ def test_a_picture_alone_has_no_empty_text_beside_it() -> None:
         "input_image"
     ]
     assert backend.user("")["content"] == [{"type": "input_text", "text": ""}]
+
+
+@pytest.mark.parametrize(
+    ("param", "expected"),
+    [
+        (None, None),
+        ("model", "model"),
+        ("input", "input"),
+        ("input[0].content[1]", "previous_response_id"),
+        ("input[2]", "input[0]"),
+        ("input[3].content[1].type", "input[2].content[1].type"),
+    ],
+)
+def test_an_item_has_the_index_that_the_caller_gave_it(
+    param: str | None, expected: str | None
+) -> None:
+    """Two items go before the caller's, and the second of those is left out."""
+    own: list[JsonObject] = [ITEM, {"type": "reasoning", "id": "rs_1"}, ITEM]
+    given = {"model": "m", "previous_response_id": "resp_1", "input": own}
+    assert len(from_client(given, past=[ITEM, ITEM])[0]["input"]) == 4
+    assert caller_param(param, given, [ITEM, ITEM], own) == expected

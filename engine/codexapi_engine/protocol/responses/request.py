@@ -6,6 +6,7 @@ that nobody here knows passes on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ ASKS_NOTHING: dict[str, object] = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
 }
+_ITEM = re.compile(r"input\[(\d+)\]")
 _LOGPROBS = "message.output_text.logprobs"
 _JOINED_BY_CALL_ID = frozenset(
     {
@@ -187,6 +189,27 @@ def from_client(
     return taken, ignored
 
 
+def caller_param(
+    param: str | None, asked: JsonObject, past: Sequence[JsonObject], own: Sequence[JsonObject]
+) -> str | None:
+    """A field of the backend's request, by the caller's own index of its item: what goes before the
+    caller's items, and what of them is left out, moves that."""
+    match = _ITEM.match(param or "")
+    if param is None or match is None:
+        return param
+    index = int(match[1]) - len(past)
+    if index < 0:
+        return "conversation" if asked.get("conversation") else "previous_response_id"
+    indexes = [place for place, item in enumerate(own) if not _is_empty_reasoning(item)]
+    place = indexes[index] if index < len(indexes) else index
+    return f"input[{place}]{param[match.end() :]}"
+
+
+def _is_empty_reasoning(item: JsonObject) -> bool:
+    """Only its id is left, and the backend knows no ids: it answers 404."""
+    return kind_of(item) == "reasoning" and not item.get("encrypted_content")
+
+
 def _without_logprobs(include: Sequence[str], *, strict: bool) -> list[str]:
     """Some clients ask for them with every request, and never look whether they are there."""
     if strict:
@@ -219,8 +242,8 @@ def _item(given: JsonObject, path: str) -> JsonObject | None:
             param=f"{path}.id",
             status=404,
         )
-    if kind == "reasoning" and not given.get("encrypted_content"):
-        return None  # only its id is left, and the backend knows no ids: 404
+    if _is_empty_reasoning(given):
+        return None
     item = {name: value for name, value in given.items() if name != "status"}
     if kind == "message":
         return _message(item, path)
