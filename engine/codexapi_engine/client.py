@@ -196,8 +196,8 @@ class Codex:
         return self._catalogue.clock_ahead
 
     async def owner(self, model: str) -> Owner:
-        """Whose a request for this model is, by the login as it stands."""
-        return Owner.of(await self._account(), model)
+        """Whose a request for this model is, by the login as it stands. An alias wrote nothing."""
+        return Owner.of(await self._account(), self.settings.model_aliases.get(model, model))
 
     async def model(self, asked: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""

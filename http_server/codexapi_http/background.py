@@ -102,7 +102,7 @@ class Background:
 
     async def _play(self, job: Job, sent: JsonObject) -> None:
         async with await self._codex.open(sent) as events:
-            job.owner = Owner.of(events.account, job.owner.model)
+            job.owner = job.owner.with_account(events.account)
             run, begun = Run(events, job.stream), False
             while not run.ended:
                 job.say(run.take(await events.batch(together=True)))

@@ -43,9 +43,9 @@ def content_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
 
 
-async def call_tool(server: Door, *, stream: bool = False) -> list[JsonObject]:
+async def call_tool(server: Door, *, stream: bool = False, model: str = MODEL) -> list[JsonObject]:
     """A first turn of Chat that calls a tool, and what a client sends in the second."""
-    asked = chat("[[tool weather]]", tools=[WEATHER], stream=stream)
+    asked = chat("[[tool weather]]", tools=[WEATHER], stream=stream, model=model)
     reply = await server.reply(post(CHAT, asked))
     found = re.search(rb'"id":"(call_[^"]+)"', reply.body)
     assert found is not None, reply
@@ -96,6 +96,22 @@ async def test_a_conversation_goes_on_and_each_has_its_own_reasoning(
         assert (await server.reply(post(RESPONSES, asked))).status == 200
         assert len(encrypted_kinds(backend.bodies[-1])) == encrypted
     assert backend.refusals == 0
+
+
+@pytest.mark.parametrize("names", [("quick", MODEL), (MODEL, "quick")], ids=" then ".join)
+async def test_an_alias_is_the_model_that_it_stands_for(
+    backend: TwoAccounts, names: tuple[str, str]
+) -> None:
+    async with door(
+        backend, store=backend.store, model_aliases={"quick": f"{MODEL}:low"}
+    ) as server:
+        messages = await call_tool(server, model=names[0])
+        first = await made(server, RESPONSES, responses("one", model=names[0]))
+        chain = responses("two", model=names[1], previous_response_id=first["id"])
+        calls = chat(model=names[1], tools=[WEATHER]) | {"messages": messages}
+        for path, asked in ((RESPONSES, chain), (CHAT, calls)):
+            assert (await server.reply(post(path, asked))).status == 200
+            assert encrypted_kinds(backend.bodies[-1]) == ["reasoning"]
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["at its start", "later"])

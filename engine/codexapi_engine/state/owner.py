@@ -32,6 +32,10 @@ class Owner(NamedTuple):
         """The owner that stands in an object of the store."""
         return cls(word(row, "account"), family(word(row, "model")))
 
+    def with_account(self, account_id: str | None) -> Owner:
+        """The same model, of the account that answered."""
+        return Owner.of(account_id, self.model)
+
     def can_send(self, item: JsonObject, writer: Owner) -> bool:
         """Whether the backend would take an item that `writer` got.
 

@@ -48,19 +48,19 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     keep = partial(state_of(request).completed, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
-        choices = _translated(codex, form, created, keep)
+        choices = _translated(codex, form, created, owner, keep)
         return stream_response(open_runs, *choices, ignored=ignored)
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if form.stop:  # a run ends at its stop sequence, and then has no finished response
         told = replace(form, include_usage=True)
-        choices = _translated(codex, told, created)
+        choices = _translated(codex, told, created, owner)
         attach(choices, runs)
         chunks = await collected_chunks(choices)
         return _whole(chat.collected(chunks), headers, keep)
     responses = await each_folded(runs)
     for run, response in zip(runs, responses, strict=True):
-        codex.reasoning.remember(response["output"], owner=Owner.of(run.account, form.model))
+        codex.reasoning.remember(response["output"], owner=owner.with_account(run.account))
     replies = [chat.from_response(response, form, created=created) for response in responses]
     return _whole(merged(replies), headers, keep)
 
@@ -84,14 +84,15 @@ def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Res
     return json_response(reply, headers)
 
 
-def _translated(codex: Codex, form: chat.Form, created: int, keep: Keep | None = None) -> list[Run]:
+def _translated(
+    codex: Codex, form: chat.Form, created: int, owner: Owner, keep: Keep | None = None
+) -> list[Run]:
     """The choices of a reply, each of a run that is not open yet."""
     shared, tape, running = chat.together(form, created=created), Tape(), set(range(form.n))
 
     def ended(index: int, stream: chat.Stream, run: Run) -> None:
         running.discard(index)
-        owner = Owner.of(run.account, form.model)
-        codex.reasoning.remember(stream.thread, owner=owner)
+        codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))
         if keep is not None and not running and not tape.torn:
             keep(chat.collected(event.json for event in tape.events if event.json))
 

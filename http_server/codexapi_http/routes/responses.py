@@ -46,8 +46,8 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
         translator: Translator = Recorded(stream, tape) if kept else stream
 
         def keep(run: Run) -> None:
-            owner = Owner.of(run.account, asked["model"])
-            state.finished(asked, own, stream.stored_response or {}, tape, owner=owner)
+            response, writer = stream.stored_response or {}, owner.with_account(run.account)
+            state.finished(asked, own, response, tape, owner=writer)
 
         run = Run(NOT_OPEN, translator, keep)
         open_runs = partial(codex_of(request).open_all, [sent])
@@ -56,10 +56,9 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
         return streamed
     events = await _opened(request, sent, rename)
     headers = answer_headers(events, ignored)
-    owner = Owner.of(events.account, asked["model"])
     async with events:
         response = responses.from_response(await folded(events), asked, created)
-    state.finished(asked, own, response, owner=owner)
+    state.finished(asked, own, response, owner=owner.with_account(events.account))
     return json_response(responses.for_client(response, asked.get("include")), headers)
 
 
