@@ -37,16 +37,16 @@ class Disk:
         try:
             with open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise _refused(param, f"{path} is not a file")
+                    raise _refused(param, f"{_short(path)} is not a file")
                 if self._is_login(file.fileno()):
                     raise _refused(param, f"{path} is your login, which goes to no model")
                 data = file.read(room + 1)
         except OSError as error:
-            raise _refused(param, f"{path}: {error.strerror}") from None
+            raise _refused(param, f"{_short(path)}: {error.strerror}") from None
         except ValueError:  # half a character
             raise _refused(param, "no file can have such a name") from None
         if len(data) > room:
-            raise _refused(param, f"{path} is too large: a call takes {MAX_BYTES >> 20} MB")
+            raise _refused(param, f"{_short(path)} is too large: a call takes {MAX_BYTES >> 20} MB")
         return data
 
     def _is_login(self, descriptor: int) -> bool:
@@ -65,7 +65,7 @@ def absolute(name: str, param: str) -> Path:
             return path
     except (RuntimeError, ValueError):  # ~somebody, of whom nothing is known; half an address
         pass
-    raise _refused(param, f"{name} is not an absolute path")
+    raise _refused(param, f"{_short(name)} is not an absolute path")
 
 
 def message(prompt: str, images: Sequence[str], files: Sequence[str], disk: Disk) -> JsonObject:
@@ -97,7 +97,7 @@ def is_address(name: str) -> bool:
 def _address(url: str, param: str) -> str:
     if is_on_the_web(url):
         return url
-    raise _refused(param, f"{url[:100]} is neither an absolute path nor an https address")
+    raise _refused(param, f"{_short(url)} is neither an absolute path nor an https address")
 
 
 def _picture(data: bytes, name: str, param: str) -> str:
@@ -114,9 +114,18 @@ def _tagged(title: str, data: bytes, name: str, param: str) -> str:
     return f'<file name="{title}">\n{found.rstrip()}\n</file>'
 
 
+def _short(name: str | Path) -> str:
+    """Models also send the data itself, which is megabytes, where a path belongs."""
+    text = str(name)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
 def _refused(param: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"{param}: {why}", code="invalid_value", param=param)
 
+
+_MAX_SHOWN = 300
+"""Characters of a name that an error quotes."""
 
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe without a writer must not hold the call."""

@@ -203,6 +203,14 @@ async def test_what_cannot_go_along_costs_nothing(
     assert simulator.runs == 0
 
 
+@pytest.mark.parametrize("name", ["data:image/png;base64,", "/9j/", "ftp://x/", "file:///"])
+async def test_data_in_place_of_a_path_does_not_come_back(tmp_path: Path, name: str) -> None:
+    async with in_memory(tmp_path, Simulator()) as client:
+        given = {"prompt": "x", "images": [name + "A" * 5_000]}
+        result = await client.call_tool("generate_text", given)
+    assert len(failure(result)["message"]) < 500
+
+
 def _things(folder: Path) -> None:
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
