@@ -40,7 +40,7 @@ EXCLUSIONS = [
             r".*\.TestCompletions\.test_method_create_with_all_params_overload_[12]",
             r"test_responses\.TestResponses\.test_method_create_with_all_params_overload_[12]",
             r"responses\.test_input_tokens\.TestInputTokens\.test_method_count_with_all_params",
-            r"test_images\.TestImages\.test_method_generate_with_all_params_overload_[12]",
+            r"test_images\.TestImages\.test_method_generate_with_all_params_overload_2",
         ),
     ),
     Exclusion(
