@@ -12,10 +12,12 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self, cast
 from urllib.parse import urlsplit
 
 from ._httpx import httpx
+from .cookies import Cookies
 from .errors import (
     CodexError,
     ConnectFailed,
@@ -130,7 +132,7 @@ class Transport:
         self._http = http or connect(settings, settings.base_url)
         self._headers = identity(user_agent(), settings.protocol_version)
         self._timeout = _timeout(settings).as_dict()
-        self._cookies: httpx.Cookies | None = None  # of a backend that sets some
+        self._cookies: dict[str, Cookies] = {}  # by host, of a backend that sets some
         # of what was asked: that is little, and httpx takes its time over each
         self._asked_before: dict[tuple[str, str, str], tuple[httpx.URL, httpx.Headers]] = {}
 
@@ -292,18 +294,23 @@ class Transport:
             await conversation.aclose()
 
     async def _asked(self, request: httpx.Request) -> httpx.Response:
-        if self._cookies is not None:
-            self._cookies.set_cookie_header(request)
+        if self._cookies:
+            self._add_cookies(request)
         response = await self._http.handle_async_request(request)
         fields = _fields(response)
         self._observer.exchanged(
             request.method, request.url, request.headers, response.status_code, fields
         )
         if "set-cookie" in fields:
-            response.request = request
-            self._cookies = self._cookies or httpx.Cookies()
-            self._cookies.extract_cookies(response)
+            lines = (value for name, value in _lines(response) if name.lower() == b"set-cookie")
+            self._cookies.setdefault(request.url.netloc.decode("ascii"), Cookies()).take(lines)
         return response
+
+    def _add_cookies(self, request: httpx.Request) -> None:
+        request.headers.pop("cookie", None)  # of its first try
+        cookies = self._cookies.get(request.url.netloc.decode("ascii"))
+        if cookies is not None and (value := cookies.header()) is not None:
+            request.headers["cookie"] = value
 
     def _drain(self, response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
         task = asyncio.create_task(_drained(response, rest))
@@ -531,6 +538,7 @@ def client(
         transport=http or connect(settings, url),
         timeout=_timeout(settings),
         headers=identity(user_agent(), settings.protocol_version),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none: one may fit no header
         follow_redirects=False,
         trust_env=False,
     )
@@ -718,10 +726,16 @@ def _fields(response: httpx.Response) -> Mapping[str, str]:
     fields: dict[str, str] | None = response.extensions.get("fields")
     if fields is None:
         fields = response.extensions["fields"] = {}
-        for name, value in response.extensions.get("headers") or response.headers.raw:
+        for name, value in _lines(response):
             key, text = name.decode("latin-1").lower(), value.decode(errors="replace")
             fields[key] = f"{fields[key]}, {text}" if key in fields else text
     return fields
+
+
+def _lines(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """The headers as they came."""
+    lines: list[tuple[bytes, bytes]] | None = response.extensions.get("headers")
+    return lines or response.headers.raw
 
 
 def _checked(fields: Mapping[str, str]) -> Mapping[str, str]:

@@ -51,6 +51,7 @@ from codexapi_engine.transport import (
     MAX_ERROR_BYTES,
     EventStream,
     Transport,
+    client,
     connect,
     in_process,
 )
@@ -945,12 +946,31 @@ async def test_what_is_no_json_object_is_told(script: Script, kind: type[CodexEr
 # What httpx would do by itself
 
 
-async def test_a_cookie_of_the_backend_is_sent_back() -> None:
-    script: Script = [stream(COMPLETED, set_cookie="a=b; Path=/")]
+async def test_a_cookie_of_the_backends_network_is_sent_back() -> None:
+    script: Script = [stream(COMPLETED, set_cookie="__cf_bm=b; Path=/; Secure; HttpOnly")]
     async with FaultyBackend(script, otherwise=GOOD) as backend, to(backend) as transport:
         for _ in range(3):
             await ask(transport)
-    assert [asked.headers.get("cookie") for asked in backend.requests] == [None, "a=b", "a=b"]
+    cookies = [asked.headers.get("cookie") for asked in backend.requests]
+    assert cookies == [None, "__cf_bm=b", "__cf_bm=b"]
+
+
+async def test_a_cookie_that_no_header_can_carry_breaks_no_later_request() -> None:
+    script: Script = [stream(COMPLETED, set_cookie="__cf_bm=\xfc")]
+    async with FaultyBackend(script, otherwise=GOOD) as backend, to(backend) as transport:
+        for _ in range(3):
+            assert await ask(transport)
+    assert not any("cookie" in asked.headers for asked in backend.requests)
+
+
+async def test_a_cookie_that_no_header_can_carry_breaks_no_later_renewal() -> None:
+    """Whose client is httpx's own, with a jar of its own."""
+    script: Script = [whole(200, b"{}", set_cookie="a=\xfc")]
+    async with FaultyBackend(script, otherwise=[whole(200, b"{}")]) as backend:
+        async with client(Settings(base_url=backend.url), backend.url) as http:
+            for _ in range(2):
+                assert (await http.get(backend.url)).status_code == 200
+    assert not any("cookie" in asked.headers for asked in backend.requests)
 
 
 @pytest.mark.parametrize("error", [httpx.ReadTimeout("silent"), asyncio.CancelledError()])

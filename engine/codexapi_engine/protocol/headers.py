@@ -32,7 +32,11 @@ FROM_CODEX_CLIENTS = frozenset(
 TO_CLIENTS = frozenset(
     {"openai-model", "x-models-etag", "x-reasoning-included", "x-oai-request-id", "openai-processing-ms"}
 )  # fmt: skip
-"""Response headers of the backend that travel to the client, and with them all `x-codex-*`."""
+"""Response headers of the backend that travel to the client, and with them `x-codex-*`."""
+
+MAX_TO_CLIENT = 64
+MAX_TO_CLIENT_BYTES = 1024
+"""Of one header with its name. Python's own HTTP client gives up at 100 lines of a head."""
 
 ACCOUNT = "chatgpt-account-id"
 _SECRET = frozenset({ACCOUNT})
@@ -72,13 +76,19 @@ def from_codex_client(given: Mapping[str, str]) -> dict[str, str]:
 
 def to_client(given: Mapping[str, str]) -> dict[str, str]:
     """The part of the backend's response headers that the client should see."""
-    return _safe(
-        {
-            name: value
-            for name, value in given.items()
-            if name in TO_CLIENTS or name.startswith("x-codex-")
-        }
-    )
+    chosen = {
+        name: value
+        for name, value in given.items()
+        if (name in TO_CLIENTS or name.startswith("x-codex-"))
+        and len(name) + len(value) <= MAX_TO_CLIENT_BYTES
+        and name.isascii()
+        and name.isprintable()
+    }
+    fit = _safe(chosen)
+    if len(fit) <= MAX_TO_CLIENT:
+        return fit
+    first = sorted(fit, key=lambda name: name not in TO_CLIENTS)
+    return {name: fit[name] for name in first[:MAX_TO_CLIENT]}
 
 
 def masked(given: Mapping[str, str]) -> dict[str, str]:

@@ -68,3 +68,17 @@ def test_limits_and_a_few_others_reach_the_client() -> None:
 def test_a_value_that_could_end_a_header_does_not_pass(value: str) -> None:
     assert headers.from_codex_client({"session-id": value}) == {}
     assert headers.to_client({"openai-model": value}) == {}
+
+
+@pytest.mark.parametrize("name", ["openai-model", "x-codex-" + "x" * 100])
+def test_a_header_too_long_for_a_client_does_not_pass(name: str) -> None:
+    room = headers.MAX_TO_CLIENT_BYTES - len(name)
+    assert headers.to_client({name: "x" * room}) == {name: "x" * room}
+    assert headers.to_client({name: "x" * (room + 1)}) == {}
+
+
+def test_a_flood_of_headers_does_not_pass_and_the_known_ones_do() -> None:
+    flood = {f"x-codex-{number}": "1" for number in range(300)}
+    passed = headers.to_client({**flood, "openai-model": "m"})
+    assert len(passed) == headers.MAX_TO_CLIENT
+    assert passed["openai-model"] == "m"
