@@ -22,6 +22,7 @@ from .requests import body_pieces, codex_of, json_body, media_type
 MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
 _INTEGERS = ("n", "partial_images", "output_compression")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 _PICTURES = ("image", "images", "mask")
 _INDEX = re.compile(r"\[\d*\]\Z")
 
@@ -96,7 +97,13 @@ async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:
 
 def _typed(name: str, value: str) -> Any:
     """A form knows only text; the fields that are not keep their types."""
-    if name in _INTEGERS and value.strip().lstrip("-").isdecimal():
+    if name in _INTEGERS:
+        if not _INTEGER.fullmatch(value):
+            raise InvalidRequest(
+                f"Invalid value for '{name}': expected a whole number.",
+                code="invalid_value",
+                param=name,
+            )
         return int(value)
     if name == "stream":
         return value.strip().lower() in ("true", "1")

@@ -268,6 +268,21 @@ async def test_partial_images_without_a_stream_are_ignored_and_named(server: Doo
     assert reply.headers["x-codexapi-ignored"] == "partial_images"
 
 
+@pytest.mark.parametrize("name", ["n", "partial_images", "output_compression"])
+@pytest.mark.parametrize(
+    "value", ["--1", "+1", " 1", "1.0", "1e2", "", "-", "9" * 5000, "\u0663", "\xb2"]
+)
+async def test_a_number_of_a_form_that_is_none_is_refused_by_its_name(
+    server: Door, backend: Simulator, name: str, value: str
+) -> None:
+    request = forms.post(
+        EDITS, forms.part("prompt", "a fox"), forms.part(name, value), forms.picture("image", PNG)
+    )
+    error = (await server.reply(request)).refused(400, "invalid_value")
+    assert error["param"] == name
+    assert not sent(backend)
+
+
 async def test_a_variation_is_an_edit_and_says_so(server: Door, backend: Simulator) -> None:
     reply = await server.reply(
         forms.post(
