@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -127,12 +128,13 @@ class Settings:
 
     def proxy_for(self, url: str) -> str | None:
         """The proxy on the way to `url`. Loopback is never proxied."""
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        host = (parts.hostname or "").removesuffix(".")
         if self.proxy is None or is_loopback(host):
             return None
-        for name in self.no_proxy:
-            if name == "*" or host == name or host.endswith("." + name):
-                return None
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if any(_names_host(entry, host, port) for entry in self.no_proxy):
+            return None
         return self.proxy
 
 
@@ -246,4 +248,36 @@ def _path(text: str) -> Path:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lstrip(".").lower() for name in text.split(",") if name.strip())
+    """The entries of NO_PROXY. What is under a name goes with it, as in `.x` and `*.x`."""
+    return tuple(
+        entry.removeprefix("*.").lstrip(".").lower()
+        for entry in re.split(r"[,\s]+", text)
+        if entry.strip(".")
+    )
+
+
+def _names_host(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY stands for a host, as curl reads it: `*`, a name with all that
+    is under it, an address or a network; and, as others do, one with a port."""
+    name, mark, number = entry.rpartition(":")
+    if mark and number.isdecimal() and (":" not in name or name.endswith("]")):
+        if int(number[:6]) != port:
+            return False
+        entry = name
+    entry = entry.replace("[", "").replace("]", "").removesuffix(".")
+    address = _address(host)
+    if entry == "*":
+        return True
+    if address is None:
+        return bool(entry) and (host == entry or host.endswith("." + entry))
+    try:
+        return address in ip_network(entry, strict=False)
+    except ValueError:
+        return False
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
