@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a request, as the rest of the server takes them."""
 
+MAX_SESSIONS = 256
+"""Of the older era. Beyond it the one that was used the longest time ago ends, if no request of it
+is open: clients that crash or restart leave theirs behind, and each takes 45 kB."""
+
+SESSION_IDLE = 1800.0
+"""Seconds without a request after which a session ends; its client is told to begin another."""
+
+_SESSION = b"mcp-session-id"
+
 
 class Endpoint:
     """An ASGI application that lives within `lifespan`."""
@@ -43,9 +52,13 @@ class Endpoint:
         made.streamable_http_app(
             streamable_http_path=self.path,
             max_request_body_size=MAX_BODY,
+            session_idle_timeout=SESSION_IDLE,
+            max_sessions=MAX_SESSIONS,
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )
         self._sessions = made.session_manager
+        self._used: dict[bytes, int] = {}  # open requests by session, the latest used at the end
+        self._opening = 0  # requests that may become a session
         self._lines: set[_Exchange] = set()
 
     @asynccontextmanager
@@ -55,15 +68,51 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(scope, receive, send)
+        named = dict(scope["headers"]).get(_SESSION)
         self._lines.add(exchange)
         try:
+            if named is None:
+                await self._make_room()
+                self._opening += 1
+            elif named in self._used:
+                self._use(named, 1)
             await self._sessions.handle_request(
                 {**scope, LINE: exchange.line}, exchange.receive, exchange.send
             )
         finally:
+            self._opening -= named is None
+            self._keep_count(named, exchange, scope["method"])
             self._lines.discard(exchange)
             exchange.line.hang_up()
         await exchange.complete()
+
+    async def _make_room(self) -> None:
+        """Ends sessions until one more is within the bound."""
+        while len(self._used) + self._opening >= MAX_SESSIONS:
+            oldest = next((session for session, busy in self._used.items() if not busy), None)
+            if oldest is None:
+                return  # then the SDK refuses
+            del self._used[oldest]
+            await self._end(oldest)
+
+    async def _end(self, session: bytes) -> None:
+        """As its client would end it. One that is gone already is a 404, which nobody hears."""
+        scope = {
+            "type": "http", "method": "DELETE", "path": self.path, "query_string": b"",
+            "headers": [(_SESSION, session)],
+        }  # fmt: skip
+        await self._sessions.handle_request(scope, _nothing, _unheard)
+
+    def _keep_count(self, named: bytes | None, exchange: _Exchange, method: str) -> None:
+        if named is None and exchange.session is not None and exchange.status < 400:
+            self._use(exchange.session, 0)
+        elif named is not None and (exchange.status == 404 or method == "DELETE"):
+            self._used.pop(named, None)
+        elif named in self._used:
+            self._use(named, -1)
+
+    def _use(self, session: bytes, more: int) -> None:
+        self._used[session] = self._used.pop(session, 0) + more
 
     def stop(self, now: bool) -> None:
         """Streams that wait for news end at once, and calls when there is no more patience."""
@@ -79,6 +128,8 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.line = Line()
+        self.status = 0
+        self.session: bytes | None = None  # that the answer names
         self.is_listening = scope["method"] == "GET"
         self._receive = receive
         self._send = send
@@ -95,6 +146,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._answering = True
+            self.status = message["status"]
+            self.session = dict(message.get("headers", ())).get(_SESSION)
         elif message["type"] == "http.response.body":
             self._answering = bool(message.get("more_body"))
         await self._send(message)
@@ -122,3 +175,11 @@ class _Exchange:
         message: Message = coming.result()
         self._gone = message["type"] == "http.disconnect"
         return message
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _unheard(message: Message) -> None:
+    pass
