@@ -75,6 +75,12 @@ class CodexError(Exception):
         if type is not None:
             self.type = type
 
+    @property
+    def known_code(self) -> str:
+        """The code, or the type in its place, out of a closed list: for logs, counts and headers,
+        where nothing may stand that the backend makes up."""
+        return self.code or self.type
+
     def body(self) -> JsonObject:
         """OpenAI's error object: `{"message", "type", "param", "code"}` and the backend's extras."""
         return {
@@ -115,6 +121,11 @@ class TokenRejected(AuthError):
 class BackendError(CodexError):
     status = 502
     code: str | None = "upstream_error"
+
+    @property
+    def known_code(self) -> str:
+        code = super().known_code
+        return code if code in _BY_CODE or code in _OTHER_CODES else OTHER_CODE
 
 
 class PermissionDenied(BackendError):
@@ -215,6 +226,26 @@ _BY_CODE: dict[str, type[CodexError]] = {
     "failed_to_download_image": ContentRefused,
     "image_file_not_found": ContentRefused,
 }
+
+OTHER_CODE = "other"
+_OTHER_CODES = frozenset(
+    {
+        # codes of the backend and of OpenAI's API
+        "server_error", "rate_limit", "not_found", "invalid_value", "invalid_type", "unsupported_value",
+        "unsupported_parameter", "unknown_parameter", "missing_required_parameter", "token_expired",
+        "token_invalidated", "token_revoked", "deactivated_workspace", "invalid_image_file",
+        "invalid_encrypted_content", "invalid_function_parameters", "invalid_json_schema",
+        "string_above_max_length", "array_above_max_length", "integer_above_max_value",
+        "integer_below_min_value", "empty_string", "unsupported_model", "billing_hard_limit_reached",
+        # ours, for what the backend did
+        "upstream_error", "upstream_forbidden", "upstream_empty_response", "request_too_large",
+        "image_generation_refused",
+        # types
+        "invalid_request_error", "rate_limit_error", "permission_error", "authentication_error",
+        "service_unavailable_error", "image_generation_user_error",
+    }
+)  # fmt: skip
+"""What a BackendError may have for a code or a type beside those of `_BY_CODE`."""
 
 # Gateway answers, `{"detail": "…"}`, have no code: only their words tell them apart.
 _UNSUPPORTED = re.compile(r"Unsupported parameter: ([\w.\[\]]+)")

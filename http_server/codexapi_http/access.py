@@ -6,6 +6,7 @@ Its place, its outcome and its size; never what was said in it.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -14,12 +15,16 @@ from typing import Any
 
 from codexapi_engine import CodexError
 from codexapi_engine.errors import (
+    BackendError,
     ConnectFailed,
     NotLoggedIn,
     RefreshUnavailable,
     StreamInterrupted,
     UnexpectedAnswer,
 )
+from codexapi_engine.protocol.chat import request as chat_request
+from codexapi_engine.protocol.images import request as images_request
+from codexapi_engine.protocol.responses import request as responses_request
 
 CLIENT_LEFT = 499
 """What the log says of a request whose client did not wait: nginx's number for it."""
@@ -28,6 +33,9 @@ _IN_OUR_WORDS = (
     ConnectFailed, NotLoggedIn, RefreshUnavailable, StreamInterrupted, UnexpectedAnswer,
 )  # fmt: skip
 """The errors that have more to say than their code, and can quote no request and no answer."""
+
+_FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
+_FIELDS = frozenset({*chat_request.RULES, *responses_request.RULES, *images_request.EDIT_RULES})
 
 log = logging.getLogger("codexapi.http")
 
@@ -59,8 +67,8 @@ class Entry:
 
     def failed(self, error: CodexError) -> None:
         """What went wrong. Words that may quote the request or its answer are not told."""
-        self.code = error.code or error.type
-        self.param = error.param
+        self.code = error.known_code
+        self.param = _field(error)
         if isinstance(error, _IN_OUR_WORDS):
             self.why = str(error)
 
@@ -124,6 +132,16 @@ def begin(entry: Entry) -> None:
 def current() -> Entry:
     """The entry of the request at hand; one that nobody will read where there is none."""
     return _CURRENT.get(None) or Entry()
+
+
+def _field(error: CodexError) -> str | None:
+    """The field that was wrong. Of one that the backend names, only what OpenAI's API calls so."""
+    if error.param is None or not _FIELD.fullmatch(error.param):
+        return None
+    if isinstance(error, BackendError) or error.code == "unsupported_parameter":
+        root = error.param.partition(".")[0].partition("[")[0]
+        return root if root in _FIELDS else None
+    return error.param
 
 
 def plain(path: str) -> str:

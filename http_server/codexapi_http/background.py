@@ -87,7 +87,7 @@ class Background:
                 self._add_to_conversation(asked, items, response, job.owner)
         except CodexError as error:
             # Its words may quote the request.
-            log.warning("a response in the background failed: %s", error.code or error.type)
+            log.warning("a response in the background failed: %s", error.known_code)
             job.fail(error)
             self._settle(responses.failed(job.response, error), job.tape)
         except BaseException:

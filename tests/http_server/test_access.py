@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.faulty import RST, FaultyBackend, chunk, head
+from tests.faulty import RST, FaultyBackend, chunk, head, stream, whole
 from tests.http_server import raw
 from tests.http_server.doors import Stream, chat, distant_door, door, encoded, responses
 from tests.http_server.raw import JsonObject, get, post
 from tests.logins import auth_json
 
-from codexapi_engine.errors import ContentRefused, StreamInterrupted
+from codexapi_engine.errors import ContentRefused, InvalidRequest, StreamInterrupted
 from codexapi_engine.observer import Finished
 from codexapi_engine.simulator import Simulator
 from codexapi_http import logs
@@ -42,16 +42,21 @@ class Told(logging.Handler):
         super().__init__()
         self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
         self.others: list[str] = []
+        self._other: asyncio.Queue[str] = asyncio.Queue()
 
     def emit(self, record: logging.LogRecord) -> None:
         if hasattr(record, "fields"):
             self._records.put_nowait(record)
         else:
             self.others.append(record.getMessage())
+            self._other.put_nowait(record.getMessage())
 
     async def entry(self) -> JsonObject:
         """The next one. A client may have its answer before."""
         return dict((await self._records.get()).fields)  # type: ignore[attr-defined]
+
+    async def other(self) -> str:
+        return await self._other.get()
 
     async def line(self) -> str:
         return (await self._records.get()).getMessage()
@@ -219,6 +224,60 @@ async def test_own_words_of_a_network_failure_are_told(told: Told) -> None:
     assert (reply.status, entry["code"]) == (502, "upstream_disconnected")
     assert "broke" in entry["why"]
     assert not told.others
+
+
+QUOTING = {"message": "no", "code": "secret_words", "type": "secret_words", "param": "secret.words"}
+FAILED = {"type": "response.failed", "response": {"id": "resp_1", "error": QUOTING}}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [whole(400, {"error": QUOTING})],
+        [whole(400, {"error": {**QUOTING, "code": None}})],
+        [whole(418, {"error": {**QUOTING, "code": "secret words"}})],
+        [whole(400, {"error": {**QUOTING, "code": "invalid_prompt"}})],
+        [whole(400, {"detail": "Unsupported parameter: secret.words"})],
+        [stream(encoded(CREATED), encoded(FAILED))],
+        [stream(encoded({**QUOTING, "type": "error"}))],
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+async def test_a_code_that_quotes_the_request_stays_out(
+    told: Told, path: str, script: list[Any]
+) -> None:
+    body = chat() if path == CHAT else responses()
+    async with FaultyBackend(otherwise=script) as backend:
+        async with distant_door(backend.url, LOGIN, metrics=True) as server:
+            reply = await server.reply(post(path, body))
+            entry = await told.entry()
+            counts = await server.reply(get("/metrics"))
+    assert reply.status >= 400
+    assert entry["code"] in ("other", "invalid_prompt", "unsupported_parameter")
+    assert "secret" not in json.dumps(entry)
+    assert b"secret" not in counts.body
+    assert "secret" in reply.body.decode()  # its client is told
+
+
+async def test_a_code_that_quotes_a_request_in_the_background_stays_out(told: Told) -> None:
+    async with FaultyBackend(otherwise=[whole(400, {"error": QUOTING})]) as backend:
+        async with distant_door(backend.url, LOGIN) as server:
+            await server.reply(post(RESPONSES, responses(background=True)))
+            await told.entry()
+            line = await told.other()
+    assert line == "a response in the background failed: other"
+
+
+def test_a_field_that_the_backend_names_is_told_if_the_api_has_it() -> None:
+    entry = Entry()
+    entry.failed(ContentRefused("no", param="input[3].secret"))
+    assert entry.param == "input"
+
+
+def test_a_field_with_a_strangers_words_for_a_name_is_not_told() -> None:
+    entry = Entry()
+    entry.failed(InvalidRequest("no", param="metadata.my secret"))
+    assert entry.param is None
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -114,7 +114,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     limits = codex_of(request).limits  # as the pictures' answers have just told them
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     if failures:
-        code = failures[0].code or failures[0].type
+        code = failures[0].known_code
         headers["x-codexapi-failed"] = f"{len(failures)} of {order.asked.n}: {code}"
     return StreamingResponse(pieces, headers=headers, media_type="application/json")
 
