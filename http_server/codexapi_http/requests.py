@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,9 +18,15 @@ from .errors import refusal
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
-MAX_VALUES = 1_000_000
-"""In one body. 32 MiB have room for sixteen times as many, which take ten seconds to look at, and a
+MAX_VALUES = 100_000
+"""In one body. 32 MiB have room for a hundred times as many, which take a minute to look at, and a
 gigabyte; the longest conversation has some ten thousand."""
+
+LARGE = 256 * 1024
+"""Bytes of a body. To read a larger one takes longer than a thread does."""
+
+LONG = 1000
+"""Items of a conversation, likewise."""
 
 MAX_INTEGER = 2**64
 
@@ -81,8 +87,22 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
     if header(request, b"content-encoding"):
-        return checked(b"".join([piece async for piece in body_pieces(request, limit)]))
-    return checked(await _bytes(request, limit))
+        data = b"".join([piece async for piece in body_pieces(request, limit)])
+    else:
+        data = await _bytes(request, limit)
+    return await aside(len(data) > LARGE, checked, data)
+
+
+async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) -> T:
+    """What `work` gives. Where it is `much`, on a thread: others are heard meanwhile."""
+    if much:
+        return await asyncio.to_thread(work, *args, **options)
+    return work(*args, **options)
+
+
+def is_long(items: object) -> bool:
+    """Whether a conversation is so long that a look at each of its items takes its time."""
+    return isinstance(items, list) and len(items) > LONG
 
 
 def checked(data: bytes) -> JsonObject:

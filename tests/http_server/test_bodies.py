@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, chat, door, responses
 from tests.http_server.raw import JsonObject, get, head, post
 
+from codexapi_engine.protocol.chat import request as chat_request
+from codexapi_engine.protocol.responses import request as responses_request
+from codexapi_engine.protocol.validation import validated
 from codexapi_engine.simulator import Simulator
+from codexapi_http import requests
+from codexapi_http.requests import checked
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -160,14 +166,52 @@ async def test_what_is_not_a_sound_json_object_is_refused(
 @pytest.mark.parametrize(
     "value", [b"0", b"[]", b"{}", b'""', b'{"a":"b"}', b'"\\\\"', b'{"\\"":",["}']
 )
-async def test_a_million_values_are_too_many(
+async def test_over_100000_values_are_too_many(
     server: Door, backend: Simulator, value: bytes
 ) -> None:
     """They would take the server seconds, in which nobody else hears of it."""
-    data = b'{"model":"x","extra":[' + (value + b",") * 1_000_001 + b"0]}"
+    data = b'{"model":"x","extra":[' + (value + b",") * 100_001 + b"0]}"
     error = (await server.reply(post(CHAT, data))).refused(400, "invalid_json")
-    assert "1,000,000 values" in error["message"]
+    assert "100,000 values" in error["message"]
     assert not backend.requests
+
+
+@BOTH
+async def test_a_large_body_is_read_beside_the_loop(
+    server: Door, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others are heard meanwhile."""
+    threads: list[int] = []
+
+    def spied(data: bytes) -> JsonObject:
+        threads.append(threading.get_ident())
+        return checked(data)
+
+    monkeypatch.setattr(requests, "checked", spied)
+    for size in (100, requests.LARGE):
+        assert (await server.reply(post(path, body_of(path, user="x" * size)))).status == 200
+    small, large = threads
+    assert small == threading.get_ident() != large
+
+
+@BOTH
+@pytest.mark.parametrize(("count", "beside"), [(10, False), (requests.LONG + 1, True)])
+async def test_a_long_conversation_is_translated_beside_the_loop(
+    server: Door, path: str, count: int, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def spied(model: Any, body: JsonObject) -> Any:
+        threads.append(threading.get_ident())
+        return validated(model, body)
+
+    for module in (chat_request, responses_request):
+        monkeypatch.setattr(module, "validated", spied)
+    items = [{"role": "user", "content": "x"}] * count
+    field = "messages" if path == CHAT else "input"
+    assert (await server.reply(post(path, body_of(path, **{field: items})))).status == 200
+    assert threads
+    assert (threading.get_ident() not in threads) == beside
 
 
 @pytest.mark.parametrize("text", ["a,b[{", '\\"', "\\\\", '\\",\\"[', "\\\\,"])

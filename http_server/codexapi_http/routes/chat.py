@@ -19,7 +19,7 @@ from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Recorded, Tape
 from codexapi_engine.state import Owner
 
-from ..requests import codex_of, settings_of, state_of
+from ..requests import aside, codex_of, is_long, settings_of, state_of
 from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
@@ -41,7 +41,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     body = with_model(request, body)
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(word(body, "model"))
-    sent, form, ignored = _understood(request, body, owner)
+    sent, form, ignored = await _understood(request, body, owner)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     sent["input"] = codex.reasoning.restore(sent["input"], owner=owner)
     stored = body.get("store") is True and "messages" in body
@@ -65,17 +65,21 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     return _whole(merged(replies), headers, keep)
 
 
-def _understood(
+async def _understood(
     request: Request, body: JsonObject, owner: Owner
 ) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
     """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
     strict, state = settings_of(request).strict, state_of(request)
     if not chat.mixed.is_mixed(body):
-        asked, ignored = chat.from_client(body, strict=strict)
-        return chat.to_responses(asked), chat.form(asked), ignored
+        return await aside(is_long(body.get("messages")), _plain, body, strict)
     past = state.before(body, owner)
     own = {**body, "input": state.own(body, owner, past)}
     return chat.mixed.from_client(own, strict=strict, past=past)
+
+
+def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
+    asked, ignored = chat.from_client(body, strict=strict)
+    return chat.to_responses(asked), chat.form(asked), ignored
 
 
 def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:

@@ -21,7 +21,7 @@ from codexapi_engine.protocol.tape import Again, Recorded, Tape
 from codexapi_engine.state import Owner, listable
 
 from ..background import Background
-from ..requests import codex_of, settings_of, state_of
+from ..requests import aside, codex_of, is_long, settings_of, state_of
 from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
@@ -31,11 +31,13 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     asked, state, created = with_model(request, body), state_of(request), int(time.time())
     if wire.WINDOW in request.headers:
         return await _for_codex(request, asked, created)
-    shape, owner = checked(asked), await codex_of(request).owner(asked["model"])
+    shape = await aside(is_long(asked.get("input")), checked, asked)
+    owner = await codex_of(request).owner(asked["model"])
     past = state.before(asked, owner)
     own = state.own(asked, owner, past)
-    sent, ignored = from_client(
-        {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
+    full, strict = {**asked, "input": own}, settings_of(request).strict
+    sent, ignored = await aside(
+        is_long(own), from_client, full, strict=strict, past=past, asked=shape
     )
     if asked.get("background"):
         return await _in_background(request, asked, own, sent, ignored, created, owner)
@@ -75,11 +77,13 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
     left_out = ("stream", "stream_options", "store", "background")
     given = {name: value for name, value in body.items() if name not in left_out}
     asked, state = with_model(request, given), state_of(request)
-    shape, owner = checked(asked), await codex_of(request).owner(asked["model"])
+    shape = await aside(is_long(asked.get("input")), checked, asked)
+    owner = await codex_of(request).owner(asked["model"])
     past = state.before(asked, owner)
     own = state.own(asked, owner, past)
-    sent, ignored = from_client(
-        {**asked, "input": own}, strict=settings_of(request).strict, past=past, asked=shape
+    full, strict = {**asked, "input": own}, settings_of(request).strict
+    sent, ignored = await aside(
+        is_long(own), from_client, full, strict=strict, past=past, asked=shape
     )
     sent["input"].append(compaction.TRIGGER)
     events = await _opened(request, sent, partial(caller_param, asked=asked, past=past, own=own))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json as standard
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.streams import JSON
 
 from codexapi_engine.protocol import json
@@ -68,3 +70,34 @@ def test_both_ways_agree_with_the_standard_library(value: Any) -> None:
     assert json.loads(json.dumps(value)) == value
     assert standard.loads(json.dumps(value)) == value
     assert json.loads(standard.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text", [HALF * 10_000, "\\ud800\\udfff" * 10_000, f"{HALF}x\\udc00" * 10_000]
+)
+def test_halves_take_no_handler_each(text: str) -> None:
+    """32 MiB of them would take 14 s."""
+    calls, before = [], {}
+    for name in ("replace", "surrogatepass", "surrogateescape", "ignore"):
+        handle = codecs.lookup_error(name)
+
+        def counted(error: UnicodeError, handle: Any = handle) -> Any:
+            calls.append(error)
+            return handle(error)
+
+        codecs.register_error(name, counted)
+        before[name] = handle
+    try:
+        assert json.loads(f'"{text}"')
+    finally:
+        for name, handle in before.items():
+            codecs.register_error(name, handle)
+    assert len(calls) < 10
+
+
+@given(
+    text=st.text(st.sampled_from("ab\ufffd\ud800\udbff\udc00\udced\udca0\udfff\u4e2d\U0001f642"))
+)
+def test_halves_become_what_utf_16_makes_of_them(text: str) -> None:
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert json.loads(json.dumps(text)) == whole
