@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from codexapi_engine import CodexError
+from codexapi_engine.deadlines import GRACE, LATE
 from codexapi_engine.protocol import json
 
 from .access import Entry
@@ -207,8 +208,21 @@ class Connection(HttpToolsProtocol):
             seconds = limits.head if awaited is Part.HEAD else limits.body
             self._timer = self.loop.call_later(seconds, self._late, awaited)
 
+    def timeout_keep_alive_handler(self) -> None:
+        if not self._was_stopped(self.timeout_keep_alive_task):
+            super().timeout_keep_alive_handler()
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(GRACE, self.timeout_keep_alive_handler)
+
+    def _was_stopped(self, timer: asyncio.TimerHandle | None) -> bool:
+        """Whether the loop did not run when the timer was due: what came meanwhile is read first."""
+        return timer is not None and self.loop.time() - timer.when() > LATE
+
     def _late(self, awaited: Part) -> None:
         if self.transport.is_closing():
+            return
+        if self._was_stopped(self._timer):
+            self._timer = self.loop.call_later(GRACE, self._late, awaited)
             return
         if awaited is Part.BODY:
             self.transport.close()

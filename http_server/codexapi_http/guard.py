@@ -7,7 +7,6 @@ decisions are made on the raw scope alone. Knows nothing of what is behind it.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import re
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codexapi_engine import CodexError, Settings
+from codexapi_engine.deadlines import deadline
 
 from .access import Entry, begin, plain
 from .connection import MAX_HEAD_BYTES, Client, Deadlines, client_of, new_id
@@ -159,7 +159,7 @@ class _Body:
             self._whole = True  # most come in one piece, and need no clock
         while not (self._whole or self._entry.status):  # answered without it: it does not matter
             try:
-                async with asyncio.timeout(self._pause):
+                async with deadline(self._pause):
                     message = await self._receive()
             except TimeoutError:
                 if not self._entry.status:

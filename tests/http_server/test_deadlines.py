@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import uvicorn
+from starlette.types import Message
 from tests.http_server import raw
 from tests.http_server.doors import Answer, Door, door
 from tests.http_server.raw import JSON_TYPE, get, head
@@ -17,7 +18,9 @@ from tests.virtual_time import hurried
 from uvicorn.server import ServerState
 
 from codexapi_engine.simulator import Simulator
+from codexapi_http.access import Entry
 from codexapi_http.connection import Connection, Deadlines
+from codexapi_http.guard import _Body
 
 pytestmark = pytest.mark.timeout(60)
 served = pytest.mark.asyncio(loop_scope="module")
@@ -277,3 +280,52 @@ def test_head_does_not_wait_for_a_body_that_does_not_come() -> None:
         connection.connection_lost(None)
 
     hurried(story())
+
+
+def stopped(seconds: float, then: Callable[[], None]) -> None:
+    """The process stops, as by SIGSTOP; what came meanwhile is read after the timers have run."""
+    loop: Any = asyncio.get_running_loop()
+    loop.now += seconds
+    loop.call_soon(then)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n"])
+def test_a_stopped_process_reads_a_head_before_it_is_late(begun: bytes) -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        rest = get("/")[len(begun) :] if not begun else b"Host: 127.0.0.1\r\n\r\n"
+        if begun:
+            connection.data_received(begun)
+        loop = asyncio.get_running_loop()
+        loop.call_later(1, stopped, 100.0, lambda: connection.data_received(rest))
+        await asyncio.sleep(1.5)
+        assert wire.written.startswith(b"HTTP/1.1 415")
+        assert not wire.closed
+        connection.connection_lost(None)
+
+    hurried(story())
+
+
+@pytest.mark.parametrize("begun", [b"", b"G"])
+def test_a_client_that_is_silent_is_late_though_the_process_was_stopped(begun: bytes) -> None:
+    async def story() -> None:
+        connection, wire = connected()
+        if begun:
+            connection.data_received(begun)
+        asyncio.get_running_loop().call_later(1, stopped, 100.0, lambda: None)
+        await asyncio.sleep(120)
+        assert wire.closed
+        assert wire.written.startswith(b"HTTP/1.1 408" if begun else b"")
+
+    hurried(story())
+
+
+def test_a_stopped_process_reads_a_body_before_it_is_late() -> None:
+    async def story() -> Message:
+        loop, coming = asyncio.get_running_loop(), asyncio.Queue[Message]()
+        piece: Message = {"type": "http.request", "body": b"x", "more_body": False}
+        body = _Body(coming.get, 30, Entry(), None)
+        loop.call_later(1, stopped, 100.0, lambda: coming.put_nowait(piece))
+        return await body.receive()
+
+    assert hurried(story())["body"] == b"x"
