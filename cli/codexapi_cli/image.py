@@ -21,6 +21,7 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine import album, pictures, user_files
+from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
@@ -249,7 +250,8 @@ async def _read(codex: engine.Codex, name: str, option: str) -> pictures.Input:
     if "://" in name:
         return await codex.fetcher.fetch(name, param=option)
     try:
-        return await asyncio.to_thread(album.load, Path(name), option)
+        login = LoginFiles.of(codex.settings)
+        return await asyncio.to_thread(album.load, Path(name), option, login)
     except OSError as error:
         _unusable(f"{name}: {error.strerror}")
 

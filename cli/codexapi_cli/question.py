@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type
 from codexapi_engine.attachments import text as text_of
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
+from codexapi_engine.settings import Settings
 
 from .stdin import IDLE, MOMENT, stdin_bytes
 from .terminal import LOCAL_FILE, Problem
@@ -114,7 +116,10 @@ def _by_address(url: str) -> Question:
 
 def _read(name: str) -> bytes:
     try:
-        with open(os.path.expanduser(name), "rb") as file:
+        path = os.path.expanduser(name)
+        with open(path, "rb") as file:
+            if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
+                raise Problem(f"{name}: it is a part of your login, which goes to no model")
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Problem(f"{name}: {error.strerror}", LOCAL_FILE) from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
 
+from .login_files import LoginFiles
 from .pictures import MAX_BYTES, Input
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -39,7 +41,13 @@ def default_folder(state_dir: Path, home: Path) -> Path:
     return (shelf if shelf.is_dir() else state_dir) / "codexapi"
 
 
-def load(path: Path, param: str) -> Input:
-    """A picture from disk, no more of it than we would take. Raises OSError."""
-    with open(os.path.expanduser(path), "rb") as file:
+def load(path: Path, param: str, login: LoginFiles) -> Input:
+    """A picture from disk, no more of it than we would take. Raises OSError, for a file of the
+    login too."""
+    name = os.path.expanduser(path)
+    with open(name, "rb") as file:
+        if login.has(name, file.fileno()):
+            raise PermissionError(
+                errno.EACCES, "it is a part of your login, which goes to no model"
+            )
         return Input(param, file.read(MAX_BYTES + 1))

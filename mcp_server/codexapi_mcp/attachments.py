@@ -16,6 +16,7 @@ from urllib.request import url2pathname
 from codexapi_engine import InvalidRequest, Settings
 from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type, text
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 
@@ -24,11 +25,11 @@ from codexapi_engine.protocol.responses import user
 class Disk:
     """The user's files, but for the login: that is nobody's to read."""
 
-    login: Path
+    login: LoginFiles
 
     @classmethod
     def of(cls, settings: Settings) -> Disk:
-        return cls(settings.codex_home / "auth.json")
+        return cls(LoginFiles.of(settings))
 
     def read(self, name: str, param: str, room: int = MAX_BYTES) -> bytes:
         """A whole file, by its absolute path or `file:` address. `room` is what is left of the
@@ -38,8 +39,8 @@ class Disk:
             with open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise _refused(param, f"{_short(path)} is not a file")
-                if self._is_login(file.fileno()):
-                    raise _refused(param, f"{path} is your login, which goes to no model")
+                if self.login.has(path, file.fileno()):
+                    raise _refused(param, f"{path} is a part of your login, which goes to no model")
                 data = file.read(room + 1)
         except OSError as error:
             raise _refused(param, f"{_short(path)}: {error.strerror}") from None
@@ -48,12 +49,6 @@ class Disk:
         if len(data) > room:
             raise _refused(param, f"{_short(path)} is too large: a call takes {MAX_BYTES >> 20} MB")
         return data
-
-    def _is_login(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), os.stat(self.login))
-        except OSError:
-            return False
 
 
 def absolute(name: str, param: str) -> Path:

@@ -109,6 +109,21 @@ def test_attachments_go_by_what_they_are(tmp_path: Path) -> None:
     assert (file["type"], file["filename"]) == ("input_file", "b.bin")
 
 
+@pytest.mark.parametrize("command", [("chat", "--demo", "x", "-a"), ("image", "--demo", "x", "-i")])
+@pytest.mark.parametrize("name", ["codex/.auth.json.codexapi-1.tmp", "hard", "symbolic"])
+def test_the_login_goes_along_with_nothing(
+    tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "codex").mkdir()
+    for login in ("auth.json", ".auth.json.codexapi-1.tmp"):
+        (tmp_path / "codex" / login).write_bytes(picture())
+    (tmp_path / "hard").hardlink_to(tmp_path / "codex" / "auth.json")
+    (tmp_path / "symbolic").symlink_to(tmp_path / "codex" / "auth.json")
+    done = run(*command, str(tmp_path / name), env={"CODEX_HOME": str(tmp_path / "codex")})
+    assert done.returncode != 0
+    assert "a part of your login, which goes to no model" in done.stderr
+
+
 def test_half_an_address_is_a_usage_error() -> None:
     done = run("chat", "--demo", "look", "-a", "https://[::1/x.png")
     assert (done.returncode, done.stdout) == (2, "")

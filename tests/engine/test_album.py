@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine import album
+from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.pictures import MAX_BYTES
 
 
@@ -37,7 +38,10 @@ def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES * 3)
-    assert len(album.load(path, "image").data) == MAX_BYTES + 1
+    assert (
+        len(album.load(path, "image", LoginFiles(tmp_path / "none", tmp_path / "none")).data)
+        == MAX_BYTES + 1
+    )
 
 
 def test_pictures_go_to_the_users_folder_for_them_or_to_ours(tmp_path: Path) -> None:

@@ -347,4 +347,4 @@ async def test_the_login_is_no_picture(tmp_path: Path) -> None:
         result = await client.call_tool(
             "edit_image", {"prompt": "x", "image": str(tmp_path / "none" / "auth.json")}
         )
-    assert "is your login" in refused(result)
+    assert "is a part of your login" in refused(result)

@@ -175,8 +175,10 @@ async def test_pictures_and_files_go_along(tmp_path: Path) -> None:
         ({"files": ["~/nothing.txt"]}, "nothing.txt: No such file"),
         ({"files": ["HERE/folder"]}, "folder: Is a directory"),
         ({"files": ["HERE/pipe"]}, "is not a file"),
-        ({"files": ["HERE/none/auth.json"]}, "is your login, which goes to no model"),
-        ({"files": ["HERE/link.txt"]}, "is your login, which goes to no model"),
+        ({"files": ["HERE/none/auth.json"]}, "is a part of your login, which goes to no model"),
+        ({"files": ["HERE/link.txt"]}, "is a part of your login, which goes to no model"),
+        ({"files": ["HERE/none/.auth.json.codexapi-1.tmp"]}, "is a part of your login"),
+        ({"images": ["HERE/none/.auth.json.codexapi-1.tmp"]}, "is a part of your login"),
         ({"files": ["HERE/data.bin"]}, "neither UTF-8 text nor a PDF"),
         ({"images": ["HERE/data.bin"]}, "is not a PNG, JPEG, WebP or GIF"),
         ({"files": ["HERE/huge.txt"]}, "huge.txt is too large"),
@@ -216,6 +218,7 @@ def _things(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "none").mkdir()
     (folder / "none" / "auth.json").write_text("canary")
+    (folder / "none" / ".auth.json.codexapi-1.tmp").write_text("canary")
     (folder / "link.txt").symlink_to(folder / "none" / "auth.json")
     (folder / "data.bin").write_bytes(b"\0\xff")
     with open(folder / "huge.txt", "wb") as file:
