@@ -16,7 +16,7 @@ from codexapi_engine.errors import JsonObject
 from .access import CLIENT_LEFT
 from .connection import client_of
 from .errors import codex_error
-from .requests import json_body
+from .requests import json_body, release
 from .streaming import EventStreamResponse
 
 Working = Coroutine[Any, Any, Response]
@@ -49,6 +49,8 @@ class Endpoint:
             response = Response(status_code=CLIENT_LEFT)  # goes nowhere: nobody is there
         except CodexError as error:
             response = await codex_error(request, error)
+        finally:
+            release(scope)
         if response is not None:
             await response(scope, receive, send)
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
-from codexapi_engine.errors import JsonObject
+from codexapi_engine.errors import JsonObject, Unavailable
 from codexapi_engine.protocol import json
 from codexapi_engine.state import State
 
@@ -28,7 +34,17 @@ LARGE = 256 * 1024
 LONG = 1000
 """Items of a conversation, likewise."""
 
+TIMES = 8
+"""Bytes that each byte of a body may take until it is answered: as it came, as text, as JSON again."""
+
 MAX_INTEGER = 2**64
+
+_PRIVATE: dict[str, int] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
+)
+_RESERVED = "codexapi.reserved"
+_in_hand = 0  # bytes of large bodies
+_BESIDE = ThreadPoolExecutor(1, "codexapi bodies")  # one at a time: each takes much memory
 
 T = TypeVar("T")
 
@@ -86,18 +102,46 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             "unsupported_media_type",
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
+    if (length := header(request, b"content-length")).isdecimal() and int(length[:9]) > LARGE:
+        reserve(request.scope, min(int(length[:9]), limit))
     if header(request, b"content-encoding"):
         data = b"".join([piece async for piece in body_pieces(request, limit)])
     else:
         data = await _bytes(request, limit)
+    if len(data) > LARGE:
+        reserve(request.scope, len(data))
     return await aside(len(data) > LARGE, checked, data)
 
 
 async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) -> T:
     """What `work` gives. Where it is `much`, on a thread: others are heard meanwhile."""
-    if much:
-        return await asyncio.to_thread(work, *args, **options)
-    return work(*args, **options)
+    if not much:
+        return work(*args, **options)
+    call = partial(copy_context().run, partial(work, *args, **options))
+    return await asyncio.get_running_loop().run_in_executor(_BESIDE, call)
+
+
+def reserve(scope: Scope, size: int) -> None:
+    """Counts a large body in, until `release`. Raises Unavailable where the memory that all of them
+    may take is not there: pydantic's allocator would end the process."""
+    global _in_hand
+    more = size - scope.get(_RESERVED, 0)
+    if more <= 0:
+        return
+    try:
+        mmap.mmap(-1, (_in_hand + more) * TIMES, **_PRIVATE).close()  # no page of it is touched
+    except (OSError, OverflowError, MemoryError):
+        raise Unavailable(
+            "The server has no memory for a body as large as yours; send it again later.",
+            retry_after=1,
+        ) from None
+    _in_hand += more
+    scope[_RESERVED] = size
+
+
+def release(scope: Scope) -> None:
+    global _in_hand
+    _in_hand -= scope.pop(_RESERVED, 0)
 
 
 def is_long(items: object) -> bool:
