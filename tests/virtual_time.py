@@ -27,10 +27,25 @@ def runner() -> asyncio.Runner:
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
+        self.threads = 0  # calls that a store's own thread works on
         super().__init__(_Selector(self))
 
     def time(self) -> float:
         return self.now
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        """The clock stands still for the thread of a store, as if its disk took no time. Threads of
+        the default executor may be stuck on purpose: for them it goes on."""
+        future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
+        if executor is not None:
+            self.threads += 1
+            future.add_done_callback(self._returned)
+        return future
+
+    def _returned(self, future: object) -> None:
+        self.threads -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Without a limit: threads live in true time."""
@@ -45,6 +60,8 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
+        if self._loop.threads:
+            return super().select(None)
         found = super().select(0)
         if not found:
             self._loop.now += timeout

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from codexapi_engine import Codex, CodexError
+from codexapi_engine import Codex, CodexError, Unavailable
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.tape import Tape, events_of
@@ -20,6 +21,10 @@ from .streaming import Run
 
 MAX_JOB_BYTES = 64 * 1024 * 1024
 """Of events that are held for followers: more than the longest answer of any model."""
+
+TRIES = 24
+"""How often the end of a run is written where another program holds the state file's lock. Each waits
+its time: together they outlast a backup of some minutes."""
 
 log = logging.getLogger("codexapi.http")
 
@@ -34,11 +39,10 @@ class Background:
         self._interval = beat
         # moves
         self._jobs: dict[str, Job] = {}
-        # what the state has not taken yet
-        self._unsettled: dict[str, tuple[JsonObject, Tape | None, Owner | None]] = {}
+        self._starting: set[asyncio.Task[Job]] = set()
         self._beating: asyncio.Task[None] | None = None
 
-    def start(
+    async def start(
         self,
         asked: JsonObject,
         items: list[JsonObject],
@@ -48,17 +52,12 @@ class Background:
         owner: Owner,
     ) -> Job:
         """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
-        gets, and `owner` whose request it is, by the login as it stands."""
-        name = new_id("resp")
-        queued = responses.from_response({"status": "queued"}, asked, created, name)
-        self._state.responses.begin(queued, items, owner=owner)
-        stream = responses.Stream(asked, created=created, name=name)
-        job = self._jobs[name] = Job(queued, stream, owner)
-        job.task = asyncio.create_task(self._run(job, asked, items, sent))
-        job.task.add_done_callback(_tell_bug)
-        if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._beat())
-        return job
+        gets, and `owner` whose request it is, by the login as it stands. Raises Unavailable, with
+        nothing sent, where the response cannot be kept."""
+        starting = asyncio.create_task(self._start(asked, items, sent, created, owner))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return await asyncio.shield(starting)  # a client that leaves ends no run
 
     def job(self, name: str) -> Job | None:
         """The run of a response, while it runs."""
@@ -71,28 +70,51 @@ class Background:
             await ended(*tasks)
 
     async def aclose(self) -> None:
+        await asyncio.gather(*self._starting, return_exceptions=True)
         await self.end(*self._jobs)
-        self._settle_again()
         if self._beating is not None:
             await ended(self._beating)
+
+    async def _start(
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        sent: JsonObject,
+        created: int,
+        owner: Owner,
+    ) -> Job:
+        name = new_id("resp")
+        queued = responses.from_response({"status": "queued"}, asked, created, name)
+        kept = self._state.responses
+        await self._state.apart(partial(kept.begin, queued, items, owner=owner))
+        stream = responses.Stream(asked, created=created, name=name)
+        job = self._jobs[name] = Job(queued, stream, owner)
+        job.task = asyncio.create_task(self._run(job, asked, items, sent))
+        job.task.add_done_callback(_tell_bug)
+        if self._beating is None or self._beating.done():
+            self._beating = asyncio.create_task(self._beat())
+        return job
 
     async def _run(
         self, job: Job, asked: JsonObject, items: list[JsonObject], sent: JsonObject
     ) -> None:
+        finish = partial(self._state.settle, asked, items)
         try:
             await self._play(job, sent)
-            response = job.stream.stored_response
-            assert response is not None
-            if self._settle(response, job.tape, owner=job.owner):
-                self._add_to_conversation(asked, items, response, job.owner)
+            await self._keep(partial(finish, job.response, job.tape, owner=job.owner))
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.known_code)
             job.fail(error)
-            self._settle(responses.failed(job.response, error), job.tape)
+            failed = responses.failed(job.response, error)
+            await self._keep(partial(self._state.responses.settle, failed, job.tape))
         except BaseException:
+            if job.stream.finished:
+                await self._keep(partial(finish, job.response, job.tape, owner=job.owner), tries=1)
+                raise
             why = CodexError("the server went down", code="server_error")
-            if not self._settle(responses.failed(job.response, why)):
+            failed = responses.failed(job.response, why)
+            if not await self._keep(partial(self._state.responses.settle, failed), tries=1):
                 why = CodexError("the response was cancelled", code="response_cancelled")
             job.fail(why)
             raise
@@ -109,45 +131,29 @@ class Background:
                 response = job.stream.stored_response
                 if response is not None and not begun and not run.ended:
                     begun = True
-                    self._settle(response)
+                    await self._keep(partial(self._state.responses.settle, response), tries=1)
 
-    def _settle(
-        self, response: JsonObject, tape: Tape | None = None, *, owner: Owner | None = None
-    ) -> bool:
-        """Whether it was still running. What the state does not take now it gets later: until then
-        the response stays as it was, and whoever polls it goes on."""
-        self._unsettled.pop(response["id"], None)
-        try:
-            return self._state.responses.settle(response, tape, owner=owner)
-        except CodexError as error:
-            log.warning("the end of a response in the background is not kept yet: %s", error)
-            self._unsettled[response["id"]] = (response, tape, owner)
-            return True
-
-    def _settle_again(self) -> None:
-        for response, tape, owner in list(self._unsettled.values()):
-            self._settle(response, tape, owner=owner)
-
-    def _add_to_conversation(
-        self, asked: JsonObject, items: list[JsonObject], response: JsonObject, owner: Owner
-    ) -> None:
-        try:
-            self._state.spoken(asked, items, response, owner=owner)
-        except CodexError as error:
-            log.warning("a response was not kept in its conversation: %s", error)
+    async def _keep(self, change: Callable[[], bool], *, tries: int = TRIES) -> bool | None:
+        """What a change to the state gives; None, and a line in the log, if it cannot be made."""
+        for left in reversed(range(tries)):
+            try:
+                return await self._state.apart(change)
+            except Unavailable as error:
+                if not left:
+                    log.warning("a response in the background was not kept: %s", error)
+                else:  # a full disk refuses at once, and may not be full for long
+                    await asyncio.sleep(self._interval)
+        return None
 
     async def _beat(self) -> None:
         """Says that this server is alive, and hears what others have cancelled or deleted."""
-        while self._jobs or self._unsettled:
+        while self._jobs:
             await asyncio.sleep(self._interval)
-            self._settle_again()
             try:
-                self._state.responses.beat()
-                running = self._state.responses.running(self._jobs)
+                await self._state.apart(self._state.responses.beat)
+                await self.end(*(set(self._jobs) - self._state.responses.running(self._jobs)))
             except CodexError as error:
-                log.warning("the state of responses in the background is not known: %s", error)
-                continue
-            await self.end(*(set(self._jobs) - running))
+                log.warning("the state cannot be used: %s", error)
 
 
 class Job:

@@ -58,6 +58,16 @@ def state_of(request: Request) -> State:
     return request.app.state.kept  # type: ignore[no-any-return]
 
 
+async def change_state(request: Request, change: Callable[..., T], *arguments: Any) -> T:
+    """What a change to the state gives. It may wait for another program, and the loop does not."""
+    return await state_of(request).apart(partial(change, *arguments))
+
+
+def not_kept(error: CodexError | None) -> dict[str, str]:
+    """The header of an answer that is not kept, though its client asked for that."""
+    return {} if error is None else {"x-codexapi-not-kept": str(error.code or error.type)}
+
+
 def settings_of(request: Request) -> Settings:
     return request.app.state.settings  # type: ignore[no-any-return]
 

@@ -30,6 +30,8 @@ KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 Open = Callable[[], Awaitable[Sequence[EventStream]]]
 """Sends the requests of some runs, and returns when the status of each is known."""
 
+Then = Callable[["Run"], Awaitable[object] | None]
+
 Rename = Callable[[str | None], str | None]
 """Gives a field that an error names the name that the caller used."""
 
@@ -60,8 +62,9 @@ class Run:
 
     events: Batches
     translator: Translator
-    then: Callable[[Run], None] | None = None  # called with the run when it has ended well
+    then: Then | None = None  # called with the run when it has ended well
     ended: bool = False
+    keeping: Awaitable[object] | None = None  # what `then` has begun; the end is told after it
 
     @property
     def account(self) -> str | None:
@@ -79,7 +82,7 @@ class Run:
             yield from self.translator.close()
         self.ended = over or self.translator.finished
         if self.ended and self.then is not None:
-            self.then(self)
+            self.keeping = self.then(self)
 
 
 class Relay:
@@ -120,6 +123,10 @@ class Relay:
                     if run.ended:  # the others may take their time
                         await run.events.aclose()
             self.ended = self.ended or all(run.ended for run in self._runs)
+            for run in self._runs:
+                if run.keeping is not None:
+                    keeping, run.keeping = run.keeping, None
+                    await keeping
             if out:
                 self.committed = True
                 return b"".join(out)

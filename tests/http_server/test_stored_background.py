@@ -274,9 +274,9 @@ async def to_the_end(following: Following) -> None:
         pass
 
 
-def start(background: Background, asked: JsonObject) -> Job:
+async def start(background: Background, asked: JsonObject) -> Job:
     sent, owner = {"model": asked["model"], "input": []}, Owner.of("account", asked["model"])
-    return background.start(asked, [], sent, created=1, owner=owner)
+    return await background.start(asked, [], sent, created=1, owner=owner)
 
 
 def codex_of(backend: Stream) -> Codex:
@@ -294,10 +294,12 @@ def test_what_another_server_ended_ends_here(tmp_path: Path, elsewhere: str) -> 
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = start(background, asked)
+            job = await start(background, asked)
             await backend.reached.wait()
             getattr(there.responses, elsewhere)(job.name)
             await asyncio.wait_for(backend.closed.wait(), 2 * BEAT)
+            assert job.task is not None
+            await asyncio.wait([job.task])
             assert background.job(job.name) is None
             await background.aclose()
         here.close()
@@ -313,7 +315,7 @@ def test_long_run_is_not_taken_for_lost() -> None:
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = start(background, asked)
+            job = await start(background, asked)
             await backend.reached.wait()
             await asyncio.sleep(30 * BEAT)
             assert here.responses.running([job.name]) == {job.name}
@@ -333,7 +335,7 @@ def test_run_that_says_too_much_cannot_be_followed_and_goes_on() -> None:
         async with codex_of(backend) as codex:
             background = Background(codex, here)
             asked = responses(background=True)
-            job = start(background, asked)
+            job = await start(background, asked)
             following = job.follow()
             backend.send(CREATED)
             assert [event.type for event in await following.batch()] == ["response.created"]
@@ -360,18 +362,19 @@ def test_end_that_the_state_does_not_take_is_kept_when_it_does(
         backend, here = Stream(), State(tmp_path / "state.db")
         async with codex_of(backend) as codex:
             background = Background(codex, here)
-            job = start(background, responses(background=True))
+            job = await start(background, responses(background=True))
             following = job.follow()
             await backend.reached.wait()
             here._shelf._database.execute("PRAGMA query_only = ON")
             backend.send(CREATED, SAID, COMPLETED)
-            await to_the_end(following)
-            assert job.task is not None
-            await job.task
+            seen: list[str] = []
+            while "response.completed" not in seen:
+                seen += [event.type for event in await following.batch()]
             await asyncio.sleep(3 * BEAT)
             assert here.responses.get(job.name)["status"] == "queued"
             here._shelf._database.execute("PRAGMA query_only = OFF")
-            await asyncio.sleep(2 * BEAT)
+            assert job.task is not None
+            await job.task
             assert here.responses.get(job.name)["status"] == "completed"
             await background.aclose()
         here.close()

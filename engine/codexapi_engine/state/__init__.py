@@ -15,9 +15,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from ..errors import CodexError, JsonObject
+from ..errors import CodexError, InvalidRequest, JsonObject
 from ..protocol.responses import conversation_of
 from ..protocol.responses.items import as_items, without_repeats
 from ..protocol.shapes import listed, word
@@ -28,7 +29,7 @@ from .names import new_id
 from .owner import Owner
 from .reasoning import Reasoning
 from .responses import BEAT, Responses, listable
-from .shelf import Shelf
+from .shelf import MAX_WAIT, Shelf
 
 __all__ = ["BEAT", "Owner", "Reasoning", "Shelf", "State", "listable", "new_id"]
 
@@ -39,11 +40,19 @@ class State:
     """All that clients asked to be kept, on one shelf. Close it at the end.
 
     `asked` is a client's body in the Responses dialect, checked, and `owner` whose request it is,
-    or was. Raises Unavailable where the file cannot be used.
+    or was. Raises Unavailable where the file cannot be used. What only reads may be called on an
+    event loop; what changes something may wait for another program, and belongs into `apart`.
     """
 
-    def __init__(self, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:
-        self._shelf = Shelf(path)
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_wait: float = MAX_WAIT,
+    ) -> None:
+        self._shelf = Shelf(path, max_wait=max_wait)
+        self.apart = self._shelf.apart
         self.responses = Responses(self._shelf, clock=clock)
         self.conversations = Conversations(self._shelf)
         self.chats = Chats(self._shelf)
@@ -64,6 +73,21 @@ class State:
         items = without_repeats(as_items(asked.get("input")), past)
         return self.responses.inlined(items, owner=owner)
 
+    async def keep(
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        tape: Tape | None = None,
+        *,
+        owner: Owner,
+    ) -> CodexError | None:
+        """`finished`, apart, where there is something to keep."""
+        if asked.get("store") is False and not conversation_of(asked):
+            return None
+        work = partial(self.finished, asked, items, response, tape, owner=owner)
+        return await self.apart(work)
+
     def finished(
         self,
         asked: JsonObject,
@@ -72,15 +96,36 @@ class State:
         tape: Tape | None = None,
         *,
         owner: Owner,
-    ) -> None:
-        """Keeps what came of a request, as far as it asks for that. Raises nothing: the client has
-        its answer by now."""
+    ) -> CodexError | None:
+        """Keeps what came of a request, as far as it asks for that. Why it could not is returned and
+        not raised: the client gets its answer all the same."""
         try:
             if asked.get("store") is not False:
                 self.responses.keep(response, items, owner=owner, tape=tape)
             self.spoken(asked, items, response, owner=owner)
         except CodexError as error:
             log.warning("a response was not kept: %s", error)
+            return error
+        return None
+
+    def settle(
+        self,
+        asked: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        tape: Tape,
+        *,
+        owner: Owner,
+    ) -> bool:
+        """Keeps how a response in the background has ended; False if it was cancelled or deleted."""
+        with self._shelf.transaction():
+            running = self.responses.settle(response, tape, owner=owner)
+            if running:
+                try:
+                    self.spoken(asked, items, response, owner=owner)
+                except InvalidRequest as error:  # its conversation is gone
+                    log.warning("a response is in no conversation: %s", error)
+            return running
 
     def spoken(
         self,
@@ -96,12 +141,14 @@ class State:
             said = [*items, *listed(response, "output")]
             self.conversations.add(conversation, said, owner=owner)
 
-    def completed(self, asked: JsonObject, completion: JsonObject) -> None:
-        """Keeps a chat completion. Raises nothing, likewise."""
+    def completed(self, asked: JsonObject, completion: JsonObject) -> CodexError | None:
+        """Keeps a chat completion, likewise."""
         try:
             self.chats.keep(completion, asked)
         except CodexError as error:
             log.warning("a chat completion was not kept: %s", error)
+            return error
+        return None
 
     def close(self) -> None:
         self._shelf.close()

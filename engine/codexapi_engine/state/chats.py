@@ -31,7 +31,8 @@ class Chats:
 
     def all(self, *, model: str | None, metadata: Mapping[str, str]) -> list[JsonObject]:
         """The completions of this model, if one is given, with all of this metadata; oldest first."""
-        completions = (inner(value, "completion") for _, value in self._shelf.all(_KIND))
+        rows = self._shelf.all(_KIND)
+        completions = (inner(value, "completion") for name, value in rows if _is_ours(value, name))
         return [
             completion
             for completion in completions
@@ -41,6 +42,8 @@ class Chats:
 
     def update(self, id: str, metadata: JsonObject) -> JsonObject:  # noqa: A002
         def changed(value: JsonObject) -> JsonObject:
+            if not _is_ours(value, id):
+                raise absent("Chat completion", id)
             return {**value, "completion": {**inner(value, "completion"), "metadata": metadata}}
 
         value = self._shelf.change(_KIND, id, changed)
@@ -59,9 +62,14 @@ class Chats:
 
     def _found(self, id: str) -> JsonObject:  # noqa: A002
         value = self._shelf.get(_KIND, id)
-        if value is None:
+        if value is None or not _is_ours(value, id):
             raise absent("Chat completion", id)
         return value
+
+
+def _is_ours(value: JsonObject, name: str) -> bool:
+    """Whether a row has the shape that we give it."""
+    return word(inner(value, "completion"), "id") == name
 
 
 def _shown(message: JsonObject, name: str) -> JsonObject:

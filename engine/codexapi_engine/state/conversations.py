@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..errors import JsonObject
 from ..protocol.responses.items import is_bare, kind_of, shown
-from ..protocol.shapes import inner, listed, word
+from ..protocol.shapes import inner, listed, number, word
 from .names import absent, new_id
 from .owner import Owner
 from .shelf import Shelf
@@ -29,7 +29,8 @@ class Conversations:
         owner: Owner | None = None,
     ) -> JsonObject:
         name = new_id("conv")
-        value = {"created_at": created, "metadata": metadata, "items": [], "written_by": {}}
+        value = {"created_at": created, "metadata": metadata, "items": []}
+        value = _normal(value, name)
         _add(value, items, owner)
         self._shelf.put(_KIND, name, value)
         return _public(name, value)
@@ -38,8 +39,8 @@ class Conversations:
         return _public(id, self._found(id))
 
     def update(self, id: str, metadata: JsonObject) -> JsonObject:  # noqa: A002
-        changed = self._shelf.change(_KIND, id, lambda value: {**value, "metadata": metadata})
-        return _public(id, self._there(id, changed))
+        changed = self._change(id, lambda value: {**value, "metadata": metadata})
+        return _public(id, changed)
 
     def delete(self, id: str) -> None:  # noqa: A002
         if not self._shelf.delete(_KIND, id):
@@ -50,7 +51,7 @@ class Conversations:
 
     def item(self, id: str, item_id: str) -> JsonObject:  # noqa: A002
         for item in self.items(id):
-            if item["id"] == item_id:
+            if word(item, "id") == item_id:
                 return item
         raise absent("Item", item_id)
 
@@ -69,7 +70,7 @@ class Conversations:
             added.extend(_add(value, items, owner))
             return value
 
-        self._there(id, self._shelf.change(_KIND, id, longer))
+        self._change(id, longer)
         return added
 
     def remove(self, id: str, item_id: str) -> JsonObject:  # noqa: A002
@@ -81,7 +82,7 @@ class Conversations:
                 raise absent("Item", item_id)
             return {**value, "items": left}
 
-        return _public(id, self._there(id, self._shelf.change(_KIND, id, shorter)))
+        return _public(id, self._change(id, shorter))
 
     def history(self, id: str, *, owner: Owner) -> list[JsonObject]:  # noqa: A002
         """Its items, less those that `owner` cannot send."""
@@ -94,17 +95,40 @@ class Conversations:
         return [item for item in listed(value, "items") if owner.can_send(item, writer(item))]
 
     def _found(self, id: str) -> JsonObject:  # noqa: A002
-        return self._there(id, self._shelf.get(_KIND, id))
-
-    def _there(self, id: str, value: JsonObject | None) -> JsonObject:  # noqa: A002
+        value = self._shelf.get(_KIND, id)
         if value is None:
             raise absent("Conversation", id)
-        return value
+        return _normal(value, id)
+
+    def _change(
+        self,
+        id: str,  # noqa: A002
+        change: Callable[[JsonObject], JsonObject],
+    ) -> JsonObject:
+        changed = self._shelf.change(_KIND, id, lambda value: change(_normal(value, id)))
+        if changed is None:
+            raise absent("Conversation", id)
+        return changed
+
+
+def _normal(value: JsonObject, name: str) -> JsonObject:
+    """What was kept, with all that is asked of it here. Raises InvalidRequest where the row has
+    another shape than ours."""
+    created = number(value, "created_at")
+    if created is None:
+        raise absent("Conversation", name)
+    return {
+        "created_at": created,
+        "metadata": inner(value, "metadata"),
+        "items": [item for item in listed(value, "items") if word(item, "id")],
+        "written_by": inner(value, "written_by"),
+        "accounts": inner(value, "accounts"),
+    }
 
 
 def _add(value: JsonObject, items: Iterable[JsonObject], owner: Owner | None) -> list[JsonObject]:
     """Adds items, and names anew those whose id is taken."""
-    models, accounts = value["written_by"], value.setdefault("accounts", {})
+    models, accounts = value["written_by"], value["accounts"]
     taken = {item["id"] for item in value["items"]}
     added = []
     for item in items:

@@ -89,7 +89,7 @@ class Responses:
         response = self.get(id)
         if not response.get("background"):
             raise InvalidRequest("Cannot cancel a synchronous response.")
-        if response["status"] in _RUNNING:
+        if word(response, "status") in _RUNNING:
             self.settle({**response, "status": "cancelled"})
         return self.get(id)
 
@@ -117,11 +117,11 @@ class Responses:
         # A backend that starts anew may give an id again, and a chain would then lead to itself.
         while name and name not in chain:
             chain.add(name)
-            value = self._shelf.get(_KIND, name)
+            value = self._read(name)
             if value is None:
                 raise _no_previous(f"Previous response with id '{name}' not found.")
             response = inner(value, "response")
-            if response.get("status") in _RUNNING:
+            if _status(value) in _RUNNING:
                 raise _no_previous(f"Previous response with id '{name}' is still running.")
             if conversation := conversation_of(response):
                 raise _no_previous(
@@ -148,7 +148,7 @@ class Responses:
 
     def running(self, ids: Iterable[str]) -> set[str]:
         """Those that are still to run: not cancelled, not deleted, by whatever server."""
-        values = ((name, self._shelf.get(_KIND, name)) for name in ids)
+        values = ((name, self._read(name)) for name in ids)
         return {name for name, value in values if value and _status(value) in _RUNNING}
 
     def beat(self) -> None:
@@ -156,13 +156,21 @@ class Responses:
         self._shelf.put(_SERVER, self._server, {"at": int(self._clock())})
 
     def _found(self, id: str) -> JsonObject:  # noqa: A002
-        value = self._shelf.get(_KIND, id)
+        value = self._read(id)
         if value is None:
             raise absent("Response", id)
+        return value
+
+    def _read(self, id: str) -> JsonObject | None:  # noqa: A002
+        """What was kept; None if there is none, or the row has another shape than ours."""
+        value = self._shelf.get(_KIND, id)
+        if value is None or word(inner(value, "response"), "id") != id or not _status(value):
+            return None
         if _status(value) in _RUNNING and self._is_lost(value):
             gone = CodexError("the server that ran this response is gone", code="server_error")
-            self.settle(failed(inner(value, "response"), gone))
-            return self._shelf.get(_KIND, id) or value
+            # The row stays as it is: to change it would need the lock, and a server that could not
+            # write for a minute still ends its run.
+            return {**value, "response": failed(inner(value, "response"), gone)}
         return value
 
     def _is_lost(self, value: JsonObject) -> bool:
@@ -173,7 +181,7 @@ class Responses:
         return beat is None or self._clock() - beat > LEASE
 
     def _items_of(self, holder: str, owner: Owner) -> dict[str, JsonObject]:
-        value = self._shelf.get(_KIND, holder) or {}
+        value = self._read(holder) or {}
         writer, found = Owner.read(value), {}
         for item in _items(value):
             name = word(item, "id")

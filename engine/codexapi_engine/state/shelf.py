@@ -2,25 +2,39 @@
 
 Bounded by count and by bytes: the oldest goes first. Two processes on one file stay correct: every
 change is one transaction. Knows nothing of what it keeps.
+
+Another program may hold the file's write lock for as long as it likes. Reading needs no lock: it has
+a connection of its own, and SQLite's WAL lets it read on. A change waits for the lock, and an event
+loop lets it do so in a thread: `apart`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import sqlite3
+import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import JsonObject, Unavailable
+from ..files import BINARY, NO_WAIT
 from ..protocol import json
 from ..settings import private_folder
 
 MAX_OBJECTS = 1_000
 MAX_BYTES = 256 * 1024 * 1024
-_WAIT = 5.0
-"""Seconds to wait for another process's transaction."""
+MAX_WAIT = 5.0
+"""Seconds that a change waits for another process's transaction."""
+
+_READ_WAIT = 0.05
+"""Seconds that reading waits. It has to only where a file system has no WAL: see `_prepare`."""
 
 _AT_ONCE = 500
 """Names looked up in one query: SQLite takes only so many parameters."""
@@ -45,6 +59,9 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS by_name ON names (name)",
     "CREATE INDEX IF NOT EXISTS by_number ON names (number)",
 )
+_TABLES = frozenset({"objects", "names", "by_name", "by_number"})
+
+T = TypeVar("T")
 
 
 class Shelf:
@@ -59,25 +76,82 @@ class Shelf:
         *,
         max_objects: int = MAX_OBJECTS,
         max_bytes: int = MAX_BYTES,
+        max_wait: float = MAX_WAIT,
     ) -> None:
         self._max_objects = max_objects
         self._max_bytes = max_bytes
+        self._max_wait = max_wait
+        self._path = path
         with _told(path):
             if path is not None:
                 private_folder(path.parent)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+                _make(path)
             # One thread at a time uses it, and not always the same: tests and servers differ there.
-            self._database = sqlite3.connect(
-                path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
-            )
-        self._path = path
+            self._database = self._reader = _connection(path, max_wait)
+        self._lock = threading.RLock()  # who has it may change something
+        self._writer: int | None = None  # the thread that is inside a transaction
+        self._until: float | None = None  # when its changes have waited long enough
+        self._thread: ThreadPoolExecutor | None = None
         self._most = 0  # bytes on it: so many at most
         self._version: int | None = None  # of the file as others left it, when they were counted
         try:
             self._prepare()
+            if path is not None:
+                with _told(path):
+                    self._reader = _connection(path, _READ_WAIT)
+                    self._reader.execute("PRAGMA query_only = ON")
         except BaseException:
             self._database.close()
             raise
+
+    async def apart(self, work: Callable[[], T]) -> T:
+        """What `work` gives, which changes something, without holding the event loop: where there is
+        a file, it runs in a thread. In all, it waits no longer than a change does by itself, however
+        many wait before it. If it is cancelled, the work is done all the same."""
+        if self._path is None:
+            return work()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="codexapi-state")
+        until = time.monotonic() + self._max_wait
+
+        def bounded() -> T:
+            with self._lock:
+                self._until = until
+                try:
+                    return work()
+                finally:
+                    self._until = None
+
+        running = asyncio.get_running_loop().run_in_executor(self._thread, bounded)
+        return await asyncio.shield(running)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is read and changed in here happens at once, or not at all."""
+        with self._lock:
+            if self._writer is not None:  # this thread's: others wait for the lock
+                yield
+                return
+            with _told(self._path):
+                self._begin()
+                self._writer = threading.get_ident()
+                try:
+                    yield
+                except BaseException:
+                    self._version = None  # what was counted is not so
+                    with suppress(sqlite3.Error):
+                        self._database.execute("ROLLBACK")
+                    raise
+                finally:
+                    self._writer = None
+                counted, self._version = self._version, None
+                try:
+                    self._database.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        self._database.execute("ROLLBACK")
+                    raise
+                self._version = counted
 
     def put(
         self,
@@ -90,7 +164,7 @@ class Shelf:
         """Keeps an object, as the newest; an older one of that name is replaced. `holders` finds
         it by its `names`."""
         data = json.dumps(value)
-        with self._transaction():
+        with self.transaction():
             number = self._database.execute(
                 "INSERT OR REPLACE INTO objects (kind, id, bytes, value) VALUES (?, ?, ?, ?)",
                 (kind, id, len(data), data),
@@ -99,11 +173,12 @@ class Shelf:
             self._shed(kind, len(data))
 
     def get(self, kind: str, id: str) -> JsonObject | None:  # noqa: A002
+        """The object; None if there is none, or it is damaged."""
         with _told(self._path):
-            row = self._database.execute(
+            row = self._readable.execute(
                 "SELECT value FROM objects WHERE kind = ? AND id = ?", (kind, id)
             ).fetchone()
-        return json.loads(row[0]) if row else None
+        return _object(row[0]) if row else None
 
     def holders(self, kind: str, names: Iterable[str]) -> dict[str, str]:
         """The newest object's id for each of the names that one has."""
@@ -113,7 +188,7 @@ class Shelf:
             some = wanted[at : at + _AT_ONCE]
             with _told(self._path):
                 found.update(
-                    self._database.execute(
+                    self._readable.execute(
                         "SELECT name, id FROM names JOIN objects USING (number) WHERE kind = ? "
                         f"AND name IN ({', '.join('?' * len(some))}) ORDER BY number",
                         (kind, *some),
@@ -133,7 +208,7 @@ class Shelf:
 
         `names` gives its new names; without, it keeps those it has.
         """
-        with self._transaction():
+        with self.transaction():
             before = self.get(kind, id)
             if before is None:
                 return None
@@ -154,24 +229,35 @@ class Shelf:
 
     def delete(self, kind: str, id: str) -> bool:  # noqa: A002
         """Whether there was one."""
-        with _told(self._path):
+        with self.transaction():
             gone = self._database.execute(
                 "DELETE FROM objects WHERE kind = ? AND id = ?", (kind, id)
             )
-        return gone.rowcount > 0
+            return gone.rowcount > 0
 
     def all(self, kind: str, *, newest_first: bool = False) -> Iterator[tuple[str, JsonObject]]:
-        """The ids and objects of a kind, in the order in which they were put."""
+        """The ids and objects of a kind, in the order in which they were put; no damaged ones."""
         order = "DESC" if newest_first else "ASC"
         with _told(self._path):
-            rows = self._database.execute(
+            rows = self._readable.execute(
                 f"SELECT id, value FROM objects WHERE kind = ? ORDER BY number {order}", (kind,)
             ).fetchall()
-        for name, value in rows:
-            yield name, json.loads(value)
+        for name, data in rows:
+            value = _object(data)
+            if value is not None and isinstance(name, str):
+                yield name, value
 
     def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+        self._reader.close()
         self._database.close()
+
+    @property
+    def _readable(self) -> sqlite3.Connection:
+        """Where to read: who changes something sees what it has changed so far."""
+        inside = self._writer == threading.get_ident()
+        return self._database if inside else self._reader
 
     def _prepare(self) -> None:
         with _told(self._path):
@@ -183,16 +269,21 @@ class Shelf:
                 raise sqlite3.DatabaseError("it is another program's database")
             if self._path is not None:
                 self._path.chmod(0o600)  # it may have been made by others than us
-            self._patiently("PRAGMA journal_mode = WAL")
+            # Looked at first: to set what is set would need the lock that another may hold.
+            (mode,) = self._database.execute("PRAGMA journal_mode").fetchone()
+            if mode != "wal":
+                self._patiently("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("PRAGMA foreign_keys = ON")
-        with self._transaction():
-            for statement in _SCHEMA:
-                self._database.execute(statement)
+            rows = self._database.execute("SELECT name FROM sqlite_master").fetchall()
+        if mark != _OURS or not {name for (name,) in rows} >= _TABLES:
+            with self.transaction():
+                for statement in _SCHEMA:
+                    self._database.execute(statement)
 
     def _patiently(self, statement: str) -> None:
         """For the one change in which SQLite itself does not wait for another process."""
-        until = time.monotonic() + _WAIT
+        until = time.monotonic() + self._max_wait
         while True:
             try:
                 self._database.execute(statement)
@@ -202,20 +293,12 @@ class Shelf:
                     raise
             time.sleep(0.01)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _told(self._path):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._version = None  # what was counted is not so
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                raise
-            counted, self._version = self._version, None
-            self._database.execute("COMMIT")
-            self._version = counted
+    def _begin(self) -> None:
+        wait = self._max_wait
+        if self._until is not None:
+            wait = min(max(self._until - time.monotonic(), 0), wait)
+        self._database.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        self._database.execute("BEGIN IMMEDIATE")
 
     def _name(self, number: int | None, names: Iterable[str]) -> None:
         self._database.executemany(
@@ -253,9 +336,42 @@ class Shelf:
         return known and self._most <= self._max_bytes
 
     def _counted(self) -> int:
-        (total,) = self._database.execute("SELECT total(bytes) FROM objects").fetchone()
+        (total,) = self._database.execute("SELECT total(length(value)) FROM objects").fetchone()
         self._most = int(total)
         return self._most
+
+
+def _make(path: Path) -> None:
+    """Makes the file if there is none. Raises OSError for what is no regular file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_WAIT | BINARY, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+    finally:
+        os.close(descriptor)
+
+
+def _connection(path: Path | None, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path or ":memory:", timeout=wait, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = _text  # without it one damaged name would hide all
+    return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _object(data: object) -> JsonObject | None:
+    """What stands in a row, if it is what we write there."""
+    if not isinstance(data, bytes | str):
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 @contextmanager

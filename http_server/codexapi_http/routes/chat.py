@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import Codex
+from codexapi_engine import Codex, CodexError
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat
 from codexapi_engine.protocol.chat.params import chat_param
@@ -19,7 +19,7 @@ from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Recorded, Tape
 from codexapi_engine.state import Owner
 
-from ..requests import aside, codex_of, is_long, settings_of, state_of
+from ..requests import aside, change_state, codex_of, is_long, not_kept, settings_of, state_of
 from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
@@ -31,7 +31,7 @@ from .answer import (
     with_model,
 )
 
-Keep = Callable[[JsonObject], None]
+Keep = Callable[[JsonObject], Awaitable[CodexError | None]]
 """What is done with a whole reply that the client asked to store."""
 
 
@@ -45,7 +45,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     sent["input"] = codex.reasoning.restore(sent["input"], owner=owner)
     stored = body.get("store") is True and "messages" in body
-    keep = partial(state_of(request).completed, body) if stored else None
+    keep = partial(change_state, request, state_of(request).completed, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
         choices = _translated(codex, form, created, owner, keep)
@@ -57,12 +57,12 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
         choices = _translated(codex, told, created, owner)
         attach(choices, runs)
         chunks = await collected_chunks(choices)
-        return _whole(chat.collected(chunks), headers, keep)
+        return await _whole(chat.collected(chunks), headers, keep)
     responses = await each_folded(runs)
     for run, response in zip(runs, responses, strict=True):
         codex.reasoning.remember(response["output"], owner=owner.with_account(run.account))
     replies = [chat.from_response(response, form, created=created) for response in responses]
-    return _whole(merged(replies), headers, keep)
+    return await _whole(merged(replies), headers, keep)
 
 
 async def _understood(
@@ -82,10 +82,9 @@ def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.Form, tuple
     return chat.to_responses(asked), chat.form(asked), ignored
 
 
-def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:
-    if keep is not None:
-        keep(reply)
-    return json_response(reply, headers)
+async def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:
+    lost = await keep(reply) if keep is not None else None
+    return json_response(reply, {**headers, **not_kept(lost)})
 
 
 def _translated(
@@ -94,11 +93,12 @@ def _translated(
     """The choices of a reply, each of a run that is not open yet."""
     shared, tape, running = chat.together(form, created=created), Tape(), set(range(form.n))
 
-    def ended(index: int, stream: chat.Stream, run: Run) -> None:
+    def ended(index: int, stream: chat.Stream, run: Run) -> Awaitable[object] | None:
         running.discard(index)
         codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))
         if keep is not None and not running and not tape.torn:
-            keep(chat.collected(event.json for event in tape.events if event.json))
+            return keep(chat.collected(event.json for event in tape.events if event.json))
+        return None
 
     choices = []
     for index in range(form.n):

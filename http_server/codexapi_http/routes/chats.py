@@ -10,7 +10,7 @@ from starlette.responses import Response
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.validation import validated
 
-from ..requests import state_of
+from ..requests import change_state, state_of
 from .answer import json_response
 from .conversations import Update
 from .lists import page
@@ -36,13 +36,14 @@ async def chats_update(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions/{id}: its metadata"""
     asked = validated(Update, body)
     name, metadata = request.path_params["id"], dict(asked.metadata or {})
-    return json_response(state_of(request).chats.update(name, metadata))
+    chats = state_of(request).chats
+    return json_response(await change_state(request, chats.update, name, metadata))
 
 
 async def chats_delete(request: Request) -> Response:
     """DELETE /v1/chat/completions/{id}"""
     name = request.path_params["id"]
-    state_of(request).chats.delete(name)
+    await change_state(request, state_of(request).chats.delete, name)
     return json_response({"object": "chat.completion.deleted", "id": name, "deleted": True})
 
 

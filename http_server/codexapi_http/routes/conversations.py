@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,7 @@ from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
 from codexapi_engine.state import Owner
 
-from ..requests import codex_of, state_of
+from ..requests import change_state, codex_of, state_of
 from .answer import json_response
 from .lists import include, page
 
@@ -49,9 +50,8 @@ async def conversations_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations"""
     asked = validated(Creation, body)
     items, owner = await _added(request, asked.items or [])
-    made = state_of(request).conversations.create(
-        items, dict(asked.metadata or {}), created=int(time.time()), owner=owner
-    )
+    create = partial(state_of(request).conversations.create, created=int(time.time()), owner=owner)
+    made = await change_state(request, create, items, dict(asked.metadata or {}))
     return json_response(made)
 
 
@@ -64,13 +64,14 @@ async def conversations_update(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}: its metadata"""
     asked = validated(Update, body)
     name, metadata = request.path_params["id"], dict(asked.metadata or {})
-    return json_response(state_of(request).conversations.update(name, metadata))
+    kept = state_of(request).conversations
+    return json_response(await change_state(request, kept.update, name, metadata))
 
 
 async def conversations_delete(request: Request) -> Response:
     """DELETE /v1/conversations/{id}"""
     name = request.path_params["id"]
-    state_of(request).conversations.delete(name)
+    await change_state(request, state_of(request).conversations.delete, name)
     return json_response({"id": name, "object": "conversation.deleted", "deleted": True})
 
 
@@ -83,8 +84,8 @@ async def items_list(request: Request) -> Response:
 async def items_add(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}/items"""
     items, owner = await _added(request, validated(Addition, body).items)
-    name = request.path_params["id"]
-    added = state_of(request).conversations.add(name, items, owner=owner)
+    kept, name = state_of(request).conversations, request.path_params["id"]
+    added = await change_state(request, partial(kept.add, owner=owner), name, items)
     added = items_for_client(added, include(request))
     return json_response(
         {
@@ -107,7 +108,8 @@ async def items_get(request: Request) -> Response:
 async def items_delete(request: Request) -> Response:
     """DELETE /v1/conversations/{id}/items/{item}: what is left is answered"""
     name, item = request.path_params["id"], request.path_params["item"]
-    return json_response(state_of(request).conversations.remove(name, item))
+    kept = state_of(request).conversations
+    return json_response(await change_state(request, kept.remove, name, item))
 
 
 async def _added(request: Request, items: list[JsonObject]) -> tuple[list[JsonObject], Owner]:

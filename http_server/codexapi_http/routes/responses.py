@@ -21,7 +21,7 @@ from codexapi_engine.protocol.tape import Again, Recorded, Tape
 from codexapi_engine.state import Owner, listable
 
 from ..background import Background
-from ..requests import aside, codex_of, is_long, settings_of, state_of
+from ..requests import aside, codex_of, is_long, not_kept, settings_of, state_of
 from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
@@ -47,9 +47,9 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
         kept = asked.get("store") is not False
         translator: Translator = Recorded(stream, tape) if kept else stream
 
-        def keep(run: Run) -> None:
+        async def keep(run: Run) -> None:
             response, writer = stream.stored_response or {}, owner.with_account(run.account)
-            state.finished(asked, own, response, tape, owner=writer)
+            await state.keep(asked, own, response, tape, owner=writer)
 
         run = Run(NOT_OPEN, translator, keep)
         open_runs = partial(codex_of(request).open_all, [sent])
@@ -60,8 +60,9 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     headers = answer_headers(events, ignored)
     async with events:
         response = responses.from_response(await folded(events), asked, created)
-    state.finished(asked, own, response, owner=owner.with_account(events.account))
-    return json_response(responses.for_client(response, asked.get("include")), headers)
+    lost = await state.keep(asked, own, response, owner=owner.with_account(events.account))
+    shown = responses.for_client(response, asked.get("include"))
+    return json_response(shown, {**headers, **not_kept(lost)})
 
 
 async def _opened(request: Request, sent: JsonObject, rename: Rename) -> EventStream:
@@ -136,7 +137,7 @@ async def _in_background(
 ) -> Response:
     """The run is begun, and needs this client no more."""
     background: Background = request.app.state.background
-    job = background.start(asked, own, sent, created=created, owner=owner)
+    job = await background.start(asked, own, sent, created=created, owner=owner)
     headers = ignored_header(ignored)
     if asked.get("stream"):
         run = Run(job.follow(), Again())

@@ -11,7 +11,7 @@ from codexapi_engine.protocol.tape import Again
 
 from ..background import Background, Told
 from ..errors import refusal
-from ..requests import state_of
+from ..requests import change_state, state_of
 from ..streaming import EventStreamResponse, Run
 from .answer import json_response
 from .lists import flag, include, page, whole
@@ -34,7 +34,7 @@ async def responses_get(request: Request) -> Response:
 async def responses_delete(request: Request) -> Response:
     """DELETE /v1/responses/{id}"""
     name = request.path_params["id"]
-    state_of(request).responses.delete(name)
+    await change_state(request, state_of(request).responses.delete, name)
     await _background(request).end(name)
     return json_response({"id": name, "object": "response", "deleted": True})
 
@@ -42,7 +42,8 @@ async def responses_delete(request: Request) -> Response:
 async def responses_cancel(request: Request) -> Response:
     """POST /v1/responses/{id}/cancel"""
     name = request.path_params["id"]
-    response: JsonObject = state_of(request).responses.cancel(name)
+    kept = state_of(request).responses
+    response: JsonObject = await change_state(request, kept.cancel, name)
     await _background(request).end(name)
     return json_response(responses.for_client(response, None))
 
