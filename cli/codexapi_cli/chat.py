@@ -295,8 +295,8 @@ def _go_on(talk: Talk, path: Path, cid: str | None, model: str | None) -> str | 
                 else "--continue: there is no chat yet"
             )
         talk.cid, talk.items = head["cid"], past.items(head["cid"])
+        talk.base = talk.items
         talk.account = past.account(talk.cid)
-        talk.known = len(talk.items)
     talk.model = head["model"]
     talk.system = talk.system or head["system"]
     return model or str(head["model"])

@@ -10,15 +10,18 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.responses.items import without_reasoning
-from codexapi_engine.protocol.shapes import listed, word
-from codexapi_engine.state import Shelf
+from codexapi_engine.protocol.responses.items import family
+from codexapi_engine.protocol.shapes import listed, number, word
+from codexapi_engine.state import Owner, Shelf
 
 _CHAT, _HEAD = "chat", "head"
+_YEAR_9999 = 253_000_000_000
+"""Epoch seconds: no calendar goes further."""
+
 _LONGEST = 72
 """Characters of a title."""
 
@@ -31,6 +34,14 @@ def path_in(settings: engine.Settings) -> Path:
     return settings.state_dir / ("history-demo.db" if settings.demo else "history.db")
 
 
+class Turn(NamedTuple):
+    """What a chat became."""
+
+    items: list[JsonObject]  # all of it, as we have it
+    base: list[JsonObject]  # what was kept of it when we last looked
+    added: list[JsonObject]  # what is ours of `items`, and not kept yet
+
+
 class Past:
     """Chats by id. Close it at the end. Raises Unavailable where the file cannot be used."""
 
@@ -40,51 +51,42 @@ class Past:
     def keep(
         self,
         cid: str,
-        items: list[JsonObject],
+        turn: Turn,
         *,
-        known: int,
-        turn: list[JsonObject],
         title: str,
         model: str,
         account: str,
         system: str | None,
-    ) -> int:
-        """Keeps a chat as it now stands, as the newest; returns how many items it has.
-
-        `turn` is what is new in `items`, and `known` how many items the chat had before. Where it
-        has more by now, another program went on with it too: then its turns stay, and ours comes
-        behind them. `account` is the owner's.
-        """
+    ) -> list[JsonObject]:
+        """Keeps a chat, as the newest, and returns its items. `account` is the owner's. Where
+        another program has added to it meanwhile, both turns are kept, one after the other."""
         now = int(time.time())
-        before = self._shelf.get(_HEAD, cid) or {}
-
-        def changed(chat: JsonObject) -> JsonObject:
-            there = listed(chat, "items")
-            if len(there) <= known:
-                return {"items": items, "account": account}
-            if word(chat, "account") != account:  # which cannot read it
-                there = without_reasoning(there)
-            return {"items": [*there, *turn], "account": account}
-
-        chat = self._shelf.change(_CHAT, cid, changed)
-        if chat is None:
-            chat = {"items": items, "account": account}
-            self._shelf.put(_CHAT, cid, chat)
-        head = {
-            "cid": cid,
-            "title": before.get("title") or _title(title),
-            "model": model,
-            "system": system,
-            "created_at": before.get("created_at", now),
-            "updated_at": now,
-            "turns": before.get("turns", 0) + 1,
-        }
-        self._shelf.put(_HEAD, cid, head)
-        return len(chat["items"])
+        with self._shelf.transaction():
+            before = self._head(cid) or {}
+            items = turn.items
+            if self._shelf.get(_CHAT, cid) is not None and (there := self.items(cid)) != turn.base:
+                writer = Owner(self.account(cid), family(word(before, "model")))
+                items = [*Owner(account, family(model)).sendable(there, writer), *turn.added]
+            self._shelf.put(_CHAT, cid, {"items": items, "account": account})
+            head = {
+                "title": word(before, "title") or _title(title),
+                "model": model,
+                "system": system,
+                "created_at": number(before, "created_at") or now,
+                "updated_at": now,
+                "turns": (number(before, "turns") or 0) + 1,
+            }
+            self._shelf.put(_HEAD, cid, {"cid": cid, **head})
+        return items
 
     def heads(self) -> Iterator[JsonObject]:
-        """What a list shows, the newest first."""
-        return (head for _, head in self._shelf.all(_HEAD, newest_first=True))
+        """What a list shows, the newest first. A row of another shape than ours is left out."""
+        rows = self._shelf.all(_HEAD, newest_first=True)
+        return (head for cid, row in rows if (head := _checked_head(cid, row)) is not None)
+
+    def _head(self, cid: str) -> JsonObject | None:
+        row = self._shelf.get(_HEAD, cid)
+        return None if row is None else _checked_head(cid, row)
 
     def find(self, asked: str | None) -> JsonObject | None:
         """The head of the chat whose id begins so, or of the newest; None if there is none, or
@@ -95,15 +97,16 @@ class Past:
         return found[0] if len(found) == 1 else None
 
     def items(self, cid: str) -> list[JsonObject]:
-        return list((self._shelf.get(_CHAT, cid) or {}).get("items", ()))
+        return listed(self._shelf.get(_CHAT, cid) or {}, "items")
 
     def account(self, cid: str) -> str:
         """Whose login the chat is of; "" where that is unknown."""
         return word(self._shelf.get(_CHAT, cid) or {}, "account")
 
     def remove(self, cid: str) -> None:
-        self._shelf.delete(_HEAD, cid)
-        self._shelf.delete(_CHAT, cid)
+        with self._shelf.transaction():
+            self._shelf.delete(_HEAD, cid)
+            self._shelf.delete(_CHAT, cid)
 
     def close(self) -> None:
         self._shelf.close()
@@ -113,6 +116,20 @@ class Past:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _checked_head(cid: str, row: JsonObject) -> JsonObject | None:
+    """A head as it was kept; None if its row has another shape than ours."""
+    updated, system = number(row, "updated_at"), row.get("system")
+    if updated is None or not 0 <= updated < _YEAR_9999 or not word(row, "model"):
+        return None
+    return {
+        **row,
+        "cid": cid,
+        "title": word(row, "title"),
+        "system": system if isinstance(system, str) else None,
+        "updated_at": updated,
+    }
 
 
 def sayable(item: JsonObject) -> JsonObject:

@@ -18,7 +18,7 @@ from codexapi_engine.protocol.shapes import inner, listed, word
 from codexapi_engine.state import Owner
 
 from .answer import Answer
-from .past import Past, new_id, sayable
+from .past import Past, Turn, new_id, sayable
 from .question import Question
 from .streams import StdoutError
 from .terminal import Progress, note, say, stdout_problem
@@ -41,8 +41,8 @@ class Talk:
     cid: str = field(default_factory=new_id)
     items: list[JsonObject] = field(default_factory=list)
     account: str = ""  # whose login its items are of, as an owner names it; "": unknown
-    known: int = 0  # items of this chat that are kept, as far as we know
-    unsaved: list[JsonObject] = field(default_factory=list)  # those of `items` that are not
+    base: list[JsonObject] = field(default_factory=list)  # what is kept of it, when last looked at
+    added: list[JsonObject] = field(default_factory=list)  # of the items, those not kept yet
 
     def request(self, question: Question) -> JsonObject:
         made = engine.request(
@@ -106,7 +106,7 @@ class Talk:
 
     def _add(self, question: Question, answered: list[JsonObject]) -> None:
         turn = [question.item(), *answered]
-        self.items, self.unsaved = [*self.items, *turn], [*self.unsaved, *turn]
+        self.items, self.added = [*self.items, *turn], [*self.added, *turn]
 
     def _keep(self, question: Question, model: str) -> bool:
         if self.log is None:
@@ -114,14 +114,18 @@ class Talk:
         title = question.text or "(a picture or a file)"
         try:
             with Past(self.log) as past:
-                self.known = past.keep(
-                    self.cid, self.items, known=self.known, turn=self.unsaved, title=title,
-                    model=model, account=self.account, system=self.system,
-                )  # fmt: skip
-                self.unsaved = []
+                self.items = past.keep(
+                    self.cid,
+                    Turn(self.items, self.base, self.added),
+                    title=title,
+                    model=model,
+                    account=self.account,
+                    system=self.system,
+                )
         except engine.CodexError as error:  # the person has the answer by now
             say(f"codexapi: the chat was not kept: {error}")
             return False
+        self.base, self.added = self.items, []
         return True
 
     def _outcome(self, response: JsonObject, cid: str | None) -> JsonObject:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 import stat
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.cli.shell import run
+from tests.odd_files import KINDS, put_odd_file
 from tests.two_accounts import TwoAccounts
 
 from codexapi_cli.answer import Held
-from codexapi_cli.past import Past, transcript
+from codexapi_cli.chat import _go_on
+from codexapi_cli.past import Past, Turn, transcript
 from codexapi_cli.question import Question
 from codexapi_cli.talk import Talk
-from codexapi_engine import Codex, Settings
+from codexapi_engine import Codex, Settings, Unavailable
+from codexapi_engine.credentials import InMemory
 from codexapi_engine.protocol.responses import user
+from codexapi_engine.simulator import Simulator
 from codexapi_engine.state import Owner
 from codexapi_engine.transport import in_process
 
@@ -25,6 +33,8 @@ ANSWER = {
     "type": "message", "role": "assistant",
     "content": [{"type": "output_text", "text": "Yes."}],
 }  # fmt: skip
+
+NOTHING = Turn([], [], [])
 
 
 @pytest.fixture
@@ -75,22 +85,6 @@ def test_a_chat_is_found_by_the_beginning_of_its_id(kept: dict[str, str]) -> Non
     latest, first = chats(kept)
     assert chat(kept, "--cid", str(first["cid"])[:8], "[[say Three.]]") == "Three.\n"
     assert [head["cid"] for head in chats(kept)] == [first["cid"], latest["cid"]]
-
-
-def test_two_that_go_on_with_one_chat_are_both_kept(tmp_path: Path) -> None:
-    """Each has read it before the other was done."""
-    first, second, third = user("first"), user("second"), user("third")
-    about: Any = {"title": "first", "model": "m", "account": "a", "system": None}
-    with Past(tmp_path / "history.db") as past:
-        known = past.keep("one", [first, ANSWER], known=0, turn=[first, ANSWER], **about)
-        before = past.items("one")
-        for question in (second, third):
-            turn = [question, ANSWER]
-            after = past.keep("one", [*before, *turn], known=known, turn=turn, **about)
-        assert past.items("one") == [first, ANSWER, second, ANSWER, third, ANSWER]
-        assert after == 6
-        (head,) = past.heads()
-        assert head["turns"] == 3
 
 
 @pytest.mark.parametrize("option", [("-c",), ("--cid", "nothing")])
@@ -165,9 +159,7 @@ def test_history_says_where_it_is(kept: dict[str, str]) -> None:
 def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
     with Past(tmp_path / "history.db") as past:
         for cid in ("ab1", "ab2"):
-            past.keep(
-                cid, [], known=0, turn=[], title="t" * 100, model="m", account="a", system=None
-            )
+            past.keep(cid, NOTHING, title="t" * 100, model="m", account="a", system=None)
         assert past.find("ab") is None
         assert past.find("") is None
         found = past.find("ab1")
@@ -242,10 +234,129 @@ async def test_what_the_backend_cannot_read_is_noted_and_left_out_of_a_chat(
 
 def test_a_chat_is_kept_with_its_account_and_shown_without(tmp_path: Path) -> None:
     with Past(tmp_path / "history.db") as past:
-        past.keep("ab1", [], known=0, turn=[], title="t", model="m", account="hash", system=None)
+        past.keep("ab1", NOTHING, title="t", model="m", account="hash", system=None)
         assert past.account("ab1") == "hash"
         assert past.account("gone") == ""
         assert "hash" not in str(list(past.heads()))
+
+
+@asynccontextmanager
+async def two_talks(log: Path) -> AsyncIterator[tuple[Codex, Talk, Talk]]:
+    """Two programs that go on with one chat at the same time, each as it is now."""
+    settings = Settings(codex_home=log.parent, base_url="http://127.0.0.1:1")
+    simulator = Simulator()
+    http, store = in_process(simulator.handle), InMemory(simulator.login())
+    async with Codex(settings, http=http, store=store) as codex:
+        first = Talk("gpt-6.1-sol", log=log)
+        await first.turn(codex, Question("[[say begun]]"), Held)
+        second = Talk("gpt-6.1-sol")
+        _go_on(second, log, None, None)
+        second.log = log
+        yield codex, first, second
+
+
+def texts(log: Path, cid: str) -> tuple[list[str], int]:
+    """What was said in a chat, and how many turns it has."""
+    with Past(log) as past:
+        head = past.find(cid)
+        assert head is not None
+        items = [item for item in past.items(cid) if item["type"] == "message"]
+    return [item["content"][0]["text"] for item in items], head["turns"]
+
+
+async def test_two_that_go_on_with_one_chat_lose_no_turn(tmp_path: Path) -> None:
+    log = tmp_path / "history.db"
+    said = ["[[say begun]]", "begun"]
+    async with two_talks(log) as (codex, first, second):
+        for talk, word in ((first, "a"), (second, "b"), (first, "c"), (second, "d")):
+            await talk.turn(codex, Question(f"[[say {word}]]"), Held)
+            said += [f"[[say {word}]]", word]
+            assert texts(log, first.cid) == (said, len(said) // 2)
+
+
+async def test_two_turns_of_one_chat_at_once_are_both_kept(tmp_path: Path) -> None:
+    log = tmp_path / "history.db"
+    async with two_talks(log) as (codex, first, second):
+        await asyncio.gather(
+            first.turn(codex, Question("[[say a]]"), Held),
+            second.turn(codex, Question("[[say b]]"), Held),
+        )
+        said, turns = texts(log, first.cid)
+    assert (sorted(said), turns) == (
+        sorted(["[[say begun]]", "begun", "[[say a]]", "a", "[[say b]]", "b"]),
+        3,
+    )
+
+
+async def test_a_turn_that_could_not_be_kept_is_kept_with_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "history.db"
+    async with two_talks(log) as (codex, first, second):
+        first.log = tmp_path  # a folder is no history
+        await first.turn(codex, Question("[[say a]]"), Held)
+        first.log = log
+        await second.turn(codex, Question("[[say b]]"), Held)
+        await first.turn(codex, Question("[[say c]]"), Held)
+        said, _ = texts(log, first.cid)
+    assert said[1::2] == ["begun", "b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("history",), ("history", "show"), ("chat", "--dry-run", "-c", "on")]
+)
+def test_the_history_is_read_while_another_program_writes(
+    arguments: tuple[str, ...], kept: dict[str, str]
+) -> None:
+    chat(kept, "[[say One.]]")
+    other = sqlite3.connect(Path(kept["CODEXAPI_STATE_DIR"]) / "history-demo.db")
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        done = run(*arguments, "--demo", env=kept)
+    finally:
+        other.close()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "One." in done.stdout
+
+
+ODD_ROWS = [
+    "x", b"\xff", 1, "[]", "{}", '{"cid": 1, "updated_at": 1, "model": "m"}', '{"updated_at": 1e999}',
+    '{"updated_at": 1e18, "model": "m", "title": "t"}', '{"updated_at": -1e17, "model": "m"}',
+    '{"updated_at": 1, "model": {}}', '{"updated_at": 1, "model": "m", "turns": [], "system": 1}',
+    '{"items": 1}', '{"items": [1, {"type": "message", "content": [1]}], "account": []}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ODD_ROWS)
+def test_a_row_of_another_shape_is_no_chat(row: object, tmp_path: Path) -> None:
+    log = tmp_path / "history.db"
+    Past(log).close()
+    database = sqlite3.connect(log)
+    with database:
+        for kind in ("head", "chat"):
+            for name in ("ab1", b"ab2"):
+                database.execute(
+                    "INSERT INTO objects (kind, id, bytes, value) VALUES (?, ?, 1, ?)",
+                    (kind, name, row),
+                )
+    database.close()
+    with Past(log) as past:
+        for head in past.heads():
+            datetime.fromtimestamp(head["updated_at"])
+            assert all(isinstance(head[name], str) for name in ("cid", "model", "title"))
+        transcript(past.items("ab1"))
+        past.keep(
+            "ab1", Turn([ANSWER], [], [ANSWER]), title="t", model="m", account="", system=None
+        )
+        assert past.find("ab1") is not None
+        past.remove("ab1")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has none of these")
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_no_history(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    put_odd_file(path, kind)
+    with pytest.raises(Unavailable, match="cannot be used"):
+        Past(path)
 
 
 def test_a_transcript_names_what_it_cannot_show() -> None:
