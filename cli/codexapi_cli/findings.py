@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import codexapi_engine as engine
 from codexapi_engine.client import codex_config, named_model
-from codexapi_engine.credentials import STORE
+from codexapi_engine.credentials import MAX_BYTES, STORE
 from codexapi_engine.errors import duration
+from codexapi_engine.files import read_regular
 from codexapi_engine.protocol.limits import Window
 
 from .config import DEFAULT, effective, plain
@@ -108,10 +109,10 @@ def _config(chosen: engine.Settings) -> Finding:
     path = chosen.codex_home / "config.toml"
     try:
         if not chosen.demo:
-            tomllib.loads(path.read_text("utf-8"))
+            tomllib.loads(read_regular(path, MAX_BYTES)[1].decode())
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         fix = "mend it: until then its model and its place of the login are not known here"
         return Finding("config", WARNING, f"{path} cannot be read: {error}", fix)
     sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}

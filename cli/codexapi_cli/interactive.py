@@ -170,6 +170,8 @@ def _lines_kept(chosen: engine.Settings, talk: Talk) -> Iterator[None]:
         yield
         return
     path = chosen.state_dir / "lines" if talk.log is not None else None
+    if path is not None and path.exists() and not path.is_file():
+        path = None  # a FIFO would hang: readline opens it as it is
     if path is not None:
         with suppress(OSError):
             readline.read_history_file(path)

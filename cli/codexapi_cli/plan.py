@@ -30,7 +30,10 @@ def lines(limits: JsonObject, *, letters: bool = False) -> Iterator[str]:
 
 def local(epoch: float) -> str:
     """A moment as a person reads it: today's without the date."""
-    when = datetime.fromtimestamp(epoch)
+    try:
+        when = datetime.fromtimestamp(epoch)
+    except (ValueError, OverflowError, OSError):  # OSError: Windows, before 1970
+        return "a time that no calendar has"
     today = datetime.fromtimestamp(time.time()).date()
     return f"{when:%H:%M}" if when.date() == today else f"{when:%a %d %b %H:%M}"
 

@@ -6,9 +6,11 @@ whatever is written in it, and a signal never goes to a process that got an old 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from codexapi_engine.files import NO_LINK, NO_WAIT, read_regular
 from codexapi_engine.settings import private_folder
 
 from .plan import local
@@ -27,6 +30,7 @@ PATIENCE = 0.5
 """Seconds to wait for a lock: somebody may just be looking whether it is held."""
 
 POLL = 0.02
+_MAX_BYTES = 64 * 1024
 _BEYOND = 1 << 30
 """Where Windows locks: past what is written, since nobody may read a locked part there."""
 
@@ -144,9 +148,10 @@ def _folder(state_dir: Path) -> Path:
 
 def _claimed(path: Path) -> int | None:
     """The file, locked by us; None if it is another's. Raises OSError."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         if _locked(descriptor) and _is_at(descriptor, path):
             os.ftruncate(descriptor, 0)
             return descriptor
@@ -170,7 +175,7 @@ def _alive(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = os.open(path, os.O_RDWR | NO_WAIT)
     try:
         yield descriptor
     finally:
@@ -178,12 +183,17 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _read(path: Path) -> Server | None:
-    """What a file says; None if it is just being written."""
+    """What a file says; None if it is just being written, or is none of ours."""
     try:
-        told: dict[str, Any] = json.loads(path.read_bytes())
-        return Server(**told)
-    except (OSError, ValueError, TypeError):
+        told: dict[str, Any] = json.loads(read_regular(path, _MAX_BYTES)[1])
+        server = Server(**told)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    numbers = (server.port, server.pid, server.since)
+    texts = (server.host, server.url or "")
+    if all(type(one) in (int, float) for one in numbers) and all(type(one) is str for one in texts):
+        return server
+    return None
 
 
 def _locked(descriptor: int) -> bool:

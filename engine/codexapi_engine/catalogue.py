@@ -120,5 +120,5 @@ def _date(headers: Mapping[str, str]) -> float | None:
 
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None

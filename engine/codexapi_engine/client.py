@@ -13,9 +13,10 @@ from typing import Self
 from ._httpx import httpx
 from .auth import Login
 from .catalogue import Catalogue
-from .credentials import InMemory, Store, store_of
+from .credentials import MAX_BYTES, InMemory, Store, store_of
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .fetching import Fetcher
+from .files import read_regular
 from .observer import Observer, Watch
 from .protocol import headers as wire
 from .protocol import images, limits, models, responses
@@ -420,8 +421,10 @@ def codex_config(settings: Settings) -> JsonObject:
     import tomllib  # 12 ms, and seldom needed
 
     try:
-        return tomllib.loads((settings.codex_home / "config.toml").read_text("utf-8"))
-    except (OSError, ValueError):
+        return tomllib.loads(
+            read_regular(settings.codex_home / "config.toml", MAX_BYTES)[1].decode()
+        )
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -527,7 +527,7 @@ def _setting(config: Path, name: str) -> object:
         import tomllib
 
         return tomllib.loads(text).get(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

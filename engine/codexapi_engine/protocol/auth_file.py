@@ -21,6 +21,9 @@ CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 REFRESH_AT = 60.0
 """Seconds before expiry at which we refresh. Codex itself goes first, at 300."""
 
+_LAST_MOMENT = 253_000_000_000
+"""Epoch seconds, in the year 9987: `datetime` ends in 9999, wherever one lives."""
+
 _CLAIMS = "https://api.openai.com/auth"
 _PROFILE = "https://api.openai.com/profile"
 _PERMANENT = {
@@ -89,7 +92,7 @@ def parse(data: bytes) -> Credentials:
         refresh_token=Secret.of(_text(tokens.get("refresh_token"))),
         account_id=account,
         plan=_text(claims.get("chatgpt_plan_type")),
-        expires_at=_number(expires),
+        expires_at=_moment(expires),
         last_refresh=_text(content.get("last_refresh")),
         fedramp=claims.get("chatgpt_account_is_fedramp") is True,
         issuer=_text(given.get("issuer")) or ISSUER,
@@ -276,10 +279,8 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _moment(value: object) -> float | None:
+    """Epoch seconds; None where that is no number, or beyond what a calendar holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value > _LAST_MOMENT:
         return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return float(max(value, 0))
