@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.http_server.doors import chat, responses
+from tests.http_server.doors import Answer, chat, encoded, responses
 from tests.http_server.raw import get, head, post
 from tests.http_server.test_stored_locked import served
+from tests.odd_files import KINDS, put_odd_file
 
+from codexapi_engine import Unavailable
 from codexapi_engine.protocol import json
 from codexapi_engine.state import State
 
@@ -186,3 +191,46 @@ async def test_a_circle_of_responses_has_an_end_over_restarts_too(
             reply = await server.reply(post("/v1/responses", responses(previous_response_id="a")))
             assert reply.status == 200
             assert (await server.reply(get("/v1/responses/a"))).status == 200
+
+
+class SameId:
+    """A backend that gives each response one id, as test doubles and gateways do."""
+
+    async def handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            response = {"id": "resp_fake", "output": []}
+            yield encoded({"type": "response.created", "response": response})
+            yield encoded({"type": "response.completed", "response": response})
+
+        return 200, {}, pieces()
+
+
+async def test_a_backend_that_gives_one_id_to_all_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with served(path, 5.0, SameId()) as server:
+        reply = await server.reply(post("/v1/responses", responses()))
+        name = reply.json["id"]
+        for _ in "123":
+            chain = responses(previous_response_id=name)
+            reply = await server.reply(post("/v1/responses", chain))
+            assert (reply.status, reply.json["id"]) == (200, name)
+    async with served(path, 5.0, SameId()) as server:
+        reply = await server.reply(post("/v1/responses", responses(previous_response_id=name)))
+        assert reply.status == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has none of these")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+def test_what_is_no_file_of_the_state_is_a_sentence_or_does_no_harm(
+    end: str, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.db"
+    put_odd_file(path.with_name(path.name + end), kind)
+    with suppress(Unavailable):
+        State(path).close()
+    if not end:
+        with pytest.raises(Unavailable, match="cannot be used"):
+            State(path)
