@@ -26,6 +26,9 @@ TRIES = 24
 """How often the end of a run is written where another program holds the state file's lock. Each waits
 its time: together they outlast a backup of some minutes."""
 
+FIRST_PAUSE = 0.05
+"""Seconds between the first two of those; each is twice the one before, up to a beat."""
+
 log = logging.getLogger("codexapi.http")
 
 
@@ -135,6 +138,7 @@ class Background:
 
     async def _keep(self, change: Callable[[], bool], *, tries: int = TRIES) -> bool | None:
         """What a change to the state gives; None, and a line in the log, if it cannot be made."""
+        pause = FIRST_PAUSE
         for left in reversed(range(tries)):
             try:
                 return await self._state.apart(change)
@@ -142,7 +146,8 @@ class Background:
                 if not left:
                     log.warning("a response in the background was not kept: %s", error)
                 else:  # a full disk refuses at once, and may not be full for long
-                    await asyncio.sleep(self._interval)
+                    await asyncio.sleep(min(pause, self._interval))
+                    pause *= 2
         return None
 
     async def _beat(self) -> None:
@@ -151,7 +156,9 @@ class Background:
             await asyncio.sleep(self._interval)
             try:
                 await self._state.apart(self._state.responses.beat)
-                await self.end(*(set(self._jobs) - self._state.responses.running(self._jobs)))
+                # One that has finished only waits to be written, and may be by now.
+                at_work = {name for name, job in self._jobs.items() if not job.stream.finished}
+                await self.end(*(at_work - self._state.responses.running(at_work)))
             except CodexError as error:
                 log.warning("the state cannot be used: %s", error)
 

@@ -172,6 +172,7 @@ async def test_a_run_in_the_background_outlasts_the_lock(tmp_path: Path) -> None
 async def test_a_run_whose_end_cannot_be_written_at_once_is_not_lost(tmp_path: Path) -> None:
     path, backend = tmp_path / "state.db", Stream()
     async with served(path, 0.0, backend) as server:
+        server.app.state.background._interval = 0.0  # between its tries
         queued = await made(server, RESPONSES, responses(background=True))
         await backend.reached.wait()
         with locked(path):
