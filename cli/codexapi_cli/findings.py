@@ -285,10 +285,14 @@ async def _renewal(chosen: engine.Settings) -> Finding:
     """Whether a renewed login could be saved where the login is: asked before a token is sent."""
     from codexapi_engine.credentials import store_of
 
+    store = store_of(chosen)
     try:
-        await store_of(chosen).check_writable()
+        async with store.lock():
+            await store.check_writable()
     except FileNotFoundError:
         return Finding("renewal", UNKNOWN, "there is no login to renew")
+    except engine.RefreshUnavailable as error:
+        return Finding("renewal", UNKNOWN, f"{error}")
     except OSError as error:
         told = f"a new login could not be saved in {chosen.codex_home}: {error.strerror or error}"
         fix = "mount the folder so that it can be written, or renew the login where it can be"

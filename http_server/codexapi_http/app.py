@@ -22,6 +22,7 @@ from .endpoint import Endpoint
 from .errors import codex_error, http_exception
 from .guard import Guard
 from .reports import Reports
+from .requests import Bodies
 from .routes import ROUTES
 from .routes.health import healthz
 from .shutdown import Shutdown
@@ -73,6 +74,7 @@ def create_app(
     app.state.settings = settings
     app.state.reports = reports
     app.state.shutdown = Shutdown()
+    app.state.bodies = Bodies()
     app.state.gallery = Gallery(settings.state_dir / "images")
     return app
 

@@ -16,7 +16,7 @@ from codexapi_engine.errors import JsonObject
 from .access import CLIENT_LEFT
 from .connection import client_of
 from .errors import codex_error
-from .requests import json_body, release
+from .requests import json_body
 from .streaming import EventStreamResponse
 
 Working = Coroutine[Any, Any, Response]
@@ -50,7 +50,7 @@ class Endpoint:
         except CodexError as error:
             response = await codex_error(request, error)
         finally:
-            release(scope)
+            scope["app"].state.bodies.release(scope)
         if response is not None:
             await response(scope, receive, send)
 

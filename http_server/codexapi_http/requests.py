@@ -43,7 +43,6 @@ _PRIVATE: dict[str, int] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
 )
 _RESERVED = "codexapi.reserved"
-_in_hand = 0  # bytes of large bodies
 _BESIDE = ThreadPoolExecutor(1, "codexapi bodies")  # one at a time: each takes much memory
 
 T = TypeVar("T")
@@ -113,13 +112,13 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
     if (length := header(request, b"content-length")).isdecimal() and int(length[:9]) > LARGE:
-        reserve(request.scope, min(int(length[:9]), limit))
+        bodies_of(request).reserve(request.scope, min(int(length[:9]), limit))
     if header(request, b"content-encoding"):
         data = b"".join([piece async for piece in body_pieces(request, limit)])
     else:
         data = await _bytes(request, limit)
     if len(data) > LARGE:
-        reserve(request.scope, len(data))
+        bodies_of(request).reserve(request.scope, len(data))
     return await aside(len(data) > LARGE, checked, data)
 
 
@@ -131,27 +130,35 @@ async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) 
     return await asyncio.get_running_loop().run_in_executor(_BESIDE, call)
 
 
-def reserve(scope: Scope, size: int) -> None:
-    """Counts a large body in, until `release`. Raises Unavailable where the memory that all of them
-    may take is not there: pydantic's allocator would end the process."""
-    global _in_hand
-    more = size - scope.get(_RESERVED, 0)
-    if more <= 0:
-        return
-    try:
-        mmap.mmap(-1, (_in_hand + more) * TIMES, **_PRIVATE).close()  # no page of it is touched
-    except (OSError, OverflowError, MemoryError):
-        raise Unavailable(
-            "The server has no memory for a body as large as yours; send it again later.",
-            retry_after=1,
-        ) from None
-    _in_hand += more
-    scope[_RESERVED] = size
+class Bodies:
+    """The large bodies that a server has in hand."""
+
+    def __init__(self) -> None:
+        self._size = 0  # bytes of all of them
+
+    def reserve(self, scope: Scope, size: int) -> None:
+        """Counts a body in, until `release`. Raises Unavailable where the memory that all of them
+        may take is not there: pydantic's allocator would end the process."""
+        more = size - scope.get(_RESERVED, 0)
+        if more <= 0:
+            return
+        try:
+            # No page of it is touched.
+            mmap.mmap(-1, (self._size + more) * TIMES, **_PRIVATE).close()
+        except (OSError, OverflowError, MemoryError):
+            raise Unavailable(
+                "The server has no memory for a body as large as yours; send it again later.",
+                retry_after=1,
+            ) from None
+        self._size += more
+        scope[_RESERVED] = size
+
+    def release(self, scope: Scope) -> None:
+        self._size -= scope.pop(_RESERVED, 0)
 
 
-def release(scope: Scope) -> None:
-    global _in_hand
-    _in_hand -= scope.pop(_RESERVED, 0)
+def bodies_of(request: Request) -> Bodies:
+    return request.app.state.bodies  # type: ignore[no-any-return]
 
 
 def is_long(items: object) -> bool:
