@@ -43,6 +43,7 @@ class Runner:
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
         self._number: int | None = None
+        self._watched: Coroutine[Any, Any, Any] | None = None
 
     def __enter__(self) -> Self:
         with _later():
@@ -56,12 +57,16 @@ class Runner:
         try:
             self._runner.__exit__(*error)
         finally:
+            if self._watched is not None:
+                self._watched.close()  # a signal may have come before its first step
             for number, handler in self._before.items():
                 signal.signal(number, handler)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
+        watched: Coroutine[Any, Any, T] = self._watch(work)
+        self._watched = watched
         try:
-            return self._runner.run(self._watch(work))
+            return self._runner.run(watched)
         except asyncio.CancelledError:
             if self._number is None:
                 raise

@@ -50,15 +50,15 @@ class Terminated(BaseException):
 
 def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
-    with ending(as_json=as_json):
-        try:
+    try:
+        with ending(as_json=as_json):
             from .runner import Runner  # asyncio is 40 ms that --help does without
 
             with Runner() as runner:
                 runner.run(work)
-        finally:
-            work.close()  # a signal may come before it has begun, and Python would complain
-        sys.stdout.flush()
+            sys.stdout.flush()
+    finally:
+        work.close()  # a signal may come before it has begun, and Python would complain
 
 
 @contextmanager

@@ -93,14 +93,16 @@ def _ran(program: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-# Sends itself a SIGINT when it comes to a place, and begins as `codexapi` does.
+# Sends itself a signal when it comes to a place, and begins as `codexapi` does.
 INTERRUPTED = """
 import asyncio, importlib.abc, os, signal, sys
 
-place = sys.argv.pop(1)
+place, number = sys.argv.pop(1), int(sys.argv.pop(1))
 
 def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+    global place
+    place = ""
+    os.kill(os.getpid(), number)
 
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
@@ -113,6 +115,11 @@ class Loop(asyncio.SelectorEventLoop):
             interrupt()
         super().__init__()
 
+    def create_task(self, *arguments, **options):
+        if place == "a task":
+            interrupt()
+        return super().create_task(*arguments, **options)
+
 sys.meta_path.insert(0, Finder())
 asyncio.new_event_loop = asyncio.runners.events.new_event_loop = Loop
 from codexapi_cli.__main__ import main
@@ -121,10 +128,21 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is another event")
-@pytest.mark.parametrize("place", ["codexapi_cli.app", "codexapi_cli.runner", "a loop"])
-def test_ctrl_c_while_a_command_starts_ends_it_without_a_word(place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("codexapi_cli.app", "SIGINT"),
+        ("codexapi_cli.runner", "SIGINT"),
+        ("a loop", "SIGINT"),
+        ("a loop", "SIGHUP"),
+        ("a task", "SIGINT"),
+        ("a task", "SIGHUP"),
+    ],
+)
+def test_a_signal_while_a_command_starts_ends_it_without_a_word(place: str, name: str) -> None:
+    number = signal.Signals[name]
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, place, "chat", "--demo", "hi"],
+        [sys.executable, "-c", INTERRUPTED, place, str(number.value), "chat", "--demo", "hi"],
         env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
