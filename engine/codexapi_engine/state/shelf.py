@@ -10,7 +10,6 @@ loop lets it do so in a thread: `apart`.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sqlite3
@@ -18,15 +17,17 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import JsonObject, Unavailable
 from ..files import BINARY, NO_WAIT
 from ..protocol import json
 from ..settings import private_folder
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 MAX_OBJECTS = 1_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -110,6 +111,9 @@ class Shelf:
         many wait before it. If it is cancelled, the work is done all the same."""
         if self._path is None:
             return work()
+        import asyncio  # 40 ms that `history` does without
+        from concurrent.futures import ThreadPoolExecutor
+
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="codexapi-state")
         until = time.monotonic() + self._max_wait
