@@ -78,7 +78,8 @@ class Redemption:
 
     @property
     def has_answer(self) -> bool:
-        return self.outcome == "granted"
+        """Whether the new pair went out, as far as the backend can know."""
+        return self.outcome == "granted" and self.ended < float("inf")
 
 
 class Books(Simulator):
@@ -129,9 +130,8 @@ class Books(Simulator):
         with self._lifetime():
             status, told, chunks = await super().handle(method, target, headers, body)
         data = b"".join([chunk async for chunk in chunks])
-        entry.ended = time.monotonic()
         if status != 200:
-            entry.outcome = "refused"
+            entry.outcome, entry.ended = "refused", time.monotonic()
             return status, told, _bytes(data)
         self._learn(json.loads(data))
         entry.outcome = fault if fault in ("lost", "half", "unusable") else "granted"
