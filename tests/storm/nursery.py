@@ -8,6 +8,7 @@ from there what an interpreter of its own would do: it gets signals, writes, and
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import json
@@ -67,6 +68,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = ["codexapi", *arguments]
+    faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
 
 
 def main() -> None:

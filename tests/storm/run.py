@@ -133,9 +133,10 @@ class Storm:
     async def _end(self, process: Process) -> None:
         """Waits for a process that was told to end."""
         if await process.end() is None:
-            self.record.problems.append(
-                f"{process.name} has not ended {PATIENCE:g} s after {process.signals}"
-            )
+            about = f"{process.name} has not ended {PATIENCE:g} s after {process.signals}"
+            process.signal("USR1")
+            await process.end(0.5)
+            self.record.problems.append(f"{about}: {process.complaint()[-2000:]}")
             process.signal("KILL")
 
     def _kill_all(self) -> None:
