@@ -284,6 +284,8 @@ _AT_THE_END = re.compile(
 def no_fault_of_ours(record: Record) -> Iterator[str]:
     for process in record.processes:
         complaint = _AT_THE_END.sub("", process.complaint())
+        if "KeyboardInterrupt" in complaint and "codexapi_" not in complaint:
+            continue  # Ctrl-C before our first line: the interpreter's own, likewise
         for sign in ("Traceback", "internal_error", "never awaited", "never retrieved", "a bug"):
             if sign in complaint:
                 at = complaint.index(sign)
