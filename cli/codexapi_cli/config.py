@@ -8,29 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
+from codexapi_engine.settings import VARIABLES
 
 from .options import Json, command, settings
 from .past import path_in
 from .terminal import put, put_json
-
-VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "codex_home": ("CODEX_HOME",),
-    "base_url": ("CODEXAPI_BASE_URL",),
-    "token_url": ("CODEX_REFRESH_TOKEN_URL_OVERRIDE",),
-    "access_token": ("CODEX_ACCESS_TOKEN",),
-    "client_version": ("CODEXAPI_CLIENT_VERSION",),
-    "model": ("CODEXAPI_MODEL",),
-    "timeout": ("CODEXAPI_TIMEOUT",),
-    "host": ("CODEXAPI_HOST",),
-    "port": ("CODEXAPI_PORT",),
-    "api_key": ("CODEXAPI_API_KEY",),
-    "proxy": ("HTTPS_PROXY", "https_proxy"),
-    "no_proxy": ("NO_PROXY", "no_proxy"),
-    "ca_file": ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"),
-    "state_dir": ("CODEXAPI_STATE_DIR", "XDG_STATE_HOME", "LOCALAPPDATA"),
-    "image_dir": ("CODEXAPI_IMAGE_DIR",),
-}
-"""What each setting is read from, the first that is set."""
 
 DEFAULT = "default"
 app = command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.settings import checked_host
+from codexapi_engine.setting_values import parse_host
 
 from .options import BaseUrl, Demo, Model, checked, key_of, settings
 from .terminal import USAGE, Problem, ending, say
@@ -82,7 +82,7 @@ def serve(
             max_images,
         )  # fmt: skip
         host, port = (None, None) if http is None else checked("--http", checked_address, http)
-        hosts = tuple(checked("--allow-host", checked_host, text) for text in allow_host or ())
+        hosts = tuple(checked("--allow-host", parse_host, text) for text in allow_host or ())
         chosen = settings(
             base_url=base_url, demo=demo, model=model, image_dir=image_dir,
             host=host, port=port, api_key=key_of(api_key, api_key_file), allow_hosts=hosts,

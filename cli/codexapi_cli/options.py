@@ -75,10 +75,10 @@ def _color(wanted: Color) -> None:
 
 def _timeout(given: str | None) -> None:
     if given is not None:
-        from codexapi_engine.settings import checked_seconds  # --help does without
+        from codexapi_engine.setting_values import parse_seconds  # --help does without
 
         try:
-            checked_seconds(given)
+            parse_seconds(given)
         except ValueError:
             raise typer.BadParameter(f"{given} is not a number of seconds above 0") from None
         os.environ["CODEXAPI_TIMEOUT"] = given

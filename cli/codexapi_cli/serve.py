@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.settings import checked_alias, checked_host, checked_origin
+from codexapi_engine.setting_values import parse_alias, parse_host, parse_origin
 
 from .background import announce, start
 from .options import BaseUrl, Demo, checked, command, key_of, settings
@@ -106,9 +106,9 @@ def serve(
     if timeout is not None and not timeout > 0:
         say("codexapi: --timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
-    aliases = dict(checked("--model-alias", checked_alias, text) for text in model_alias or ())
-    hosts = tuple(checked("--allow-host", checked_host, text) for text in allow_host or ())
-    origins = tuple(checked("--cors", checked_origin, text) for text in cors or ())
+    aliases = dict(checked("--model-alias", parse_alias, text) for text in model_alias or ())
+    hosts = tuple(checked("--allow-host", parse_host, text) for text in allow_host or ())
+    origins = tuple(checked("--cors", parse_origin, text) for text in cors or ())
     chosen = settings(
         host=host, base_url=base_url, api_key=key_of(api_key, api_key_file),
         timeout=timeout, model=model, allow_hosts=hosts, demo=demo, strict=strict,

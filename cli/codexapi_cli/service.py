@@ -19,8 +19,10 @@ from typing import Annotated
 
 import typer
 
+from codexapi_engine.settings import VARIABLES
+
 from . import itself
-from .config import VARIABLES, plain
+from .config import plain
 from .options import command
 from .terminal import Problem, ending, put, say
 

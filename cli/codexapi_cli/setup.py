@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.settings import is_loopback
+from codexapi_engine.setting_values import is_loopback
 
 from .edits import MISSING, Change, Conflict, Entry, Form, Refused, SettingsFile, Where, snippet
 from .http_clients import CLIENTS, CONTEXT, NAME, UNUSED, Client, Offered, Point, exports

@@ -32,7 +32,8 @@ from .protocol import auth_file, json
 from .protocol.auth_file import LOGIN_HINT, REFRESH_AT, Credentials
 from .protocol.headers import signature
 from .protocol.secret import Secret
-from .settings import ACCOUNTS_URL, checked_url
+from .setting_values import parse_url
+from .settings import ACCOUNTS_URL
 
 SCHEDULE = 8 * 86400.0
 """Seconds after which an access token that tells no expiry is renewed."""
@@ -490,7 +491,7 @@ def _epoch(moment: str | None) -> float | None:
 
 def _token_url(credentials: Credentials) -> str:
     try:
-        return checked_url(credentials.issuer) + "/oauth/token"
+        return parse_url(credentials.issuer) + "/oauth/token"
     except ValueError as error:
         raise NotLoggedIn(
             f"the issuer in auth.json cannot be trusted ({error}): {LOGIN_HINT}",

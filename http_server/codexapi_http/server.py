@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.hardening import harden
-from codexapi_engine.settings import is_loopback
+from codexapi_engine.setting_values import is_loopback
 from codexapi_engine.state import State
 
 from .annex import Builder

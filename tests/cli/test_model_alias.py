@@ -8,7 +8,7 @@ import openai
 import pytest
 from tests.processes import codexapi, environment, server
 
-from codexapi_engine.settings import checked_alias
+from codexapi_engine.setting_values import parse_alias
 
 
 def test_the_flag_gives_models_other_names() -> None:
@@ -38,10 +38,10 @@ def test_a_flag_that_is_no_alias_is_a_usage_error() -> None:
     ],
 )
 def test_an_alias_is_a_name_and_a_model(text: str, alias: tuple[str, str]) -> None:
-    assert checked_alias(text) == alias
+    assert parse_alias(text) == alias
 
 
 @pytest.mark.parametrize("text", ["", "a", "a=", "=b", " = "])
 def test_what_lacks_one_of_the_two_is_no_alias(text: str) -> None:
     with pytest.raises(ValueError, match="NAME=MODEL"):
-        checked_alias(text)
+        parse_alias(text)

@@ -15,8 +15,8 @@ import pytest
 from tests.cli.shell import run, shown
 from tests.processes import codexapi, environment
 
-from codexapi_cli.config import VARIABLES
 from codexapi_cli.plan import lines
+from codexapi_engine.settings import VARIABLES
 
 
 def config(env: dict[str, str]) -> dict[str, tuple[Any, str]]:

@@ -9,7 +9,8 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol.secret import Secret
-from codexapi_engine.settings import BASE_URL, Settings, private_folder, state_folder, user_agent
+from codexapi_engine.setting_values import state_folder
+from codexapi_engine.settings import BASE_URL, Settings, private_folder, user_agent
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:

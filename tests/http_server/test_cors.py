@@ -10,7 +10,7 @@ from tests.http_server import raw
 from tests.http_server.doors import Door, chat, door
 from tests.http_server.raw import Reply, get, head, post
 
-from codexapi_engine.settings import checked_host, checked_origin
+from codexapi_engine.setting_values import parse_host, parse_origin
 from codexapi_engine.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(60)
@@ -187,7 +187,7 @@ async def test_request_of_no_page_is_as_ever(open_door: Door, backend: Simulator
     ],
 )
 def test_origin_is_read(text: str, origin: str) -> None:
-    assert checked_origin(text) == origin
+    assert parse_origin(text) == origin
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_origin_is_read(text: str, origin: str) -> None:
 )  # fmt: skip
 def test_what_is_no_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        checked_origin(text)
+        parse_origin(text)
 
 
 @pytest.mark.parametrize(
     "name", ["box", "Box.Example", "host.docker.internal", "192.168.1.5", "fd00::1", "[fd00::1]"]
 )
 def test_further_name_of_a_server_is_read(name: str) -> None:
-    assert checked_host(f" {name} ") == name.lower()
+    assert parse_host(f" {name} ") == name.lower()
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_further_name_of_a_server_is_read(name: str) -> None:
 )
 def test_what_is_no_name_of_a_server_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="host name"):
-        checked_host(name)
+        parse_host(name)
