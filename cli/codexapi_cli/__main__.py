@@ -14,16 +14,21 @@ request hardly anything: so a start takes a twentieth less, and a request too, f
 
 
 def main() -> None:
+    if sys.argv[1:] == ["--version"]:
+        _put_version()
+        return
+    import signal
+
     try:
         _main()
     except KeyboardInterrupt:  # Ctrl-C while it is still loading
         sys.exit(130)
+    finally:
+        # The interpreter takes a while to end, and would print where a late Ctrl-C met it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _main() -> None:
-    if sys.argv[1:] == ["--version"]:
-        _put_version()
-        return
     from .streams import prepare
 
     prepare()

@@ -146,3 +146,21 @@ def test_a_signal_while_a_command_starts_ends_it_without_a_word(place: str, name
         env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+LATE = """
+import atexit, os, signal
+from codexapi_cli.__main__ import main
+
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is another event")
+def test_ctrl_c_while_the_interpreter_ends_changes_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, "config", "--json"],
+        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
