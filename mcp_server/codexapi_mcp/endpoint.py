@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import Message, Receive, Scope, Send
 
+from .messages import MAX_BYTES
 from .options import Options
 from .server import Server, create_server
 from .workshop import HEARTBEAT, LINE, Line
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex
-
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of a request, as the rest of the server takes them."""
 
 MAX_SESSIONS = 256
 """Of the older era. Beyond it the one that was used the longest time ago ends, if no request of it
@@ -51,7 +49,7 @@ class Endpoint:
         made = server or create_server(codex, options=options, heartbeat=heartbeat)
         made.streamable_http_app(
             streamable_http_path=self.path,
-            max_request_body_size=MAX_BODY,
+            max_request_body_size=MAX_BYTES,
             session_idle_timeout=SESSION_IDLE,
             max_sessions=MAX_SESSIONS,
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),

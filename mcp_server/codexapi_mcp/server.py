@@ -31,6 +31,14 @@ class Server(MCPServer[Workshop]):
 
     shop: Workshop | None = None  # while it serves
 
+    async def run_stdio_async(self) -> None:
+        """On pipes of our own: the SDK leaves what it cannot read without an answer."""
+        from .pipes import pipes
+
+        inner = self._lowlevel_server
+        async with pipes() as (incoming, outgoing):
+            await inner.run(incoming, outgoing, inner.create_initialization_options())
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Ctx | None = None
     ) -> CallToolResult | InputRequiredResult:

@@ -1,0 +1,229 @@
+"""One JSON-RPC message in a line of bytes, and a message as a line.
+
+A request is answered whatever is wrong with it, by its own id where one can be read: a client waits
+for it, some for ever. A notification and a response are never answered. Knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json as scalars
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mcp.types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
+
+from codexapi_engine.protocol import json
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Of one message, as the HTTP server takes them."""
+
+MAX_DEPTH = 100
+"""Levels of nesting in a message, as the HTTP server takes them."""
+
+MAX_TOKENS = 1_000_000
+"""Of a text that is no JSON, which are searched for an id."""
+
+EDGE = 64 * 1024
+"""Bytes of each end of a line that is too long, which are searched for an id."""
+
+Id = int | float | str | None
+
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]++', re.DOTALL)
+_LAST_MEMBERS = re.compile(
+    r'(?:,\s*"(?:id|jsonrpc|method)"\s*:\s*(?:"[^"\\]*"|-?[0-9.]+)\s*)+\}\s*\Z'
+)
+"""The end of an object, where some clients write the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """The two ends of a line that has over MAX_BYTES."""
+
+    head: bytes
+    tail: bytes
+
+
+class InvalidMessage(Exception):
+    """What is wrong with a line, and the ids under which that is to be answered: none for a
+    notification, a None where no id can be read."""
+
+    def __init__(self, code: int, message: str, ids: list[Id]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.ids = ids
+
+    def answers(self) -> list[bytes]:
+        """The lines that say so."""
+        error = {"code": self.code, "message": str(self)}
+        return [_line({"jsonrpc": "2.0", "id": each, "error": error}) for each in self.ids]
+
+
+def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
+    """The message in a line; None where there is nothing to do. Bytes that are no UTF-8 and lone
+    surrogates become U+FFFD. Raises InvalidMessage."""
+    if isinstance(line, LongLine):
+        said = f"Invalid request: the message is longer than {MAX_BYTES >> 20} MiB"
+        raise InvalidMessage(INVALID_REQUEST, said, _ids_of_long_line(line))
+    text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace").strip()
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(text, error) from None
+    if isinstance(value, list):
+        raise _batch(value)
+    if not isinstance(value, dict):
+        raise _invalid("it is not an object", [None])
+    return _message(value)
+
+
+def serialized(message: JSONRPCMessage) -> bytes:
+    """A message as a line, whatever lone surrogates are in it."""
+    return _line(message.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value) + b"\n"
+
+
+def _message(value: dict[str, Any]) -> JSONRPCMessage | None:
+    if "method" not in value and ("result" in value or "error" in value):
+        return _response(value)
+    if "method" in value and "id" not in value:
+        return _notification(value)
+    told = _readable(value.get("id"))
+    if fault := _fault(value):
+        raise _invalid(fault, [told])
+    if isinstance(told, float) or told is None:
+        raise _invalid("`id` is neither a string nor a whole number", [told])
+    return JSONRPCRequest(
+        jsonrpc="2.0", id=told, method=value["method"], params=value.get("params")
+    )
+
+
+def _notification(value: dict[str, Any]) -> JSONRPCNotification | None:
+    if _fault(value):
+        return None
+    return JSONRPCNotification(jsonrpc="2.0", method=value["method"], params=value.get("params"))
+
+
+def _response(value: dict[str, Any]) -> JSONRPCMessage | None:
+    try:
+        message = jsonrpc_message_adapter.validate_python(value)
+    except ValueError:
+        return None
+    return message if isinstance(message, JSONRPCResponse | JSONRPCError) else None
+
+
+def _fault(value: dict[str, Any]) -> str | None:
+    """What makes an object no request and no notification."""
+    if value.get("jsonrpc") != "2.0":
+        return '`jsonrpc` is not "2.0"'
+    if "method" not in value:
+        return "`method` is missing"
+    if not isinstance(value["method"], str):
+        return "`method` is not a string"
+    if not isinstance(value.get("params"), dict | None):
+        return "`params` is not an object"
+    if _is_deep(value, MAX_DEPTH):
+        return _TOO_DEEP
+    return None
+
+
+_TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deep(item, levels - 1) for item in items)
+
+
+def _readable(value: Any) -> Id:
+    """An id that an answer can name; a whole number is one, however it is written."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, float) and abs(value) < 2**53:
+        return int(value) if value.is_integer() else value
+    return None
+
+
+def _invalid(why: str, ids: list[Id]) -> InvalidMessage:
+    return InvalidMessage(INVALID_REQUEST, f"Invalid request: {why}", ids)
+
+
+def _batch(values: list[Any]) -> InvalidMessage:
+    """Every request in it is answered by itself."""
+    ids = [
+        _readable(value.get("id")) if isinstance(value, dict) else None
+        for value in values
+        if not isinstance(value, dict) or _wants_answer(value)
+    ]
+    why = "a batch is not supported: send each message in a line of its own"
+    return _invalid(why, ids if values else [None])
+
+
+def _wants_answer(value: dict[str, Any]) -> bool:
+    if "method" in value:
+        return "id" in value
+    return "result" not in value and "error" not in value
+
+
+def _unreadable(text: str, error: Exception) -> InvalidMessage:
+    members = _members(text)
+    is_notification = "method" in members and "id" not in members
+    method = _scalar(members.get("method", ""))
+    if is_notification and isinstance(method, str) and method.startswith("notifications/"):
+        ids: list[Id] = []
+    else:
+        ids = [_readable(_scalar(members.get("id", "")))]
+    if isinstance(error, RecursionError) or "recursion" in str(error) or "deep" in str(error):
+        return _invalid(_TOO_DEEP, ids)
+    return InvalidMessage(PARSE_ERROR, "Parse error: the line is not JSON", ids)
+
+
+def _members(text: str) -> dict[str, str]:
+    """The outermost members that are no containers, as far as a text that is no JSON has such."""
+    depth, key, found = 0, "", dict[str, str]()
+    before = ""
+    for token in islice(_TOKEN.finditer(text), MAX_TOKENS):
+        word = token[0]
+        depth += (word in "{[") - (word in "}]")
+        if depth == 1 and before == ":" and key and word not in "{}[]:,":
+            found.setdefault(key, word)
+        if word == ":" and before.startswith('"'):
+            key = str(_scalar(before))
+        elif word == ",":
+            key = ""
+        before = word
+    return found
+
+
+def _scalar(token: str) -> Any:
+    try:
+        return scalars.loads(token)
+    except ValueError:
+        return None
+
+
+def _ids_of_long_line(line: LongLine) -> list[Id]:
+    members = _members(line.head.removeprefix(codecs.BOM_UTF8).decode(errors="replace"))
+    if "id" not in members and (end := _LAST_MEMBERS.search(line.tail.decode(errors="replace"))):
+        members = {**members, **_members("{" + end[0][1:])}
+    if "id" not in members and "method" in members and '"notifications/' in members["method"]:
+        return []
+    return [_readable(_scalar(members.get("id", "")))]

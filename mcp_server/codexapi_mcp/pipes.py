@@ -1,0 +1,185 @@
+"""The messages on stdin and stdout. Both belong to the protocol alone: while it is served, whatever
+else reads stdin finds its end, and what else is written to stdout goes to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import asynccontextmanager, suppress
+from threading import Thread
+from typing import TypeAlias
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCMessage
+
+from .messages import EDGE, MAX_BYTES, InvalidMessage, LongLine, parse, serialized
+
+PIECE = 64 * 1024
+
+Line: TypeAlias = bytes | LongLine
+Incoming: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
+Outgoing: TypeAlias = MemoryObjectSendStream[SessionMessage]
+
+
+@asynccontextmanager
+async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing]]:
+    """The two streams that the SDK serves. The incoming one ends with stdin, and when nobody reads
+    stdout any more."""
+    source, sink = _private(0), Sink(_private(1))
+    incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as tasks:
+        reading = anyio.CancelScope()
+
+        async def receive() -> None:
+            with reading, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                async with incoming:
+                    async for message in _messages(source, sink):
+                        await incoming.send(SessionMessage(message))
+
+        async def send() -> None:
+            async with outgoing:
+                async for item in outgoing:
+                    await sink.put(serialized(item.message))
+                    if sink.is_gone:
+                        reading.cancel()
+
+        tasks.start_soon(receive)
+        tasks.start_soon(send)
+        yield read, write
+
+
+class Sink:
+    """Where whole lines go, one after the other. Nobody may be there to read them."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._turn = anyio.Lock()
+        self.is_gone = False
+
+    async def put(self, line: bytes) -> None:
+        async with self._turn:
+            if self.is_gone:
+                return
+            try:
+                await anyio.to_thread.run_sync(self._write, line)
+            except OSError:  # the editor closed the pipe
+                self.is_gone = True
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+
+
+async def _messages(source: int, sink: Sink) -> AsyncIterator[JSONRPCMessage]:
+    """What comes in; what is no message is answered here."""
+    async for line in _lines(source):
+        try:
+            message = parse(line)
+        except InvalidMessage as error:
+            for answer in error.answers():
+                await sink.put(answer)
+            if sink.is_gone:
+                return
+        else:
+            if message is not None:
+                yield message
+
+
+async def _lines(source: int) -> AsyncIterator[Line]:
+    """Read by a thread of our own: none of a pool may be left blocked when the process ends."""
+    loop = asyncio.get_running_loop()
+    put, get = anyio.create_memory_object_stream[Line](0)
+
+    def read() -> None:
+        with suppress(
+            RuntimeError, CancelledError, anyio.BrokenResourceError
+        ):  # nobody listens any more
+            for line in split(_pieces(source)):
+                asyncio.run_coroutine_threadsafe(put.send(line), loop).result()
+            loop.call_soon_threadsafe(put.close)
+
+    Thread(target=read, name="stdin", daemon=True).start()
+    async with get:
+        async for line in get:
+            yield line
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = os.read(descriptor, PIECE)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+            continue
+        except OSError:  # a terminal that is gone
+            return
+        if not piece:
+            return
+        yield piece
+
+
+def split(pieces: Iterable[bytes], most: int = MAX_BYTES) -> Iterator[Line]:
+    """The lines of a text that comes in pieces."""
+    line = _Line(most)
+    for piece in pieces:
+        *ended, rest = piece.split(b"\n")
+        for end in ended:
+            line.add(end)
+            yield line.whole()
+            line = _Line(most)
+        line.add(rest)
+    if line.size:
+        yield line.whole()
+
+
+class _Line:
+    """A line as far as it has come; of one that is too long no more is kept than its ends."""
+
+    def __init__(self, most: int) -> None:
+        self.size = 0
+        self._most = most
+        self._parts: list[bytes] = []
+        self._head: bytes | None = None
+
+    def add(self, part: bytes) -> None:
+        self.size += len(part)
+        self._parts.append(part)
+        if self.size <= self._most:
+            return
+        kept = b"".join(self._parts)
+        if self._head is None:
+            self._head = kept[:EDGE]
+        self._parts = [kept[-EDGE:]]
+
+    def whole(self) -> Line:
+        text = b"".join(self._parts)
+        return text if self._head is None else LongLine(self._head, text)
+
+
+def _private(descriptor: int) -> int:
+    """A copy of stdin or stdout for us alone; the number itself leads elsewhere from now on."""
+    nothing, low = os.open(os.devnull, os.O_RDWR), list[int]()
+    while nothing <= 2:  # a standard stream that is closed: its number must not lead to the wire
+        low.append(nothing)
+        nothing = os.dup(nothing)
+    copy = os.dup(descriptor)
+    os.dup2(nothing if descriptor == 0 else 2, descriptor)
+    os.close(nothing)
+    if sys.platform == "win32":
+        from mcp.os.win32.utilities import rebind_std_handle_to_fd
+
+        with suppress(OSError):
+            rebind_std_handle_to_fd(descriptor)
+    return copy
