@@ -7,7 +7,7 @@ Loads nothing of the engine: a client waits for these words before it shows a si
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from mcp.types import ToolAnnotations
@@ -59,15 +59,6 @@ def parameter(name: str, description: str, **rules: Any) -> Any:
     )
 
 
-def unknown(given: Mapping[str, object], parameters: Iterable[str]) -> list[str]:
-    """The arguments that no parameter takes: of two names for one, the second."""
-    taken = set()
-    for name in parameters:
-        names = (name, *ALIASES.get(name, ()))
-        taken.add(next((key for key in names if key in given), None))
-    return [key for key in given if key not in taken]
-
-
 def _listed(given: object) -> object:
     """One where a list is wanted; clients also send lists as JSON text."""
     if not isinstance(given, str):
@@ -83,9 +74,43 @@ def _parsed(given: object) -> object:
         return given
 
 
-Prompt = Annotated[str, parameter("prompt", "What to ask. Required.", min_length=1)]
+def _text(value: object) -> object:
+    """A number is text, and so is JSON, which the SDK has read already."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _word(value: object) -> object:
+    """One of a few words, however it is written."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _format(value: object) -> object:
+    word = _word(value)
+    if not isinstance(word, str):
+        return word
+    plain = word.removeprefix("image/").removeprefix(".")
+    return "jpeg" if plain == "jpg" else plain
+
+
+def _inline(value: object) -> object:
+    """A yes or no to many models."""
+    return {"true": "always", "false": "never"}.get(str(value).strip().lower(), _word(value))
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return value.strip().lower().replace(" ", "").replace("\N{MULTIPLICATION SIGN}", "x")
+
+
+Prompt = Annotated[
+    str, BeforeValidator(_text), parameter("prompt", "What to ask. Required.", min_length=1)
+]
 System = Annotated[
     str | None,
+    BeforeValidator(_text),
     parameter(
         "system",
         "Instructions for the model. Default: none; in a conversation, those that it began with.",
@@ -93,6 +118,7 @@ System = Annotated[
 ]
 Model = Annotated[
     str | None,
+    BeforeValidator(_text),
     parameter(
         "model",
         "Model name; list_models tells them. Default: the user's own choice; in a conversation, "
@@ -101,6 +127,7 @@ Model = Annotated[
 ]
 Effort = Annotated[
     str | None,
+    BeforeValidator(_word),
     parameter(
         "effort",
         "How hard the model thinks: minimal, low, medium, high or xhigh. The nearest that the "
@@ -144,6 +171,7 @@ MaxOutputTokens = Annotated[
 ]
 ConversationId = Annotated[
     str | None,
+    BeforeValidator(_text),
     parameter(
         "conversation_id",
         "Goes on with an earlier conversation: the id that its last answer came with. It is good "
@@ -153,10 +181,12 @@ ConversationId = Annotated[
 
 ToDraw = Annotated[
     str,
+    BeforeValidator(_text),
     parameter("prompt", "What to draw. Required.", min_length=1, max_length=MAX_PROMPT),
 ]
 ToChange = Annotated[
     str,
+    BeforeValidator(_text),
     parameter(
         "prompt",
         "What to change, or what to make of them. Required.",
@@ -185,6 +215,7 @@ Mask = Annotated[
 ]
 Size = Annotated[
     str,
+    BeforeValidator(_size),
     parameter(
         "size",
         "auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT of 16 to 3840 pixels an edge: "
@@ -193,14 +224,17 @@ Size = Annotated[
 ]
 Quality = Annotated[
     Literal["auto", "low", "medium", "high"],
+    BeforeValidator(_word),
     parameter("quality", "auto, low, medium or high. Default: auto."),
 ]
 Background = Annotated[
     Literal["auto", "transparent", "opaque"],
+    BeforeValidator(_word),
     parameter("background", "auto, transparent (png and webp only) or opaque. Default: auto."),
 ]
 Format = Annotated[
     Literal["png", "jpeg", "webp"] | None,
+    BeforeValidator(_format),
     parameter("format", "png, jpeg or webp. Default: as output_path ends, else png."),
 ]
 Count = Annotated[
@@ -216,6 +250,7 @@ OutputPath = Annotated[
 ]
 Inline = Annotated[
     Literal["auto", "always", "never"] | None,
+    BeforeValidator(_inline),
     parameter(
         "inline",
         "Whether the result carries the picture itself: auto, a small preview; always, the "

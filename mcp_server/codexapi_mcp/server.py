@@ -15,8 +15,9 @@ from mcp.types import CallToolResult, InputRequiredResult, TextContent
 from codexapi_engine import __version__
 
 from . import failures, schema
+from .arguments import present, unknown
 from .options import Options
-from .schema import AccountResult, ImageResult, ModelsResult, unknown
+from .schema import AccountResult, ImageResult, ModelsResult
 from .workshop import HEARTBEAT, Workshop
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ class Server(MCPServer[Workshop]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Ctx | None = None
     ) -> CallToolResult | InputRequiredResult:
+        schemas = {tool.name: tool.input_schema for tool in await self.list_tools()}
+        if (rules := schemas.get(name)) is not None:
+            arguments = present(arguments, rules)
         try:
             result = await super().call_tool(name, arguments, context)
         except ToolError as error:
             result = failures.told(name, error)
-        tools = {tool.name: tool for tool in await self.list_tools()}
-        ignored = (
-            unknown(arguments, tools[name].input_schema["properties"]) if name in tools else []
-        )
+        ignored = unknown(arguments, rules) if rules is not None else []
         if ignored and isinstance(result, CallToolResult):
             _note(result, f"Ignored, for {name} has no such parameter: {', '.join(ignored)[:500]}.")
         return result

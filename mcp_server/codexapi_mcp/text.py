@@ -19,6 +19,7 @@ from codexapi_engine import Assembler, Codex, CodexError, EventStream, Text, req
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol.responses import json_form
 from codexapi_engine.protocol.responses.estimate import BYTES_PER_TOKEN
+from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT
 from codexapi_engine.protocol.shapes import inner, word
 from codexapi_engine.state import Owner
 
@@ -46,6 +47,7 @@ class Answer:
 
     limit: int | None  # bytes
     pieces: list[str] = field(default_factory=list)
+    changed: tuple[str, ...] = ()  # what of the request could not stay as it was
     size: int = 0  # characters
     weight: int = 0  # bytes
 
@@ -101,7 +103,10 @@ async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolR
     output = response["output"] if not answer.is_full else [_said(text)]
     conversation = before or _begin(shop, model, question.system)
     shop.state.conversations.add(conversation, [item, *output], owner=owner)
-    return _told(text, reason, model, conversation, response)
+    return _told(
+        text, reason, model, conversation, response,
+        _notes(question, answer.changed, model, response), answer.changed,
+    )  # fmt: skip
 
 
 async def _response(
@@ -111,6 +116,7 @@ async def _response(
     is full: the rest of it is then cancelled at the backend."""
     try:
         async with await codex.open(asked) as events:
+            answer.changed = events.changed
             response = await _folded(events, answer)
             return events.account, response
     except CodexError as error:
@@ -168,10 +174,29 @@ def _finish_reason(response: JsonObject) -> str:
     return {"max_output_tokens": "length"}.get(reason, reason or "unknown")
 
 
-def _told(
-    text: str, reason: str, model: str, conversation: str, response: JsonObject
-) -> CallToolResult:
+def _notes(
+    question: Question, changed: Sequence[str], model: str, response: JsonObject
+) -> list[str]:
+    """What of the request could not stay as it was."""
     notes = []
+    if "reasoning_effort" in changed:
+        effort = word(inner(response, "reasoning"), "effort") or "the nearest"
+        wanted = question.effort or model.rpartition(":")[2]
+        notes.append(f"[effort: {model} does not have {wanted[:40]}; {effort} was used.]")
+    if ENCRYPTED_INPUT in changed:
+        notes.append("[The model's earlier reasoning was left out: the backend does not take it.]")
+    return notes
+
+
+def _told(
+    text: str,
+    reason: str,
+    model: str,
+    conversation: str,
+    response: JsonObject,
+    notes: list[str],
+    ignored: Sequence[str],
+) -> CallToolResult:
     if reason != "stop":
         why = _WHY.get(reason, "")
         notes.append(f"[The answer is incomplete{why}.]")
@@ -182,6 +207,7 @@ def _told(
         "usage": response.get("usage"),
         "conversation_id": conversation,
         "finish_reason": reason,
+        "ignored": list(ignored),
     }
     return CallToolResult(content=content, _meta={"codexapi": meta})
 
