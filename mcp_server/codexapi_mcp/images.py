@@ -214,10 +214,27 @@ async def _answer(ctx: Context[Workshop, Any], order: Order, wish: Wish) -> Call
     inline = wish.inline or shop.options.inline
 
     async def run() -> CallToolResult:
-        drawn, earlier = await shop.jobs.run(order.key, lambda: _drawn(shop, order))
+        drawn, earlier = await _kept(shop, order), True
+        if drawn is None:
+            drawn, earlier = await shop.jobs.run(order.key, lambda: _drawn(shop, order))
+            if earlier:
+                shop.unclaimed.claim(order.key)
         return await asyncio.to_thread(_told, drawn, order, inline, earlier=earlier)
 
     return await attended(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
+
+
+async def _kept(shop: Workshop, order: Order) -> Drawn | None:
+    """What the same call has made, where its process has ended since."""
+    paths = [] if shop.jobs.has(order.key) else shop.unclaimed.claim(order.key)
+
+    def read() -> Drawn:
+        return Drawn([(pictures.finished(path.read_bytes()), path) for path in paths], None)
+
+    try:
+        return await asyncio.to_thread(read) if paths else None
+    except (OSError, CodexError):  # somebody has changed the file
+        return None
 
 
 async def _drawn(shop: Workshop, order: Order) -> Drawn:
@@ -232,32 +249,37 @@ async def _drawn(shop: Workshop, order: Order) -> Drawn:
             param="n",
         )
     shop.pictures += order.count
-    saved: Sequence[tuple[Picture, Path]] = ()
+    saved: list[tuple[Picture, Path]] = []
     try:
-        drawn = await _all(shop.codex, order)
-        saved = drawn.saved
-        return drawn
+        return await _all(shop.codex, order, saved)
+    except asyncio.CancelledError:
+        if saved:
+            shop.unclaimed.keep(order.key, [path for _, path in saved])
+        raise
     finally:
         shop.pictures -= order.count - len(saved)
 
 
-async def _all(codex: Codex, order: Order) -> Drawn:
+async def _all(codex: Codex, order: Order, saved: list[tuple[Picture, Path]]) -> Drawn:
+    """Puts each into `saved` as it comes."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(path: Path) -> tuple[Picture, Path]:
         async with turns:
             (made, *_) = (await codex.draw(order.asked)).images
         state_dir = codex.settings.state_dir
-        return await asyncio.to_thread(_saved, made, order, path, state_dir)
+        done = await asyncio.to_thread(_saved, made, order, path, state_dir)
+        saved.append(done)
+        return done
 
     paths = album.numbered(order.path, order.count)
     done = await asyncio.gather(*map(one, paths), return_exceptions=True)
-    saved = [result for result in done if not isinstance(result, BaseException)]
+    in_order = [result for result in done if not isinstance(result, BaseException)]
     failures = [result for result in done if isinstance(result, BaseException)]
     if failures and not (saved and isinstance(failures[0], CodexError)):
         raise failures[0]
     failure = failures[0] if failures else None
-    return Drawn(saved, failure if isinstance(failure, CodexError) else None)
+    return Drawn(in_order, failure if isinstance(failure, CodexError) else None)
 
 
 def _saved(made: images.Image, order: Order, path: Path, state_dir: Path) -> tuple[Picture, Path]:

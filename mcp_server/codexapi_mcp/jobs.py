@@ -28,10 +28,19 @@ class _Job(Generic[T]):
     task: asyncio.Task[T]
     started: float
     ended: float | None = None
+    waiting: int = 0  # calls that want the result
+    arrived: bool = False  # a call has had it
+    recorded: bool = False
+
+    @property
+    def has_result(self) -> bool:
+        task = self.task
+        return task.done() and not task.cancelled() and task.exception() is None
 
 
 class Jobs(Generic[T]):
-    """Jobs by what they make. `aclose` cancels those that are running."""
+    """Jobs by what they make. `record` hears of each result that no call has had, and whether one
+    may have had it: the process may end before the next call comes."""
 
     def __init__(
         self,
@@ -39,11 +48,14 @@ class Jobs(Generic[T]):
         keep: float = KEEP,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
+        record: Callable[[str, T, bool], None] = lambda key, result, arrived: None,
     ) -> None:
         self._keep = keep
         self._patience = patience
         self._clock = clock
+        self._record = record
         self._jobs: dict[str, _Job[T]] = {}
+        self._is_ending = False
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """What the work gives, and whether an earlier call had begun it. Cancelled, it leaves the
@@ -51,16 +63,48 @@ class Jobs(Generic[T]):
         self._forget()
         found = self._jobs.get(key)
         job = found or self._start(key, work)
-        result = await asyncio.shield(job.task)
+        job.waiting += 1
+        try:
+            result = await asyncio.shield(job.task)
+        finally:
+            job.waiting -= 1
+        if self._is_ending:  # nobody may read the answer any more
+            return result, found is not None
+        job.arrived = True
         if found is not None or self._clock() - job.started <= self._patience:
             self._drop(key, job)  # handed over: the same call again is a new wish
         return result, found is not None
 
+    def has(self, key: str) -> bool:
+        self._forget()
+        return key in self._jobs
+
+    @property
+    def running(self) -> int:
+        return sum(not job.task.done() for job in self._jobs.values())
+
+    async def finish(self, seconds: float) -> None:
+        """Waits so long for the jobs that are running, and records what no call has had before:
+        the client has left."""
+        self._is_ending = True
+        tasks = {job.task for job in self._jobs.values() if not job.task.done()}
+        if tasks and seconds:
+            await asyncio.wait(tasks, timeout=seconds)
+        for key, job in list(self._jobs.items()):
+            if job.has_result:
+                self._keep_record(key, job)
+
     async def aclose(self) -> None:
+        """Cancels the jobs that are running."""
         tasks = [job.task for job in self._jobs.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _keep_record(self, key: str, job: _Job[T]) -> None:
+        if not job.recorded:
+            job.recorded = True
+            self._record(key, job.task.result(), job.arrived)
 
     def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> _Job[T]:
         job = _Job(asyncio.create_task(work()), self._clock())
@@ -72,6 +116,8 @@ class Jobs(Generic[T]):
                 self._drop(key, job)  # the next call tries anew
             else:
                 task.get_loop().call_later(self._keep, self._drop, key, job)
+                if not job.waiting:
+                    self._keep_record(key, job)
 
         job.task.add_done_callback(ended)
         return job

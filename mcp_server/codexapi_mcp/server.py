@@ -31,6 +31,7 @@ class Server(MCPServer[Workshop]):
     silence."""
 
     shop: Workshop | None = None  # while it serves
+    linger = 0.0  # seconds that its end waits for pictures which are being made
 
     async def run_stdio_async(self) -> None:
         """On pipes of our own: the SDK leaves what it cannot read without an answer."""
@@ -53,6 +54,9 @@ class Server(MCPServer[Workshop]):
         ignored = unknown(arguments, rules) if rules is not None else []
         if ignored and isinstance(result, CallToolResult):
             _note(result, f"Ignored, for {name} has no such parameter: {', '.join(ignored)[:500]}.")
+        paths = self.shop.news() if self.shop is not None else []
+        if paths and isinstance(result, CallToolResult):
+            _note(result, f"Saved earlier, when no client was there: {', '.join(map(str, paths))}.")
         return result
 
 
@@ -73,7 +77,7 @@ def create_server(
         try:
             yield shop
         finally:
-            await shop.aclose()
+            await shop.aclose(server.linger)
             server.shop = None
 
     server = Server(

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .workshop import Workshop
 
 
+LINGER = 180.0
+"""Seconds that a picture, which takes one or two minutes, is waited for when the client has left."""
+
+
 def serve(settings: Settings, options: Options | None = None) -> int:
     """Serves until stdin ends or a signal comes; returns the exit code."""
 
@@ -53,6 +57,7 @@ def run(made: Callable[[], Server]) -> int:
     quiet_logging()
     try:
         leave.server = made()
+        leave.server.linger = LINGER
         leave.server.run("stdio")
     except* (BrokenPipeError, ConnectionResetError):
         pass  # the editor closed the pipe: nobody is left to tell
@@ -83,8 +88,9 @@ class _Discreet(logging.Formatter):
 
 
 class _Leave:
-    """What a signal does: it ends the process, and with it all calls. But a login that is being
-    renewed is saved first, for its refresh token is spent; a second signal does not wait."""
+    """What a signal does: it ends the process, and with it all calls. But a picture that is being
+    made is saved first, for it is paid for, and a login that is being renewed, for its refresh
+    token is spent; a second signal does not wait."""
 
     def __init__(self) -> None:
         self.server: Server | None = None
@@ -100,7 +106,7 @@ class _Leave:
 
     async def _settle(self, shop: Workshop, number: int) -> None:
         try:
-            await shop.settle()
+            await shop.settle(LINGER)
         finally:
             _end(number)
 

@@ -8,9 +8,11 @@ time until a server answers, and some go on without it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.mcpserver import Context
@@ -19,12 +21,15 @@ from codexapi_engine.errors import CodexError, Unavailable
 
 from .jobs import Jobs
 from .options import Options
+from .unclaimed import Unclaimed
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
     from codexapi_engine.state import State
 
     from .images import Drawn
+
+log = logging.getLogger("codexapi.mcp")
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life: clients with a watchdog wait 60 and more."""
@@ -81,7 +86,7 @@ class Workshop:
         # set once
         self.options = options or Options()
         self.heartbeat = heartbeat
-        self.jobs: Jobs[Drawn] = Jobs()
+        self.jobs: Jobs[Drawn] = Jobs(record=self._record)
         self._given = codex
         self._settings = settings
         # opened at the first call
@@ -112,12 +117,36 @@ class Workshop:
             self._state = State()
         return self._state
 
-    async def settle(self) -> None:
-        """Returns when a renewal of the login has reached the disk, if one is under way."""
+    @property
+    def unclaimed(self) -> Unclaimed:
+        return Unclaimed(self.codex.settings.state_dir / "mcp-pictures")
+
+    def news(self) -> list[Path]:
+        """The pictures that nobody has been told of."""
+        opened = self._given is not None or self._own is not None
+        return self.unclaimed.news() if opened else []
+
+    async def settle(self, linger: float = 0.0) -> None:
+        """Waits at most so many seconds for pictures that are being made, since they are paid for;
+        and until a renewal of the login has reached the disk, if one is under way."""
+        if linger and (count := self.jobs.running):
+            log.warning(
+                "the client has left; waiting up to %d s for %s, to save what is paid for",
+                linger, f"{count} picture calls" if count > 1 else "a picture",
+            )  # fmt: skip
+            await self.jobs.finish(linger)
+            left = self.jobs.running
+            log.warning("%s", f"gave up {left}" if left else "saved; the next call tells where")
         if self._own is not None:
             await self._own.login.aclose()
 
-    async def aclose(self) -> None:
+    def _record(self, key: str, drawn: Drawn, arrived: bool) -> None:
+        self.unclaimed.keep(key, [path for _, path in drawn.saved], arrived=arrived)
+
+    async def aclose(self, linger: float = 0.0) -> None:
+        if linger:
+            await self.settle(linger)
+        await self.jobs.finish(0)
         await self.jobs.aclose()
         if self._state is not None:
             self._state.close()

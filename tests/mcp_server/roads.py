@@ -95,8 +95,9 @@ async def in_memory(
     """No process, no network."""
     simulator = simulator or Simulator()
     settings = Settings(
-        codex_home=folder / "none", base_url="http://127.0.0.1:1", image_dir=folder / "pictures"
-    )
+        codex_home=folder / "none", base_url="http://127.0.0.1:1", image_dir=folder / "pictures",
+        state_dir=folder / "state",
+    )  # fmt: skip
     http = in_process(simulator.handle)
     store = simulator.store if isinstance(simulator, TwoAccounts) else InMemory(simulator.login())
     async with Codex(settings, http=http, store=store) as codex:
@@ -118,6 +119,7 @@ async def backend(simulator: Simulator, folder: Path) -> AsyncIterator[dict[str,
             CODEXAPI_BASE_URL=f"http://127.0.0.1:{port}/backend-api/codex",
             CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"http://127.0.0.1:{port}/oauth/token",
             CODEXAPI_IMAGE_DIR=str(folder / "pictures"),
+            CODEXAPI_STATE_DIR=str(folder / "state"),
         )
 
 

@@ -1,0 +1,90 @@
+"""Pictures that were paid for and saved when nobody was there to be told: the call had been given
+up, or the editor had left. Kept on disk, since the next call may reach another process.
+
+Kept are a hash of the call and the paths, and nothing of what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from codexapi_engine import user_files
+
+from .jobs import KEEP
+
+FORGET = 30 * 24 * 3600.0
+"""Seconds after which nobody is told any more."""
+
+_NEW, _TOLD = ".new", ".told"
+
+
+class Unclaimed:
+    """A folder with a record of each such call. None of it raises: a picture is there without a
+    record, too."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def keep(self, key: str, paths: Sequence[Path], *, arrived: bool = False) -> None:
+        """`arrived`: somebody may have been told, so that the same call alone needs the record."""
+        record = {"at": self._clock(), "paths": [str(path) for path in paths]}
+        with suppress(OSError, ValueError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place = self._folder / f"{key}{_TOLD if arrived else _NEW}"
+            user_files.write(place, json.dumps(record).encode(), over=True)
+            place.chmod(0o600)
+
+    def claim(self, key: str) -> list[Path]:
+        """The pictures of the same call, if it was made in the last minutes. They are given once."""
+        for ending in (_NEW, _TOLD):
+            place = self._folder / f"{key}{ending}"
+            at, paths = self._read(place)
+            if paths and _taken(place) and self._clock() - at <= KEEP:
+                return paths
+        return []
+
+    def news(self) -> list[Path]:
+        """The pictures that nobody has been told of. They are told once."""
+        found = []
+        with suppress(OSError):
+            for name in sorted(os.listdir(self._folder)):
+                place = self._folder / name
+                at, paths = self._read(place)
+                age = self._clock() - at
+                if place.suffix == _TOLD and age > KEEP:
+                    _taken(place)
+                elif place.suffix == _NEW and _renamed(place) and age <= FORGET:
+                    found += paths
+        return found
+
+    def _read(self, place: Path) -> tuple[float, list[Path]]:
+        """When it was kept, and the pictures that are still there."""
+        try:
+            record = json.loads(place.read_bytes())
+            paths = [Path(path) for path in record["paths"]]
+            return float(record["at"]), [path for path in paths if path.is_file()]
+        except (OSError, ValueError, TypeError, KeyError):
+            return 0.0, []
+
+
+def _taken(place: Path) -> bool:
+    """Removes a record. False where another process has it."""
+    try:
+        place.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _renamed(place: Path) -> bool:
+    try:
+        place.rename(place.with_suffix(_TOLD))
+    except OSError:
+        return False
+    return True
