@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .edits import Entry, Where
 from .system import LINUX, MACOS, WINDOWS, System
+from .terminal import Problem
 
 NAME: Final = "codexapi"
 """Our name among the endpoints that a client knows."""
@@ -40,11 +41,21 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a client has to know of the server."""
+    """What a client has to know of the server. Raises Problem where no settings file, shell or
+    terminal could hold it."""
 
     url: str  # with /v1
     models: Sequence[Offered]  # the first is the one to begin with
     key: str = UNUSED
+
+    def __post_init__(self) -> None:
+        for name in (self.url, self.key, *(model.name for model in self.models)):
+            if not name.isprintable():
+                what = "the API key" if name == self.key else ascii(name)
+                raise Problem(
+                    f"{what} has letters that no program can be set up with (control characters, "
+                    "or no UTF-8); --model NAME names another model"
+                )
 
     @property
     def model(self) -> str:

@@ -239,14 +239,14 @@ REFUSED = {
     "two.json": (b'{"a": 1}\n{}', "line 2: something follows"),
     "twice.json": (b'{\n"servers": {}, "servers": {}}', 'line 2: "servers" is there twice'),
     "list.json": (b"[]", "an object is expected around servers"),
-    "null.json": (b'{"servers": null}', "an object is expected around ours"),
+    "text.json": (b'{"servers": ""}', "an object is expected around ours"),
     "number.json": (b'{"a": 01}', "malformed"),
     "nan.json": (b'{"a": NaN}', "a value is missing"),
     "single.json": (b"{'a': 1}", "a string is missing"),
     "comma.json": (b'{"a": 1 "b": 2}', "a comma is missing"),
     "deep.json": (b'{"a":' + b"[" * 100_000, "nested too deeply"),
     "wide.json": (b"\xff\xfe{\0}\0", "not UTF-8"),
-    "comment.json": (b"// {}", "a string is missing|a value is missing"),
+    "comment.json": (b"/* {}", "a value is missing"),
     "inline.toml": (b"servers = {}", "servers"),
     "array.toml": (b"[[servers]]", "an object is expected"),
     "twice.toml": (b"a = 1\na = 2", "overwrite"),
@@ -268,6 +268,62 @@ def test_what_cannot_be_edited_safely_is_left_alone(tmp_path: Path, name: str) -
     assert str(path) in str(caught.value)
     assert path.read_bytes() == data
     assert files(path) == [name]
+
+
+EMPTY = {
+    "null.json": b'{"servers": null, "a": 1}',
+    "null-lines.json": b'{\r\n  // mine\r\n  "servers": null, // none\r\n  "a": 1,\r\n}\r\n',
+    "nothing.json": b"null",
+    "mark.json": b"\xef\xbb\xbf",
+    "white.json": b"\n\n",
+    "comment.json": b"// Settings of mine: {}",
+    "comments.json": b"\xef\xbb\xbf// one\r\n/* two\r\n*/\r\n",
+    "comment.toml": b"# mine\n",
+    "mark.toml": b"\xef\xbb\xbf# mine",
+    "comment.yaml": b"# mine",
+    "null.yaml": b"a: 1\nservers:\nb: 2\n",
+    "null-last.yaml": b"a: 1\nservers:",
+    "null-comment.yaml": b"servers:  # none yet\r\nb: 2\r\n",
+    "null-word.yaml": b"servers: null # none\nb: 2\n",
+    "null-tilde.yaml": b"servers: ~",
+    "null-flow.yaml": b"{servers: null, b: 2}\n",
+    "nothing.yaml": b"---\n# mine\n",
+    "white.yaml": b"\n\n",
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_file_in_which_nothing_stands_takes_an_entry_and_comes_back(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(EMPTY[name])
+    form = FORMS[path.suffix]
+    put(path, form)
+    made = SettingsFile(path, form)
+    assert made.has(OURS)
+    assert made.data is not None
+    for word in (b"mine", b"none", b"Settings", b"two", b'"a": 1', b"b: 2"):
+        assert (word in made.data) == (word in EMPTY[name])
+    assert put(path, form) is None
+    undo(path, form)
+    assert path.read_bytes() == EMPTY[name]
+    assert files(path) == [name]
+
+
+@pytest.mark.parametrize("name", sorted(EMPTY.keys() - {"null-flow.yaml"}))
+def test_without_its_backup_the_entry_alone_is_taken_out(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(EMPTY[name])
+    form = FORMS[path.suffix]
+    before = SettingsFile(path, form).value(("b",))
+    backup = put(path, form)
+    assert backup is not None
+    backup.unlink()
+    undo(path, form)
+    after = SettingsFile(path, form)
+    assert after.value(OURS[0].path) is MISSING
+    assert after.value(("b",)) == before
 
 
 @pytest.mark.parametrize("name", ["twice.json", "nan.json", "twice.toml", "twice.yaml"])

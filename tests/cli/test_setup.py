@@ -25,6 +25,7 @@ from tests.processes import server
 from codexapi_cli.edits import jsonc
 from codexapi_cli.http_clients import CLIENTS, Offered, Point
 from codexapi_cli.system import System
+from codexapi_cli.terminal import Problem
 from codexapi_engine.simulator.backend import catalogue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its folders are those of Linux")
@@ -457,3 +458,25 @@ def test_other_shells_have_ways_of_their_own() -> None:
     point = Point("http://x/it's\\", [])
     assert fish(point).splitlines()[0] == "set -gx OPENAI_BASE_URL 'http://x/it\\'s\\\\'"
     assert powershell(point).splitlines()[0] == "$env:OPENAI_BASE_URL = 'http://x/it''s\\'"
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt\x85x", "gpt\x9bx", "gpt\x07", "gpt\u202ex", "a\nb", "\udcff"]
+)
+def test_no_client_is_set_up_with_a_name_that_no_file_can_hold(name: str) -> None:
+    for point in (lambda: Point(URL, [Offered(name)]), lambda: Point(name, [Offered("m")])):
+        with pytest.raises(Problem, match="control characters"):
+            point()
+    with pytest.raises(Problem, match="the API key") as caught:
+        Point(URL, [Offered("m")], name)
+    assert name not in str(caught.value)
+
+
+@pytest.mark.parametrize("client", ["aider", "codex", "langchain"])
+def test_such_a_model_is_refused_in_one_line(client: str, home: Home) -> None:
+    before = files_in(home.path)
+    done = home.setup(client, "-m", "gpt\x85x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "'gpt\\x85x' has letters" in done.stderr
+    assert files_in(home.path) == before

@@ -177,5 +177,8 @@ def _steps(entries: list[Entry], before: Document | None) -> Iterator[tuple[Entr
 
 
 def snippet(form: Form, entries: Iterable[Entry]) -> str:
-    """The entries alone, for the user to paste."""
-    return Document(form).put(entries).text
+    """The entries alone, for the user to paste. Raises Refused."""
+    try:
+        return Document(form).put(entries).text
+    except Unsafe as error:
+        raise Refused(f"{form.NAME} cannot hold these settings: {error}") from None

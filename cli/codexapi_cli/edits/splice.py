@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 MISSING: Final = object()
-"""The value where there is none."""
+"""The value where there is none. A null where a container belongs is an empty one: programs write
+that, and people who have emptied it."""
 
 
 class Unsafe(ValueError):
@@ -84,11 +85,11 @@ def with_entry(document: Any, path: Path, value: Any) -> Any:
         return value
     step, *rest = path
     if isinstance(step, Where):
-        items = [] if document is MISSING else list(document)
+        items = [] if document in (MISSING, None) else list(document)
         found = [n for n, item in enumerate(items) if _matches(item, step)]
         place = found[0] if found else len(items)
         return [*items[:place], value, *items[place + 1 :]]
-    members = {} if document is MISSING else dict(document)
+    members = {} if document in (MISSING, None) else dict(document)
     members[step] = with_entry(members.get(step, MISSING), tuple(rest), value)
     return members
 
@@ -132,6 +133,8 @@ def parents(path: Path) -> Iterator[Path]:
 
 
 def _step(document: Any, step: Step) -> Any:
+    if document is None:
+        return MISSING
     if isinstance(step, Where):
         if not isinstance(document, list):
             raise Unsafe(f"a list is expected where {step} is looked for")
@@ -146,7 +149,7 @@ def _matches(item: Any, step: Where) -> bool:
 
 
 def _drop(container: Any, step: Step) -> None:
-    if container is MISSING:
+    if container is MISSING or container is None:
         return
     if isinstance(step, Where):
         container[:] = [item for item in container if not _matches(item, step)]

@@ -39,14 +39,17 @@ def put(text: str, path: Path, value: Any) -> Splice:
     if at(parse(text), path) is not MISSING:
         return _replaced(text, path, value)
     node, newline = _root(text), newline_of(text)
-    if node is None:
+    if node is None or (_is_null(node) and not node.value):
         start = "" if not text or text.endswith("\n") else newline
         return Splice(len(text), "", start + _joined(_block(wrapped(path, value), ""), newline))
+    parent, key = None, None
     for depth, step in enumerate(path):
+        if _is_null(node):
+            return _filled(text, parent, key, node, wrapped(path[depth:], value))
         found = _found(node, step)
         if found is None:
             return _inserted(text, node, step, wrapped(path[depth + 1 :], value))
-        node = found[1]
+        parent, (key, node) = node, found
     raise AssertionError("it was missing")
 
 
@@ -108,6 +111,22 @@ def _inserted(text: str, node: Any, step: Step, value: Any) -> Splice:
     place = _line_after(text, last[1] if isinstance(last, tuple) else last)
     start = "" if text[:place].endswith("\n") else newline
     return Splice(place, "", start + _joined(lines, newline))
+
+
+def _filled(text: str, parent: Any, key: Any, node: Any, value: Any) -> Splice:
+    """A container in the place of a null, which is mostly written as nothing at all."""
+    start, end = node.start_mark.index, node.end_mark.index
+    if parent is None or parent.flow_style or key is None:
+        return Splice(start, text[start:end], _dumped(value))
+    newline, indent = newline_of(text), " " * key.start_mark.column + _UNIT
+    rest = _REST_OF_LINE.match(text, end)
+    assert rest is not None  # it matches nothing at all, too
+    lines = newline.join(_block(value, indent))
+    return Splice(start, text[start : rest.end()], f"{rest[0].rstrip()}{newline}{lines}")
+
+
+def _is_null(node: Any) -> bool:
+    return node.tag == "tag:yaml.org,2002:null"
 
 
 def _line_after(text: str, node: Any) -> int:
