@@ -7,7 +7,7 @@ import shutil
 import sys
 import zipfile
 from itertools import pairwise
-from pathlib import Path, PurePath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from .edits import Refused
 
@@ -15,7 +15,10 @@ PACKAGE = "codexapi-kit"
 """Our own name on the package index: `codexapi` there is a stranger's program."""
 
 NAMES = ("codexapi", PACKAGE)
-MODULE = "codexapi_cli"
+MODULE, MCP_MODULE = "codexapi_cli", "codexapi_mcp"
+
+_WRAPPERS = ("cmd", "env")
+"""Programs that start the one which their arguments name."""
 
 
 def command(interpreter: str = sys.executable, path: str | None = None) -> list[str]:
@@ -60,9 +63,46 @@ def is_ours(program: Path) -> bool:
 
 def looks_like_ours(tokens: list[str]) -> bool:
     """Whether a command line, of any system, is that of our MCP server."""
-    program: PurePath = PureWindowsPath(tokens[0]) if tokens else PurePath()
-    named = program.name.removesuffix(".exe") in NAMES or {MODULE, PACKAGE} & {*tokens}
+    while tokens and _name(tokens[0]) in _WRAPPERS:
+        tokens = tokens[1:]
+        while tokens and (tokens[0].lower() in ("/c", "/d", "/s") or "=" in tokens[0]):
+            tokens = tokens[1:]
+    if ("-m", MCP_MODULE) in pairwise(tokens):
+        return True
+    named = tokens and _name(tokens[0]) in NAMES
+    named = named or bool({MODULE, PACKAGE} & {*tokens})
     return bool(named) and ("mcp", "serve") in pairwise(tokens)
+
+
+def fault_of(tokens: list[str]) -> str | None:
+    """Why a command line of ours cannot start any more, or may not tomorrow; None if it can."""
+    program = tokens[0]
+    file = shutil.which(program)
+    if file is None:
+        return f"there is no program {program}"
+    if any(part.startswith("archive-v") for part in Path(file).parts):
+        return f"{program} is in a cache (uvx) that is emptied"
+    interpreter = _interpreter(Path(file))
+    if interpreter and not os.path.exists(interpreter):
+        return f"{program} needs {interpreter}, which is gone"
+    return None
+
+
+def _interpreter(script: Path) -> str:
+    """The program that a script names in its first line; "" where it names none."""
+    try:
+        with open(script, "rb") as file:
+            line = file.readline(4096)
+    except OSError:
+        return ""
+    words = line.removeprefix(b"#!").decode(errors="replace").strip()
+    return words.partition(" ")[0] if line.startswith(b"#!/") and " " not in words else ""
+
+
+def _name(program: str) -> str:
+    """A program's name on any system, without what Windows adds to it."""
+    name = PureWindowsPath(program).name.lower()
+    return name.rpartition(".")[0] if name.endswith((".exe", ".cmd", ".bat")) else name
 
 
 def _same_place(one: Path, other: Path) -> bool:

@@ -184,7 +184,7 @@ CLIENTS: Final = (
         },
         "It starts at once; the agent panel's settings show it.",
         key="context_servers",
-        entry={"source": "custom", **STDIO, "env": {}},
+        entry={**STDIO, "env": {}},
         project=".zed/settings.json",
     ),
     Client(

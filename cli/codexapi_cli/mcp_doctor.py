@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -58,7 +57,7 @@ async def _doctor(as_json: bool) -> None:
 async def _examined(seen: Registration) -> Finding:
     from .findings import OK, PROBLEM, UNKNOWN, WARNING, Finding
     from .itself import NAMES, is_ours, is_this
-    from .registration import ANOTHER, UNREADABLE
+    from .registration import ANOTHER, STALE, UNREADABLE
 
     name = f"{seen.place.client.name} ({seen.place.scope})"
     scope = " --scope project" if seen.place.scope is Scope.PROJECT else ""
@@ -67,21 +66,21 @@ async def _examined(seen: Registration) -> Finding:
         return Finding(name, PROBLEM, seen.told or "", "mend the file by hand")
     if seen.state == ANOTHER or not seen.command:
         told = f"the entry in {seen.place.path} starts another program"
-        return Finding(name, PROBLEM, f"{told}: {shlex.join(seen.command)}", again)
+        return Finding(name, PROBLEM, f"{told}: {seen.shown}", again)
+    if seen.state == STALE:
+        return Finding(name, PROBLEM, seen.told or "", again.replace(" --force", ""))
     program = seen.command[0]
-    file = shutil.which(program)
-    if file is None:
-        return Finding(name, PROBLEM, f"there is no program {program}", again)
+    file = shutil.which(program) or program
     if Path(program).stem in NAMES and not is_ours(Path(file)):
         return Finding(name, PROBLEM, f"{file} is a stranger's program of our name", again)
     if seen.place.scope is Scope.PROJECT and (seen.env or not is_this(seen.command)):
         told = "not started: this folder's settings name another program, or variables for it"
-        return Finding(name, UNKNOWN, f"{told}: {shlex.join(seen.command)}")
+        return Finding(name, UNKNOWN, f"{told}: {seen.shown}")
     since = time.monotonic()
     try:
         tools = await _tools(seen.command, seen.env)
     except ValueError as error:
-        fix = f"run it by hand: {shlex.join(seen.command)}"
+        fix = f"run it by hand: {seen.shown}"
         return Finding(name, PROBLEM, str(error), fix)
     told = f"answers in {time.monotonic() - since:.1f} s, with {len(tools)} tools"
     if not tools & TOOLS:

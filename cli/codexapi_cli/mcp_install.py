@@ -76,6 +76,8 @@ def install(
                 link = client.link_to(value)
                 return {"state": "printed", "snippet": text, **({"link": link} if link else {})}
             try:
+                if not force:
+                    value = registration.renewed(where, value)
                 change = registration.plan(where, value, force=force)
                 if dry_run:
                     shown = registration.shown(where, change, value)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from .options import Json
-from .terminal import ending, put, put_json
+from .terminal import ending, note, put, put_json
 
 if TYPE_CHECKING:
     from .registration import Registration
 
 
 def list_(as_json: Json = False) -> None:
-    """List the clients on this machine, and whether the server is registered there."""
+    """List the clients on this machine, and whether the server is registered there.
+
+    An entry is stale where it starts a program that is gone; `codexapi mcp install` renews it.
+    """
     with ending(as_json=as_json):
         from . import registration
         from .system import System
@@ -22,12 +24,15 @@ def list_(as_json: Json = False) -> None:
         if as_json:
             put_json([described(one) for one in seen])
             return
-        width = max(len(one.place.client.title) for one in seen)
-        for one in seen:
-            where, line = one.place, one.told or str(one.place.path)
-            if one.command:
-                line += f"  {shlex.join(one.command)}"
+        here = [one for one in seen if one.state != registration.NOT_HERE]
+        width = max((len(one.place.client.title) for one in here), default=0)
+        for one in here:
+            where = one.place
+            parts = (str(where.path), one.shown, f"({one.told})" if one.told else "")
+            line = "  ".join(part for part in parts if part)
             put(f"{where.client.title:<{width}}  {where.scope:<7}  {one.state:<14}  {line}\n")
+        missing = [one.place.client.title for one in seen if one.state == registration.NOT_HERE]
+        note(f"Not on this machine: {', '.join(missing)}")
 
 
 def described(seen: Registration) -> dict[str, Any]:
@@ -38,6 +43,7 @@ def described(seen: Registration) -> dict[str, Any]:
         "scope": str(where.scope),
         "path": str(where.path),
         "state": seen.state,
+        "told": seen.told,
         "command": seen.command,
         "env": sorted(seen.env),
     }

@@ -7,15 +7,16 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from codexapi_engine.errors import JsonObject
 
+from .cleaning import clean
 from .edits import MISSING, Change, Conflict, Entry, Form, Refused, SettingsFile, snippet
-from .itself import looks_like_ours
+from .itself import fault_of, looks_like_ours
 from .mcp_clients import CLIENTS, NAME, Client
 from .system import Scope, System
 from .terminal import Problem
@@ -23,11 +24,14 @@ from .terminal import Problem
 SECONDS = 60.0
 """How long a client's own command may take."""
 
-NOT_HERE, NONE, OURS, ANOTHER, UNREADABLE = (
-    "not found", "not registered", "registered", "another server", "unreadable",
+LONGEST = 300
+"""Characters that a person is shown of what stands in a settings file."""
+
+NOT_HERE, NONE, OURS, STALE, ANOTHER, UNREADABLE = (
+    "not found", "not registered", "registered", "stale", "another server", "unreadable",
 )  # fmt: skip
-"""What there is of us in a client: nothing of the client itself, nothing of us, our server,
-another one under our name, or a file that cannot be read."""
+"""What there is of us in a client: nothing of the client itself, nothing of us, our server, our
+server at a place where it is no more, another one under our name, or a file that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,20 @@ class Registration:
         return []
 
     @property
+    def shown(self) -> str:
+        """The command line for a person."""
+        return one_line(shlex.join(self.command))
+
+    @property
     def env(self) -> dict[str, str]:
         given = self.entry.get(self.place.client.env)
         return {k: str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+
+
+def one_line(text: str) -> str:
+    """Words out of somebody's settings, as a terminal may have them."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def named(names: Sequence[str]) -> list[Client]:
@@ -135,12 +150,16 @@ def look(where: Place) -> Registration:
     try:
         value = where.file().value((where.client.key, NAME))
     except Refused as error:
-        return Registration(where, UNREADABLE, told=str(error))
+        return Registration(where, UNREADABLE, told=one_line(str(error)))
     if value is MISSING:
         return Registration(where, NONE if where.is_here else NOT_HERE)
     if not isinstance(value, dict):
         return Registration(where, ANOTHER)
-    return Registration(where, OURS if _is_ours(where, value) else ANOTHER, value)
+    found = Registration(where, OURS, value)
+    if not _is_ours(where, value):
+        return replace(found, state=ANOTHER)
+    fault = fault_of(found.command)
+    return replace(found, state=STALE, told=one_line(fault)) if fault else found
 
 
 def _is_ours(where: Place, value: Any) -> bool:
@@ -156,11 +175,29 @@ def plan(where: Place, value: JsonObject, *, force: bool) -> Change:
         raise Refused(f"{where.client.title} is not here: there is no {sign}")
     file, entry = where.file(), where.entry(value)
     try:
-        return file.put([entry], force=force)
+        return file.put([entry], force=force or look(where).state == STALE)
     except Conflict:
         diff = file.put([entry], force=True).diff()
         told = f"{where.path} has another entry {NAME}; --force replaces it:\n{diff}"
         raise Conflict(told.rstrip()) from None
+
+
+def renewed(where: Place, value: JsonObject) -> JsonObject:
+    """Our entry; in the place of a stale one, with what its user has added to that: members,
+    variables, and options of `mcp serve`."""
+    seen, env = look(where), where.client.env
+    if seen.state != STALE:
+        return value
+    made = {**seen.entry, **value}
+    if isinstance(seen.entry.get(env), dict):
+        made[env] = {**seen.entry[env], **value.get(env, {})}
+    words = seen.command
+    options = words[words.index("serve") + 1 :] if "serve" in words else []
+    for name in ("args", "command"):
+        if isinstance(made.get(name), list):
+            made[name] = [*made[name], *options]
+            break
+    return made
 
 
 def plan_removal(seen: Registration, *, force: bool) -> Change:

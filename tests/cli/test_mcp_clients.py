@@ -136,12 +136,24 @@ OURS = [
     ["codexapi-kit", "mcp", "serve"],
     ["/usr/bin/python3", "-m", "codexapi_cli", "mcp", "serve"],
     ["uvx", "--from", "codexapi-kit", "codexapi", "mcp", "serve"],
+    ["pipx", "run", "codexapi-kit", "mcp", "serve"],
+    [r"C:\Old Venv\Scripts\CODEXAPI.EXE", "mcp", "serve"],
+    [r"C:\old\Scripts\codexapi.cmd", "mcp", "serve"],
+    [r"C:\old\python.exe", "-m", "codexapi_cli", "mcp", "serve"],
+    ["/old/venv/bin/python", "-m", "codexapi_mcp"],
+    ["cmd", "/c", "codexapi", "mcp", "serve"],
+    ["/usr/bin/env", "CODEX_HOME=/x", "/old/venv/bin/codexapi", "mcp", "serve"],
+    ["/home/ann/.cache/uv/archive-v0/x/bin/codexapi", "mcp", "serve"],
+    ["/home/ann/.local/pipx/venvs/codexapi-kit/bin/codexapi", "mcp", "serve"],
 ]
 OTHERS = [
     ["uvx", "codexapi", "mcp", "serve"],
     ["/usr/bin/codexapi", "serve"],
     ["/usr/bin/codexapi-proxy", "mcp", "serve"],
     ["npx", "codex-mcp"],
+    ["env", "codexapi", "serve"],
+    ["cmd", "/c"],
+    ["pipx", "run", "codexapi", "mcp", "serve"],
     [],
 ]
 
@@ -149,6 +161,24 @@ OTHERS = [
 @pytest.mark.parametrize("command", OURS + OTHERS, ids=" ".join)
 def test_our_commands_are_told_from_others(command: list[str]) -> None:
     assert itself.looks_like_ours(command) == (command in OURS)
+
+
+def test_a_command_that_cannot_start_any_more_is_told(tmp_path: Path) -> None:
+    def fault(*tokens: object) -> str:
+        return itself.fault_of([str(token) for token in tokens]) or ""
+
+    program = script(tmp_path / "bin" / "codexapi", f"#!{tmp_path}/bin/python\n{OURSELVES}")
+    assert fault(program, "mcp", "serve") == f"{program} needs {tmp_path}/bin/python, which is gone"
+    (tmp_path / "bin" / "python").symlink_to("/bin/sh")
+    assert fault(program, "mcp", "serve") == ""
+    (tmp_path / "bin" / "python").unlink()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "gone")  # of a Python that was removed
+    assert "which is gone" in fault(program)
+    assert fault(tmp_path / "bin" / "python", "-m") == f"there is no program {tmp_path}/bin/python"
+    cached = tmp_path / "archive-v0" / "codexapi"
+    assert "is in a cache" in fault(script(cached, OURSELVES))
+    assert fault(r"C:\old\codexapi.exe") == r"there is no program C:\old\codexapi.exe"
+    assert fault("sh", "-c") == ""
 
 
 OURSELVES, STRANGER = "from codexapi_cli.__main__ import main\n", "from codexapi.cli import main\n"

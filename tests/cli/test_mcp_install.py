@@ -342,6 +342,96 @@ def test_list_tells_the_state_of_each_client(home: Home) -> None:
     assert "line 1" in shown
 
 
+STALE = [
+    ("/old/venv/bin/codexapi", ["mcp", "serve"]),
+    ("/old/venv/bin/python", ["-m", "codexapi_cli", "mcp", "serve"]),
+    (r"C:\\old\\Scripts\\codexapi.exe", ["mcp", "serve"]),
+    ("nowhere-uvx", ["--from", "codexapi-kit", "codexapi", "mcp", "serve"]),
+]
+
+
+@pytest.mark.parametrize(("program", "arguments"), STALE, ids=lambda value: str(value))
+def test_an_entry_whose_program_is_gone_is_renewed(
+    home: Home, program: str, arguments: list[str]
+) -> None:
+    entry = {
+        "command": program, "args": [*arguments, "--tools", "text"], "env": {"MINE": "1"},
+        "disabled": True,
+    }  # fmt: skip
+    before = json.dumps({"mcpServers": {"codexapi": entry}})
+    path = home.has("cursor", before)
+    (seen,) = [one for one in home.json("list") if one["client"] == "cursor"]
+    assert seen["state"] == "stale"
+    assert program in seen["told"]
+    assert "stale" in home.run("list").stdout
+    (told,) = home.json("doctor")["registrations"]
+    assert (told["health"], told["fix"]) == ("problem", "codexapi mcp install cursor")
+    assert program in told["told"]
+    assert home.run("install", "cursor", "--env", "MORE=2").returncode == 0
+    made = ours(path, "mcpServers", "codexapi")
+    assert made["env"] == {"MINE": "1", "MORE": "2"}
+    assert made["disabled"] is True
+    assert made["command"] != program
+    assert made["args"][-4:] == ["mcp", "serve", "--tools", "text"]
+    (seen,) = [one for one in home.json("list") if one["client"] == "cursor"]
+    assert seen["state"] == "registered"
+
+
+def test_a_stale_entry_in_a_table_and_one_of_claude_code_are_renewed(home: Home) -> None:
+    home.program("claude", CLAUDE)
+    old = {"command": "/old/codexapi", "args": ["mcp", "serve"], "env": {"A": "b"}}
+    (home.path / ".claude.json").write_text(json.dumps({"mcpServers": {"codexapi": old}}))
+    table = '[mcp_servers.codexapi]\ncommand = "/old/codexapi"\nargs = ["mcp", "serve"]\n'
+    codex = home.has("codex", f'{TABLES}\n{table}\n[mcp_servers.codexapi.env]\nA = "b"\n')
+    assert home.run("install", "claude-code", "codex").returncode == 0
+    for entry in (
+        ours(home.path / ".claude.json", "mcpServers", "codexapi"),
+        ours(codex, "mcp_servers", "codexapi"),
+    ):
+        assert entry["env"] == {"A": "b"}
+        assert entry["command"] != "/old/codexapi"
+    assert home.run("install", "claude-code", "codex").stderr.count("nothing to do") == 2
+
+
+def test_zed_may_take_out_what_it_does_not_keep(home: Home) -> None:
+    path = home.has("zed", SETTINGS)
+    assert home.run("install", "zed").returncode == 0
+    assert "source" not in ours(path, "context_servers", "codexapi")
+    made = path.read_text()
+    path.write_text(made.replace('"command":', '"source": "custom",\n      "command":'))
+    again = home.run("install", "--all-detected")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "nothing to do" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cursor", '{"mcpServers": null}'), ("cursor", "// nothing yet\n"), ("cursor", ""),
+        ("zed", "// Zed settings\n//\n"), ("vscode", '{"servers": null, "inputs": []}'),
+        ("codex", "# nothing yet\n"),
+    ],
+)  # fmt: skip
+def test_a_file_in_which_nothing_stands_is_taken(home: Home, name: str, text: str) -> None:
+    path = home.has(name, text)
+    assert {one["client"]: one["state"] for one in home.json("list")}[name] == "not registered"
+    assert home.run("install", name).returncode == 0
+    assert ours(path, KEYS.get(name, "mcpServers"), "codexapi")
+    assert home.run("uninstall", name).returncode == 0
+    assert path.read_text() == text
+
+
+def test_what_stands_in_settings_does_nothing_to_a_terminal(home: Home) -> None:
+    evil = {"command": "/x\n\x1b]0;title\x07\x1b[2J/codexapi", "args": ["mcp", "serve", "y" * 5000]}
+    home.has("cursor", json.dumps({"mcpServers": {"codexapi": evil}}))
+    for command in ("list", "doctor"):
+        shown = home.run(command).stdout
+        assert "\x1b" not in shown
+        assert max(map(len, shown.splitlines())) < 1000
+        (line,) = [line for line in shown.splitlines() if "/codexapi" in line]
+        assert "cursor" in line
+
+
 STRANGER = """
 from mcp.server.mcpserver import MCPServer
 server = MCPServer("codexapi")
