@@ -3,7 +3,8 @@
     python -m tests.storm.nursery NUMBER   a socket's descriptor
 
 Each message is a JSON object with three descriptors, for stdin, stdout and stderr. A child does
-from there what an interpreter of its own would do: it gets signals, writes, and ends by itself.
+from there what an interpreter of its own would do: it gets signals, writes, and ends by itself. A
+child that is `fresh` is an interpreter of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+
+from tests.processes import codexapi
 
 MODULES = (
     "codexapi_cli.app", "codexapi_cli.chat", "codexapi_cli.serve", "codexapi_cli.history",
@@ -67,11 +70,24 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     assert isinstance(arguments, list)
     os.environ.clear()
     os.environ.update(environ)
+    if order["fresh"]:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        command = codexapi(*arguments)
+        os.execv(command[0], command)
     sys.argv = ["codexapi", *arguments]
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
 
 
+def _heed_signals() -> None:
+    """A driver in the background ignores some signals, and codexapi would honour that."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main() -> None:
+    _heed_signals()
     for module in MODULES:
         with suppress(ImportError):  # uvloop, where there is none
             importlib.import_module(module)
@@ -80,13 +96,13 @@ def main() -> None:
     line = socket.socket(fileno=int(sys.argv[1]))
     line.send(b"{}")
     serve(line)
-    from codexapi_cli.__main__ import main as codexapi
+    from codexapi_cli.__main__ import main as program
 
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     except KeyboardInterrupt:
         sys.exit(130)
-    codexapi()
+    program()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.processes import ROOT, codexapi, environment
+from tests.processes import ROOT, environment
 
 PATIENCE = 30.0
 """Seconds in which a process has to end when it is told to: a renewal on its way may take 10, open
@@ -116,29 +116,19 @@ class Nursery:
         null = os.open(os.devnull, os.O_RDONLY)
         descriptors = [stdin if stdin is not None else null, stdout or files[0], files[1]]
         try:
-            start = self._exec if fresh else self._fork
-            pid, ended = await start(arguments, _environment(env), descriptors)
+            order = {"arguments": arguments, "env": _environment(env), "fresh": fresh}
+            pid, ended = await self._fork(order, descriptors)
         finally:
             for descriptor in (*files, null):
                 os.close(descriptor)
         return Process(name, pid, ended, *paths)
 
     async def _fork(
-        self, arguments: tuple[str, ...], env: dict[str, str], descriptors: list[int]
+        self, order: Mapping[str, object], descriptors: list[int]
     ) -> tuple[int, asyncio.Future[int]]:
-        order = json.dumps({"arguments": arguments, "env": env}).encode()
         async with self._one_at_a_time:
-            socket.send_fds(self._line, [order], descriptors)
+            socket.send_fds(self._line, [json.dumps(order).encode()], descriptors)
             return await self._begun.get()
-
-    async def _exec(
-        self, arguments: tuple[str, ...], env: dict[str, str], descriptors: list[int]
-    ) -> tuple[int, asyncio.Future[int]]:
-        stdin, stdout, stderr = descriptors
-        process = await asyncio.create_subprocess_exec(
-            *codexapi(*arguments), env=env, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr
-        )
-        return process.pid, asyncio.ensure_future(process.wait())
 
     def _hear(self) -> None:
         data = self._line.recv(1024)

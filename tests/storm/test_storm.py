@@ -18,7 +18,8 @@ pytestmark = [
 
 
 def play(first: int, count: int) -> None:
-    command = [sys.executable, "-m", "tests.storm", "--seeds", str(count), "--seed", str(first)]
+    storm = [sys.executable, "-m", "tests.storm", "--seeds", str(count), "--seed", str(first)]
+    command = ["sh", "-c", "trap '' HUP INT QUIT; exec \"$@\"", "in the background", *storm]
     done = subprocess.run(
         [*command, "--jobs", "2"], cwd=ROOT, capture_output=True, text=True, check=False
     )
