@@ -314,10 +314,13 @@ class Login(httpx.Auth):
                 self._store.clear_mark(token)
                 raise self._later(f"the token endpoint cannot be reached ({error})") from error
             except (httpx.HTTPError, TimeoutError) as error:
-                # Sent, and no answer: it may be spent. To send it again could end the login.
-                self._dead[token] = lost = _unanswered()
-                raise lost from error
+                raise self._unknown(token) from error
         return self._pair(answer, token)
+
+    def _unknown(self, token: Secret) -> CodexError:
+        """The token was sent, and may be spent: to send it again could end the login. So its mark
+        stays."""
+        return self._dead.setdefault(token, _unanswered())
 
     def _lost_pair(self, token: Secret) -> LoginExpired:
         """The token was taken, and what came for it cannot be used."""
@@ -382,6 +385,8 @@ class Login(httpx.Auth):
             return pair
         if 200 <= answer.status < 300 and not answer.is_web_page:
             raise self._lost_pair(token)
+        if auth_file.may_be_spent(answer.status, answer.body):
+            raise self._unknown(token)
         self._store.clear_mark(token)
         raise self._later(f"the token endpoint gave no token ({answer.status})")
 
@@ -457,8 +462,9 @@ def _consumed(reason: str) -> CodexError:
 
 def _unanswered() -> RefreshUnavailable:
     return RefreshUnavailable(
-        "the token endpoint took the refresh token and did not answer, and the token may be "
-        f"spent: if this does not pass, {LOGIN_HINT}"
+        "the refresh token was sent and no answer of the token endpoint came, so it may be spent "
+        "and codexapi does not send it again: run `codex`, which may still renew the login; if it "
+        f"cannot, {LOGIN_HINT}"
     )
 
 

@@ -518,7 +518,7 @@ def test_a_renewal_that_fails_after_all_have_left_is_not_an_unheard_error(
 
         async def slow() -> Answer:
             await asyncio.sleep(5)
-            return 500, {}
+            return FAILED
 
         there.answers = [slow]
         asking = asyncio.create_task(there.ask())
@@ -654,8 +654,11 @@ def test_an_expired_login_that_cannot_be_renewed_says_so_and_asks_nobody() -> No
 # When it fails for now
 
 
+FAILED: Answer = 500, {"error": "server_error"}
+
 PASSING = [
-    (500, {"error": "server_error"}),
+    FAILED,
+    (503, {"error": {"message": "…", "type": "server_error", "code": "overloaded"}}),
     (403, b"<html>"),
     (429, {}),
     (302, b""),
@@ -681,6 +684,40 @@ async def test_a_passing_failure_is_told_and_nobody_asks_again_for_a_while(answe
         await there.ask()
     there.now += 0.1
     assert await there.ask() == access_token(there.now + DAY, "2")
+
+
+# Nobody knows whether the token endpoint has had it
+
+GATEWAY = [
+    (502, b"<html>"),
+    (502, {"error": "server_error"}),
+    (504, b""),
+    (503, b"upstream connect error or disconnect/reset before headers"),
+    (524, {"title": "Error 524", "status": 524}),
+    (500, {"message": "An unexpected error occurred"}),
+    (500, {"error": {"code": 500, "message": "Internal error"}}),
+    (500, b"[]"),
+    (500, b"[" * 5000),
+    (599, {}),
+]
+
+
+@pytest.mark.parametrize("answer", GATEWAY)
+async def test_a_token_for_which_a_gateway_answers_is_never_sent_again(
+    tmp_path: Path, answer: Answer
+) -> None:
+    """It may have passed the request on, and lost the answer."""
+    write_login(tmp_path, EXPIRED)
+    there = World(CodexFile(tmp_path))
+    there.answers = [answer]
+    another = World(CodexFile(tmp_path))
+    for each in (there, there, another):
+        with pytest.raises(RefreshUnavailable, match=r"run `codex`.*codex login"):
+            await each.ask()
+        there.now += 10 * BACK_OFF
+    assert (len(there.redeemed), another.redeemed) == (1, [])
+    write_login(tmp_path, OF_CODEX)
+    assert await there.ask() == "canary-of-codex"
 
 
 # What came cannot be used, and the token is spent all the same
@@ -721,7 +758,7 @@ async def test_a_token_whose_answer_cannot_be_used_is_never_sent_again(
 
 async def test_a_clock_that_is_set_back_does_not_prolong_the_back_off() -> None:
     there = world(EXPIRED)
-    there.answers = [(500, {})]
+    there.answers = [FAILED]
     with pytest.raises(RefreshUnavailable):
         await there.ask()
     there.now -= 100
@@ -733,14 +770,14 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_back_off() -> None:
 async def test_a_passing_failure_after_a_401_may_be_tried_again_later() -> None:
     there = world(auth_json())
     there.refuses = lambda access: access == access_token(NOW + DAY)
-    there.answers = [(500, {})]
+    there.answers = [FAILED]
     with pytest.raises(RefreshUnavailable):
         await there.ask()
     there.now += BACK_OFF
     assert await there.ask() == access_token(there.now + DAY, "2")
 
 
-@pytest.mark.parametrize("answer", [(500, {}), (401, REUSED)])
+@pytest.mark.parametrize("answer", [FAILED, (401, REUSED)])
 def test_the_last_seconds_of_a_token_are_used_when_it_cannot_be_renewed(answer: Answer) -> None:
     async def story() -> None:
         there = world(auth_json(exp=NOW + 30))
@@ -762,7 +799,7 @@ def test_the_last_seconds_may_pass_while_the_renewal_is_waited_for() -> None:
 
         async def slow() -> Answer:
             there.now += 9
-            return 500, {}
+            return FAILED
 
         there.answers = [slow]
         with pytest.raises(RefreshUnavailable):
@@ -1082,7 +1119,7 @@ async def test_the_owner_of_a_personal_access_token_is_asked_for_once() -> None:
     [
         ((401, {}), TokenRejected),
         ((403, {}), TokenRejected),
-        ((500, {}), RefreshUnavailable),
+        (FAILED, RefreshUnavailable),
         ((200, b"<html>"), RefreshUnavailable),
         ((302, b""), RefreshUnavailable),
     ],
@@ -1137,7 +1174,7 @@ def test_no_token_leaves_in_logs_errors_or_reprs(
     said: list[str] = []
 
     async def story() -> None:
-        failures: list[Answer] = [(500, {}), (401, REUSED), (200, b"canary")]
+        failures: list[Answer] = [FAILED, (401, REUSED), (200, b"canary")]
         for failure in (*failures, None):
             there = World(CodexFile(tmp_path))
             there.answers = [failure] if failure else []

@@ -42,8 +42,9 @@ from codexapi_engine.transport import Transport, client, in_process
 
 LIFETIME = 3600.0
 CODEX_AT = 300.0
-FAULTS = ("lost", "unsent", "html", "500", "429")
-"""What the token endpoint can do but answer. `lost`: the token is spent, and nobody is told."""
+FAULTS = ("lost", "unsent", "html", "500", "502", "429")
+"""What the token endpoint can do but answer. `lost`: the token is spent, and nobody is told. `502`:
+a gateway has not reached it, which nobody can know."""
 
 KILLS = ("answer", "half", "whole", "replaced")
 """Where a process can be killed: with the answer in hand, with half a file written, with a whole
@@ -81,7 +82,7 @@ class Truth:
         """A new pair; or the fault, or `reused`."""
         account = token.split("-")[1]
         fault = self.faults.pop(0) if self.faults else None
-        if fault in ("unsent", "html", "500", "429"):
+        if fault in ("unsent", "html", "500", "502", "429"):
             self.sent.append((who, token, fault))
             return fault
         if self.good.get(account) != token:
@@ -143,7 +144,8 @@ class Ours:
         if answer == "lost":
             raise _httpx().ReadError("reset")
         bodies = {"reused": (401, json.dumps(REUSED).encode()), "html": (200, b"<html>")}
-        status, text = bodies.get(answer) or (int(answer), b"{}")
+        bodies["502"] = 502, b"<html>"
+        status, text = bodies.get(answer) or (int(answer), b'{"error":"server_error"}')
         return status, {}, _once(text)
 
     def _redeem(self, token: str) -> dict[str, str] | str:
@@ -398,7 +400,7 @@ class LoginMachine(RuleBasedStateMachine):
                 if same == token and earlier != 0 and earlier not in self.killed
             ]
             if who != 0 and who not in self.killed:
-                assert not set(before) & {"granted", "lost", "reused"}, (who, token, before)
+                assert not set(before) & {"granted", "lost", "502", "reused"}, (who, token, before)
         self.checked = len(self.truth.sent)
 
     @invariant()

@@ -2,8 +2,8 @@
 
 A renewal is a row of steps: each call that changes a file, the request to the token endpoint, and
 its answer. At each of them, in each kind of folder, one thing happens: the process is killed, the
-system refuses the call (from there on, or once), a second process of ours starts, or the official
-client renews or logs in anew. Then a process without faults comes, and the promises are checked:
+system refuses the call (from there on, or once), a second process of ours starts, the official
+client renews or logs in anew, or a gateway before the token endpoint gives up. Then a process without faults comes, and the promises are checked:
 
 * no process of ours sends a refresh token that was sent before;
 * a pair that reached a process which lived on is on the disk, at its end at the latest;
@@ -49,6 +49,9 @@ EVENTS = (
     "another process starts",
     "the official client renews",
     "the official client logs in",
+    "a gateway answers 502",
+    "a gateway answers 503",
+    "a gateway answers 504",
 )
 MOST_STEPS = 60
 
@@ -69,6 +72,13 @@ class Steps:
     names: list[str] = field(default_factory=list)
 
     mended: bool = False
+
+    def is_now(self, event: str) -> bool:
+        """Whether such a thing happens at the step that was just taken."""
+        return self.event.startswith(event) and self.taken == self.at
+
+    def is_next(self, event: str) -> bool:
+        return self.event.startswith(event) and self.taken + 1 == self.at
 
     def mend(self) -> None:
         """From here on the system refuses nothing. A dead process stays dead."""
@@ -172,7 +182,9 @@ class World:
         granted = [token for token, what in ours if what == "granted"]
         if granted and not self.steps.dead:
             assert last == "ok", "a pair that reached us is lost"
-        if not granted and not self.steps.event.startswith(("the official", "kill")):
+        if ours and not granted and self.steps.event.startswith("a gateway"):
+            assert outcome == last == "token_refresh_unavailable", (outcome, last)
+        elif not granted and not self.steps.event.startswith(("the official", "kill")):
             assert outcome in ("ok", "login_not_writable"), outcome
         if self.folder == "read-only":
             assert ours == []
@@ -230,9 +242,16 @@ class Process:
         if target.startswith("/backend-api"):
             good = self._truth.takes(headers["authorization"].removeprefix("Bearer "))
             return (200 if good else 401), {}, _once(b"{}")
+        token = json.loads(body)["refresh_token"]
         self._steps.take("request")
-        answer = self._truth.redeem(self._number, json.loads(body)["refresh_token"])
+        if self._steps.is_now("a gateway"):
+            self._truth.faults.append("502")
+        elif self._steps.is_next("a gateway"):
+            self._truth.faults.append("lost")
+        answer = self._truth.redeem(self._number, token)
         self._steps.take("answer")
+        if answer in ("502", "lost"):
+            return int(self._steps.event.split()[-1]), {}, _once(b"upstream reset")
         if isinstance(answer, dict):
             return 200, {}, _once(json.dumps(answer).encode())
         return 401, {}, _once(json.dumps(REUSED).encode())

@@ -26,6 +26,9 @@ from codexapi_http.process import Process, listen
 
 MARK = re.compile(rb"canary-prompt-\d+-\d+-\d+")
 JSON = {"content-type": "application/json"}
+_SPENT = ("lost", "half", "unusable", "gateway")
+"""Faults in which a token is spent, and its pair does not arrive."""
+
 OURS, CODEX = "codexapi", "codex"
 
 
@@ -134,11 +137,13 @@ class Books(Simulator):
             entry.outcome, entry.ended = "refused", time.monotonic()
             return status, told, _bytes(data)
         self._learn(json.loads(data))
-        entry.outcome = fault if fault in ("lost", "half", "unusable") else "granted"
+        entry.outcome = fault if fault in _SPENT else "granted"
         if fault == "late":
             await asyncio.sleep(seconds)
         if fault == "unusable":
             data = json.dumps({**json.loads(data), "access_token": "a\r\nb"}).encode()
+        if fault == "gateway":
+            return 502, {"content-type": "text/html"}, _bytes(b"<html>Bad gateway")
         cut = {"lost": 0, "half": len(data) // 2}.get(fault)
         return status, {**told, "content-length": str(len(data))}, _bytes(data, cut, entry)
 
@@ -156,8 +161,8 @@ class Books(Simulator):
 
     def spender(self, token: str) -> Redemption | None:
         """Who has spent a refresh token."""
-        spent = ("granted", "lost", "half", "unusable")
-        return next((r for r in self.redemptions if r.token == token and r.outcome in spent), None)
+        spent = (r for r in self.redemptions if r.outcome in {"granted", *_SPENT})
+        return next((r for r in spent if r.token == token), None)
 
 
 async def _bytes(

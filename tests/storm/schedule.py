@@ -142,7 +142,9 @@ def _backend(dice: random.Random) -> Parameters:
 
 def _token(dice: random.Random) -> Parameters:
     return {
-        "fault": dice.choice(["slow", "late", "error", "error", "lost", "half", "unusable"]),
+        "fault": dice.choice(
+            ["slow", "late", "error", "error", "lost", "half", "unusable", "gateway"]
+        ),
         "seconds": round(dice.uniform(0.1, 0.8), 2),
         "count": dice.choice([1, 1, 2]),
     }

@@ -177,6 +177,29 @@ def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
     )
 
 
+def may_be_spent(status: int, body: bytes) -> bool:
+    """Whether a refresh token may be gone after an answer without a pair and without a refusal.
+
+    A 5xx that is no error of the endpoint itself comes from a gateway, and most of those are
+    about an answer that was lost: the official client sends the token again, and is logged out
+    where the first request had arrived.
+    """
+    if status < 500:
+        return False
+    return status not in (500, 503) or not _is_endpoint_error(body)
+
+
+def _is_endpoint_error(body: bytes) -> bool:
+    """An error in OAuth's form (a code in `error`), or in OpenAI's. Gateways have others."""
+    try:
+        error = json.loads(body).get("error")
+    except (ValueError, AttributeError, RecursionError):
+        return False
+    if isinstance(error, dict):
+        error = error.get("code") or error.get("type")
+    return _text(error) is not None
+
+
 def lost(code: str) -> LoginExpired | None:
     """The permanent failure of this code; None if it is none."""
     if code not in _PERMANENT:
