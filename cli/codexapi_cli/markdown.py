@@ -1,114 +1,199 @@
 """Markdown on a terminal, while it is still being written.
 
-What is finished is printed for good, block by block; the last block is drawn anew as it grows.
-Loads rich, and so is loaded only when an answer is on its way.
+What is finished is printed for good, block by block; the end that grows is drawn anew. Loads rich,
+and so is loaded only when an answer is on its way.
 """
 
 from __future__ import annotations
 
-import re
+import asyncio
+import os
+import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.markdown import Markdown as Rendered
+from rich.text import Text
 
 from .answer import Thinking
+from .cells import folded
 from .cleaning import TerminalSanitizer
-from .terminal import put_drawn
+from .markdown_blocks import Blocks, Piece
+from .markdown_drawing import Drawing
+from .terminal import colourful, put_drawn
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
 
 FRAME = 0.05
-"""Seconds between two drawings of a block that grows."""
+"""Seconds between two drawings of the end that grows."""
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
+# A new frame stands where the old one began, which a resize leaves where it is: the terminal wraps
+# lines anew, and the cursor goes with them. tmux keeps in its history what `ESC [ J` takes away at
+# the top of the window, so the first row is taken away by itself. `ESC 7` and `ESC 8` keep the
+# cursor, which goes no further down than there are rows.
+_ERASURE = "\r\x1b[2K\x1b7\x1b[B\x1b[J\x1b8"
+_WRAP, _NO_WRAP = "\x1b[?7h", "\x1b[?7l"
+"""A row is one row, whatever the terminal takes for the width of a letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where Markdown is drawn."""
+
+    write: Callable[[str], None]
+    size: Callable[[], os.terminal_size]
+    moves: bool  # the cursor can be moved: what is drawn can be drawn anew
+    styled: bool
+
+    @classmethod
+    def of_stdout(cls) -> Screen:
+        # Who asks for Markdown in a pipe has it shown elsewhere, and so with its looks.
+        moves = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        return cls(put_drawn, _size, moves, colourful(True))
+
+
+def _size() -> os.terminal_size:
+    with suppress(OSError, ValueError):
+        size = os.get_terminal_size(sys.stdout.fileno())
+        if size.columns and size.lines:
+            return size
+    return shutil.get_terminal_size()
 
 
 class Markdown:
     """The answer as a person reads it. The cursor stays where it is seen: whatever ends us leaves
     the terminal as it was."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        screen: Screen | None = None,
+        drawing: Drawing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         # set once
+        self._screen = screen or Screen.of_stdout()
+        self._drawing = drawing or Drawing(styled=self._screen.styled)
+        self._clock = clock
         self._console = Console(file=sys.stdout, force_terminal=True, highlight=False)
-        # rich would drop HTML, and with it what the model wrote.
-        parser = MarkdownIt("commonmark", {"html": False})
-        self._parser = parser.enable(["strikethrough", "table"])
         self._sanitizer = TerminalSanitizer()
         self._thinking = Thinking()
         # moves as the answer moves
-        self._open = ""  # the text that is not printed for good
-        self._drawn = 0  # lines of it on the screen
-        self._begun = False  # a block has been printed for good
+        self._blocks = Blocks()
+        self._frame = ""  # what is drawn below all that is printed for good
+        self._begun = False  # something has been printed for good
         self._next = 0.0
+        self._later: TimerHandle | None = None
 
     def write(self, text: str) -> None:
         self._thinking.end()
-        self._open += self._sanitizer.feed(text)
-        whole, self._open = finished(self._open)
-        if whole:
-            self._settle(whole)
-        if self._open.strip() and (now := time.monotonic()) >= self._next:
-            self._draw()
-            # A block that has grown long takes long to draw, and the backend is waiting meanwhile.
-            self._next = now + max(FRAME, 4 * (time.monotonic() - now))
+        self._settle(self._blocks.feed(self._sanitizer.feed(text)))
+        if self._screen.moves:
+            self._draw_in_time()
 
     def think(self, text: str) -> None:
+        if self._frame:
+            self._screen.write(_ERASURE)
+            self._frame = ""
         self._thinking.write(text)
 
     def end(self) -> None:
+        self._cancel()
         self._thinking.end()
-        whole, self._open = self._open + self._sanitizer.end(), ""
-        self._settle(whole)
+        pieces = self._blocks.feed(self._sanitizer.end())
+        self._settle(pieces + self._blocks.end())
+        if self._frame:
+            self._screen.write(_ERASURE)
 
-    def _settle(self, text: str) -> None:
-        """Prints blocks for good."""
-        lines = self._lines(text)
-        put_drawn(self._erasure() + "".join(f"{line}\n" for line in lines))
-        self._drawn = 0
-        self._begun = self._begun or bool(lines)
-
-    def _draw(self) -> None:
-        """Draws the block that grows: its end, where it is higher than the terminal."""
-        room = max(1, self._console.height - 1)
-        lines = self._lines(self._open)[-room:]
-        put_drawn(self._erasure() + "".join(f"{line}\n" for line in lines))
-        self._drawn = len(lines)
+    def _settle(self, pieces: Sequence[Piece]) -> None:
+        """Prints what is finished, for good."""
+        rows = [row for piece in pieces for row in self._rows(piece)]
+        if rows:
+            self._screen.write(
+                "".join([self._erasure(), *(f"{self._ansi(row)}\n" for row in rows)])
+            )
 
     def _erasure(self) -> str:
-        return f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+        frame, self._frame = self._frame, ""
+        return _ERASURE if frame else ""
 
-    def _lines(self, text: str) -> list[str]:
-        if not text.strip():
+    def _rows(self, piece: Piece) -> list[Text]:
+        width = self._screen.size().columns
+        if piece.fence is None:
+            lines = self._drawing.lines(piece.text, width)
+        else:
+            lines = self._drawing.label(piece.fence.info) if piece.apart else []
+            if piece.text:
+                lines += self._drawing.code(piece.text, piece.fence.info, piece.context)
+        return self._spaced([line.text for line in lines], apart=piece.apart)
+
+    def _spaced(self, rows: list[Text], *, apart: bool) -> list[Text]:
+        """Rows below the blank one that stands between blocks."""
+        blank = [Text()] if apart and self._begun else []
+        self._begun = self._begun or bool(rows)
+        return blank + rows
+
+    # The end that grows
+
+    def _draw_in_time(self) -> None:
+        now = self._clock()
+        if now >= self._next:
+            self._draw()
+            # Where drawing takes long, the backend is waiting meanwhile.
+            self._next = self._clock() + max(FRAME, 4 * (self._clock() - now))
+        elif self._later is None:
+            with suppress(RuntimeError):  # nobody draws later without a loop
+                loop = asyncio.get_running_loop()
+                self._later = loop.call_later(self._next - now, self._draw_later)
+
+    def _draw_later(self) -> None:
+        self._later = None
+        with suppress(OSError):  # the next piece meets it too, where somebody hears of it
+            self._draw_in_time()
+
+    def _cancel(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _draw(self) -> None:
+        """Draws the end that grows: as much of it as can be wrapped anew in a window that becomes
+        half as wide, and is still there."""
+        columns, height = self._screen.size()
+        room = (height - 2) // 2
+        rows = self._draft(columns, 2 * columns * room)[-room:] if room > 0 else []
+        if not rows:
+            return
+        up = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
+        frame = "\n".join(map(self._ansi, rows))
+        if frame != self._frame:
+            begin = _ERASURE if self._frame else ""
+            self._screen.write(f"{begin}{_NO_WRAP}{frame}{_WRAP}{up}\r")
+            self._frame = frame
+
+    def _draft(self, columns: int, letters: int) -> list[Text]:
+        piece = self._blocks.tail(letters)
+        if not piece.text.strip():
             return []
-        with self._console.capture() as captured:
-            self._console.print(self._rendered(text))
-        lines = [line.rstrip(" ") for line in captured.get().split("\n")]
-        while lines and not lines[-1].strip():
-            lines.pop()
-        while lines and not lines[0].strip():
-            lines.pop(0)
-        return ["", *lines] if self._begun and lines else lines
+        if piece.fence is not None:
+            lines = self._drawing.code(piece.text, piece.fence.info, piece.context)
+        else:
+            lines = self._drawing.draft(piece.text, columns)
+        rows = [row for line in lines for row in folded(line.text, columns)]
+        return [Text(), *rows] if rows and piece.apart and self._begun else rows
 
-    def _rendered(self, text: str) -> Rendered:
-        made = Rendered("", code_theme="ansi_dark")  # a theme without a background of its own
-        made.parsed = self._parser.parse(text)
-        return made
-
-
-def finished(text: str) -> tuple[str, str]:
-    """The blocks that nothing can change any more, and the rest: cut at the last blank line that
-    stands in no fence, and after which a line at the margin begins."""
-    cut, fence, at = 0, "", 0
-    blank = False
-    for line in text.splitlines(keepends=True):
-        mark = _FENCE.match(line)
-        if not fence and blank and line.strip() and not line.startswith((" ", "\t")):
-            cut = at
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = ""
-        blank = not fence and not line.strip()
-        at += len(line)
-    return text[:cut], text[cut:]
+    def _ansi(self, row: Text) -> str:
+        """A row with its looks, without a blank or a colour behind its end."""
+        if not self._screen.styled:
+            return row.plain
+        return "".join(
+            segment.style.render(segment.text, color_system=ColorSystem.STANDARD)
+            if segment.style
+            else segment.text
+            for segment in row.render(self._console)
+        )

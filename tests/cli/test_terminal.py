@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.screens import Screen
 from tests.cli.shell import exit_code, plain, run, shown, terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
@@ -16,18 +17,10 @@ RAW = ("chat", "--demo", "--raw")
 
 
 def screen(text: str) -> list[str]:
-    """The lines that are left on the screen, after every redrawing."""
-    lines = [""]
-    for piece in re.split(r"(\x1b\[\d+A\r\x1b\[J|\r\x1b\[K|\n)", plain(text)):
-        if piece == "\n":
-            lines.append("")
-        elif piece == "\r\x1b[K":
-            lines[-1] = ""
-        elif up := re.fullmatch(r"\x1b\[(\d+)A\r\x1b\[J", piece):
-            lines[len(lines) - 1 - int(up[1]) :] = [""]
-        else:
-            lines[-1] += piece
-    return [line.rstrip() for line in lines]
+    """The lines that are left on the screen and above it, after every redrawing."""
+    shown = Screen(80, 24)
+    shown.write(text)
+    return [*shown.rows, ""]
 
 
 def test_nothing_to_ask_on_a_terminal_shows_the_help() -> None:
@@ -42,7 +35,7 @@ def test_markdown_is_drawn_as_it_comes_and_stands_there_once() -> None:
     )
     assert code == 0
     assert [line.strip() for line in screen(said)] == [
-        "Title", "", "Some bold words.", "", "1 one", "2 two", "",
+        "Title", "", "Some bold words.", "", "1. one", "2. two", "",
     ]  # fmt: skip
     assert "\x1b[1mbold" in said
     assert "**" not in plain(said)
@@ -57,7 +50,7 @@ def test_a_long_answer_stands_there_whole() -> None:
     assert code == 0
     # What has left the screen at its top cannot be drawn anew.
     ups = [int(lines) for lines in re.findall(r"\x1b\[(\d+)A", said)]
-    assert max(ups) < 24
+    assert max(ups, default=0) < 23
     words = " ".join(screen(said)).split()
     assert words == run("chat", "--demo", "[[long 3000]]").stdout.split()
 

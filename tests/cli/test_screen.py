@@ -1,0 +1,358 @@
+"""What stands on the screen, and above it, when an answer has been drawn: all of it, once."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.cli.screens import Screen, Tmux, tmux
+from tests.processes import ROOT, codexapi
+
+from codexapi_cli.markdown import Markdown
+from codexapi_cli.markdown import Screen as Target
+from codexapi_cli.markdown_drawing import Drawing, Line
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="draws as terminals elsewhere do")
+needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+COLUMNS = (20, 50, 80, 200)
+
+
+def ticking() -> Callable[[], float]:
+    """A clock by which each piece is drawn."""
+    ticks = iter(range(10**9))
+    return lambda: float(next(ticks))
+
+
+def markdown(shown: Screen, *, styled: bool = True, drawing: Drawing | None = None) -> Markdown:
+    target = Target(shown.write, shown.size, moves=True, styled=styled)
+    return Markdown(target, drawing, ticking())
+
+
+def drawn(text: str, columns: int = 80, lines: int = 24, *, step: int = 7) -> Screen:
+    """An answer that comes in pieces of so many letters."""
+    shown = Screen(columns, lines)
+    answer = markdown(shown)
+    for at in range(0, len(text), step):
+        answer.write(text[at : at + step])
+    answer.end()
+    return shown
+
+
+def letters(text: str) -> Counter[str]:
+    """Letters, accents and emoji."""
+    return Counter(
+        c
+        for c in unicodedata.normalize("NFC", text)
+        if c.isalnum() or unicodedata.combining(c) or unicodedata.category(c) == "So"
+    )
+
+
+TABLE = """\
+| Name | Address | Place |
+|---|--:|---|
+| alpha | https://docs.example.com/reference/long/path/of/it | /usr/local/share/doc/alpha/example |
+| 日本語のとても長い文字列です | e\u0301te\u0301 | 👩‍👩‍👧‍👦👍🏽 |
+"""
+ANSWER = f"""\
+Words **before** a table, and [a link](https://example.com/a "Title"):
+
+{TABLE}
+- one
+  {TABLE.replace(chr(10), chr(10) + "  ").rstrip()}
+- two
+
+> quoted text
+
+```python title="x.py"
+print("a line of code that is longer than narrow terminals are wide, by quite some letters")
+```
+
+<details>
+<summary>More</summary>
+</details>
+
+[1]: https://example.com/reference
+"""
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_no_letter_of_an_answer_is_lost(columns: int) -> None:
+    assert not letters(ANSWER) - letters(drawn(ANSWER, columns).text)
+
+
+LETTERS = [*"abcXYZ0189äßéж日本語한글", "e\u0301", "👩‍👩‍👧", "👍🏽", "❤️", "🇩🇪"]
+WORDS = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=30).map("".join)
+MARKS = st.sampled_from(
+    ["*", "**", "_", "`", "```", "~~~", "~~", "[", "](", ")", "<", ">", "|", "|---|", "|--|--|", "#", "-", "- ",
+     "1. ", "2) ", "> ", "    ", "  ", " ", "\t", "\n", "\n\n", "\\", "!", "&amp;", "&", "<br>", "===", "---",
+     ": ", "<!--", "-->", "<pre>", "https://a.b/c", "[1]: ", "\n| ", " |\n"]
+)  # fmt: skip
+TEXTS = st.lists(WORDS | MARKS | MARKS, max_size=60).map("".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    TEXTS, st.sampled_from([*COLUMNS, 7]), st.sampled_from([3, 10, 24]), st.integers(1, 40),
+)  # fmt: skip
+@example("> " * 120 + "deep", 20, 24, 50)
+@example("- a\n2. b\n```\nc", 20, 24, 50)
+@example("1. x\n   ```\n   a\n\nb\n   ```\nc", 20, 24, 1)
+@example("|a|\n|-|\n|b|c|\n", 20, 24, 50)
+def test_the_letters_of_any_text_stand_on_the_screen(
+    text: str, columns: int, lines: int, step: int
+) -> None:
+    shown = drawn(text, columns, lines, step=step)
+    written = unescape(re.sub(r"<br\s*/?>", "", text))
+    assert not letters(written) - letters(shown.text)
+
+
+@settings(max_examples=50, deadline=None)
+@given(TEXTS, st.integers(1, 9))
+def test_it_looks_alike_however_it_was_cut_into_pieces(text: str, step: int) -> None:
+    assert drawn(text, step=step).rows == drawn(text, step=len(text) or 1).rows
+
+
+def test_each_letter_of_a_long_line_of_code_is_on_the_line_that_it_was_written_on() -> None:
+    line = "curl -X POST https://example.com/" + "a" * 100 + " -d x"
+    shown = Screen(50, 24)
+    answer = markdown(shown)
+    answer.write(f"```sh\n{line}\n\tmake  it   \n```\n")
+    answer.end()
+    looks = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[78]|\r", "", shown.written)
+    assert f"sh\n{line}\n\tmake  it   \n" in looks
+    assert not re.search(r"\x1b\[[0-9;]*4[0-8]", shown.written)  # a background
+
+
+def test_code_in_a_list_stands_at_the_margin() -> None:
+    rows = drawn("1. Write:\n\n   ```py\n   if x:\n       y()\n   ```\n\n2. done").rows
+    assert rows == ["1. Write:", "", "py", "if x:", "    y()", "", "2. done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("3. three\n4. four", ["3. three", "4. four"]),
+        ("1. a\n1. b", ["1. a", "1. b"]),
+        ("7) a\n\n9) b", ["7) a", "", "9) b"]),
+        ("2. a\n   - b\n     1. c\n3. d", ["2. a", "   • b", "     1. c", "3. d"]),
+        ("1. a\n\n```\nx\n```\n\n3. three", ["1. a", "", "x", "", "3. three"]),
+    ],
+)
+def test_the_numbers_of_a_list_are_the_author_s(text: str, rows: list[str]) -> None:
+    assert drawn(text).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("[a](http://b.c)", ["a (http://b.c)"]),
+        ("<http://b.c/ü>", ["http://b.c/ü"]),
+        ("![a](b.png)", ["a (b.png)"]),
+        ("> a\n> > b", ["▌ a", "▌", "▌ ▌ b"]),
+        ("> - a\n>   b", ["▌ • a b"]),
+        ("<div>\n*x*\n</div>", ["<div>", "*x*", "</div>"]),
+        ("a<br>b", ["a", "b"]),
+        ("```py\nnever closed", ["py", "never closed"]),
+        ("| a | b |\n|---|---|\n| 1", ["a │ b", "──┼──", "1 │"]),
+        (
+            "- x\n\n  | a | b |\n  |---|--:|\n  | 1 | 2 |",
+            ["• x", "", "  a │ b", "  ──┼──", "  1 │ 2"],
+        ),
+        ("[1]: http://a\n[2]: http://b", ["[1]: http://a", "[2]: http://b"]),
+        ("```a``` b", ["a b"]),
+    ],
+)
+def test_each_form_has_its_look(text: str, rows: list[str]) -> None:
+    assert drawn(text).rows == rows
+
+
+def test_a_table_folds_what_is_long_and_is_shown_as_its_source_where_its_columns_do_not_fit() -> (
+    None
+):
+    rows = drawn(TABLE, 50).rows
+    assert rows[0].split() == ["Name", "│", "Address", "│", "Place"]
+    assert max(map(len, rows)) <= 50
+    source = TABLE.replace("e\u0301", "é").replace("\u200d", "")  # as the emulator shows it
+    assert drawn(TABLE, 20).text.replace("\n", "") == source.replace("\n", "")
+
+
+# While it is drawn
+
+
+class Counting(Drawing):
+    """Counts the letters that are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__(styled=True)
+        self.finished = self.drafts = self.longest = 0
+
+    def lines(self, source: str, width: int) -> list[Line]:
+        self.finished += len(source)
+        return super().lines(source, width)
+
+    def draft(self, source: str, width: int) -> list[Line]:
+        self.longest = max(self.longest, len(source))
+        return super().draft(source, width)
+
+    def code(self, code: str, info: str, context: str = "") -> list[Line]:
+        self.longest = max(self.longest, len(code) + len(context))
+        return super().code(code, info, context)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 4_000,
+        "word\n" * 4_000,
+        "```py\n" + "print(1)\n" * 2_000,
+        "- a\n  b\n" * 2_000,
+        "> a\n" * 4_000,
+        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 2_000,
+        "text\n\n" * 3_000,
+    ],
+    ids=["line", "lines", "code", "list", "quote", "table", "blocks"],
+)
+def test_a_long_answer_costs_no_more_a_letter_than_a_short_one(text: str) -> None:
+    """Counted: each letter is drawn for good once, and a frame is no longer than a window."""
+    shown, drawing = Screen(40, 10), Counting()
+    answer = Markdown(Target(lambda _: None, shown.size, True, True), drawing, ticking())
+    for at in range(0, len(text), 50):
+        answer.write(text[at : at + 50])
+    longest, drawing.longest = drawing.longest, 0
+    answer.end()
+    assert drawing.finished <= len(text) + 1
+    assert longest <= 1_000
+
+
+def test_what_is_finished_is_printed_once_and_a_frame_leaves_room_for_a_resize() -> None:
+    shown = drawn("\n\n".join(f"Block{n} of some words" for n in range(50)), 40, 10)
+    ups = [int(up) for up in re.findall(r"\x1b\[(\d+)A", shown.written)]
+    assert max(ups, default=0) < 4
+    assert shown.text.count("Block") == 50
+    shown = drawn("word " * 400, 40, 10)
+    assert shown.text.split() == ["word"] * 400
+    assert max(int(up) for up in re.findall(r"\x1b\[(\d+)A", shown.written)) < 4
+
+
+@pytest.mark.parametrize("columns", [(100, 50, 30), (30, 60, 120)], ids=["narrower", "wider"])
+def test_a_resize_leaves_no_copy(columns: tuple[int, ...]) -> None:
+    shown = Screen(columns[0], 24)
+    shown.write("top\n")
+    answer = markdown(shown)
+    for number, width in enumerate(columns):
+        shown.resize(width)
+        answer.write(" ".join(f"word{number}{n:02}" for n in range(10)) + " ")
+    answer.end()
+    words = shown.text.split()
+    assert words == ["top", *(f"word{number}{n:02}" for number in range(3) for n in range(10))]
+
+
+def test_the_cursor_is_below_the_answer_in_the_end_and_at_no_other_place_s_cost() -> None:
+    shown = Screen(40, 10)
+    shown.write("$ codexapi\n")
+    answer = markdown(shown)
+    answer.write("half a sen")
+    assert shown.rows == ["$ codexapi", "half a sen"]
+    answer.write("tence")
+    answer.end()
+    shown.write("$ ")
+    assert shown.rows == ["$ codexapi", "half a sentence", "$"]
+
+
+def test_without_looks_the_marks_of_the_source_stay() -> None:
+    shown = Screen(40, 10)
+    answer = markdown(shown, styled=False)
+    answer.write("# A **b** `c`\n\n```py\nx = 1\n```\n")
+    answer.end()
+    assert shown.rows == ["# A **b** `c`", "", "py", "x = 1"]
+    assert not re.search(r"\x1b\[[\d;]*m", shown.written)
+
+
+# In tmux
+
+PIECES = """
+import os, signal, sys
+from codexapi_cli.markdown import Markdown
+
+signal.signal(signal.SIGWINCH, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+print("top", flush=True)
+answer = Markdown(clock=iter(range(10**9)).__next__)
+with open(sys.argv[1]) as pieces, open(sys.argv[2], "w") as done:
+    for line in pieces:
+        name, _, rest = line.rstrip("\\n").partition(" ")
+        if name == "width":
+            while os.get_terminal_size().columns != int(rest):
+                signal.sigwait({signal.SIGWINCH})
+        else:
+            answer.write(rest.replace("~", "\\n"))
+        print("done", file=done, flush=True)
+answer.end()
+"""
+
+
+@contextmanager
+def drawing_in_tmux(
+    folder: Path, columns: int
+) -> Iterator[tuple[Tmux, Callable[[str], None], Callable[[], None]]]:
+    """Markdown that is drawn in a tmux, piece by piece: each is drawn when the call returns; and
+    what ends it."""
+    for name in ("pieces", "done"):
+        os.mkfifo(folder / name)
+    (folder / "program.py").write_text(PIECES)
+    command = f"{sys.executable} program.py pieces done"
+    with tmux(folder, f"cd {folder}; {command}", columns=columns) as window:
+        with (folder / "pieces").open("w") as pieces, (folder / "done").open() as done:
+
+            def tell(line: str) -> None:
+                print(line, file=pieces, flush=True)
+                assert done.readline() == "done\n"
+
+            def finish() -> None:
+                pieces.close()
+                window("wait-for", "ended")
+
+            yield window, tell, finish
+
+
+@needs_tmux
+@pytest.mark.parametrize("start", ["", "clear; "], ids=["below", "at the top"])
+def test_tmux_keeps_each_line_once(tmp_path: Path, start: str) -> None:
+    answer = "[[slow 0.002]] [[long 400]]"
+    command = f"{start}{' '.join(codexapi('chat', '--demo', '--no-log'))} '{answer}'"
+    with tmux(tmp_path, f"cd {ROOT}; {command}", columns=60, lines=10) as window:
+        window("wait-for", "ended")
+        assert " ".join(window.history()).split() == [str(n) for n in range(1, 401)]
+
+
+@needs_tmux
+@pytest.mark.parametrize("columns", [(100, 50, 30), (30, 60, 120)], ids=["narrower", "wider"])
+def test_a_resize_leaves_no_copy_in_tmux(tmp_path: Path, columns: tuple[int, ...]) -> None:
+    words = iter([f"word{n:02}" for n in range(99)])
+    with drawing_in_tmux(tmp_path, columns[0]) as (window, tell, finish):
+        for width in columns:
+            window("resize-window", "-t", "window", "-x", str(width))
+            tell(f"width {width}")
+            tell("write " + "".join(f"{next(words)} " for _ in range(15)))
+        finish()
+        assert " ".join(window.history()).split() == ["top", *(f"word{n:02}" for n in range(45))]
+
+
+@needs_tmux
+def test_a_long_line_of_code_is_one_line_for_who_selects_it(tmp_path: Path) -> None:
+    line = "curl -X POST https://example.com/" + "a" * 100 + " -d x"
+    with drawing_in_tmux(tmp_path, 50) as (window, tell, finish):
+        tell(f"write Run~~1. this:~   ```sh~   {line}~   ```~~```sh~{line}~```~")
+        finish()
+        assert window.history(joined=True).count(line) == 2
