@@ -26,8 +26,9 @@ from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
 from .cleaning import to_json
+from .opener import open_file
 from .options import BaseUrl, Demo, Json, command, opened, settings
-from .preview import Preview, chosen, escapes
+from .preview import Preview, chosen, escapes, in_multiplexer, shows_sixel
 from .stdin import stdin_text
 from .terminal import (
     LOCAL_FILE,
@@ -145,6 +146,8 @@ def image(
             pixels = images.pixels(size)
         except engine.InvalidRequest as error:
             _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
+        if open_ and output == "-":
+            _wrong("--open: there is no file to open where the picture goes to stdout")
         if fit is Fit.EXACT and pixels is None:
             _wrong("--fit: exact needs a --size")
         order = Order(
@@ -290,8 +293,8 @@ def _tell(
             _show(picture, order)
         if order.show_prompt and picture.revised_prompt:
             say(f"codexapi: drawn from: {picture.revised_prompt}")
-        if order.open and path is not None:
-            typer.launch(str(path))
+        if order.open and path is not None and (problem := open_file(path)):
+            say(f"codexapi: --open: {problem}")
     first = made[0][0]
     if order.exact is None and order.asked.size not in ("auto", first.size):
         note(f"codexapi: the backend made {first.size}; --fit exact resizes")
@@ -320,8 +323,14 @@ def _print_json(
 
 
 def _show(picture: Picture, order: Order) -> None:
-    how = chosen(order.show, os.environ) if sys.stdout.isatty() else Preview.NONE
-    if how is not Preview.NONE:
+    if not sys.stdout.isatty():
+        return
+    how = chosen(order.show, os.environ)
+    if order.show is Preview.AUTO and how is Preview.NONE and shows_sixel(os.environ):
+        how = Preview.SIXEL
+    if how is not Preview.NONE and in_multiplexer(os.environ):
+        note("codexapi: no preview: inside tmux or screen a picture does not stay in its place")
+    elif how is not Preview.NONE:
         put_bytes(escapes(picture, how))
 
 

@@ -79,6 +79,7 @@ def _still(picture: Picture) -> Picture:
 def _upright(picture: Picture) -> Picture:
     """The pixels turned as the photo's EXIF block says, where it says so."""
     with _opened(picture.data) as image:
+        image.load()  # a PNG may tell it behind its pixels
         # Not by `ImageOps.exif_transpose`: it warns of what else is broken in there.
         exif = image.info.get("exif")
         turn = images.orientation(exif) if isinstance(exif, bytes) else 1
@@ -162,6 +163,34 @@ def preview(picture: Picture, *, max_bytes: int) -> Picture:
     return picture
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """Pixels as numbers of a palette's colours; `CLEAR` is none."""
+
+    width: int
+    height: int
+    palette: Sequence[tuple[int, int, int]]
+    pixels: bytes
+
+
+CLEAR = 255
+
+
+def indexed(picture: Picture, size: tuple[int, int]) -> Indexed:
+    """The picture in at most 255 colours, and no larger than this."""
+    from PIL.Image import Quantize
+
+    with _opened(picture.data) as image:
+        small = image.convert("RGBA")
+    small.thumbnail(size)
+    opaque = small.getchannel("A").point(lambda alpha: 255 if alpha > 127 else 0)
+    reduced = _on_white(small).quantize(CLEAR, Quantize.MEDIANCUT)
+    colours = reduced.getpalette() or []
+    reduced.paste(CLEAR, mask=opaque.point(lambda alpha: 255 - alpha))
+    palette = [(r, g, b) for r, g, b in zip(*[iter(colours)] * 3, strict=True)]
+    return Indexed(reduced.width, reduced.height, palette[:CLEAR], reduced.tobytes())
+
+
 def _encoded(
     image: pillow.Image, wanted: str, compression: int | None, exact: tuple[int, int] | None
 ) -> Picture:
@@ -211,7 +240,9 @@ def _opened(data: bytes) -> Iterator[pillow.Image]:
 
 def _described(data: bytes, image: pillow.Image) -> Picture:
     alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    return Picture(data, str(image.format).lower(), image.width, image.height, alpha)
+    kind = str(image.format).lower()
+    # Phones put a second picture behind a photo; Pillow has a name of its own for such a JPEG.
+    return Picture(data, "jpeg" if kind == "mpo" else kind, image.width, image.height, alpha)
 
 
 def _size(picture: Picture) -> tuple[int, int]:

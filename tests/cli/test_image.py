@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.drawn import mask, opened, picture
@@ -163,6 +165,7 @@ def test_an_existing_file_is_never_touched_and_no_request_is_made(
         (("x", "-o", "out.png", "--format", "webp"), 2, "--format"),
         (("x", "--format", "gif"), 2, "--format"),
         (("x", "-o", "-", "-n", "2"), 2, "--output"),
+        (("x", "-o", "-", "--open"), 2, "--open"),
         (("x", "--size", "big"), 2, "--size"),
         (("x", "--fit", "exact"), 2, "--size"),
         (("x", "--fit", "some"), 2, "--fit"),
@@ -348,6 +351,93 @@ def test_a_terminal_that_can_show_it_shows_it(
         assert "\x1b]" not in shown
     else:
         assert begins in shown
+
+
+def at_a_terminal(folder: Path, *arguments: str, **env: str) -> Any:
+    pexpect = pytest.importorskip("pexpect")
+    command, *rest = codexapi("image", "--demo", "x", "-o", "out.webp", *arguments)
+    names = ("CI", "TMUX", "STY", "TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID")
+    kept = {name: value for name, value in environment().items() if name not in names}
+    return pexpect.spawn(command, rest, env={**kept, **env}, cwd=folder, encoding="latin-1")
+
+
+def test_a_terminal_that_says_that_it_knows_sixel_gets_it(tmp_path: Path) -> None:
+    child = at_a_terminal(tmp_path, TERM="xterm-256color")
+    child.expect_exact("\x1b[c")
+    child.send("\x1b[?62;4;22c")
+    child.expect_exact("\x1bP0;1;0q")
+    child.expect_exact("\x1b\\")
+    child.expect_exact(child.delimiter)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("answer", ["\x1b[?62;22c", "\x1b[?1;", "x", ""])
+def test_a_terminal_that_says_no_or_nothing_is_waited_for_a_moment_alone(
+    tmp_path: Path, answer: str
+) -> None:
+    child = at_a_terminal(tmp_path, TERM="xterm-256color")
+    child.expect_exact("\x1b[c")
+    child.send(answer)
+    child.expect_exact(child.delimiter)
+    child.close()
+    assert child.exitstatus == 0
+    assert "\x1bP" not in child.before
+
+
+@pytest.mark.parametrize(
+    "env", [{"CI": "1"}, {"TMUX": "x"}, {"TERM": "screen"}, {"TERM": "dumb"}], ids=str
+)
+def test_no_terminal_is_asked_where_none_would_show_it(tmp_path: Path, env: dict[str, str]) -> None:
+    child = at_a_terminal(tmp_path, **{"TERM": "xterm-256color", **env})
+    shown = child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert not re.search("\x1b(?:\\[c|P|_|])", shown)
+
+
+def test_in_tmux_a_wish_is_no_garbage_either(tmp_path: Path) -> None:
+    child = at_a_terminal(tmp_path, "--preview", "kitty", TERM="xterm-256color", TMUX="x")
+    shown = child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert "no preview" in shown
+    assert not re.search("\x1b(?:P|_|])", shown)
+
+
+def test_a_pipe_has_the_path_alone(tmp_path: Path) -> None:
+    done = run(tmp_path, "x", "-o", "out.png", env={"TERM": "xterm-kitty"})
+    assert done.stdout.decode() == f"{tmp_path / 'out.png'}\n"
+
+
+@pytest.fixture
+def opener(tmp_path: Path) -> Path:
+    """A desktop's opener, which writes down what it opens."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    program = folder / ("open" if sys.platform == "darwin" else "xdg-open")
+    program.write_text(f'#!/bin/sh\necho "$@" > {folder / "seen"}\nexit $CODE\n')
+    program.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_the_picture_is_opened_when_it_is_there(tmp_path: Path, opener: Path, code: str) -> None:
+    env = {"PATH": f"{opener}:/bin:/usr/bin", "CODE": code}
+    done = run(tmp_path, "x", "-o", "a fox.png", "--open", env=env)
+    assert done.returncode == 0
+    assert done.stdout.decode() == f"{tmp_path / 'a fox.png'}\n"
+    assert (opener / "seen").read_text() == f"{tmp_path / 'a fox.png'}\n"
+    assert done.stderr.count(b"\n") == (1 if code != "0" else 0)
+    assert (b"--open" in done.stderr) is (code != "0")
+
+
+def test_without_an_opener_a_line_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "x", "-o", "fox.png", "--open", env={"PATH": str(tmp_path)})
+    assert done.returncode == 0
+    assert opened((tmp_path / "fox.png").read_bytes()).format == "PNG"
+    assert done.stderr.startswith(b"codexapi: --open: there is no ")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("bytes_", [240, 255, 256, 300])

@@ -4,7 +4,8 @@ import base64
 import re
 
 import pytest
-from tests.drawn import opened, picture
+from PIL import Image
+from tests.drawn import opened, photo, picture
 
 from codexapi_cli.preview import Preview, chosen, escapes
 from codexapi_engine import pictures
@@ -25,13 +26,16 @@ from codexapi_engine import pictures
         ({"TERM_PROGRAM": "iTerm.app", "TMUX": "/tmp/x"}, Preview.NONE),
         ({"TERM": "xterm-kitty", "STY": "1"}, Preview.NONE),
         ({"TERM": "xterm-kitty", "CI": "true"}, Preview.NONE),
+        ({"TERM": "xterm-kitty", "ZELLIJ": "0"}, Preview.NONE),
+        ({"TERM": "tmux-256color", "LC_TERMINAL": "iTerm2"}, Preview.NONE),  # by ssh
+        ({"TERM": "xterm-256color", "LC_TERMINAL": "iTerm2"}, Preview.ITERM),
     ],
 )
 def test_a_terminal_says_what_it_can_show(environ: dict[str, str], how: Preview) -> None:
     assert chosen(Preview.AUTO, environ) is how
 
 
-@pytest.mark.parametrize("wish", [Preview.KITTY, Preview.ITERM, Preview.NONE])
+@pytest.mark.parametrize("wish", [wish for wish in Preview if wish is not Preview.AUTO])
 def test_a_wish_goes_before_what_the_terminal_says(wish: Preview) -> None:
     assert chosen(wish, {"TMUX": "x"}) is wish
 
@@ -57,3 +61,43 @@ def test_iterm_gets_the_file_as_it_is() -> None:
 
 def test_none_is_nothing() -> None:
     assert escapes(pictures.finished(picture()), Preview.NONE) == b""
+
+
+def decoded(sequence: bytes) -> Image.Image:
+    """The picture that a sixel sequence draws; clear where it draws nothing."""
+    body = re.fullmatch(rb"\x1bP0;1;0q\"1;1;(\d+);(\d+)(.*)\x1b\\\n", sequence, re.DOTALL)
+    assert body is not None
+    image = Image.new("RGBA", (int(body[1]), int(body[2])))
+    palette: dict[int, tuple[int, int, int, int]] = {}
+    at, top, colour = 0, 0, (0, 0, 0, 0)
+    for piece in re.finditer(
+        rb"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)(.)|([$-])|([?-~])", body[3]
+    ):
+        if piece[1]:
+            red, green, blue = (round(int(piece[n]) * 255 / 100) for n in (2, 3, 4))
+            palette[int(piece[1])] = (red, green, blue, 255)
+        elif piece[5]:
+            colour = palette[int(piece[5])]
+        elif piece[8]:
+            at, top = 0, top + 6 * (piece[8] == b"-")
+        else:
+            bits = (piece[7] or piece[9])[0] - 63
+            run = int(piece[6] or 1)
+            for row in (row for row in range(6) if bits >> row & 1):
+                image.paste(colour, (at, top + row, at + run, top + row + 1))
+            at += run
+    return image
+
+
+@pytest.mark.parametrize("size", [(6, 4), (13, 20), (1024, 700)])
+def test_sixel_draws_the_picture(size: tuple[int, int]) -> None:
+    image = decoded(escapes(pictures.finished(photo("png", size, 1)), Preview.SIXEL))
+    assert image.size == (size if size[0] < 640 else (640, 438))
+    middle = image.height // 2
+    left, right = (image.getpixel((at, middle)) for at in (0, image.width - 1))
+    assert (left, right) == ((255, 0, 0, 255), (0, 0, 255, 255))
+
+
+def test_what_is_clear_is_left_as_it_is() -> None:
+    image = decoded(escapes(pictures.finished(picture(mode="RGBA")), Preview.SIXEL))
+    assert image.getextrema() == ((0, 0),) * 4

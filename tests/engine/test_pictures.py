@@ -121,6 +121,35 @@ def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> Non
     assert pixels(url).tobytes() == expected.tobytes()
 
 
+def test_a_mask_is_turned_as_its_own_data_say_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = picture(size=(60, 40), mode="RGBA", exif=exif)
+    _, over = pictures.to_edit([Input("image", photo())], Input("mask", turned))
+    assert over is not None
+    assert pixels(over).size == (40, 60)
+
+
+def test_a_png_that_tells_its_turn_behind_its_pixels_is_upright() -> None:
+    data = photo("png")
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    late = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    (url,), _ = pictures.to_edit([Input("image", late)], Input("mask", mask((40, 60))))
+    assert pixels(url).size == (40, 60)
+
+
+@pytest.mark.parametrize("over", [None, Input("mask", mask((40, 60)))])
+def test_a_phone_s_photo_with_a_second_picture_behind_it_is_a_jpeg(over: Input | None) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    second = Image.new("RGB", (60, 40), "blue")
+    data = picture("mpo", (60, 40), save_all=True, append_images=[second], exif=exif)
+    (url,), _ = pictures.to_edit([Input("image", data)], over)
+    assert url.startswith("data:image/jpeg;base64,")
+    assert pixels(url).size == ((40, 60) if over else (60, 40))
+
+
 def test_a_mask_is_compared_with_the_photo_as_people_see_it() -> None:
     with pytest.raises(InvalidRequest, match="40x60") as caught:
         pictures.to_edit([Input("image", photo())], Input("mask", mask((60, 40))))
