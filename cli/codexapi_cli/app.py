@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from .help_text import DocumentedGroup
+from .implicit import CHAT, HELP, command_first, is_question, show_help_of
 from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
-from .terminal import USAGE, ending, put, say
+from .terminal import put
+from .usage_errors import parsing
 from .words import mark_questions, strip_marks
 
 COMMANDS = {
-    "chat": "Ask a model, and print its answer.",
-    "sh": "Turn words into one shell command, and run it if you say so.",
-    "image": "Draw a picture, or change one.",
-    "serve": "Serve the OpenAI API on this machine.",
-    "stop": "End a server that runs on this machine.",
-    "service": "Print what makes your system run the server.",
-    "setup": "Make a program that you have use the server.",
-    "mcp": "Serve text and pictures to editors (MCP).",
-    "login": "Log in, with the official Codex client.",
-    "logout": "Log out, with the official Codex client.",
-    "status": "Show your login and how much of your plan is used.",
-    "usage": "Show how much of your plan is used, or watch it.",
-    "models": "List the models of your account.",
-    "history": "List, show and forget the chats kept on this machine.",
-    "config": "Show the settings that hold, and where they come from.",
-    "doctor": "Look for what is wrong, and say what would mend it.",
-    "completion": "Print a completion script for your shell.",
-    "simulate": "Run the simulated backend for other programs.",
+    "chat": "Ask a model, or talk with it",
+    "sh": "Turn words into a shell command",
+    "image": "Draw or edit pictures",
+    "serve": "Serve the OpenAI API on this machine",
+    "stop": "Stop a server that runs in the background",
+    "service": "Run the server as a service of your system",
+    "setup": "Make other programs use the server",
+    "mcp": "Connect editors and agents over MCP",
+    "login": "Log in with the official Codex client",
+    "logout": "Log out with the official Codex client",
+    "status": "Show your login, your plan and the running servers",
+    "usage": "Show how much of your plan is used",
+    "models": "List the models of your account",
+    "history": "List, show and delete the chats on this machine",
+    "config": "Show the settings and where each comes from",
+    "doctor": "Find problems and say how to fix them",
+    "completion": "Print a completion script for your shell",
+    "simulate": "Run the simulated backend for other programs",
 }
 
+_SECTIONS = {
+    "Core commands": ("chat", "sh", "image"),
+    "Server commands": ("serve", "stop", "service", "setup", "mcp"),
+    "Account commands": ("login", "logout", "status", "usage", "models"),
+    "Other commands": ("history", "config", "doctor", "completion", "simulate"),
+}
 
-class Lazy(TyperGroup):
+EXAMPLES = """
+$ codexapi chat "why is the sky blue?"
+$ git diff | codexapi chat "write a commit message"
+$ codexapi image "a red fox" -o fox.png
+$ codexapi serve
+"""
+
+
+class Lazy(DocumentedGroup):
     """A group that knows its commands by name, and loads one when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -49,30 +66,34 @@ class Lazy(TyperGroup):
         return made
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        with ending():  # --help is printed here
+        with parsing():  # --help is printed here
             return super().make_context(*arguments, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, mark_questions(args, self.get_params(ctx), first_alone=True))
+        if not ctx.resilient_parsing:
+            args = mark_questions(args, self.get_params(ctx), first_alone=True)
+            args = command_first(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        with ending():  # whatever a command does not see to itself, such as a closed pipe
+        with parsing():  # whatever a command does not see to itself, such as a closed pipe
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """A text with a space in it is a question. A single unknown word is not: a slip of the
         finger must cost no quota."""
-        (name,) = strip_marks(args[:1])
-        if name not in COMMANDS and any(map(str.isspace, name.strip())):
-            return "chat", self.get_command(ctx, "chat"), [name, *args[1:]]
-        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            say(f"codexapi: there is no command {name}{_suggestion(name)}")
-            raise typer.Exit(USAGE)
+        args = [*strip_marks(args[:1]), *args[1:]]
+        if args[0] == HELP:
+            show_help_of(self, ctx, args[1:])
+        if args[0] not in COMMANDS and is_question(args[0]):
+            return CHAT, self.get_command(ctx, CHAT), args
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        return {
+            heading: [(name, COMMANDS[name]) for name in names]
+            for heading, names in _SECTIONS.items()
+        }
 
 
 def _with_global_options(made: Any, options: list[Any]) -> None:
@@ -83,13 +104,6 @@ def _with_global_options(made: Any, options: list[Any]) -> None:
     if not made.context_settings.get("ignore_unknown_options"):
         taken = {name for own in made.params for name in own.opts}
         made.params.extend(option for option in options if not taken & set(option.opts))
-
-
-def _suggestion(name: str) -> str:
-    from difflib import get_close_matches  # only after a slip of the finger
-
-    near = get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean {near[0]}?" if near else "; codexapi --help lists them"
 
 
 def _version(asked: bool) -> None:
@@ -105,15 +119,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would double the time of --help
     pretty_exceptions_enable=False,
     add_completion=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.callback()
+@app.callback(epilog=EXAMPLES)
 def codexapi(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -123,5 +136,6 @@ def codexapi(
 ) -> None:
     """Use your own Codex login from any OpenAI client, the shell and your editor.
 
-    The options stand before the command or after it.
+    `codexapi "why is the sky blue?"` is short for `codexapi chat`: more than one word in quotes is
+    a question. Options may stand before or after the command.
     """

@@ -18,6 +18,7 @@ from codexapi_engine import user_files
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses import json_form, to_backend
 
+from . import completers
 from .answer import Answer, Events, Held, Plain, put_event
 from .cleaning import to_json
 from .options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
@@ -103,86 +104,152 @@ class Form:
         return {**told, "parsed": parsed}
 
 
-@app.command(cls=WordsCommand)
+EXAMPLES = """
+# Ask something
+$ codexapi chat "why is the sky blue?"
+
+# Ask about what a program prints
+$ git diff | codexapi chat "write a commit message"
+
+# Ask about files: a text, a picture
+$ codexapi chat -f main.py "find the bug"
+$ codexapi chat -a photo.jpg "what is on this picture?"
+
+# Get JSON of a certain form
+$ codexapi chat --schema "city, people int" "the largest city of Japan"
+
+# Go on with the latest chat, and save the answer
+$ codexapi chat -c "say it in French" -o answer.md
+"""
+
+
+@app.command(cls=WordsCommand, epilog=EXAMPLES)
 def chat(
     ctx: typer.Context,
     prompt: Annotated[
-        list[str] | None, typer.Argument(help="The question; '-' or none: stdin.")
+        list[str] | None,
+        typer.Argument(metavar="QUESTION", help="The question; - or none: read it from stdin"),
     ] = None,
     model: Model = None,
     system: Annotated[
         str | None,
-        typer.Option("-s", "--system", metavar="TEXT|@FILE", help="Instructions for the model."),
+        typer.Option(
+            "-s", "--system", metavar="TEXT|@FILE", rich_help_panel="Model",
+            help="Instructions for the model",
+        ),
     ] = None,
     effort: Effort = None,
     attach: Annotated[
         list[str] | None,
         typer.Option(
-            "-a", "--attach", metavar="FILE|URL|-",
-            help="A picture, a PDF or a text to look at; may be repeated.",
+            "-a", "--attach", metavar="FILE|URL|-", rich_help_panel="Input",
+            help="Attach a picture, a PDF or a text; may be repeated",
         ),
     ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option(
-            "-f", "--file", metavar="FILE",
-            help="A text that goes into the question, under its name; may be repeated.",
+            "-f", "--file", metavar="FILE", rich_help_panel="Input",
+            help="Put a text file into the question, with its name; may be repeated",
         ),
     ] = None,
     continue_: Annotated[
-        bool, typer.Option("-c", "--continue", help="Go on with the latest chat.")
+        bool,
+        typer.Option(
+            "-c", "--continue", rich_help_panel="History", help="Continue the latest chat"
+        ),
     ] = False,
     cid: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Go on with this chat, of those in `codexapi history`."),
+        typer.Option(
+            metavar="ID", rich_help_panel="History", autocompletion=completers.chats,
+            help="Continue the chat with this id; `codexapi history` lists them",
+        ),
     ] = None,
     schema: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE|JSON|FIELDS", help="JSON that fits; FIELDS as in 'name, age int'."
+            metavar="FILE|JSON|FIELDS", rich_help_panel="Output",
+            help="Answer in JSON of this schema; FIELDS is short for one, as in 'name, age int'",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, about the answer too.")
+        bool,
+        typer.Option(
+            "--json", rich_help_panel="Output",
+            help="Print one JSON object with the answer, its model and its usage",
+        ),
     ] = False,
     stream_json: Annotated[
-        bool, typer.Option("--stream-json", help="Print JSON objects, a line each, as they come.")
+        bool,
+        typer.Option(
+            "--stream-json", rich_help_panel="Output",
+            help="Print JSON objects, one on a line, while the answer comes",
+        ),
     ] = False,
     extract: Annotated[
-        bool, typer.Option("-x", "--extract", help="Print the first fenced block alone.")
+        bool,
+        typer.Option(
+            "-x", "--extract", rich_help_panel="Output",
+            help="Print only the first code block of the answer",
+        ),
     ] = False,
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", metavar="FILE|-", help="Where the answer goes, whole or not at all."
+            "-o", "--output", metavar="FILE|-", rich_help_panel="Output",
+            help="Write the answer to a file when it is complete",
         ),
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="The text just as it comes, on a terminal too.")
+        bool,
+        typer.Option(
+            "--raw", rich_help_panel="Output",
+            help="Print the answer unchanged, on a terminal too",
+        ),
     ] = False,
     markdown: Annotated[
-        bool, typer.Option("--md", help="Markdown drawn for a terminal, in a pipe too.")
+        bool,
+        typer.Option(
+            "--md", rich_help_panel="Output", help="Render Markdown, in a pipe too"
+        ),
     ] = False,
     show_reasoning: Annotated[
-        bool, typer.Option("--show-reasoning", help="Summaries of its reasoning, on stderr.")
+        bool,
+        typer.Option(
+            "--show-reasoning", rich_help_panel="Output",
+            help="Print summaries of the model's reasoning on stderr",
+        ),
     ] = False,
-    search: Annotated[bool, typer.Option("--search", help="It may search the web.")] = False,
+    search: Annotated[
+        bool,
+        typer.Option("--search", rich_help_panel="Model", help="Let the model search the web"),
+    ] = False,
     interactive: Annotated[
-        bool, typer.Option("-i", "--interactive", help="Talk on; /help tells how.")
+        bool,
+        typer.Option(
+            "-i", "--interactive", rich_help_panel="Input",
+            help="Talk with the model: ask further questions after the first answer",
+        ),
     ] = False,
     no_stdin: Annotated[
-        bool, typer.Option("--no-stdin", help="Leave alone what is piped in.")
+        bool,
+        typer.Option("--no-stdin", rich_help_panel="Input", help="Do not read stdin"),
     ] = False,
     no_log: NoLog = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the request, without secrets, and ask nobody.")
+        bool,
+        typer.Option(
+            "--dry-run", rich_help_panel="Output",
+            help="Print the request, without secrets, and send nothing",
+        ),
     ] = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
 ) -> None:  # fmt: skip
     """Ask a model, and print its answer.
 
-    Text on stdin is the question, or stands beside it:  git diff | codexapi chat "commit message"
+    What is piped in is the question, or is put beside it.
     """
     told_in_json = as_json or stream_json
     with ending(as_json=told_in_json):

@@ -1,20 +1,27 @@
 """`codexapi completion`: the Tab key, for bash, zsh, fish and PowerShell.
 
-The scripts know nothing: they ask this command what may come next.
+The scripts know nothing: they ask this command what may come next. It answers a line for each
+word, with a few words on it after a tab, and last `:files` where the name of a file fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from .completers import BEFORE
+from .help_text import summary, takes_value
 from .options import command
 from .terminal import put
 
 app = command()
+
+FILES = ":files"
+_MAY_BE_FILE = ("FILE", "PATH", "DIR", "QUESTION", "PROMPT", "WORDS", "ARGUMENTS")
+"""What values are called that may be, or have in them, the name of a file."""
 
 
 class Shell(StrEnum):
@@ -24,32 +31,57 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
+# Several words are shown with what they are, unless bash puts one after the other in their place
+# (COMP_TYPE 37: menu-complete).
 BASH = """\
+# eval "$(codexapi completion bash)" in ~/.bashrc, or
 # codexapi completion bash > ~/.local/share/bash-completion/completions/codexapi
 _codexapi() {
-    local word="${COMP_WORDS[COMP_CWORD]}" line
+    local line name width=0 files=
+    local -a names=() notes=()
     COMPREPLY=()
     while IFS= read -r line; do
-        COMPREPLY+=("${line%%$'\\t'*}")
-    done < <(codexapi completion bash --after -- "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$word" 2>/dev/null)
+        if [[ $line == :files ]]; then
+            files=1
+        else
+            name=${line%%$'\\t'*}
+            names+=("$name") notes+=("${line#*$'\\t'}")
+            (( ${#name} > width )) && width=${#name}
+        fi
+    done < <(codexapi completion bash --after -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    if [[ -n $files ]]; then
+        compopt -o default -o filenames 2>/dev/null
+    elif (( ${#names[@]} == 1 )) || [[ $COMP_TYPE == 37 || $COMP_TYPE == 42 ]]; then
+        COMPREPLY=("${names[@]}")
+    else
+        local at room=$(( ${COLUMNS:-80} - width - 5 ))
+        for at in "${!names[@]}"; do
+            line=${names[at]}
+            if [[ -n ${notes[at]} ]] && (( room > 10 )); then
+                line=$(printf "%-${width}s  (%s)" "$line" "${notes[at]:0:room}")
+            fi
+            COMPREPLY+=("$line")
+        done
+    fi
 }
-complete -o bashdefault -o default -F _codexapi codexapi
+complete -o nosort -F _codexapi codexapi 2>/dev/null || complete -F _codexapi codexapi
 """
 
 ZSH = """\
 #compdef codexapi
 # codexapi completion zsh > "${fpath[1]}/_codexapi"
 _codexapi() {
-    local line
+    local line files=
     local -a found
     while IFS= read -r line; do
-        found+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
-    done < <(codexapi completion zsh --after -- "${(@)words[2,CURRENT]}" 2>/dev/null)
-    if (( $#found )); then
-        _describe 'codexapi' found
-    else
-        _files
-    fi
+        if [[ $line == :files ]]; then
+            files=1
+        else
+            found+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
+        fi
+    done < <(codexapi completion zsh --after -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)
+    (( $#found )) && _describe -V codexapi found
+    [[ -n $files ]] && _files
 }
 if [ "$funcstack[1]" = "_codexapi" ]; then
     _codexapi "$@"
@@ -62,20 +94,30 @@ FISH = """\
 # codexapi completion fish > ~/.config/fish/completions/codexapi.fish
 function __codexapi
     set -l words (commandline -opc) (commandline -ct)
-    codexapi completion fish --after -- $words[2..-1] 2>/dev/null
+    set -l found (codexapi completion fish --after -- $words[2..-1] 2>/dev/null)
+    if contains -- :files $found
+        __fish_complete_path (commandline -ct)
+    end
+    string match --invert -- :files $found
 end
-complete -c codexapi -a '(__codexapi)'
+complete -c codexapi -f -k -a '(__codexapi)'
 """
 
+# An empty argument does not reach a program alike from all versions of PowerShell: so the word to
+# complete has a `=` before it.
 POWERSHELL = """\
 # codexapi completion powershell | Out-String | Invoke-Expression
 Register-ArgumentCompleter -Native -CommandName codexapi -ScriptBlock {
     param($word, $line, $cursor)
-    $words = @($line.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
-    if ($word -eq '') { $words += '""' }
-    codexapi completion powershell --after -- @words 2>$null | ForEach-Object {
+    $before = @($line.CommandElements | Select-Object -Skip 1 |
+        Where-Object { $_.Extent.EndOffset -lt $cursor } |
+        ForEach-Object { "$_" -replace '^["'']|["'']$', '' } | Where-Object { $_ })
+    codexapi completion powershell --after -- @before "=$word" 2>$null | ForEach-Object {
         $name, $help = $_ -split "`t", 2
-        [System.Management.Automation.CompletionResult]::new($name, $name, 'ParameterValue', $help)
+        if ($name -ne ':files') {
+            if (-not $help) { $help = $name }
+            [System.Management.Automation.CompletionResult]::new($name, $name, 'ParameterValue', $help)
+        }
     }
 }
 """
@@ -84,64 +126,118 @@ SCRIPTS = {
     Shell.BASH: BASH, Shell.ZSH: ZSH, Shell.FISH: FISH, Shell.POWERSHELL: POWERSHELL,
 }  # fmt: skip
 
+EXAMPLES = """
+# Complete in bash: for this shell, and for all that you start
+$ eval "$(codexapi completion bash)"
+$ codexapi completion bash >> ~/.bashrc
 
-@app.command(context_settings={"ignore_unknown_options": True})
+# Complete in fish
+$ codexapi completion fish > ~/.config/fish/completions/codexapi.fish
+"""
+
+
+@app.command(context_settings={"ignore_unknown_options": True}, epilog=EXAMPLES)
 def completion(
     ctx: typer.Context,
-    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell")],
     after: Annotated[bool, typer.Option("--after", hidden=True)] = False,
     words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Print a script that teaches your shell to complete codexapi's commands and options.
+    """Print a script that lets your shell complete commands, options, models, chats and clients.
 
-    bash: eval "$(codexapi completion bash)" in ~/.bashrc; the script says how to install it.
+    The script is for the shell's start-up file. In zsh, run `compinit` before it; in PowerShell:
+    `codexapi completion powershell | Out-String | Invoke-Expression`.
     """
     if not after:
         put(SCRIPTS[shell])
         return
     *before, begun = words or [""]
-    for name, told in _next(ctx.find_root(), before, begun):
-        if name.startswith(begun):
-            put(f"{name}\t{told}\n")
+    if shell is Shell.POWERSHELL:
+        begun = begun.removeprefix("=")
+    elif shell is Shell.BASH:
+        before, begun = _joined([*before, begun])
+    # bash takes what stands after a `=` or a `:` as a word of its own, and replaces that alone.
+    cut = max(begun.rfind("="), begun.rfind(":")) + 1 if shell is Shell.BASH else 0
+    for name, note in _next(ctx.find_root(), before, begun):
+        if name == FILES:
+            put(f"{FILES}\n")
+        elif name.startswith(begun):
+            put(f"{name[cut:]}\t{' '.join(note.split())}\n")
 
 
-def _next(ctx: Any, before: list[str], begun: str) -> Iterator[tuple[str, str]]:
+def _next(ctx: Any, before: Sequence[str], begun: str) -> Iterator[tuple[str, str]]:
     """What may stand after these words: an option of the command that they name, a command of its
-    group, or a value that there is a choice of. Nothing for others, such as the name of a file."""
+    group, or a value that there is a choice of; FILES where a file may."""
     here = ctx.command
-    for word in before:
+    ctx.meta[BEFORE] = before
+    only_words = "--" in before
+    rest: Sequence[str] = before  # behind the command's own name
+    for at, word in enumerate(before):
         found = here.get_command(ctx, word) if hasattr(here, "get_command") else None
         if found is not None:
             here, ctx = found, type(ctx)(found, parent=ctx, info_name=word)
+            rest = before[at + 1 :]
     options = [given for given in here.get_params(ctx) if given.param_type_name == "option"]
-    for given in options:
-        if before[-1:] and before[-1] in given.opts and not (given.is_flag or given.count):
-            yield from _values(given, ctx, begun)
+    name, equals, value = begun.partition("=")
+    for option in options:
+        if not takes_value(option) or only_words:
+            continue
+        if before[-1:] and before[-1] in option.opts:
+            yield from _values(option, ctx, begun)
             return
-    if begun.startswith("-"):
-        shown = [given for given in options if not given.hidden]
-        yield from ((max(given.opts, key=len), _line(given.help)) for given in shown)
+        if equals and name in option.opts:
+            yield from ((f"{name}={word}", n) for word, n in _values(option, ctx, value))
+            return
+    if begun.startswith("-") and not only_words:
+        shown = [option for option in options if not option.hidden]
+        yield from ((max(option.opts, key=len), option.help or "") for option in shown)
     elif hasattr(here, "list_commands"):
-        yield from ((name, _told(here, ctx, name)) for name in here.list_commands(ctx))
+        yield from _commands(here, ctx)
     else:
-        for given in here.get_params(ctx):
-            if given.param_type_name == "argument":
-                yield from _values(given, ctx, begun)
-                return
+        yield from _values(_argument(here, ctx, options, rest), ctx, begun)
 
 
-def _values(given: Any, ctx: Any, begun: str) -> Iterator[tuple[str, str]]:
-    found = given.shell_complete(ctx, begun)
-    yield from ((item.value, item.help or "") for item in found if item.type == "plain")
-
-
-def _told(group: Any, ctx: Any, name: str) -> str:
+def _commands(group: Any, ctx: Any) -> Iterator[tuple[str, str]]:
     from .app import COMMANDS  # it names us, and is loaded by now
 
-    if ctx.parent is None:
-        return COMMANDS[name]
-    return _line(group.get_command(ctx, name).help)
+    for name in group.list_commands(ctx):
+        yield name, COMMANDS[name] if ctx.parent is None else summary(group.get_command(ctx, name))
 
 
-def _line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
+def _argument(here: Any, ctx: Any, options: Sequence[Any], words: Sequence[str]) -> Any:
+    """The argument that comes next; None where all are there."""
+    arguments = [p for p in here.get_params(ctx) if p.param_type_name == "argument"]
+    valued = {name for option in options if takes_value(option) for name in option.opts}
+    filled = [
+        word
+        for at, word in enumerate(words)
+        if not word.startswith("-") and not (at and words[at - 1] in valued)
+    ]
+    for argument in arguments:
+        if argument.nargs != 1 or not filled:
+            return None if argument.hidden else argument
+        filled.pop()
+    return None
+
+
+def _values(param: Any, ctx: Any, begun: str) -> Iterator[tuple[str, str]]:
+    if param is None:
+        return
+    found = [item for item in param.shell_complete(ctx, begun) if item.type == "plain"]
+    yield from ((item.value, item.help or "") for item in found)
+    if any(name in str(param.metavar) for name in _MAY_BE_FILE):
+        yield FILES, ""
+
+
+def _joined(words: Sequence[str]) -> tuple[list[str], str]:
+    """The words as they were before bash cut them at `=` and `:`."""
+    joined: list[str] = []
+    glue = False
+    for at, word in enumerate(words):
+        cuts = word in ("=", ":") and at > 0
+        if joined and (cuts or glue):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        glue = cuts
+    return joined[:-1], joined[-1]

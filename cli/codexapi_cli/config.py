@@ -25,11 +25,20 @@ class Setting:
     source: str
 
 
-@app.command()
-def config(as_json: Json = False) -> None:
-    """Show the settings that hold, and where each of them comes from.
+EXAMPLES = """
+# Show the settings
+$ codexapi config
 
-    There is no configuration file: flags go before environment variables, those before defaults.
+# Show where a variable leads
+$ CODEXAPI_TIMEOUT=60 codexapi config --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def config(as_json: Json = False) -> None:
+    """Show the settings in effect, and where each comes from.
+
+    There is no configuration file: flags override environment variables, and those the defaults.
     """
     found = effective(settings(), os.environ)
     if as_json:

@@ -22,25 +22,36 @@ app = command()
 _WIDTH = 15
 
 
-@app.command()
+EXAMPLES = """
+# Look for problems
+$ codexapi doctor
+
+# Without asking the backend
+$ codexapi doctor --offline
+
+# For a program
+$ codexapi doctor --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Ask the backend nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the backend")] = False,
     online: Annotated[
         bool,
         typer.Option(
             "--online",
-            help="Send one small request of your plan too, and report what of codexapi's picture "
-            "of the backend holds: names and counts alone, for an issue.",
+            help="Spend one small request, and report whether the backend still behaves as "
+            "codexapi expects: names and counts only, fit for an issue",
         ),
     ] = False,
     as_json: Json = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
 ) -> None:
-    """Look at all that codexapi stands on, and say what would mend what is wrong.
+    """Check everything that codexapi depends on, and say how to fix what is wrong.
 
-    Changes nothing, and costs no quota without --online. Exits with 1 if there is a problem; a
-    warning is none.
+    Changes nothing, and costs no quota without --online. Exits with 1 if there is a problem.
     """
     if offline and online:
         say("codexapi: --offline and --online exclude each other")

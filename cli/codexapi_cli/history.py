@@ -11,25 +11,72 @@ import typer
 
 from codexapi_engine.errors import JsonObject
 
+from . import completers
 from .options import Demo, Json, command, settings
 from .past import Past, path_in, transcript
-from .terminal import USAGE, Problem, ending, put, put_json, put_path, say
+from .terminal import USAGE, Problem, ending, note, put, put_json, put_path, say
 
 app = command()
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Their beginnings will do.")]
+LATEST = "latest"
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID",
+        help="Ids of chats, or how they begin; latest: the latest chat",
+        autocompletion=completers.chats,
+    ),
+]
+EXAMPLES = """
+# List the latest chats
+$ codexapi history
+
+# Print the latest chat, and continue it
+$ codexapi history show
+$ codexapi chat -c "and then?"
+"""
+SHOW_EXAMPLES = """
+# Print the latest chat
+$ codexapi history show
+
+# Save it
+$ codexapi history show > chat.md
+"""
+RM_EXAMPLES = """
+# List the chats: their ids stand first
+$ codexapi history
+
+# Delete the latest one
+$ codexapi history rm latest
+"""
+CLEAR_EXAMPLES = """
+# Delete all chats, after a question
+$ codexapi history clear
+
+# Without a question
+$ codexapi history clear --yes
+"""
+PATH_EXAMPLES = """
+# Print the path
+$ codexapi history path
+
+# The same for chats with the simulated backend
+$ codexapi history path --demo
+"""
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def history(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many, at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", metavar="N", min=1, help="Most chats to list")
+    ] = 20,
     as_json: Json = False,
     demo: Demo = False,
 ) -> None:
     """List the chats that are kept on this machine, the latest first.
 
-    `codexapi chat --cid ID` goes on with one, `codexapi chat -c` with the latest.
+    `codexapi chat --cid ID` continues one of them, `codexapi chat -c` the latest.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -39,6 +86,8 @@ def history(
         if as_json:
             put_json(heads)
             return
+        if not heads:
+            note("codexapi: no chat is kept yet: `codexapi chat` begins one")
         for head in heads:
             when = datetime.fromtimestamp(head["updated_at"])
             put(f"{head['cid']}  {when:%Y-%m-%d %H:%M}  {head['model']}  {head['title']}\n")
@@ -46,14 +95,18 @@ def history(
     _with_past(work, demo=demo, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=SHOW_EXAMPLES)
 def show(
     cid: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="Its beginning will do. [default: latest]")
+        str | None,
+        typer.Argument(
+            metavar="ID", help="Id of a chat, or how it begins (default: the latest)",
+            autocompletion=completers.chats,
+        ),
     ] = None,
     as_json: Json = False,
     demo: Demo = False,
-) -> None:
+) -> None:  # fmt: skip
     """Print a chat as Markdown, or all of it as JSON."""
 
     def work(past: Past) -> None:
@@ -67,9 +120,9 @@ def show(
     _with_past(work, demo=demo, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=RM_EXAMPLES)
 def rm(cids: Ids, demo: Demo = False) -> None:
-    """Forget chats."""
+    """Delete chats."""
 
     def work(past: Past) -> None:
         for head in [_found(past, cid) for cid in cids]:
@@ -78,13 +131,13 @@ def rm(cids: Ids, demo: Demo = False) -> None:
     _with_past(work, demo=demo)
 
 
-@app.command()
+@app.command(epilog=CLEAR_EXAMPLES)
 def clear(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, demo: Demo = False
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False, demo: Demo = False
 ) -> None:
-    """Forget all chats."""
-    if not yes and not (sys.stdin.isatty() and typer.confirm("Forget all chats?", err=True)):
-        say("codexapi: nothing was forgotten; --yes does it without asking")
+    """Delete all chats."""
+    if not yes and not (sys.stdin.isatty() and typer.confirm("Delete all chats?", err=True)):
+        say("codexapi: nothing was deleted; --yes does it without asking")
         raise typer.Exit(USAGE)
 
     def work(past: Past) -> None:
@@ -94,9 +147,9 @@ def clear(
     _with_past(work, demo=demo)
 
 
-@app.command()
+@app.command(epilog=PATH_EXAMPLES)
 def path(demo: Demo = False) -> None:
-    """Print where they are kept."""
+    """Print the path of the file that holds the chats."""
     put_path(path_in(settings(demo=demo)))
 
 
@@ -106,8 +159,12 @@ def _with_past(work: Callable[[Past], None], *, demo: bool, as_json: bool = Fals
 
 
 def _found(past: Past, cid: str | None) -> JsonObject:
-    head = past.find(cid)
+    head = past.find(None if cid == LATEST else cid)
     if head is None:
-        why = "there is none" if cid is None else f"{cid}: there is no such chat, or more than one"
+        why = (
+            "no chat is kept yet"
+            if cid in (None, LATEST)
+            else f"{cid}: there is no such chat, or more than one"
+        )
         raise Problem(f"history: {why}")
     return head

@@ -25,6 +25,7 @@ from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
+from . import completers
 from .cleaning import to_json
 from .opener import open_file
 from .options import BaseUrl, Demo, Json, command, opened, settings
@@ -77,55 +78,121 @@ class Order:
     mask: str | None
 
 
-@app.command(cls=WordsCommand)
+EXAMPLES = """
+# Draw a picture
+$ codexapi image "a red fox" -o fox.png
+
+# Edit a picture
+$ codexapi image "the same fox in snow" -i fox.png -o snow.png
+
+# Draw four pictures: icon-1.png, icon-2.png …
+$ codexapi image "an icon of a fox" -n 4 --background transparent -o icon.png
+"""
+
+
+@app.command(cls=WordsCommand, epilog=EXAMPLES)
 def image(
-    prompt: Annotated[list[str], typer.Argument(help="What to draw; '-': stdin.")],
+    prompt: Annotated[
+        list[str], typer.Argument(metavar="PROMPT", help="What to draw; -: read it from stdin")
+    ],
     output: Annotated[
         str | None,
         typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|DIR|-",
-            help="Where it goes; '-': stdout.",
+            "-o", "--output", metavar="FILE|DIR|-", rich_help_panel="Output",
+            help="Where to save the picture; -: stdout (default: a file named by the prompt)",
         ),
     ] = None,
     size: Annotated[
-        str, typer.Option(metavar="WxH", help="The backend makes the nearest that it knows.")
+        str,
+        typer.Option(
+            metavar="WxH", rich_help_panel="Picture",
+            help="Size in pixels; the nearest that the model draws",
+            autocompletion=completers.words("auto", "1024x1024", "1536x1024", "1024x1536"),
+        ),
     ] = "auto",
-    fit: Annotated[Fit, typer.Option(help="exact: resized to just --size.")] = Fit.ANY,
-    quality: Annotated[str, typer.Option(help="low, medium, high or auto.")] = "auto",
-    background: Annotated[str, typer.Option(help="opaque, transparent or auto.")] = "auto",
+    fit: Annotated[
+        Fit,
+        typer.Option(rich_help_panel="Picture", help="exact: resize the picture to --size"),
+    ] = Fit.ANY,
+    quality: Annotated[
+        str,
+        typer.Option(
+            metavar="low|medium|high|auto", rich_help_panel="Picture",
+            help="Quality of the picture",
+            autocompletion=completers.words("low", "medium", "high", "auto"),
+        ),
+    ] = "auto",
+    background: Annotated[
+        str,
+        typer.Option(
+            metavar="opaque|transparent|auto", rich_help_panel="Picture",
+            help="Background of the picture",
+            autocompletion=completers.words("opaque", "transparent", "auto"),
+        ),
+    ] = "auto",
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="png, jpeg or webp. [default: as FILE ends, else png]"),
+        typer.Option(
+            "--format", metavar="png|jpeg|webp", rich_help_panel="Output",
+            help="Format of the file (default: by the name of the file, else png)",
+            autocompletion=completers.words(*FORMATS),
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", "--n", min=1, max=MOST, help="How many.")] = 1,
+    n: Annotated[
+        int,
+        typer.Option(
+            "-n", "--n", metavar="N", min=1, max=MOST, rich_help_panel="Picture",
+            help="How many pictures to draw",
+        ),
+    ] = 1,
     input_: Annotated[
         list[str] | None,
-        typer.Option("-i", "--input", metavar="FILE|URL", help="Edit this; may be repeated."),
+        typer.Option(
+            "-i", "--input", metavar="FILE|URL", rich_help_panel="Input",
+            help="Edit this picture; may be repeated",
+        ),
     ] = None,
     mask: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A PNG, clear where the first input may change."),
+        typer.Option(
+            metavar="FILE", rich_help_panel="Input",
+            help="A PNG: the first picture changes where this is transparent",
+        ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", help=f"The image model. [default: {images.MODEL}]"),
+        typer.Option(
+            "-m", "--model", metavar="NAME", rich_help_panel="Picture",
+            help=f"Image model to use (default: {images.MODEL})",
+            autocompletion=completers.words(images.MODEL),
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", rich_help_panel="Output", help="Overwrite existing files"),
+    ] = False,
     as_json: Json = False,
-    open_: Annotated[bool, typer.Option("--open", help="Open it when it is done.")] = False,
+    open_: Annotated[
+        bool,
+        typer.Option("--open", rich_help_panel="Output", help="Open the picture when it is done"),
+    ] = False,
     show_prompt: Annotated[
         bool,
-        typer.Option("--show-prompt", help="Tell the prompt that it was made from in the end."),
+        typer.Option(
+            "--show-prompt", rich_help_panel="Output",
+            help="Print the prompt that the model made of yours, on stderr",
+        ),
     ] = False,
-    preview: Annotated[Preview, typer.Option(help="Show it in the terminal.")] = Preview.AUTO,
+    preview: Annotated[
+        Preview,
+        typer.Option(rich_help_panel="Output", help="How to show the picture in the terminal"),
+    ] = Preview.AUTO,
     base_url: BaseUrl = None,
     demo: Demo = False,
-) -> None:
-    """Draw a picture, or change one, and print where it is.
+) -> None:  # fmt: skip
+    """Draw or edit a picture, save it, and print its path.
 
-    codexapi image "a red fox" -o fox.png          codexapi image "in snow" -i fox.png
+    Existing files are kept unless you say --force; that is checked before anything is spent.
     """
     chosen_settings = settings(base_url=base_url, demo=demo)
     with ending(as_json=as_json):

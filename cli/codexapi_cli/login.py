@@ -12,17 +12,25 @@ from .terminal import LOGIN, Problem, ending
 
 CODEX = "codex"
 INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["-h"]}
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 """How a command leaves its arguments to another program."""
+
+EXAMPLES = """
+# Log in with a browser
+$ codexapi login
+
+# Log in on a machine without one, as over SSH
+$ codexapi login --device-auth
+"""
 
 app = command()
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=PASSED_ON, epilog=EXAMPLES)
 def login(ctx: typer.Context) -> None:
-    """Log in, with the official Codex client: runs `codex login`, with whatever follows.
+    """Log in with the official Codex client: run `codex login`, with the options that follow.
 
-    codexapi has no login of its own. Over SSH: codexapi login --device-auth
+    codexapi has no login of its own. `codex login --help` lists the options.
     """
     raise typer.Exit(official("login", ctx.args))
 

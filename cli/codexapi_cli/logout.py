@@ -10,8 +10,19 @@ from .options import command
 app = command()
 
 
-@app.command(context_settings=PASSED_ON)
+EXAMPLES = """
+# Log out
+$ codexapi logout
+
+# Then see who is logged in
+$ codexapi status
+"""
+
+
+@app.command(context_settings=PASSED_ON, epilog=EXAMPLES)
 def logout(ctx: typer.Context) -> None:
-    """Log out, with the official Codex client: runs `codex logout`, which forgets the login that
-    the two programs share."""
+    """Log out with the official Codex client: run `codex logout`, with the options that follow.
+
+    Both programs use the same login, so both are logged out.
+    """
     raise typer.Exit(official("logout", ctx.args))

@@ -27,10 +27,9 @@ TOOLS = {"generate_text", "generate_image"}
 
 
 def doctor(as_json: Json = False) -> None:
-    """Start every server that is registered under our name, as its client would.
+    """Start every registered server as its client would, and check that it answers.
 
-    Of a folder's own settings, only this very program is started: the folder may be a stranger's.
-    Exits with 1 if there is a problem.
+    Of a project's own settings only this program is started. Exits with 1 if there is a problem.
     """
     run(_doctor(as_json), as_json=as_json)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completers
+from .help_text import DocumentedCommand
 from .options import Json
 from .system import Scope
 from .terminal import Problem, ending, note, put, put_json, say
@@ -15,28 +17,39 @@ if TYPE_CHECKING:
     from .mcp_clients import Client
     from .registration import Place
 
-CLIENTS = (
-    "claude-code, claude-desktop, codex, cursor, gemini, vscode, vscode-insiders, zed; "
-    "and to paste: cline, copilot, goose, jetbrains, opencode, windsurf"
-)
+WRITTEN = "claude-code, claude-desktop, codex, cursor, gemini, vscode, vscode-insiders, zed"
+PASTED = "cline, copilot, goose, jetbrains, opencode, windsurf"
+"""Names alone: what is known of the clients is not loaded for a help."""
 
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="CLIENT...", help=CLIENTS)]
+class ClientsCommand(DocumentedCommand):
+    def sections(self) -> dict[str, list[tuple[str, str]]]:
+        return {"Clients": [("settings are written", WRITTEN), ("settings to paste", PASTED)]}
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CLIENT", help="Names of clients, as below", autocompletion=completers.mcp_clients
+    ),
+]
 AllDetected = Annotated[
-    bool, typer.Option("--all-detected", help="Every client that is on this machine.")
+    bool, typer.Option("--all-detected", help="All clients that are on this machine")
 ]
 Where = Annotated[
-    Scope, typer.Option("--scope", help="For all your projects, or for this folder alone.")
+    Scope, typer.Option("--scope", help="For all your projects, or only for this folder")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, as a diff.")]
-Force = Annotated[bool, typer.Option("--force", help="Even where another entry has our name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, as a diff")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Also where a different entry has the name codexapi")
+]
 
 
 def install(
     clients: Names = None,
     all_detected: AllDetected = False,
     print_: Annotated[
-        bool, typer.Option("--print", help="Print what to paste, and change nothing.")
+        bool, typer.Option("--print", help="Print what to paste, and change nothing")
     ] = False,
     dry_run: DryRun = False,
     scope: Where = Scope.USER,
@@ -45,20 +58,20 @@ def install(
         typer.Option(
             "--env",
             metavar="NAME[=VALUE]",
-            help="A variable for the server. CODEX_HOME goes along where it is set.",
+            help="Environment variable for the server; may be repeated",
         ),
     ] = None,
     required: Annotated[
-        bool, typer.Option("--required", help="Codex waits for the server, and needs it.")
+        bool, typer.Option("--required", help="Codex only: do not start without this server")
     ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Register the server with editors and agents.
 
-    Changes one entry in a client's settings and nothing else, keeps a backup beside the file, and
-    does nothing the second time. What cannot be edited safely is printed to be pasted (exit code
-    7); an entry of our name that says something else is left alone (8).
+    Changes one entry in a client's settings and nothing else, and keeps a backup beside the file.
+    Settings that cannot be edited safely are printed for you to paste (exit code 7). If a client
+    already has a different entry named codexapi, nothing is changed (exit code 8).
     """
     with ending(as_json=as_json):
         import os
@@ -100,10 +113,10 @@ def uninstall(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Take the server out of editors and agents again.
+    """Remove the server from editors and agents.
 
-    A file is put back as it was before, to the byte, unless it has been changed since: then our
-    entry alone is taken out.
+    Restores the settings file as it was. If it has changed since, only the entry of codexapi is
+    removed.
     """
     with ending(as_json=as_json):
         from . import registration

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def list_(as_json: Json = False) -> None:
-    """List the clients on this machine, and whether the server is registered there.
+    """List the clients on this machine, and whether the server is registered in each.
 
     An entry is stale where it starts a program that is gone; `codexapi mcp install` renews it.
     """

@@ -10,6 +10,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.setting_values import parse_host
 
+from . import completers
 from .options import BaseUrl, Demo, Model, checked, key_of, settings
 from .terminal import USAGE, Problem, ending, say
 
@@ -18,57 +19,75 @@ def serve(
     http: Annotated[
         str | None,
         typer.Option(
-            metavar="[HOST:]PORT",
-            help="Serve over HTTP, at /mcp, in place of stdin and stdout; port 0: any free.",
+            metavar="[HOST:]PORT", rich_help_panel="HTTP",
+            help="Serve over HTTP, at /mcp, instead of stdin and stdout; port 0: any free one",
         ),
     ] = None,
     tools: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Some of text,image,status. [default: all]"),
+        typer.Option(
+            metavar="LIST", rich_help_panel="Tools",
+            help="Serve only these, with commas: text, image, status (default: all)",
+            autocompletion=completers.tool_groups,
+        ),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="No tool that writes files: no pictures.")
+        bool,
+        typer.Option(
+            "--read-only", rich_help_panel="Tools", help="Serve no tool that writes files"
+        ),
     ] = False,
     image_dir: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
-            help="Where pictures go. [env: CODEXAPI_IMAGE_DIR] [default: your Pictures/codexapi]",
-            show_default=False,
+            metavar="DIR", rich_help_panel="Pictures", show_default=False,
+            help="Save pictures here (env: CODEXAPI_IMAGE_DIR, default: Pictures/codexapi)",
         ),
     ] = None,
     image_dir_only: Annotated[
-        bool, typer.Option("--image-dir-only", help="Save pictures nowhere else.")
+        bool,
+        typer.Option(
+            "--image-dir-only", rich_help_panel="Pictures", help="Save pictures nowhere else"
+        ),
     ] = False,
     inline: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|always|never",
-            help="Whether results carry pictures too, where a call does not say. [default: auto]",
+            metavar="auto|always|never", rich_help_panel="Pictures",
+            help="Put pictures into results too, if a call does not say (default: auto)",
+            autocompletion=completers.words("auto", "always", "never"),
         ),
     ] = None,
     max_images: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="N", help="Make at most N pictures, then refuse until restart."
+            min=0, metavar="N", rich_help_panel="Pictures",
+            help="Draw at most N pictures, then refuse until the server is restarted",
         ),
     ] = None,
     model: Model = None,
     api_key: Annotated[
         str | None,
-        typer.Option(help="With --http: a key that clients must send. [env: CODEXAPI_API_KEY]"),
+        typer.Option(
+            metavar="KEY", rich_help_panel="HTTP",
+            help="Key that clients must send (env: CODEXAPI_API_KEY)",
+        ),
     ] = None,
     api_key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --http: the file that has that key.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel="HTTP", help="File that holds this key"),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="With --http: a further name by which clients call this server."),
+        typer.Option(
+            metavar="NAME", rich_help_panel="HTTP",
+            help="Accept this host name in requests too; may be repeated",
+        ),
     ] = None,
     base_url: BaseUrl = None,
     demo: Demo = False,
-) -> None:
-    """Serve MCP over stdin and stdout, as editors start it, or over HTTP."""
+) -> None:  # fmt: skip
+    """Serve MCP on stdin and stdout, as editors start it, or over HTTP."""
     from codexapi_mcp.options import Options, checked_address, checked_groups, checked_inline
 
     with ending():

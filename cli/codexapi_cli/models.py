@@ -15,14 +15,26 @@ from .terminal import put, put_json, run
 app = command()
 
 
-@app.command()
+EXAMPLES = """
+# List them
+$ codexapi models
+
+# With the hidden ones, for a program
+$ codexapi models --all --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def models(
-    all_: Annotated[bool, typer.Option("--all", help="Hidden ones too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List hidden models too")] = False,
     as_json: Json = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
 ) -> None:
-    """List the models of your account, the default one first."""
+    """List the models of your account, the default one first.
+
+    `--model NAME` chooses one; CODEXAPI_MODEL changes the default.
+    """
     run(_models(settings(base_url=base_url, demo=demo), all_, as_json), as_json=as_json)
 
 

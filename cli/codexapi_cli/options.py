@@ -13,6 +13,8 @@ import typer
 
 import codexapi_engine as engine
 
+from . import completers
+from .help_text import BACKEND, GLOBAL, DocumentedCommand, DocumentedGroup
 from .terminal import LOCAL_FILE, QUIET, USAGE, VERBOSE, say, verbosity
 
 NO_LOG = "CODEXAPI_NO_LOG"
@@ -23,28 +25,43 @@ BaseUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The backend, in place of chatgpt.com; https or loopback. [env: CODEXAPI_BASE_URL]",
+        help="Use another backend than chatgpt.com: https or loopback (env: CODEXAPI_BASE_URL)",
         show_default=False,
+        rich_help_panel=BACKEND,
     ),
 ]
 Demo = Annotated[
-    bool, typer.Option("--demo", help="Use the simulated backend: no login, no quota.")
+    bool,
+    typer.Option(
+        "--demo",
+        help="Use the simulated backend: no login, no quota, no network",
+        rich_help_panel=BACKEND,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON", rich_help_panel="Output")]
 Model = Annotated[
     str | None,
-    typer.Option("-m", "--model", help="The model. [env: CODEXAPI_MODEL]", show_default=False),
-]
+    typer.Option(
+        "-m", "--model", metavar="NAME", help="Model to use (env: CODEXAPI_MODEL)",
+        show_default=False, rich_help_panel="Model", autocompletion=completers.models,
+    ),
+]  # fmt: skip
 Effort = Annotated[
-    str | None, typer.Option("-e", "--effort", help="How hard it thinks: low, medium, high…")
-]
+    str | None,
+    typer.Option(
+        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model",
+        help="Reasoning effort: low, medium, high or another that the model has",
+        autocompletion=completers.efforts,
+    ),
+]  # fmt: skip
 NoLog = Annotated[
     bool,
     typer.Option(
         "--no-log",
-        help="Keep nothing of this chat. [env: CODEXAPI_NO_LOG]",
+        help="Do not keep this chat on this machine (env: CODEXAPI_NO_LOG)",
         envvar=NO_LOG,
         show_envvar=False,
+        rich_help_panel="History",
     ),
 ]
 
@@ -92,41 +109,54 @@ def _no_log(given: bool) -> None:
 Quiet = Annotated[
     bool,
     typer.Option(
-        "-q", "--quiet", callback=_quiet, expose_value=False, help="No notes, and no progress."
+        "-q", "--quiet", callback=_quiet, expose_value=False, rich_help_panel=GLOBAL,
+        help="Print no notes and no progress",
     ),
-]
+]  # fmt: skip
 Verbose = Annotated[
     int,
     typer.Option(
         "-v", "--verbose", count=True, callback=_verbose, expose_value=False, show_default=False,
-        help="Model, time, tokens and request id on stderr; -vv: headers too, without secrets.",
+        rich_help_panel=GLOBAL,
+        help="Print model, time, tokens and request id on stderr; -vv: headers too, without secrets",
     ),
 ]  # fmt: skip
 Colors = Annotated[
     Color,
-    typer.Option("--color", callback=_color, expose_value=False, help="Colours, and the like."),
-]
+    typer.Option(
+        "--color", callback=_color, expose_value=False, is_eager=True, rich_help_panel=GLOBAL,
+        help="When to use colours (env: NO_COLOR, FORCE_COLOR)",
+    ),
+]  # fmt: skip
 Timeout = Annotated[
     str | None,
     typer.Option(
-        "--timeout", metavar="S", callback=_timeout, expose_value=False, show_default=False,
-        help="Seconds that the backend may be silent. [env: CODEXAPI_TIMEOUT] [default: 300]",
+        "--timeout", metavar="SECONDS", callback=_timeout, expose_value=False, show_default=False,
+        rich_help_panel=GLOBAL,
+        help="Seconds to wait while the backend sends nothing (env: CODEXAPI_TIMEOUT, "
+        "default: 300)",
     ),
 ]  # fmt: skip
 Unlogged = Annotated[
     bool,
     typer.Option(
-        "--no-log", callback=_no_log, expose_value=False,
-        help="Keep nothing of a chat. [env: CODEXAPI_NO_LOG]",
+        "--no-log", callback=_no_log, expose_value=False, rich_help_panel=GLOBAL,
+        help="Do not keep chats on this machine (env: CODEXAPI_NO_LOG)",
     ),
 ]  # fmt: skip
 EVERYWHERE = {"quiet", "verbose", "color", "timeout"}
 """The global options that may stand after the command too."""
 
 
+class _App(typer.Typer):
+    def command(self, name: str | None = None, **options: Any) -> Any:
+        return super().command(name, **{"cls": DocumentedCommand, **options})
+
+
 def command() -> typer.Typer:
     """A command of its own, with our manners."""
-    return typer.Typer(
+    return _App(
+        cls=DocumentedGroup,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -136,11 +166,13 @@ def command() -> typer.Typer:
 
 def opened(chosen: engine.Settings) -> engine.Codex:
     """The backend. With --verbose, what happens there is told."""
+    from .remembering import RememberingCodex  # httpx
+
     if not verbosity():
-        return engine.Codex(chosen)
+        return RememberingCodex(chosen)
     from .verbose import Told  # seldom wanted
 
-    return engine.Codex(chosen, observer=Told(headers=verbosity() > 1))
+    return RememberingCodex(chosen, observer=Told(headers=verbosity() > 1))
 
 
 def checked(flag: str, read: Callable[[str], T], text: str) -> T:

@@ -14,7 +14,9 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.setting_values import parse_alias, parse_host, parse_origin
 
+from . import completers
 from .background import announce, start
+from .help_text import BACKEND
 from .options import BaseUrl, Demo, checked, command, key_of, settings
 from .servers import Place
 from .terminal import USAGE, Problem, ending, quiet, say, verbosity
@@ -38,71 +40,138 @@ class Form(StrEnum):
     json = "json"
 
 
-@app.command()
+EXAMPLES = """
+# Serve on http://127.0.0.1:18080/v1 until Ctrl-C
+$ codexapi serve
+
+# Serve in the background; `codexapi stop` stops it
+$ codexapi serve --detach
+
+# Serve another name for a model, on a free port
+$ codexapi serve --port 0 --model-alias gpt-4o=gpt-5.5
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", rich_help_panel="Address",
+            help="Address to listen on (default: 127.0.0.1)",
+            autocompletion=completers.words("127.0.0.1", "::1", "0.0.0.0"),
+        ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port; 0: any free. [default: 18080]")
+        int | None,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, rich_help_panel="Address",
+            help="Port to listen on; 0: any free one (default: 18080)",
+        ),
     ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
-            help="A key that clients must send; lists of processes show it. [env: CODEXAPI_API_KEY]"
+            metavar="KEY", rich_help_panel="Access",
+            help="Key that clients must send; other users may see it in the list of processes "
+            "(env: CODEXAPI_API_KEY)",
         ),
     ] = None,
     api_key_file: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A file that holds that key instead.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel="Access", help="File that holds this key"),
     ] = None,
     base_url: BaseUrl = None,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds a backend stream may be silent. [default: 300]")
+        float | None,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=BACKEND,
+            help="Seconds to wait while the backend sends nothing (default: 300)",
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The model for requests that name none.")
+        str | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel="Models",
+            help="Model for requests that name none (env: CODEXAPI_MODEL)",
+            autocompletion=completers.models,
+        ),
     ] = None,
     model_alias: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=MODEL", help="Another name for a model; may be repeated."),
+        typer.Option(
+            metavar="NAME=MODEL", rich_help_panel="Models",
+            help="Serve a model under another name too; may be repeated",
+        ),
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A further name by which clients call this server.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel="Access",
+            help="Accept this host name in requests too; may be repeated",
+        ),
     ] = None,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A web page's origin that may call; may be repeated."),
+        typer.Option(
+            metavar="ORIGIN", rich_help_panel="Access",
+            help="Let web pages of this origin call the server; may be repeated",
+        ),
     ] = None,
     max_streams: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at the backend at a time. [default: no limit]"),
+        typer.Option(
+            metavar="N", min=1, rich_help_panel=BACKEND,
+            help="Most requests to the backend at a time (default: no limit)",
+        ),
     ] = None,
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="Serve GET /metrics for Prometheus.")
+        bool,
+        typer.Option(
+            "--metrics", rich_help_panel="Features", help="Serve GET /metrics for Prometheus"
+        ),
     ] = False,
     demo: Demo = False,
     state: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="A file that keeps stored responses. [default: in memory]"
+            metavar="FILE", rich_help_panel="Features",
+            help="Keep stored responses in this file (default: in memory)",
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse parameters that would be ignored.")
+        bool,
+        typer.Option(
+            "--strict", rich_help_panel="Features", help="Refuse parameters that would be ignored"
+        ),
     ] = False,
     mcp: Annotated[
-        bool, typer.Option("--mcp", help="Serve MCP too, at /mcp, as `codexapi mcp serve` does.")
+        bool,
+        typer.Option(
+            "--mcp", rich_help_panel="Features",
+            help="Serve MCP at /mcp too, as `codexapi mcp serve` does",
+        ),
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Go on in the background; `codexapi stop` ends it.")
+        bool,
+        typer.Option(
+            "--detach", rich_help_panel="Process",
+            help="Run in the background; `codexapi stop` stops it",
+        ),
     ] = False,
     announcing: Annotated[bool, typer.Option("--announce", hidden=True)] = False,
     log_level: Annotated[
-        Level | None, typer.Option(help="What the log tells. [default: info]")
+        Level | None,
+        typer.Option(rich_help_panel="Process", help="Least level to log (default: info)"),
     ] = None,
-    log_format: Annotated[Form, typer.Option(help="How it tells it.")] = Form.text,
-) -> None:
-    """Serve the OpenAI API on this machine, with your own login behind it."""
+    log_format: Annotated[
+        Form, typer.Option(rich_help_panel="Process", help="Format of the log")
+    ] = Form.text,
+) -> None:  # fmt: skip
+    """Serve the OpenAI API on this machine, with your own login.
+
+    Point a client at http://127.0.0.1:18080/v1; any text will do as its key.
+    """
     if timeout is not None and not timeout > 0:
         say("codexapi: --timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)

@@ -45,24 +45,43 @@ class Service:
     environ: Mapping[str, str]
 
 
-@app.callback()
+EXAMPLES = """
+# Print a service file for this system
+$ codexapi service print
+
+# For a server with options
+$ codexapi service print --port 18081 --metrics
+"""
+PRINT_EXAMPLES = """
+# Print a service file for this system
+$ codexapi service print
+
+# For another system, and a server with options
+$ codexapi service print --system launchd --port 18081 --metrics
+"""
+
+
+@app.callback(epilog=EXAMPLES)
 def service() -> None:
-    """Have your system run the server whenever you are logged in."""
+    """Run the server as a service of your system, whenever you are logged in to it."""
 
 
-@app.command(name="print", context_settings={"ignore_unknown_options": True})
+@app.command(name="print", epilog=PRINT_EXAMPLES, context_settings={"ignore_unknown_options": True})
 def print_(
     options: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[OPTIONS OF SERVE]...", help="As `codexapi serve` takes them."),
+        typer.Argument(
+            metavar="[SERVE OPTIONS...]", help="Options of `codexapi serve` for the service"
+        ),
     ] = None,
     system: Annotated[
-        System | None, typer.Option(help="For which. [default: this one]", show_default=False)
+        System | None,
+        typer.Option(help="Service manager to print it for (default: that of this system)"),
     ] = None,
 ) -> None:
     """Print a systemd user unit, a launchd agent or a Windows task that runs `codexapi serve`.
 
-    codexapi service print --port 18081        On stderr stands the one command that installs it.
+    The command that installs it is printed on stderr.
     """
     with ending():
         chosen = system or own_system(sys.platform)

@@ -21,7 +21,9 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.setting_values import is_loopback
 
+from . import completers
 from .edits import MISSING, Change, Conflict, Entry, Form, Refused, SettingsFile, Where, snippet
+from .help_text import DocumentedCommand
 from .http_clients import CLIENTS, CONTEXT, NAME, UNUSED, Client, Offered, Point, exports
 from .options import BaseUrl, Demo, Model, command, opened, settings
 from .servers import reachable, running, version_at
@@ -31,47 +33,67 @@ from .terminal import BACKEND, LOCAL_FILE, Problem, ending, note, put, say
 app = command()
 
 
-@app.command(context_settings={"allow_interspersed_args": True})
+EXAMPLES = """
+# List the clients
+$ codexapi setup
+
+# Show what would change in the settings of a client
+$ codexapi setup aider --dry-run
+
+# Print what to enter in a client that has no settings file
+$ codexapi setup cline
+
+# Put back what was there before
+$ codexapi setup aider --undo
+"""
+
+
+class _SetupCommand(DocumentedCommand):
+    def sections(self) -> dict[str, list[tuple[str, str]]]:
+        return {"Clients": [(client.name, client.title) for client in CLIENTS]}
+
+
+@app.command(cls=_SetupCommand, epilog=EXAMPLES, context_settings={"allow_interspersed_args": True})
 def setup(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CLIENT]",
-            help="Which; none lists them.",
-            autocompletion=lambda: [(client.name, client.title) for client in CLIENTS],
+            metavar="CLIENT",
+            help="The client to set up; none: list them",
+            autocompletion=completers.setup_clients,
         ),
     ] = None,
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENTS]", help="Of the client, with --run."),
+        typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments of the client, with --run"),
     ] = None,
     model: Model = None,
     url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Where the server is, for the client. [default: the one that runs]"
-        ),
+        typer.Option(metavar="URL", help="Address of the server (default: the one that runs)"),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The client's file, if it is elsewhere.")
+        Path | None, typer.Option(metavar="PATH", help="The client's settings file, if elsewhere")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing")
     ] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Put back what was there before.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Restore what was there before")] = False,
     print_: Annotated[
-        bool, typer.Option("--print", help="Print the settings, and write nothing.")
+        bool, typer.Option("--print", help="Print the settings, and write nothing")
     ] = False,
-    run: Annotated[bool, typer.Option("--run", help="Start the client with them, too.")] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Start the client with these settings too")
+    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace settings of the same name.")
+        bool, typer.Option("--force", help="Overwrite different settings of the same name")
     ] = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
 ) -> None:
-    """Make a program that you have use `codexapi serve`: write its settings, or print them.
+    """Make another program use `codexapi serve`: write its settings, or print them.
 
-    codexapi setup aider --dry-run             eval "$(codexapi setup shell)"
+    For the shell you are in: `eval "$(codexapi setup shell)"`.
     """
     if name is None:
         put("".join(f"{client.name:<12} {client.title}\n" for client in CLIENTS))

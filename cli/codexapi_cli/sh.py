@@ -23,6 +23,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 
+from . import completers
 from .answer import Answer, Held
 from .chat import Form, begin, ending_of, first_block, nothing_to_ask
 from .clipboard import copy
@@ -89,30 +90,54 @@ class Integration(StrEnum):
     ZSH = "zsh"
 
 
-@app.command(cls=WordsCommand)
+EXAMPLES = """
+# Ask for a command, then choose to run, edit or copy it
+$ codexapi sh list the ten largest files here
+
+# Run it at once if it only looks at things
+$ codexapi sh -y "how much space is left on this disk"
+
+# Ask about what a program prints
+$ git status | codexapi sh stage the deleted files
+
+# Put it on Ctrl-G in bash
+$ codexapi sh --integration bash >> ~/.bashrc
+"""
+
+
+@app.command(cls=WordsCommand, epilog=EXAMPLES)
 def sh(
     ctx: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(help="What it should do.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="WORDS", help="What the command should do")
+    ] = None,
     shell: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The shell it is for. [default: yours]")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Shell that the command is for (default: yours)",
+            autocompletion=completers.words("bash", "zsh", "fish", "sh", "pwsh"),
+        ),
     ] = None,
     run: Annotated[
-        bool, typer.Option("-y", "--run", help="Run it without asking, if it only looks at things.")
+        bool,
+        typer.Option("-y", "--run", help="Run it without asking, if it only looks at things"),
     ] = False,
     describe: Annotated[
-        bool, typer.Option("--describe", help="Explain it before asking, on stderr in a pipe.")
+        bool,
+        typer.Option("--describe", help="Explain the command before asking; in a pipe on stderr"),
     ] = False,
     integration: Annotated[
-        Integration | None, typer.Option(help="Print a Ctrl-G for this shell instead.")
+        Integration | None,
+        typer.Option(help="Print a script that puts this command on Ctrl-G in this shell"),
     ] = None,
     model: Model = None,
     effort: Effort = None,
     base_url: BaseUrl = None,
     demo: Demo = False,
-) -> None:
-    """Turn words into one shell command, and run it if you say so.
+) -> None:  # fmt: skip
+    """Turn words into a shell command, and run it if you say so.
 
-    codexapi sh find the ten largest files here          git status | codexapi sh stage the deleted
+    In a pipe the command is printed, and nothing is run.
     """
     if integration is not None:
         put(BASH if integration is Integration.BASH else ZSH)

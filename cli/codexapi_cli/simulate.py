@@ -16,29 +16,46 @@ from .terminal import LOCAL_FILE, USAGE, put, say
 app = command()
 
 
-@app.command()
+EXAMPLES = """
+# Run it on any free port; it prints its address
+$ codexapi simulate
+
+# Write a login for it too, and print the settings that lead there
+$ codexapi simulate --port 18090 --login ./login
+
+# List what a prompt may ask of it
+$ codexapi simulate --list
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any free one"),
+    ] = 0,
     login: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write an auth.json there that the simulator accepts."),
+        typer.Option(metavar="DIR", help="Write an auth.json there that the simulator accepts"),
     ] = None,
     token_lifetime: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that its access tokens are good for.")
+        float, typer.Option(metavar="SECONDS", help="Lifetime of its access tokens")
     ] = 864_000.0,
     lenient: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="Switch this rule off; may be given several times."),
+        typer.Option(metavar="RULE", help="Switch a rule off; may be repeated"),
     ] = None,
     max_body: Annotated[
         int | None,
-        typer.Option(metavar="BYTES", min=0, help="Drop larger bodies unread, as reported."),
+        typer.Option(
+            metavar="BYTES", min=0, help="Drop larger requests unread, as the backend does"
+        ),
     ] = None,
     listing: Annotated[
-        bool, typer.Option("--list", help="List the scripts that a prompt may name.")
+        bool, typer.Option("--list", help="List the scripts that a prompt may hold")
     ] = False,
     list_rules: Annotated[
-        bool, typer.Option("--list-rules", help="List what is refused, and how that is known.")
+        bool, typer.Option("--list-rules", help="List the rules, and how each is known")
     ] = False,
 ) -> None:
     """Run the simulated backend for other programs: no login, no quota, no network."""

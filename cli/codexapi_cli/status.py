@@ -18,9 +18,18 @@ from .usage import speaks_unicode
 app = command()
 
 
-@app.command()
+EXAMPLES = """
+# Show your login, your plan and the running servers
+$ codexapi status
+
+# For a program; the exit code is 3 without a login
+$ codexapi status --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def status(as_json: Json = False, base_url: BaseUrl = None, demo: Demo = False) -> None:
-    """Show what serves on this machine, your login, and how much of your plan is used.
+    """Show the servers that run on this machine, your login, and how much of your plan is used.
 
     Exits with 3 if you are not logged in.
     """

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from . import completers
 from .options import command, settings
 from .servers import Server, has_ended, running
 from .terminal import FAILED, Problem, ending, say
@@ -24,17 +25,30 @@ LAST = 5.0
 app = command()
 
 
-@app.command()
+EXAMPLES = """
+# Stop the server that runs
+$ codexapi stop
+
+# Stop one of several, or all of them
+$ codexapi stop --port 18081
+$ codexapi stop --all
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def stop(
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Which. [default: the only one that runs]"),
+        typer.Option(
+            metavar="PORT", min=1, max=65535, autocompletion=completers.ports,
+            help="Port of the server (default: the only one that runs)",
+        ),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All that run.")] = False,
-) -> None:
-    """End a server that runs on this machine, and wait until it has ended.
+    all_: Annotated[bool, typer.Option("--all", help="Stop all servers")] = False,
+) -> None:  # fmt: skip
+    """Stop a server that runs on this machine, and wait until it has ended.
 
-    Running streams get some seconds. Where none runs, there is nothing to do, and that is no error.
+    Requests in progress get some seconds to finish. If no server runs, that is no error.
     """
     state_dir = settings().state_dir
     with ending():

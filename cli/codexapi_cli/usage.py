@@ -16,21 +16,30 @@ from .terminal import Problem, ending, put, put_drawn, put_json, run
 app = command()
 
 
-@app.command()
+EXAMPLES = """
+# Show it once
+$ codexapi usage
+
+# Show it again every ten seconds, until Ctrl-C
+$ codexapi usage --watch --every 10
+"""
+
+
+@app.command(epilog=EXAMPLES)
 def usage(
     watch: Annotated[
-        bool, typer.Option("-w", "--watch", help="Show it again and again, until Ctrl-C.")
+        bool, typer.Option("-w", "--watch", help="Show it again and again, until Ctrl-C")
     ] = False,
     every: Annotated[
-        float, typer.Option(metavar="S", help="Seconds between two looks with --watch.")
+        float, typer.Option(metavar="SECONDS", help="Seconds between updates, with --watch")
     ] = 60.0,
     as_json: Json = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
 ) -> None:
-    """Show how much of your plan is used, and when its windows begin anew.
+    """Show how much of your plan is used, and when its limits reset.
 
-    With --json and --watch: a JSON object a line.
+    With --json and --watch: a JSON object on each line.
     """
     with ending(as_json=as_json):
         if not every > 0:

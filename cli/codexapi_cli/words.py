@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from typer.core import TyperCommand
+from .help_text import DocumentedCommand, takes_value
 
 _MARK = "\0"
 """Stands before such a word while options are parsed. No argument of a program can have it."""
 
 
-class WordsCommand(TyperCommand):
+class WordsCommand(DocumentedCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             rest = super().parse_args(ctx, mark_questions(args, self.get_params(ctx)))
@@ -35,7 +35,7 @@ def mark_questions(
     """The arguments, with a mark before each that looks like an option and is none. `first_alone`:
     what follows the first word is for another command to look at."""
     options = [param for param in params if param.param_type_name == "option"]
-    valued = {name for o in options if not (o.is_flag or o.count) for name in o.opts}
+    valued = {name for option in options if takes_value(option) for name in option.opts}
     return list(_mark(args, valued, first_alone))
 
 

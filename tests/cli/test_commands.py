@@ -47,9 +47,9 @@ def test_the_demo_is_where_the_users_own_backend_is_not() -> None:
 
 def test_without_a_command_one_is_shown_what_there_is() -> None:
     done = run()
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage: codexapi [OPTIONS] COMMAND" in done.stderr
-    assert "doctor" in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "USAGE\n  codexapi COMMAND" in done.stdout
+    assert "doctor" in done.stdout
 
 
 def test_chat_adds_no_second_newline() -> None:

@@ -64,7 +64,7 @@ def test_no_golden_file_is_left_over() -> None:
 
 
 def test_help_names_every_client() -> None:
-    told = mcp_install.CLIENTS.replace("; and to paste:", ",").split(", ")
+    told = f"{mcp_install.WRITTEN}, {mcp_install.PASTED}".split(", ")
     written = [client.name for client in CLIENTS if client.written]
     pasted = [client.name for client in CLIENTS if not client.written]
     assert told == [*sorted(written), *sorted(pasted)]

@@ -26,7 +26,7 @@ def screen(text: str) -> list[str]:
 def test_nothing_to_ask_on_a_terminal_shows_the_help() -> None:
     code, said = shown("chat", "--demo")
     assert code == 2
-    assert "Usage: codexapi chat" in said
+    assert "USAGE\n  codexapi chat" in said
 
 
 def test_markdown_is_drawn_as_it_comes_and_stands_there_once() -> None:

@@ -1,0 +1,73 @@
+"""What is wrong with a command line, in one line that names the word and what to do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .help_text import choices_of, limits_of, name_of
+from .terminal import Problem, ending
+
+_EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
+_JSON = {"--json", "--stream-json"}
+
+
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Ends the program as any other error does: with one line, or with one JSON object."""
+    with ending(as_json=bool(_JSON & set(sys.argv[1:]))):
+        try:
+            yield
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            raise Problem(explain(error)) from None
+
+
+def explain(error: Any) -> str:
+    """An error of the parser as a sentence of ours."""
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx is not None else "codexapi"
+    param, option = getattr(error, "param", None), getattr(error, "option_name", None)
+    if hasattr(error, "possibilities"):
+        return _no_such_option(error, path)
+    if param is not None:
+        return f"{_of_parameter(error, param)}; `{path} --help` shows the usage"
+    if option is not None:
+        return f"{option}: it {'needs a' if 'requires' in error.message else 'takes no'} value"
+    message = _EXTRA.sub(r"\1: unexpected argument", error.message)
+    return f"{_sentence(message)}; `{path} --help` shows the usage"
+
+
+def _no_such_option(error: Any, path: str) -> str:
+    near = [name for name in error.possibilities or () if name.startswith("--")][:1]
+    meant = f"did you mean {near[0]}? " if near else ""
+    hint = error.message.partition(" (")[2].removesuffix(")")
+    line = f"{error.option_name}: there is no such option; {meant}`{path} --help` lists them"
+    return f"{line}; {hint}" if hint and not near else line
+
+
+def _of_parameter(error: Any, param: Any) -> str:
+    name = name_of(param)
+    value = re.match(r"'?(.*?)'? is not (?:in the range|one of|a valid)", error.message)
+    if type(error).__name__ == "MissingParameter":
+        return f"{name} is missing"
+    if value is None:
+        return f"{name}: {_sentence(error.message)}"
+    if names := choices_of(param):
+        return f"{name}: {value[1]} is none of {', '.join(names)}"
+    wanted = "a whole number" if "int" in getattr(param.type, "name", "") else "a number"
+    limits = limits_of(param).replace(" to ", " and ")
+    return f"{name}: {value[1]} is not {wanted}{_between(limits)}"
+
+
+def _between(limits: str) -> str:
+    return f" between {limits}" if " and " in limits else f", {limits}" if limits else ""
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
