@@ -38,7 +38,8 @@ class Client:
     ours. `env` is the member of an entry for environment variables. `add` and `remove` are the
     client's own commands for its user's file, where we leave that to them. `after` says what the
     user has to do then. `written` is False where we only print the entry, for the user to paste.
-    `link` is an address that makes the client ask whether it shall take the entry.
+    `link` is an address that makes the client ask whether it shall take the entry. `source` says
+    when and where the place and the form were read last.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Client:
     written: bool = True
     can_require: bool = False
     link: str = ""
+    source: str = ""
 
     def places(self, system: System) -> list[PurePath]:
         """Where its user's settings may be on a system, the likeliest first."""
@@ -112,6 +114,7 @@ CLIENTS: Final = (
         # The file is large, and written by every session that runs.
         add=("claude", "mcp", "add-json", "-s", "user", "{name}", "{entry}"),
         remove=("claude", "mcp", "remove", "{name}", "-s", "user"),
+        source="2026-11-28, Claude Code 2.1.332 run; code.claude.com/docs/en/mcp",
     ),
     Client(
         "claude-desktop",
@@ -127,6 +130,7 @@ CLIENTS: Final = (
         },
         "Quit it fully, from the menu or the tray, and start it again.",
         entry={**STDIO, "env": {}},
+        source="2026-11-28, modelcontextprotocol.io/docs/develop/connect-local-servers",
     ),
     Client(
         "codex",
@@ -138,6 +142,7 @@ CLIENTS: Final = (
         project=".codex/config.toml",
         form="toml",
         can_require=True,
+        source="2026-11-28, Codex 0.171.0 run; developers.openai.com/codex/config-reference",
     ),
     Client(
         "cursor",
@@ -146,6 +151,7 @@ CLIENTS: Final = (
         "Switch it on under Settings > MCP, if it is not.",
         link=f"cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={{base64}}",
         project=".cursor/mcp.json",
+        source="2026-11-28, cursor.com/docs/context/mcp",
     ),
     Client(
         "vscode",
@@ -156,6 +162,7 @@ CLIENTS: Final = (
         key="servers",
         entry={"type": "stdio", **STDIO},
         project=".vscode/mcp.json",
+        source="2026-11-28, code.visualstudio.com/docs/agents/reference/mcp-configuration",
     ),
     Client(
         "vscode-insiders",
@@ -165,6 +172,7 @@ CLIENTS: Final = (
         link="vscode-insiders:mcp/install?{json}",
         key="servers",
         entry={"type": "stdio", **STDIO},
+        source="2026-11-28, code.visualstudio.com/docs/agents/reference/mcp-configuration",
     ),
     Client(
         "gemini",
@@ -173,6 +181,7 @@ CLIENTS: Final = (
         "It is there in the next session; /mcp shows it. It is off in folders you do not trust.",
         entry={**STDIO, "timeout": TIMEOUT * 1000},
         project=".gemini/settings.json",
+        source="2026-11-28, Gemini CLI 0.61.0 run; google-gemini/gemini-cli docs/tools/mcp-server.md",
     ),
     Client(
         "zed",
@@ -186,6 +195,7 @@ CLIENTS: Final = (
         key="context_servers",
         entry={**STDIO, "env": {}},
         project=".zed/settings.json",
+        source="2026-11-28, zed-industries/zed crates/migrator/src/migrations/m_2025_11_25/settings.rs",
     ),
     Client(
         "copilot",
@@ -193,14 +203,16 @@ CLIENTS: Final = (
         {"": ("{copilot}/mcp-config.json",)},
         "/mcp show tells whether it is there.",
         entry={"type": "local", **STDIO, "tools": ["*"]},
-        written=False,
+        source="2026-11-28, code.visualstudio.com/docs/agents/reference/mcp-configuration; "
+        "docs.github.com/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
     ),
     Client(
         "windsurf",
         "Windsurf",
         {"": ("{home}/.codeium/windsurf/mcp_config.json",)},
         "Refresh the servers in Cascade's panel.",
-        written=False,
+        source="2026-11-28, docs.windsurf.com/windsurf/cascade/mcp, as quoted by "
+        "confluentinc/mcp-confluent docs/configuring-windsurf.md",
     ),
     Client(
         "jetbrains",
@@ -208,17 +220,19 @@ CLIENTS: Final = (
         {"": ("{home}/.junie/mcp/mcp.json",)},
         "AI Assistant takes the same under Settings > Tools > AI Assistant > MCP.",
         project=".junie/mcp/mcp.json",
-        written=False,
+        source="2026-11-28, jetbrains.com/help/junie/model-context-protocol-mcp.html; "
+        "vaadin.com/docs/next/agentic-development/mcp/supported-tools/junie",
     ),
     Client(
         "opencode",
         "OpenCode",
-        {"": ("{config}/opencode/opencode.jsonc",)},
+        {"": ("{config}/opencode/opencode.jsonc", "{config}/opencode/opencode.json")},
         "It is there in the next session.",
         key="mcp",
         entry={"type": "local", "command": WHOLE, "enabled": True},
         env="environment",
-        written=False,
+        project="opencode.json",
+        source="2026-11-28, anomalyco/opencode packages/web/src/content/docs/mcp-servers.mdx",
     ),
     Client(
         "goose",
@@ -235,16 +249,93 @@ CLIENTS: Final = (
         },
         env="envs",
         form="yaml",
-        written=False,
+        source="2026-11-28, aaif-goose/goose documentation/docs/guides/config-files.md",
     ),
     Client(
         "cline",
         "Cline",
-        _vs_code(
-            "Code", "globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
-        ),
-        "Its MCP Servers > Configure opens the file.",
+        {
+            system: ("{home}/.cline/data/settings/cline_mcp_settings.json", before)
+            for system, (before,) in _vs_code(
+                "Code", "globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
+            ).items()
+        },
+        "Its MCP Servers > Configure shows it.",
         entry={**STDIO, "timeout": TIMEOUT, "disabled": False},
-        written=False,
+        source="2026-11-28, docs.cline.bot/getting-started/config (before 4.0 in VS Code's folder); "
+        "cline/cline docs/mcp/adding-and-configuring-servers.mdx",
+    ),
+    Client(
+        "roo",
+        "Roo Code",
+        _vs_code("Code", "globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
+        "Its MCP settings > Edit Global MCP opens the file.",
+        entry={**STDIO, "timeout": TIMEOUT, "disabled": False},
+        project=".roo/mcp.json",
+        written=False,  # the folder of the user's file is told by no page of its own
+        source="2026-11-28, docs.roocode.com/features/mcp/using-mcp-in-roo",
+    ),
+    Client(
+        "continue",
+        "Continue",
+        {"": ("{home}/.continue/mcpServers/codexapi.json",)},
+        "It takes the files of this folder in a project too.",
+        project=".continue/mcpServers/codexapi.json",
+        written=False,  # its own file has a list of servers
+        source="2026-11-28, docs.continue.dev/customize/deep-dives/mcp",
+    ),
+    Client(
+        "amp",
+        "Amp",
+        {"": ("{config}/amp/settings.json",), WINDOWS: ("{appdata}/amp/settings.json",)},
+        "It is there in the next session; amp mcp list shows it.",
+        key="amp.mcpServers",  # one name, with a dot
+        project=".amp/settings.json",
+        source="2026-11-28, ampcode.com/manual",
+    ),
+    Client(
+        "kiro",
+        "Kiro",
+        {"": ("{home}/.kiro/settings/mcp.json",)},
+        "It starts when the file is saved; the MCP panel, or /mcp, shows it.",
+        entry={**STDIO, "disabled": False},
+        project=".kiro/settings/mcp.json",
+        source="2026-11-28, kiro.dev/docs/mcp/configuration and kiro.dev/docs/cli/mcp/configuration",
+    ),
+    Client(
+        "qwen-code",
+        "Qwen Code",
+        {"": ("{home}/.qwen/settings.json",)},
+        "It is there in the next session; /mcp shows it.",
+        entry={**STDIO, "timeout": TIMEOUT * 1000},
+        project=".qwen/settings.json",
+        source="2026-11-28, QwenLM/qwen-code docs/users/features/mcp.md",
+    ),
+    Client(
+        "warp",
+        "Warp",
+        {"": ("{home}/.warp/.mcp.json",)},
+        "Settings > Agents > MCP servers shows it.",
+        project=".warp/.mcp.json",
+        source="2026-11-28, docs.warp.dev/agents/capabilities/mcp; warpdotdev/warp, its skill "
+        "agent-add-mcp",
+    ),
+    Client(
+        "lm-studio",
+        "LM Studio",
+        {"": ("{home}/.lmstudio/mcp.json",)},
+        "Program > Install > Edit mcp.json shows it.",
+        source="2026-11-28, lmstudio-ai/docs 0_app/2_mcp/index.mdx",
+    ),
+    Client(
+        "crush",
+        "Crush",
+        {"": ("{config}/crush/crush.json",)},
+        "It warns where crushrc is in the same folder: its documentation tells how to move it there.",
+        key="mcp",
+        entry={"type": "stdio", **STDIO, "timeout": TIMEOUT},
+        project="crush.json",
+        written=False,  # JSON is read, and no longer the form that it wants
+        source="2026-11-28, charmbracelet/crush docs/config/README.md",
     ),
 )  # fmt: skip

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from .mcp_clients import Client
     from .registration import Place
 
-WRITTEN = "claude-code, claude-desktop, codex, cursor, gemini, vscode, vscode-insiders, zed"
-PASTED = "cline, copilot, goose, jetbrains, opencode, windsurf"
+WRITTEN = (
+    "amp, claude-code, claude-desktop, cline, codex, copilot, cursor, gemini, goose, jetbrains, kiro, "
+    "lm-studio, opencode, qwen-code, vscode, vscode-insiders, warp, windsurf, zed"
+)
+PASTED = "continue, crush, roo"
 """Names alone: what is known of the clients is not loaded for a help."""
 
 

@@ -130,9 +130,11 @@ def place(client: Client, scope: Scope, system: System) -> Place:
         if client.project is None:
             raise Problem(f"{client.title} has no settings of a project: --scope user")
         return Place(client, scope, Path.cwd() / client.project)
-    found = [path for pure in client.places(system) for path in _existing(Path(pure))]
-    # Where there is none, the last is named: the one without a pattern in it.
-    return Place(client, scope, found[0] if found else Path(client.places(system)[-1]))
+    places = [Path(pure) for pure in client.places(system)]
+    found = [path for place in places for path in _existing(place)]
+    beside = [path for path in found if path.parent == found[0].parent]
+    best = next((path for path in beside if path.is_file()), None) or next(iter(found), None)
+    return Place(client, scope, best or next(path for path in places if "*" not in str(path)))
 
 
 def found(system: System) -> Iterator[Registration]:

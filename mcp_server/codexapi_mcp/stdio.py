@@ -32,8 +32,18 @@ LINGER = 180.0
 """Seconds that a picture, which takes one or two minutes, is waited for when the client has left."""
 
 
+ON_A_TERMINAL = (
+    "codexapi: this is an MCP server, which waits for JSON-RPC on stdin: editors start it. "
+    "`codexapi mcp install CLIENT` registers it with one, and Ctrl-C ends it."
+)
+"""For a person who has typed the command."""
+
+
 def serve(settings: Settings, options: Options | None = None) -> int:
     """Serves until stdin ends or a signal comes; returns the exit code."""
+
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None:
+        print(ON_A_TERMINAL, file=sys.stderr, flush=True)
 
     def made() -> Server:
         # The SDK's thousand models are built on the way, and what is made stays: the collector

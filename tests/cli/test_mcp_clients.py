@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
@@ -68,6 +69,29 @@ def test_help_names_every_client() -> None:
     written = [client.name for client in CLIENTS if client.written]
     pasted = [client.name for client in CLIENTS if not client.written]
     assert told == [*sorted(written), *sorted(pasted)]
+
+
+def test_each_client_says_when_and_where_its_form_was_read() -> None:
+    for one in CLIENTS:
+        date, _, place = one.source.partition(", ")
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", date), one.name
+        assert "/" in place, one.name
+    assert {
+        "claude-code", "claude-desktop", "codex", "cursor", "vscode", "zed", "gemini", "copilot",
+        "windsurf", "jetbrains", "cline", "roo", "continue", "opencode", "goose", "amp", "kiro",
+        "qwen-code", "warp", "lm-studio", "crush",
+    } <= {one.name for one in CLIENTS}  # fmt: skip
+
+
+def test_of_two_files_in_a_folder_the_one_that_is_there_is_taken(tmp_path: Path) -> None:
+    system = System(LINUX, tmp_path, {})
+    folder = tmp_path / ".config" / "opencode"
+    folder.mkdir(parents=True)
+    assert registration.place(client("opencode"), Scope.USER, system).path.name == "opencode.jsonc"
+    (folder / "opencode.json").write_text("{}")
+    assert registration.place(client("opencode"), Scope.USER, system).path.name == "opencode.json"
+    (folder / "opencode.jsonc").write_text("{}")
+    assert registration.place(client("opencode"), Scope.USER, system).path.name == "opencode.jsonc"
 
 
 def test_variables_say_where_a_folder_is() -> None:

@@ -464,9 +464,9 @@ def test_other_shells_have_ways_of_their_own() -> None:
     "name", ["gpt\x85x", "gpt\x9bx", "gpt\x07", "gpt\u202ex", "a\nb", "\udcff"]
 )
 def test_no_client_is_set_up_with_a_name_that_no_file_can_hold(name: str) -> None:
-    for point in (lambda: Point(URL, [Offered(name)]), lambda: Point(name, [Offered("m")])):
+    for url, model in ((URL, name), (name, "m")):
         with pytest.raises(Problem, match="control characters"):
-            point()
+            Point(url, [Offered(model)])
     with pytest.raises(Problem, match="the API key") as caught:
         Point(URL, [Offered("m")], name)
     assert name not in str(caught.value)

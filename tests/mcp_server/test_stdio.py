@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -275,6 +276,33 @@ def test_a_wrong_setting_ends_it_before_it_begins() -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert "CODEXAPI_PORT" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no terminals of this kind")
+def test_on_a_terminal_it_says_what_it_is() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        codexapi("mcp", "serve", "--demo"), env=environment(), text=True,
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        try:
+            assert process.stderr is not None
+            assert process.stdout is not None
+            said = process.stderr.readline()
+            os.write(ours, json.dumps(HELLO).encode() + b"\n")
+            heard = json.loads(process.stdout.readline())
+            os.write(ours, b"\x04")
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+            os.close(ours)
+            os.close(theirs)
+    assert "an MCP server" in said
+    assert "codexapi mcp install" in said
+    assert heard["id"] == HELLO["id"]
 
 
 def ran(script: str) -> subprocess.CompletedProcess[str]:

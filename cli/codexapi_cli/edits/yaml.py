@@ -126,7 +126,7 @@ def _filled(text: str, parent: Any, key: Any, node: Any, value: Any) -> Splice:
 
 
 def _is_null(node: Any) -> bool:
-    return node.tag == "tag:yaml.org,2002:null"
+    return bool(node.tag == "tag:yaml.org,2002:null")
 
 
 def _line_after(text: str, node: Any) -> int:
