@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Self
 
 from ._httpx import httpx
+from .aside import aside
 from .auth import Login
 from .catalogue import Catalogue
 from .credentials import MAX_BYTES, InMemory, Store, store_of
@@ -19,7 +20,7 @@ from .fetching import Fetcher
 from .files import read_regular
 from .observer import Observer, Watch
 from .protocol import headers as wire
-from .protocol import images, limits, models, responses
+from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
@@ -119,7 +120,7 @@ class Codex:
             body = {**request, "stream": True, "store": False}
             return await self._begin(body, wire.from_codex_client(caller), idle)
         named, changed = await self._named(request)
-        body = responses.to_backend(named)
+        body = await aside(json.is_heavy(named), responses.to_backend, named)
         headers = wire.affinity(_session(body["prompt_cache_key"]))
         try:
             stream = await self._begin(body, headers, idle)

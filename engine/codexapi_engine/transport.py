@@ -17,6 +17,7 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 from ._httpx import httpx
+from .aside import aside
 from .cookies import Cookies
 from .errors import (
     CodexError,
@@ -152,7 +153,7 @@ class Transport:
     ) -> EventStream:
         """Posts a request and returns when its status is known. Raises CodexError before that.
         `idle` is how long the stream may be silent."""
-        sent, content = headers or {}, json.dumps(body)
+        sent, content = headers or {}, await _written(body)
 
         def post() -> Awaitable[httpx.Response]:
             return self._send(
@@ -187,7 +188,7 @@ class Transport:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
-        content = json.dumps(body)
+        content = await _written(body)
         attempts = _Attempts(self._observer, len(content))
         while True:
             request = self._request("POST", path, headers or {}, content, read=timeout)
@@ -751,6 +752,10 @@ def _refuse_encoding(fields: Mapping[str, str]) -> None:
     encoding = fields.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise UnexpectedAnswer(f"the backend encoded its answer ({encoding[:20]}), unasked")
+
+
+async def _written(body: JsonObject) -> bytes:
+    return await aside(json.is_heavy(body), json.dumps_in_steps, body)
 
 
 def _object(content: bytes) -> JsonObject:

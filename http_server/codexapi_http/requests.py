@@ -6,8 +6,6 @@ import asyncio
 import mmap
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,9 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject, Unavailable
-from codexapi_engine.protocol import json
-from codexapi_engine.state import State
+from codexapi_engine.protocol import json, long_json
+from codexapi_engine.state import Owner, State
 
 from . import compression
 from .errors import refusal
@@ -31,9 +30,6 @@ gigabyte; the longest conversation has some ten thousand."""
 LARGE = 256 * 1024
 """Bytes of a body. To read a larger one takes longer than a thread does."""
 
-LONG = 1000
-"""Items of a conversation, likewise."""
-
 TIMES = 8
 """Bytes that each byte of a body may take until it is answered: as it came, as text, as JSON again."""
 
@@ -43,7 +39,6 @@ _PRIVATE: dict[str, int] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
 )
 _RESERVED = "codexapi.reserved"
-_BESIDE = ThreadPoolExecutor(1, "codexapi bodies")  # one at a time: each takes much memory
 
 T = TypeVar("T")
 
@@ -55,6 +50,19 @@ def codex_of(request: Request) -> Codex:
 def state_of(request: Request) -> State:
     """What clients asked to be kept."""
     return request.app.state.kept  # type: ignore[no-any-return]
+
+
+async def read_state(read: Callable[..., T], *arguments: Any) -> T:
+    """What is read of the state: as much as a client has stored."""
+    return await aside(True, read, *arguments)
+
+
+async def context_of(
+    request: Request, asked: JsonObject, owner: Owner
+) -> tuple[list[JsonObject], list[JsonObject]]:
+    """What goes before a request in the Responses dialect, and its own items."""
+    much = asked.get("previous_response_id") or asked.get("conversation") or json.is_heavy(asked)
+    return await aside(bool(much), state_of(request).context, asked, owner)
 
 
 async def change_state(request: Request, change: Callable[..., T], *arguments: Any) -> T:
@@ -122,14 +130,6 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
     return await aside(len(data) > LARGE, checked, data)
 
 
-async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) -> T:
-    """What `work` gives. Where it is `much`, on a thread: others are heard meanwhile."""
-    if not much:
-        return work(*args, **options)
-    call = partial(copy_context().run, partial(work, *args, **options))
-    return await asyncio.get_running_loop().run_in_executor(_BESIDE, call)
-
-
 class Bodies:
     """The large bodies that a server has in hand."""
 
@@ -161,17 +161,12 @@ def bodies_of(request: Request) -> Bodies:
     return request.app.state.bodies  # type: ignore[no-any-return]
 
 
-def is_long(items: object) -> bool:
-    """Whether a conversation is so long that a look at each of its items takes its time."""
-    return isinstance(items, list) and len(items) > LONG
-
-
 def checked(data: bytes) -> JsonObject:
     """A JSON object out of a stranger's bytes. Raises InvalidRequest."""
     if len(data) > 2 * MAX_VALUES and _values(data) > MAX_VALUES:
         raise _unreadable(f"The JSON body of your request has over {MAX_VALUES:,} values.")
     try:
-        body = json.loads(data)
+        body = long_json.loads(data)
     except (ValueError, RecursionError):
         message = f"We could not parse the JSON body of your request.{compression.hint(data)}"
         raise _unreadable(message) from None
@@ -183,18 +178,25 @@ def checked(data: bytes) -> JsonObject:
 
 def _values(data: bytes) -> int:
     """At most so many values can be in there, by the marks between them. Strings are passed over,
-    where that matters."""
-    found = _marks(data)
+    where that matters. In steps: other threads have their turn between them."""
+    found = sum(_marks(data[at : at + json.PIECE]) for at in range(0, len(data), json.PIECE))
     if found <= MAX_VALUES:
         return found
-    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    if (quotes := plain.count(b'"')) > 4 * MAX_VALUES:  # with their names, two strings a value
-        return quotes
-    return _marks(b"".join(plain.split(b'"')[::2]))
+    found = quotes = at = 0
+    # With their names, two strings a value.
+    while at < len(data) and found <= MAX_VALUES and quotes <= 4 * MAX_VALUES:
+        piece = data[at : at + json.PIECE]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # half an escape
+            piece = data[at : at + json.PIECE + 1]
+        at += len(piece)
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        found += _marks(b"".join(parts[quotes % 2 :: 2]))
+        quotes += len(parts) - 1
+    return max(found, quotes // 4)
 
 
 def _marks(data: bytes) -> int:
-    return 1 + sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    return sum(data.count(mark) for mark in (b",", b"[", b"{"))
 
 
 def _measure(value: Any, depth: int) -> None:

@@ -64,7 +64,6 @@ class Run:
     translator: Translator
     then: Then | None = None  # called with the run when it has ended well
     ended: bool = False
-    keeping: Awaitable[object] | None = None  # what `then` has begun; the end is told after it
 
     @property
     def account(self) -> str | None:
@@ -81,8 +80,13 @@ class Run:
         if over:
             yield from self.translator.close()
         self.ended = over or self.translator.finished
+
+    async def settle(self) -> None:
+        """Does what was to be done when it has ended well: the end is told after it."""
         if self.ended and self.then is not None:
-            self.keeping = self.then(self)
+            then, self.then = self.then, None
+            if (keeping := then(self)) is not None:
+                await keeping
 
 
 class Relay:
@@ -124,9 +128,7 @@ class Relay:
                         await run.events.aclose()
             self.ended = self.ended or all(run.ended for run in self._runs)
             for run in self._runs:
-                if run.keeping is not None:
-                    keeping, run.keeping = run.keeping, None
-                    await keeping
+                await run.settle()
             if out:
                 self.committed = True
                 return b"".join(out)
@@ -316,6 +318,8 @@ class EventStreamResponse(Response):
         if self._filling is not None:
             await self._filling
         await send(_body(piece, more=more))
+        if len(piece) > json.PIECE:  # more of it is there: a quick reader would have the loop
+            await asyncio.sleep(0)
         self._writing = not more
 
     def _watch(self, send: Send, interval: float) -> None:

@@ -195,7 +195,7 @@ async def test_a_large_body_is_read_beside_the_loop(
 
 
 @BOTH
-@pytest.mark.parametrize(("count", "beside"), [(10, False), (requests.LONG + 1, True)])
+@pytest.mark.parametrize(("count", "beside"), [(10, False), (1001, True)])
 async def test_a_long_conversation_is_translated_beside_the_loop(
     server: Door, path: str, count: int, beside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -276,7 +276,8 @@ def secrets_stay(record: Record) -> Iterator[str]:
 
 
 _AT_THE_END = re.compile(
-    r"Exception ignored in: <module 'threading'.*KeyboardInterrupt:", re.DOTALL
+    r"Exception ignored in: <(module 'threading'|_io.TextIOWrapper name='<std).*KeyboardInterrupt:",
+    re.DOTALL,
 )
 """Ctrl-C when the program is over, and the interpreter is not: it alone can say that."""
 

@@ -17,6 +17,12 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 PIECE = 256 * 1024
 """What is larger goes in pieces."""
 
+_STEP = 4 * PIECE
+"""What is written in one call, where nobody waits for a first piece."""
+
+_EACH = 100
+"""What a value weighs, whatever it is: a long list of small things takes its time too."""
+
 _LONG = "a long string"  # stands where one was lifted out
 
 
@@ -42,7 +48,7 @@ def loads(data: bytes | str) -> Any:
         if "\\u" not in text and text.isascii():
             raise
         try:
-            return _mapped(json.loads(text, parse_constant=_refuse), _whole_text, keys=True)
+            return mapped(json.loads(text, parse_constant=_refuse), _whole_text, keys=True)
         except RecursionError:
             raise ValueError("nested too deep") from None
 
@@ -81,40 +87,56 @@ def lifted(given: list[bytes]) -> Any:
         found.append((before, after))
         return Long([before.encode(), *given[start:stop], after.encode()])
 
-    value = _mapped(value, put)
+    value = mapped(value, put)
     # Somebody's own words may have been taken for the mark, or need escapes.
     safe = len(found) == 1 and all(text == "" or _is_plain(text.encode()) for text in found[0])
     return value if safe else None
+
+
+def is_heavy(*values: Any, bound: int | None = None) -> bool:
+    """Whether to read or write them takes longer than a thread does. It takes a bounded look."""
+    left, rest = bound or PIECE, list(values)
+    while rest and left >= 0:
+        value = rest.pop()
+        if isinstance(value, dict | list):
+            left -= _EACH * len(value)
+            if left >= 0:
+                rest.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, Long):
+            return True
+    return left < 0
+
+
+def dumps_in_steps(value: Any) -> bytes:
+    """What `dumps` gives, in steps between which other threads have their turn."""
+    return b"".join(pieces(value)) if is_heavy(value, bound=_STEP) else dumps(value)
 
 
 def pieces(value: Any) -> Iterator[bytes]:
     """What `dumps` gives, in pieces: of a large string there is never a second one."""
     if isinstance(value, Long):
         yield from (b'"', *value.pieces, b'"')
-    elif isinstance(value, str) and len(value) > PIECE:
+    elif not is_heavy(value):
+        yield dumps(value)
+    elif isinstance(value, str):
         yield b'"'
         for start in range(0, len(value), PIECE):
             yield dumps(value[start : start + PIECE])[1:-1]
         yield b'"'
-    elif isinstance(value, dict) and _is_large(value):
+    elif isinstance(value, dict):
         for count, (key, item) in enumerate(value.items()):
-            yield (b"," if count else b"{") + dumps(key) + b":"
+            yield b"," if count else b"{"
+            yield from pieces(key)
+            yield b":"
             yield from pieces(item)
         yield b"}"
-    elif isinstance(value, list) and _is_large(value):
+    else:
         for count, item in enumerate(value):
             yield b"," if count else b"["
             yield from pieces(item)
         yield b"]"
-    else:
-        yield dumps(value)
-
-
-def _is_large(value: Any) -> bool:
-    """Whether a large string is in it."""
-    if isinstance(value, dict | list):
-        return any(map(_is_large, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, Long) or (isinstance(value, str) and len(value) > PIECE)
 
 
 def _text(value: object) -> str:
@@ -133,15 +155,15 @@ def _is_plain(piece: bytes) -> bool:
         return False
 
 
-def _mapped(value: Any, change: Callable[[str], Any], *, keys: bool = False) -> Any:
+def mapped(value: Any, change: Callable[[str], Any], *, keys: bool = False) -> Any:
     """The same with every string changed; those that name something only with `keys`."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [_mapped(item, change, keys=keys) for item in value]
+        return [mapped(item, change, keys=keys) for item in value]
     if isinstance(value, dict):
         return {
-            change(key) if keys else key: _mapped(item, change, keys=keys)
+            change(key) if keys else key: mapped(item, change, keys=keys)
             for key, item in value.items()
         }
     return value

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import CodexError, InvalidRequest, JsonObject
+from ..protocol import json
 from ..protocol.responses import conversation_of
 from ..protocol.responses.items import as_items, without_repeats
 from ..protocol.shapes import listed, word
@@ -40,8 +41,9 @@ class State:
     """All that clients asked to be kept, on one shelf. Close it at the end.
 
     `asked` is a client's body in the Responses dialect, checked, and `owner` whose request it is,
-    or was. Raises Unavailable where the file cannot be used. What only reads may be called on an
-    event loop; what changes something may wait for another program, and belongs into `apart`.
+    or was. Raises Unavailable where the file cannot be used. What changes something may wait for
+    another program, and belongs into `apart`; what only reads waits for none, and takes the time
+    that it takes to read JSON.
     """
 
     def __init__(
@@ -56,6 +58,11 @@ class State:
         self.responses = Responses(self._shelf, clock=clock)
         self.conversations = Conversations(self._shelf)
         self.chats = Chats(self._shelf)
+
+    def context(self, asked: JsonObject, owner: Owner) -> tuple[list[JsonObject], list[JsonObject]]:
+        """What goes before a request, and its own items."""
+        past = self.before(asked, owner)
+        return past, self.own(asked, owner, past)
 
     def before(self, asked: JsonObject, owner: Owner) -> list[JsonObject]:
         """The items that go before a request's own. Raises InvalidRequest if they are not there."""
@@ -86,7 +93,8 @@ class State:
         if asked.get("store") is False and not conversation_of(asked):
             return None
         work = partial(self.finished, asked, items, response, tape, owner=owner)
-        return await self.apart(work)
+        light = not (conversation_of(asked) or json.is_heavy(items, response))
+        return await self.apart(work, light=light)
 
     def finished(
         self,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import JsonObject, Unavailable
 from ..files import BINARY, NO_WAIT
-from ..protocol import json
+from ..protocol import json, long_json
 from ..settings import private_folder
 
 if TYPE_CHECKING:
@@ -105,12 +105,16 @@ class Shelf:
             self._database.close()
             raise
 
-    async def apart(self, work: Callable[[], T]) -> T:
-        """What `work` gives, which changes something, without holding the event loop: where there is
-        a file, it runs in a thread. In all, it waits no longer than a change does by itself, however
-        many wait before it. If it is cancelled, the work is done all the same."""
-        if self._path is None:
-            return work()
+    async def apart(self, work: Callable[[], T], *, light: bool = False) -> T:
+        """What `work` gives, which changes something, without holding the event loop: it runs in a
+        thread, unless it is `light` and there is no file. In all, it waits no longer than a change
+        does by itself, however many wait before it. If it is cancelled, the work is done all the
+        same."""
+        if light and self._path is None and self._lock.acquire(blocking=False):
+            try:
+                return work()
+            finally:
+                self._lock.release()
         import asyncio  # 40 ms that `history` does without
         from concurrent.futures import ThreadPoolExecutor
 
@@ -167,7 +171,7 @@ class Shelf:
     ) -> None:
         """Keeps an object, as the newest; an older one of that name is replaced. `holders` finds
         it by its `names`."""
-        data = json.dumps(value)
+        data = json.dumps_in_steps(value)
         with self.transaction():
             number = self._database.execute(
                 "INSERT OR REPLACE INTO objects (kind, id, bytes, value) VALUES (?, ?, ?, ?)",
@@ -217,7 +221,7 @@ class Shelf:
             if before is None:
                 return None
             after = change(before)
-            data = json.dumps(after)
+            data = json.dumps_in_steps(after)
             self._database.execute(
                 "UPDATE objects SET value = ?, bytes = ? WHERE kind = ? AND id = ?",
                 (data, len(data), kind, id),
@@ -372,7 +376,7 @@ def _object(data: object) -> JsonObject | None:
     if not isinstance(data, bytes | str):
         return None
     try:
-        value = json.loads(data)
+        value = long_json.loads(data if isinstance(data, bytes) else data.encode())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial, wraps
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from codexapi_engine import CodexError, EventStream, InvalidRequest, folded
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
@@ -18,11 +19,38 @@ from ..access import current
 from ..requests import all_of, settings_of
 from ..streaming import EventStreamResponse, Open, Opening, Relay, Run
 
+MAX_NAMES = 40
+"""Names in a header: its line must stay one that clients can read."""
+
 Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
 
 def json_response(value: JsonObject, headers: dict[str, str] | None = None) -> Response:
+    if json.is_heavy(value):
+        return pieces_response(json.pieces(value), headers)
     return Response(json.dumps(value), headers=headers, media_type="application/json")
+
+
+def pieces_response(pieces: Iterable[bytes], headers: dict[str, str] | None = None) -> Response:
+    """A large JSON object, of which there is never a second copy."""
+    return StreamingResponse(_by_and_by(pieces), headers=headers, media_type="application/json")
+
+
+async def _by_and_by(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    batches = _batches(pieces)
+    while batch := await aside(True, next, batches, b""):
+        yield batch
+
+
+def _batches(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    batch, size = list[bytes](), 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece)
+        if size >= json.PIECE:
+            yield b"".join(batch)
+            batch, size = [], 0
+    yield b"".join(batch)
 
 
 def stream_response(
@@ -93,7 +121,7 @@ def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str
     """The backend's own headers that clients may see, the plan's limits in the words of OpenAI's,
     and the names of what was ignored or changed."""
     headers = {**wire.to_client(events.headers), **events.limits.as_headers()}
-    left = [*ignored, *(name for name in events.changed if name not in ignored)]
+    left = list(dict.fromkeys([*ignored, *events.changed]))
     if left:
         headers.update(ignored_header(left))
     return headers
@@ -102,7 +130,9 @@ def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str
 def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
     if not ignored:
         return {}
-    names = ",".join(_header_word(name) for name in ignored)
+    names = ",".join(_header_word(name) for name in ignored[:MAX_NAMES])
+    if len(ignored) > MAX_NAMES:
+        names += f",and-{len(ignored) - MAX_NAMES}-more"
     current().ignored = names
     return {"x-codexapi-ignored": names}
 

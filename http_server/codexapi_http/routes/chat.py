@@ -11,15 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import Codex, CodexError
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol import chat
+from codexapi_engine.protocol import chat, json
 from codexapi_engine.protocol.chat.params import chat_param
 from codexapi_engine.protocol.choices import merged
 from codexapi_engine.protocol.shapes import word
 from codexapi_engine.protocol.tape import Recorded, Tape
 from codexapi_engine.state import Owner
 
-from ..requests import aside, change_state, codex_of, is_long, not_kept, settings_of, state_of
+from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
 from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
@@ -43,7 +44,8 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     owner = await codex.owner(word(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
-    sent["input"] = codex.reasoning.restore(sent["input"], owner=owner)
+    restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
+    sent["input"] = await aside(json.is_heavy(sent["input"]), restored)
     stored = body.get("store") is True and "messages" in body
     keep = partial(change_state, request, state_of(request).completed, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)
@@ -69,12 +71,12 @@ async def _understood(
     request: Request, body: JsonObject, owner: Owner
 ) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
     """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
-    strict, state = settings_of(request).strict, state_of(request)
+    strict = settings_of(request).strict
     if not chat.mixed.is_mixed(body):
-        return await aside(is_long(body.get("messages")), _plain, body, strict)
-    past = state.before(body, owner)
-    own = {**body, "input": state.own(body, owner, past)}
-    return chat.mixed.from_client(own, strict=strict, past=past)
+        return await aside(json.is_heavy(body), _plain, body, strict)
+    past, own = await context_of(request, body, owner)
+    full, mixed = {**body, "input": own}, chat.mixed.from_client
+    return await aside(json.is_heavy(past, full), mixed, full, strict=strict, past=past)
 
 
 def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.validation import validated
 
-from ..requests import change_state, state_of
+from ..requests import change_state, read_state, state_of
 from .answer import json_response
 from .conversations import Update
 from .lists import page
@@ -23,13 +24,15 @@ async def chats_list(request: Request) -> Response:
     query = request.query_params
     pairs = ((_METADATA.fullmatch(name), value) for name, value in query.items())
     metadata = {match[1]: value for match, value in pairs if match}
-    kept = state_of(request).chats.all(model=query.get("model"), metadata=metadata)
+    every = partial(state_of(request).chats.all, model=query.get("model"), metadata=metadata)
+    kept = await read_state(every)
     return page(request, kept, order="asc")
 
 
 async def chats_get(request: Request) -> Response:
     """GET /v1/chat/completions/{id}"""
-    return json_response(state_of(request).chats.get(request.path_params["id"]))
+    found = await read_state(state_of(request).chats.get, request.path_params["id"])
+    return json_response(found)
 
 
 async def chats_update(request: Request, body: JsonObject) -> Response:
@@ -49,5 +52,5 @@ async def chats_delete(request: Request) -> Response:
 
 async def chats_messages(request: Request) -> Response:
     """GET /v1/chat/completions/{id}/messages"""
-    messages = state_of(request).chats.messages(request.path_params["id"])
+    messages = await read_state(state_of(request).chats.messages, request.path_params["id"])
     return page(request, messages, order="asc")

@@ -10,13 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import items_for_client
 from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
 from codexapi_engine.state import Owner
 
-from ..requests import change_state, codex_of, state_of
+from ..requests import change_state, codex_of, read_state, state_of
 from .answer import json_response
 from .lists import include, page
 
@@ -57,7 +59,8 @@ async def conversations_create(request: Request, body: JsonObject) -> Response:
 
 async def conversations_get(request: Request) -> Response:
     """GET /v1/conversations/{id}"""
-    return json_response(state_of(request).conversations.get(request.path_params["id"]))
+    found = await read_state(state_of(request).conversations.get, request.path_params["id"])
+    return json_response(found)
 
 
 async def conversations_update(request: Request, body: JsonObject) -> Response:
@@ -77,7 +80,7 @@ async def conversations_delete(request: Request) -> Response:
 
 async def items_list(request: Request) -> Response:
     """GET /v1/conversations/{id}/items"""
-    items = state_of(request).conversations.items(request.path_params["id"])
+    items = await read_state(state_of(request).conversations.items, request.path_params["id"])
     return page(request, items_for_client(items, include(request)), order="desc")
 
 
@@ -101,7 +104,7 @@ async def items_add(request: Request, body: JsonObject) -> Response:
 async def items_get(request: Request) -> Response:
     """GET /v1/conversations/{id}/items/{item}"""
     name, item = request.path_params["id"], request.path_params["item"]
-    found = [state_of(request).conversations.item(name, item)]
+    found = [await read_state(state_of(request).conversations.item, name, item)]
     return json_response(items_for_client(found, include(request))[0])
 
 
@@ -115,6 +118,6 @@ async def items_delete(request: Request) -> Response:
 async def _added(request: Request, items: list[JsonObject]) -> tuple[list[JsonObject], Owner]:
     """Items that a client adds, with what they refer to in its place, and whose they are."""
     owner = await codex_of(request).owner(_ANY_MODEL)
-    whole = state_of(request).responses.inlined(items, owner=owner)
-    checked_items(whole)
+    whole = await read_state(partial(state_of(request).responses.inlined, items, owner=owner))
+    await aside(json.is_heavy(whole), checked_items, whole)
     return whole, owner

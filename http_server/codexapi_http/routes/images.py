@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 
 from codexapi_engine import EventStream, pictures
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
-from codexapi_engine.protocol import Event, images
+from codexapi_engine.protocol import Event, images, json
 from codexapi_engine.protocol.images import request as asked_by
 
 from ..errors import refusal
 from ..multipart import Uploads
 from ..requests import codex_of, settings_of, some_of
 from ..streaming import NOT_OPEN, EventStreamResponse, Run
-from .answer import ignored_header, stream_response
+from .answer import ignored_header, pieces_response, stream_response
 
 AT_ONCE = 2
 """Pictures of one request that are made at the same time."""
@@ -49,15 +51,13 @@ class Order:
 
 async def images_generations(request: Request, body: JsonObject) -> Response:
     """POST /v1/images/generations"""
-    asked, ignored = asked_by.from_client(body, strict=settings_of(request).strict)
+    asked, ignored = await _understood(request, body)
     return await _drawn(request, Order(asked, asked.asked(), "image_generation", ignored))
 
 
 async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/edits"""
-    asked, ignored = asked_by.from_client(
-        body, strict=settings_of(request).strict, rules=asked_by.EDIT_RULES
-    )
+    asked, ignored = await _understood(request, body, rules=asked_by.EDIT_RULES)
     masks = uploads["mask"]
     inputs, mask = await asyncio.to_thread(
         pictures.to_edit, _some(uploads["image"]), masks[0] if masks else None
@@ -68,11 +68,8 @@ async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> 
 
 async def images_variations(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/variations: the backend has none, so an edit stands in."""
-    asked, ignored = asked_by.from_client(
-        body,
-        strict=settings_of(request).strict,
-        model=asked_by.Variation,
-        rules=asked_by.VARIATION_RULES,
+    asked, ignored = await _understood(
+        request, body, model=asked_by.Variation, rules=asked_by.VARIATION_RULES
     )
     inputs, _ = await asyncio.to_thread(pictures.to_edit, _some(uploads["image"])[:1], None)
     wanted = asked.asked(inputs=inputs)
@@ -88,6 +85,13 @@ async def images_file(request: Request) -> Response:
         raise refusal(404, "not_found", "There is no such picture, or it is over an hour old.")
     headers = {"x-content-type-options": "nosniff", "cache-control": "private, max-age=3600"}
     return FileResponse(path, media_type=f"image/{path.suffix[1:]}", headers=headers)
+
+
+async def _understood(
+    request: Request, body: JsonObject, **options: Any
+) -> tuple[asked_by.Request, tuple[str, ...]]:
+    strict = settings_of(request).strict
+    return await aside(json.is_heavy(body), asked_by.from_client, body, strict=strict, **options)
 
 
 def _some(inputs: list[pictures.Input]) -> list[pictures.Input]:
@@ -110,13 +114,13 @@ async def _drawn(request: Request, order: Order) -> Response:
     finished, told, failures = await _finished(request, order)
     if order.asked.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
-    pieces = _by_and_by(images.to_reply(finished, told, created=order.created))
+    pieces = images.to_reply(finished, told, created=order.created)
     limits = codex_of(request).limits  # as the pictures' answers have just told them
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     if failures:
         code = failures[0].known_code
         headers["x-codexapi-failed"] = f"{len(failures)} of {order.asked.n}: {code}"
-    return StreamingResponse(pieces, headers=headers, media_type="application/json")
+    return pieces_response(pieces, headers)
 
 
 def _streamed(request: Request, order: Order) -> Response:
@@ -194,9 +198,3 @@ async def _addressed(request: Request, picture: images.Picture) -> images.Pictur
     add = request.app.state.gallery.add
     name = await asyncio.to_thread(add, picture.data, picture.format)
     return replace(picture, data=b"", url=f"{str(request.base_url).rstrip('/')}{FILES}{name}")
-
-
-async def _by_and_by(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-        await asyncio.sleep(0)  # a quick reader would have the loop to itself until its end

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import CodexError, EventStream, folded
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol import Translator, responses
+from codexapi_engine.protocol import Translator, json, responses
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol.responses import compaction
 from codexapi_engine.protocol.responses.estimate import input_tokens
@@ -21,7 +22,7 @@ from codexapi_engine.protocol.tape import Again, Recorded, Tape
 from codexapi_engine.state import Owner, listable
 
 from ..background import Background
-from ..requests import aside, codex_of, is_long, not_kept, settings_of, state_of
+from ..requests import codex_of, context_of, not_kept, settings_of, state_of
 from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
@@ -31,13 +32,12 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     asked, state, created = with_model(request, body), state_of(request), int(time.time())
     if wire.WINDOW in request.headers:
         return await _for_codex(request, asked, created)
-    shape = await aside(is_long(asked.get("input")), checked, asked)
+    shape = await aside(json.is_heavy(asked), checked, asked)
     owner = await codex_of(request).owner(asked["model"])
-    past = state.before(asked, owner)
-    own = state.own(asked, owner, past)
+    past, own = await context_of(request, asked, owner)
     full, strict = {**asked, "input": own}, settings_of(request).strict
     sent, ignored = await aside(
-        is_long(own), from_client, full, strict=strict, past=past, asked=shape
+        json.is_heavy(past, full), from_client, full, strict=strict, past=past, asked=shape
     )
     if asked.get("background"):
         return await _in_background(request, asked, own, sent, ignored, created, owner)
@@ -77,35 +77,33 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses/compact"""
     left_out = ("stream", "stream_options", "store", "background")
     given = {name: value for name, value in body.items() if name not in left_out}
-    asked, state = with_model(request, given), state_of(request)
-    shape = await aside(is_long(asked.get("input")), checked, asked)
+    asked = with_model(request, given)
+    shape = await aside(json.is_heavy(asked), checked, asked)
     owner = await codex_of(request).owner(asked["model"])
-    past = state.before(asked, owner)
-    own = state.own(asked, owner, past)
+    past, own = await context_of(request, asked, owner)
     full, strict = {**asked, "input": own}, settings_of(request).strict
     sent, ignored = await aside(
-        is_long(own), from_client, full, strict=strict, past=past, asked=shape
+        json.is_heavy(past, full), from_client, full, strict=strict, past=past, asked=shape
     )
     sent["input"].append(compaction.TRIGGER)
     events = await _opened(request, sent, partial(caller_param, asked=asked, past=past, own=own))
     headers = answer_headers(events, ignored)
     async with events:
         response = await folded(events)
-    made = compaction.from_response(response, listable([*past, *own]), int(time.time()))
+    items = await aside(json.is_heavy(past, own), listable, [*past, *own])
+    made = compaction.from_response(response, items, int(time.time()))
     return json_response(made, headers)
 
 
 async def responses_input_tokens(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses/input_tokens: an estimate, which no backend is asked for."""
-    asked, state = {**body, "input": body.get("input") or []}, state_of(request)
-    checked(asked)
+    asked = {**body, "input": body.get("input") or []}
+    await aside(json.is_heavy(asked), checked, asked)
     owner = await codex_of(request).owner(word(asked, "model"))
-    past = state.before(asked, owner)
-    items = [*past, *state.own(asked, owner, past)]
-    counted = {
-        "object": "response.input_tokens",
-        "input_tokens": input_tokens({**asked, "input": items}),
-    }
+    past, own = await context_of(request, asked, owner)
+    whole = {**asked, "input": [*past, *own]}
+    tokens = await aside(json.is_heavy(whole), input_tokens, whole)
+    counted = {"object": "response.input_tokens", "input_tokens": tokens}
     return json_response(counted, {"x-codexapi-estimate": "1"})
 
 

@@ -11,7 +11,7 @@ from codexapi_engine.protocol.tape import Again
 
 from ..background import Background, Told
 from ..errors import refusal
-from ..requests import change_state, state_of
+from ..requests import change_state, read_state, state_of
 from ..streaming import EventStreamResponse, Run
 from .answer import json_response
 from .lists import flag, include, page, whole
@@ -20,14 +20,14 @@ from .lists import flag, include, page, whole
 async def responses_get(request: Request) -> Response:
     """GET /v1/responses/{id}"""
     kept, name = state_of(request).responses, request.path_params["id"]
-    response = kept.get(name)
+    job = _background(request).job(name)  # before: its end is kept when it is gone
+    response = await read_state(kept.get, name)
     if not flag(request, "stream"):
         return json_response(responses.for_client(response, include(request)))
     after = whole(request, "starting_after", -1)
-    job = _background(request).job(name)
     if job is None and response["status"] in ("queued", "in_progress"):
         raise refusal(409, "not_here", "Another codexapi process runs this response: poll it.")
-    events = job.follow() if job else Told(kept.events(name))
+    events = job.follow() if job else Told(await read_state(kept.events, name))
     return EventStreamResponse(Run(events, Again(after=after)), headers={})
 
 
@@ -50,7 +50,7 @@ async def responses_cancel(request: Request) -> Response:
 
 async def responses_input_items(request: Request) -> Response:
     """GET /v1/responses/{id}/input_items"""
-    items = state_of(request).responses.items(request.path_params["id"])
+    items = await read_state(state_of(request).responses.items, request.path_params["id"])
     return page(request, responses.items_for_client(items, include(request)), order="desc")
 
 

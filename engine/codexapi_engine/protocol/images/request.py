@@ -118,7 +118,7 @@ def from_client(
     Raises InvalidRequest, naming the field.
     """
     ignored = apply(rules, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
-    request = validated(model, {name: body[name] for name in body if name not in ignored})
+    request = validated(model, {name: body[name] for name in body.keys() - ignored})
     if request.output_format not in (None, *FORMATS):
         raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")
     # 100 is what the official API takes where nobody says anything.

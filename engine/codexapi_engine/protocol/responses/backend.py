@@ -172,7 +172,10 @@ def conversation_key(request: JsonObject) -> str:
         else items
     )
     start = [request.get("model"), request.get("instructions"), request.get("tools"), first]
-    return hashlib.sha256(json.dumps(start)).hexdigest()
+    digest = hashlib.sha256()
+    for piece in json.pieces(start):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def cache_key(given: str) -> str:

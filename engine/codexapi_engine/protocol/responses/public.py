@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import CodexError, JsonObject
-from .. import sse
+from .. import json, sse
 from ..shapes import inner, listed, number, word
 from ..sse import Event
 from .announce import announcement
@@ -124,6 +124,7 @@ class Public:
         self._created = created
         self._name = name
         self._has_user = "user" in asked
+        self.is_heavy = json.is_heavy(stated, self._over, self._tools)
 
     def of(self, response: JsonObject, output: list[JsonObject] | None = None) -> JsonObject:
         """`output` stands in place of its own."""

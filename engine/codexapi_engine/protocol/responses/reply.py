@@ -133,7 +133,8 @@ class Stream:
         self._assembler = Assembler()
         self._last: Event | None = None
         self._shift = 0  # from the backend's sequence numbers to ours
-        self._large = False  # an event was, and so may be the last one
+        # An event was, or what every lifecycle event repeats is: and so may be the last one.
+        self._large = self._public.is_heavy
         self._begun: tuple[bytes, bytes] | None = None  # what was told and said behind a beginning
         self.stored_response: JsonObject | None = None  # as the newest lifecycle event told it
         self.finished = False
@@ -246,6 +247,8 @@ class Stream:
         if head and self._begun and self._begun[0] == told:
             return (head[0] + self._begun[1],)
         self._assembler.feed(event)
+        if self._large:
+            return self._lifecycle(kind, event)
         out = list(self._lifecycle(kind, event))
         # Where we begin as the backend does, we do so again, whatever the number: unless it is
         # told once more, by its name or by one that is written in escapes.
