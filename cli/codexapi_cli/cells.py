@@ -41,14 +41,24 @@ def wrapped(text: Text, width: int, *, fold: bool) -> list[Text]:
     return lines
 
 
+def continued(text: Text, width: int, column: int) -> list[Text]:
+    """The rest of a row that ends in this column, and the rows below it."""
+    rows: list[Text] = []
+    for line in text.split("\n", allow_blank=True):
+        rows += line.divide(_wrap_offsets(line.plain, width, fold=False, column=column))
+        column = 0
+    for row in rows[:-1]:
+        row.rstrip()
+    return rows
+
+
 def folded(text: Text, width: int) -> list[Text]:
     """The lines into which a terminal wraps a line: cut wherever that is, but in no letter."""
     return list(text.divide(_fold_offsets(text.plain, width)))
 
 
-def _wrap_offsets(text: str, width: int, *, fold: bool) -> list[int]:
+def _wrap_offsets(text: str, width: int, *, fold: bool, column: int = 0) -> list[int]:
     offsets: list[int] = []
-    column = 0
     for start, gap, word in _words(text):
         size = cells(word)
         if column and column + gap + size > width:

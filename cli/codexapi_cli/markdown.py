@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,10 +21,11 @@ from rich.console import Console
 from rich.text import Text
 
 from .answer import Thinking
-from .cells import folded
+from .cells import cells, continued, folded
 from .cleaning import TerminalSanitizer
 from .markdown_blocks import Blocks, Piece
 from .markdown_drawing import Drawing
+from .markdown_prose import printable
 from .terminal import colourful, put_drawn
 
 if TYPE_CHECKING:
@@ -50,12 +51,24 @@ class Screen:
     size: Callable[[], os.terminal_size]
     moves: bool  # the cursor can be moved: what is drawn can be drawn anew
     styled: bool
+    rewraps: bool = False  # in a resize, what is there is wrapped anew
 
     @classmethod
     def of_stdout(cls) -> Screen:
         # Who asks for Markdown in a pipe has it shown elsewhere, and so with its looks.
         moves = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        return cls(put_drawn, _size, moves, colourful(True))
+        return cls(put_drawn, _size, moves, colourful(True), moves and _rewraps(os.environ))
+
+
+_REWRAPPING = (
+    "TMUX", "VTE_VERSION", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "WT_SESSION",
+    "ALACRITTY_WINDOW_ID", "WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR", "ITERM_SESSION_ID",
+)  # fmt: skip
+
+
+def _rewraps(environ: Mapping[str, str]) -> bool:
+    """Whether it is a terminal of which that is known."""
+    return any(environ.get(name) for name in _REWRAPPING)
 
 
 def _size() -> os.terminal_size:
@@ -86,6 +99,7 @@ class Markdown:
         # moves as the answer moves
         self._blocks = Blocks()
         self._frame = ""  # what is drawn below all that is printed for good
+        self._row = 0  # cells of the line of words that goes on
         self._begun = False  # something has been printed for good
         self._next = 0.0
         self._later: TimerHandle | None = None
@@ -114,29 +128,61 @@ class Markdown:
         """Prints what is finished, for good."""
         rows = [row for piece in pieces for row in self._rows(piece)]
         if rows:
-            self._screen.write(
-                "".join([self._erasure(), *(f"{self._ansi(row)}\n" for row in rows)])
-            )
+            self._screen.write("".join([self._erasure(), *(f"{row}\n" for row in rows)]))
 
     def _erasure(self) -> str:
         frame, self._frame = self._frame, ""
         return _ERASURE if frame else ""
 
-    def _rows(self, piece: Piece) -> list[Text]:
+    def _rows(self, piece: Piece) -> list[str]:
         width = self._screen.size().columns
+        if piece.goes_on:
+            text, lines = self._drawing.rest(piece.text, width)
+            text.rstrip()
+            end = self._continued(text, width)
+            self._row = 0
+            below = self._spaced([line.text for line in lines], apart=bool(lines))
+            return [end, *map(self._ansi, below)]
         if piece.fence is None:
             lines = self._drawing.lines(piece.text, width)
         else:
             lines = self._drawing.label(piece.fence.info) if piece.apart else []
             if piece.text:
                 lines += self._drawing.code(piece.text, piece.fence.info, piece.context)
-        return self._spaced([line.text for line in lines], apart=piece.apart)
+        rows = self._spaced([line.text for line in lines], apart=piece.apart)
+        return [self._ansi(row) for row in rows]
 
     def _spaced(self, rows: list[Text], *, apart: bool) -> list[Text]:
         """Rows below the blank one that stands between blocks."""
         blank = [Text()] if apart and self._begun else []
         self._begun = self._begun or bool(rows)
         return blank + rows
+
+    # Words, one after the other
+
+    def _print_words(self) -> bool:
+        """Prints for good what is certain of a paragraph; False if there is none."""
+        prose = self._blocks.prose()
+        if prose is None:
+            return self._row > 0
+        settled = self._drawing.is_settled
+        letters = printable(prose.text, first=not prose.goes_on, settled=settled)
+        if letters is None:
+            return False
+        if letters:
+            blank = "\n" if prose.apart and self._begun and not prose.goes_on else ""
+            words = self._drawing.words(prose.text[:letters])
+            text = self._continued(words, self._screen.size().columns)
+            self._screen.write(f"{self._erasure()}{blank}{text}")
+            self._begun = True
+            self._blocks.take(letters)
+        return True
+
+    def _continued(self, text: Text, width: int) -> str:
+        column = (self._row - 1) % width + 1 if self._row else 0
+        rows = continued(text, width, column)
+        self._row = cells(rows[-1].plain) + (self._row if len(rows) == 1 else 0)
+        return "\n".join(map(self._ansi, rows))
 
     # The end that grows
 
@@ -164,6 +210,8 @@ class Markdown:
     def _draw(self) -> None:
         """Draws the end that grows: as much of it as can be wrapped anew in a window that becomes
         half as wide, and is still there."""
+        if self._screen.rewraps and self._print_words():
+            return
         columns, height = self._screen.size()
         room = (height - 2) // 2
         rows = self._draft(columns, 2 * columns * room)[-room:] if room > 0 else []

@@ -29,6 +29,7 @@ class Piece(NamedTuple):
     apart: bool  # a blank line stands before it
     fence: Fence | None = None  # None: Markdown
     context: str = ""  # lines of code before these
+    goes_on: bool = False  # the beginning of its paragraph has been taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Blocks:
         self._block: list[str] = []  # complete lines of the block that has no end yet
         self._length = 0  # letters of them
         self._item: str | None = None  # the mark of the list that the block is an item of
+        self._goes_on = False  # the beginning of the block has been taken
         self._apart = False
         self._blank = False  # the line before is blank
         self._inner: Fence | None = None  # an open fence inside the block
@@ -86,6 +88,23 @@ class Blocks:
             text = "".join(head) + textwrap.dedent(text)
         return Piece(text, self._apart)
 
+    def prose(self) -> Piece | None:
+        """What is not finished, if it can be a paragraph."""
+        if self._fence is not None or self._inner is not None or (self._block and self._item):
+            return None
+        if self._length > CONTEXT_LETTERS or len(self._line) > CONTEXT_LETTERS:
+            return None  # each letter would be looked at again and again
+        text = "".join(self._block) + "".join(self._line)
+        return Piece(text, self._apart, goes_on=self._goes_on)
+
+    def take(self, letters: int) -> None:
+        """So many letters of a paragraph are done with."""
+        text = ("".join(self._block) + "".join(self._line))[letters:]
+        *lines, line = text.split("\n")
+        self._block, self._line = [f"{line}\n" for line in lines], [line]
+        self._length = len(text) - len(line)
+        self._item, self._blank, self._goes_on = None, False, True
+
     def _more(self, piece: str, finished: list[Piece]) -> None:
         """The line goes on. After a blank one its first letter tells whether a block is over."""
         if not piece:
@@ -96,6 +115,9 @@ class Blocks:
 
     def _take(self, line: str, finished: list[Piece]) -> None:
         """A complete line of Markdown."""
+        if self._goes_on and not self._block:  # the end of a line whose beginning has been taken
+            self._keep(line)
+            return
         margin = bool(line.strip()) and line[0] not in " \t"
         if self._inner is not None:
             self._take_inner(line, self._inner, margin, finished)
@@ -154,7 +176,9 @@ class Blocks:
         that has no blank lines."""
         if not self._block:
             return
-        finished.append(Piece("".join(self._block), self._apart))
+        text = "".join(self._block)
+        finished.append(Piece(text, self._apart, goes_on=self._goes_on))
+        self._goes_on = False
         self._apart = self._blank or not sibling
         self._block, self._length, self._blank = [], 0, False
 

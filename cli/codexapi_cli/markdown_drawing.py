@@ -19,6 +19,7 @@ from rich.style import Style
 from rich.text import Text
 
 from .cells import wrapped
+from .markdown_prose import is_open
 from .markdown_tables import Cell, table
 
 NESTING = 100
@@ -27,6 +28,9 @@ NESTING = 100
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _REFERENCE = re.compile(r"\[[^\]]+\]:")
 _SAFE_LINK = re.compile(r"(?:https?://|mailto:)[!-~]+", re.IGNORECASE)
+
+_BEFORE = "\ufffc"
+"""Stands for the beginning of a paragraph."""
 
 _NONE = Style()
 _DIM = Style(dim=True)
@@ -76,15 +80,35 @@ class Drawing:
             drawn = self.draft(source, width)
         except RecursionError:
             return verbatim(source)
-        shown = Counter(filter(str.isalnum, "".join(line.text.plain for line in drawn)))
-        wanted = Counter(filter(str.isalnum, unescape(_BREAK.sub("", source))))
-        return verbatim(source) if wanted - shown else drawn
+        shown = "".join(line.text.plain for line in drawn)
+        return verbatim(source) if _missing(source, shown) else drawn
 
     def draft(self, source: str, width: int) -> list[Line]:
         """What a block looks like so far."""
         self._source = source.split("\n")
         root = SyntaxTreeNode(self._parser.parse(source))
         return self._stacked(root.children, max(width, 4))
+
+    def words(self, source: str) -> Text:
+        """The beginning of a paragraph, or more of it."""
+        text = Text()
+        for child in SyntaxTreeNode(self._parser.parseInline(source)).children:
+            self._spans(child.children, _NONE, text)
+        return text if not _missing(source, text.plain) else Text(source)
+
+    def is_settled(self, source: str) -> bool:
+        """Whether what stands here looks as it does now, whatever follows in its paragraph."""
+        tokens = self._parser.parseInline(source)[0].children or []
+        return not any(is_open(token.content) for token in tokens if token.type == "text")
+
+    def rest(self, source: str, width: int) -> tuple[Text, list[Line]]:
+        """The end of a paragraph whose beginning is drawn, and what follows it in its block."""
+        self._source = f"{_BEFORE}{source}".split("\n")
+        first, *others = SyntaxTreeNode(self._parser.parse(_BEFORE + source)).children
+        text, lines = self._inline(first)[1:], self._stacked(others, width)
+        if _missing(source, "".join([text.plain, *(line.text.plain for line in lines)])):
+            return Text(source), []
+        return text, lines
 
     def code(self, code: str, info: str, context: str = "") -> list[Line]:
         """Lines of code. Those before them are the context, for the colours."""
@@ -255,6 +279,12 @@ def _highlighted(code: str, language: str) -> Text:
     text = Syntax("", language, theme="ansi_dark").highlight(code)  # without a background
     text.right_crop(len(text) - len(code))  # a lexer ends the last line
     return text if text.plain == code else Text(code)
+
+
+def _missing(source: str, shown: str) -> bool:
+    """Whether a letter of the source is not shown, that has another meaning than to draw it."""
+    wanted = Counter(filter(str.isalnum, unescape(_BREAK.sub("", source))))
+    return bool(wanted - Counter(filter(str.isalnum, shown)))
 
 
 def _kept(source: str) -> str:

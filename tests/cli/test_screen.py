@@ -34,15 +34,17 @@ def ticking() -> Callable[[], float]:
     return lambda: float(next(ticks))
 
 
-def markdown(shown: Screen, *, styled: bool = True, drawing: Drawing | None = None) -> Markdown:
-    target = Target(shown.write, shown.size, moves=True, styled=styled)
-    return Markdown(target, drawing, ticking())
+def markdown(shown: Screen, *, styled: bool = True, rewraps: bool = False) -> Markdown:
+    target = Target(shown.write, shown.size, moves=True, styled=styled, rewraps=rewraps)
+    return Markdown(target, clock=ticking())
 
 
-def drawn(text: str, columns: int = 80, lines: int = 24, *, step: int = 7) -> Screen:
+def drawn(
+    text: str, columns: int = 80, lines: int = 24, *, step: int = 7, rewraps: bool = False
+) -> Screen:
     """An answer that comes in pieces of so many letters."""
     shown = Screen(columns, lines)
-    answer = markdown(shown)
+    answer = markdown(shown, rewraps=rewraps)
     for at in range(0, len(text), step):
         answer.write(text[at : at + step])
     answer.end()
@@ -86,9 +88,10 @@ print("a line of code that is longer than narrow terminals are wide, by quite so
 """
 
 
+@pytest.mark.parametrize("rewraps", [False, True])
 @pytest.mark.parametrize("columns", COLUMNS)
-def test_no_letter_of_an_answer_is_lost(columns: int) -> None:
-    assert not letters(ANSWER) - letters(drawn(ANSWER, columns).text)
+def test_no_letter_of_an_answer_is_lost(columns: int, rewraps: bool) -> None:
+    assert not letters(ANSWER) - letters(drawn(ANSWER, columns, rewraps=rewraps).text)
 
 
 LETTERS = [*"abcXYZ0189äßéж日本語한글", "e\u0301", "👩‍👩‍👧", "👍🏽", "❤️", "🇩🇪"]
@@ -104,15 +107,16 @@ TEXTS = st.lists(WORDS | MARKS | MARKS, max_size=60).map("".join)
 @settings(max_examples=100, deadline=None)
 @given(
     TEXTS, st.sampled_from([*COLUMNS, 7]), st.sampled_from([3, 10, 24]), st.integers(1, 40),
+    st.booleans(),
 )  # fmt: skip
-@example("> " * 120 + "deep", 20, 24, 50)
-@example("- a\n2. b\n```\nc", 20, 24, 50)
-@example("1. x\n   ```\n   a\n\nb\n   ```\nc", 20, 24, 1)
-@example("|a|\n|-|\n|b|c|\n", 20, 24, 50)
+@example("> " * 120 + "deep", 20, 24, 50, False)
+@example("- a\n2. b\n```\nc", 20, 24, 50, False)
+@example("1. x\n   ```\n   a\n\nb\n   ```\nc", 20, 24, 1, True)
+@example("|a|\n|-|\n|b|c|\n", 20, 24, 50, False)
 def test_the_letters_of_any_text_stand_on_the_screen(
-    text: str, columns: int, lines: int, step: int
+    text: str, columns: int, lines: int, step: int, rewraps: bool
 ) -> None:
-    shown = drawn(text, columns, lines, step=step)
+    shown = drawn(text, columns, lines, step=step, rewraps=rewraps)
     written = unescape(re.sub(r"<br\s*/?>", "", text))
     assert not letters(written) - letters(shown.text)
 
@@ -185,6 +189,29 @@ def test_a_table_folds_what_is_long_and_is_shown_as_its_source_where_its_columns
     assert max(map(len, rows)) <= 50
     source = TABLE.replace("e\u0301", "é").replace("\u200d", "")  # as the emulator shows it
     assert drawn(TABLE, 20).text.replace("\n", "") == source.replace("\n", "")
+
+
+PROSE = """\
+Some **words that** stand in `one` paragraph, with a [link](http://a.b/c) and 2 * 3 = 6, snake_case_names,
+日本語のとても長い文字列です。 and "a quotation", **a bold text that goes
+on in the next line**, and the rest.\\
+A hard break  
+and another. The end of it comes
+- with an item
+- and another
+
+Next one.
+"""
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("step", [1, 7, 50])
+def test_words_that_are_printed_one_by_one_look_as_if_they_came_at_once(
+    columns: int, step: int
+) -> None:
+    shown = drawn(PROSE, columns, step=step, rewraps=True)
+    assert shown.rows == drawn(PROSE, columns).rows
+    assert "\x1b[J" not in shown.written.partition("and another")[0]
 
 
 # While it is drawn
@@ -282,12 +309,19 @@ def test_without_looks_the_marks_of_the_source_stay() -> None:
 # In tmux
 
 PIECES = """
-import os, signal, sys
+import os, signal, sys, tty
 from codexapi_cli.markdown import Markdown
 
 signal.signal(signal.SIGWINCH, lambda *_: None)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
 print("top", flush=True)
+tty.setcbreak(0)
+
+def shown():
+    os.write(1, b"\\x1b[6n")  # tmux answers when it has shown what came before
+    while not os.read(0, 100).endswith(b"R"):
+        pass
+
 answer = Markdown(clock=iter(range(10**9)).__next__)
 with open(sys.argv[1]) as pieces, open(sys.argv[2], "w") as done:
     for line in pieces:
@@ -297,6 +331,7 @@ with open(sys.argv[1]) as pieces, open(sys.argv[2], "w") as done:
                 signal.sigwait({signal.SIGWINCH})
         else:
             answer.write(rest.replace("~", "\\n"))
+        shown()
         print("done", file=done, flush=True)
 answer.end()
 """
@@ -346,7 +381,10 @@ def test_a_resize_leaves_no_copy_in_tmux(tmp_path: Path, columns: tuple[int, ...
             tell(f"width {width}")
             tell("write " + "".join(f"{next(words)} " for _ in range(15)))
         finish()
-        assert " ".join(window.history()).split() == ["top", *(f"word{n:02}" for n in range(45))]
+        assert " ".join(window.history(joined=True)).split() == [
+            "top",
+            *(f"word{n:02}" for n in range(45)),
+        ]
 
 
 @needs_tmux
