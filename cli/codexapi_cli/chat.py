@@ -30,14 +30,12 @@ from .talk import Talk, history_hint
 from .terminal import (
     FAILED,
     LOCAL_FILE,
-    USAGE,
     Problem,
     ending,
     note,
     put,
     put_drawn,
     run,
-    say,
     stdout_problem,
 )
 from .words import WordsCommand
@@ -261,6 +259,9 @@ def chat(
             ("--interactive", interactive), ("--json", as_json), ("--stream-json", stream_json),
             ("--extract", extract), ("--output", output is not None), ("--dry-run", dry_run),
         )  # fmt: skip
+        alone = not (prompt or attach or file or no_stdin or dry_run or output is not None)
+        if alone and not (told_in_json or extract) and sys.stdin.isatty():
+            interactive = True
         if interactive and not sys.stdin.isatty():
             raise Problem("--interactive: stdin is no terminal")
         form = Form(
@@ -329,13 +330,10 @@ def one_of(*options: tuple[str, bool]) -> None:
 
 
 def nothing_to_ask(ctx: typer.Context) -> NoReturn:
-    """Ends the program: with the help for a person, and in one line for a script. Raises Problem."""
-    if not sys.stdin.isatty():
-        raise Problem(
-            f"there is nothing to ask: give it in words, or on stdin; {ctx.command_path} --help"
-        )
-    say(ctx.get_help())
-    raise typer.Exit(USAGE)
+    """Ends the program, in one line. Raises Problem."""
+    raise Problem(
+        f"there is nothing to ask: give it in words, or on stdin; {ctx.command_path} --help"
+    )
 
 
 def extracted(text: str) -> str:

@@ -140,11 +140,7 @@ def clear(
         say("codexapi: nothing was deleted; --yes does it without asking")
         raise typer.Exit(USAGE)
 
-    def work(past: Past) -> None:
-        for head in list(past.heads()):
-            past.remove(head["cid"])
-
-    _with_past(work, demo=demo)
+    _with_past(Past.clear, demo=demo)
 
 
 @app.command(epilog=PATH_EXAMPLES)

@@ -48,6 +48,9 @@ from .words import WordsCommand
 AT_ONCE = 2
 """Pictures that are made at the same time."""
 
+MAX_IN_CHAT = 1024 * 1024
+"""Bytes of a picture in a conversation: it goes along with each later question."""
+
 MOST = 10
 PARTIALS = 2
 """Partial pictures that are asked for where there is a terminal to count them on."""
@@ -307,6 +310,32 @@ async def _image(chosen_settings: engine.Settings, order: Order) -> None:
     for result in done:
         if isinstance(result, BaseException):
             raise result
+
+
+async def draw_in_chat(codex: engine.Codex, prompt: str) -> str:
+    """Draws and saves a picture as `codexapi image PROMPT` does, prints its path, and returns it as
+    a model may look at it: a data URL."""
+    order = Order(
+        asked=images.Asked(prompt).checked(),
+        kind="png",
+        exact=None,
+        paths=_places(None, prompt, "png", 1, force=False),
+        force=False,
+        state_dir=codex.settings.state_dir,
+        as_json=False,
+        show=Preview.AUTO,
+        show_prompt=False,
+        open=False,
+        inputs=(),
+        mask=None,
+    )
+    async with Progress().running("drawing"):
+        reply = await codex.draw(order.asked)
+        picture = await asyncio.to_thread(_finished, reply.images[0], order)
+        path = _written(picture, order.paths[0], order)
+    _tell([(picture, path)], [reply], order)
+    small = await asyncio.to_thread(pictures.preview, picture, max_bytes=MAX_IN_CHAT)
+    return images.data_url(f"image/{small.format}", small.data)
 
 
 async def _with_inputs(codex: engine.Codex, order: Order) -> images.Asked:

@@ -1,42 +1,46 @@
-"""`codexapi chat -i`: one question after another, on the terminal itself."""
+"""`codexapi chat` on a terminal: one question after another."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import codexapi_engine as engine
-from codexapi_engine.settings import private_folder
+from codexapi_engine import user_files
+from codexapi_engine.attachments import is_on_the_web
+from codexapi_engine.client import named_model
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import models as catalogue
+from codexapi_engine.protocol.models import EFFORTS, Model
+from codexapi_engine.protocol.responses.items import family
+from codexapi_engine.protocol.shapes import inner, number
 
 from .answer import Answer
+from .line_input import Interrupt, Line, LineStore, PlainInput
 from .options import opened
-from .past import transcript
-from .question import NOTHING, Question, attachment
+from .past import Past, is_question, text_in, title_of, transcript
+from .question import NOTHING, Question, attachment, text_or_file
 from .runner import Runner
+from .shell_words import dragged_files, paths
+from .slash import Command, UnknownCommand, help_text, parse
 from .talk import Talk
 from .terminal import Problem, note, say
 
-try:
-    import readline
-except ImportError:  # Windows has none
-    readline = None  # type: ignore[assignment]
+T = TypeVar("T")
 
-HELP = """\
-/model [NAME]   which model answers; another one
-/attach FILE    a picture, a PDF or a text (or a URL) for the next question
-/save FILE      write the talk so far to a new file, as Markdown
-/help           this
-/bye            leave, as Ctrl-D does
 
-Ctrl-C stops the answer alone. A line that ends with \\ goes on in the next one; \"\"\" begins and
-ends a text of several lines."""
+class LineReader(Protocol):
+    def read(self) -> Line:
+        """Raises EOFError at the end, and Interrupt at Ctrl-C."""
 
-PROMPT, MORE = "> ", "… "
-QUOTES = '"""'
-_LINES = 1_000
-"""Lines that are remembered for the arrow keys."""
+    def waiting(self) -> AbstractContextManager[None]:
+        """Around what takes a while: what is typed meanwhile is for the next line."""
 
 
 def converse(
@@ -48,12 +52,12 @@ def converse(
 ) -> None:
     """Asks, answers, and asks again, until the person leaves. Raises CodexError at its beginning
     alone: later, it is said, and the talk goes on."""
-    with Runner() as runner, _lines_kept(chosen, talk):
+    with Runner() as runner:
         codex = opened(chosen)
         try:
-            talk.switch(runner.run(codex.model(model)))
-            note(f"{talk.model}; /help tells more, Ctrl-D leaves")
-            _Session(runner, codex, talk, answer).go_on(question)
+            session = _Session(runner, codex, talk, answer)
+            runner.run(session.begin(model))
+            session.go_on(question)
         finally:
             runner.run(codex.aclose())
 
@@ -64,123 +68,313 @@ class _Session:
     codex: engine.Codex
     talk: Talk
     answer: Callable[[], Answer]
-    beside: Question = NOTHING  # what was attached, for the next question
+    models: list[Model] = field(default_factory=list)  # as last seen, for the Tab key
+    default_model: str = ""
+    attachments: Question = NOTHING  # for the next question
+    names: list[str] = field(default_factory=list)  # of the attachments
+    tokens: dict[str, int] = field(default_factory=dict)
     over: bool = False
+    reader: LineReader = field(init=False)
+
+    async def begin(self, model: str | None) -> None:
+        """Finds out who asks, and which model answers. Raises CodexError."""
+        await self.codex.credentials()  # without a login, no question needs to be typed
+        try:
+            self.models = await self.codex.models()
+        except engine.CodexError as error:
+            if named_model(self.codex.settings, model) is None:
+                raise
+            _complain(error)
+        self.talk.switch(await self.codex.model(model))
+        self.default_model = named_model(self.codex.settings) or next(iter(self._names()), "")
+        if self.models and not self._is_known(self.talk.model):
+            say(f"codexapi: {self._unknown(self.talk.model)}")
+        note(f"{self.talk.model}; /help lists the commands, Ctrl-D leaves")
+        if turns := sum(map(is_question, self.talk.items)):
+            note(
+                f"goes on with {self.talk.cid}, {turns} {'turn' if turns == 1 else 'turns'} so far"
+            )
 
     def go_on(self, question: Question) -> None:
+        self.reader = self._reader()
         if question.text.strip():
             self._ask(question)
         else:
-            self.beside = question
+            self.attachments = question
+        interrupts = 0
         while not self.over:
             try:
-                said = _read()
+                line = self.reader.read()
+                interrupts = 0
+                self._take(line)
             except EOFError:
-                print()
                 return
-            except KeyboardInterrupt:  # what was being typed is thrown away
-                print()
-                continue
-            self._take(said)
+            except Interrupt as interrupt:
+                interrupts = interrupts + 1 if interrupt.empty else 0
+                if interrupts > 1:
+                    return
+                if interrupts:
+                    note("Ctrl-C again, Ctrl-D or /bye leaves")
+            except KeyboardInterrupt:  # in the midst of a command
+                say("")
 
-    def _take(self, said: str) -> None:
-        name, _, argument = said.strip().partition(" ")
-        if name in _COMMANDS and "\n" not in said:
-            try:
-                _COMMANDS[name](self, argument.strip())
-            except Problem as problem:
-                say(f"codexapi: {problem}")
-        elif name.startswith("/") and name[1:].isalpha() and "\n" not in said:
-            say(f"codexapi: {name} is no command: /help lists them")
-        elif said.strip():
-            asked, self.beside = self.beside, NOTHING
-            self._ask(Question(said).and_(asked))
+    def _reader(self) -> LineReader:
+        dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+        if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return PlainInput()
+        from .line_editor import LineEditor  # 150 ms, for a person alone
+
+        return LineEditor(self.runner, _line_store(self.talk), self._values)
+
+    def _take(self, line: Line) -> None:
+        match parse(line.text, is_paste=line.is_paste):
+            case Command(name, argument):
+                self._try(lambda: _COMMANDS[name](self, argument))
+            case UnknownCommand() as unknown:
+                say(f"codexapi: {unknown}")
+            case text:
+                if files := dragged_files(text):
+                    self._try(lambda: self._attach(files))
+                elif text.strip():
+                    self._ask(Question(_mended(text)).and_(self.attachments))
+
+    def _try(self, command: Callable[[], None]) -> None:
+        try:
+            command()
+        except Problem as problem:
+            say(f"codexapi: {problem}")
+        except engine.CodexError as error:
+            _complain(error)
 
     def _ask(self, question: Question) -> None:
+        """Asks. Where nothing came of it, the attachments are for the next question still."""
+        before = self.talk.items
+        outcome: JsonObject = {}
         try:
-            self.runner.run(self._turn(question))
+            outcome = self._wait(self.talk.turn(self.codex, question, self.answer))
         except KeyboardInterrupt:
-            print()
+            came = self.talk.items is not before
+            note("stopped; " + ("what came is kept" if came else "nothing came"))
         except engine.CodexError as error:
-            say(f"codexapi: {error.code or error.type}: {error}")
+            _complain(error)
+        if self.talk.items is not before:
+            self.attachments, self.names = NOTHING, []
+            if not outcome:
+                self.talk.keep(question.text)
+        for name in ("input_tokens", "output_tokens"):
+            count = number(inner(outcome, "usage"), name) or 0
+            self.tokens[name] = self.tokens.get(name, 0) + count
 
-    async def _turn(self, question: Question) -> None:
-        await self.talk.turn(self.codex, question, self.answer)
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        with self.reader.waiting():
+            return self.runner.run(work)
+
+    # Commands
 
     def model(self, name: str) -> None:
+        self.models = self._wait(self.codex.models())
         if name:
+            if not self._is_known(name):
+                raise Problem(self._unknown(name))
             self.talk.switch(name)
-        say(self.talk.model)
+            say(f"{name} answers from now on")
+            return
+        rows = [(model.slug, model) for model in self.models if model.listed]
+        width = max((len(slug) for slug, _ in rows), default=0)
+        for slug, model in rows:
+            mark = "*" if slug == family(self.talk.model) else " "
+            default = "  (default)" if slug == self.default_model else ""
+            say(f"{mark} {slug:<{width}}  {' '.join(catalogue.efforts(model))}{default}")
+        if family(self.talk.model) not in [slug for slug, _ in rows]:
+            say(f"* {self.talk.model}")
 
-    def attach(self, name: str) -> None:
-        if not name or name == "-":
-            raise Problem("/attach needs a file or a URL")
-        self.beside = self.beside.and_(attachment(name))
-        say("it goes with your next question")
+    def effort(self, name: str) -> None:
+        levels = self._efforts()
+        if name and name != "default" and name not in levels:
+            near = get_close_matches(name, levels, n=1)
+            meant = f"did you mean {near[0]}? It" if near else "it"
+            raise Problem(
+                f"{self.talk.model} has no effort {name}; {meant} has: {' '.join(levels)}"
+            )
+        if name:
+            self.talk.effort = None if name == "default" else name
+        model = self._model()
+        default = (model and model.default_effort) or "the model's own"
+        say(f"effort: {self.talk.effort or f'default ({default})'}; {' '.join(levels)}")
 
-    def save(self, name: str) -> None:
-        if not name:
-            raise Problem("/save needs a file")
+    def system(self, text: str) -> None:
+        if text in ("''", '""'):
+            self.talk.system = None
+        elif text:
+            self.talk.system = text_or_file(_mended(text), "/system")
+        say(self.talk.system or "no instructions")
+
+    def attach(self, line: str) -> None:
         try:
-            with open(os.path.expanduser(name), "x", encoding="utf-8", errors="replace") as file:
-                file.write(transcript(self.talk.items))
+            files = paths(line)
+        except ValueError as error:
+            raise Problem(f"/attach {line}: {error}") from None
+        if len(files) > 1 and os.path.isfile(line) and not all(map(os.path.isfile, files)):
+            files = [line]  # a name with blanks, without quotes
+        if files:
+            self._attach(files)
+        elif self.names:
+            say(f"for the next question: {', '.join(self.names)}")
+        else:
+            raise Problem("/attach: name a file or a URL")
+
+    def _attach(self, files: Iterable[str]) -> None:
+        beside, names = NOTHING, []
+        for name in files:
+            if "://" in name and not is_on_the_web(name):
+                raise Problem(f"/attach {name}: expected a file, or an https address")
+            beside = beside.and_(attachment(name, None))
+            names.append(name if "://" in name else Path(name).name)
+        self.attachments = self.attachments.and_(beside)
+        self.names = [*self.names, *names]
+        verb = "it goes" if len(names) == 1 else "they go"
+        say(f"attached {', '.join(names)}; {verb} with your next question")
+
+    def image(self, prompt: str) -> None:
+        if not prompt:
+            raise Problem("/image: say what to draw")
+        from .image import draw_in_chat  # many chats have none
+
+        try:
+            url = self._wait(draw_in_chat(self.codex, _mended(prompt)))
+            self._wait(self.talk.add_picture(self.codex, prompt, url))
+        except KeyboardInterrupt:
+            note("stopped; no picture came")
+
+    def usage(self, _: str) -> None:
+        from .plan import lines
+        from .usage import speaks_unicode
+
+        limits = self._wait(self.codex.plan())
+        windows = list(lines(limits.as_json(), letters=not speaks_unicode()))
+        for line in windows or ["the backend says nothing of your plan"]:
+            say(line)
+        if self.tokens:
+            count, out = self.tokens["input_tokens"], self.tokens["output_tokens"]
+            say(f"this chat: {count:,} tokens in, {out:,} out")
+
+    def undo(self, _: str) -> None:
+        if self.names:
+            say(f"{', '.join(self.names)}: not attached any more")
+            self.attachments, self.names = NOTHING, []
+            return
+        question = self.talk.undo()
+        if question is None:
+            raise Problem("/undo: this chat has no turn")
+        say(f"taken back: {_first_line(question)}")
+
+    def new(self, _: str) -> None:
+        before = self.talk.cid if self.talk.base else None
+        self.talk.start_anew()
+        self.attachments, self.names, self.tokens = NOTHING, [], {}
+        say("a new chat" + (f"; the last one is {before}" if before else ""))
+
+    def save(self, line: str) -> None:
+        try:
+            words = paths(line)
+        except ValueError as error:
+            raise Problem(f"/save {line}: {error}") from None
+        names = [word for word in words if word != "--force"]
+        if len(names) != 1:
+            raise Problem("/save: name one file")
+        try:
+            path = user_files.absolute(names[0])
+            user_files.check(path, over="--force" in words)
+            text = transcript(self.talk.items).encode(errors="replace")
+            user_files.write(path, text, over="--force" in words)
+        except FileExistsError as error:
+            raise Problem(f"{names[0]}: {error.strerror}; --force overwrites it") from None
         except OSError as error:
-            raise Problem(f"{name}: {error.strerror}") from None
-        say(f"saved to {name}")
+            raise Problem(f"{names[0]}: {error.strerror}") from None
+        say(f"saved to {names[0]}")
 
     def help(self, _: str) -> None:
-        say(HELP)
+        say(help_text())
 
     def leave(self, _: str) -> None:
         self.over = True
 
+    # Models
+
+    def _names(self) -> list[str]:
+        return [model.slug for model in self.models if model.listed]
+
+    def _is_known(self, name: str) -> bool:
+        aliases = self.codex.settings.model_aliases
+        slug, _ = catalogue.resolve(self.models, aliases, name)
+        return slug != name or catalogue.find(self.models, slug) is not None
+
+    def _unknown(self, name: str) -> str:
+        near = get_close_matches(name, self._names(), n=1, cutoff=0.5)
+        meant = f"did you mean {near[0]}? " if near else ""
+        default = f"The default is {self.default_model}; " if self.default_model else ""
+        return f"there is no model {name}; {meant}{default}/model lists them"
+
+    def _model(self) -> Model | None:
+        aliases = self.codex.settings.model_aliases
+        slug, _ = catalogue.resolve(self.models, aliases, self.talk.model)
+        return catalogue.find(self.models, slug)
+
+    def _efforts(self) -> list[str]:
+        model = self._model()
+        return (catalogue.efforts(model) if model else []) or list(EFFORTS)
+
+    def _values(self, command: str) -> Iterable[str]:
+        """What the Tab key knows of a command's argument."""
+        if command == "model":
+            return [*self._names(), *self.codex.settings.model_aliases]
+        return [*self._efforts(), "default"] if command == "effort" else []
+
 
 _COMMANDS: dict[str, Callable[[_Session, str], None]] = {
-    "/model": _Session.model,
-    "/attach": _Session.attach,
-    "/save": _Session.save,
-    "/help": _Session.help,
-    "/bye": _Session.leave,
-    "/exit": _Session.leave,
-    "/quit": _Session.leave,
+    "model": _Session.model,
+    "effort": _Session.effort,
+    "system": _Session.system,
+    "attach": _Session.attach,
+    "image": _Session.image,
+    "usage": _Session.usage,
+    "undo": _Session.undo,
+    "new": _Session.new,
+    "save": _Session.save,
+    "help": _Session.help,
+    "bye": _Session.leave,
 }
 
 
-def _read() -> str:
-    """What the person says: one line, or several. Raises EOFError at the end."""
-    line = input(PROMPT)
-    if line.strip().startswith(QUOTES):
-        lines = [line.strip().removeprefix(QUOTES)]
-        while not lines[-1].rstrip().endswith(QUOTES):
-            lines.append(input(MORE))
-        lines[-1] = lines[-1].rstrip().removesuffix(QUOTES)
-        return "\n".join(lines).strip("\n")
-    lines = [line]
-    while lines[-1].endswith("\\"):
-        lines[-1] = lines[-1][:-1]
-        lines.append(input(MORE))
-    return "\n".join(lines)
+def _complain(error: engine.CodexError) -> None:
+    say("codexapi: " + " ".join(f"{error.code or error.type}: {error}".split()))
 
 
-@contextmanager
-def _lines_kept(chosen: engine.Settings, talk: Talk) -> Iterator[None]:
-    """The arrow keys find earlier lines, where the system can: from the file of them, too, unless
-    nothing is to be kept."""
-    if readline is None:
-        yield
-        return
-    path = chosen.state_dir / "lines" if talk.log is not None else None
-    if path is not None and path.exists() and not path.is_file():
-        path = None  # a FIFO would hang: readline opens it as it is
-    if path is not None:
-        with suppress(OSError):
-            readline.read_history_file(path)
-    try:
-        yield
-    finally:
-        if path is not None:
-            with suppress(OSError):
-                private_folder(path.parent)
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-                readline.set_history_length(_LINES)
-                readline.write_history_file(path)
+def _mended(text: str) -> str:
+    """Without bytes that are no UTF-8, which stand for a file's name alone."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _first_line(question: JsonObject) -> str:
+    return title_of(text_in(question)) or "(a picture or a file)"
+
+
+def _line_store(talk: Talk) -> LineStore:
+    """Of earlier lines: in the history's file, or nowhere where nothing is to be kept."""
+    log = talk.log
+    if log is None:
+        return LineStore(load=list, append=lambda text: None)
+
+    def load() -> list[str]:
+        try:
+            with Past(log) as past:
+                return past.lines()
+        except engine.CodexError as error:
+            note(f"codexapi: earlier lines cannot be read: {error}")
+            return []
+
+    def append(text: str) -> None:
+        with suppress(engine.CodexError), Past(log) as past:
+            past.add_line(text, talk.cid)
+
+    return LineStore(load, append)

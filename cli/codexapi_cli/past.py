@@ -6,6 +6,7 @@ that it can go on, and beside it what a list shows of it.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from codexapi_engine.protocol.responses.items import family
 from codexapi_engine.protocol.shapes import listed, number, word
 from codexapi_engine.state import Owner, Shelf
 
-_CHAT, _HEAD = "chat", "head"
+_CHAT, _HEAD, _LINE = "chat", "head", "line"
 _YEAR_9999 = 253_000_000_000
 """Epoch seconds: no calendar goes further."""
 
 _LONGEST = 72
 """Characters of a title."""
+
+_LONGEST_LINE = 64 * 1024
+"""Characters of a line for the arrow keys: more is a file that was pasted."""
 
 
 def new_id() -> str:
@@ -69,7 +73,7 @@ class Past:
                 items = [*Owner(account, family(model)).sendable(there, writer), *turn.added]
             self._shelf.put(_CHAT, cid, {"items": items, "account": account})
             head = {
-                "title": word(before, "title") or _title(title),
+                "title": word(before, "title") or title_of(title),
                 "model": model,
                 "system": system,
                 "created_at": number(before, "created_at") or now,
@@ -103,10 +107,52 @@ class Past:
         """Whose login the chat is of; "" where that is unknown."""
         return word(self._shelf.get(_CHAT, cid) or {}, "account")
 
+    def take_back(self, cid: str, question: JsonObject) -> list[JsonObject] | None:
+        """Removes the last turn that begins with this question, and returns what is left; None where
+        there is none. Turns that another program has added stay; a chat without a turn goes."""
+        with self._shelf.transaction():
+            items = self.items(cid)
+            starts = [n for n, item in enumerate(items) if is_question(item)]
+            start = next((n for n in reversed(starts) if items[n] == question), None)
+            if start is None:
+                return None
+            end = next((n for n in starts if n > start), len(items))
+            items = [*items[:start], *items[end:]]
+            if not items:
+                self._shelf.delete(_HEAD, cid)
+                self._shelf.delete(_CHAT, cid)
+            self._shelf.change(_CHAT, cid, lambda row: {**row, "items": items})
+            self._shelf.change(
+                _HEAD, cid, lambda row: {**row, "turns": max(1, (number(row, "turns") or 1) - 1)}
+            )
+        return items
+
     def remove(self, cid: str) -> None:
+        """Forgets a chat, and the lines that were typed in it."""
         with self._shelf.transaction():
             self._shelf.delete(_HEAD, cid)
             self._shelf.delete(_CHAT, cid)
+            for name, row in list(self._shelf.all(_LINE)):
+                if row.get("cid") == cid:
+                    self._shelf.delete(_LINE, name)
+
+    def clear(self) -> None:
+        """Forgets all chats, and all lines."""
+        with self._shelf.transaction():
+            for kind in (_CHAT, _HEAD, _LINE):
+                for name, _ in list(self._shelf.all(kind)):
+                    self._shelf.delete(kind, name)
+
+    def lines(self) -> list[str]:
+        """What was typed in interactive chats, the newest first."""
+        rows = self._shelf.all(_LINE, newest_first=True)
+        return [text for _, row in rows if (text := word(row, "text"))]
+
+    def add_line(self, text: str, cid: str) -> None:
+        """Keeps a line for the arrow keys, once, as the newest. The store bounds their number."""
+        if len(text) <= _LONGEST_LINE:
+            name = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+            self._shelf.put(_LINE, name, {"text": text, "cid": cid})
 
     def close(self) -> None:
         self._shelf.close()
@@ -132,6 +178,11 @@ def _checked_head(cid: str, row: JsonObject) -> JsonObject | None:
     }
 
 
+def is_question(item: JsonObject) -> bool:
+    """Whether a turn begins with this item."""
+    return item.get("role") == "user"
+
+
 def sayable(item: JsonObject) -> JsonObject:
     """An item of an answer, as it can be sent again."""
     return {name: value for name, value in item.items() if name != "status"}
@@ -141,7 +192,7 @@ def transcript(items: list[JsonObject]) -> str:
     """What was said, as Markdown. Pictures and files are named by their kind alone."""
     told = []
     for item in items:
-        if item.get("type") == "message" and (text := _said(item)):
+        if item.get("type") == "message" and (text := text_in(item)):
             asked = item.get("role") == "user"
             told.append(
                 "\n".join(f"> {line}".rstrip() for line in text.split("\n")) if asked else text
@@ -149,7 +200,8 @@ def transcript(items: list[JsonObject]) -> str:
     return "\n\n".join(told) + "\n"
 
 
-def _said(item: JsonObject) -> str:
+def text_in(item: JsonObject) -> str:
+    """The text of a message; what is no text is named by its kind."""
     parts = [
         word(part, "text")
         or word(part, "refusal")
@@ -159,6 +211,6 @@ def _said(item: JsonObject) -> str:
     return "\n\n".join(parts).strip()
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"

@@ -18,7 +18,7 @@ from codexapi_engine.protocol.shapes import inner, listed, word
 from codexapi_engine.state import Owner
 
 from .answer import Answer
-from .past import Past, Turn, new_id, sayable
+from .past import Past, Turn, is_question, new_id, sayable
 from .question import Question
 from .streams import StdoutError
 from .terminal import Progress, note, say, stdout_problem
@@ -62,7 +62,8 @@ class Talk:
         """Asks, shows the answer as it comes, and returns what came of it. Raises CodexError.
 
         `answer` is called when the request is on its way: loading what it needs costs nothing then.
-        What was said before a break stays part of the talk, unless nothing was.
+        What was said before a break stays part of the talk, unless nothing was; `keep` puts it into
+        the history.
         """
         said: list[str] = []
         async with AsyncExitStack() as waiting:
@@ -85,7 +86,7 @@ class Talk:
         self._add(question, [sayable(item) for item in listed(response, "output")])
         if reason := _cut_short(response):
             say(f"codexapi: the answer is incomplete ({reason})")
-        kept = self._keep(question, str(response.get("model") or self.model))
+        kept = self._keep(question.text, str(response.get("model") or self.model))
         if shown.failure is not None:
             raise stdout_problem(shown.failure, history_hint(self.cid if kept else None))
         return self._outcome(response, self.cid if kept else None)
@@ -95,6 +96,45 @@ class Talk:
         writer, account = Owner(self.account, family(self.model)), account or self.account
         self.items = Owner(account, family(model)).sendable(self.items, writer)
         self.model, self.account = model, account
+
+    def start_anew(self) -> None:
+        """Begins another chat, with the same model and instructions."""
+        self.cid = new_id()
+        self.items, self.base, self.added = [], [], []
+
+    def keep(self, text: str) -> None:
+        """Puts what is not kept yet into the history. `text` is the title of a new chat."""
+        if self.added:
+            self._keep(text, self.model)
+
+    async def add_picture(self, codex: engine.Codex, prompt: str, url: str) -> None:
+        """Puts a picture into the talk, for later questions."""
+        self.switch(self.model, (await codex.owner(self.model)).account)
+        self._add(Question(f"This picture was drawn for me, from the prompt: {prompt}", (url,)), [])
+        self._keep(prompt, self.model)
+
+    def undo(self) -> JsonObject | None:
+        """Takes the last turn back, in the history too, and returns its question; None where there
+        is no turn. Raises Unavailable where the history cannot be used."""
+        start = _last_question(self.items)
+        if start is None:
+            return None
+        question = self.items[start]
+        unkept = _last_question(self.added)
+        if self.log is None or unkept is not None:
+            self.items = self.items[:start]
+            self.added = self.added[: unkept or 0]
+            return question
+        with Past(self.log) as past:
+            head = past.find(self.cid) or {}
+            writer = Owner(past.account(self.cid), family(word(head, "model") or self.model))
+            rest = past.take_back(self.cid, question)
+        if rest is None:  # it was removed from the history meanwhile
+            self.items = self.items[:start]
+            return question
+        self.base = rest
+        self.items = Owner(self.account, family(self.model)).sendable(self.base, writer)
+        return question
 
     def _tell_changes(self, changed: tuple[str, ...]) -> None:
         """Says what of the request could not stay as it was."""
@@ -108,10 +148,10 @@ class Talk:
         turn = [question.item(), *answered]
         self.items, self.added = [*self.items, *turn], [*self.added, *turn]
 
-    def _keep(self, question: Question, model: str) -> bool:
+    def _keep(self, text: str, model: str) -> bool:
         if self.log is None:
             return False
-        title = question.text or "(a picture or a file)"
+        title = text or "(a picture or a file)"
         try:
             with Past(self.log) as past:
                 self.items = past.keep(
@@ -197,6 +237,11 @@ async def _told(
                 said.append(piece)
                 shown.write(piece)
     return fold.finish()
+
+
+def _last_question(items: list[JsonObject]) -> int | None:
+    """Where the last turn begins."""
+    return next((n for n in reversed(range(len(items))) if is_question(items[n])), None)
 
 
 def _spoken(text: str) -> JsonObject:

@@ -146,7 +146,7 @@ def test_a_file_of_another_shape_is_no_server(text: str, tmp_path: Path) -> None
 def test_a_chat_on_a_terminal_does_not_hang_at_its_lines(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    os.mkfifo(state / "lines")
+    os.mkfifo(state / "history-demo.db")
     env = {"CODEXAPI_STATE_DIR": str(state), "CODEXAPI_NO_LOG": ""}
     with terminal("chat", "-i", "--demo", env=env) as child:
         child.expect("Ctrl-D leaves")

@@ -23,12 +23,6 @@ def screen(text: str) -> list[str]:
     return [*shown.rows, ""]
 
 
-def test_nothing_to_ask_on_a_terminal_shows_the_help() -> None:
-    code, said = shown("chat", "--demo")
-    assert code == 2
-    assert "USAGE\n  codexapi chat" in said
-
-
 def test_markdown_is_drawn_as_it_comes_and_stands_there_once() -> None:
     code, said = shown(
         "chat", "--demo", "[[say # Title\n\nSome **bold** words.\n\n1. one\n2. two]]"
