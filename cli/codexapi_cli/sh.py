@@ -12,9 +12,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -23,17 +23,18 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 
-from . import completers
+from . import completers, git_settings
 from .answer import Answer, Held
 from .chat import Form, begin, ending_of, first_block, nothing_to_ask
 from .clipboard import copy
 from .danger import danger
-from .harmless import is_harmless
+from .harmless import is_harmless, programs
+from .key_bindings import SCRIPTS, Integration
 from .options import BaseUrl, Demo, Effort, Model, command, opened, settings
 from .question import Question, composed
 from .runner import Runner
 from .talk import Talk
-from .terminal import FAILED, LOCAL_FILE, Problem, ending, put, say
+from .terminal import FAILED, LOCAL_FILE, Problem, ending, note, put, say
 from .words import WordsCommand
 
 try:
@@ -41,8 +42,7 @@ try:
 except ImportError:  # Windows has none
     readline = None  # type: ignore[assignment]
 
-ASKED = "[r]un  [e]dit  [d]escribe  [c]opy  [a]bort: "
-"""Each needs Enter; Enter alone aborts, and what is none of them is asked again."""
+CHOICE = "r run, e edit, d describe, c copy, then Enter; Enter alone to abort: "
 
 INSTRUCTIONS = """\
 Answer with exactly one command line for {shell} on {system}, and nothing else: no explanation, no
@@ -55,39 +55,21 @@ _UNSEEN = re.compile(
 )
 """Letters that are printable by Unicode's word, and that nobody sees."""
 
-_CAPITAL = re.compile(r"(OK|[A-Z][a-z]*)(['\u2019][a-z]+)?[,.:!]?")
 _NEARBY = ("/bin", "/usr/bin", "/usr/local/bin")
 
-BASH = """\
-# eval "$(codexapi sh --integration bash)" in ~/.bashrc: Ctrl-G turns the line into a command
-_codexapi_sh() {
-    local made
-    [[ -n $READLINE_LINE ]] || return
-    made=$(codexapi sh -- "$READLINE_LINE" </dev/null) || return
-    READLINE_LINE=$made
-    READLINE_POINT=${#made}
-}
-bind -x '"\\C-g": _codexapi_sh'
-"""
+_GOES_ON = re.compile(r"(\\|\||&&|\b(do|then|else)|[{(])$")
+"""How a line ends that the next one belongs to."""
 
-ZSH = """\
-# eval "$(codexapi sh --integration zsh)" in ~/.zshrc: Ctrl-G turns the line into a command
-_codexapi_sh() {
-    local made
-    [[ -n $BUFFER ]] || return
-    made=$(codexapi sh -- "$BUFFER" </dev/null) && BUFFER=$made && CURSOR=${#made}
-    zle reset-prompt
-}
-zle -N _codexapi_sh
-bindkey '^G' _codexapi_sh
-"""
+_BELONGS = re.compile(r"\s|(done|fi|esac|else|elif|then|do)\b|[|)}]|&&")
+"""How a line begins that belongs to the one before."""
+
+_OPENERS = frozenset({
+    "a", "an", "here", "i", "it", "just", "no", "please", "sorry", "sure", "that", "the", "there",
+    "this", "to", "try", "use", "you", "your",
+})  # fmt: skip
+"""Words that begin a sentence, and are no programs."""
 
 app = command()
-
-
-class Integration(StrEnum):
-    BASH = "bash"
-    ZSH = "zsh"
 
 
 EXAMPLES = """
@@ -140,7 +122,7 @@ def sh(
     In a pipe the command is printed, and nothing is run.
     """
     if integration is not None:
-        put(BASH if integration is Integration.BASH else ZSH)
+        put(SCRIPTS[integration])
         return
     with ending():
         if not words:
@@ -167,26 +149,49 @@ def sh(
 
 
 def one_command(text: str) -> str:
-    """The one command line in an answer. Raises Problem if there is none, or more than one."""
+    """The one command in an answer. Raises Problem if there is none, or more than one."""
     block = first_block(text)
-    line = (text if block is None else block).strip()
-    line = line.strip("`") if line.startswith("`") and line.endswith("`") else line
-    line = line.removeprefix("$ ").strip()
-    if not line or "\n" in line or is_prose(line):
-        raise Problem(f"the model gave no single command, but: {line or 'nothing'}", FAILED)
-    if invisible := [c for c in line if not (c.isprintable() or c == "\t") or _UNSEEN.match(c)]:
-        shown = "".join(f"<U+{ord(c):04X}>" if c in invisible else c for c in line)
+    command = (text if block is None else block).replace("\r\n", "\n").strip()
+    if command.startswith("`") and command.endswith("`"):
+        command = command.strip("`")
+    command = command.removeprefix("$ ").strip()
+    lines = command.split("\n")
+    read = lines[:1] if "<<" in lines[0] else lines
+    if not command or any(map(is_prose, read)) or not _is_one(lines):
+        raise Problem(f"the model gave no single command, but: {command or 'nothing'}", FAILED)
+    if invisible := {c for c in command if not _is_visible(c)}:
+        shown = "".join(f"<U+{ord(c):04X}>" if c in invisible else c for c in command)
         raise Problem(f"the model gave no single command that one can see, but: {shown}", FAILED)
-    return line
+    return command
 
 
 def is_prose(line: str) -> bool:
-    """Whether a line is a sentence: it begins with a capital letter, goes on in words, and its
-    first word is no program here."""
-    first, *rest = line.split()
-    if len(rest) < 2 or not _CAPITAL.fullmatch(first) or shutil.which(first):
+    """Whether a line is a sentence: its first word is no program here, and it reads like one."""
+    first, *rest = line.split() or [""]
+    if not first or first == "#" or shutil.which(first):
         return False
-    return sum(word.strip(".,:;!?\"'()`").isalpha() for word in rest) * 2 >= len(rest)
+    if not first.isascii() and first[0].isalpha():
+        return True
+    word = re.sub(r"['\u2019][a-z]+$", "", first.rstrip(",.:!"))
+    capital = word == "OK" or (word.isalpha() and word == word.capitalize())
+    if not (capital or word in _OPENERS):
+        return False
+    if capital and re.search(r"\w[.!?]$", line):
+        return True
+    in_words = sum(other.strip(".,:;!?\"'()`").isalpha() for other in rest) * 2 >= len(rest)
+    return len(rest) >= 2 and in_words
+
+
+def _is_one(lines: Sequence[str]) -> bool:
+    """Whether several lines are one statement, with remarks above it."""
+    return "<<" in lines[0] or all(
+        line.startswith("#") or _GOES_ON.search(line) or _BELONGS.match(after)
+        for line, after in pairwise(lines)
+    )
+
+
+def _is_visible(letter: str) -> bool:
+    return letter in "\t\n" or (letter.isprintable() and not _UNSEEN.match(letter))
 
 
 def own_shell(environ: dict[str, str] | os._Environ[str]) -> str:
@@ -219,15 +224,15 @@ class _Session:
 
     def decide(self, proposed: str, *, at_once: bool) -> int:
         """The exit code of what became of it."""
-        if at_once and is_harmless(proposed, self.shell):
-            return self._run(proposed)
+        if at_once and self._may_run_at_once(proposed):
+            return self._run(proposed, git_settings.QUIETLY)
         if not (sys.stdout.isatty() and _person_on_stdin()):
             if at_once:
                 why = danger(proposed) or "it is not known to be harmless"
                 raise Problem(f"not run: {why}, and nobody is there to be asked", FAILED)
             return 0
         # With -y, only what is known to be dangerous is not asked about twice.
-        answer = "run" if at_once and danger(proposed) else _asked(ASKED)
+        answer = "run" if at_once and danger(proposed) else _asked(CHOICE)
         while True:
             match answer.lower():
                 case "r" | "run":
@@ -243,7 +248,14 @@ class _Session:
                     return 0
                 case "" | "a" | "abort" | "n" | "no" | "q" | "quit":
                     return 0
-            answer = _asked(ASKED)
+                case _:
+                    say(f"codexapi: {answer}: expected one of r, e, d, c and a")
+            answer = _asked(CHOICE)
+
+    def _may_run_at_once(self, proposed: str) -> bool:
+        if not is_harmless(proposed, self.shell):
+            return False
+        return "git" not in programs(proposed) or git_settings.start_nothing()
 
     def _confirmed(self, proposed: str) -> bool:
         why = None if is_harmless(proposed, self.shell) else danger(proposed)
@@ -252,12 +264,14 @@ class _Session:
     def _turn(self, question: Question, answer: Callable[[], Answer]) -> JsonObject:
         return self.runner.run(self.talk.turn(self.codex, question, answer))
 
-    def _run(self, proposed: str) -> int:
+    def _run(self, proposed: str, environ: Mapping[str, str] | None = None) -> int:
         sys.stdout.flush()
+        command = [*map(os.fsencode, _runner(self.shell)), _encoded(proposed)]
         try:
-            return subprocess.run([*_runner(self.shell), proposed], check=False).returncode
+            done = subprocess.run(command, check=False, env={**os.environ, **(environ or {})})
         except OSError as error:
             raise Problem(f"{self.shell}: {error.strerror}", LOCAL_FILE) from None
+        return done.returncode
 
 
 class _OnStderr(Held):
@@ -271,11 +285,22 @@ def _runner(shell: str) -> list[str]:
     """What runs a line of this shell. Raises Problem."""
     own = os.environ.get("SHELL", "")
     program = shutil.which(own) if Path(own).name == shell else None
-    program = program or shutil.which(shell) or shutil.which(shell, path=os.pathsep.join(_NEARBY))
     if program is None:
-        raise Problem(f"there is no {shell} to run it", LOCAL_FILE)
+        program = shutil.which(shell) or shutil.which(shell, path=os.pathsep.join(_NEARBY))
+        if program is not None and Path(own).name == shell:
+            note(f"codexapi: SHELL is {own}, which is not there: {program} runs it")
+    if program is None:
+        raise Problem(f"there is no {shell} to run it: --shell names another", LOCAL_FILE)
     flag = {"cmd": "/c", "powershell": "-Command", "pwsh": "-Command"}.get(shell, "-c")
     return [program, flag]
+
+
+def _encoded(command: str) -> bytes:
+    """As the system's own encoding has it; in UTF-8 where that lacks a letter."""
+    try:
+        return os.fsencode(command)
+    except UnicodeEncodeError:
+        return command.encode(errors="surrogateescape")
 
 
 def _person_on_stdin() -> bool:

@@ -6,6 +6,7 @@ A word that begins with a dash and has a blank in it is a question and no option
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from .help_text import DocumentedCommand, takes_value
 
 _MARK = "\0"
 """Stands before such a word while options are parsed. No argument of a program can have it."""
+
+
+_BYTES = re.compile("[\udc80-\udcff]+")
+"""What Python makes of bytes that the system's encoding lacks."""
 
 
 class WordsCommand(DocumentedCommand):
@@ -23,9 +28,11 @@ class WordsCommand(DocumentedCommand):
             if hasattr(error, "option_name") and hasattr(error, "possibilities"):
                 _add_hint(error, ctx)
             raise
+        free = {param.name for param in self.get_params(ctx) if param.param_type_name == "argument"}
         for name, value in ctx.params.items():
             if isinstance(value, list | tuple):
-                ctx.params[name] = strip_marks(value)
+                words = strip_marks(value)
+                ctx.params[name] = list(map(_decoded, words)) if name in free else words
         return rest
 
 
@@ -41,6 +48,16 @@ def mark_questions(
 
 def strip_marks(words: Iterable[Any]) -> list[Any]:
     return [w.removeprefix(_MARK) if isinstance(w, str) else w for w in words]
+
+
+def _decoded(word: Any) -> Any:
+    """A word of a text in UTF-8, whatever the encoding of the system. Names of files stay as they
+    are: by them they are found."""
+    return _BYTES.sub(_as_utf8, word) if isinstance(word, str) and not word.isascii() else word
+
+
+def _as_utf8(found: re.Match[str]) -> str:
+    return found[0].encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _mark(args: Sequence[str], valued: set[str], first_alone: bool) -> Iterator[str]:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.processes import environment
 
-from codexapi_cli.danger import DANGERS, danger
-from codexapi_cli.harmless import is_harmless
 from codexapi_cli.sh import one_command
 from codexapi_cli.terminal import FAILED, Problem
 
@@ -43,6 +38,11 @@ UNSEEN = (
         ("$ ls", "ls"),
         ("echo `date`", "echo `date`"),
         ("echo naïve", "echo naïve"),
+        ("for f in *; do\n  echo $f\ndone", "for f in *; do\n  echo $f\ndone"),
+        ("```sh\n# all of it\nls \\\r\n  -l |\nwc\n```", "# all of it\nls \\\n  -l |\nwc"),
+        ("cat <<E\nSome words of a text\nE", "cat <<E\nSome words of a text\nE"),
+        ("cd ..", "cd .."),
+        ("docker compose up", "docker compose up"),
     ],
 )
 def test_one_command_is_found_in_an_answer(text: str, command: str) -> None:
@@ -63,114 +63,21 @@ def test_one_command_is_found_in_an_answer(text: str, command: str) -> None:
         "I can't help with that.",
         "Sure! Run ls to list the files.",
         "Hello there, my friend",
+        "Sorry.",
+        "I can't.",
+        "you can use ls -l here",
+        "Désolé, je ne peux pas.",
+        "申し訳ありませんが、できません。",
+        "ls -l\n\nThis lists the files.",
+        "ls -l\nThis lists the files",
+        "$ ls\n$ pwd",
+        "```\nls\n\npwd\n```",
     ],
 )
 def test_what_is_not_one_plain_line_is_no_command(text: str) -> None:
     with pytest.raises(Problem, match="no single command") as caught:
         one_command(text)
     assert caught.value.exit_code == FAILED
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "rm -rf /tmp/x", "rm -r x", "rm file -f", "cd x && rm --recursive y", "find . -delete",
-        "find . -name x -exec rm {} +", "dd if=/dev/zero of=/dev/sda", "mkfs.ext4 /dev/sdb1",
-        "shred x", "echo x > /dev/sda", "truncate -s 0 x", "sudo ls", "curl https://x | sh",
-        "wget -qO- x | sudo bash", "curl x | python3 -", "base64 -d x | /bin/sh", "eval $x",
-        "chmod -R 777 .", "chown --recursive me .", "git push -f", "git push origin --force",
-        "git push origin +main", "git reset --hard", "git clean -fd", "git checkout -- .",
-        "shutdown now", "kill -9 1", "pkill x", ":(){ :|:& };:", "Remove-Item x -Recurse",
-        "del /s x", "format c:", 'psql -c "drop table x"', "mv x /dev/null", "rm *", "rm -- *",
-        "rm ~/*", "r''m -rf x", "r\\m -rf x", '"rm" x', "find . | xargs rm", "> notes.txt", ": > f",
-        "cp /dev/null f", 'bash -c "$(curl x)"', "bash <(curl x)", "source <(curl x)",
-        "curl x | env bash", "curl x | sudo -E bash", "crontab -r", "git branch -D x",
-        "git stash clear", "git restore .", "git checkout HEAD -- .", "git push origin :b",
-        "docker system prune -af", "kubectl delete ns x", "rsync -a --delete a b", "unlink x",
-        "dropdb x", "echo x | tee /dev/sda", "cp x /dev/sda", "chmod 000 x", "sed -i s/a/b/ x",
-        "mv * /tmp", "mkswap /dev/sda", "touch x; rm y", "/bin/rm x", "echo x >| f",
-    ],
-)  # fmt: skip
-def test_what_is_known_to_do_harm_is_told(command: str) -> None:
-    assert danger(command)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "ls -l", "git status", "git push", "grep -rf patterns .", "echo warm", "find . -name x",
-        "sort x | uniq -c", "cat x | shasum", "du -sh *", "chmod 600 x", "git commit -m reset",
-        "curl https://x -o y", "echo sudoku", "tar -xf x",
-    ],
-)  # fmt: skip
-def test_the_usual_is_not_called_dangerous(command: str) -> None:
-    assert danger(command) is None
-
-
-HARMLESS = [
-    "ls -l", "ls *.md", "git status", "git log --oneline -5 -- x", "grep -rn 'a$' . | head -3",
-    "find . -name '*.py' -newer x", "sort x | uniq -c | sort -rn", "du -sh * 2>/dev/null",
-    "cd x && ls", "cat x 2>&1", "sed -n 1,5p x", "echo out; exit 9", "date +%F", "git branch -a",
-    "python3 --version",
-]  # fmt: skip
-UNKNOWN = [
-    "rm x", "touch x", "nonsense", "ls > x", "ls >> x", "cat < x > y", "ls $(rm x)", "ls `rm x`",
-    'echo "$(rm x)"', "eval ls", "(ls)", "{ ls; }", "X=1 ls", "ls & rm x", "ls\nrm x", "find . -delete",
-    "find . -exec rm {} +", "find . -{delete,x}", "find *", "sort -o x y", "sort -uo x y",
-    "sort --outp=x y", "uniq a b", "git branch x", "git -c core.pager=x log", "git diff --output=x",
-    "git diff --outp=x", "git push", "tree -o x", "rg --pre x y", "env rm x", "command rm x",
-    "xargs rm", "awk 'BEGIN { system(1) }'", "sed -i s/a/b/ x", "sed 'w x' y", "hostname x",
-    "date -s 1", "find . '&&' ls -delete", "ls ; ; ls", "sudo ls", "ls # x", "ls \t x",
-    r"printf '\033]52;c;aGk=\007'", "git log --format=%x1b", "printf -v x y", "./ls", "time ls",
-    "ls !x", "ls <(rm x)", "", "docker rm x", "while true; do ls; done",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("command", HARMLESS)
-def test_what_only_looks_is_known_to_be_harmless(command: str) -> None:
-    assert is_harmless(command, "bash")
-
-
-@pytest.mark.parametrize("command", [*UNKNOWN, "ls $x"])
-@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
-def test_all_else_is_not_known(command: str, shell: str) -> None:
-    assert not is_harmless(command, shell)
-
-
-@pytest.mark.parametrize("shell", ["fish", "powershell", "cmd", "nu"])
-def test_nothing_is_known_of_a_shell_that_reads_a_line_in_another_way(shell: str) -> None:
-    assert not is_harmless("ls -l", shell)
-
-
-PIECES = (
-    "ls", "find .", "-delete", "touch made", "rm kept", "echo x", "cat kept", "sort", "-o", "made",
-    "kept", " ", " ", " ", ";", "|", "&&", "&", ">", "2>", "/dev/null", "'", '"', "\\", "#", "{", "}",
-    ",", "(", ")", "$", "`", "*", "?", "!", "=", "-", "uniq", "grep x", "<", "~", "[", "]", "git",
-)  # fmt: skip
-
-
-@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
-@settings(max_examples=400, deadline=None)
-@example("find . '&&' ls -delete")
-@example("echo 'a\\' 'b; rm kept'")
-@example("find *")
-def test_what_is_known_to_be_harmless_changes_nothing(command: str) -> None:
-    """By a real shell, in a folder with a file whose name is an option."""
-    if not is_harmless(command, "sh"):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("kept", "-delete"):
-            (Path(folder) / name).write_text("x")
-        subprocess.run(
-            ["/bin/sh", "-c", command], cwd=folder, stdin=subprocess.DEVNULL, check=False,
-            capture_output=True, timeout=PATIENCE,
-        )  # fmt: skip
-        left = {path.name: path.read_text() for path in Path(folder).iterdir()}
-    assert left == {"kept": "x", "-delete": "x"}
-
-
-def test_every_danger_says_why() -> None:
-    assert all(DANGERS.values())
 
 
 def test_in_a_pipe_it_is_printed_and_not_run(tmp_path: Path) -> None:
@@ -200,19 +107,6 @@ def test_what_is_no_command_leaves_nothing_for_the_command_line(script: str) -> 
     done = run("sh", "--demo", script)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr
-
-
-def test_ctrl_g_leaves_the_line_alone_when_the_model_refuses() -> None:
-    made = f'"{sys.executable}" -m codexapi_cli sh --demo'
-    script = (
-        f'eval "$({made} --integration bash)"; codexapi() {{ "{sys.executable}" -m codexapi_cli "$1" '
-        '--demo "${@:2}"; }; READLINE_LINE="[[refuse no]]"; _codexapi_sh; echo "$READLINE_LINE"'
-    )
-    done = subprocess.run(
-        ["bash", "-c", script], env=environment(), capture_output=True, text=True, timeout=PATIENCE,
-        check=False,
-    )  # fmt: skip
-    assert done.stdout == "[[refuse no]]\n"
 
 
 def test_run_runs_and_has_the_exit_code_of_the_command() -> None:
@@ -255,6 +149,7 @@ def test_a_shell_that_is_elsewhere_is_found_and_one_that_is_nowhere_is_named(she
         code = exit_code(child)
     assert "Traceback" not in said
     found = shell.endswith("/bash")
+    assert found == ("SHELL is /opt/nowhere/bin/bash, which is not there" in said)
     assert code == (0 if found else 7)
     assert ("\r\nran\r\n" if found else "there is no noshell to run it") in said
 
@@ -401,12 +296,36 @@ def test_the_person_is_asked_on_the_terminal_when_stdin_is_a_pipe() -> None:
         child.close(force=True)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_the_integration_is_a_script_that_the_shell_takes(shell: str, tmp_path: Path) -> None:
-    script = run("sh", "--integration", shell).stdout
-    assert "codexapi sh -- " in script
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell} here")
-    path = tmp_path / "script"
-    path.write_text(script)
-    subprocess.run([shell, "-n", str(path)], check=True, timeout=PATIENCE)
+def test_a_word_that_is_no_choice_is_told_and_asked_about_again(tmp_path: Path) -> None:
+    with asked(f"touch {tmp_path}/made") as child:
+        child.sendline("remove it")
+        child.expect("remove it: expected one of r, e, d, c and a")
+        child.expect("bort: ")
+        child.sendline("")
+        child.read()
+        assert exit_code(child) == 0
+
+
+def test_the_choice_says_that_it_wants_enter() -> None:
+    with terminal("sh", "--demo", "[[say ls]]", env=SHELL) as child:
+        child.expect("r run, .*, then Enter; Enter alone to abort: ")
+
+
+def test_a_command_of_several_lines_is_shown_and_run_whole() -> None:
+    with asked("for n in one two; do\n  echo $n-$n\ndone") as child:
+        assert "  echo $n-$n\r\ndone\r\n" in child.before
+        child.sendline("r")
+        child.expect("one-one\r\ntwo-two\r\n")
+        child.read()
+
+
+def test_a_command_of_several_lines_is_never_run_at_once() -> None:
+    done = run("sh", "--demo", "-y", "[[say ls |\nwc]]", env=SHELL)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not known to be harmless" in done.stderr
+
+
+def test_words_of_another_encoding_arrive() -> None:
+    env = {**SHELL, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run("sh", "--demo", "-y", "[[say echo 日本]]", env=env)
+    assert (done.returncode, done.stdout) == (0, "日本\n")
