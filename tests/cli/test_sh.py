@@ -14,8 +14,10 @@ import pytest
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.processes import environment
 
+from codexapi_cli.harmless import is_harmless
 from codexapi_cli.sh import one_command
 from codexapi_cli.terminal import FAILED, Problem
+from codexapi_engine.simulator import commands
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs a POSIX shell")
 
@@ -329,3 +331,29 @@ def test_words_of_another_encoding_arrive() -> None:
     env = {**SHELL, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = run("sh", "--demo", "-y", "[[say echo 日本]]", env=env)
     assert (done.returncode, done.stdout) == (0, "日本\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("list big files", "ls -lS | head"),
+        ("show the disk space", "df -h"),
+        ("which files are new?", "ls -lt | head"),
+        ("count the lines", "wc -l *"),
+        ("- what listens here", "ss -tln"),
+        ("xyzzy", "ls -l"),
+    ],
+)
+def test_the_demo_answers_with_a_command_that_only_looks(words: str, command: str) -> None:
+    done = run("sh", "--demo", "--shell", "bash", words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{command}\n", "")
+    assert is_harmless(command, "bash")
+
+
+def test_all_commands_of_the_demo_only_look() -> None:
+    assert not [line for _, line in commands.COMMANDS if not is_harmless(line, "bash")]
+
+
+def test_a_chat_about_commands_is_no_command() -> None:
+    assert "simulated" in run("chat", "--demo", "list big files").stdout
+    assert "simulated" in run("chat", "--demo", "-s", "Be one command line.", "list files").stdout

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import JsonObject
-from . import prose, schema
+from . import commands, prose, schema
 from .asked import Asked, Tool
 from .png import png, recoded
 
@@ -169,6 +169,8 @@ def _text(asked: Asked) -> str:
 
 
 def _plain(asked: Asked) -> str:
+    if line := commands.command(asked.prompt, asked.rules):
+        return line
     if asked.outputs:
         said = "\n".join(f"{tool} said: {output}" for tool, output in asked.outputs)
         return f"The simulated Codex backend heard from its tools.\n{said}"
