@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from codexapi_engine.settings import private_folder
 
@@ -58,7 +59,11 @@ def _tell(told: dict[str, Any], log: Path) -> None:
     put(f"{told['url']}/v1\n")
     for note in told["notes"]:
         say(f"codexapi: {note}")
-    say(f"codexapi: process {told['pid']} goes on in the background; its log is {log}")
+    port = urlsplit(told["url"]).port
+    say(
+        f"codexapi: process {told['pid']} goes on in the background: `codexapi stop --port {port}` "
+        f"ends it, and its log is {log}"
+    )
 
 
 def _new_log(folder: Path, port: int) -> Path:

@@ -20,11 +20,11 @@ from codexapi_engine.client import codex_config, named_model
 from codexapi_engine.credentials import MAX_BYTES, STORE
 from codexapi_engine.errors import duration
 from codexapi_engine.files import read_regular
+from codexapi_engine.login_hint import CODEX, INSTALL
 from codexapi_engine.protocol.limits import Window
 
 from .config import DEFAULT, effective, plain
 from .itself import PACKAGE, is_ours
-from .login import CODEX, INSTALL
 from .plan import length, local
 
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"

@@ -7,11 +7,11 @@ import subprocess
 
 import typer
 
+from codexapi_engine.login_hint import CODEX, INSTALL
+
 from .options import command
 from .terminal import LOGIN, Problem, ending
 
-CODEX = "codex"
-INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 """How a command leaves its arguments to another program."""
 

@@ -22,6 +22,11 @@ QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
 """Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
 variable for one run: so it holds everywhere, and stands before the command or after it."""
 
+PREFIX = "codexapi:"
+"""How a message begins that is ours, among those of other programs."""
+
+_COLORS = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
+
 _KINDS = {
     FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login",
     CONFLICT: "conflict", BACKEND: "backend",
@@ -67,8 +72,7 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except engine.CodexError as error:
-        code = error.code or error.type
-        _complain(" ".join(f"{code}: {error}".split()), error.body(), as_json)
+        _complain(error_line(error), error.body(), as_json)
         raise typer.Exit(exit_code(error)) from None
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)
@@ -109,17 +113,49 @@ def exit_code(error: engine.CodexError) -> int:
     return FAILED if error.code == "server_error" else BACKEND
 
 
+def error_line(error: engine.CodexError) -> str:
+    """The error as a person reads it: what to do comes first, and its code, for a search, last."""
+    message = str(error)
+    if isinstance(error, engine.AuthError):
+        from codexapi_engine.login_hint import with_client
+
+        message = with_client(message)
+    return " ".join(f"{message} ({error.code or error.type})".split())
+
+
 def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
     import json  # only where something went wrong
 
     # In a log too, an error is the line that it looks like.
     plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
-    say(json.dumps({"error": body}) if as_json else f"codexapi: {plain}")
+    say(json.dumps({"error": body})) if as_json else say_error(plain)
 
 
 def say(line: str) -> None:
-    """A line for the person, who may have piped the answer elsewhere: clean on a terminal."""
-    say_drawn(_clean(line) if sys.stderr.isatty() else line)
+    """A line for the person, who may have piped the answer elsewhere: clean on a terminal, and
+    broken between words."""
+    _say(line, "")
+
+
+def say_error(message: str) -> None:
+    """What ended the command: our name before it, red where there are colours."""
+    _say(f"{PREFIX} {message}", "red")
+
+
+def say_warning(message: str) -> None:
+    """What is wrong, and ends nothing."""
+    _say(f"{PREFIX} {message}", "yellow")
+
+
+def _say(line: str, color: str) -> None:
+    if sys.stderr.isatty():
+        from codexapi_engine.folding import columns_of, fold  # where there is a terminal
+
+        line = _clean(line)
+        line = fold(line, columns_of(sys.stderr)) if line.startswith(PREFIX) else line
+    if color and line.startswith(PREFIX):
+        line = painted(PREFIX, color, sys.stderr.isatty()) + line.removeprefix(PREFIX)
+    say_drawn(line)
 
 
 def say_drawn(text: str, end: str = "\n") -> None:
@@ -154,6 +190,11 @@ def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
     if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
         return not environ.get("NO_COLOR")
     return terminal and environ.get("TERM") != "dumb"
+
+
+def painted(text: str, color: str, terminal: bool) -> str:
+    """Text in a colour, where colours are wanted; `terminal`: whether it goes to one."""
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if colourful(terminal) else text
 
 
 def put(text: str) -> None:

@@ -12,8 +12,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from ._httpx import httpx
+from .connect_errors import connect_failure
 from .consumed_tokens import SENT, UNREADABLE
 from .credentials import Snapshot, Store
 from .deadlines import deadline
@@ -312,7 +314,10 @@ class Login(httpx.Auth):
                     answer = await _answer_of(http, "POST", url, _JSON, body)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
                 self._store.clear_mark(token)
-                raise self._later(f"the token endpoint cannot be reached ({error})") from error
+                raise self._later(
+                    f"the token endpoint, {urlsplit(url).hostname}, cannot be reached: "
+                    f"{connect_failure(error)}"
+                ) from error
             except (httpx.HTTPError, TimeoutError) as error:
                 raise self._unknown(token) from error
         return self._pair(answer, token)

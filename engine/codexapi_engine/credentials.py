@@ -22,6 +22,7 @@ from typing import Protocol
 from .consumed_tokens import ConsumedTokens, fingerprint
 from .errors import NotLoggedIn, RefreshUnavailable
 from .files import MOUNT_POINT, NO_WAIT, Disk, read_regular
+from .login_hint import not_logged_in
 from .protocol import auth_file
 from .protocol.auth_file import LOGIN_HINT, Credentials
 from .protocol.secret import Secret
@@ -437,7 +438,7 @@ class CodexFile(MarksTokens):
         try:
             status, data = read_regular(self.path, MAX_BYTES)
         except FileNotFoundError:
-            raise NotLoggedIn(f"there is no login at {self.path}: {LOGIN_HINT}") from None
+            raise NotLoggedIn(not_logged_in(f"there is no {self.path}")) from None
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
         self._warn_of(status.st_mode)

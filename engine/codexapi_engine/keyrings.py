@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .credentials import CodexFile, CodexHomeLock, MarksTokens, Snapshot, log
 from .errors import NotLoggedIn
+from .login_hint import not_logged_in
 from .protocol import json
-from .protocol.auth_file import LOGIN_HINT
 from .protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -120,9 +120,8 @@ class Keyring(MarksTokens):
                 code=UNAVAILABLE,
             ) from None
         if value is None:
-            raise NotLoggedIn(
-                f"the system's keyring has no login ({SERVICE}, {self.account}): {LOGIN_HINT}"
-            )
+            place = f"the system's keyring has none: {SERVICE}, {self.account}"
+            raise NotLoggedIn(not_logged_in(place))
         return Snapshot.of(value.encode())
 
     def _system(self) -> KeyringBackend:
@@ -169,7 +168,7 @@ class KeyringOrFile(MarksTokens):
         except NotLoggedIn as error:
             if keyring.code != UNAVAILABLE or error.code != "auth_file_not_found":
                 raise
-            told = f"{error}; or, if you did and it is in the keyring: {keyring}"
+            told = f"{error}; or, if you are logged in and that is in the keyring: {keyring}"
             raise NotLoggedIn(told, code=UNAVAILABLE) from None
 
     @asynccontextmanager

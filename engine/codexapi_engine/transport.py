@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ._httpx import httpx
 from .aside import aside
+from .connect_errors import connect_failure, name_error
 from .cookies import Cookies
 from .errors import (
     CodexError,
@@ -81,7 +81,7 @@ class _Proxied(httpx.AsyncHTTPTransport):
             return await super().handle_async_request(request)
         except httpx.TransportError as error:
             error.request = request  # httpx's client would do so
-            reason = _unresolved(error)
+            reason = name_error(error)
             if reason is not None:  # the host's own name is the proxy's to resolve
                 raise httpx.ProxyError(f"the proxy's name {reason}", request=request) from error
             raise
@@ -616,25 +616,12 @@ def _ours(error: httpx.HTTPError | httpx.InvalidURL, *, unread: int = 0) -> Code
         hint = _too_large(unread) if isinstance(error, httpx.WriteTimeout) else ""
         return TimedOut(f"{host} timed out: it was silent for too long{hint}")
     if isinstance(error, httpx.ConnectError):
-        reason = _unresolved(error)
-        return ConnectFailed(
-            f"no connection to {host}: {f'its name {reason}' if reason else error}"
-        )
+        return ConnectFailed(f"no connection to {host}: {connect_failure(error)}")
     if isinstance(error, httpx.ProxyError):
         return ConnectFailed(f"no connection to {host} through the proxy: {error}")
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
         return StreamInterrupted(f"the connection to {host} broke{_too_large(unread)}")
     return UnexpectedAnswer(f"the backend's answer is not HTTP ({type(error).__name__})")
-
-
-def _unresolved(error: BaseException | None) -> str | None:
-    """Why a name has no address; None if that is not what failed. The system's own words say no
-    more than "[Errno -2] Name or service not known"."""
-    while error is not None:
-        if isinstance(error, socket.gaierror | UnicodeError):
-            return f"cannot be resolved ({error.args[-1]})"
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _size(request: httpx.Request) -> int:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any
 
+from codexapi_engine.folding import columns_of, fold
+
 FORMS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -36,7 +38,7 @@ def configure(
 ) -> logging.Handler:
     """Sets the log up for this process; `level` is that of our own lines."""
     handler = Unhurried(stream or sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.setFormatter(_Json() if form == "json" else _Text(stream or sys.stderr))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("codexapi").setLevel(level.upper())
     for name in TALKATIVE:
@@ -96,10 +98,47 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def announce(
+    message: str,
+    *,
+    text: str = "",
+    level: int = logging.WARNING,
+    always: bool = False,
+    **fields: Any,
+) -> None:
+    """What the server says of itself: a line for a person, in the words of `text` if there are any,
+    or one more object of a JSON log. Below the level of the log only if `always`."""
+    if not (always or logging.getLogger("codexapi").isEnabledFor(level)):
+        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Json):
+            record = logging.LogRecord("codexapi", level, "", 0, message, None, None)
+            record.fields = fields
+            handler.emit(record)
+            return
+    say(text or f"codexapi: {message}")
+
+
+def say(line: str) -> None:
+    print(fold(line, columns_of(sys.stderr)), file=sys.stderr, flush=True)
+
+
 class _Text(logging.Formatter):
+    """A line for each record, with its day: a log is read when the day is over. On a terminal it is
+    broken between words, and without the name of the part that wrote it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{moment} {record.name} {clean(record.getMessage())}"
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        message = clean(record.getMessage())
+        columns = columns_of(self._stream)
+        if columns:
+            line = fold(f"{moment} {message}", columns, " " * (len(moment) + 1))
+        else:
+            line = f"{moment} {record.name} {message}"
         return "\n".join([line, *_where(record)])
 
 

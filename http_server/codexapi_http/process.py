@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
+import logging
 import signal
 import socket
 import sys
@@ -14,8 +16,10 @@ from typing import Any
 import uvicorn
 
 from codexapi_engine.ending import ending_signals
+from codexapi_engine.listeners import listener
 
 from .connection import Connection, Deadlines
+from .logs import announce
 
 LAST_WORDS = 0.25
 """Seconds to say that the server is going down, before connections are cut."""
@@ -85,7 +89,18 @@ class Process(uvicorn.Server):
             return
         self._signal, self.should_exit = number, True
         self._stop(False)
-        asyncio.get_running_loop().call_later(self._drain, self._end)
+        loop = asyncio.get_running_loop()
+        # Not at once: what only waits has been told to end, and is nothing to wait for.
+        loop.call_later(min(LAST_WORDS, self._drain) / 2, self._tell_of_end)
+        loop.call_later(self._drain, self._end)
+
+    def _tell_of_end(self) -> None:
+        """What the end waits for, so that nobody takes the silence for a fault."""
+        if (running := len(self.server_state.tasks)) == 0:
+            return
+        streams = f"{running} stream" + ("s have" if running > 1 else " has")
+        again = "; Ctrl-C again ends it now" if self._signal == signal.SIGINT else ""
+        announce(f"ending: {streams} {self._drain:g} s{again}", level=logging.INFO)
 
     def _end(self) -> None:
         self._stop(True)
@@ -127,10 +142,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Why there is no listening socket, and who has the port where that can be seen."""
+    who = listener(port) if error.errno == errno.EADDRINUSE else None
+    return f"{host}:{port}: {error.strerror}{f' by {who}' if who else ''}; choose another --port"
+
+
 def url_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

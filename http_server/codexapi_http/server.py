@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.hardening import harden
+from codexapi_engine.login_hint import with_client
 from codexapi_engine.setting_values import is_loopback
 from codexapi_engine.state import State
 
 from .annex import Builder
 from .app import create_app
-from .process import PORT_IN_USE, Process, listen, say
+from .logs import announce
+from .process import PORT_IN_USE, Process, cannot_listen, listen
 from .reports import Reports
 
 LOCAL_FILE = 7
@@ -46,13 +51,13 @@ def serve(
     try:
         listening = listen(settings.host, settings.port)
     except OSError as error:
-        say(f"codexapi: {settings.host}:{settings.port}: {error.strerror}; choose another --port")
+        announce(cannot_listen(settings.host, settings.port, error))
         return PORT_IN_USE
     try:
         state = State(settings.state)
     except Unavailable as error:
         listening.close()
-        say(f"codexapi: {error}; choose another --state")
+        announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
         with asyncio.Runner(loop_factory=_loop()) as runner:
@@ -88,9 +93,13 @@ async def _serve(
             notes = [note async for note in _notes(settings, codex)]
             told(url, notes)
             for path in (["/v1"] if api else []) + [annex.path for annex in annexes]:
-                say(f"codexapi ready on {url}{path}")
+                at = f"{url}{path}"
+                line = f"codexapi ready on {at}"
+                announce(line, text=line, level=logging.INFO, always=True, url=at)
             for note in notes:
-                say(f"codexapi: {note}")
+                announce(note, always=True)
+            if sys.stderr.isatty():
+                announce("Ctrl-C ends it", level=logging.INFO)
 
         def stop(now: bool) -> None:
             shutdown.begin()
@@ -108,8 +117,11 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
         yield "--demo: answers are simulated; no login is used"
     else:
         if (problem := await codex.login_problem()) is not None:
-            yield f"{problem} (until then, requests get a 401)"
+            yield f"{with_client(str(problem))} (until then, requests get a 401)"
         if settings.foreign:
             yield f"your login is sent to {settings.base_url}, as you asked"
     if not is_loopback(settings.host):
         yield "open to your network: for your own devices only, never for other people"
+    if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:
+        with suppress(CodexError):  # told above
+            yield f"logged in, plan {(await codex.login.current()).plan or 'unknown'}"

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app
 
-from .process import PORT_IN_USE, Process, listen, say
+from .logs import announce
+from .process import PORT_IN_USE, Process, cannot_listen, listen
 
 
 def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None]) -> int:
@@ -16,7 +17,7 @@ def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None
     try:
         listening = listen("127.0.0.1", port)
     except OSError as error:
-        say(f"codexapi: 127.0.0.1:{port}: {error.strerror}; choose another --port")
+        announce(cannot_listen("127.0.0.1", port, error))
         return PORT_IN_USE
 
     async def tell(url: str) -> None:

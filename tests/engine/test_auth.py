@@ -8,6 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndpoint, endless, whole
@@ -850,7 +851,8 @@ async def test_a_token_endpoint_that_cannot_be_reached_is_tried_again_after_the_
     settings = Settings(token_url=nobody.url)
     now = [NOW]
     login = Login(InMemory(EXPIRED), over(settings), token_url=nobody.url, clock=lambda: now[0])
-    for wait, message in [(0.0, "cannot be reached"), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
+    cannot = f"127.0.0.1, cannot be reached: nothing listens at {urlsplit(nobody.url).netloc}"
+    for wait, message in [(0.0, cannot), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
         now[0] += wait
         with pytest.raises(RefreshUnavailable, match=message):
             await login.fresh()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -346,8 +347,10 @@ async def test_a_backend_that_refuses_connections_is_tried_three_times() -> None
         pass
     counted = Counted(connect(Settings(), backend.url))
     transport = Transport(Settings(base_url=backend.url), Signed(), http=counted)
-    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
+    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as caught:
         await transport.stream("/responses", {})
+    assert f"nothing listens at {urlsplit(backend.url).netloc}" in str(caught.value)
+    assert "Errno" not in str(caught.value)
     assert counted.requests == 3
     await transport.aclose()
 
@@ -438,6 +441,16 @@ async def test_a_proxy_s_name_without_an_address_is_told_as_the_proxy_s() -> Non
     with pytest.raises(ConnectFailed, match=r"chatgpt\.com.*proxy's name cannot be") as caught:
         await transport.stream("/responses", {})
     assert "hunter2" not in str(caught.value)
+    await transport.aclose()
+
+
+async def test_a_proxy_that_nobody_runs_is_named_by_its_own_address() -> None:
+    async with FaultyBackend() as nobody:
+        pass
+    settings = Settings(base_url="https://chatgpt.com/backend-api/codex", proxy=nobody.url)
+    transport = Transport(settings, Signed())
+    with pytest.raises(ConnectFailed, match=f"nothing listens at {urlsplit(nobody.url).netloc}"):
+        await transport.stream("/responses", {})
     await transport.aclose()
 
 

@@ -350,7 +350,9 @@ def test_text_can_neither_move_a_cursor_nor_forge_a_line(written: Any) -> None:
     logging.getLogger("codexapi.http").info("%s", ESCAPES)
     (line,) = told().splitlines()
     assert line.isprintable()
-    assert re.match(r"\d\d:\d\d:\d\d codexapi.http a\\x1b\]0;title\\x07b\\x0ac", line), line
+    assert re.match(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d codexapi.http a\\x1b\]0;title\\x07b\\x0ac", line
+    ), line
 
 
 def test_json_is_one_object_a_line_with_its_fields(written: Any) -> None:

@@ -96,7 +96,7 @@ async def serving(
     async with started(command, env) as process:
         assert process.stderr is not None
         first = (await process.stderr.readline()).decode()
-        ready = re.fullmatch(r"codexapi ready on http://\S+:(\d+)/v1\n", first)
+        ready = re.search(r"codexapi ready on http://\S+:(\d+)/v1\b", first)
         assert ready, first
         yield Server(process, int(ready[1]))
 

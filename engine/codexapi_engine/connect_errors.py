@@ -1,0 +1,63 @@
+"""Why a connection could not be made, in words that name the place.
+
+The system's own say no more than "[Errno 111] Connect call failed ('127.0.0.1', 41420)".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from errno import ECONNREFUSED
+
+from ._httpx import httpx
+
+_ADDRESS = re.compile(r"\('([^']+)', (\d+)")
+"""The address in an exception of asyncio."""
+
+
+def connect_failure(error: httpx.HTTPError) -> str:
+    """What follows "no connection to HOST: ", of a ConnectError or a ProxyError."""
+    if unresolved := name_error(error):
+        return f"its name {unresolved}"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return str(error)
+        if isinstance(cause, OSError) and cause.errno:
+            if cause.errno == ECONNREFUSED:
+                return f"nothing listens at {_address(error, str(cause))}"
+            return os.strerror(cause.errno)
+    return str(error)
+
+
+def name_error(error: BaseException) -> str | None:
+    """Why a name has no address; None if that is not what failed."""
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror | UnicodeError):
+            return f"cannot be resolved ({cause.args[-1]})"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """What led to an error, the first failure of a name of several addresses included."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            yield from _causes(error.exceptions[0])
+        error = error.__cause__ or error.__context__
+
+
+def _address(error: httpx.HTTPError, message: str) -> str:
+    """The place as the URL has it; where another port was tried, which is that of a proxy, that."""
+    tried = _ADDRESS.search(message)
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return ":".join(tried.groups()) if tried else "its address"
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if tried and tried[2] != str(port):
+        return ":".join(tried.groups())
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{port}"
