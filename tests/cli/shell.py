@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tests import forks
 from tests.processes import codexapi, environment
 
 PATIENCE = 60
@@ -18,6 +19,10 @@ def run(
     *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command with nothing or a pipe on stdin, to its end."""
+    if forks.can_fork(env or {}):
+        code, output, errors = forks.run(arguments, environment(**(env or {})), stdin, PATIENCE)
+        command = codexapi(*arguments)
+        return subprocess.CompletedProcess(command, code, output.decode(), errors.decode())
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     done = subprocess.run(
         codexapi(*arguments), env=environment(**(env or {})), capture_output=True, check=False,

@@ -24,8 +24,10 @@ from tests.processes import codexapi
 
 MODULES = (
     "codexapi_cli.app", "codexapi_cli.chat", "codexapi_cli.serve", "codexapi_cli.history",
-    "codexapi_cli.image", "codexapi_cli.models", "codexapi_cli.status", "codexapi_http",
-    "codexapi_http.app", "codexapi_mcp", "codexapi_mcp.server", "uvloop", "sqlite3", "PIL.Image",
+    "codexapi_cli.image", "codexapi_cli.models", "codexapi_cli.status", "codexapi_cli.setup",
+    "codexapi_cli.doctor", "codexapi_cli.findings", "codexapi_cli.mcp_install", "codexapi_cli.sh",
+    "codexapi_cli.markdown", "codexapi_http", "codexapi_http.app", "codexapi_mcp",
+    "codexapi_mcp.server", "tomlkit", "uvloop", "sqlite3", "yaml", "PIL.Image",
 )  # fmt: skip
 MOST = 64 * 1024
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
@@ -65,11 +67,13 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    _renew_streams()
     environ, arguments = order["env"], order["arguments"]
     assert isinstance(environ, dict)
     assert isinstance(arguments, list)
     os.environ.clear()
     os.environ.update(environ)
+    os.chdir(str(order.get("cwd", os.curdir)))
     if order["fresh"]:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -77,6 +81,15 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
         os.execv(command[0], command)
     sys.argv = ["codexapi", *arguments]
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
+
+
+def _renew_streams() -> None:
+    """Ours were made for other files, and know whether those could seek."""
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
 
 
 def _heed_signals() -> None:
