@@ -29,9 +29,9 @@ Outgoing: TypeAlias = MemoryObjectSendStream[SessionMessage]
 
 
 @asynccontextmanager
-async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing]]:
-    """The two streams that the SDK serves. The incoming one ends with stdin, and when nobody reads
-    stdout any more."""
+async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing, Sink]]:
+    """The two streams that the SDK serves, and where the one leads. The incoming one ends with
+    stdin, and when nobody reads stdout any more."""
     source, sink = _private(0), Sink(_private(1))
     incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
@@ -53,14 +53,14 @@ async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing]]:
 
         tasks.start_soon(receive)
         tasks.start_soon(send)
-        yield read, write
+        yield read, write, sink
 
 
 class Sink:
     """Where whole lines go, one after the other. Nobody may be there to read them."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._turn = anyio.Lock()
         self.is_gone = False
 
@@ -77,9 +77,9 @@ class Sink:
         rest = memoryview(line)
         while rest:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(self.descriptor, rest) :]
             except BlockingIOError:
-                select.select([], [self._descriptor], [])
+                select.select([], [self.descriptor], [])
 
 
 async def _messages(source: int, sink: Sink) -> AsyncIterator[JSONRPCMessage]:

@@ -31,6 +31,7 @@ class Server(MCPServer[Workshop]):
     silence."""
 
     shop: Workshop | None = None  # while it serves
+    wire: int | None = None  # the descriptor of its own stdout, where it has one
     linger = 0.0  # seconds that its end waits for pictures which are being made
 
     async def run_stdio_async(self) -> None:
@@ -38,7 +39,8 @@ class Server(MCPServer[Workshop]):
         from .pipes import pipes
 
         inner = self._lowlevel_server
-        async with pipes() as (incoming, outgoing):
+        async with pipes() as (incoming, outgoing, sink):
+            self.wire = sink.descriptor
             await inner.run(incoming, outgoing, inner.create_initialization_options())
 
     async def call_tool(

@@ -100,19 +100,40 @@ class _Discreet(logging.Formatter):
 class _Leave:
     """What a signal does: it ends the process, and with it all calls. But a picture that is being
     made is saved first, for it is paid for, and a login that is being renewed, for its refresh
-    token is spent; a second signal does not wait."""
+    token is spent; the same signal again does not wait.
+
+    A signal after the end of stdin, or another one after the first, is what clients send before
+    they kill: then a copy of the process finishes the pictures.
+    """
 
     def __init__(self) -> None:
         self.server: Server | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._signals: list[int] = []
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         shop = self.server.shop if self.server is not None else None
-        if shop is None or self._settling is not None:
+        if shop is None or self.server is None:
             _end(number)
-        loop = asyncio.get_running_loop()
-        self._settling = loop.create_task(self._settle(shop, number))
-        loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
+        if shop.is_lingering and number not in self._signals:
+            self._detach(self.server, number)
+        elif self._settling is not None:
+            _end(number)
+        self._signals.append(number)
+        if self._settling is None:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.create_task(self._settle(shop, number))
+            loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
+
+    def _detach(self, server: Server, number: int) -> None:
+        from .detach import IS_POSSIBLE, detach
+
+        if IS_POSSIBLE:
+            logging.getLogger("codexapi.mcp").warning("a copy of this process saves the picture")
+            sys.stderr.flush()
+            detach(server.wire, 128 + number)
+        elif self._settling is not None:
+            _end(number)
 
     async def _settle(self, shop: Workshop, number: int) -> None:
         try:

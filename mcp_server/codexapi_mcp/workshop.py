@@ -93,6 +93,7 @@ class Workshop:
         self._own: Codex | None = None
         self._state: State | None = None
         # moves
+        self.is_lingering = False  # only for pictures: the client has left
         self.pictures = 0  # that were made or are being made
 
     @property
@@ -130,6 +131,7 @@ class Workshop:
         """Waits at most so many seconds for pictures that are being made, since they are paid for;
         and until a renewal of the login has reached the disk, if one is under way."""
         if linger and (count := self.jobs.running):
+            self.is_lingering = True
             log.warning(
                 "the client has left; waiting up to %d s for %s, to save what is paid for",
                 linger, f"{count} picture calls" if count > 1 else "a picture",

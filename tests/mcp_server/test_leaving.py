@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,11 @@ class Session:
 
 
 @asynccontextmanager
-async def session(env: dict[str, str]) -> AsyncIterator[Session]:
+async def session(env: dict[str, str], **how: Any) -> AsyncIterator[Session]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *codexapi("mcp", "serve"), env=env, stdin=pipe, stdout=pipe, stderr=pipe,
-        limit=2**24,
+        limit=2**24, **how,
     )  # fmt: skip
     try:
         here = Session(process)
@@ -105,7 +107,6 @@ async def test_another_call_is_told_where_a_picture_is_once(tmp_path: Path) -> N
             here.say(call("generate_image", **FOX))
             await slow.waiting.wait()
             await leave(here, "stdin")
-            here.process.send_signal(signal.SIGTERM)  # as clients do when it does not end at once
             slow.ready.set()
             await here.process.wait()
         (path,) = (tmp_path / "pictures").iterdir()
@@ -130,6 +131,36 @@ async def test_a_second_signal_does_not_wait_for_a_picture(tmp_path: Path) -> No
         assert await here.process.wait() == 128 + signal.SIGTERM
         await slow.ended.wait()
     assert not (tmp_path / "pictures").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can copy a process at work")
+@pytest.mark.parametrize("ways", [["stdin", "SIGTERM"], ["SIGINT", "SIGTERM"]])
+async def test_a_picture_outlives_a_client_that_kills(tmp_path: Path, ways: list[str]) -> None:
+    """As the official SDKs do with a server that does not end within two seconds."""
+    slow = Slow()
+    alive, inherited = os.pipe()
+    async with backend(slow.simulator, tmp_path) as env:
+        try:
+            async with session(env, start_new_session=True, pass_fds=[inherited]) as here:
+                here.say(call("generate_image", **FOX))
+                await slow.waiting.wait()
+                await leave(here, ways[0])
+                here.process.send_signal(signal.Signals[ways[1]])
+                assert await here.process.wait() == 128 + signal.Signals[ways[1]]
+                await here.stdout.read()  # it ends: nobody holds the editor's pipes open
+                assert b"a copy of this process saves the picture" in await here.stderr.read()
+                with suppress(ProcessLookupError):
+                    os.killpg(here.process.pid, signal.SIGKILL)
+            slow.ready.set()
+        finally:
+            os.close(inherited)
+        assert await asyncio.to_thread(os.read, alive, 1) == b""  # the copy has ended
+        os.close(alive)
+        (path,) = (tmp_path / "pictures").iterdir()
+        async with session(env) as again:
+            result = await again.result("generate_image", **FOX)
+    assert result["structuredContent"]["images"][0]["path"] == str(path)
+    assert slow.simulator.runs == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
