@@ -74,11 +74,16 @@ def _parsed(given: object) -> object:
         return given
 
 
+def _numeral(value: object) -> object:
+    """A number may stand for its text."""
+    return str(value) if isinstance(value, int | float) else value
+
+
 def _text(value: object) -> object:
-    """A number is text, and so is JSON, which the SDK has read already."""
+    """The text again, where the SDK has read it as JSON."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    return str(value) if isinstance(value, int | float) else value
+    return _numeral(value)
 
 
 def _word(value: object) -> object:
@@ -106,7 +111,7 @@ def _size(value: object) -> object:
 
 
 Prompt = Annotated[
-    str, BeforeValidator(_text), parameter("prompt", "What to ask. Required.", min_length=1)
+    str, BeforeValidator(_numeral), parameter("prompt", "What to ask. Required.", min_length=1)
 ]
 System = Annotated[
     str | None,
@@ -181,12 +186,12 @@ ConversationId = Annotated[
 
 ToDraw = Annotated[
     str,
-    BeforeValidator(_text),
+    BeforeValidator(_numeral),
     parameter("prompt", "What to draw. Required.", min_length=1, max_length=MAX_PROMPT),
 ]
 ToChange = Annotated[
     str,
-    BeforeValidator(_text),
+    BeforeValidator(_numeral),
     parameter(
         "prompt",
         "What to change, or what to make of them. Required.",
