@@ -59,6 +59,10 @@ HTTP = """\
 * **Streams**: the status waits for the backend's status and the first thing to say, at most 10 s from
   the request on. Then it is a 200 without the backend's headers, a comment (an event for a Codex
   client) every 10 s, and what fails is told in one event.
+* **What cannot be stored** (`store`, a conversation) is answered all the same: the header
+  `x-codexapi-not-kept` of a whole answer, and the log, name the error. In the background, where the
+  answer would be lost, it is a 503 before anything is asked.
+* **`x-codexapi-ignored`** has 40 names at most, and then `and-N-more`.
 * **`GET /v1/models`** has the ETag that answers name in `x-models-etag`, and answers 304 to an
   `If-None-Match` that has it.
 """

@@ -64,7 +64,7 @@ def composed(
         given = {}
     asked = Question(prompt)
     for name in files:
-        asked = asked.and_(Question(fenced(name, _read(name))))
+        asked = asked.and_(Question(fenced(name, file_bytes(name))))
     for name in attached:
         asked = asked.and_(attachment(name, given.get(name)))
     return asked.and_(_piped(piped, alone=not asked))
@@ -75,7 +75,7 @@ def attachment(name: str, data: bytes | None = None) -> Question:
     if data is None and "://" in name:
         return _by_address(name)
     if data is None:
-        data = _read(name)
+        data = file_bytes(name)
     title = "stdin" if name == STDIN else Path(name).name
     kind = media_type(data)
     if kind is None:
@@ -94,7 +94,7 @@ def fenced(name: str, data: bytes) -> str:
 
 def text_or_file(given: str, option: str) -> str:
     """`TEXT`, or what stands in the file of `@FILE`. Raises Problem."""
-    return _text(_read(given[1:]), f"{option} {given}") if given.startswith("@") else given
+    return _text(file_bytes(given[1:]), f"{option} {given}") if given.startswith("@") else given
 
 
 def _piped(data: bytes, *, alone: bool) -> Question:
@@ -114,17 +114,19 @@ def _by_address(url: str) -> Question:
     return Question("", images=(url,))
 
 
-def _read(name: str) -> bytes:
+def file_bytes(name: str, option: str = "") -> bytes:
+    """What a file holds, for a model. Raises Problem, whose words begin with the option."""
+    where = f"{option} {name}".strip()
     try:
         path = os.path.expanduser(name)
         with open(path, "rb") as file:
             if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
-                raise Problem(f"{name}: it is a part of your login, which goes to no model")
+                raise Problem(f"{where}: it is a part of your login, which goes to no model")
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Problem(f"{name}: {error.strerror}", LOCAL_FILE) from None
+        raise Problem(f"{where}: {error.strerror}", LOCAL_FILE) from None
     if len(data) > MAX_BYTES:
-        raise Problem(f"{name}: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+        raise Problem(f"{where}: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
     return data
 
 

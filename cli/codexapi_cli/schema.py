@@ -6,14 +6,14 @@ The words are those of `llm`: `name, age int, bio: what they are known for`.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from codexapi_engine.errors import JsonObject
 
-from .terminal import LOCAL_FILE, Problem
+from .question import file_bytes
+from .terminal import Problem
 
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
@@ -64,9 +64,7 @@ def _field(given: str) -> tuple[str, JsonObject]:
 
 def _read(name: str) -> str:
     try:
-        return Path(os.path.expanduser(name)).read_text("utf-8")
-    except OSError as error:
-        raise Problem(f"--schema {name}: {error.strerror}", LOCAL_FILE) from None
+        return file_bytes(name, "--schema").decode()
     except UnicodeDecodeError:
         raise Problem(f"--schema {name}: it is not UTF-8 text") from None
 

@@ -263,10 +263,9 @@ class Codex:
         """An endpoint that answers at once: a run like any other, but for its one event."""
         await self._turns.take()
         watch = self._watch()
-        watch.model = str(body.get("model") or "")
         try:
             reply = await self._transport.post(path, body, headers, timeout=timeout)
-            watch.headers = reply.headers
+            watch.model, watch.headers = str(body.get("model") or ""), reply.headers
             watch.last(reply.json or {})
             return reply
         except CodexError as error:

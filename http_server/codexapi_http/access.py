@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ from codexapi_engine.errors import (
     UnexpectedAnswer,
 )
 from codexapi_engine.protocol.chat import request as chat_request
+from codexapi_engine.protocol.completions import request as completions_request
 from codexapi_engine.protocol.images import request as images_request
 from codexapi_engine.protocol.responses import request as responses_request
 
@@ -35,7 +36,15 @@ _IN_OUR_WORDS = (
 """The errors that have more to say than their code, and can quote no request and no answer."""
 
 _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
-_FIELDS = frozenset({*chat_request.RULES, *responses_request.RULES, *images_request.EDIT_RULES})
+_FIELDS = frozenset(
+    {
+        *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
+        *images_request.EDIT_RULES,
+    }
+)  # fmt: skip
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+_OTHER = "other"
+"""Stands for a stranger's words."""
 
 log = logging.getLogger("codexapi.http")
 
@@ -139,9 +148,24 @@ def _field(error: CodexError) -> str | None:
     if error.param is None or not _FIELD.fullmatch(error.param):
         return None
     if isinstance(error, BackendError) or error.code == "unsupported_parameter":
-        root = error.param.partition(".")[0].partition("[")[0]
+        root = _root(error.param)
         return root if root in _FIELDS else None
     return error.param
+
+
+def _root(param: str) -> str:
+    return param.partition(".")[0].partition("[")[0]
+
+
+def model_name(name: str) -> str:
+    """A model's name. Others than names are some client's words, whatever the backend made of it."""
+    return name if not name or _MODEL.fullmatch(name) else _OTHER
+
+
+def field_names(names: Iterable[str]) -> str:
+    """The fields that the API has, by name. What a client calls another may be anything."""
+    known = (name if _root(name) in _FIELDS else _OTHER for name in names)
+    return ",".join(dict.fromkeys(known))
 
 
 def plain(path: str) -> str:

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
-from codexapi_engine import Codex
+from codexapi_engine import Codex, Unavailable
+
+from .errors import codex_error
+from .requests import reserve, told_size
 
 
 class Annex(Protocol):
@@ -28,3 +32,34 @@ class Annex(Protocol):
 
 
 Builder = Callable[[Codex], Annex]
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""What a body is counted as that says that it is larger: an annex refuses it."""
+
+
+class Counted:
+    """An annex whose large bodies count among the server's."""
+
+    def __init__(self, annex: Annex) -> None:
+        self._annex = annex
+        self.__name__, self.__doc__ = type(annex).__name__, type(annex).__doc__
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def counting() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            reserve(scope, size)
+            return message
+
+        request = Request(scope, receive)
+        try:
+            reserve(scope, told_size(request, MAX_BODY_BYTES))
+            await self._annex(scope, counting, send)
+        except Unavailable as error:
+            response = await codex_error(request, error)
+            await response(scope, receive, send)
+        finally:
+            scope["app"].state.bodies.release(scope)

@@ -15,7 +15,7 @@ from codexapi_engine import Codex, CodexError, Settings
 from codexapi_engine.state import State
 from codexapi_engine.state.gallery import Gallery
 
-from .annex import Annex
+from .annex import Annex, Counted
 from .background import Background
 from .connection import Deadlines
 from .endpoint import Endpoint
@@ -64,7 +64,7 @@ def create_app(
     app = App(
         routes=[
             *(ROUTES if api else [Route("/healthz", healthz)]),
-            *(Route(annex.path, annex) for annex in annexes),
+            *(Route(annex.path, Counted(annex)) for annex in annexes),
             *_extra(reports),
         ],
         guard=lambda inside: Guard(inside, settings=settings, reports=reports, deadlines=deadlines),

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from codexapi_engine.observer import Finished
 
-from .access import Entry
+from .access import Entry, model_name
 
 SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
@@ -71,7 +71,7 @@ class Metrics:
         if run.first_after is not None:
             self._first.observe(run.first_after)
         for kind, count in tokens.items():  # a model that counts tokens is one of the backend's
-            self._tokens.labels(kind, run.model[:100]).inc(count)
+            self._tokens.labels(kind, model_name(run.model)).inc(count)
 
     def retried(self, why: str) -> None:
         self._retries.labels(why).inc()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -11,13 +11,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine.errors import InvalidRequest, JsonObject
+from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
 from codexapi_engine.pictures import MAX_INPUTS, Input
 from codexapi_engine.protocol.images import data_urls
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
-from .requests import body_pieces, codex_of, json_body, media_type
+from .requests import body_pieces, codex_of, json_body, media_type, reserve, told_size
 
 MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
@@ -71,14 +71,32 @@ async def _read(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
 
 
 async def _form(request: Request) -> FormData:
-    pieces = body_pieces(request, MAX_IMAGE_BODY)
-    parser = MultiPartParser(request.headers, pieces, max_files=MAX_FILES, max_fields=100)
+    reserve(request.scope, told_size(request, MAX_IMAGE_BODY))
+    parser = MultiPartParser(request.headers, _pieces(request), max_files=MAX_FILES, max_fields=100)
     try:
         return await parser.parse()
+    except _Refused as refused:
+        raise refused.error from None
     except MultiPartException as error:
         raise InvalidRequest(
             f"We could not read the form of your request: {error.message}", code="invalid_form"
         ) from None
+
+
+class _Refused(MultiPartException):
+    """An error of ours in the middle of a form: of this kind alone the parser closes its files."""
+
+    def __init__(self, error: CodexError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in body_pieces(request, MAX_IMAGE_BODY):
+            yield piece
+    except CodexError as error:
+        raise _Refused(error) from None
 
 
 async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.observer import Finished, Observer
 
-from .access import Entry, current
+from .access import Entry, current, model_name
 
 if TYPE_CHECKING:
     from .metrics import Metrics
@@ -44,7 +44,7 @@ class Reports(Observer):
         tokens = _tokens(run.usage)
         entry = current()
         entry.events += run.events
-        entry.model = run.model[:100] or entry.model
+        entry.model = model_name(run.model) or entry.model
         entry.backend_id = run.backend_id or entry.backend_id
         for kind, count in tokens.items():
             entry.tokens[kind] = entry.tokens.get(kind, 0) + count

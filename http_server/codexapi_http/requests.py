@@ -119,14 +119,11 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             "unsupported_media_type",
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
-    if (length := header(request, b"content-length")).isdecimal() and int(length[:9]) > LARGE:
-        bodies_of(request).reserve(request.scope, min(int(length[:9]), limit))
+    reserve(request.scope, told_size(request, limit))
     if header(request, b"content-encoding"):
         data = b"".join([piece async for piece in body_pieces(request, limit)])
     else:
         data = await _bytes(request, limit)
-    if len(data) > LARGE:
-        bodies_of(request).reserve(request.scope, len(data))
     return await aside(len(data) > LARGE, checked, data)
 
 
@@ -157,8 +154,16 @@ class Bodies:
         self._size -= scope.pop(_RESERVED, 0)
 
 
-def bodies_of(request: Request) -> Bodies:
-    return request.app.state.bodies  # type: ignore[no-any-return]
+def reserve(scope: Scope, size: int) -> None:
+    """Counts in what there is of a body, if it is large. Raises Unavailable."""
+    if size > LARGE:
+        scope["app"].state.bodies.reserve(scope, size)
+
+
+def told_size(request: Request, limit: int) -> int:
+    """What a body says of its size, as far as it may be so."""
+    told = header(request, b"content-length")
+    return min(int(told[:9]), limit) if told.isdecimal() else 0
 
 
 def checked(data: bytes) -> JsonObject:
@@ -245,13 +250,13 @@ async def body_pieces(request: Request, limit: int) -> AsyncGenerator[bytes, Non
     decoded InvalidRequest or another refusal."""
     names = compression.codings(header(request, b"content-encoding"))
     check_size(request, limit)
-    pieces = _limit(request.stream(), limit)
-    if not names:
-        async for piece in pieces:
-            yield piece
-        return
-    error = too_large(limit)
-    async for piece in compression.decode(pieces, names, limit=limit, too_large=error):
+    pieces: AsyncIterable[bytes] = _limit(request.stream(), limit)
+    size = 0
+    if names:
+        pieces = compression.decode(pieces, names, limit=limit, too_large=too_large(limit))
+    async for piece in pieces:
+        size += len(piece)
+        reserve(request.scope, size)
         yield piece
 
 
@@ -277,6 +282,7 @@ async def _bytes(request: Request, limit: int) -> bytes:
         size += len(piece)
         if size > limit:
             raise too_large(limit)
+        reserve(request.scope, size)
         more = message.get("more_body", False)
     return b"".join(pieces)
 

@@ -75,3 +75,13 @@ CLOSED = {
 )
 def test_a_schema_is_strict_where_the_backend_can_be(given: dict[str, Any], strict: bool) -> None:
     assert json_form(given)["strict"] is strict
+
+
+def test_a_schema_is_no_part_of_the_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
+    login = tmp_path / "auth.json"
+    login.write_text('{"tokens": {"refresh_token": "canary"}}')
+    (tmp_path / "link").symlink_to(login)
+    for name in ("auth.json", "link"):
+        with pytest.raises(Problem, match=r"--schema .*a part of your login"):
+            schema(str(tmp_path / name))

@@ -23,7 +23,7 @@ from codexapi_engine.errors import ContentRefused, InvalidRequest, StreamInterru
 from codexapi_engine.observer import Finished
 from codexapi_engine.simulator import Simulator
 from codexapi_http import logs
-from codexapi_http.access import Entry, begin, plain
+from codexapi_http.access import Entry, begin, field_names, model_name, plain
 from codexapi_http.reports import Reports
 
 pytestmark = pytest.mark.timeout(60)
@@ -454,3 +454,40 @@ def test_reader_that_is_gone_is_no_news() -> None:
         for _ in range(3):
             handler.emit(logging.makeLogRecord({"msg": "x"}))
         handler.flush()
+
+
+@pytest.mark.parametrize("name", ["gpt-6.2-sol", "openai/gpt-6:high", "gpt-image-2", "a" * 100])
+def test_a_model_is_told_by_its_name(name: str) -> None:
+    assert model_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["my secret prompt", "canary\n", "\N{SNOWMAN}", "a" * 101, "-x", "{}"]
+)
+def test_what_is_no_name_of_a_model_is_not_told(name: str) -> None:
+    assert model_name(name) == "other"
+
+
+def test_a_field_is_told_if_the_api_has_it() -> None:
+    fields = ["temperature", "my_secret", "echo", "input.encrypted_content", "canary.x", "mask"]
+    assert field_names(fields) == "temperature,other,echo,input.encrypted_content,mask"
+
+
+async def test_words_for_a_field_or_a_model_stay_out_of_the_log(told: Told) -> None:
+    async with door(Simulator()) as server:
+        body = {**chat(), "canary_field": 1, "temperature": 0.5, "model": "canary model"}
+        await server.reply(post(CHAT, body))
+        assert "canary" not in await told.line()
+        reply = await server.reply(post(CHAT, {**chat(), "canary_field": 1, "temperature": 0.5}))
+        assert reply.headers["x-codexapi-ignored"] == "canary_field,temperature"
+        line = await told.line()
+        assert "canary" not in line
+        assert "ignored other,temperature" in line
+
+
+async def test_a_header_does_not_grow_with_what_is_ignored() -> None:
+    async with door(Simulator()) as server:
+        body = {**chat(), **{f"field_{number}": 1 for number in range(5000)}}
+        reply = await server.reply(post(CHAT, body))
+    names = reply.headers["x-codexapi-ignored"].split(",")
+    assert names == [*(f"field_{number}" for number in range(40)), "and-4960-more"]

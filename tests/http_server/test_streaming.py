@@ -34,7 +34,7 @@ from codexapi_engine.protocol.responses import Stream as PassThrough
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.transport import in_process
 from codexapi_http import create_app
-from codexapi_http.streaming import EventStreamResponse, Run
+from codexapi_http.streaming import NOT_OPEN, EventStreamResponse, Run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -553,3 +553,31 @@ async def _next(client: raw.Connection) -> bytes:
     while (piece := await client.piece()) == sse.KEEP_ALIVE:
         pass
     return piece
+
+
+async def test_what_follows_a_run_is_not_begun_before_it_is_waited_for() -> None:
+    """A client that leaves just then would leave a coroutine that nobody awaits."""
+    done: list[Run] = []
+
+    async def keep(run: Run) -> None:
+        done.append(run)
+
+    class Ended:
+        finished = True
+
+        def feed(self, event: object) -> list[bytes]:
+            return []
+
+        def close(self) -> list[bytes]:
+            return [b"x"]
+
+        def fail(self, error: object) -> list[bytes]:
+            return []
+
+    run = Run(NOT_OPEN, Ended(), keep)
+    assert list(run.take([])) == [b"x"]
+    assert run.ended
+    assert done == []
+    await run.settle()
+    await run.settle()
+    assert done == [run]

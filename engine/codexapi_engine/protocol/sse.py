@@ -389,6 +389,5 @@ def escape_line_ends(data: bytes) -> bytes:
 
 
 def interruption() -> StreamInterrupted:
-    """The error of a stream that lacks its last event. Some clients look for "connection lost" in
-    a message to decide whether to try again."""
-    return StreamInterrupted("connection lost: the backend's stream ended before its last event")
+    """The error of a stream that lacks its last event."""
+    return StreamInterrupted("the backend's stream ended before its last event")

@@ -15,7 +15,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
 
-from ..access import current
+from ..access import current, field_names
 from ..requests import all_of, settings_of
 from ..streaming import EventStreamResponse, Open, Opening, Relay, Run
 
@@ -133,7 +133,7 @@ def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
     names = ",".join(_header_word(name) for name in ignored[:MAX_NAMES])
     if len(ignored) > MAX_NAMES:
         names += f",and-{len(ignored) - MAX_NAMES}-more"
-    current().ignored = names
+    current().ignored = field_names(ignored)
     return {"x-codexapi-ignored": names}
 
 

@@ -25,7 +25,7 @@ from codexapi_engine.protocol.rules import Rule
 
 from .answer import json_response
 
-MODEL = "gpt-6.1-sol"
+MODEL = "gpt-6.2-sol"
 """The model of the examples."""
 
 PIXEL = (
@@ -211,6 +211,7 @@ _ERROR: JsonObject = {
 _HEADERS: dict[str, str] = {
     "x-request-id": "The request's own, or one that was made for it; the server's log names it.",
     "x-codexapi-ignored": "The fields of the request that were left out or changed.",
+    "x-codexapi-not-kept": "Why an answer that was to be stored is not: the code of an error.",
     "x-ratelimit-remaining-requests": "Percent points left of the plan's primary window.",
     "x-ratelimit-remaining-tokens": "Percent points left of the plan's secondary window.",
 }

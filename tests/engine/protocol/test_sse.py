@@ -210,3 +210,8 @@ def test_a_stream_without_its_end_is_a_lost_connection_in_every_dialect(
         translator.close()
     with pytest.raises(StreamInterrupted, match="connection lost"):
         responses.Assembler().finish()
+
+
+def test_a_lost_connection_is_told_once() -> None:
+    """Some clients decide by these words whether to try again."""
+    assert sse.interruption().message.count("connection lost") == 1
