@@ -29,6 +29,7 @@ class Reply:
     stream: bool = False
     store: bool = False
     background: bool = False
+    conversation: str = ""  # the id of the one that it is a part of
     client: str = "normal"
     status: int | None = None  # None: there was no answer
     headers: dict[str, str] = field(default_factory=dict)
@@ -137,9 +138,16 @@ def question(reply: Reply, model: str, prompt: str, previous: str | None) -> byt
     body |= {"input": prompt, "store": reply.store}
     if reply.background:
         body["background"] = True
-    if previous:
+    if reply.conversation:
+        body["conversation"] = reply.conversation
+    elif previous:
         body["previous_response_id"] = previous
     return post("/v1/responses", body, *SIGNED)
+
+
+def beginning() -> bytes:
+    """The request for a conversation."""
+    return post("/v1/conversations", {}, *SIGNED)
 
 
 def page(path: str) -> bytes:

@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 
 from tests.processes import codexapi
@@ -30,6 +31,9 @@ MODULES = (
     "codexapi_mcp.server", "tomlkit", "uvloop", "sqlite3", "yaml", "PIL.Image",
 )  # fmt: skip
 MOST = 64 * 1024
+CLOCK = "CODEXAPI_STORM_CLOCK"
+"""Names the file that says how many seconds our clock is ahead."""
+
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
@@ -99,7 +103,22 @@ def _heed_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _let_the_clock_jump() -> None:
+    """Before anything of ours is imported: some of it takes the clock as a default."""
+    real = time.time
+
+    def now() -> float:
+        try:
+            with open(os.environ[CLOCK], encoding="ascii") as file:
+                return real() + float(file.read() or 0)
+        except (KeyError, OSError, ValueError):
+            return real()
+
+    time.time = now
+
+
 def main() -> None:
+    _let_the_clock_jump()
     _heed_signals()
     for module in MODULES:
         with suppress(ImportError):  # uvloop, where there is none

@@ -14,8 +14,9 @@ from typing import Any
 
 from tests.storm import surroundings
 from tests.storm.backend import Books, Port
-from tests.storm.clients import KEY, Reply, fetch, page, question
+from tests.storm.clients import KEY, Reply, beginning, fetch, page, question
 from tests.storm.editor import Editor
+from tests.storm.nursery import CLOCK
 from tests.storm.oracles import (
     DEADLY,
     Call,
@@ -54,6 +55,7 @@ class Storm:
         self.home = folder / "home"
         self._disk = folder / "disk"
         self._logs = folder / "logs"
+        self._clock_file = folder / "clock"
         self._books = Books(plan.seed)
         self._port = Port(self._books)
         history = self._disk / "state" / "history.db"
@@ -96,6 +98,7 @@ class Storm:
             "CODEXAPI_IMAGE_DIR": str(self._disk / "pictures"),
             "CODEXAPI_TIMEOUT": "1.5",
             "CODEXAPI_MODEL": MODEL,
+            CLOCK: str(self._clock_file),
         }
 
     async def _start(self, name: str, *arguments: str, fresh: bool = False) -> Process:
@@ -170,11 +173,28 @@ class Storm:
         mark, prompt = self._prompt(step, script, number)
         reply = Reply(f"ask {step.number}-{number}", mark, **parameters)
         reply.background &= reply.door == "responses" and reply.store
-        previous = [kept for kept in self._kept if kept.door == "responses" and not kept.background]
+        previous = [
+            kept
+            for kept in self._kept
+            if kept.door == "responses"
+            and kept.store
+            and not (kept.background or kept.conversation)
+        ]
         before = _id(previous[-1]) if previous and chain else None
         await self._fetch(reply, question(reply, MODEL, prompt, before))
-        if reply.store and _is_acknowledged(reply):
+        if (reply.store or reply.conversation) and _is_acknowledged(reply):
             self._kept.append(reply)
+
+    async def _converse(self, step: Step, questions: tuple[Parameters, ...]) -> None:
+        begun = await self._fetch(Reply(f"converse {step.number}"), beginning())
+        if begun.status != 200 or not begun.is_complete:
+            return
+        await asyncio.gather(
+            *(
+                self._question(step, number, conversation=begun.json["id"], **each)
+                for number, each in enumerate(questions)
+            )
+        )
 
     async def _visit(self, step: Step, path: str, client: str) -> None:
         await self._fetch(Reply(f"visit {step.number}", client=client), page(path))
@@ -258,6 +278,11 @@ class Storm:
     async def _expire(self, step: Step, lifetime: float) -> None:
         self._books.lifetime = lifetime
         self._books.accounts.invalidate()
+
+    async def _clock(self, step: Step, ahead: float, seconds: float) -> None:
+        self._clock_file.write_text(str(ahead))
+        await asyncio.sleep(seconds)
+        self._clock_file.write_text("0")
 
     async def _lock(self, step: Step, name: str, seconds: float) -> None:
         folders = {"state.db": self._disk / "kept", "history.db": self._disk / "state"}
@@ -385,6 +410,10 @@ class Storm:
         lost = []
         await self._start_server()
         for reply in self._kept:
+            if reply.conversation and not reply.background and not await self._is_said(reply):
+                lost.append(f"{reply.label} in its conversation")
+            if not reply.store:
+                continue
             path = "chat/completions" if reply.door == "chat" else "responses"
             found = await self._fetch(
                 Reply(f"kept {reply.label}"), page(f"/v1/{path}/{_id(reply)}")
@@ -399,6 +428,12 @@ class Storm:
             )
         self._server.signal("TERM")
         await self._end(self._server)
+
+    async def _is_said(self, reply: Reply) -> bool:
+        """Whether a question is in its conversation."""
+        path = f"/v1/conversations/{reply.conversation}/items?limit=100"
+        found = await self._fetch(Reply(f"items of {reply.label}"), page(path))
+        return found.status == 200 and reply.mark in found.body
 
 
 async def _until(reached: Callable[[], bool], seconds: float = 15.0) -> bool:

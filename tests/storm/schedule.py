@@ -67,9 +67,9 @@ class Schedule:
 def schedule(seed: int) -> Schedule:
     dice = random.Random(f"storm {seed}")
     times = sorted(round(dice.uniform(0, LENGTH), 2) for _ in range(dice.randint(20, 32)))
-    kinds = dice.choices(list(_KINDS), [weight for weight, _ in _KINDS.values()], k=len(times))
+    kinds = dice.choices(list(KINDS), [weight for weight, _ in KINDS.values()], k=len(times))
     steps = tuple(
-        Step(number, at, kind, _KINDS[kind][1](dice))
+        Step(number, at, kind, KINDS[kind][1](dice))
         for number, (at, kind) in enumerate(zip(times, kinds, strict=True))
     )
     return Schedule(seed, _lifetime(dice), steps)
@@ -176,12 +176,28 @@ def _for(dice: random.Random, longest: float) -> Parameters:
     return {"seconds": round(dice.uniform(0.05, longest), 2)}
 
 
+def _converse(dice: random.Random) -> Parameters:
+    """A conversation, and some questions in it at once."""
+    questions = ({**_question(dice), "door": "responses", "chain": False} for _ in range(2))
+    return {"questions": tuple(questions)}
+
+
+def _clock(dice: random.Random) -> Parameters:
+    """Our clock jumps, and the backend's does not."""
+    return {
+        "ahead": dice.choice([-90_000.0, -600.0, -70.0, 70.0, 600.0, 90_000.0]),
+        **_for(dice, 0.8),
+    }
+
+
 def _nothing(dice: random.Random) -> Parameters:
     return {}
 
 
-_KINDS: dict[str, tuple[float, Callable[[random.Random], Parameters]]] = {
+KINDS: dict[str, tuple[float, Callable[[random.Random], Parameters]]] = {
     "ask": (30, _ask),
+    "converse": (4, _converse),
+    "clock": (3, _clock),
     "visit": (4, _visit),
     "run": (14, _run),
     "call": (10, _call),

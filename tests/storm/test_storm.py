@@ -9,12 +9,15 @@ import sys
 
 import pytest
 from tests.processes import ROOT
-from tests.storm.schedule import schedule
+from tests.storm.schedule import KINDS, schedule
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="forks, and sends POSIX signals"),
     pytest.mark.timeout(300),
 ]
+
+
+FIRST = 253
 
 
 def play(first: int, count: int) -> None:
@@ -31,10 +34,11 @@ def test_a_seed_is_one_schedule_and_another_seed_another() -> None:
     assert schedule(7) == schedule(7) != schedule(8)
 
 
-def test_nothing_is_lost_or_let_out_in_the_storms_that_once_did() -> None:
-    """When they were first played, 104 lost a turn of two chats at once, and 105 had a fault of
-    ours where a kept connection was reset."""
-    play(103, 3)
+def test_nothing_is_lost_or_let_out_in_storms_of_every_kind() -> None:
+    """Three schedules that have each kind of step among them."""
+    seeds = range(FIRST, FIRST + 3)
+    assert {step.kind for seed in seeds for step in schedule(seed).steps} == set(KINDS)
+    play(FIRST, 3)
 
 
 def test_nothing_is_lost_or_let_out_in_a_storm_of_today() -> None:
