@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Seconds between two drawings of the end that grows."""
 
+NARROWEST = 20
+"""Columns below which nothing is drawn narrower than the terminal is."""
+
 # A new frame stands where the old one began, which a resize leaves where it is: the terminal wraps
 # lines anew, and the cursor goes with them. tmux keeps in its history what `ESC [ J` takes away at
 # the top of the window, so the first row is taken away by itself. `ESC 7` and `ESC 8` keep the
@@ -100,6 +103,8 @@ class Markdown:
         self._blocks = Blocks()
         self._frame = ""  # what is drawn below all that is printed for good
         self._row = 0  # cells of the line of words that goes on
+        self._columns = 0  # of the terminal, when the end was drawn last
+        self._above = 0  # rows that stand above it at least
         self._begun = False  # something has been printed for good
         self._next = 0.0
         self._later: TimerHandle | None = None
@@ -111,9 +116,10 @@ class Markdown:
             self._draw_in_time()
 
     def think(self, text: str) -> None:
-        if self._frame:
-            self._screen.write(_ERASURE)
-            self._frame = ""
+        if self._row:  # in the middle of a line
+            self._print("\n")
+            self._row = 0
+        self._erase()
         self._thinking.write(text)
 
     def end(self) -> None:
@@ -121,14 +127,21 @@ class Markdown:
         self._thinking.end()
         pieces = self._blocks.feed(self._sanitizer.end())
         self._settle(pieces + self._blocks.end())
-        if self._frame:
-            self._screen.write(_ERASURE)
+        self._erase()
 
     def _settle(self, pieces: Sequence[Piece]) -> None:
         """Prints what is finished, for good."""
         rows = [row for piece in pieces for row in self._rows(piece)]
-        if rows:
-            self._screen.write("".join([self._erasure(), *(f"{row}\n" for row in rows)]))
+        self._print("".join(f"{row}\n" for row in rows))
+
+    def _print(self, text: str) -> None:
+        if text:
+            self._screen.write(self._erasure() + text)
+            self._above += text.count("\n")
+
+    def _erase(self) -> None:
+        if erasure := self._erasure():
+            self._screen.write(erasure)
 
     def _erasure(self) -> str:
         frame, self._frame = self._frame, ""
@@ -173,12 +186,14 @@ class Markdown:
             blank = "\n" if prose.apart and self._begun and not prose.goes_on else ""
             words = self._drawing.words(prose.text[:letters])
             text = self._continued(words, self._screen.size().columns)
-            self._screen.write(f"{self._erasure()}{blank}{text}")
+            self._print(blank + text)
             self._begun = True
             self._blocks.take(letters)
         return True
 
     def _continued(self, text: Text, width: int) -> str:
+        if not self._row:
+            text = text[len(text) - len(text.plain.lstrip()) :]
         column = (self._row - 1) % width + 1 if self._row else 0
         rows = continued(text, width, column)
         self._row = cells(rows[-1].plain) + (self._row if len(rows) == 1 else 0)
@@ -208,13 +223,18 @@ class Markdown:
             self._later = None
 
     def _draw(self) -> None:
-        """Draws the end that grows: as much of it as can be wrapped anew in a window that becomes
-        half as wide, and is still there."""
+        """Draws the end that grows: as much of it as still is on the screen when a resize makes
+        two rows of one."""
         if self._screen.rewraps and self._print_words():
             return
         columns, height = self._screen.size()
+        if columns != self._columns:
+            self._columns, self._above = columns, 0
         room = (height - 2) // 2
-        rows = self._draft(columns, 2 * columns * room)[-room:] if room > 0 else []
+        rows = self._draft(columns, room) if room > 0 else []
+        if self._screen.rewraps and len(rows) > self._above and columns // 2 >= NARROWEST:
+            # They would be wrapped out of the screen at its top, where nothing can be erased.
+            rows = self._draft(columns // 2, room)
         if not rows:
             return
         up = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
@@ -224,8 +244,8 @@ class Markdown:
             self._screen.write(f"{begin}{_NO_WRAP}{frame}{_WRAP}{up}\r")
             self._frame = frame
 
-    def _draft(self, columns: int, letters: int) -> list[Text]:
-        piece = self._blocks.tail(letters)
+    def _draft(self, columns: int, room: int) -> list[Text]:
+        piece = self._blocks.tail(2 * columns * room)
         if not piece.text.strip():
             return []
         if piece.fence is not None:
@@ -233,7 +253,8 @@ class Markdown:
         else:
             lines = self._drawing.draft(piece.text, columns)
         rows = [row for line in lines for row in folded(line.text, columns)]
-        return [Text(), *rows] if rows and piece.apart and self._begun else rows
+        blank = [Text()] if rows and piece.apart and self._begun else []
+        return [*blank, *rows][-room:]
 
     def _ansi(self, row: Text) -> str:
         """A row with its looks, without a blank or a colour behind its end."""

@@ -50,7 +50,7 @@ class Line(NamedTuple):
 
 
 class Drawing:
-    """Draws blocks. `styled`: with bold, colours and the like; else the source's own marks stay."""
+    """Draws blocks. `styled`: with bold, colours and the like."""
 
     def __init__(self, *, styled: bool) -> None:
         parser = MarkdownIt("commonmark", {"maxNesting": NESTING, "html": True})
@@ -142,10 +142,7 @@ class Drawing:
 
     def _heading(self, node: SyntaxTreeNode, width: int) -> list[Line]:
         text = self._inline(node)
-        if self._styled:
-            text.stylize_before(_HEADINGS.get(node.tag, _HEADINGS["h2"]))
-        else:
-            text = Text("#" * int(node.tag[1:]) + " ").append_text(text)
+        text.stylize_before(_HEADINGS.get(node.tag, _HEADINGS["h2"]))
         return [Line(line) for line in wrapped(text, width, fold=False)]
 
     def _fence(self, node: SyntaxTreeNode, width: int) -> list[Line]:
@@ -188,7 +185,7 @@ class Drawing:
         start, end = node.map or (0, 0)
         contents = "".join(c.content for c in node.walk() if c.type == "inline")
         written = "".join(self._source[start : start + 1] + self._source[start + 2 : end])
-        drawn = table(rows, width, styled=self._styled)
+        drawn = table(rows, width)
         if drawn is None or Counter(_kept(written)) - Counter(_kept(contents)):
             return self._as_source(node, width)
         return [Line(line) for line in drawn]
@@ -204,7 +201,7 @@ class Drawing:
     def _spans(self, nodes: Sequence[SyntaxTreeNode], style: Style, text: Text) -> None:
         for at, node in enumerate(nodes):
             if node.type in ("strong", "em", "s"):
-                self._marked(node, style, text)
+                self._spans(node.children, style + _STYLES[node.type], text)
             elif node.type == "link":
                 self._link(node, style, text)
             elif node.type == "image":
@@ -212,8 +209,7 @@ class Drawing:
                 text.append(alt, style)
                 self._address(node, "src", style, text)
             elif node.type == "code_inline":
-                mark = "" if self._styled else node.markup
-                text.append(f"{mark}{node.content}{mark}", style + _STYLES["code_inline"])
+                text.append(node.content, style + _STYLES["code_inline"])
             elif node.type == "softbreak":
                 follows = nodes[at + 1].content if at + 1 < len(nodes) else ""
                 text.append("\n" if _REFERENCE.match(follows) else " ", style)
@@ -221,13 +217,6 @@ class Drawing:
                 text.append("\n", style)
             else:
                 text.append(node.content, style)
-
-    def _marked(self, node: SyntaxTreeNode, style: Style, text: Text) -> None:
-        mark = "" if self._styled else node.markup
-        inner = style + _STYLES[node.type]
-        text.append(mark, inner)
-        self._spans(node.children, inner, text)
-        text.append(mark, inner)
 
     def _link(self, node: SyntaxTreeNode, style: Style, text: Text) -> None:
         start = len(text)

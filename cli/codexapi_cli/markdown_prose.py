@@ -44,6 +44,6 @@ def printable(text: str, *, first: bool, settled: Callable[[str], bool]) -> int 
         return 0
     gaps = [gap.start() for gap in _GAP.finditer(text[: max(0, end - 1)])]
     for at in gaps[: -_TRIES - 1 : -1]:
-        if at and settled(text[:at]):
+        if at and text[at - 1] != "\\" and settled(text[:at]):
             return at
     return gaps[-1] if gaps and len(text) > HELD else 0

@@ -23,7 +23,7 @@ class Cell(NamedTuple):
     style: str  # CSS, as `text-align:right`
 
 
-def table(rows: Sequence[Sequence[Cell]], width: int, *, styled: bool) -> list[Text] | None:
+def table(rows: Sequence[Sequence[Cell]], width: int) -> list[Text] | None:
     """Its lines, the first row as the head; None where its columns do not fit."""
     columns = _widths(rows, width)
     if columns is None:
@@ -32,9 +32,8 @@ def table(rows: Sequence[Sequence[Cell]], width: int, *, styled: bool) -> list[T
         [_lines(cell, size) for cell, size in zip(row, columns, strict=True)] for row in rows
     ]
     rule = Text(_CROSSING.join("─" * size for size in columns), _DIM)
-    if styled:
-        for line in (line for cell in head for line in cell):
-            line.stylize_before(Style(bold=True))
+    for line in (line for cell in head for line in cell):
+        line.stylize_before(Style(bold=True))
     lines = [*_row(head, columns), rule]
     # A row of several lines would run into the next.
     tall = any(len(cell) > 1 for row in body for cell in row)

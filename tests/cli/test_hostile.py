@@ -39,7 +39,9 @@ TEXT = f"{SEEN}{HARM}"
 
 OURS = re.compile(
     r"\x1b\[(?:0|1|2|3|4|7|9|22|23|24|3[0-7]|9[0-7])?(?:;(?:1|2|3|4|40|3[0-7]|9[0-7]))*m"  # looks
-    r"|\r?\x1b\[K|\x1b\[\d+A\r\x1b\[J"  # progress, and what is drawn anew
+    r"|\r?\x1b\[K|\x1b\[\?7l|\x1b\[\?7h(?:\x1b\[\d+A)?\r"  # progress, and what is drawn anew
+    r"|\r\x1b\[2K\x1b7\x1b\[B\x1b\[J\x1b8"
+    r"|\x1b\[c"  # what a terminal is asked before a picture
     r"|\x1b\[\?2004[hl]"  # bracketed paste
     r"|\x1b\]8;[^;\x07\x1b]*;[^\x00-\x20\x7f-\x9f]*\x1b\\"  # links
 )
@@ -62,7 +64,7 @@ def test_the_check_itself_sees_each_kind() -> None:
             assert control(f"one{letter}two"), ascii(letter)
     for sequence in ("\x1b[2J", "\x1b[5;45m", "\x1b]0;x\x07", "\x1b]52;c;aGk=\x1b\\", "\x1bc"):
         assert control(sequence)
-    assert not control("\x1b[1mbold\x1b[0m \r\x1b[K\x1b[3A\r\x1b[J 👩‍👩‍👧 می‌خواهم ❤️\r\n")
+    assert not control("\x1b[1mbold\x1b[0m \r\x1b[K\x1b[?7h\x1b[3A\r 👩‍👩‍👧 می‌خواهم ❤️\r\n")
 
 
 def commands(group: Any, context: Any, before: tuple[str, ...] = ()) -> Iterator[str]:

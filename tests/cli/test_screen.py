@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.cli.screens import Screen, Tmux, tmux
+from tests.cli.shell import plain, run
 from tests.processes import ROOT, codexapi
 
 from codexapi_cli.markdown import Markdown
@@ -28,15 +30,14 @@ needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux
 COLUMNS = (20, 50, 80, 200)
 
 
-def ticking() -> Callable[[], float]:
+def never_too_early() -> float:
     """A clock by which each piece is drawn."""
-    ticks = iter(range(10**9))
-    return lambda: float(next(ticks))
+    return math.inf
 
 
 def markdown(shown: Screen, *, styled: bool = True, rewraps: bool = False) -> Markdown:
     target = Target(shown.write, shown.size, moves=True, styled=styled, rewraps=rewraps)
-    return Markdown(target, clock=ticking())
+    return Markdown(target, clock=never_too_early)
 
 
 def drawn(
@@ -253,7 +254,7 @@ class Counting(Drawing):
 def test_a_long_answer_costs_no_more_a_letter_than_a_short_one(text: str) -> None:
     """Counted: each letter is drawn for good once, and a frame is no longer than a window."""
     shown, drawing = Screen(40, 10), Counting()
-    answer = Markdown(Target(lambda _: None, shown.size, True, True), drawing, ticking())
+    answer = Markdown(Target(lambda _: None, shown.size, True, True), drawing, never_too_early)
     for at in range(0, len(text), 50):
         answer.write(text[at : at + 50])
     longest, drawing.longest = drawing.longest, 0
@@ -297,13 +298,49 @@ def test_the_cursor_is_below_the_answer_in_the_end_and_at_no_other_place_s_cost(
     assert shown.rows == ["$ codexapi", "half a sentence", "$"]
 
 
-def test_without_looks_the_marks_of_the_source_stay() -> None:
+def test_without_looks_there_are_letters_alone() -> None:
     shown = Screen(40, 10)
     answer = markdown(shown, styled=False)
-    answer.write("# A **b** `c`\n\n```py\nx = 1\n```\n")
+    answer.write("# A **b** `c` [d](http://e.f)\n\n```py\nx = 1\n```\n")
     answer.end()
-    assert shown.rows == ["# A **b** `c`", "", "py", "x = 1"]
-    assert not re.search(r"\x1b\[[\d;]*m", shown.written)
+    assert shown.rows == ["A b c d (http://e.f)", "", "py", "x = 1"]
+    assert not re.search(r"\x1b\[[\d;]*m|\x1b\]", shown.written)
+
+
+# In a pipe
+
+MARKED = "[[slow 0.01]] [[say # Title\n\nSome **bold** words\n\n```sh\nls\n```]]"
+
+
+@pytest.mark.parametrize(
+    ("more", "env"), [((), {}), (("--color", "always"), {}), ((), {"FORCE_COLOR": "1"})]
+)
+def test_markdown_in_a_pipe_is_finished_blocks_with_their_looks(
+    more: tuple[str, ...], env: dict[str, str]
+) -> None:
+    done = run("chat", "--demo", "--md", *more, MARKED, env=env)
+    assert plain(done.stdout) == "Title\n\nSome bold words\n\nsh\nls\n"
+    assert "\x1b[1mbold\x1b[0m" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "env"), [(("--color", "never"), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})]
+)
+def test_markdown_in_a_pipe_without_colours_has_no_sequence(
+    more: tuple[str, ...], env: dict[str, str]
+) -> None:
+    done = run("chat", "--demo", "--md", *more, MARKED, env=env)
+    assert done.stdout == "Title\n\nSome bold words\n\nsh\nls\n"
+
+
+def test_markdown_in_a_pipe_is_there_when_a_block_is_finished() -> None:
+    written: list[str] = []
+    size = os.terminal_size((80, 24))
+    answer = Markdown(Target(written.append, lambda: size, False, False), clock=never_too_early)
+    answer.write("one\n\ntw")
+    assert written == ["one\n"]
+    answer.end()
+    assert written[1:] == ["\ntw\n"]
 
 
 # In tmux
@@ -322,7 +359,7 @@ def shown():
     while not os.read(0, 100).endswith(b"R"):
         pass
 
-answer = Markdown(clock=iter(range(10**9)).__next__)
+answer = Markdown(clock=lambda: float("inf"))
 with open(sys.argv[1]) as pieces, open(sys.argv[2], "w") as done:
     for line in pieces:
         name, _, rest = line.rstrip("\\n").partition(" ")
@@ -385,6 +422,41 @@ def test_a_resize_leaves_no_copy_in_tmux(tmp_path: Path, columns: tuple[int, ...
             "top",
             *(f"word{n:02}" for n in range(45)),
         ]
+
+
+@needs_tmux
+@pytest.mark.parametrize(
+    ("pieces", "rows"),
+    [
+        (
+            ["- item " + "word " * 10, "more " * 10, "end " * 10],
+            ["• item" + " word" * 4, "  word" + " word" * 4, "  word" + " more" * 4,
+             "  more" + " more" * 4, "  more end end end end end end", "  end end end end"],
+        ),
+        (
+            ["some **bold ", "text is " * 8, "here** done"],
+            ["some bold text is text is text", "is text is text is text is", "text is text is here done"],
+        ),
+        (
+            ["| a | b |~|---|---|~| " + "cell " * 9 + "| x |", "~| y | z |", "~| q | r |"],
+            ["a                          │ b", "cell cell cell cell cell   │ x",
+             "cell cell cell cell        │", "y                          │ z",
+             "q                          │ r"],
+        ),
+    ],
+    ids=["list", "bold", "table"],
+)  # fmt: skip
+def test_a_narrower_window_leaves_no_copy_of_other_blocks(
+    tmp_path: Path, pieces: list[str], rows: list[str]
+) -> None:
+    with drawing_in_tmux(tmp_path, 100) as (window, tell, finish):
+        for width, piece in zip((100, 50, 30), pieces, strict=True):
+            window("resize-window", "-t", "window", "-x", str(width))
+            tell(f"width {width}")
+            tell(f"write {piece}")
+        finish()
+        shown = [row for row in window.history() if "─" not in row]
+    assert shown == ["top", *rows]
 
 
 @needs_tmux
