@@ -47,7 +47,7 @@ def config(as_json: Json = False) -> None:
         return
     width = max(len(setting.name) for setting in found)
     for setting in found:
-        value = "" if setting.value is None else setting.value
+        value = "none" if setting.value is None else setting.value
         put(f"{setting.name:<{width}}  {value}  ({setting.source})\n")
 
 

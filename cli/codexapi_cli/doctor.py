@@ -73,7 +73,7 @@ async def _doctor(chosen: engine.Settings, offline: bool, online: bool, as_json:
         if not as_json:
             put(f"{finding.state:<7}  {finding.name:<{_WIDTH}}  {finding.told}\n")
             if finding.fix:
-                put(f"{'':<7}  {'':<{_WIDTH}}  fix: {finding.fix}\n")
+                put(f"{'':<7}  {'':<{_WIDTH}}  {finding.advice}\n")
     healthy = all(finding.state != PROBLEM for finding in findings)
     if as_json:
         told = {"ok": healthy, "findings": [asdict(finding) for finding in findings]}

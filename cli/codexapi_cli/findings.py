@@ -43,6 +43,11 @@ class Finding:
     told: str
     fix: str | None = None
 
+    @property
+    def advice(self) -> str:
+        """What to do, as a line: where nothing is wrong there is nothing to fix."""
+        return f"{'to do so' if self.state == OK else 'fix'}: {self.fix}"
+
 
 async def found(
     chosen: engine.Settings, *, offline: bool, discreet: bool = False
@@ -116,7 +121,7 @@ def _config(chosen: engine.Settings) -> Finding:
         fix = "mend it: until then its model and its place of the login are not known here"
         return Finding("config", WARNING, f"{path} cannot be read: {error}", fix)
     sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}
-    told = f"set by {', '.join(sorted(sources))}" if sources else "all settings are the defaults"
+    told = f"settings from {', '.join(sorted(sources))}" if sources else "all settings are defaults"
     return Finding("config", OK, told)
 
 
@@ -217,7 +222,7 @@ def _editors() -> Finding:
     if all(one.state == mcp.NOT_HERE for one in seen):
         return Finding("mcp", OK, "there is no editor here to register with")
     fix = "codexapi mcp install --all-detected"
-    return Finding("mcp", OK, "registered with no editor here", fix)
+    return Finding("mcp", OK, "not registered with an editor, and need not be", fix)
 
 
 def _official() -> Finding:

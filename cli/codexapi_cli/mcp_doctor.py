@@ -132,4 +132,4 @@ def _told(finding: Finding) -> dict[str, Any]:
 def _lines(finding: Finding) -> Iterator[str]:
     yield f"{finding.state:<7}  {finding.name:<24}  {finding.told}".rstrip()
     if finding.fix:
-        yield f"{'':<7}  {'':<24}  fix: {finding.fix}"
+        yield f"{'':<7}  {'':<24}  {finding.advice}"

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.protocol.models import public
+from codexapi_engine.protocol.models import Model, public
 
 from .options import BaseUrl, Demo, Json, command, opened, settings
-from .terminal import put, put_json, run
+from .terminal import note, put, put_json, run
 
 app = command()
 
@@ -41,10 +41,19 @@ def models(
 async def _models(chosen: engine.Settings, hidden_too: bool, as_json: bool) -> None:
     async with opened(chosen) as codex:
         shown = [model for model in await codex.models() if model.listed or hidden_too]
+        default = await codex.model() if shown and not as_json else ""
     if as_json:
         put_json([public(model) for model in shown])
         return
-    width = max((len(model.slug) for model in shown), default=0)
-    for model in shown:
-        tokens = f"{model.context_window // 1000}k" if model.context_window else "?"
-        put(f"{model.slug:<{width}}  {tokens:>5}  {' '.join(model.efforts)}\n")
+    rows = [("MODEL", "CONTEXT", "EFFORTS"), *(_row(model, default) for model in shown)]
+    width = max(len(name) for name, _, _ in rows)
+    for name, context, efforts in rows:
+        put(f"{name:<{width}}  {context:>7}  {efforts}".rstrip() + "\n")
+    if default not in {model.slug for model in shown} and default:
+        note(f"codexapi: the default is {default}, which is not in this list: `codexapi config`")
+
+
+def _row(model: Model, default: str) -> tuple[str, str, str]:
+    name = f"{model.slug} (default)" if model.slug == default else model.slug
+    context = f"{model.context_window // 1000}k" if model.context_window else "?"
+    return name, context, " ".join(model.efforts)

@@ -188,7 +188,7 @@ def serve(
         with ending():
             again = [word for word in sys.argv[1:] if word != "--detach"]
             raise typer.Exit(start(chosen.state_dir, chosen.port, again))
-    with ending(), Place(chosen.state_dir) as place:
+    with ending(), Place(chosen.state_dir, demo=chosen.demo) as place:
         _take(place, chosen.port)
         import codexapi_http  # a door: loaded when it is opened
 

@@ -42,15 +42,18 @@ class Server:
     host: str  # the machine: a state folder may be on more than one
     since: float
     url: str | None = None  # None: it has only begun to start
+    demo: bool = False
 
     def __str__(self) -> str:
-        return f"codexapi, process {self.pid}, since {local(self.since)}"
+        backend = " with the simulated backend (--demo)" if self.demo else ""
+        return f"codexapi{backend}, process {self.pid}, since {local(self.since)}"
 
 
 class Place:
     """A port that this process serves on, for others to see. Close it at the end."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, demo: bool = False) -> None:
+        self._demo = demo
         self._folder = _folder(state_dir)
         self._descriptor: int | None = None
         self._server: Server | None = None
@@ -65,7 +68,7 @@ class Place:
                 raise held(_read(path), port)
             time.sleep(POLL)
         self._descriptor = descriptor
-        self._tell(Server(port, os.getpid(), socket.gethostname(), time.time()))
+        self._tell(Server(port, os.getpid(), socket.gethostname(), time.time(), demo=self._demo))
 
     def ready(self, url: str) -> Server:
         """Tells where the server can be reached. Raises as `take` does."""
@@ -191,7 +194,11 @@ def _read(path: Path) -> Server | None:
         return None
     numbers = (server.port, server.pid, server.since)
     texts = (server.host, server.url or "")
-    if all(type(one) in (int, float) for one in numbers) and all(type(one) is str for one in texts):
+    if (
+        all(type(one) in (int, float) for one in numbers)
+        and all(type(one) is str for one in texts)
+        and type(server.demo) is bool
+    ):
         return server
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +14,7 @@ import codexapi_engine as engine
 from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines, local
 from .servers import running
-from .terminal import exit_code, put, put_json, run, say
+from .terminal import exit_code, put, put_json, run
 from .usage import speaks_unicode
 
 app = command()
@@ -40,32 +42,56 @@ async def _status(chosen: engine.Settings, as_json: bool) -> None:
     servers = running(chosen.state_dir)
     if not as_json:
         put("".join(f"serving on {server.url}/v1: {server}\n" for server in servers if server.url))
-    async with opened(chosen) as codex:
-        credentials = await codex.credentials()
-        told: dict[str, Any] = {
-            "logged_in": True,
-            "plan": credentials.plan,
-            "access_token_expires_at": credentials.expires_at,
-            "base_url": chosen.base_url,
-            "simulated": chosen.demo,
-            "servers": [asdict(server) for server in servers],
-        }
-        problem = None
-        try:
-            told["limits"] = (await codex.plan()).as_json()
-        except engine.CodexError as error:
-            problem = error
-            told["error"] = error.body()
-    put_json(told) if as_json else put("".join(f"{line}\n" for line in _lines(told)))
+    report: dict[str, Any] = {
+        "logged_in": False,
+        "plan": None,
+        "access_token_expires_at": None,
+        "base_url": chosen.base_url,
+        "simulated": chosen.demo,
+        "servers": [asdict(server) for server in servers],
+        "limits": None,
+        "error": None,
+    }
+    problem = await _ask(chosen, report)
+    if as_json:
+        put_json(report)
+    elif report["access_token_expires_at"] or report["logged_in"]:
+        put("".join(f"{line}\n" for line in _lines(report)))
     if problem is not None:
         if not as_json:
-            say(f"codexapi: {problem.code or problem.type}: {problem}")
+            raise problem
         raise typer.Exit(exit_code(problem))
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    where = "the simulated backend" if told["simulated"] else told["base_url"]
-    said = [f"logged in to {where}, plan {told['plan'] or 'unknown'}"]
-    if told["access_token_expires_at"]:
-        said.append(f"access token good until {local(told['access_token_expires_at'])}")
-    return [*said, *lines(told.get("limits") or {}, letters=not speaks_unicode())]
+async def _ask(chosen: engine.Settings, report: dict[str, Any]) -> engine.CodexError | None:
+    """Fills in what there is to know of the login and the plan; returns what went wrong."""
+    problem = None
+    async with opened(chosen) as codex:
+        try:
+            await codex.credentials()
+            report["limits"] = (await codex.plan()).as_json()
+        except engine.CodexError as error:
+            problem = error
+            report["error"] = error.body()
+        with suppress(engine.CodexError):
+            credentials = await codex.credentials()  # renewed by now, if they had to be
+            report["plan"] = credentials.plan
+            report["access_token_expires_at"] = credentials.expires_at
+            report["logged_in"] = not isinstance(problem, engine.AuthError)
+    return problem
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    where = "the simulated backend" if report["simulated"] else report["base_url"]
+    known = "logged in to" if report["logged_in"] else "not logged in any more to"
+    found = [f"{known} {where}, plan {report['plan'] or 'unknown'}"]
+    if expires := report["access_token_expires_at"]:
+        found.append(f"access token {_validity(expires, renewable=report['logged_in'])}")
+    return [*found, *lines(report["limits"] or {}, letters=not speaks_unicode())]
+
+
+def _validity(expires: float, *, renewable: bool) -> str:
+    if expires > time.time():
+        return f"good until {local(expires)}"
+    then = "is renewed by the next request" if renewable else "cannot be renewed"
+    return f"expired at {local(expires)}, {then}"

@@ -72,6 +72,8 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except engine.CodexError as error:
+        if isinstance(error, engine.ModelNotFound):
+            error.args = (f"{error} `codexapi models` lists all.",)
         _complain(error_line(error), error.body(), as_json)
         raise typer.Exit(exit_code(error)) from None
     except Problem as problem:

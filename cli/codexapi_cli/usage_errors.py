@@ -43,10 +43,16 @@ def explain(error: Any) -> str:
 
 
 def _no_such_option(error: Any, path: str) -> str:
-    near = [name for name in error.possibilities or () if name.startswith("--")][:1]
-    meant = f"did you mean {near[0]}? " if near else ""
+    from difflib import get_close_matches  # only after a slip of the finger
+
+    params = error.ctx.command.get_params(error.ctx) if error.ctx is not None else ()
+    names = [name for param in params if not getattr(param, "hidden", False) for name in param.opts]
+    near = get_close_matches(error.option_name, [name for name in names if len(name) > 2], n=1)
+    line = f"{error.option_name}: there is no such option; "
+    if near:
+        line += f"did you mean {near[0]}? "
+    line += f"`{path} --help` lists them"
     hint = error.message.partition(" (")[2].removesuffix(")")
-    line = f"{error.option_name}: there is no such option; {meant}`{path} --help` lists them"
     return f"{line}; {hint}" if hint and not near else line
 
 

@@ -356,15 +356,17 @@ class Codex:
 
     async def _with_suggestions(self, error: ModelNotFound, asked: str) -> ModelNotFound:
         try:
-            names = models.suggestions(await self.models(), asked)
+            known = await self.models()
         except CodexError:
-            names = []
-        hint = f" Models of this account: {', '.join(names)}." if names else ""
-        return ModelNotFound(
+            known = []
+        hint = models.hint(known, asked, named_model(self.settings))
+        found = ModelNotFound(
             f"The model `{asked}` does not exist or you do not have access to it. "
-            f"The backend said: {error.message}{hint}",
+            f"The backend said: {error.message}{hint.text}",
             param="model",
         )
+        found.model, found.instead = asked, hint.instead
+        return found
 
     def _learn(self, headers: Mapping[str, str]) -> limits.Limits:
         """Keeps what an answer's headers tell of the plan and of the catalogue."""

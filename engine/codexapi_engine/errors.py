@@ -138,6 +138,8 @@ class ModelNotFound(BackendError):
     status = 404
     type = "invalid_request_error"
     code = "model_not_found"
+    model: str | None = None  # the name that was asked for
+    instead: str | None = None  # a model that there is, where one is known
 
 
 class ContextTooLong(BackendError):

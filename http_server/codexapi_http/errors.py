@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from codexapi_engine import CodexError, UsageLimitReached
+from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached
 from codexapi_engine.errors import AuthError
 from codexapi_engine.protocol import json, limits
 
@@ -22,6 +23,8 @@ log = logging.getLogger("codexapi.http")
 MAX_RETRY_AFTER = 60.0
 """Seconds. Some programs sleep in silence for as long as a Retry-After says, hours too: beyond this
 the message, the body and the `x-codex-*` headers alone say when it resets."""
+
+_IN_A_COMMAND = re.compile(r"[\w.:/@-]{1,80}", re.ASCII)
 
 ABSENT = {
     "embeddings": "no embeddings",
@@ -55,8 +58,19 @@ def render(
     told = error.body()
     if error.status >= 500 and request_id and request_id not in error.message:
         told["message"] = f"{error.message} (request {request_id})"
+    if isinstance(error, ModelNotFound) and error.instead:
+        told["message"] = f"{error.message} {_other_name(error)}"
     body = json.dumps({"error": told})
     return Response(body, error.status, sent, media_type="application/json")
+
+
+def _other_name(error: ModelNotFound) -> str:
+    """What helps a client whose name for the model cannot be changed."""
+    fix = "GET /v1/models lists all names"
+    if error.model and _IN_A_COMMAND.fullmatch(error.model):
+        alias = f"{error.model}={error.instead}"
+        return f"{fix}; `codexapi serve --model-alias {alias}` serves this name too."
+    return f"{fix}."
 
 
 async def codex_error(request: Request, error: Exception) -> Response:

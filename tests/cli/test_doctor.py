@@ -255,7 +255,7 @@ def test_the_config_is_told_by_what_sets_it(tmp_path: Path) -> None:
     code, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path), "CODEXAPI_MODEL": "m"})
     assert found["config"]["state"] == "ok"
     assert {"CODEXAPI_MODEL", "CODEXAPI_PORT", "CODEX_HOME"} <= set(
-        found["config"]["told"].removeprefix("set by ").split(", ")
+        found["config"]["told"].removeprefix("settings from ").split(", ")
     )
     (tmp_path / "config.toml").write_text("model = ")
     code, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path)})

@@ -213,7 +213,9 @@ def test_detach_is_not_led_astray_by_the_folder_it_is_called_in(
 def test_status_shows_what_serves(env: dict[str, str]) -> None:
     url, port = detached(env)
     done = run("status", "--demo", env=env)
-    assert done.stdout.startswith(f"serving on {url}: codexapi, process ")
+    assert done.stdout.startswith(
+        f"serving on {url}: codexapi with the simulated backend (--demo), process "
+    )
     (told,) = json.loads(run("status", "--demo", "--json", env=env).stdout)["servers"]
     assert (told["port"], f"{told['url']}/v1") == (port, url)
     done = run("status", env=env)  # no login
@@ -341,8 +343,8 @@ def test_the_command_that_installs_a_service_writes_what_was_printed(
         (["--detach"], "the system"),
         (["--state", "here"], "whole path"),
         (["--api-key-file", "here"], "whole path"),
-        (["--nonsense"], "No such option: --nonsense"),
-        (["--port", "many"], "'many' is not a valid int"),
+        (["--nonsense"], "--nonsense: there is no such option; `codexapi serve --help` lists them"),
+        (["--port", "many"], "--port: many is not a whole number between 0 and 65535"),
         (["--state", "/a\nb"], "control character"),
     ],
 )

@@ -512,7 +512,7 @@ async def test_an_unknown_model_is_told_without_names_where_there_is_no_catalogu
     async with codex([NO_MODEL], [[whole(403, {"detail": "no"})]]) as (opened, _):
         with pytest.raises(ModelNotFound) as told:
             await opened.respond(request("x", model="gpt-6-astro"))
-        assert "Models of this account" not in str(told.value)
+        assert "The default is" not in str(told.value)
 
 
 # The plan

@@ -356,7 +356,9 @@ async def test_the_official_client_retrieves_every_kind_of_name(
 async def test_an_unknown_name_is_not_found(named: Door, asked: str) -> None:
     error = (await named.reply(get(f"/v1/models/{asked}"))).refused(404, "model_not_found")
     assert f"`{asked}`" in error["message"]
-    assert "Models of this account: gpt-" in error["message"]
+    assert "The default is `gpt-6.2-sol`" in error["message"]
+    assert f"--model-alias {asked}=gpt-" in error["message"]
+    assert error["param"] == "model"
 
 
 async def test_a_model_that_is_too_new_says_what_to_set() -> None:

@@ -146,7 +146,7 @@ async def test_official_client_reads_the_models(server: Door) -> None:
         assert (raised.value.param, raised.value.code) == ("model", "model_not_found")
 
 
-async def test_unknown_model_of_a_run_is_the_backend_s_word_with_suggestions(
+async def test_unknown_model_of_a_run_is_the_backend_s_word_with_what_helps(
     server: Door, backend: Simulator
 ) -> None:
     for path, body in (
@@ -156,7 +156,9 @@ async def test_unknown_model_of_a_run_is_the_backend_s_word_with_suggestions(
         reply = await server.reply(post(path, body))
         error = reply.refused(404, "model_not_found")
         assert "gpt-6.1-soul" in error["message"]
-        assert MODEL in error["message"]
+        assert f"Did you mean `{MODEL}`? The default is `" in error["message"]
+        assert f"`codexapi serve --model-alias gpt-6.1-soul={MODEL}`" in error["message"]
+        assert "GET /v1/models" in error["message"]
         assert error["param"] == "model"
     assert "/responses" in [request.path for request in backend.requests]
 

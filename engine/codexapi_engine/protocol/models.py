@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import JsonObject
 from .shapes import inner, listed, number, word
@@ -165,10 +166,23 @@ def find(models: Iterable[Model], slug: str) -> Model | None:
     return next((model for model in models if model.slug == slug), None)
 
 
-def suggestions(models: Iterable[Model], slug: str) -> list[str]:
-    """Up to three listed names for one that the backend does not know: near ones, else the first."""
+class Hint(NamedTuple):
+    """What to take in place of a name that the backend does not know."""
+
+    text: str  # a sentence with a blank before it, or nothing
+    instead: str | None
+
+
+def hint(models: Iterable[Model], asked: str, default: str | None = None) -> Hint:
+    """The nearest name of those that are listed, and the default: the user's own choice, else the
+    first."""
     names = [model.slug for model in models if model.listed]
-    return difflib.get_close_matches(slug, names, n=3, cutoff=0.5) or names[:3]
+    if not names:
+        return Hint("", None)
+    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
+    usual = default if default and default != asked else names[0]
+    meant = f" Did you mean `{near[0]}`?" if near else ""
+    return Hint(f"{meant} The default is `{usual}`.", near[0] if near else usual)
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import ModelNotFound
+from codexapi_engine.client import named_model
 from codexapi_engine.protocol import models
 
 from ..errors import no_such_path
@@ -37,12 +38,13 @@ async def models_get(request: Request) -> Response:
     asked, known = request.path_params["model"], await codex_of(request).models()
     entry = models.named(known, settings_of(request).model_aliases, asked)
     if entry is None:
-        names = ", ".join(models.suggestions(known, asked))
-        raise ModelNotFound(
-            f"The model `{asked}` does not exist or you do not have access to it. "
-            f"Models of this account: {names}.",
+        hint = models.hint(known, asked, named_model(settings_of(request)))
+        error = ModelNotFound(
+            f"The model `{asked}` does not exist or you do not have access to it.{hint.text}",
             param="model",
         )
+        error.model, error.instead = asked, hint.instead
+        raise error
     return json_response(entry)
 
 

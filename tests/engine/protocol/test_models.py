@@ -102,11 +102,29 @@ def test_a_model_is_found_by_its_exact_name() -> None:
     assert models.find(CATALOGUE, "gpt-6") is None
 
 
-def test_near_names_are_suggested_else_the_first() -> None:
-    assert models.suggestions(CATALOGUE, "gpt-6.1-soll")[0] == "gpt-6.1-sol"
-    assert models.suggestions(CATALOGUE, "llama") == [m.slug for m in CATALOGUE if m.listed][:3]
-    assert "codex-auto-review" not in models.suggestions(CATALOGUE, "codex-auto-revie")
-    assert models.suggestions([], "x") == []
+FIRST = next(model.slug for model in CATALOGUE if model.listed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "text", "instead"),
+    [
+        ("gpt-6.1-soll", None, " Did you mean `gpt-6.1-sol`?", "gpt-6.1-sol"),
+        ("gpt4", None, " Did you mean `gpt-5.5`?", "gpt-5.5"),
+        ("llama", None, "", FIRST),
+        ("llama", "gpt-6-luna", "", "gpt-6-luna"),
+        ("llama", "llama", "", FIRST),  # the user's own choice is what there is not
+    ],
+)
+def test_an_unknown_name_has_a_hint_of_the_nearest_and_of_the_default(
+    asked: str, default: str | None, text: str, instead: str
+) -> None:
+    usual = default if default and default != asked else FIRST
+    assert models.hint(CATALOGUE, asked, default) == (f"{text} The default is `{usual}`.", instead)
+
+
+def test_a_hint_names_no_hidden_model_and_none_where_none_is_known() -> None:
+    assert models.hint(CATALOGUE, "codex-auto-revie").instead != "codex-auto-review"
+    assert models.hint([], "x", "y") == ("", None)
 
 
 # Names that are not the catalogue's own.
