@@ -8,7 +8,7 @@ A command declares it where its options are declared: the group of an option is 
 from __future__ import annotations
 
 import inspect
-import shutil
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -77,9 +77,16 @@ class DocumentedGroup(TyperGroup):
 def show(ctx: Any) -> None:
     """Prints the help of a command, and ends the program."""
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else PIPE_WIDTH
+    width = _columns() if terminal else PIPE_WIDTH
     put_drawn(render(ctx.command, ctx, width, bold=colourful(terminal)) + "\n")
     raise typer.Exit
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or PIPE_WIDTH
+    except OSError:
+        return PIPE_WIDTH
 
 
 def render(command: Any, ctx: Any, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:

@@ -50,11 +50,11 @@ $ codexapi history
 $ codexapi history rm latest
 """
 CLEAR_EXAMPLES = """
-# Delete all chats, after a question
-$ codexapi history clear
-
-# Without a question
+# Delete all chats without asking
 $ codexapi history clear --yes
+
+# Those with the simulated backend
+$ codexapi history clear --yes --demo
 """
 PATH_EXAMPLES = """
 # Print the path

@@ -320,7 +320,7 @@ def test_a_question_without_a_command_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("imge", "did you mean image?"), ("xyzzy", "--help lists them")]
+    ("word", "hint"), [("imge", "did you mean image?"), ("xyzzy", "`codexapi --help` lists them")]
 )
 def test_a_single_unknown_word_is_asked_of_nobody(word: str, hint: str) -> None:
     done = run(word, "--demo")

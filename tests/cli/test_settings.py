@@ -131,7 +131,7 @@ def test_usage_that_would_never_wait_is_refused() -> None:
     assert run("usage", "--demo", "--watch", "--every", "0").returncode == 2
 
 
-@pytest.mark.parametrize("command", ["status", "usage", "models"])
+@pytest.mark.parametrize("command", ["usage", "models"])
 def test_with_json_a_missing_login_is_one_object_on_stderr(command: str, tmp_path: Path) -> None:
     done = run(command, "--json", env={"CODEX_HOME": str(tmp_path)})
     assert (done.returncode, done.stdout) == (3, "")
