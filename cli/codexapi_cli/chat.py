@@ -29,6 +29,7 @@ from .streams import StdoutError
 from .talk import Talk, history_hint
 from .terminal import (
     FAILED,
+    INCOMPLETE,
     LOCAL_FILE,
     Problem,
     ending,
@@ -63,7 +64,7 @@ class Form:
     def answer(self) -> Answer:
         if self.stream_json:
             return Events()
-        if self.as_json or self.extract or self.output is not None:
+        if self._is_held():
             return Held()
         dumb = os.environ.get("TERM") == "dumb"
         wanted = self.markdown or (sys.stdout.isatty() and not (self.schema or dumb))
@@ -76,8 +77,11 @@ class Form:
     def finish(self, told: JsonObject) -> None:
         """Writes what waited for the complete answer. Raises Problem."""
         text = str(told["text"])
-        if told["refusal"] is not None and self.output is not None:
-            raise Problem(f"the model refused: {text}; {self.output} is as it was", FAILED)
+        in_json = self.as_json or self.stream_json
+        held_back = self.output is not None or (self._is_held() and not in_json)
+        if told["refusal"] is not None and held_back:
+            untouched = f"; {self.output} is as it was" if self.output is not None else ""
+            raise Problem(f"the model refused: {text}{untouched}", FAILED)
         if self.stream_json:
             put_event("done", **self._with_parsed(told))
             return
@@ -85,13 +89,22 @@ class Form:
             text = to_json(self._with_parsed(told), indent=2)
         elif self.extract:
             text = extracted(text)
-        elif self.output is None:
+        elif not self._is_held():
             return
         text = text if text.endswith("\n") else f"{text}\n"
-        if self.output is not None:
-            _save(self.output, text)
-        else:
+        if self.output is None:
             put_drawn(text) if self.raw else put(text)
+        elif told["finish_reason"] != "stop":  # its place is for a complete answer
+            put(text)
+            raise Problem(f"{self.output} is as it was; what came is on stdout", INCOMPLETE)
+        else:
+            _save(self.output, text)
+
+    def _is_held(self) -> bool:
+        """Whether nothing is shown before all is there: a program that reads a schema's JSON is
+        not to get a refusal."""
+        for_program = self.schema and not sys.stdout.isatty()
+        return self.as_json or self.extract or self.output is not None or for_program
 
     def _with_parsed(self, told: JsonObject) -> JsonObject:
         if not self.schema:
@@ -255,10 +268,11 @@ def chat(
         one_of(("--raw", raw), ("--md", markdown))
         one_of(("--continue", continue_), ("--cid", cid is not None))
         one_of(("--stream-json", stream_json), ("--output", output not in (None, "-")))
-        one_of(
-            ("--interactive", interactive), ("--json", as_json), ("--stream-json", stream_json),
-            ("--extract", extract), ("--output", output is not None), ("--dry-run", dry_run),
-        )  # fmt: skip
+        for other in (
+            ("--json", as_json), ("--stream-json", stream_json), ("--extract", extract),
+            ("--output", output is not None), ("--dry-run", dry_run),
+        ):  # fmt: skip
+            one_of(("--interactive", interactive), other)
         alone = not (prompt or attach or file or no_stdin or dry_run or output is not None)
         if alone and not (told_in_json or extract) and sys.stdin.isatty():
             interactive = True
@@ -310,11 +324,11 @@ async def _chat(
 
 
 def ending_of(outcome: JsonObject) -> int:
-    """The exit code of what a model ended with: a refusal and an answer cut short are failures."""
+    """The exit code of what a model ended with."""
     if outcome["refusal"] is not None:
         note("codexapi: the model refused")
         return FAILED
-    return 0 if outcome["finish_reason"] == "stop" else FAILED
+    return 0 if outcome["finish_reason"] == "stop" else INCOMPLETE
 
 
 async def begin(talk: Talk, codex: engine.Codex, model: str | None) -> None:

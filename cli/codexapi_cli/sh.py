@@ -212,8 +212,8 @@ class _Session:
         outcome = self._turn(question, Held)
         if outcome["refusal"] is not None:
             raise Problem(f"the model refused: {outcome['refusal']}", FAILED)
-        if ending_of(outcome):  # why is said by now
-            raise typer.Exit(FAILED)
+        if code := ending_of(outcome):  # why is said by now
+            raise typer.Exit(code)
         return one_command(str(outcome["text"]))
 
     def describe(self, proposed: str) -> None:

@@ -16,7 +16,7 @@ import codexapi_engine as engine
 from .streams import StdoutError, failing, silence
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
-INTERRUPTED, CLOSED_PIPE = 130, 141
+INCOMPLETE, INTERRUPTED, CLOSED_PIPE = 9, 130, 141
 
 QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
 """Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
@@ -29,7 +29,7 @@ _COLORS = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
 
 _KINDS = {
     FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login",
-    CONFLICT: "conflict", BACKEND: "backend",
+    CONFLICT: "conflict", BACKEND: "backend", INCOMPLETE: "incomplete",
 }  # fmt: skip
 
 

@@ -152,6 +152,70 @@ async def test_ctrl_c_typed_on_a_terminal_cancels_the_backend(tmp_path: Path) ->
     assert rest.replace("^C", "") == "\r\n"
 
 
+# Refusals, and answers that are cut short
+
+ANSWERS = [
+    # command, what stdout is after a refusal, and after half an answer
+    ("chat --demo", "No.\n", "Half a simulated ans\n"),
+    ("chat --demo --raw", "No.\n", "Half a simulated ans\n"),
+    ("chat --demo -x", "", "Half a simulated ans\n"),
+    ("chat --demo --schema name", "", "Half a simulated ans\n"),
+    ("chat --demo -o out", "", "Half a simulated ans\n"),
+    ("chat --demo -x -o out", "", "Half a simulated ans\n"),
+    ("sh --demo", "", ""),
+    ("sh --demo -y", "", ""),
+]
+
+
+@pytest.mark.parametrize(("command", "refusal", "half"), ANSWERS)
+def test_a_refusal_and_half_an_answer_have_a_code_and_a_note(
+    command: str, refusal: str, half: str, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("old")
+
+    def ask(script: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            codexapi(*command.split(), script), env=environment(), cwd=tmp_path, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    code, answer, said = ask("[[refuse No.]]")
+    assert (code, answer) == (1, refusal)
+    assert "the model refused" in said
+    for reason in ("max_output_tokens", "content_filter"):
+        code, answer, said = ask(f"[[incomplete {reason}]]")
+        assert (code, answer) == (9, half)
+        assert f"the answer is incomplete ({reason})" in said
+    assert (tmp_path / "out").read_text() == "old"
+
+
+@pytest.mark.parametrize(("more", "answer"), [("-x", "ls\n"), ("--json", None)])
+def test_a_file_takes_what_was_extracted_and_json(
+    more: str, answer: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    done = run("chat", "--demo", more, "-o", str(path), "[[say So:\n```\nls\n```]]")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    told = path.read_text()
+    assert told == answer if answer else json.loads(told)["text"].startswith("So:")
+
+
+@pytest.mark.parametrize("form", ["--json", "--stream-json", "--json --schema name"])
+def test_json_tells_a_refusal_and_half_an_answer(form: str) -> None:
+    def ask(script: str) -> tuple[int, Any]:
+        done = run("chat", "--demo", *form.split(), script)
+        lines = done.stdout.splitlines()
+        return done.returncode, json.loads(lines[-1] if "stream" in form else done.stdout)
+
+    code, told = ask("[[refuse No.]]")
+    assert (code, told["refusal"], told["finish_reason"]) == (1, "No.", "stop")
+    code, told = ask("[[incomplete]]")
+    assert (code, told["refusal"], told["finish_reason"]) == (9, None, "length")
+    code, told = ask("[[incomplete content_filter]]")
+    assert (code, told["finish_reason"]) == (9, "content_filter")
+
+
 # Errors
 
 
