@@ -104,8 +104,9 @@ def own_system(platform: str) -> System:
 def systemd(service: Service) -> str:
     """A user unit, as systemd.service(5) and systemd.exec(5) have it."""
     environ = [f"Environment={_quoted(f'{k}={v}')}" for k, v in service.environ.items()]
-    # A `$` would name a variable here, and nowhere else.
-    command = " ".join(_quoted(word).replace("$", "$$") for word in service.command)
+    program, *arguments = map(_quoted, _acceptable(service.command))
+    # A `$` names a variable in an argument, and stands for itself in the program's own path.
+    command = " ".join([program, *(word.replace("$", "$$") for word in arguments)])
     return "\n".join(
         [
             "[Unit]",
@@ -126,6 +127,11 @@ def systemd(service: Service) -> str:
             "",
         ]
     )
+
+
+def _acceptable(command: Sequence[str]) -> Sequence[str]:
+    """The same, by a program whose own path systemd takes: it has no quotes and no backslashes."""
+    return ["/usr/bin/env", *command] if set(command[0]) & set("'\"\\") else command
 
 
 def launchd(service: Service) -> str:

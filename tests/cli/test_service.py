@@ -22,7 +22,7 @@ from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, server
 
 from codexapi_cli.servers import Place, reachable, running
-from codexapi_cli.service import System, own_system
+from codexapi_cli.service import Service, System, own_system, systemd
 
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
@@ -255,6 +255,23 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("name", ["$x", "a $HOME b", "%d", "it's", 'a"b', "back\\slash", "$$"])
+def test_systemd_finds_the_program_in_any_folder(name: str, tmp_path: Path) -> None:
+    program = tmp_path / name / "codexapi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    place = tmp_path / "codexapi.service"
+    place.write_text(systemd(Service([str(program), "serve", "$x"], {})))
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", place], capture_output=True, text=True,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ' serve "$$x"\n' in place.read_text()
 
 
 def test_a_unit_runs_serve_with_its_options_and_our_environment() -> None:
