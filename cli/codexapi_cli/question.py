@@ -19,6 +19,7 @@ from codexapi_engine.settings import Settings
 
 from .stdin import IDLE, MOMENT, stdin_bytes
 from .terminal import LOCAL_FILE, Problem
+from .words import decoded
 
 STDIN = "-"
 
@@ -94,7 +95,7 @@ def fenced(name: str, data: bytes) -> str:
 
 def text_or_file(given: str, option: str) -> str:
     """`TEXT`, or what stands in the file of `@FILE`. Raises Problem."""
-    return _text(file_bytes(given[1:]), f"{option} {given}") if given.startswith("@") else given
+    return _text(file_bytes(given[1:]), f"{option} {given}") if given.startswith("@") else decoded(given)
 
 
 def _piped(data: bytes, *, alone: bool) -> Question:

@@ -108,6 +108,9 @@ def sh(
         bool,
         typer.Option("--describe", help="Explain the command before asking; in a pipe on stderr"),
     ] = False,
+    no_stdin: Annotated[
+        bool, typer.Option("--no-stdin", help="Leave alone what is piped in.")
+    ] = False,
     integration: Annotated[
         Integration | None,
         typer.Option(help="Print a script that puts this command on Ctrl-G in this shell"),
@@ -127,7 +130,7 @@ def sh(
     with ending():
         if not words:
             nothing_to_ask(ctx)
-        question = composed(words, (), (), read_stdin=True)
+        question = composed(words, (), (), read_stdin=not no_stdin)
         name = shell or own_shell(os.environ)
         chosen = settings(base_url=base_url, demo=demo)
         instructions = INSTRUCTIONS.format(shell=name, system=platform.system())

@@ -16,6 +16,11 @@ from .terminal import LOCAL_FILE, Problem, note
 IDLE = 2.0
 """Seconds after which we say that stdin is being waited for."""
 
+LONG = 5.0
+"""Seconds after which we say that it says something, and does not end."""
+
+_PIECE = 1 << 20
+
 MOMENT = 0.3
 """Seconds in which a socket must have something to say. Whoever starts us with one has written to
 it by then; a socket that says nothing is the idle one of an agent's shell, which nobody closes."""
@@ -36,7 +41,7 @@ def stdin_bytes(*, by_name: bool = False, moment: float = MOMENT) -> bytes | Non
             note("codexapi: stdin is a socket that says nothing, and is not read; `-` reads it")
             return None
     try:
-        return _read()
+        return _read(by_name=by_name)
     except OSError as error:
         raise Problem(f"stdin: {error.strerror}", LOCAL_FILE) from None
 
@@ -56,30 +61,42 @@ def _has_something(moment: float) -> bool:
     return bool(select.select([0], [], [], moment)[0])
 
 
-def _read() -> bytes:
-    with _waiting():
-        first = sys.stdin.buffer.read(1)
-    if first is None:  # whoever started us left it non-blocking
-        os.set_blocking(0, True)
-        return _read()
-    data = first + sys.stdin.buffer.read(MAX_BYTES) if first else b""
-    if len(data) > MAX_BYTES:
-        raise Problem(f"stdin: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
-    return data
+def _read(*, by_name: bool) -> bytes:
+    without = "" if by_name else "; --no-stdin does without"
+    data = bytearray()
+    with _telling(IDLE, f"codexapi: waiting for stdin{without}"):
+        piece = _piece()
+    # It may say something and stay open, as does the log that somebody follows.
+    with _telling(LONG, f"codexapi: stdin has not ended, and is still read{without}"):
+        while piece:
+            data += piece
+            if len(data) > MAX_BYTES:
+                raise Problem(f"stdin: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+            piece = _piece()
+    return bytes(data)
+
+
+def _piece() -> bytes:
+    """What comes next; nothing at the end. Whoever started us may have left it non-blocking."""
+    while (piece := sys.stdin.buffer.raw.read(_PIECE)) is None:  # type: ignore[union-attr]
+        import select  # for such a stdin alone
+
+        select.select([0], [], [])
+    return bytes(piece)
 
 
 @contextmanager
-def _waiting() -> Iterator[None]:
+def _telling(seconds: float, what: str) -> Iterator[None]:
     """A pipe that nobody writes to, as under cron, would otherwise hang without a word."""
     if sys.stdin.isatty():
         yield
         return
     import threading  # loaded with asyncio anyway, and not before
 
-    telling = threading.Timer(IDLE, note, ["codexapi: waiting for stdin; --no-stdin does without"])
-    telling.daemon = True
-    telling.start()
+    timer = threading.Timer(seconds, note, [what])
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        telling.cancel()
+        timer.cancel()

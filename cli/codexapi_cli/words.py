@@ -32,7 +32,7 @@ class WordsCommand(DocumentedCommand):
         for name, value in ctx.params.items():
             if isinstance(value, list | tuple):
                 words = strip_marks(value)
-                ctx.params[name] = list(map(_decoded, words)) if name in free else words
+                ctx.params[name] = list(map(decoded, words)) if name in free else words
         return rest
 
 
@@ -50,7 +50,7 @@ def strip_marks(words: Iterable[Any]) -> list[Any]:
     return [w.removeprefix(_MARK) if isinstance(w, str) else w for w in words]
 
 
-def _decoded(word: Any) -> Any:
+def decoded(word: Any) -> Any:
     """A word of a text in UTF-8, whatever the encoding of the system. Names of files stay as they
     are: by them they are found."""
     return _BYTES.sub(_as_utf8, word) if isinstance(word, str) and not word.isascii() else word

@@ -219,6 +219,53 @@ def test_stdin_has_the_bound_of_files(command: str, tmp_path: Path) -> None:
     assert done.stderr == "codexapi: stdin: it has more than 50 MiB\n"
 
 
+@posix
+@pytest.mark.parametrize("command", ["chat --dry-run -m m count", "chat --dry-run -m m -"])
+def test_a_pipe_that_does_not_block_is_read_to_its_end(command: str) -> None:
+    """As some programs leave the pipes of their children."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = subprocess.Popen(
+        codexapi(*command.split()), env=environment(), text=True, stdin=reader,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(reader)
+    assert process.stderr is not None
+    os.write(writer, b"alpha")
+    if command.endswith("-"):
+        assert "stdin has not ended" in process.stderr.readline()
+    os.write(writer, b" beta\n")
+    os.close(writer)
+    answer, _ = process.communicate(timeout=PATIENCE)
+    assert "alpha beta" in asked(answer)
+
+
+@posix
+@pytest.mark.parametrize("command", ["chat --demo hi", "sh --demo hi", "chat --dry-run -m m -"])
+def test_whoever_waits_for_stdin_says_so(command: str) -> None:
+    with subprocess.Popen(
+        codexapi(*command.split()), env=environment(), text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        process.stdin.write("x")
+        process.stdin.close()
+    assert process.returncode == 0
+    without = "" if command.endswith("-") else "; --no-stdin does without"
+    assert told == f"codexapi: waiting for stdin{without}\n"
+
+
+def test_a_command_leaves_stdin_alone_where_it_is_told_to() -> None:
+    with subprocess.Popen(
+        codexapi("sh", "--demo", "--no-stdin", "[[say ls]]"), env=environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.read() == "ls\n"
+
+
 # Words
 
 DASHED = ["- summarise these", "-5 + 3 = ?", "--answer briefly, please", "-x is what?", "-\nx"]
@@ -260,6 +307,37 @@ def test_an_unknown_option_shows_how_to_ask_such_words(command: str) -> None:
     done = run(command, "--demo", "--nonsense")
     assert done.returncode == 2
     assert f'codexapi {command} -- "--nonsense' in done.stderr
+
+
+def words_in(encoding: str, *words: bytes) -> dict[str, str]:
+    """What is asked by these bytes, where the system has this encoding."""
+    utf8 = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if encoding == "C" else {}
+    done = subprocess.run(
+        [*map(os.fsencode, codexapi("chat", "--dry-run", "-m", "m", "--no-stdin")), *words],
+        env=environment(LC_ALL=encoding, **utf8), capture_output=True, check=True,
+        stdin=subprocess.DEVNULL, timeout=PATIENCE,
+    )  # fmt: skip
+    body: dict[str, str] = json.loads(done.stdout)["body"]
+    return {**body, "text": asked(done.stdout.decode())}
+
+
+@posix
+@pytest.mark.parametrize("encoding", ["C", "C.UTF-8"])
+def test_words_are_utf_8_whatever_the_encoding_of_the_system(encoding: str) -> None:
+    assert words_in(encoding, "日本 é".encode())["text"] == "日本 é"
+    assert words_in(encoding, b"bad \xff byte")["text"] == "bad \ufffd byte"
+    assert words_in(encoding, b"-s", "sei höflich".encode(), b"x")["instructions"] == "sei höflich"
+
+
+@posix
+@pytest.mark.parametrize("name", ["日本.md".encode(), b"\xff\x9b.md"])
+@pytest.mark.parametrize("encoding", ["C", "C.UTF-8"])
+def test_files_are_found_by_any_name(encoding: str, name: bytes, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/" + name
+    with open(path, "w") as file:
+        file.write("inside")
+    assert "inside" in words_in(encoding, b"-f", path, b"x")["text"]
+    assert "inside" in words_in(encoding, b"-a", path, b"x")["text"]
 
 
 def test_after_two_dashes_all_is_a_question() -> None:
