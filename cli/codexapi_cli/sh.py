@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,9 @@ _UNSEEN = re.compile(
 """Letters that are printable by Unicode's word, and that nobody sees."""
 
 _NEARBY = ("/bin", "/usr/bin", "/usr/local/bin")
+
+_NO_SHELLS = {"nologin", "false", "true"}
+"""What users have for a shell who are not to log in, as in containers."""
 
 _GOES_ON = re.compile(r"(\\|\||&&|\b(do|then|else)|[{(])$")
 """How a line ends that the next one belongs to."""
@@ -200,7 +204,8 @@ def _is_visible(letter: str) -> bool:
 def own_shell(environ: dict[str, str] | os._Environ[str]) -> str:
     if sys.platform == "win32":
         return "powershell" if environ.get("PSModulePath") else "cmd"
-    return Path(environ.get("SHELL") or "/bin/sh").name
+    name = Path(environ.get("SHELL") or "/bin/sh").name
+    return "sh" if name in _NO_SHELLS else name
 
 
 @dataclass(slots=True)
@@ -270,11 +275,15 @@ class _Session:
     def _run(self, proposed: str, environ: Mapping[str, str] | None = None) -> int:
         sys.stdout.flush()
         command = [*map(os.fsencode, _runner(self.shell)), _encoded(proposed)]
+        # Ctrl-C is for what runs, which may go on; a handler is not inherited, to ignore it is.
+        before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
             done = subprocess.run(command, check=False, env={**os.environ, **(environ or {})})
         except OSError as error:
             raise Problem(f"{self.shell}: {error.strerror}", LOCAL_FILE) from None
-        return done.returncode
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
 
 class _OnStderr(Held):

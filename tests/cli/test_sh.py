@@ -360,3 +360,31 @@ def test_all_commands_of_the_demo_only_look() -> None:
 def test_a_chat_about_commands_is_no_command() -> None:
     assert "simulated" in run("chat", "--demo", "list big files").stdout
     assert "simulated" in run("chat", "--demo", "-s", "Be one command line.", "list files").stdout
+
+
+def test_ctrl_c_is_for_the_command_that_runs() -> None:
+    with asked("trap 'echo caught' INT; echo begun; read x; read x; echo after-$x") as child:
+        child.sendline("r")
+        child.expect("\nbegun")
+        child.sendintr()
+        child.expect("caught")
+        child.sendline("one")
+        child.sendline("two")
+        child.expect("after-")
+        child.read()
+        assert exit_code(child) == 0
+
+
+@pytest.mark.parametrize(("command", "code"), [("kill -INT $$", 130), ("kill -PIPE $$", 141)])
+def test_a_signal_that_ends_the_command_is_its_exit_code(command: str, code: int) -> None:
+    with asked(command) as child:
+        child.sendline("r")
+        child.expect("Type yes to run it: ")
+        child.sendline("yes")
+        child.read()
+        assert exit_code(child) == code
+
+
+def test_who_has_no_shell_has_sh() -> None:
+    done = run("sh", "--demo", "-y", "[[say echo ran]]", env={"SHELL": "/usr/sbin/nologin"})
+    assert (done.returncode, done.stdout) == (0, "ran\n")
