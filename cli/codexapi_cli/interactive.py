@@ -22,13 +22,13 @@ from codexapi_engine.protocol.responses.items import family
 from codexapi_engine.protocol.shapes import inner, number
 
 from .answer import Answer
-from .line_input import Interrupt, Line, LineStore, PlainInput
+from .line_input import InputLine, Interrupt, LineStore, PlainInput
 from .options import opened
 from .past import Past, is_question, text_in, title_of, transcript
 from .question import NOTHING, Question, attachment, text_or_file
 from .runner import Runner
 from .shell_words import dragged_files, paths
-from .slash import Command, UnknownCommand, help_text, parse
+from .slash import SlashCommand, UnknownCommand, help_text, parse
 from .talk import Talk
 from .terminal import Problem, note, say
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class LineReader(Protocol):
-    def read(self) -> Line:
+    def read(self) -> InputLine:
         """Raises EOFError at the end, and Interrupt at Ctrl-C."""
 
     def waiting(self) -> AbstractContextManager[None]:
@@ -55,7 +55,7 @@ def converse(
     with Runner() as runner:
         codex = opened(chosen)
         try:
-            session = _Session(runner, codex, talk, answer)
+            session = _ChatSession(runner, codex, talk, answer)
             runner.run(session.begin(model))
             session.go_on(question)
         finally:
@@ -63,7 +63,7 @@ def converse(
 
 
 @dataclass(slots=True)
-class _Session:
+class _ChatSession:
     runner: Runner
     codex: engine.Codex
     talk: Talk
@@ -126,9 +126,9 @@ class _Session:
 
         return LineEditor(self.runner, _line_store(self.talk), self._values)
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: InputLine) -> None:
         match parse(line.text, is_paste=line.is_paste):
-            case Command(name, argument):
+            case SlashCommand(name, argument):
                 self._try(lambda: _COMMANDS[name](self, argument))
             case UnknownCommand() as unknown:
                 say(f"codexapi: {unknown}")
@@ -148,16 +148,16 @@ class _Session:
 
     def _ask(self, question: Question) -> None:
         """Asks. Where nothing came of it, the attachments are for the next question still."""
-        before = self.talk.items
+        before = self.talk.additions
         outcome: JsonObject = {}
         try:
             outcome = self._wait(self.talk.turn(self.codex, question, self.answer))
         except KeyboardInterrupt:
-            came = self.talk.items is not before
-            note("stopped; " + ("what came is kept" if came else "nothing came"))
+            came = "what came is kept" if self.talk.additions > before else "nothing came"
+            note(f"stopped; {came}")
         except engine.CodexError as error:
             _complain(error)
-        if self.talk.items is not before:
+        if self.talk.additions > before:
             self.attachments, self.names = NOTHING, []
             if not outcome:
                 self.talk.keep(question.text)
@@ -331,18 +331,18 @@ class _Session:
         return [*self._efforts(), "default"] if command == "effort" else []
 
 
-_COMMANDS: dict[str, Callable[[_Session, str], None]] = {
-    "model": _Session.model,
-    "effort": _Session.effort,
-    "system": _Session.system,
-    "attach": _Session.attach,
-    "image": _Session.image,
-    "usage": _Session.usage,
-    "undo": _Session.undo,
-    "new": _Session.new,
-    "save": _Session.save,
-    "help": _Session.help,
-    "bye": _Session.leave,
+_COMMANDS: dict[str, Callable[[_ChatSession, str], None]] = {
+    "model": _ChatSession.model,
+    "effort": _ChatSession.effort,
+    "system": _ChatSession.system,
+    "attach": _ChatSession.attach,
+    "image": _ChatSession.image,
+    "usage": _ChatSession.usage,
+    "undo": _ChatSession.undo,
+    "new": _ChatSession.new,
+    "save": _ChatSession.save,
+    "help": _ChatSession.help,
+    "bye": _ChatSession.leave,
 }
 
 

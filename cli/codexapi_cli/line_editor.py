@@ -7,6 +7,7 @@ prompt_toolkit, so it is loaded for an interactive chat alone.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +21,16 @@ from prompt_toolkit.history import History
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from .cleaning import clean
+from .cleaning import DIRECTIONS, INVISIBLE, clean
 from .line_input import (
     MORE,
     PROMPT,
+    InputLine,
     Interrupt,
-    Line,
     LineStore,
     inside_block,
     is_block,
@@ -40,6 +42,8 @@ from .slash import COMMANDS
 
 _PLAIN = "fg:default"
 """A style that changes nothing, and for which the blank at the end of a prompt is written too."""
+
+_UNSEEN = re.compile(f"[{DIRECTIONS}{INVISIBLE}]")
 
 FILE_COMMANDS = frozenset({"attach", "save"})
 
@@ -63,13 +67,14 @@ class LineEditor:
             completer=SlashCompleter(values),
             complete_while_typing=False,
             history=_LineHistory(store),
+            input_processors=[_MarkUnseen()],
             enable_suspend=True,
             enable_open_in_editor=True,
             input=_input(),
             output=output,
         )
 
-    def read(self) -> Line:
+    def read(self) -> InputLine:
         """What was typed. Raises EOFError at Ctrl-D, and Interrupt at Ctrl-C."""
         self._is_paste = False
         text = self._runner.run(self._text())
@@ -77,7 +82,7 @@ class LineEditor:
             raise Interrupt(empty=not self._session.default_buffer.text)
         if not self._is_paste and is_block(text):
             text = inside_block(text)
-        return Line(text, self._is_paste)
+        return InputLine(text, self._is_paste)
 
     def waiting(self) -> AbstractContextManager[None]:
         """Around what takes a while: what is typed meanwhile is for the next line."""
@@ -167,6 +172,15 @@ def _completion(text: str, length: int, label: str, meta: str = "") -> Completio
     return Completion(text, -length, display=clean(label), display_meta=meta)
 
 
+class _MarkUnseen(Processor):
+    """Shows a question mark for letters that nobody sees, and that turn the direction of others:
+    they came with a paste, or with the name of a file."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        return Transformation([(part[0], _UNSEEN.sub("?", part[1])) for part in fragments])
+
+
 class _LineHistory(History):
     def __init__(self, store: LineStore) -> None:
         super().__init__()
@@ -183,7 +197,7 @@ class _LineHistory(History):
 def _typing_ahead() -> Iterator[None]:
     """While an answer comes, what is typed is not shown among it: it waits for the next prompt.
     Ctrl-C and Ctrl-Z stay signals."""
-    if sys.platform == "win32" or not sys.stdin.isatty():
+    if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
         yield
         return
     import termios
@@ -214,7 +228,7 @@ def _input() -> Input:
         return create_input()
     from prompt_toolkit.input.vt100 import Vt100Input
 
-    class TypedInput(Vt100Input):
+    class TerminalInput(Vt100Input):
         """A newline that comes along with other letters was sent by a program, or typed ahead: it
         is Enter. Alone it is Ctrl-J."""
 
@@ -228,4 +242,4 @@ def _input() -> Input:
                 for key in keys
             ]
 
-    return TypedInput(sys.stdin)
+    return TerminalInput(sys.stdin)

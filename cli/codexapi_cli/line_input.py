@@ -15,7 +15,7 @@ PROMPT, MORE = "> ", "… "
 QUOTES = '"""'
 
 
-class Line(NamedTuple):
+class InputLine(NamedTuple):
     text: str
     is_paste: bool = False  # it begins with a paste of several lines
 
@@ -38,10 +38,10 @@ class Interrupt(Exception):
 class PlainInput:
     """Reads lines as they come. The prompt goes to stderr: stdout is for answers."""
 
-    def read(self) -> Line:
+    def read(self) -> InputLine:
         """Raises EOFError at the end, and Interrupt at Ctrl-C."""
         try:
-            return Line(_text())
+            return InputLine(_text())
         except KeyboardInterrupt:
             say_drawn("")
             raise Interrupt(empty=True) from None

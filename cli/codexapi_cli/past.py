@@ -26,7 +26,7 @@ _YEAR_9999 = 253_000_000_000
 _LONGEST = 72
 """Characters of a title."""
 
-_LONGEST_LINE = 64 * 1024
+_LONGEST_LINE = 16 * 1024
 """Characters of a line for the arrow keys: more is a file that was pasted."""
 
 

@@ -18,7 +18,7 @@ _IN_DOUBLE_QUOTES = '"\\$`'
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class LineWord:
     start: int  # its place in the line
     end: int
     text: str  # without quotes and backslashes
@@ -27,7 +27,7 @@ class Word:
     literal: bool  # some of it stands in quotes or behind a backslash
 
 
-def words(line: str) -> list[Word]:
+def words(line: str) -> list[LineWord]:
     """The words of a line; of the last one a quote may be open."""
     found = []
     at = 0
@@ -38,12 +38,12 @@ def words(line: str) -> list[Word]:
     return found
 
 
-def last_word(line: str) -> Word:
+def last_word(line: str) -> LineWord:
     """The word that ends where the line ends: an empty one after a blank."""
     found = words(line)
     if found and found[-1].end == len(line):
         return found[-1]
-    return Word(len(line), len(line), "", "", tilde=False, literal=False)
+    return LineWord(len(line), len(line), "", "", tilde=False, literal=False)
 
 
 def paths(line: str) -> list[str]:
@@ -91,7 +91,7 @@ def file_of(address: str) -> str | None:
     return path if ESCAPES else path.lstrip("/")
 
 
-def _paths(word: Word) -> list[str]:
+def _paths(word: LineWord) -> list[str]:
     if (path := file_of(word.text)) is not None:
         return [path]
     path = os.path.expanduser(word.text) if word.tilde else word.text
@@ -106,7 +106,7 @@ def _next(line: str, at: int) -> int:
     return at
 
 
-def _word(line: str, start: int) -> Word:
+def _word(line: str, start: int) -> LineWord:
     text, open_quote, literal, at = [], "", False, start
     while at < len(line):
         char = line[at]
@@ -125,4 +125,4 @@ def _word(line: str, start: int) -> Word:
         else:
             text.append(char)
         at += 1
-    return Word(start, at, "".join(text), open_quote, line[start] == "~", literal)
+    return LineWord(start, at, "".join(text), open_quote, line[start] == "~", literal)

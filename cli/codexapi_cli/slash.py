@@ -41,7 +41,7 @@ _NAME = re.compile(r"/([A-Za-z][\w-]*|\?)?(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SlashCommand:
     name: str  # of `COMMANDS`
     argument: str
 
@@ -59,7 +59,7 @@ class UnknownCommand:
         return f"there is no command /{self.name}{meant} {names} (//{self.name} sends it as text)"
 
 
-def parse(line: str, *, is_paste: bool = False) -> Command | UnknownCommand | str:
+def parse(line: str, *, is_paste: bool = False) -> SlashCommand | UnknownCommand | str:
     """A command, or the text of a question.
 
     A text that was pasted in several lines is a question, whatever it begins with; so is one that
@@ -78,7 +78,7 @@ def parse(line: str, *, is_paste: bool = False) -> Command | UnknownCommand | st
     name = (match[1] or "").lower()
     name = ALIASES.get(name, name)
     if name in COMMANDS and (name in TEXTS or not several):
-        return Command(name, (match[2] or "").strip())
+        return SlashCommand(name, (match[2] or "").strip())
     if several or (name and os.path.lexists(f"/{match[1]}")):
         return line
     return UnknownCommand(match[1] or "")

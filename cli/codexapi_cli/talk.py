@@ -43,6 +43,7 @@ class Talk:
     account: str = ""  # whose login its items are of, as an owner names it; "": unknown
     base: list[JsonObject] = field(default_factory=list)  # what is kept of it, when last looked at
     added: list[JsonObject] = field(default_factory=list)  # of the items, those not kept yet
+    additions: int = 0  # how often something was added to it
 
     def request(self, question: Question) -> JsonObject:
         made = engine.request(
@@ -147,6 +148,7 @@ class Talk:
     def _add(self, question: Question, answered: list[JsonObject]) -> None:
         turn = [question.item(), *answered]
         self.items, self.added = [*self.items, *turn], [*self.added, *turn]
+        self.additions += 1
 
     def _keep(self, text: str, model: str) -> bool:
         if self.log is None:

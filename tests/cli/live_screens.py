@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyte
+import pytest
 from tests.cli.shell import PATIENCE, exit_code
 from tests.processes import codexapi, environment
 
@@ -42,6 +43,10 @@ class Screen:
         cursor = self._screen.cursor
         return cursor.x == 2 and self._screen.display[cursor.y].rstrip() == ">"
 
+    @property
+    def cursor_column(self) -> int:
+        return int(self._screen.cursor.x)
+
     def type(self, keys: str) -> None:
         self.child.send(keys.encode(errors="surrogateescape"))
 
@@ -49,9 +54,14 @@ class Screen:
         self.type(f"{PASTE}{text}{PASTE_END}")
 
     def wait(self, reached: Callable[[], bool]) -> None:
-        """Raises TIMEOUT where that does not come."""
+        """Fails, and shows the screen, where that does not come."""
+        import pexpect  # Windows has none
+
         while not reached():
-            data = self.child.read_nonblocking(65536, PATIENCE)
+            try:
+                data = self.child.read_nonblocking(65536, PATIENCE)
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                pytest.fail(f"on the screen:\n{self.text}", pytrace=False)
             self.output += data
             self._stream.feed(data)
 
@@ -85,14 +95,15 @@ def screen(
     width: int = 100,
     height: int = 40,
     cwd: Path | None = None,
+    program: Sequence[str] = (),
 ) -> Iterator[Screen]:
-    """`codexapi` with these arguments."""
+    """`codexapi` with these arguments, or another program."""
     import pexpect  # Windows has none
 
-    program, *rest = codexapi(*arguments)
+    first, *rest = program or codexapi(*arguments)
+    environ = environment(**{"TERM": "xterm-256color", **(env or {})})
     child = pexpect.spawn(
-        program, rest, env=environment(TERM="xterm-256color", **(env or {})), timeout=PATIENCE,
-        dimensions=(height, width), cwd=cwd,
+        first, rest, env=environ, timeout=PATIENCE, dimensions=(height, width), cwd=cwd
     )  # fmt: skip
     try:
         yield Screen(child, width, height)

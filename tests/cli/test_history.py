@@ -362,3 +362,22 @@ def test_what_is_no_file_is_no_history(kind: str, tmp_path: Path) -> None:
 def test_a_transcript_names_what_it_cannot_show() -> None:
     items = [user("look\n\nhere", ["data:image/png;base64,AA"]), {"type": "reasoning"}, ANSWER]
     assert transcript(items) == "> look\n>\n> here\n>\n> [image]\n\nYes.\n"
+
+
+def test_lines_are_kept_once_and_are_forgotten_with_their_chat(tmp_path: Path) -> None:
+    with Past(tmp_path / "history.db") as past:
+        for text, cid in (("one", "a"), ("two\nlines", "b"), ("one", "b"), ("x" * 100_000, "b")):
+            past.add_line(text, cid)
+        past.add_line("three \ud83d", "a")  # half an emoji
+        assert past.lines() == ["three \ufffd", "one", "two\nlines"]
+        past.remove("b")
+        assert past.lines() == ["three \ufffd"]
+        past.clear()
+        assert past.lines() == []
+
+
+def test_an_empty_history_says_so(kept: dict[str, str]) -> None:
+    done = run("history", "--demo", env=kept)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no chat is kept here yet" in done.stderr
+    assert run("history", "--demo", "--json", env=kept).stdout == "[]\n"

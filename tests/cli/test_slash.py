@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from codexapi_cli.slash import COMMANDS, Command, UnknownCommand, help_text, parse
+from codexapi_cli.slash import COMMANDS, SlashCommand, UnknownCommand, help_text, parse
 
 
 @pytest.mark.parametrize(
     ("line", "command"),
     [
-        ("/model", Command("model", "")),
-        ("  /model gpt-6-luna ", Command("model", "gpt-6-luna")),
-        ("/Bye", Command("bye", "")),
-        ("/exit", Command("bye", "")),
-        ("/attach a b", Command("attach", "a b")),
-        ("/image a fox\nin snow", Command("image", "a fox\nin snow")),
+        ("/model", SlashCommand("model", "")),
+        ("  /model gpt-6-luna ", SlashCommand("model", "gpt-6-luna")),
+        ("/Bye", SlashCommand("bye", "")),
+        ("/exit", SlashCommand("bye", "")),
+        ("/attach a b", SlashCommand("attach", "a b")),
+        ("/image a fox\nin snow", SlashCommand("image", "a fox\nin snow")),
     ],
 )
-def test_a_command_is_known_by_its_name(line: str, command: Command) -> None:
+def test_a_command_is_known_by_its_name(line: str, command: SlashCommand) -> None:
     assert parse(line) == command
 
 
@@ -49,7 +49,7 @@ def test_a_text_with_a_slash_may_be_a_question(line: str, question: str) -> None
 def test_a_paste_of_several_lines_is_never_a_command() -> None:
     assert parse("/image x\ny", is_paste=True) == "/image x\ny"
     assert parse("/bye\n", is_paste=True) == "/bye\n"
-    assert parse("/bye", is_paste=True) == Command("bye", "")
+    assert parse("/bye", is_paste=True) == SlashCommand("bye", "")
 
 
 def test_an_unknown_command_says_which_there_are() -> None:
