@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -10,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.folding import columns_of, fold
 
+from .cleaning import clean
 from .options import BaseUrl, Demo, Json, command, settings
-from .terminal import FAILED, USAGE, put, run, say
+from .terminal import FAILED, USAGE, painted, put, put_drawn, run, say, say_error
 
 if TYPE_CHECKING:
     from .findings import Finding
 
 app = command()
 
+STATE_COLORS = {"ok": "green", "warning": "yellow", "problem": "red", "unknown": "dim"}
+
 _WIDTH = 15
+_INDENT = 7 + 2 + _WIDTH + 2
 
 
 EXAMPLES = """
@@ -54,7 +60,7 @@ def doctor(
     Changes nothing, and costs no quota without --online. Exits with 1 if there is a problem.
     """
     if offline and online:
-        say("codexapi: --offline and --online exclude each other")
+        say_error("--offline and --online exclude each other")
         raise typer.Exit(USAGE)
     work = _doctor(settings(base_url=base_url, demo=demo), offline, online, as_json)
     run(work, as_json=as_json)
@@ -71,15 +77,24 @@ async def _doctor(chosen: engine.Settings, offline: bool, online: bool, as_json:
     async for finding in source:
         findings.append(finding)
         if not as_json:
-            put(f"{finding.state:<7}  {finding.name:<{_WIDTH}}  {finding.told}\n")
-            if finding.fix:
-                put(f"{'':<7}  {'':<{_WIDTH}}  {finding.advice}\n")
+            _show(finding)
     healthy = all(finding.state != PROBLEM for finding in findings)
     if as_json:
         told = {"ok": healthy, "findings": [asdict(finding) for finding in findings]}
         put(json.dumps(told, indent=2) + "\n")
     if not healthy:
         raise typer.Exit(FAILED)
+
+
+def _show(finding: Finding) -> None:
+    """The finding and its fix, broken between words on a terminal."""
+    terminal, columns = sys.stdout.isatty(), columns_of(sys.stdout)
+    state = painted(f"{finding.state:<7}", STATE_COLORS[finding.state], terminal)
+    heads = [f"{state}  {finding.name:<{_WIDTH}}  ", " " * _INDENT]
+    for head, text in zip(heads, [finding.told, finding.fix and finding.advice], strict=True):
+        if text:
+            shown = clean(text) if terminal else text
+            put_drawn(f"{head}{fold(shown, columns, ' ' * _INDENT, _INDENT)}\n")
 
 
 def _usual(chosen: engine.Settings, offline: bool) -> AsyncIterator[Finding]:

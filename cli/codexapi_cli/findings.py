@@ -20,12 +20,14 @@ from codexapi_engine.client import codex_config, named_model
 from codexapi_engine.credentials import MAX_BYTES, STORE
 from codexapi_engine.errors import duration
 from codexapi_engine.files import read_regular
-from codexapi_engine.login_hint import CODEX, INSTALL
+from codexapi_engine.listeners import listener
+from codexapi_engine.login_hint import CODEX, INSTALL, with_client
 from codexapi_engine.protocol.limits import Window
 
 from .config import DEFAULT, effective, plain
 from .itself import PACKAGE, is_ours
 from .plan import length, local
+from .terminal import error_line
 
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
 
@@ -192,7 +194,8 @@ def _port(chosen: engine.Settings) -> Finding:
     except ConnectionRefusedError:
         return Finding("port", OK, f"{where} is free")
     except OSError:
-        return Finding("port", WARNING, f"another program answers on {where}", another)
+        who = listener(chosen.port) or "another program"
+        return Finding("port", WARNING, f"{who} answers on {where}", another)
 
 
 async def _simulated(chosen: engine.Settings) -> Finding:
@@ -314,10 +317,10 @@ async def _login(codex: engine.Codex, discreet: bool) -> Finding:
     try:
         login = await codex.credentials()
     except engine.NotLoggedIn as error:
-        return Finding("login", PROBLEM, str(error), "codexapi login")
+        return Finding("login", PROBLEM, with_client(str(error)), "codexapi login")
     problem = await codex.login_problem()
     if problem is not None:
-        return Finding("login", PROBLEM, str(problem), "codexapi login")
+        return Finding("login", PROBLEM, with_client(str(problem)), "codexapi login")
     told = "it is there" if discreet else f"plan {login.plan or 'unknown'}"
     if login.expires_at is not None:
         left = login.expires_at - time.time()
@@ -356,7 +359,7 @@ async def _backend(codex: engine.Codex) -> AsyncIterator[Finding]:
     try:
         listed = [model.slug for model in await codex.models() if model.listed]
     except engine.CodexError as error:
-        yield Finding("backend", PROBLEM, f"{error.code or error.type}: {error}", _remedy(error))
+        yield Finding("backend", PROBLEM, error_line(error), _remedy(error))
         return
     yield Finding("backend", OK, f"{len(listed)} models, first {listed[0] if listed else 'none'}")
     yield clock(codex.clock_ahead)
@@ -395,7 +398,7 @@ async def _plan(codex: engine.Codex) -> Finding:
     try:
         limits = await codex.plan()
     except engine.CodexError as error:
-        return Finding("plan", WARNING, f"{error.code or error.type}: {error}", _remedy(error))
+        return Finding("plan", WARNING, error_line(error), _remedy(error))
     windows = [window for window in (limits.primary, limits.secondary) if window is not None]
     told = ", ".join(_used(window) for window in windows) or "not told"
     if limits.reached:

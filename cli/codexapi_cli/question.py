@@ -95,7 +95,11 @@ def fenced(name: str, data: bytes) -> str:
 
 def text_or_file(given: str, option: str) -> str:
     """`TEXT`, or what stands in the file of `@FILE`. Raises Problem."""
-    return _text(file_bytes(given[1:]), f"{option} {given}") if given.startswith("@") else decoded(given)
+    return (
+        _text(file_bytes(given[1:]), f"{option} {given}")
+        if given.startswith("@")
+        else decoded(given)
+    )
 
 
 def _piped(data: bytes, *, alone: bool) -> Question:

@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.listeners import listener
 from codexapi_engine.setting_values import is_loopback
+from codexapi_engine.settings import PORT
 
 from . import completers
 from .edits import MISSING, Change, Conflict, Entry, Form, Refused, SettingsFile, Where, snippet
@@ -28,7 +30,10 @@ from .http_clients import CLIENTS, CONTEXT, NAME, UNUSED, Client, Offered, Point
 from .options import BaseUrl, Demo, Model, command, opened, settings
 from .servers import reachable, running, version_at
 from .system import System
-from .terminal import BACKEND, LOCAL_FILE, Problem, ending, note, put, say
+from .terminal import BACKEND, LOCAL_FILE, Problem, ending, hear_warnings, note, put, say
+
+LOOK = 2.0
+"""Seconds that a server on this machine has to say that it is there."""
 
 app = command()
 
@@ -101,6 +106,7 @@ def setup(
     with ending():
         if sum((undo, run, print_)) > 1:
             raise Problem("--undo, --run and --print do not go together")
+        hear_warnings()
         client = _client(name)
         chosen = settings(base_url=base_url, demo=demo)
         if undo:
@@ -113,6 +119,8 @@ def setup(
                 put(place.pasted() if place else _words(client, point))
         else:
             _write(place, dry_run=dry_run, force=force)
+        if not (dry_run or run):
+            _note_silence(point.url, demo=demo)
         if run and not dry_run:
             raise typer.Exit(_run(client, point, place, arguments or ()))
 
@@ -220,6 +228,23 @@ async def _models(chosen: engine.Settings) -> list[Offered]:
     return found if found and found[0].name == first else [Offered(first), *found]
 
 
+def _note_silence(url: str, *, demo: bool) -> None:
+    """Where the client would find no server: it is easily forgotten. Of a name that another machine
+    or a container knows, nothing can be said here."""
+    parts = urlsplit(url)
+    if not is_loopback(parts.hostname or ""):
+        return
+    serve = "codexapi serve" + (" --demo" if demo else "")
+    serve += "" if parts.port in (None, PORT) else f" --port {parts.port}"
+    try:
+        version_at(url.removesuffix("/v1"), LOOK)
+    except ConnectionRefusedError:
+        note(f"codexapi: no server runs at {url} yet: `{serve}`")
+    except OSError:
+        who = listener(parts.port or 80) or "another program"
+        note(f"codexapi: {who} answers at {url}, and it is not codexapi")
+
+
 def _words(client: Client, point: Point) -> str:
     return client.words(point) if client.words else exports(client.env(point))
 
@@ -305,8 +330,10 @@ def _run(client: Client, point: Point, place: _Place | None, arguments: Sequence
     try:
         version_at(point.url.removesuffix("/v1"))
     except OSError as error:
+        refused = isinstance(error, ConnectionRefusedError)
+        why = f"nothing listens at {urlsplit(point.url).netloc}" if refused else str(error)
         raise Problem(
-            f"no server answers at {point.url} ({error}): `codexapi serve --detach` starts one",
+            f"no server answers at {point.url}: {why}; `codexapi serve --detach` starts one",
             BACKEND,
         ) from None
     filling = {

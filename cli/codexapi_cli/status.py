@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,10 +12,11 @@ import typer
 
 import codexapi_engine as engine
 
+from .cleaning import clean
 from .options import BaseUrl, Demo, Json, command, opened, settings
 from .plan import lines, local
 from .servers import running
-from .terminal import exit_code, put, put_json, run
+from .terminal import exit_code, painted, put, put_drawn, put_json, run
 from .usage import speaks_unicode
 
 app = command()
@@ -56,7 +58,7 @@ async def _status(chosen: engine.Settings, as_json: bool) -> None:
     if as_json:
         put_json(report)
     elif report["access_token_expires_at"] or report["logged_in"]:
-        put("".join(f"{line}\n" for line in _lines(report)))
+        _show(report)
     if problem is not None:
         if not as_json:
             raise problem
@@ -79,6 +81,16 @@ async def _ask(chosen: engine.Settings, report: dict[str, Any]) -> engine.CodexE
             report["access_token_expires_at"] = credentials.expires_at
             report["logged_in"] = not isinstance(problem, engine.AuthError)
     return problem
+
+
+def _show(report: dict[str, Any]) -> None:
+    first, *rest = _lines(report)
+    terminal = sys.stdout.isatty()
+    known, _, after = first.partition(" to ")
+    color = "green" if report["logged_in"] else "red"
+    after = clean(after) if terminal else after
+    put_drawn(f"{painted(known, color, terminal)} to {after}\n")
+    put("".join(f"{line}\n" for line in rest))
 
 
 def _lines(report: dict[str, Any]) -> list[str]:

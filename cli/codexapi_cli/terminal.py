@@ -59,11 +59,24 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
         with ending(as_json=as_json):
             from .runner import Runner  # asyncio is 40 ms that --help does without
 
+            hear_warnings()
             with Runner() as runner:
                 runner.run(work)
             sys.stdout.flush()
     finally:
         work.close()  # a signal may come before it has begun, and Python would complain
+
+
+def hear_warnings() -> None:
+    """What the engine warns of is said as all else is: where no log is kept, Python would print it
+    bare."""
+    import logging  # the engine has loaded it by now
+
+    class Warnings(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say_warning(self.format(record))
+
+    logging.lastResort = Warnings(logging.WARNING)
 
 
 @contextmanager

@@ -12,22 +12,24 @@ _WORD = re.compile(r"(?:`[^`\n]*`|[^\s`]|`)+")
 INDENT = "  "
 
 
-def fold(text: str, columns: int, indent: str = INDENT) -> str:
+def fold(text: str, columns: int, indent: str = INDENT, start: int = 0) -> str:
     """The text, its first line broken between words to so many columns; what follows is indented.
+    `start` columns are taken already where it begins.
 
     The other lines are as they were: a diff, or settings to paste. A word that is longer than a
     line stays whole, and the terminal breaks it without a newline.
     """
     first, newline, rest = text.partition("\n")
-    if columns <= len(indent) + 1 or width(first) <= columns:
+    if columns <= len(indent) + 1 or start + width(first) <= columns:
         return text
-    lines, room = [""], columns
-    for word in _WORD.findall(first):
-        joined = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
-        if lines[-1].strip() and width(joined) > room:
-            lines.append(indent + word)
+    begin, *words = _WORD.findall(first)
+    lines, room = [begin], columns - start
+    for word in words:
+        if width(lines[-1]) + 1 + width(word) <= room:
+            lines[-1] += f" {word}"
         else:
-            lines[-1] = joined
+            lines.append(indent + word)
+            room = columns
     return "\n".join(lines) + newline + rest
 
 

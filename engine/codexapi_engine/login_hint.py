@@ -9,12 +9,12 @@ from .protocol.auth_file import LOGIN_HINT
 
 CODEX = "codex"
 INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
-WITHOUT = "to try codexapi without a login: --demo"
+WITHOUT = "To try codexapi without a login: --demo"
 
 
 def not_logged_in(reason: str) -> str:
     """The message where there is no login, the same at every door."""
-    return with_client(f"not logged in ({reason}): {LOGIN_HINT}; {WITHOUT}")
+    return with_client(f"not logged in ({reason}). To log in, {LOGIN_HINT}. {WITHOUT}")
 
 
 def with_client(message: str) -> str:
@@ -23,4 +23,4 @@ def with_client(message: str) -> str:
 
     if LOGIN_HINT not in message or INSTALL in message or shutil.which(CODEX) is not None:
         return message
-    return message.replace(LOGIN_HINT, f"`codex` is not installed: {INSTALL}; then {LOGIN_HINT}", 1)
+    return message.replace(LOGIN_HINT, f"{LOGIN_HINT} (`codex` is not installed: {INSTALL})", 1)

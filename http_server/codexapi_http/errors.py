@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached
+from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached, __version__
 from codexapi_engine.errors import AuthError
 from codexapi_engine.protocol import json, limits
 
@@ -129,6 +129,8 @@ def no_such_path(request: Request) -> CodexError:
 def _hint(request: Request, path: str) -> str:
     if "://" in path:  # as a proxy is asked
         return ": this server is no proxy; ask it for the path alone"
+    if path in ("/", "/v1", "/v1/"):
+        return f": {_here(request)}"
     under = _under_v1(path)
     if (word := under[4:].partition("/")[0]) in ABSENT:
         return f": the Codex backend has {ABSENT[word]}"
@@ -136,6 +138,15 @@ def _hint(request: Request, path: str) -> str:
         if meant != path and _methods(request, meant):
             return f": try {meant}"
     return "" if path.startswith("/v1/") else f": the API is under /v1, try {under}"
+
+
+def _here(request: Request) -> str:
+    """What a browser or a curious program needs, where it looks first."""
+    base = f"{request.base_url}v1"
+    return (
+        f"this is codexapi {__version__}, and no page: a client's base URL is {base}. "
+        "To look round: /v1/models, /openapi.json, /healthz"
+    )
 
 
 def _tidy(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import stat
 import subprocess
 import sys
@@ -480,3 +481,33 @@ def test_such_a_model_is_refused_in_one_line(client: str, home: Home) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert "'gpt\\x85x' has letters" in done.stderr
     assert files_in(home.path) == before
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_that_no_server_runs_is_said_with_what_starts_one(home: Home) -> None:
+    port = str(free_port())
+    for more in (("aider", "--demo"), ("aider", "--demo"), ("shell", "--demo")):
+        done = home.setup(*more, CODEXAPI_PORT=port)
+        assert done.returncode == 0
+        told = f"no server runs at http://127.0.0.1:{port}/v1 yet: `codexapi serve --demo --port {port}`"
+        assert told in done.stderr
+    for flags in (("aider", "--demo", "--dry-run"), ("shell", "--demo", "--quiet")):
+        assert "no server" not in home.setup(*flags, CODEXAPI_PORT=port).stderr
+
+
+def test_of_a_server_that_runs_or_that_only_a_container_sees_nothing_is_said(home: Home) -> None:
+    with server("--demo", env=home.env):
+        assert "runs at" not in home.setup("aider", "--demo").stderr
+    done = home.setup("shell", "--url", "http://host.docker.internal:18080/v1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_program_at_the_address_is_named(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"http://127.0.0.1:{other.getsockname()[1]}/v1"
+        done = home.setup("shell", "--url", address)
+    assert f"answers at {address}, and it is not codexapi" in done.stderr
