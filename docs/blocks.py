@@ -4,6 +4,9 @@
 checkout against the simulated backend, with 18080 standing for the port of a `serve --demo` that
 was started for it. A `text` fence right below a block is its output. A block that cannot run says
 why in a comment above it, `<!-- no-run: reason -->`. Data (`json`, `toml`) must parse.
+
+A page is one shell: what a block exports holds for those below it. The README's shell is that of a
+stranger: it has a `python3`, and nothing of ours until the first block has made it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +36,7 @@ _FENCE = re.compile(
 _CODE_LINK = re.compile(
     r"\[`(?P<code>[^`]+)`\]\((?P<path>[^)#]+)#L\d+\)(?P<of>\s+of\s+(?:the\s+)?`\w+`)?"
 )
+_OF_OURS = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
 _LEFT_OUT = (".git", ".venv", ".cache", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
 
 
@@ -52,6 +57,8 @@ def fresh(document: Path) -> str:
     """The document's text, with the outputs that its blocks print now. Raises if one fails."""
     text = document.read_text()
     with workplace() as (folder, environment, port):
+        if document.name == "README.md" and document.parent == ROOT:
+            environment = strangers(environment, folder.parent)
 
         def again(match: re.Match[str]) -> str:
             line = text.count("\n", 0, match.start()) + 1
@@ -103,6 +110,16 @@ def workplace() -> Iterator[tuple[Path, dict[str, str], str]]:
             yield folder, environment, port
 
 
+def strangers(environment: dict[str, str], place: Path) -> dict[str, str]:
+    """The environment of who has Python and nothing of ours."""
+    programs = place / "programs"
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    path = os.pathsep.join([str(programs), "/usr/local/bin", "/usr/bin", "/bin"])
+    kept = {name: value for name, value in environment.items() if name not in _OF_OURS}
+    return {**kept, "PATH": path}
+
+
 @contextmanager
 def serving(environment: dict[str, str]) -> Iterator[str]:
     """A `codexapi serve --demo` on a free port."""
@@ -130,7 +147,14 @@ def _repository(folder: Path, environment: dict[str, str]) -> None:
 
 
 def _shell(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
-    return _run(["bash", "-euo", "pipefail", "-c"], found, folder, environment, port)
+    """Changes the environment to what the block leaves behind."""
+    after = folder.parent / "environment"
+    leave = f"trap 'env -0 > {shlex.quote(str(after))}' EXIT\n"
+    output = _run(["bash", "-euo", "pipefail", "-c"], found, folder, environment, port, leave)
+    pairs = (pair.partition("=") for pair in after.read_text().split("\0") if pair)
+    environment.clear()
+    environment.update((name, value) for name, _, value in pairs)
+    return output
 
 
 def _python(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
@@ -138,10 +162,15 @@ def _python(found: Block, folder: Path, environment: dict[str, str], port: str) 
 
 
 def _run(
-    command: list[str], found: Block, folder: Path, environment: dict[str, str], port: str
+    command: list[str],
+    found: Block,
+    folder: Path,
+    environment: dict[str, str],
+    port: str,
+    before: str = "",
 ) -> str:
     done = subprocess.run(
-        [*command, found.body.replace(PORT, port)],
+        [*command, before + found.body.replace(PORT, port)],
         cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False,
     )  # fmt: skip

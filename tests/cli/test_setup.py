@@ -495,8 +495,9 @@ def test_that_no_server_runs_is_said_with_what_starts_one(home: Home) -> None:
         assert done.returncode == 0
         told = f"no server runs at http://127.0.0.1:{port}/v1 yet: `codexapi serve --demo --port {port}`"
         assert told in done.stderr
-    for flags in (("aider", "--demo", "--dry-run"), ("shell", "--demo", "--quiet")):
-        assert "no server" not in home.setup(*flags, CODEXAPI_PORT=port).stderr
+    for client, silent in (("aider", "--dry-run"), ("shell", "--quiet")):
+        done = home.setup(client, "--demo", silent, CODEXAPI_PORT=port)
+        assert "no server" not in done.stderr
 
 
 def test_of_a_server_that_runs_or_that_only_a_container_sees_nothing_is_said(home: Home) -> None:

@@ -36,7 +36,7 @@ PIXEL = (
 
 SAYS = {
     Rule.TRANSLATED: "Goes to the backend, in its words.",
-    Rule.HONOURED: "Done by codexapi itself.",
+    Rule.HONOURED: "Emulated locally: codexapi does it, and the backend never sees it.",
     Rule.IGNORED: "Accepted, left out, and named in the header `x-codexapi-ignored`; "
     "refused under `serve --strict`.",
     Rule.REFUSED: "Refused with 400, naming the field: to leave it out would change what the "
