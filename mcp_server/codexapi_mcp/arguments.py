@@ -16,10 +16,10 @@ from .schema import ALIASES
 _ABSENT = object()
 
 
-def present(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def present(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that leave an optional parameter out."""
     kept = {}
-    for key, value in given.items():
+    for key, value in arguments.items():
         name = _parameter(key, schema["properties"])
         if name is not None and name not in schema.get("required", ()):
             value = _present(value, schema["properties"][name])
@@ -28,13 +28,13 @@ def present(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, An
     return kept
 
 
-def unknown(given: Mapping[str, object], schema: Mapping[str, Any]) -> list[str]:
+def unknown(arguments: Mapping[str, object], schema: Mapping[str, Any]) -> list[str]:
     """The arguments that no parameter takes: of two names for one, the second."""
     taken = set()
     for name in schema["properties"]:
         names = (name, *ALIASES.get(name, ()))
-        taken.add(next((key for key in names if key in given), None))
-    return [key for key in given if key not in taken]
+        taken.add(next((key for key in names if key in arguments), None))
+    return [key for key in arguments if key not in taken]
 
 
 def _parameter(key: str, parameters: Mapping[str, Any]) -> str | None:

@@ -224,9 +224,9 @@ async def _answer(ctx: Context[Workshop, Any], order: Order, wish: Wish) -> Call
     return await attended(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
 
-async def _kept(shop: Workshop, order: Order) -> Drawn | None:
+async def _kept(resources: Workshop, order: Order) -> Drawn | None:
     """What the same call has made, where its process has ended since."""
-    paths = [] if shop.jobs.has(order.key) else shop.unclaimed.claim(order.key)
+    paths = [] if resources.jobs.has(order.key) else resources.unclaimed.claim(order.key)
 
     def read() -> Drawn:
         return Drawn([(pictures.finished(path.read_bytes()), path) for path in paths], None)

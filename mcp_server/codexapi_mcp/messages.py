@@ -74,8 +74,8 @@ def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
     """The message in a line; None where there is nothing to do. Bytes that are no UTF-8 and lone
     surrogates become U+FFFD. Raises InvalidMessage."""
     if isinstance(line, LongLine):
-        said = f"Invalid request: the message is longer than {MAX_BYTES >> 20} MiB"
-        raise InvalidMessage(INVALID_REQUEST, said, _ids_of_long_line(line))
+        message = f"Invalid request: the message is longer than {MAX_BYTES >> 20} MiB"
+        raise InvalidMessage(INVALID_REQUEST, message, _ids_of_long_line(line))
     text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace").strip()
     if not text:
         return None
@@ -104,13 +104,13 @@ def _message(value: dict[str, Any]) -> JSONRPCMessage | None:
         return _response(value)
     if "method" in value and "id" not in value:
         return _notification(value)
-    told = _readable(value.get("id"))
+    ident = _readable(value.get("id"))
     if fault := _fault(value):
-        raise _invalid(fault, [told])
-    if isinstance(told, float) or told is None:
-        raise _invalid("`id` is neither a string nor a whole number", [told])
+        raise _invalid(fault, [ident])
+    if isinstance(ident, float) or ident is None:
+        raise _invalid("`id` is neither a string nor a whole number", [ident])
     return JSONRPCRequest(
-        jsonrpc="2.0", id=told, method=value["method"], params=value.get("params")
+        jsonrpc="2.0", id=ident, method=value["method"], params=value.get("params")
     )
 
 

@@ -23,7 +23,7 @@ from .messages import EDGE, MAX_BYTES, InvalidMessage, LongLine, parse, serializ
 
 PIECE = 64 * 1024
 
-Line: TypeAlias = bytes | LongLine
+RawLine: TypeAlias = bytes | LongLine
 Incoming: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
 Outgoing: TypeAlias = MemoryObjectSendStream[SessionMessage]
 
@@ -97,10 +97,10 @@ async def _messages(source: int, sink: Sink) -> AsyncIterator[JSONRPCMessage]:
                 yield message
 
 
-async def _lines(source: int) -> AsyncIterator[Line]:
+async def _lines(source: int) -> AsyncIterator[RawLine]:
     """Read by a thread of our own: none of a pool may be left blocked when the process ends."""
     loop = asyncio.get_running_loop()
-    put, get = anyio.create_memory_object_stream[Line](0)
+    put, get = anyio.create_memory_object_stream[RawLine](0)
 
     def read() -> None:
         with suppress(
@@ -130,21 +130,21 @@ def _pieces(descriptor: int) -> Iterator[bytes]:
         yield piece
 
 
-def split(pieces: Iterable[bytes], most: int = MAX_BYTES) -> Iterator[Line]:
+def split(pieces: Iterable[bytes], most: int = MAX_BYTES) -> Iterator[RawLine]:
     """The lines of a text that comes in pieces."""
-    line = _Line(most)
+    line = _Collector(most)
     for piece in pieces:
         *ended, rest = piece.split(b"\n")
         for end in ended:
             line.add(end)
             yield line.whole()
-            line = _Line(most)
+            line = _Collector(most)
         line.add(rest)
     if line.size:
         yield line.whole()
 
 
-class _Line:
+class _Collector:
     """A line as far as it has come; of one that is too long no more is kept than its ends."""
 
     def __init__(self, most: int) -> None:
@@ -163,7 +163,7 @@ class _Line:
             self._head = kept[:EDGE]
         self._parts = [kept[-EDGE:]]
 
-    def whole(self) -> Line:
+    def whole(self) -> RawLine:
         text = b"".join(self._parts)
         return text if self._head is None else LongLine(self._head, text)
 

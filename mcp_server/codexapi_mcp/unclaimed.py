@@ -20,7 +20,7 @@ from .jobs import KEEP
 FORGET = 30 * 24 * 3600.0
 """Seconds after which nobody is told any more."""
 
-_NEW, _TOLD = ".new", ".told"
+_NEW, _SEEN = ".new", ".seen"
 
 
 class Unclaimed:
@@ -36,13 +36,13 @@ class Unclaimed:
         record = {"at": self._clock(), "paths": [str(path) for path in paths]}
         with suppress(OSError, ValueError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place = self._folder / f"{key}{_TOLD if arrived else _NEW}"
+            place = self._folder / f"{key}{_SEEN if arrived else _NEW}"
             user_files.write(place, json.dumps(record).encode(), over=True)
             place.chmod(0o600)
 
     def claim(self, key: str) -> list[Path]:
         """The pictures of the same call, if it was made in the last minutes. They are given once."""
-        for ending in (_NEW, _TOLD):
+        for ending in (_NEW, _SEEN):
             place = self._folder / f"{key}{ending}"
             at, paths = self._read(place)
             if paths and _taken(place) and self._clock() - at <= KEEP:
@@ -57,7 +57,7 @@ class Unclaimed:
                 place = self._folder / name
                 at, paths = self._read(place)
                 age = self._clock() - at
-                if place.suffix == _TOLD and age > KEEP:
+                if place.suffix == _SEEN and age > KEEP:
                     _taken(place)
                 elif place.suffix == _NEW and _renamed(place) and age <= FORGET:
                     found += paths
@@ -84,7 +84,7 @@ def _taken(place: Path) -> bool:
 
 def _renamed(place: Path) -> bool:
     try:
-        place.rename(place.with_suffix(_TOLD))
+        place.rename(place.with_suffix(_SEEN))
     except OSError:
         return False
     return True

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mcp_server.roads import HELLO, MODES, Slow, backend, in_memory, structured, texts
+from tests.mcp_server.roads import (
+    HELLO,
+    MODES,
+    Slow,
+    backend,
+    client,
+    in_memory,
+    structured,
+    texts,
+)
 from tests.mcp_server.test_stdio import READY, call
 from tests.processes import codexapi
 
@@ -219,3 +228,23 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     kept.keep("gone", [tmp_path / "gone.png"])
     assert kept.claim("gone") == []
     assert kept.news() == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_official_client_leaves_and_the_next_one_gets_the_picture(
+    tmp_path: Path, mode: str
+) -> None:
+    slow = Slow()
+    async with backend(slow.simulator, tmp_path) as env:
+        async with client("stdio", env, mode=mode) as first:
+            given_up = asyncio.create_task(first.call_tool("generate_image", FOX))
+            await slow.waiting.wait()
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            slow.ready.set()
+        (path,) = (tmp_path / "pictures").iterdir()
+        async with client("stdio", env, mode=mode) as second:
+            result = await second.call_tool("generate_image", FOX)
+    assert structured(result)["images"][0]["path"] == str(path)
+    assert slow.simulator.runs == 1
