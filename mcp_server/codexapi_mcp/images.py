@@ -42,6 +42,9 @@ AT_ONCE = 2
 MAX_INLINE = 700_000
 """Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
 
+GLANCE = 0.5
+"""Seconds between two looks at whether another process has made its picture."""
+
 MAX_PREVIEW = 200 * 1024
 
 
@@ -225,8 +228,12 @@ async def _answer(ctx: Context[Workshop, Any], order: Order, wish: Wish) -> Call
 
 
 async def _kept(resources: Workshop, order: Order) -> Drawn | None:
-    """What the same call has made, where its process has ended since."""
-    paths = [] if resources.jobs.has(order.key) else resources.unclaimed.claim(order.key)
+    """What the same call has made, where its client has left that process since."""
+    if resources.jobs.has(order.key):
+        return None
+    while resources.unclaimed.is_drawing(order.key):  # noqa: ASYNC110  (of another process)
+        await asyncio.sleep(GLANCE)
+    paths = resources.unclaimed.claim(order.key)
 
     def read() -> Drawn:
         return Drawn([(pictures.finished(path.read_bytes()), path) for path in paths], None)

@@ -80,8 +80,9 @@ class Jobs(Generic[T]):
         return key in self._jobs
 
     @property
-    def running(self) -> int:
-        return sum(not job.task.done() for job in self._jobs.values())
+    def running(self) -> list[str]:
+        """The keys of those that have not ended."""
+        return [key for key, job in self._jobs.items() if not job.task.done()]
 
     async def finish(self, seconds: float) -> None:
         """Waits so long for the jobs that are running, and records what no call has had before:

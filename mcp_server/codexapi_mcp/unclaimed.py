@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from .jobs import KEEP
 FORGET = 30 * 24 * 3600.0
 """Seconds after which nobody is told any more."""
 
-_NEW, _SEEN = ".new", ".seen"
+_NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
 
 class Unclaimed:
@@ -40,6 +41,18 @@ class Unclaimed:
             user_files.write(place, json.dumps(record).encode(), over=True)
             place.chmod(0o600)
 
+    def begin(self, key: str) -> None:
+        """Says that a picture of this call is being made, as long as this process or a copy of it
+        lives: then the lock is dropped by the system."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _is_locked(self._folder / f"{key}{_DRAWING}", keep=True)
+
+    def is_drawing(self, key: str) -> bool:
+        """Whether another process is making the picture of this call."""
+        place = self._folder / f"{key}{_DRAWING}"
+        return place.exists() and _is_locked(place)
+
     def claim(self, key: str) -> list[Path]:
         """The pictures of the same call, if it was made in the last minutes. They are given once."""
         for ending in (_NEW, _SEEN):
@@ -57,7 +70,9 @@ class Unclaimed:
                 place = self._folder / name
                 at, paths = self._read(place)
                 age = self._clock() - at
-                if place.suffix == _SEEN and age > KEEP:
+                if (place.suffix == _SEEN and age > KEEP) or (
+                    place.suffix == _DRAWING and not _is_locked(place)
+                ):
                     _taken(place)
                 elif place.suffix == _NEW and _renamed(place) and age <= FORGET:
                     found += paths
@@ -71,6 +86,27 @@ class Unclaimed:
             return float(record["at"]), [path for path in paths if path.is_file()]
         except (OSError, ValueError, TypeError, KeyError):
             return 0.0, []
+
+
+def _is_locked(place: Path, *, keep: bool = False) -> bool:
+    """Whether another process has the lock; `keep` takes it, until this one ends. Windows has no
+    such lock, and there nothing is known."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return True
+    if not keep:
+        os.close(descriptor)
+    return False
 
 
 def _taken(place: Path) -> bool:

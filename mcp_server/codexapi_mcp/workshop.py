@@ -130,14 +130,18 @@ class Workshop:
     async def settle(self, linger: float = 0.0) -> None:
         """Waits at most so many seconds for pictures that are being made, since they are paid for;
         and until a renewal of the login has reached the disk, if one is under way."""
-        if linger and (count := self.jobs.running):
-            self.is_lingering = True
+        if linger and (running := self.jobs.running):
+            if not self.is_lingering:
+                self.is_lingering = True
+                for key in running:
+                    self.unclaimed.begin(key)
+            count = len(running)
             log.warning(
                 "the client has left; waiting up to %d s for %s, to save what is paid for",
                 linger, f"{count} picture calls" if count > 1 else "a picture",
             )  # fmt: skip
             await self.jobs.finish(linger)
-            left = self.jobs.running
+            left = len(self.jobs.running)
             log.warning("%s", f"gave up {left}" if left else "saved; the next call tells where")
         if self._own is not None:
             await self._own.login.aclose()

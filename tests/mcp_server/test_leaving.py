@@ -23,7 +23,7 @@ from tests.mcp_server.roads import (
     structured,
     texts,
 )
-from tests.mcp_server.test_stdio import READY, call
+from tests.mcp_server.test_stdio import PING, READY, call
 from tests.processes import codexapi
 
 from codexapi_mcp.jobs import KEEP
@@ -160,14 +160,16 @@ async def test_a_picture_outlives_a_client_that_kills(tmp_path: Path, ways: list
                 assert b"a copy of this process saves the picture" in await here.stderr.read()
                 with suppress(ProcessLookupError):
                     os.killpg(here.process.pid, signal.SIGKILL)
-            slow.ready.set()
         finally:
             os.close(inherited)
+        async with session(env) as again:  # the same call waits for the picture of the copy
+            again.say(call("generate_image", **FOX), PING)
+            assert (await again.hear())["id"] == PING["id"]
+            slow.ready.set()
+            result = (await again.hear())["result"]
         assert await asyncio.to_thread(os.read, alive, 1) == b""  # the copy has ended
         os.close(alive)
         (path,) = (tmp_path / "pictures").iterdir()
-        async with session(env) as again:
-            result = await again.result("generate_image", **FOX)
     assert result["structuredContent"]["images"][0]["path"] == str(path)
     assert slow.simulator.runs == 1
 
