@@ -142,9 +142,13 @@ def found(system: System) -> Iterator[Registration]:
     for client in CLIENTS:
         if not client.written:
             continue
-        yield look(place(client, Scope.USER, system))
-        if client.project is not None and (Path.cwd() / client.project).is_file():
-            yield look(place(client, Scope.PROJECT, system))
+        own = place(client, Scope.USER, system)
+        yield look(own)
+        if client.project is None:
+            continue
+        project = place(client, Scope.PROJECT, system)
+        if project.path.is_file() and project.path != own.path:  # as in the home folder
+            yield look(project)
 
 
 def look(where: Place) -> Registration:

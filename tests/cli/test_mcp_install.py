@@ -515,6 +515,12 @@ def test_doctor_runs_no_program_that_a_folder_names(home: Home) -> None:
     assert not mark.exists()
 
 
+def test_in_the_home_folder_a_file_is_listed_once(home: Home) -> None:
+    home.has("cursor", THEIRS)
+    listed = json.loads(home.here(home.path, "list", "--json").stdout)
+    assert [one["scope"] for one in listed if one["client"] == "cursor"] == ["user"]
+
+
 def test_doctor_mends_the_settings_that_it_looked_at(home: Home) -> None:
     entry = {"command": "another", "args": []}
     (home.path / ".mcp.json").write_text(json.dumps({"mcpServers": {"codexapi": entry}}))
