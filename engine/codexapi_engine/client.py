@@ -119,7 +119,7 @@ class Codex:
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
             return await self._begin(body, wire.from_codex_client(caller), idle)
-        named, changed = await self._named(request)
+        named, changed = await self.named(request)
         body = await aside(json.is_heavy(named), responses.to_backend, named)
         headers = wire.affinity(_session(body["prompt_cache_key"]))
         try:
@@ -329,7 +329,7 @@ class Codex:
         except CodexError:  # a request then fails, and says why
             return None
 
-    async def _named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+    async def named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it
         could not stay as it was. An effort that the request gives goes before the name's."""
         asked, reasoning = request.get("model"), request.get("reasoning")

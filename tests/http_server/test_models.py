@@ -271,6 +271,19 @@ async def test_an_effort_that_the_model_lacks_becomes_the_nearest_and_is_named(
             assert newest(backend)["reasoning"]["effort"] == "xhigh"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_in_the_background_too_it_is_named_and_the_answer_tells_what_is_done(
+    stream: bool,
+) -> None:
+    backend = Simulator()
+    async with door(backend) as server:
+        body = responses(background=True, stream=stream, reasoning={"effort": "none"})
+        reply = await server.reply(post(RESPONSES, body))
+    assert reply.headers["x-codexapi-ignored"] == "reasoning_effort"
+    if not stream:
+        assert reply.json["reasoning"]["effort"] == "low"
+
+
 @pytest.mark.parametrize("wanted", ["none", "minimal"])
 @pytest.mark.parametrize(
     "path", [CHAT, RESPONSES, f"{RESPONSES}/compact", f"{RESPONSES} in {CHAT}"]

@@ -135,8 +135,12 @@ async def _in_background(
 ) -> Response:
     """The run is begun, and needs this client no more."""
     background: Background = request.app.state.background
+    # Its answer does not wait for the backend's, which else tells what of a request has changed.
+    sent, changed = await codex_of(request).named(sent)
+    if changed:
+        asked = {**asked, "reasoning": {**asked.get("reasoning", {}), **sent["reasoning"]}}
     job = await background.start(asked, own, sent, created=created, owner=owner)
-    headers = ignored_header(ignored)
+    headers = ignored_header(list(dict.fromkeys([*ignored, *changed])))
     if asked.get("stream"):
         run = Run(job.follow(), Again())
         return EventStreamResponse(run, headers=headers)
