@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.cli.screens import Screen, Tmux, tmux
-from tests.cli.shell import plain, run
+from tests.cli.shell import plain, run, shown
 from tests.processes import ROOT, codexapi
 
 from codexapi_cli.markdown import Markdown
@@ -307,6 +308,22 @@ def test_without_looks_there_are_letters_alone() -> None:
     assert not re.search(r"\x1b\[[\d;]*m|\x1b\]", shown.written)
 
 
+async def test_what_came_too_early_for_a_frame_is_drawn_when_nothing_follows() -> None:
+    shown, there = Screen(40, 10), asyncio.Event()
+
+    def write(text: str) -> None:
+        shown.write(text)
+        if shown.text == "half a sentence":
+            there.set()
+
+    answer = Markdown(Target(write, shown.size, moves=True, styled=True))
+    answer.write("half a")
+    answer.write(" sentence")
+    await there.wait()
+    answer.end()
+    assert shown.text == "half a sentence"
+
+
 # In a pipe
 
 MARKED = "[[slow 0.01]] [[say # Title\n\nSome **bold** words\n\n```sh\nls\n```]]"
@@ -343,6 +360,16 @@ def test_markdown_in_a_pipe_is_there_when_a_block_is_finished() -> None:
     assert written[1:] == ["\ntw\n"]
 
 
+# Messages
+
+
+def test_a_message_on_a_narrow_terminal_breaks_no_word() -> None:
+    code, said = shown("chat", "--demo", "--cid", "none", "x", width=40)
+    assert code == 2
+    assert all(len(line) <= 40 for line in said.split("\n"))
+    assert "no such chat" in " ".join(said.split())
+
+
 # In tmux
 
 PIECES = """
@@ -376,7 +403,7 @@ answer.end()
 
 @contextmanager
 def drawing_in_tmux(
-    folder: Path, columns: int
+    folder: Path, columns: int, lines: int = 24
 ) -> Iterator[tuple[Tmux, Callable[[str], None], Callable[[], None]]]:
     """Markdown that is drawn in a tmux, piece by piece: each is drawn when the call returns; and
     what ends it."""
@@ -384,7 +411,7 @@ def drawing_in_tmux(
         os.mkfifo(folder / name)
     (folder / "program.py").write_text(PIECES)
     command = f"{sys.executable} program.py pieces done"
-    with tmux(folder, f"cd {folder}; {command}", columns=columns) as window:
+    with tmux(folder, f"cd {folder}; {command}", columns=columns, lines=lines) as window:
         with (folder / "pieces").open("w") as pieces, (folder / "done").open() as done:
 
             def tell(line: str) -> None:
@@ -406,6 +433,27 @@ def test_tmux_keeps_each_line_once(tmp_path: Path, start: str) -> None:
     with tmux(tmp_path, f"cd {ROOT}; {command}", columns=60, lines=10) as window:
         window("wait-for", "ended")
         assert " ".join(window.history()).split() == [str(n) for n in range(1, 401)]
+
+
+@needs_tmux
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("| a | b |~|---|---|~", "| row{} | x |~"),
+        ("```py~", "row{} = 1~"),
+        ("", "- row{}~  text~"),
+        ("", "> row{}~"),
+    ],
+    ids=["table", "code", "list", "quote"],
+)
+def test_tmux_keeps_each_row_of_a_tall_block_once(tmp_path: Path, head: str, row: str) -> None:
+    with drawing_in_tmux(tmp_path, 40, lines=10) as (window, tell, finish):
+        tell(f"write {head}")
+        for number in range(30):
+            tell("write " + row.format(f"{number:02}"))
+        finish()
+        shown = re.findall(r"row(\d\d)", "\n".join(window.history()))
+    assert shown == [f"{number:02}" for number in range(30)]
 
 
 @needs_tmux
