@@ -30,7 +30,7 @@ def cells(text: str) -> int:
     return width if width >= 0 else sum(max(0, wcswidth(letter)) for letter in text)
 
 
-def wrapped(text: Text, width: int, *, fold: bool) -> list[Text]:
+def wrap_lines(text: Text, width: int, *, fold: bool) -> list[Text]:
     """Lines that are cut between words, and `fold`: inside of those that are longer than a line.
     Those are left to the terminal otherwise, which knows that they are one."""
     lines: list[Text] = []
@@ -41,7 +41,7 @@ def wrapped(text: Text, width: int, *, fold: bool) -> list[Text]:
     return lines
 
 
-def continued(text: Text, width: int, column: int) -> list[Text]:
+def continue_row(text: Text, width: int, column: int) -> list[Text]:
     """The rest of a row that ends in this column, and the rows below it."""
     rows: list[Text] = []
     for line in text.split("\n", allow_blank=True):
@@ -52,7 +52,7 @@ def continued(text: Text, width: int, column: int) -> list[Text]:
     return rows
 
 
-def folded(text: Text, width: int) -> list[Text]:
+def fold_row(text: Text, width: int) -> list[Text]:
     """The lines into which a terminal wraps a line: cut wherever that is, but in no letter."""
     return list(text.divide(_fold_offsets(text.plain, width)))
 
@@ -96,12 +96,12 @@ def _words(text: str) -> Iterator[tuple[int, int, str]]:
         if match[2].isascii():
             yield start, gap, match[2]
             continue
-        for piece in _unbroken(match[2]):
+        for piece in _pieces(match[2]):
             yield start, gap, piece
             start, gap = start + len(piece), 0
 
 
-def _unbroken(word: str) -> Iterator[str]:
+def _pieces(word: str) -> Iterator[str]:
     piece, wide = "", False
     for letter in iter_graphemes(word):
         now_wide = cells(letter) == 2

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .answer import Thinking
-from .cells import cells, continued, folded
+from .cells import cells, continue_row, fold_row
 from .cleaning import TerminalSanitizer
 from .markdown_blocks import Blocks, Piece
 from .markdown_drawing import Drawing
@@ -65,13 +65,15 @@ class Screen:
 
 _REWRAPPING = (
     "TMUX", "VTE_VERSION", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "WT_SESSION",
-    "ALACRITTY_WINDOW_ID", "WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR", "ITERM_SESSION_ID",
+    "ALACRITTY_WINDOW_ID", "TERM_PROGRAM",
 )  # fmt: skip
+_REWRAPPING_KINDS = ("tmux", "xterm-kitty", "xterm-ghostty", "foot", "alacritty")
 
 
 def _rewraps(environ: Mapping[str, str]) -> bool:
-    """Whether it is a terminal of which that is known."""
-    return any(environ.get(name) for name in _REWRAPPING)
+    """Whether it is a terminal of which that is known: those that name themselves do."""
+    kind = environ.get("TERM", "")
+    return kind.startswith(_REWRAPPING_KINDS) or any(environ.get(name) for name in _REWRAPPING)
 
 
 def _size() -> os.terminal_size:
@@ -152,22 +154,22 @@ class Markdown:
         if piece.goes_on:
             text, lines = self._drawing.rest(piece.text, width)
             text.rstrip()
-            end = self._continued(text, width)
+            end = self._continue(text, width)
             self._row = 0
-            below = self._spaced([line.text for line in lines], apart=bool(lines))
+            below = self._with_gap([line.text for line in lines], gap_before=bool(lines))
             return [end, *map(self._ansi, below)]
         if piece.fence is None:
             lines = self._drawing.lines(piece.text, width)
         else:
-            lines = self._drawing.label(piece.fence.info) if piece.apart else []
+            lines = self._drawing.label(piece.fence.info) if piece.gap_before else []
             if piece.text:
                 lines += self._drawing.code(piece.text, piece.fence.info, piece.context)
-        rows = self._spaced([line.text for line in lines], apart=piece.apart)
+        rows = self._with_gap([line.text for line in lines], gap_before=piece.gap_before)
         return [self._ansi(row) for row in rows]
 
-    def _spaced(self, rows: list[Text], *, apart: bool) -> list[Text]:
+    def _with_gap(self, rows: list[Text], *, gap_before: bool) -> list[Text]:
         """Rows below the blank one that stands between blocks."""
-        blank = [Text()] if apart and self._begun else []
+        blank = [Text()] if gap_before and self._begun else []
         self._begun = self._begun or bool(rows)
         return blank + rows
 
@@ -178,24 +180,24 @@ class Markdown:
         prose = self._blocks.prose()
         if prose is None:
             return self._row > 0
-        settled = self._drawing.is_settled
-        letters = printable(prose.text, first=not prose.goes_on, settled=settled)
+        is_final = self._drawing.is_final
+        letters = printable(prose.text, first=not prose.goes_on, is_final=is_final)
         if letters is None:
             return False
         if letters:
-            blank = "\n" if prose.apart and self._begun and not prose.goes_on else ""
+            blank = "\n" if prose.gap_before and self._begun and not prose.goes_on else ""
             words = self._drawing.words(prose.text[:letters])
-            text = self._continued(words, self._screen.size().columns)
+            text = self._continue(words, self._screen.size().columns)
             self._print(blank + text)
             self._begun = True
             self._blocks.take(letters)
         return True
 
-    def _continued(self, text: Text, width: int) -> str:
+    def _continue(self, text: Text, width: int) -> str:
         if not self._row:
             text = text[len(text) - len(text.plain.lstrip()) :]
         column = (self._row - 1) % width + 1 if self._row else 0
-        rows = continued(text, width, column)
+        rows = continue_row(text, width, column)
         self._row = cells(rows[-1].plain) + (self._row if len(rows) == 1 else 0)
         return "\n".join(map(self._ansi, rows))
 
@@ -252,8 +254,8 @@ class Markdown:
             lines = self._drawing.code(piece.text, piece.fence.info, piece.context)
         else:
             lines = self._drawing.draft(piece.text, columns)
-        rows = [row for line in lines for row in folded(line.text, columns)]
-        blank = [Text()] if rows and piece.apart and self._begun else []
+        rows = [row for line in lines for row in fold_row(line.text, columns)]
+        blank = [Text()] if rows and piece.gap_before and self._begun else []
         return [*blank, *rows][-room:]
 
     def _ansi(self, row: Text) -> str:
@@ -262,7 +264,7 @@ class Markdown:
             return row.plain
         return "".join(
             segment.style.render(segment.text, color_system=ColorSystem.STANDARD)
-            if segment.style
+            if segment.style and not segment.text.isspace()
             else segment.text
             for segment in row.render(self._console)
         )

@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     """What is finished: Markdown, or complete lines of a fenced block of code."""
 
     text: str
-    apart: bool  # a blank line stands before it
+    gap_before: bool  # a blank line stands before it
     fence: Fence | None = None  # None: Markdown
     context: str = ""  # lines of code before these
     goes_on: bool = False  # the beginning of its paragraph has been taken
@@ -51,30 +51,30 @@ class Blocks:
         self._length = 0  # letters of them
         self._item: str | None = None  # the mark of the list that the block is an item of
         self._goes_on = False  # the beginning of the block has been taken
-        self._apart = False
+        self._gap_before = False
         self._blank = False  # the line before is blank
         self._inner: Fence | None = None  # an open fence inside the block
         self._fence: Fence | None = None  # the block is this fence, at the margin
         self._context: deque[str] = deque(maxlen=CONTEXT_LINES)
 
     def feed(self, text: str) -> list[Piece]:
-        finished: list[Piece] = []
+        ready: list[Piece] = []
         first, *rest = text.split("\n")
-        self._more(first, finished)
+        self._more(first, ready)
         for piece in rest:
             line, self._line = "".join(self._line), []
             if self._fence is not None:
-                self._take_code(line, self._fence, finished)
+                self._take_code(line, self._fence, ready)
             else:
-                self._take(line, finished)
-            self._more(piece, finished)
-        return _joined(finished)
+                self._take(line, ready)
+            self._more(piece, ready)
+        return _join(ready)
 
     def end(self) -> list[Piece]:
-        finished = self.feed("\n") if self._line else []
+        ready = self.feed("\n") if self._line else []
         if self._block:
-            self._cut(finished)
-        return finished
+            self._cut(ready)
+        return ready
 
     def tail(self, letters: int) -> Piece:
         """The end of what is not finished, of about so many letters at most: a table with its head,
@@ -86,7 +86,7 @@ class Blocks:
         if len(text) < self._length + len(line):
             head = self._block[:2] if _is_table(self._block) else ()
             text = "".join(head) + textwrap.dedent(text)
-        return Piece(text, self._apart)
+        return Piece(text, self._gap_before)
 
     def prose(self) -> Piece | None:
         """What is not finished, if it can be a paragraph."""
@@ -95,7 +95,7 @@ class Blocks:
         if self._length > CONTEXT_LETTERS or len(self._line) > CONTEXT_LETTERS:
             return None  # each letter would be looked at again and again
         text = "".join(self._block) + "".join(self._line)
-        return Piece(text, self._apart, goes_on=self._goes_on)
+        return Piece(text, self._gap_before, goes_on=self._goes_on)
 
     def take(self, letters: int) -> None:
         """So many letters of a paragraph are done with."""
@@ -105,34 +105,34 @@ class Blocks:
         self._length = len(text) - len(line)
         self._item, self._blank, self._goes_on = None, False, True
 
-    def _more(self, piece: str, finished: list[Piece]) -> None:
+    def _more(self, piece: str, ready: list[Piece]) -> None:
         """The line goes on. After a blank one its first letter tells whether a block is over."""
         if not piece:
             return
         if not self._line and self._blank and piece[0] not in " \t":
-            self._cut(finished)
+            self._cut(ready)
         self._line.append(piece)
 
-    def _take(self, line: str, finished: list[Piece]) -> None:
+    def _take(self, line: str, ready: list[Piece]) -> None:
         """A complete line of Markdown."""
         if self._goes_on and not self._block:  # the end of a line whose beginning has been taken
             self._keep(line)
             return
         margin = bool(line.strip()) and line[0] not in " \t"
         if self._inner is not None:
-            self._take_inner(line, self._inner, margin, finished)
+            self._take_inner(line, self._inner, margin, ready)
             return
         fence = _opening(line)
         if margin and fence is not None and line.startswith(fence.mark):
-            self._cut(finished)
+            self._cut(ready)
             self._fence, self._blank = fence, False
             self._context.clear()
-            finished.append(Piece("", True, fence))
+            ready.append(Piece("", True, fence))
             return
         heading = margin and _HEADING.match(line)
         sibling = self._is_sibling(line)
         if margin and (self._blank or heading or sibling):
-            self._cut(finished, sibling=sibling)
+            self._cut(ready, sibling=sibling)
         if not self._block:
             if not line.strip():
                 return
@@ -140,29 +140,29 @@ class Blocks:
         self._inner = fence
         self._keep(line)
         if heading:
-            self._cut(finished)
+            self._cut(ready)
 
     def _keep(self, line: str) -> None:
         self._blank = self._inner is None and not line.strip()
         self._block.append(f"{line}\n")
         self._length += len(line) + 1
 
-    def _take_inner(self, line: str, fence: Fence, margin: bool, finished: list[Piece]) -> None:
+    def _take_inner(self, line: str, fence: Fence, margin: bool, ready: list[Piece]) -> None:
         """A line of code inside a block. At the margin it ends the list that the fence is in."""
         closing = fence.ends_with(line)
         if closing or (margin and self._item is not None):
             self._inner = None
         if margin and self._item is not None and not closing:
-            self._cut(finished, sibling=self._is_sibling(line))
-            self._take(line, finished)
+            self._cut(ready, sibling=self._is_sibling(line))
+            self._take(line, ready)
         else:
             self._keep(line)
 
-    def _take_code(self, line: str, fence: Fence, finished: list[Piece]) -> None:
+    def _take_code(self, line: str, fence: Fence, ready: list[Piece]) -> None:
         if fence.ends_with(line):
-            self._fence, self._apart = None, True
+            self._fence, self._gap_before = None, True
             return
-        finished.append(Piece(f"{line}\n", False, fence, self._code_before()))
+        ready.append(Piece(f"{line}\n", False, fence, self._code_before()))
         self._context.append(f"{line}\n")
 
     def _code_before(self) -> str:
@@ -171,19 +171,19 @@ class Blocks:
     def _is_sibling(self, line: str) -> bool:
         return bool(self._block) and self._item is not None and _item(line) == self._item
 
-    def _cut(self, finished: list[Piece], *, sibling: bool = False) -> None:
+    def _cut(self, ready: list[Piece], *, sibling: bool = False) -> None:
         """The block is over. What follows stands apart from it, but for the next item of a list
         that has no blank lines."""
         if not self._block:
             return
         text = "".join(self._block)
-        finished.append(Piece(text, self._apart, goes_on=self._goes_on))
+        ready.append(Piece(text, self._gap_before, goes_on=self._goes_on))
         self._goes_on = False
-        self._apart = self._blank or not sibling
+        self._gap_before = self._blank or not sibling
         self._block, self._length, self._blank = [], 0, False
 
 
-def _joined(pieces: list[Piece]) -> list[Piece]:
+def _join(pieces: list[Piece]) -> list[Piece]:
     """Lines of one block of code that came together are coloured together."""
     joined: list[Piece] = []
     for piece in pieces:

@@ -18,7 +18,7 @@ from markdown_it.tree import SyntaxTreeNode
 from rich.style import Style
 from rich.text import Text
 
-from .cells import wrapped
+from .cells import wrap_lines
 from .markdown_prose import is_open
 from .markdown_tables import Cell, table
 
@@ -87,7 +87,7 @@ class Drawing:
         """What a block looks like so far."""
         self._source = source.split("\n")
         root = SyntaxTreeNode(self._parser.parse(source))
-        return self._stacked(root.children, max(width, 4))
+        return self._stack(root.children, max(width, 4))
 
     def words(self, source: str) -> Text:
         """The beginning of a paragraph, or more of it."""
@@ -96,7 +96,7 @@ class Drawing:
             self._spans(child.children, _NONE, text)
         return text if not _missing(source, text.plain) else Text(source)
 
-    def is_settled(self, source: str) -> bool:
+    def is_final(self, source: str) -> bool:
         """Whether what stands here looks as it does now, whatever follows in its paragraph."""
         tokens = self._parser.parseInline(source)[0].children or []
         return not any(is_open(token.content) for token in tokens if token.type == "text")
@@ -105,7 +105,7 @@ class Drawing:
         """The end of a paragraph whose beginning is drawn, and what follows it in its block."""
         self._source = f"{_BEFORE}{source}".split("\n")
         first, *others = SyntaxTreeNode(self._parser.parse(_BEFORE + source)).children
-        text, lines = self._inline(first)[1:], self._stacked(others, width)
+        text, lines = self._inline(first)[1:], self._stack(others, width)
         if _missing(source, "".join([text.plain, *(line.text.plain for line in lines)])):
             return Text(source), []
         return text, lines
@@ -116,14 +116,14 @@ class Drawing:
         code = context + code.removesuffix("\n")
         text = Text(code)
         if self._styled and language:
-            text = _highlighted(code, language[0].lower())
+            text = _highlight(code, language[0].lower())
         return [Line(line, verbatim=True) for line in text.split("\n", allow_blank=True)[before:]]
 
     def label(self, info: str) -> list[Line]:
         """What stands behind a fence's mark: the language, the name of a file."""
         return [Line(Text(info, _DIM), verbatim=True)] if info else []
 
-    def _stacked(self, nodes: Iterable[SyntaxTreeNode], width: int, gap: bool = True) -> list[Line]:
+    def _stack(self, nodes: Iterable[SyntaxTreeNode], width: int, gap: bool = True) -> list[Line]:
         """Blocks, one below the other."""
         lines: list[Line] = []
         for node in nodes:
@@ -138,12 +138,12 @@ class Drawing:
         return verbatim("\n".join(self._source[start:end]))
 
     def _paragraph(self, node: SyntaxTreeNode, width: int) -> list[Line]:
-        return [Line(line) for line in wrapped(self._inline(node), width, fold=False)]
+        return [Line(line) for line in wrap_lines(self._inline(node), width, fold=False)]
 
     def _heading(self, node: SyntaxTreeNode, width: int) -> list[Line]:
         text = self._inline(node)
         text.stylize_before(_HEADINGS.get(node.tag, _HEADINGS["h2"]))
-        return [Line(line) for line in wrapped(text, width, fold=False)]
+        return [Line(line) for line in wrap_lines(text, width, fold=False)]
 
     def _fence(self, node: SyntaxTreeNode, width: int) -> list[Line]:
         info = node.info.strip()
@@ -157,7 +157,7 @@ class Drawing:
 
     def _quote(self, node: SyntaxTreeNode, width: int) -> list[Line]:
         bar = Text().append("▌ ", _DIM)
-        return _indented(self._stacked(node.children, width - 2), bar, bar)
+        return _indent(self._stack(node.children, width - 2), bar, bar)
 
     def _list(self, node: SyntaxTreeNode, width: int) -> list[Line]:
         loose = any(
@@ -169,10 +169,10 @@ class Drawing:
         lines: list[Line] = []
         for item in node.children:
             mark = f"{item.info}{item.markup} " if node.type == "ordered_list" else "• "
-            inside = self._stacked(item.children, width - len(mark), gap=loose)
+            inside = self._stack(item.children, width - len(mark), gap=loose)
             if lines and loose:
                 lines.append(Line(Text()))
-            lines += _indented(inside or [Line(Text())], Text(mark), Text(" " * len(mark)))
+            lines += _indent(inside or [Line(Text())], Text(mark), Text(" " * len(mark)))
         return lines
 
     def _table(self, node: SyntaxTreeNode, width: int) -> list[Line]:
@@ -186,7 +186,7 @@ class Drawing:
         contents = "".join(c.content for c in node.walk() if c.type == "inline")
         written = "".join(self._source[start : start + 1] + self._source[start + 2 : end])
         drawn = table(rows, width)
-        if drawn is None or Counter(_kept(written)) - Counter(_kept(contents)):
+        if drawn is None or Counter(_table_letters(written)) - Counter(_table_letters(contents)):
             return self._as_source(node, width)
         return [Line(line) for line in drawn]
 
@@ -245,11 +245,11 @@ def verbatim(source: str) -> list[Line]:
     return [Line(Text(line), verbatim=True) for line in lines]
 
 
-def _indented(lines: Sequence[Line], first: Text, other: Text) -> list[Line]:
+def _indent(lines: Sequence[Line], first: Text, other: Text) -> list[Line]:
     """Lines behind a mark; code stays at the margin."""
     indented: list[Line] = []
     if lines and lines[0].verbatim:
-        indented += _indented([Line(Text())], first, other)
+        indented += _indent([Line(Text())], first, other)
         first = other
     for line in lines:
         if line.verbatim:
@@ -262,7 +262,7 @@ def _indented(lines: Sequence[Line], first: Text, other: Text) -> list[Line]:
     return indented
 
 
-def _highlighted(code: str, language: str) -> Text:
+def _highlight(code: str, language: str) -> Text:
     from rich.syntax import Syntax  # not every answer has code
 
     text = Syntax("", language, theme="ansi_dark").highlight(code)  # without a background
@@ -276,6 +276,6 @@ def _missing(source: str, shown: str) -> bool:
     return bool(wanted - Counter(filter(str.isalnum, shown)))
 
 
-def _kept(source: str) -> str:
+def _table_letters(source: str) -> str:
     """The letters of a table, without what draws it."""
     return re.sub(r"[\s|\\]", "", source)

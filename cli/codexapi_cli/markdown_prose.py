@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-HELD = 400
+LONGEST_OPEN = 400
 """Letters for which a mark that was opened may wait for its end; then it is a letter itself."""
 
 _TRIES = 12
@@ -27,10 +27,10 @@ def is_open(text: str) -> bool:
     return _OPEN.search(text) is not None
 
 
-def printable(text: str, *, first: bool, settled: Callable[[str], bool]) -> int | None:
+def printable(text: str, *, first: bool, is_final: Callable[[str], bool]) -> int | None:
     """How many letters of a block nothing can change any more; None if it is no paragraph.
 
-    `first`: the block begins here. `settled` tells whether what a text looks like is certain.
+    `first`: the block begins here. `is_final` tells whether what a text looks like is certain.
     """
     end = 0
     for number, line in enumerate(text.split("\n")):
@@ -44,6 +44,6 @@ def printable(text: str, *, first: bool, settled: Callable[[str], bool]) -> int 
         return 0
     gaps = [gap.start() for gap in _GAP.finditer(text[: max(0, end - 1)])]
     for at in gaps[: -_TRIES - 1 : -1]:
-        if at and text[at - 1] != "\\" and settled(text[:at]):
+        if at and text[at - 1] != "\\" and is_final(text[:at]):
             return at
-    return gaps[-1] if gaps and len(text) > HELD else 0
+    return gaps[-1] if gaps and len(text) > LONGEST_OPEN else 0

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from rich.style import Style
 from rich.text import Text
 
-from .cells import cells, wrapped
+from .cells import cells, wrap_lines
 
 NARROWEST = 8
-"""Cells of a column into which a text can be folded and still be read."""
+"""Cells of a column into which a text can be fold_row and still be read."""
 
 _BETWEEN = " │ "
 _CROSSING = "─┼─"
@@ -69,7 +69,7 @@ def _widths(rows: Sequence[Sequence[Cell]], width: int) -> list[int] | None:
 
 
 def _lines(cell: Cell, width: int) -> list[Text]:
-    lines = wrapped(cell.text, width, fold=True)
+    lines = wrap_lines(cell.text, width, fold=True)
     for line in lines:
         room = width - cells(line.plain)
         line.pad_left(room if "right" in cell.style else room // 2 if "center" in cell.style else 0)

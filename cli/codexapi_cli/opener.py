@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PATIENCE = 3.0
+FAILURE_SECONDS = 3.0
 """Seconds in which an opener fails, if it does. Some stay as long as what they opened."""
 
 _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "wslview")
@@ -38,7 +38,7 @@ def _run(command: Sequence[str]) -> str | None:
     except OSError as error:
         return f"{command[0]}: {error.strerror}"
     try:
-        code = process.wait(PATIENCE)
+        code = process.wait(FAILURE_SECONDS)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # it goes on, and is nobody's to wait for
         return None

@@ -120,7 +120,7 @@ def escapes(picture: Picture, how: Preview) -> bytes:
     if how is Preview.SIXEL:
         from .sixel import sixel  # few terminals
 
-        return sixel(pictures.indexed(picture, SIXEL_SIZE)) + b"\n"
+        return sixel(pictures.reduce_colours(picture, SIXEL_SIZE)) + b"\n"
     small = pictures.preview(picture, max_bytes=MAX_BYTES)
     if how is Preview.KITTY:  # it takes PNG alone
         return _kitty(pictures.finished(small.data, format="png").data)

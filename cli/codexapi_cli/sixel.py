@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from codexapi_engine.pictures import CLEAR, Indexed
+from codexapi_engine.pictures import CLEAR, PaletteImage
 
 BAND = 6
 _NOTHING = 63
 _RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)
 
 
-def sixel(image: Indexed) -> bytes:
+def sixel(image: PaletteImage) -> bytes:
     """The sequence that draws it. What is clear is left as it is."""
     colours = b"".join(
         b"#%d;2;%d;%d;%d" % (number, *(round(value * 100 / 255) for value in colour))
@@ -22,7 +22,7 @@ def sixel(image: Indexed) -> bytes:
     return b"\x1bP0;1;0q" + size + colours + bands + b"\x1b\\"
 
 
-def _band(image: Indexed, top: int) -> bytes:
+def _band(image: PaletteImage, top: int) -> bytes:
     """Six rows: for each colour a letter a column, whose bits are the rows that have it."""
     lines: dict[int, bytearray] = {}
     width = image.width

@@ -164,7 +164,7 @@ def preview(picture: Picture, *, max_bytes: int) -> Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class PaletteImage:
     """Pixels as numbers of a palette's colours; `CLEAR` is none."""
 
     width: int
@@ -176,7 +176,7 @@ class Indexed:
 CLEAR = 255
 
 
-def indexed(picture: Picture, size: tuple[int, int]) -> Indexed:
+def reduce_colours(picture: Picture, size: tuple[int, int]) -> PaletteImage:
     """The picture in at most 255 colours, and no larger than this."""
     from PIL.Image import Quantize
 
@@ -188,7 +188,7 @@ def indexed(picture: Picture, size: tuple[int, int]) -> Indexed:
     colours = reduced.getpalette() or []
     reduced.paste(CLEAR, mask=opaque.point(lambda alpha: 255 - alpha))
     palette = [(r, g, b) for r, g, b in zip(*[iter(colours)] * 3, strict=True)]
-    return Indexed(reduced.width, reduced.height, palette[:CLEAR], reduced.tobytes())
+    return PaletteImage(reduced.width, reduced.height, palette[:CLEAR], reduced.tobytes())
 
 
 def _encoded(
