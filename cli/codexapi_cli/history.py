@@ -87,7 +87,7 @@ def history(
             put_json(heads)
             return
         if not heads:
-            note("codexapi: no chat is kept yet: `codexapi chat` begins one")
+            note("codexapi: no chat is kept here yet; `codexapi chat` begins one")
         for head in heads:
             when = datetime.fromtimestamp(head["updated_at"])
             put(f"{head['cid']}  {when:%Y-%m-%d %H:%M}  {head['model']}  {head['title']}\n")

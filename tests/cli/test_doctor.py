@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -467,3 +468,16 @@ def test_a_login_that_could_not_be_renewed_here_is_told(tmp_path: Path) -> None:
     found = {one["name"]: one for one in json.loads(done.stdout)["findings"]}
     assert found["renewal"]["state"] == "warning"
     assert "mount the folder" in found["renewal"]["fix"]
+
+
+def test_what_is_well_has_nothing_to_fix() -> None:
+    well = Finding("mcp", "ok", "not registered with an editor", "codexapi mcp install")
+    wrong = Finding("mcp", "problem", "it does not start", "codexapi mcp install --force")
+    assert well.advice == "to do so: codexapi mcp install"
+    assert wrong.advice == "fix: codexapi mcp install --force"
+
+
+def test_settings_are_said_to_come_from_where_they_do() -> None:
+    done = run("doctor", "--demo", "--offline", env={"CODEXAPI_TIMEOUT": "60"})
+    assert re.search(r"(?m)^ok +config +settings from .*CODEXAPI_TIMEOUT", done.stdout)
+    assert not re.search(r"(?m)^ok .*\n +fix: ", done.stdout)

@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.shell import run, shown
-from tests.processes import codexapi, environment
+from tests.logins import auth_json, write_login
+from tests.processes import codexapi, environment, server
 
 from codexapi_cli.plan import lines
 from codexapi_engine.settings import VARIABLES
@@ -171,3 +173,102 @@ def window(used: float, **more: object) -> dict[str, object]:
 )  # fmt: skip
 def test_a_plan_is_told_in_lines(limits: dict[str, Any], shown_lines: list[str]) -> None:
     assert list(lines(limits, letters=True)) == shown_lines
+
+
+# What is told of a login, whether there is one or not
+
+
+SHAPE = {
+    "logged_in", "plan", "access_token_expires_at", "base_url", "simulated", "servers", "limits",
+    "error",
+}  # fmt: skip
+
+
+def test_status_as_json_has_its_shape_with_a_login_and_without(tmp_path: Path) -> None:
+    env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_STATE_DIR": str(tmp_path)}
+    there, absent = run("status", "--json", "--demo", env=env), run("status", "--json", env=env)
+    assert (there.returncode, absent.returncode, absent.stderr) == (0, 3, "")
+    told = json.loads(absent.stdout)
+    assert set(told) == set(json.loads(there.stdout)) == SHAPE
+    assert (told["logged_in"], told["servers"], told["limits"]) == (False, [], None)
+    assert told["error"]["code"] == "auth_file_not_found"
+    assert json.loads(there.stdout)["error"] is None
+
+
+def test_a_login_that_is_over_is_said_to_have_expired(tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json(exp=time.time() - 60, refresh=None))
+    env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_STATE_DIR": str(tmp_path)}
+    done = run("status", env=env)
+    assert done.returncode == 3
+    assert re.search(r"access token expired at .*\d\d:\d\d, cannot be renewed\n", done.stdout)
+    assert "good until" not in done.stdout
+    assert not done.stdout.startswith("logged in")
+    assert "cannot be renewed" in done.stderr
+    told = json.loads(run("status", "--json", env=env).stdout)
+    assert (told["logged_in"], told["error"]["code"]) == (False, "login_expired")
+    assert told["access_token_expires_at"] < time.time()
+
+
+def test_status_says_which_server_is_simulated(tmp_path: Path) -> None:
+    env = {"CODEXAPI_STATE_DIR": str(tmp_path)}
+    with server("--demo", env=env), server(env={**env, "CODEX_HOME": str(tmp_path)}):
+        lines = run("status", "--demo", env=env).stdout.splitlines()
+        told = json.loads(run("status", "--demo", "--json", env=env).stdout)
+    assert sorted("(--demo)" in line for line in lines if "serving on" in line) == [False, True]
+    assert sorted(server["demo"] for server in told["servers"]) == [False, True]
+
+
+# Models
+
+
+def test_models_have_a_header_and_the_default_is_marked() -> None:
+    header, *lines = run("models", "--demo").stdout.splitlines()
+    assert header.split() == ["MODEL", "CONTEXT", "EFFORTS"]
+    assert "(default)" in lines[0]
+    assert sum("(default)" in line for line in lines) == 1
+    chosen = run("models", "--demo", env={"CODEXAPI_MODEL": "gpt-5.5"}).stdout
+    assert re.findall(r"(?m)^(\S+) \(default\)", chosen) == ["gpt-5.5"]
+
+
+def test_a_default_that_is_not_listed_is_told_beside_the_list() -> None:
+    done = run("models", "--demo", env={"CODEXAPI_MODEL": "gpt-none"})
+    assert "(default)" not in done.stdout
+    assert "the default is gpt-none, which is not in this list" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("gpt4", "Did you mean `gpt-5.5`? The default is"), ("llama", "The default is")],
+)
+def test_an_unknown_model_is_answered_by_what_was_meant(name: str, meant: str) -> None:
+    done = run("chat", "--demo", "-m", name, "hi")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (6, "", 1)
+    assert meant in done.stderr
+    assert "`codexapi models` lists all" in done.stderr
+
+
+# Nothing is called nothing
+
+
+def test_a_setting_without_a_value_is_none() -> None:
+    done = run("config", env={"CODEX_HOME": "/nowhere"})
+    assert re.search(r"(?m)^token_url +none  \(default\)$", done.stdout)
+    assert not re.search(r"(?m)^\S+ {2,}\(", done.stdout)
+
+
+def test_no_chats_are_said_to_be_none(tmp_path: Path) -> None:
+    env = {"CODEXAPI_STATE_DIR": str(tmp_path)}
+    done = run("history", env=env)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "`codexapi chat` begins one" in done.stderr
+    assert run("history", "--json", env=env).stdout == "[]\n"
+    assert run("history", "-q", env=env).stderr == ""
+
+
+def test_the_latest_chat_has_a_name(tmp_path: Path) -> None:
+    env = {"CODEXAPI_STATE_DIR": str(tmp_path), "CODEXAPI_NO_LOG": ""}
+    for question in ("first", "second"):
+        assert run("chat", "--demo", question, env=env).returncode == 0
+    assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> second")
+    assert run("history", "rm", "latest", "--demo", env=env).returncode == 0
+    assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> first")
