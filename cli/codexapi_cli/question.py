@@ -48,9 +48,10 @@ NOTHING = Question("")
 def composed(
     words: Sequence[str], attached: Sequence[str], files: Sequence[str], *, read_stdin: bool
 ) -> Question:
-    """The words first, then the files, then what was piped in. Raises Problem."""
-    by_name = list(words) == [STDIN] or STDIN in attached
-    prompt = "" if list(words) == [STDIN] else " ".join(words)
+    """The words first, then the files, then what was piped in: read in any case where the last
+    word is `-`. Raises Problem."""
+    by_name = list(words[-1:]) == [STDIN] or STDIN in attached
+    prompt = " ".join(words[:-1] if list(words[-1:]) == [STDIN] else words)
     piped = b""
     if read_stdin or by_name:
         # Alone it is the question, and worth waiting for.

@@ -240,7 +240,7 @@ class _Session:
                 raise Problem(f"not run: {why}, and nobody is there to be asked", FAILED)
             return 0
         # With -y, only what is known to be dangerous is not asked about twice.
-        answer = "run" if at_once and danger(proposed) else _asked(CHOICE)
+        answer = "run" if at_once and danger(proposed) else _ask(CHOICE)
         while True:
             match answer.lower():
                 case "r" | "run":
@@ -258,7 +258,7 @@ class _Session:
                     return 0
                 case _:
                     say(f"codexapi: {answer}: expected one of r, e, d, c and a")
-            answer = _asked(CHOICE)
+            answer = _ask(CHOICE)
 
     def _may_run_at_once(self, proposed: str) -> bool:
         if not is_harmless(proposed, self.shell):
@@ -267,7 +267,7 @@ class _Session:
 
     def _confirmed(self, proposed: str) -> bool:
         why = None if is_harmless(proposed, self.shell) else danger(proposed)
-        return why is None or _asked(f"Careful: {why}. Type yes to run it: ") == "yes"
+        return why is None or _ask(f"Careful: {why}. Type yes to run it: ") == "yes"
 
     def _turn(self, question: Question, answer: Callable[[], Answer]) -> JsonObject:
         return self.runner.run(self.talk.turn(self.codex, question, answer))
@@ -326,7 +326,7 @@ def _person_on_stdin() -> bool:
     return os.isatty(0)
 
 
-def _asked(prompt: str) -> str:
+def _ask(prompt: str) -> str:
     """What the person types; nothing at the end of the input."""
     try:
         return input(prompt).strip()
@@ -337,9 +337,9 @@ def _asked(prompt: str) -> str:
 
 def _edited(proposed: str) -> str:
     if readline is None:
-        return _asked("> ")
+        return _ask("> ")
     readline.set_startup_hook(lambda: readline.insert_text(proposed))
     try:
-        return _asked("> ")
+        return _ask("> ")
     finally:
         readline.set_startup_hook(None)

@@ -235,6 +235,17 @@ async def test_what_the_backend_says_does_nothing_to_a_terminal(
     assert "news" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["status", "usage"])
+async def test_an_error_without_a_code_is_told_by_its_type(command: str, tmp_path: Path) -> None:
+    write_login(tmp_path, auth_json(exp=NEVER))
+    async with FaultyBackend([whole(404, {"detail": "Not Found"})]) as backend:
+        env = {"CODEX_HOME": str(tmp_path), "CODEXAPI_BASE_URL": backend.url}
+        done = await asyncio.to_thread(run, command, env=env)
+    assert done.returncode == 6
+    assert "Not Found" in done.stderr
+    assert "None" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

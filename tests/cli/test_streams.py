@@ -143,7 +143,7 @@ def test_a_prompt_that_the_encoding_lacks_ends_no_talk() -> None:
 
 
 @posix
-@pytest.mark.parametrize("words", [("count",), ("-",), (), ("-a", "-", "count")])
+@pytest.mark.parametrize("words", [("count",), ("count", "-"), ("-",), (), ("-a", "-", "count")])
 def test_a_socket_that_has_something_is_read(words: tuple[str, ...]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -168,6 +168,10 @@ def test_a_socket_is_waited_for_where_it_is_named() -> None:
         ours.shutdown(socket.SHUT_WR)
         answer, _ = process.communicate(timeout=PATIENCE)
     assert asked(answer) == "late"
+
+
+def test_a_dash_between_words_is_a_word() -> None:
+    assert asked(dry("5", "-", "3", stdin=subprocess.DEVNULL).stdout) == "5 - 3"
 
 
 @posix

@@ -23,12 +23,12 @@ def command(prompt: str, rules: Iterable[str]) -> str | None:
     if shell == "cmd":
         return "dir"
     words = prompt.partition(_DATA)[0]
-    return next((line for asked, line in COMMANDS if asked.search(words)), "ls -l")
+    return next((line for pattern, line in COMMANDS if pattern.search(words)), "ls -l")
 
 
 COMMANDS = [
-    (re.compile(rf"(?i)\b(?:{asked})"), line)
-    for asked, line in (
+    (re.compile(rf"(?i)\b(?:{words})"), line)
+    for words, line in (
         (r"(?:large|big)(?:st|gest|ger|r)?\b.*\b(?:folder|director)", "du -sh * | sort -rh | head"),
         (r"disk|space left|free space", "df -h"),
         (r"(?:takes?|uses?|eats?)\b.*\b(?:room|space)|sizes?\b", "du -sh * | sort -rh | head"),
