@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import codexapi_engine as engine
 from codexapi_engine import user_files
@@ -32,15 +32,13 @@ from .slash import SlashCommand, UnknownCommand, help_text, parse
 from .talk import Talk
 from .terminal import Problem, note, say
 
-T = TypeVar("T")
-
 
 class LineReader(Protocol):
     def read(self) -> InputLine:
         """Raises EOFError at the end, and Interrupt at Ctrl-C."""
 
-    def waiting(self) -> AbstractContextManager[None]:
-        """Around what takes a while: what is typed meanwhile is for the next line."""
+    def session(self) -> AbstractContextManager[None]:
+        """Around the whole conversation: what is typed between two reads is for the second."""
 
 
 def converse(
@@ -54,12 +52,14 @@ def converse(
     alone: later, it is said, and the talk goes on."""
     with Runner() as runner:
         codex = opened(chosen)
-        try:
-            session = _ChatSession(runner, codex, talk, answer)
-            runner.run(session.begin(model))
-            session.go_on(question)
-        finally:
-            runner.run(codex.aclose())
+        session = _ChatSession(runner, codex, talk, answer)
+        reader = session.reader()
+        with reader.session():
+            try:
+                runner.run(session.begin(model))
+                session.go_on(reader, question)
+            finally:
+                runner.run(codex.aclose())
 
 
 @dataclass(slots=True)
@@ -74,7 +74,15 @@ class _ChatSession:
     names: list[str] = field(default_factory=list)  # of the attachments
     tokens: dict[str, int] = field(default_factory=dict)
     over: bool = False
-    reader: LineReader = field(init=False)
+
+    def reader(self) -> LineReader:
+        """A line editor where there is a terminal for it."""
+        dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+        if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return PlainInput()
+        from .line_editor import LineEditor  # 150 ms, for a person alone
+
+        return LineEditor(self.runner, _line_store(self.talk), self._values)
 
     async def begin(self, model: str | None) -> None:
         """Finds out who asks, and which model answers. Raises CodexError."""
@@ -95,8 +103,7 @@ class _ChatSession:
                 f"goes on with {self.talk.cid}, {turns} {'turn' if turns == 1 else 'turns'} so far"
             )
 
-    def go_on(self, question: Question) -> None:
-        self.reader = self._reader()
+    def go_on(self, reader: LineReader, question: Question) -> None:
         if question.text.strip():
             self._ask(question)
         else:
@@ -104,7 +111,7 @@ class _ChatSession:
         interrupts = 0
         while not self.over:
             try:
-                line = self.reader.read()
+                line = reader.read()
                 interrupts = 0
                 self._take(line)
             except EOFError:
@@ -117,14 +124,6 @@ class _ChatSession:
                     note("Ctrl-C again, Ctrl-D or /bye leaves")
             except KeyboardInterrupt:  # in the midst of a command
                 say("")
-
-    def _reader(self) -> LineReader:
-        dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-        if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            return PlainInput()
-        from .line_editor import LineEditor  # 150 ms, for a person alone
-
-        return LineEditor(self.runner, _line_store(self.talk), self._values)
 
     def _take(self, line: InputLine) -> None:
         match parse(line.text, is_paste=line.is_paste):
@@ -151,7 +150,7 @@ class _ChatSession:
         before = self.talk.additions
         outcome: JsonObject = {}
         try:
-            outcome = self._wait(self.talk.turn(self.codex, question, self.answer))
+            outcome = self.runner.run(self.talk.turn(self.codex, question, self.answer))
         except KeyboardInterrupt:
             came = "what came is kept" if self.talk.additions > before else "nothing came"
             note(f"stopped; {came}")
@@ -165,14 +164,10 @@ class _ChatSession:
             count = number(inner(outcome, "usage"), name) or 0
             self.tokens[name] = self.tokens.get(name, 0) + count
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        with self.reader.waiting():
-            return self.runner.run(work)
-
     # Commands
 
     def model(self, name: str) -> None:
-        self.models = self._wait(self.codex.models())
+        self.models = self.runner.run(self.codex.models())
         if name:
             if not self._is_known(name):
                 raise Problem(self._unknown(name))
@@ -241,8 +236,8 @@ class _ChatSession:
         from .image import draw_in_chat  # many chats have none
 
         try:
-            url = self._wait(draw_in_chat(self.codex, _mended(prompt)))
-            self._wait(self.talk.add_picture(self.codex, prompt, url))
+            url = self.runner.run(draw_in_chat(self.codex, _mended(prompt)))
+            self.runner.run(self.talk.add_picture(self.codex, prompt, url))
         except KeyboardInterrupt:
             note("stopped; no picture came")
 
@@ -250,7 +245,7 @@ class _ChatSession:
         from .plan import lines
         from .usage import speaks_unicode
 
-        limits = self._wait(self.codex.plan())
+        limits = self.runner.run(self.codex.plan())
         windows = list(lines(limits.as_json(), letters=not speaks_unicode()))
         for line in windows or ["the backend says nothing of your plan"]:
             say(line)

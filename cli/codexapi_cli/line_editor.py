@@ -84,8 +84,8 @@ class LineEditor:
             text = inside_block(text)
         return InputLine(text, self._is_paste)
 
-    def waiting(self) -> AbstractContextManager[None]:
-        """Around what takes a while: what is typed meanwhile is for the next line."""
+    def session(self) -> AbstractContextManager[None]:
+        """Around the whole conversation: what is typed between two reads is for the second."""
         return _typing_ahead()
 
     async def _text(self) -> str | None:
@@ -185,9 +185,10 @@ class _LineHistory(History):
     def __init__(self, store: LineStore) -> None:
         super().__init__()
         self._store = store
+        self._lines = store.load()  # before there is a prompt that a message could break
 
     def load_history_strings(self) -> Iterable[str]:
-        return self._store.load()
+        return self._lines
 
     def store_string(self, string: str) -> None:
         self._store.append(string)
@@ -195,8 +196,9 @@ class _LineHistory(History):
 
 @contextmanager
 def _typing_ahead() -> Iterator[None]:
-    """While an answer comes, what is typed is not shown among it: it waits for the next prompt.
-    Ctrl-C and Ctrl-Z stay signals."""
+    """What is typed while an answer comes is not shown among it, and waits for the next prompt as it
+    was typed. Ctrl-C and Ctrl-Z stay signals; a shell that we are suspended to gets the terminal as
+    it was."""
     if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
         yield
         return

@@ -49,8 +49,8 @@ class PlainInput:
             say_drawn("")
             raise
 
-    def waiting(self) -> AbstractContextManager[None]:
-        """Around what takes a while."""
+    def session(self) -> AbstractContextManager[None]:
+        """Around the whole conversation: the terminal is as it was."""
         return nullcontext()
 
 

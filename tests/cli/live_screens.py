@@ -43,10 +43,6 @@ class Screen:
         cursor = self._screen.cursor
         return cursor.x == 2 and self._screen.display[cursor.y].rstrip() == ">"
 
-    @property
-    def cursor_column(self) -> int:
-        return int(self._screen.cursor.x)
-
     def type(self, keys: str) -> None:
         self.child.send(keys.encode(errors="surrogateescape"))
 

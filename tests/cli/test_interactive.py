@@ -121,6 +121,14 @@ def test_the_line_editor_is_loaded_for_a_person_alone() -> None:
         assert module not in done.stderr
 
 
+def test_what_is_typed_before_the_first_prompt_counts(kept: dict[str, str]) -> None:
+    with screen("chat", "--demo", env=kept) as shown:
+        shown.wait(lambda: "Ctrl-D leaves" in shown.text)
+        shown.type("[[say Early.]]\r\x04")
+        assert shown.end() == 0
+        assert "\nEarly." in shown.text
+
+
 # What is typed and pasted
 
 
@@ -186,15 +194,19 @@ def test_a_paste_in_tmux_is_one_question(tmp_path: Path, kept: dict[str, str]) -
     assert questions(kept) == ["first\n/bye\nlast line"]
 
 
-@pytest.mark.parametrize("more", ["\\\r", f"{ESCAPE}\r", "\n"], ids=["backslash", "alt", "ctrl-j"])
-def test_a_question_may_have_several_lines(more: str) -> None:
-    with chat_screen() as shown:
-        shown.type("[[say one")
-        shown.see("one")
-        shown.type(more)
-        shown.see("…")
-        shown.type("two]]\r")
-        shown.see("\none two")
+def test_a_question_may_have_several_lines(kept: dict[str, str]) -> None:
+    lines = []
+    with chat_screen(env=kept) as shown:
+        for number, more in enumerate(("\\\r", f"{ESCAPE}\r", "\n")):
+            shown.type(f"[[say {number} one")
+            shown.see(f"{number} one")
+            shown.type(more)
+            shown.wait(lambda: shown.lines[-1] == "…")
+            shown.type("two]]\r")
+            shown.see(f"\n{number} one two")
+            shown.wait(lambda: shown.is_at_prompt)
+            lines.append(f"[[say {number} one\ntwo]]")
+    assert questions(kept) == lines
 
 
 def test_a_text_between_triple_quotes_has_several_lines(kept: dict[str, str]) -> None:
@@ -255,27 +267,30 @@ def test_earlier_lines_are_found_in_the_next_session(kept: dict[str, str], tmp_p
 # The Tab key
 
 
-@pytest.mark.parametrize(
-    ("keys", "line"),
-    [
-        ("/mod\t", "> /model "),
-        ("/model gpt-6-lu\t", "> /model gpt-6-luna"),
-        ("/effort hi\t", "> /effort high"),
-        ("/attach My\t", r"> /attach My\ Photo.txt "),
-        ("/attach 'My\t", "> /attach 'My Photo.txt' "),
-        ("/attach ~/fol\t", "> /attach ~/folder/"),
-        ("/save folder/in\t", "> /save folder/inside.md"),
-    ],
-)
-def test_tab_completes(keys: str, line: str, tmp_path: Path) -> None:
+COMPLETED = {
+    "/mod\t": "> /model ",
+    "/model gpt-6-lu\t": "> /model gpt-6-luna",
+    "/effort hi\t": "> /effort high",
+    "/attach My\t": r"> /attach My\ Photo.txt ",
+    "/attach 'My\t": "> /attach 'My Photo.txt' ",
+    "/attach ~/fol\t": "> /attach ~/folder/",
+    "/save folder/in\t": "> /save folder/inside.md ",
+    "a question /mod\t": "> a question /mod",
+}
+
+
+def test_tab_completes_commands_models_efforts_and_files(tmp_path: Path) -> None:
     (tmp_path / "My Photo.txt").write_text("x")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inside.md").write_text("x")
     with chat_screen(cwd=tmp_path, env={"HOME": str(tmp_path)}) as shown:
-        shown.type(keys)
-        shown.see(line.rstrip())
-        assert shown.lines[-1] == line.rstrip()
-        assert shown.cursor_column >= len(line)
+        for keys, line in COMPLETED.items():
+            shown.type(keys)
+            shown.see(line.rstrip())
+            shown.type("!")
+            shown.see(f"{line}!")
+            shown.type("\x15")
+            shown.wait(lambda: shown.is_at_prompt)
 
 
 def test_tab_lists_commands_and_models_with_what_they_are() -> None:
@@ -300,7 +315,7 @@ def test_the_name_of_a_file_is_clean_when_it_is_offered(tmp_path: Path) -> None:
         shown.type("\x03")
         shown.wait(lambda: shown.is_at_prompt)
         shown.type("/attach c\t")
-        shown.see(r"> /attach c\?txt.exe")
+        shown.see("> /attach c?txt.exe")
         assert "\u202e".encode() not in shown.output
 
 
