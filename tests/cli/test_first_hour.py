@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.shell import plain, run, shown
-from tests.logins import auth_json, write_login
+from tests.logins import write_login
 
 from codexapi_engine.login_hint import INSTALL
 
@@ -51,10 +51,10 @@ def test_who_has_the_official_client_is_not_told_to_install_it(
     assert INSTALL not in done.stderr
 
 
-def test_a_login_that_has_ended_needs_the_official_client_too(home: dict[str, str]) -> None:
+def test_a_login_of_another_kind_needs_the_official_client_too(home: dict[str, str]) -> None:
     folder = Path(home["CODEX_HOME"])
     folder.mkdir()
-    write_login(folder, auth_json(exp=1, refresh=None))
+    write_login(folder, b"{}")
     done = run("models", env=home)
     assert done.returncode == 3
     assert f"`codex` is not installed: {INSTALL}" in done.stderr
@@ -64,7 +64,7 @@ def test_a_login_that_has_ended_needs_the_official_client_too(home: dict[str, st
 def test_a_warning_of_the_engine_has_our_name_before_it(home: dict[str, str]) -> None:
     folder = Path(home["CODEX_HOME"])
     folder.mkdir()
-    write_login(folder, auth_json(exp=1, refresh=None)).chmod(0o644)
+    write_login(folder, b"{}").chmod(0o644)
     first = run("models", env=home).stderr.splitlines()[0]
     assert first.startswith("codexapi: other users of this machine may read or change ")
 
