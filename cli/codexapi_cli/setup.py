@@ -119,8 +119,8 @@ def setup(
                 put(place.pasted() if place else _words(client, point))
         else:
             _write(place, dry_run=dry_run, force=force)
-        if not (dry_run or run):
-            _note_silence(point.url, demo=demo)
+            if not (dry_run or run):
+                _note_silence(point.url, demo=demo)
         if run and not dry_run:
             raise typer.Exit(_run(client, point, place, arguments or ()))
 
