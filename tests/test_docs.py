@@ -12,7 +12,7 @@ from docs import blocks, record, screens
 DOCUMENTS = blocks.documents()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # the README installs from the package index
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_block_runs_and_prints_what_is_shown(document: Path) -> None:
     assert document.read_text() == blocks.fresh(document)
