@@ -15,7 +15,7 @@ from tests.downloads import had, node
 from tests.processes import ROOT, Running, server
 from tests.suites.surroundings import node_packages
 
-pytestmark = pytest.mark.timeout(1200)  # the first run installs
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1200)]  # the first run installs
 
 RECIPES = ROOT / "docs" / "recipes.md"
 BLOCKS = re.findall(
