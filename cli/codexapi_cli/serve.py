@@ -19,7 +19,7 @@ from .background import announce, start
 from .help_text import BACKEND
 from .options import BaseUrl, Demo, checked, command, key_of, settings
 from .servers import Place
-from .terminal import USAGE, Problem, ending, quiet, say, verbosity
+from .terminal import USAGE, Problem, ending, quiet, say_error, verbosity
 
 app = command()
 
@@ -173,7 +173,7 @@ def serve(
     Point a client at http://127.0.0.1:18080/v1; any text will do as its key.
     """
     if timeout is not None and not timeout > 0:
-        say("codexapi: --timeout: expected a number of seconds above 0")
+        say_error("--timeout: expected a number of seconds above 0")
         raise typer.Exit(USAGE)
     aliases = dict(checked("--model-alias", parse_alias, text) for text in model_alias or ())
     hosts = tuple(checked("--allow-host", parse_host, text) for text in allow_host or ())
@@ -203,7 +203,7 @@ def serve(
         try:
             code = codexapi_http.serve(chosen, ready, annexes=_annexes() if mcp else ())
         except engine.CodexError as error:
-            say(f"codexapi: {error}")
+            say_error(str(error))
             code = USAGE
     raise typer.Exit(code)
 

@@ -239,11 +239,14 @@ def version_at(url: str, timeout: float = 10.0) -> str:
     """The version of the codexapi that answers there. Raises OSError."""
     from http.client import HTTPConnection, HTTPException  # only where a server is asked
 
-    connection = HTTPConnection(url.partition("//")[2], timeout=timeout)
+    place = url.partition("//")[2]
+    connection = HTTPConnection(place, timeout=timeout)
     try:
         connection.request("GET", "/healthz")
         told = json.loads(connection.getresponse().read(10_000))
         return str(told["version"])
+    except ConnectionRefusedError:  # its own words begin with "[Errno 111]"
+        raise ConnectionRefusedError(f"nothing listens at {place}") from None
     except (HTTPException, ValueError, TypeError, KeyError) as error:
         raise OSError(f"{url} answers, and not as codexapi: {error}") from None
     finally:

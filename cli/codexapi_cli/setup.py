@@ -330,10 +330,8 @@ def _run(client: Client, point: Point, place: _Place | None, arguments: Sequence
     try:
         version_at(point.url.removesuffix("/v1"))
     except OSError as error:
-        refused = isinstance(error, ConnectionRefusedError)
-        why = f"nothing listens at {urlsplit(point.url).netloc}" if refused else str(error)
         raise Problem(
-            f"no server answers at {point.url}: {why}; `codexapi serve --detach` starts one",
+            f"no server answers at {point.url}: {error}; `codexapi serve --detach` starts one",
             BACKEND,
         ) from None
     filling = {

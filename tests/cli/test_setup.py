@@ -514,3 +514,12 @@ def test_another_program_at_the_address_is_named(home: Home) -> None:
         address = f"http://127.0.0.1:{other.getsockname()[1]}/v1"
         done = home.setup("aider", "--demo", "--url", address)
     assert f"answers at {address}, and it is not codexapi" in done.stderr
+
+
+def test_run_without_a_server_says_that_nothing_listens(home: Home) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = home.setup("shell", "--run", "--url", f"http://{address}/v1")
+    assert done.returncode == 5
+    assert (
+        f"no server answers at http://{address}/v1: nothing listens at {address}; " in done.stderr
+    )
