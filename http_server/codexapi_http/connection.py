@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -138,7 +138,8 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # see `_feed`
         self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
-        target, self.url = self.url, b"/"  # uvicorn would find a path in another host's address
+        target = _path_of(self.url, self.headers)
+        self.url = b"/"  # uvicorn would find a path in another host's address
         super().on_headers_complete()
         if not self._busy():
             self._answering = self.cycle
@@ -345,6 +346,16 @@ class Envelope(asyncio.Transport):
 
 def new_id() -> str:
     return f"req_{os.urandom(12).hex()}"
+
+
+def _path_of(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """A target without our own address, as proxies are asked (RFC 9112, 3.2.2). That of another
+    host than the one that `Host` names, which the guard looks at, stays as it is."""
+    if target[:7].lower() != b"http://":
+        return target
+    authority, slash, rest = target[7:].partition(b"/")
+    hosts = [value.lower() for name, value in headers if name == b"host"]
+    return b"/" + rest if hosts == [authority.lower()] and (slash or authority) else target
 
 
 def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:

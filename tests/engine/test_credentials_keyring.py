@@ -154,6 +154,9 @@ async def test_an_empty_keyring_is_told_with_its_place(tmp_path: Path) -> None:
         KeyringError(),
         RuntimeError("no bus"),
         OSError(5, "x"),
+        TypeError("x"),
+        AttributeError("x"),
+        MemoryError(),
     ],
 )
 async def test_a_keyring_that_cannot_be_used_is_told_and_nothing_is_lost(

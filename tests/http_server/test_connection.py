@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.http_server import raw
-from tests.http_server.doors import listening
+from tests.http_server.doors import door, listening
 from tests.http_server.raw import get, head, post
+
+from codexapi_engine.simulator import Simulator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -241,3 +243,28 @@ async def test_expected_100_continue_comes_before_the_body(port: int) -> None:
         assert (await connection.head()).status == 100
         await connection.send(b"hi")
         assert told(await connection.reply())[2] == "hi"
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v1/models?limit=1", 200), ("/healthz", 200), ("", 404), ("/v1/x", 404)]
+)
+async def test_an_address_of_ours_in_place_of_a_path_is_that_path(
+    scheme: str, path: str, status: int
+) -> None:
+    """RFC 9112, 3.2.2: a server has to accept it."""
+    async with door(Simulator()) as server:
+        own = f"127.0.0.1:{server.port}"
+        reply = await server.reply(raw.head(f"GET {scheme}://{own}{path}", f"Host: {own}"))
+        assert reply.status == status
+        assert b"no proxy" not in reply.body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:1", "localhost"])
+async def test_an_address_of_another_than_the_host_header_names_is_none_of_ours(host: str) -> None:
+    async with door(Simulator()) as server:
+        own = f"127.0.0.1:{server.port}"
+        reply = await server.reply(raw.head(f"GET http://{host}/healthz", f"Host: {own}"))
+        assert reply.status == 404
+        reply = await server.reply(raw.head(f"GET http://{own}/healthz", f"Host: {host}"))
+        assert reply.status in (404, 421)

@@ -50,7 +50,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
         ("/v1/%2e%2e/healthz", ""),
         ("//evil.example/v1/models", "try /v1/models."),
         ("http://evil.example/v1/models", "no proxy; ask it for the path alone"),
-        ("http://127.0.0.1/v1/chat/completions", "no proxy; ask it for the path alone"),
+        ("http://example.org/v1/chat/completions", "no proxy; ask it for the path alone"),
         ("/backend-api/codex/responses", ""),
     ],
 )
