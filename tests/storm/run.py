@@ -412,6 +412,7 @@ class Storm:
         for reply in self._kept:
             if reply.conversation and not reply.background and not await self._is_said(reply):
                 lost.append(f"{reply.label} in its conversation")
+                continue
             if not reply.store:
                 continue
             path = "chat/completions" if reply.door == "chat" else "responses"

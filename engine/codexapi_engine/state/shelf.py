@@ -182,8 +182,8 @@ class Shelf:
 
     def get(self, kind: str, id: str) -> JsonObject | None:  # noqa: A002
         """The object; None if there is none, or it is damaged."""
-        with _told(self._path):
-            row = self._readable.execute(
+        with self._reading() as database:
+            row = database.execute(
                 "SELECT value FROM objects WHERE kind = ? AND id = ?", (kind, id)
             ).fetchone()
         return _object(row[0]) if row else None
@@ -194,9 +194,9 @@ class Shelf:
         found: dict[str, str] = {}
         for at in range(0, len(wanted), _AT_ONCE):
             some = wanted[at : at + _AT_ONCE]
-            with _told(self._path):
+            with self._reading() as database:
                 found.update(
-                    self._readable.execute(
+                    database.execute(
                         "SELECT name, id FROM names JOIN objects USING (number) WHERE kind = ? "
                         f"AND name IN ({', '.join('?' * len(some))}) ORDER BY number",
                         (kind, *some),
@@ -246,8 +246,8 @@ class Shelf:
     def all(self, kind: str, *, newest_first: bool = False) -> Iterator[tuple[str, JsonObject]]:
         """The ids and objects of a kind, in the order in which they were put; no damaged ones."""
         order = "DESC" if newest_first else "ASC"
-        with _told(self._path):
-            rows = self._readable.execute(
+        with self._reading() as database:
+            rows = database.execute(
                 f"SELECT id, value FROM objects WHERE kind = ? ORDER BY number {order}", (kind,)
             ).fetchall()
         for name, data in rows:
@@ -261,11 +261,17 @@ class Shelf:
         self._reader.close()
         self._database.close()
 
-    @property
-    def _readable(self) -> sqlite3.Connection:
-        """Where to read: who changes something sees what it has changed so far."""
-        inside = self._writer == threading.get_ident()
-        return self._database if inside else self._reader
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Where to read: who changes something sees what it has changed so far, and nobody else
+        does. In memory there is but one connection, and its readers wait for a change."""
+        with _told(self._path):
+            if self._path is None:
+                with self._lock:
+                    yield self._database
+            else:
+                inside = self._writer == threading.get_ident()
+                yield self._database if inside else self._reader
 
     def _prepare(self) -> None:
         with _told(self._path):
