@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from .help_text import DocumentedGroup
-from .implicit import CHAT, HELP, command_first, is_question, show_help_of
 from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
-from .terminal import put
-from .usage_errors import parsing
-from .words import mark_questions, strip_marks
+from .terminal import Problem, ending, put
+from .words import is_question, mark_questions, strip_marks
 
 COMMANDS = {
     "chat": "Ask a model, or talk with it",
@@ -51,6 +51,23 @@ $ codexapi serve
 """
 
 
+_JSON = {"--json", "--stream-json"}
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Ends the program as any other error does where a command line cannot be parsed."""
+    with ending(as_json=bool(_JSON & set(sys.argv[1:]))):
+        try:
+            yield
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            from .usage_errors import explain  # only where something is wrong
+
+            raise Problem(explain(error)) from None
+
+
 class Lazy(DocumentedGroup):
     """A group that knows its commands by name, and loads one when it is asked for."""
 
@@ -66,27 +83,32 @@ class Lazy(DocumentedGroup):
         return made
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        with parsing():  # --help is printed here
+        with _parsing():  # --help is printed here
             return super().make_context(*arguments, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             args = mark_questions(args, self.get_params(ctx), first_alone=True)
-            args = command_first(self, ctx, args)
+            if args and args[0].startswith("-"):
+                from .implicit import command_first  # most begin with their command
+
+                args = command_first(self, ctx, args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        with parsing():  # whatever a command does not see to itself, such as a closed pipe
+        with _parsing():  # whatever a command does not see to itself, such as a closed pipe
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """A text with a space in it is a question. A single unknown word is not: a slip of the
         finger must cost no quota."""
         args = [*strip_marks(args[:1]), *args[1:]]
-        if args[0] == HELP:
+        if args[0] == "help":
+            from .implicit import show_help_of
+
             show_help_of(self, ctx, args[1:])
         if args[0] not in COMMANDS and is_question(args[0]):
-            return CHAT, self.get_command(ctx, CHAT), args
+            return "chat", self.get_command(ctx, "chat"), args
         return super().resolve_command(ctx, args)
 
     def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:

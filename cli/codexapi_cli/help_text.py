@@ -18,7 +18,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .terminal import Problem, colourful, put_drawn
-from .wrapping import shell_line, table, wrap
 
 GLOBAL = "Global options"
 OPTIONS = "Options"
@@ -90,6 +89,8 @@ def _columns() -> int:
 
 
 def render(command: Any, ctx: Any, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:
+    from .wrapping import wrap  # only where help is shown
+
     blocks = [wrap(paragraph, width) for paragraph in _paragraphs(command.help)]
     for heading, lines in _sections(command, ctx, width):
         title = f"{_BOLD}{heading.upper()}{_PLAIN}" if bold else heading.upper()
@@ -129,6 +130,8 @@ def limits_of(param: Any) -> str:
 
 
 def _sections(command: Any, ctx: Any, width: int) -> Iterator[tuple[str, Iterable[str]]]:
+    from .wrapping import shell_line, table, wrap
+
     params = [param for param in command.get_params(ctx) if not param.hidden]
     options = [param for param in params if param.param_type_name == "option"]
     arguments = [param for param in params if param.param_type_name == "argument"]
@@ -232,6 +235,8 @@ def _plain(value: Any) -> str:
 
 
 def _example(line: str, width: int) -> str:
+    from .wrapping import shell_line, wrap
+
     return shell_line(line, width, "  ") if line.startswith("$") else wrap(line, width, "  ")
 
 

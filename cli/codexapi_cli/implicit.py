@@ -9,9 +9,9 @@ import typer
 
 from .help_text import show, takes_value
 from .terminal import Problem
-from .words import strip_marks
+from .words import is_question, strip_marks
 
-CHAT, HELP = "chat", "help"
+CHAT = "chat"
 
 
 def command_first(group: Any, ctx: Any, args: Sequence[str]) -> list[str]:
@@ -43,10 +43,6 @@ def command_first(group: Any, ctx: Any, args: Sequence[str]) -> list[str]:
         return [*first, CHAT, *moved, *rest]
     at = max(_words_of_command(group, ctx, rest), 1)
     return [*first, *rest[:at], *moved, *rest[at:]]
-
-
-def is_question(word: str) -> bool:
-    return any(map(str.isspace, word.strip()))
 
 
 def show_help_of(group: Any, ctx: Any, names: Sequence[str]) -> NoReturn:

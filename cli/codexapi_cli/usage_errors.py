@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from .help_text import choices_of, limits_of, name_of
-from .terminal import Problem, ending
 
 _EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
-_JSON = {"--json", "--stream-json"}
-
-
-@contextmanager
-def parsing() -> Iterator[None]:
-    """Ends the program as any other error does: with one line, or with one JSON object."""
-    with ending(as_json=bool(_JSON & set(sys.argv[1:]))):
-        try:
-            yield
-        except Exception as error:
-            if not hasattr(error, "format_message"):
-                raise
-            raise Problem(explain(error)) from None
 
 
 def explain(error: Any) -> str:

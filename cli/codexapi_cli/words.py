@@ -36,6 +36,11 @@ class WordsCommand(DocumentedCommand):
         return rest
 
 
+def is_question(word: str) -> bool:
+    """Whether a word is a text: with a blank in it."""
+    return any(map(str.isspace, word.strip()))
+
+
 def mark_questions(
     args: Sequence[str], params: Iterable[Any], *, first_alone: bool = False
 ) -> list[str]:
