@@ -72,13 +72,13 @@ def _mark(args: Sequence[str], valued: set[str], first_alone: bool) -> Iterator[
             yield arg
             is_value = False
             continue
-        question = _is_question(arg, valued)
+        question = _is_dashed_question(arg, valued)
         yield _MARK + arg if question else arg
         over = arg == "--" or (first_alone and (question or not arg.startswith("-")))
         is_value = arg in valued
 
 
-def _is_question(arg: str, valued: set[str]) -> bool:
+def _is_dashed_question(arg: str, valued: set[str]) -> bool:
     """Whether it begins with a dash, has a blank, and is no option with its value in one word."""
     if not arg.startswith("-") or not any(map(str.isspace, arg)):
         return False
