@@ -183,7 +183,7 @@ def is_prose(line: str) -> bool:
     capital = word == "OK" or (word.isalpha() and word == word.capitalize())
     if not (capital or word in _OPENERS):
         return False
-    if capital and re.search(r"\w[.!?]$", line):
+    if (rest or word.lower() in _OPENERS) and capital and re.search(r"\w[.!?]$", line):
         return True
     in_words = sum(other.strip(".,:;!?\"'()`").isalpha() for other in rest) * 2 >= len(rest)
     return len(rest) >= 2 and in_words
