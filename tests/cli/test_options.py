@@ -165,7 +165,8 @@ def test_a_silence_can_be_too_long(arguments: tuple[str, ...], tmp_path: Path) -
     with simulator(tmp_path / "login") as backend:
         done = run(*arguments, env=backend.env)
     assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr.startswith("codexapi: upstream_timeout: ")
+    assert done.stderr.startswith("codexapi: ")
+    assert done.stderr.endswith(" (upstream_timeout)\n")
 
 
 @pytest.mark.parametrize("seconds", ["0", "soon", "nan"])

@@ -69,7 +69,8 @@ async def test_a_backend_that_cannot_be_reached_is_told_on_stderr(tmp_path: Path
         done = await asyncio.to_thread(run, "chat", "-m", "m", "--no-stdin", "hi", env=env)
     assert (done.returncode, done.stdout) == (5, "")
     *_, last = done.stderr.splitlines()  # a foreign backend is warned of before
-    assert last.startswith("codexapi: upstream_unreachable: ")
+    assert last.startswith("codexapi: ")
+    assert last.endswith(" (upstream_unreachable)")
     assert url.partition("://")[2].partition(":")[0] in last
 
 
