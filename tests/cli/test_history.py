@@ -379,5 +379,5 @@ def test_lines_are_kept_once_and_are_forgotten_with_their_chat(tmp_path: Path) -
 def test_an_empty_history_says_so(kept: dict[str, str]) -> None:
     done = run("history", "--demo", env=kept)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "no chat is kept yet" in done.stderr
+    assert "no chat is kept here yet" in done.stderr
     assert run("history", "--demo", "--json", env=kept).stdout == "[]\n"
