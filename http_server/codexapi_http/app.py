@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codexapi_engine import Codex, CodexError, Settings
@@ -18,6 +18,7 @@ from codexapi_engine.state.gallery import Gallery
 from .annex import Annex, Counted
 from .background import Background
 from .connection import Deadlines
+from .dialect import DialectRoutes, Dialects, dialect_of
 from .endpoint import Endpoint
 from .errors import codex_error, http_exception
 from .guard import Guard
@@ -34,12 +35,13 @@ def create_app(
     *,
     state: State | None = None,
     annexes: Sequence[Annex] = (),
+    dialects: Sequence[DialectRoutes] = (),
     api: bool = True,
     reports: Reports | None = None,
     deadlines: Deadlines | None = None,
 ) -> Starlette:
     """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end.
-    Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
+    `dialects` stand beside OpenAI's. Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
     reports to."""
     settings = settings or (codex.settings if codex else Settings.from_env())
     reports = reports or Reports(metrics=settings.metrics)
@@ -61,13 +63,17 @@ def create_app(
             if codex is None:
                 await app.state.codex.aclose()
 
+    routes = [
+        *(ROUTES if api else [Route("/healthz", healthz)]),
+        *(Route(annex.path, Counted(annex)) for annex in annexes),
+        *_extra(reports),
+    ]
+    spoken = Dialects(routes, dialects if api else ())
     app = App(
-        routes=[
-            *(ROUTES if api else [Route("/healthz", healthz)]),
-            *(Route(annex.path, Counted(annex)) for annex in annexes),
-            *_extra(reports),
-        ],
-        guard=lambda inside: Guard(inside, settings=settings, reports=reports, deadlines=deadlines),
+        dialects=spoken,
+        guard=lambda inside: Guard(
+            inside, settings=settings, dialects=spoken, reports=reports, deadlines=deadlines
+        ),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a path is ours or it is not
@@ -86,27 +92,39 @@ class App(Starlette):
     def __init__(
         self,
         *,
-        routes: Sequence[Route],
+        dialects: Dialects,
         guard: Callable[[ASGIApp], ASGIApp],
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ) -> None:
-        super().__init__(routes=routes, lifespan=lifespan)
+        super().__init__(routes=dialects.openai.routes, lifespan=lifespan)
         self._guard = guard
+        self._routers = {
+            entry.dialect.name: Router(entry.routes, redirect_slashes=False)
+            for entry in dialects
+            if entry is not dialects.openai
+        }
         self._straight = {
-            (method, route.path): route
-            for route in routes
+            (entry.dialect.name, method, route.path): route
+            for entry in dialects
+            for route in entry.routes
             if isinstance(route.endpoint, Endpoint) and not route.param_convertors
             for method in route.methods or ()
         }
 
     def build_middleware_stack(self) -> ASGIApp:
         handlers = {CodexError: codex_error, HTTPException: http_exception}
-        usual = ExceptionMiddleware(self.router, handlers=handlers)
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            router = self._routers.get(dialect_of(scope).name, self.router)
+            await router(scope, receive, send)
+
+        usual = ExceptionMiddleware(dispatch, handlers=handlers)
 
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
             route = None
             if scope["type"] == "http":
-                route = self._straight.get((scope["method"], scope["path"]))
+                name = dialect_of(scope).name
+                route = self._straight.get((name, scope["method"], scope["path"]))
             if route is None:
                 await usual(scope, receive, send)
             else:

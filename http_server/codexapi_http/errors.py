@@ -1,30 +1,22 @@
-"""Errors as OpenAI's error object, with the headers by which official clients act."""
+"""Errors as HTTP responses, each in the dialect of its request."""
 
 from __future__ import annotations
 
 import logging
-import math
-import re
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
-from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached, __version__
-from codexapi_engine.errors import AuthError
+from codexapi_engine import CodexError, __version__
 from codexapi_engine.protocol import json, limits
 
 from .access import current
+from .dialect import Dialect, dialect_of, routes_of
 
 log = logging.getLogger("codexapi.http")
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds. Some programs sleep in silence for as long as a Retry-After says, hours too: beyond this
-the message, the body and the `x-codex-*` headers alone say when it resets."""
-
-_IN_A_COMMAND = re.compile(r"[\w.:/@-]{1,80}", re.ASCII)
 
 ABSENT = {
     "embeddings": "no embeddings",
@@ -44,33 +36,20 @@ ABSENT = {
 
 
 def render(
-    error: CodexError, headers: Mapping[str, str] | None = None, *, request_id: str = ""
+    error: CodexError,
+    dialect: Dialect,
+    headers: Mapping[str, str] | None = None,
+    *,
+    request_id: str = "",
 ) -> Response:
-    """The error as an HTTP response. Where it is no fault of the request, its message names the
-    line of the log that tells more."""
-    sent = {**error.headers, **(headers or {})}
-    if error.retry_after is not None and error.retry_after <= MAX_RETRY_AFTER:
-        sent["retry-after"] = str(math.ceil(error.retry_after))
-    if isinstance(error, AuthError | UsageLimitReached):
-        sent["x-should-retry"] = "false"  # official clients would retry these in vain
-    if error.status == 401 and error.code == "invalid_api_key":
-        sent["www-authenticate"] = "Bearer"
-    told = error.body()
-    if error.status >= 500 and request_id and request_id not in error.message:
-        told["message"] = f"{error.message} (request {request_id})"
-    if isinstance(error, ModelNotFound) and error.instead:
-        told["message"] = f"{error.message} {_other_name(error)}"
-    body = json.dumps({"error": told})
-    return Response(body, error.status, sent, media_type="application/json")
-
-
-def _other_name(error: ModelNotFound) -> str:
-    """What helps a client whose name for the model cannot be changed."""
-    fix = "GET /v1/models lists all names"
-    if error.model and _IN_A_COMMAND.fullmatch(error.model):
-        alias = f"{error.model}={error.instead}"
-        return f"{fix}; `codexapi serve --model-alias {alias}` serves this name too."
-    return f"{fix}."
+    """The error as an HTTP response of a dialect."""
+    more = dialect.error_headers(error, request_id)
+    return Response(
+        json.dumps(dialect.error_body(error, request_id)),
+        dialect.error_status(error),
+        {**error.headers, **(headers or {}), **more},
+        media_type="application/json",
+    )
 
 
 async def codex_error(request: Request, error: Exception) -> Response:
@@ -79,7 +58,8 @@ async def codex_error(request: Request, error: Exception) -> Response:
     told = limits.from_headers(error.headers)
     if not (told.primary or told.secondary):  # then as the newest answer told them
         told = request.app.state.codex.limits or told
-    return render(error, told.as_headers(), request_id=request.scope["request_id"])
+    scope = request.scope
+    return render(error, dialect_of(scope), told.as_headers(), request_id=scope["request_id"])
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -96,15 +76,14 @@ async def http_exception(request: Request, error: Exception) -> Response:
     else:
         said = refusal(status, "invalid_request", error.detail)
     current().failed(said)
-    return render(said, headers)
+    return render(said, dialect_of(request.scope), headers, request_id=request.scope["request_id"])
 
 
 def _methods(request: Request, path: str | None = None) -> set[str]:
     """By which a path can be asked, that of the request if none is named: each method is a route of
     its own."""
     scope = request.scope if path is None else {**request.scope, "path": path}
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    fit = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
+    fit = (route for route in routes_of(scope) if route.matches(scope)[0] is not Match.NONE)
     return {method for route in fit for method in route.methods or ()}
 
 

@@ -21,6 +21,7 @@ from codexapi_engine.deadlines import deadline
 from .access import Entry, begin, plain
 from .connection import MAX_HEAD_BYTES, Client, Deadlines, client_of, new_id
 from .cors import Cors
+from .dialect import OPENAI, Dialect, Dialects
 from .errors import refusal, render, unforeseen
 from .reports import Reports
 
@@ -28,6 +29,7 @@ OPEN = frozenset({"/healthz"})
 OPEN_UNDER = "/v1/files/images/"
 """Paths that need no key: a picture's name cannot be guessed, and is one."""
 
+_BEARER = b"authorization"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -38,10 +40,12 @@ class Guard:
         app: ASGIApp,
         *,
         settings: Settings,
+        dialects: Dialects,
         reports: Reports | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
         self._app = app
+        self._dialects = dialects
         self._reports = reports or Reports()
         self._deadlines = deadlines or Deadlines()
         self._key = (
@@ -72,7 +76,8 @@ class Guard:
     async def _answered(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, answer: _Answer
     ) -> None:
-        error = self._refused(scope, headers)
+        dialect = self._dialects.choose(scope, headers)
+        error = self._refused(scope, headers, dialect)
         try:
             if error is None and self._cors.asked(scope["method"], headers):
                 permission = Response(status_code=204)
@@ -87,11 +92,14 @@ class Guard:
                 raise  # too late to say so: the connection is cut, and that is no success
         if error is not None:
             answer.entry.failed(error)
-            await render(error, request_id=scope["request_id"])(scope, receive, answer.send)
+            response = render(error, dialect, request_id=scope["request_id"])
+            await response(scope, receive, answer.send)
 
-    def _refused(self, scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | None:
+    def _refused(
+        self, scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect
+    ) -> CodexError | None:
         """Why the request is turned away; None if it may pass."""
-        if (error := _misshapen(scope, headers)) is not None:
+        if (error := _misshapen(scope, headers, dialect)) is not None:
             return error
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _name_of(host) not in self._hosts:
@@ -109,18 +117,20 @@ class Guard:
         if scope["app"].state.shutdown.begun:
             return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
         if self._key and not _is_open(scope):
-            return self._wrong_key(headers)
+            return self._wrong_key(headers, dialect)
         return None
 
-    def _wrong_key(self, headers: Mapping[bytes, bytes]) -> CodexError | None:
+    def _wrong_key(self, headers: Mapping[bytes, bytes], dialect: Dialect) -> CodexError | None:
         assert self._key is not None
-        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
-        if kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key):
+        values = [(name, headers[name]) for name in dialect.key_headers if name in headers]
+        if any(hmac.compare_digest(_key_in(name, value), self._key) for name, value in values):
             return None
+        name = dialect.key_headers[0]
+        example = "Authorization: Bearer KEY" if name == _BEARER else f"{name.decode()}: KEY"
         message = (
             "Incorrect API key provided: this server was started with a key of its own."
-            if given
-            else "You didn't provide an API key: send 'Authorization: Bearer KEY' with the key "
+            if any(_has_key(name, value) for name, value in values)
+            else f"You didn't provide an API key: send '{example}' with the key "
             "that this server was started with."
         )
         return refusal(401, "invalid_api_key", message)
@@ -191,10 +201,22 @@ def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
     return Entry(request_id, plain(scope["method"]), shown)
 
 
-def _misshapen(scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | None:
+def _key_in(name: bytes, value: bytes) -> bytes:
+    """The key that a header carries; empty where it is no Bearer."""
+    if name != _BEARER:
+        return value.strip()
+    scheme, _, key = value.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _has_key(name: bytes, value: bytes) -> bool:
+    return bool(value.partition(b" ")[2] if name == _BEARER else value)
+
+
+def _misshapen(scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect) -> CodexError | None:
     """What no sound client sends, and what could be read in two ways."""
     lines = scope["headers"]
-    if len(headers) < len(lines) and (twice := _twice(lines)):
+    if len(headers) < len(lines) and (twice := _twice(lines, dialect)):
         what = twice.decode("latin-1")[:60]
         return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
     size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
@@ -206,11 +228,11 @@ def _misshapen(scope: Scope, headers: Mapping[bytes, bytes]) -> CodexError | Non
     return None
 
 
-def _twice(lines: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def _twice(lines: Iterable[tuple[bytes, bytes]], dialect: Dialect) -> bytes | None:
     """A header that must not come twice, and does."""
-    seen = set()
+    seen, once = set(), {b"host", *OPENAI.key_headers, *dialect.key_headers}
     for name, _ in lines:
-        if name in seen and (name in (b"host", b"authorization") or name.startswith(b"content-")):
+        if name in seen and (name in once or name.startswith(b"content-")):
             return name
         seen.add(name)
     return None

@@ -21,6 +21,7 @@ from codexapi_engine.protocol import Event, Translator, json, sse
 
 from .access import current
 from .connection import Client, client_of
+from .dialect import dialect_of
 from .requests import ended
 
 KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
@@ -223,18 +224,18 @@ class EventStreamResponse(Response):
     """Some runs on their way to a client. `write` it: it is no plain ASGI response.
 
     Runs that are not open yet are opened by `opening`, while the keep-alive interval runs; `headers`
-    are those of an answer that does not wait for that.
+    are those of an answer that does not wait for that. Without a `keep_alive` of its own it has the
+    dialect's.
     """
 
     def __init__(
         self,
         *runs: Run,
         headers: Mapping[str, str],
-        keep_alive: bytes = sse.KEEP_ALIVE,
+        keep_alive: bytes | None = None,
         opening: Opening | None = None,
     ) -> None:
         self.raw_headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),  # nginx would hold the stream back
             *_raw(headers),
@@ -255,7 +256,10 @@ class EventStreamResponse(Response):
 
     async def write(self, scope: Scope, send: Send) -> None:
         """Raises CodexError, with the runs closed, while the status is not told."""
-        interval = scope["app"].state.settings.keep_alive
+        interval, dialect = scope["app"].state.settings.keep_alive, dialect_of(scope)
+        self.raw_headers.append((b"content-type", dialect.media_type.encode()))
+        if self._keep_alive is None:
+            self._keep_alive = dialect.keep_alive
         timer = asyncio.get_running_loop().call_later(interval, self._watch, send, interval)
         try:
             piece = await self._first_piece()
@@ -333,7 +337,7 @@ class EventStreamResponse(Response):
                 self._filling = asyncio.get_running_loop().create_future()
                 try:
                     await self._begin(send)
-                    await send(_body(self._keep_alive))
+                    await send(_body(self._keep_alive or b""))
                 finally:
                     filling, self._filling = self._filling, None
                     if not filling.done():  # whoever waited for it may have been cancelled

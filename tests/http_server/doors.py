@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from codexapi_engine.simulator.asgi import app as simulator_app
 from codexapi_engine.transport import in_process
 from codexapi_http import create_app
 from codexapi_http.connection import Deadlines
+from codexapi_http.dialect import DialectRoutes
 from codexapi_http.process import Process, listen
 from codexapi_http.reports import Reports
 
@@ -104,6 +105,7 @@ async def door(
     store: Store | None = None,
     clock: Callable[[], float] = time.time,
     deadlines: Deadlines | None = None,
+    dialects: Sequence[DialectRoutes] = (),
     **settings: Any,
 ) -> AsyncIterator[Door]:
     """A server with this backend behind it, in this process: no network between them."""
@@ -112,7 +114,7 @@ async def door(
     store = store or InMemory(issuer.login())
     http, reports = in_process(backend.handle), Reports(metrics=chosen.metrics)
     async with Codex(chosen, http=http, store=store, clock=clock, observer=reports) as codex:
-        app = create_app(codex, chosen, reports=reports, deadlines=deadlines)
+        app = create_app(codex, chosen, reports=reports, deadlines=deadlines, dialects=dialects)
         async with listening(app, deadlines) as port:
             yield Door(port, app)
 

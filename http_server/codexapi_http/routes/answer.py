@@ -57,7 +57,7 @@ def stream_response(
     open_runs: Open,
     *runs: Run,
     ignored: Sequence[str],
-    keep_alive: bytes = sse.KEEP_ALIVE,
+    keep_alive: bytes | None = None,
 ) -> EventStreamResponse:
     """The stream of runs that are still to be opened. The backend's own headers are in it where its
     status comes within the first keep-alive interval."""

@@ -1,0 +1,38 @@
+"""The endpoint of a dialect that only translates: one request, one backend stream, one reply."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine import folded
+from codexapi_engine.errors import JsonObject
+
+from ..dialect import Dialect
+from ..endpoint import Endpoint, posted
+from ..requests import codex_of, settings_of
+from ..streaming import NOT_OPEN, Run
+from .answer import answer_headers, json_response, stream_response, with_model
+
+
+def translated(dialect: Dialect) -> Endpoint:
+    """Serves the translation of a dialect. Nothing of it is kept."""
+    translate = dialect.translate
+    assert translate is not None, f"{dialect.name} has no translation"
+
+    async def answer(request: Request, body: JsonObject) -> Response:
+        body = with_model(request, body)
+        translation = translate(body, strict=settings_of(request).strict)
+        open_streams = partial(codex_of(request).open_all, [translation.request])
+        if translation.streams:
+            run = Run(NOT_OPEN, translation.translator())
+            return stream_response(open_streams, run, ignored=translation.ignored)
+        (stream,) = await open_streams()
+        headers = answer_headers(stream, translation.ignored)
+        async with stream:
+            response = await folded(stream)
+        return json_response(translation.reply(response), headers)
+
+    return posted(answer)
