@@ -163,7 +163,9 @@ def test_an_unknown_command_is_an_error_and_asks_no_model() -> None:
 def test_models_lists_the_default_first() -> None:
     done = run("models", "--demo")
     assert done.returncode == 0
-    assert done.stdout.startswith(catalogue()[0]["slug"])
+    header, first, *_ = done.stdout.splitlines()
+    assert header.split() == ["MODEL", "CONTEXT", "EFFORTS"]
+    assert first.startswith(f"{catalogue()[0]['slug']} (default) ")
 
 
 def test_models_as_json() -> None:

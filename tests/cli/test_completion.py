@@ -49,7 +49,16 @@ def offered(*words: str, shell: str = "bash", env: Mapping[str, str] | None = No
         (("mcp", "install", "zed", "z"), []),
         (
             ("mcp", "install", "c"),
-            ["claude-code", "claude-desktop", "codex", "cursor", "copilot", "cline"],
+            [
+                "claude-code",
+                "claude-desktop",
+                "codex",
+                "cursor",
+                "copilot",
+                "cline",
+                "continue",
+                "crush",
+            ],
         ),
         (("mcp", "serve", "--tools", "text,"), ["text,image", "text,status"]),
         (("stop", "--port", ""), []),
@@ -65,8 +74,8 @@ def offered(*words: str, shell: str = "bash", env: Mapping[str, str] | None = No
         (("--vers",), ["--version"]),
     ],
 )
-def test_the_next_word_is_offered(words: tuple[str, ...], names: list[str]) -> None:
-    assert offered(*words) == names
+def test_the_next_word_is_offered(words: tuple[str, ...], names: list[str], tmp_path: Path) -> None:
+    assert offered(*words, env={"CODEXAPI_STATE_DIR": str(tmp_path)}) == names
 
 
 def test_every_command_is_offered_at_first() -> None:

@@ -158,7 +158,7 @@ def test_an_existing_file_is_never_touched_and_no_request_is_made(
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        ((), 2, "prompt"),
+        ((), 2, "PROMPT"),
         (("  ",), 2, "prompt"),
         (("x", "-o", "out.bmp"), 2, "--output"),
         (("x", "-o", "out"), 2, "--output"),

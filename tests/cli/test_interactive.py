@@ -327,7 +327,7 @@ def test_models_are_listed_checked_and_changed() -> None:
         shown.enter("/model", "(default)")
         assert any(line.startswith("* gpt-6.2-sol") for line in shown.lines)
         shown.enter("/model gpt-nope", "there is no model gpt-nope")
-        assert "The default is gpt-6.2-sol; /model lists them" in shown.text.replace("\n", "")
+        assert "The default is gpt-6.2-sol; /model lists them" in " ".join(shown.text.split())
         shown.enter("/model gpt-6-luna", "gpt-6-luna answers")
         shown.enter("/effort hgh", "did you mean high?")
         shown.enter("/effort high", "effort: high;")

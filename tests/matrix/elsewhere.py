@@ -56,8 +56,8 @@ class Ended(NamedTuple):
     complained: str
 
     def assert_one_line(self, code: str | None) -> None:
-        """One line on stderr, which begins with the error's code, if that has one."""
-        told = re.fullmatch(r"codexapi: (\w+): .+\n", self.complained)
+        """One line on stderr, which ends in the error's code, if that has one."""
+        told = re.fullmatch(r"codexapi: .+ \((\w+)\)\n", self.complained)
         assert told, self.complained
         assert code is None or told[1] == code
 

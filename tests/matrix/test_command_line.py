@@ -98,7 +98,7 @@ def test_fault_in_a_process_of_its_own(elsewhere: Elsewhere, name: str, tmp_path
 def assert_shown(fault: Fault, ended: Ended) -> None:
     match fault.shows:
         case Whole(text, finish):
-            code = 0 if finish == "stop" else 1  # what is cut short is shown, and is no success
+            code = 0 if finish == "stop" else 9  # what is cut short is shown, and is no success
             assert (ended.code, ended.out) == (code, text if text.endswith("\n") else f"{text}\n")
             assert ("incomplete" in ended.complained) == (finish != "stop")
         case Refused(_, told):

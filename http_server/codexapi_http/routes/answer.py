@@ -133,7 +133,7 @@ def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
     names = ",".join(_header_word(name) for name in ignored[:MAX_NAMES])
     if len(ignored) > MAX_NAMES:
         names += f",and-{len(ignored) - MAX_NAMES}-more"
-    current().ignored = field_names(ignored)
+    current().ignored = field_names(ignored[:MAX_NAMES])
     return {"x-codexapi-ignored": names}
 
 
