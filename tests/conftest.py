@@ -1,6 +1,8 @@
-"""What all tests share: the settings of hypothesis."""
+"""What all tests share: the settings of hypothesis, and signals that are not ignored."""
 
 from __future__ import annotations
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -18,3 +20,8 @@ settings.register_profile(
     "search", settings.get_profile("gate"), derandomize=False, max_examples=2_000
 )
 settings.load_profile("gate")
+
+# `nohup` and a shell's `&` ignore some signals, and codexapi honours that: so would those of a test.
+for _name in ("SIGHUP", "SIGQUIT"):
+    if (_number := getattr(signal, _name, None)) is not None:
+        signal.signal(_number, signal.SIG_DFL)

@@ -24,7 +24,7 @@ from codexapi_engine.protocol import auth_file
 
 NOT_KEPT = "was not kept"
 DEADLY = {"TERM", "INT", "HUP", "QUIT", "KILL"}
-CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
+CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 9})
 """Exit codes of a command that nobody has told to end."""
 
 
