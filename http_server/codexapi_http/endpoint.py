@@ -67,7 +67,7 @@ class Endpoint:
             if not isinstance(response, EventStreamResponse):
                 return response
             stream = response
-            await stream.write(request.scope, send)
+            await stream(request.scope, request.receive, send)
             return None
         except asyncio.CancelledError:
             if not cut.done:
@@ -75,8 +75,6 @@ class Endpoint:
         finally:
             cut.withdraw()
         if stream is not None and stream.begun:
-            if cut.by_shutdown:
-                await stream.break_off(cut.shutdown.error(), send)
             return None
         raise cut.shutdown.error() if cut.by_shutdown else cut.why()
 

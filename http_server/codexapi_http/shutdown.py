@@ -12,6 +12,7 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.begun = False
+        self.ends_all = False  # running work too
         self._at_work: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
@@ -20,6 +21,7 @@ class Shutdown:
 
     def end_all(self) -> None:
         """Tells all running work to end now."""
+        self.ends_all = True
         for end in list(self._at_work):
             end()
 

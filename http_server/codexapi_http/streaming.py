@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from starlette.responses import Response
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from codexapi_engine import CodexError, EventStream
 from codexapi_engine.protocol import Event, Translator, json, sse
@@ -221,7 +221,10 @@ class Opening(NamedTuple):
 
 
 class EventStreamResponse(Response):
-    """Some runs on their way to a client. `write` it: it is no plain ASGI response.
+    """Some runs on their way to a client.
+
+    It raises CodexError, with the runs closed, while the status is open: then an error handler
+    writes it. Cancelled as the server goes down, it writes the last event first.
 
     Runs that are not open yet are opened by `opening`, while the keep-alive interval runs; `headers`
     are those of an answer that does not wait for that. Without a `keep_alive` of its own it has the
@@ -254,8 +257,16 @@ class EventStreamResponse(Response):
         """Lets its errors name the fields of the request so."""
         self._relay.rename = rename
 
-    async def write(self, scope: Scope, send: Send) -> None:
-        """Raises CodexError, with the runs closed, while the status is not told."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._write(scope, send)
+        except asyncio.CancelledError:
+            shutdown = scope["app"].state.shutdown
+            if self.begun and shutdown.ends_all and not self._relay.ended:
+                await send(_body(self._relay.broken(shutdown.error()), more=False))
+            raise
+
+    async def _write(self, scope: Scope, send: Send) -> None:
         interval, dialect = scope["app"].state.settings.keep_alive, dialect_of(scope)
         self.raw_headers.append((b"content-type", dialect.media_type.encode()))
         if self._keep_alive is None:
@@ -272,11 +283,6 @@ class EventStreamResponse(Response):
                     await ended(self._watching)
             finally:
                 await self._relay.aclose()
-
-    async def break_off(self, error: CodexError, send: Send) -> None:
-        """The last words of a stream that was cancelled."""
-        if not self._relay.ended:
-            await send(_body(self._relay.broken(error), more=False))
 
     async def _first_piece(self) -> bytes:
         """The first bytes to write: raises CodexError in place of them while the status is open."""

@@ -379,6 +379,33 @@ async def unwritten(backend: Stream) -> AsyncIterator[tuple[EventStreamResponse,
         yield EventStreamResponse(run, headers={}), scope
 
 
+async def silent() -> Message:
+    """A client that sends no more, and stays."""
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+async def test_stream_is_a_plain_asgi_response_that_ends_with_the_shutdown() -> None:
+    backend, begun = Stream(), asyncio.Event()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        begun.set()
+
+    async with unwritten(backend) as (response, scope):
+        writing = asyncio.create_task(response(scope, silent, send))
+        backend.send(CREATED)
+        await begun.wait()
+        scope["app"].state.shutdown.watch(writing.cancel)
+        scope["app"].state.shutdown.end_all()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    told = b"".join(message["body"] for message in sent[1:])
+    assert broken(RESPONSES, told)["code"] == "shutting_down"
+    assert sent[-1]["more_body"] is False
+    assert backend.closed.is_set()
+
+
 async def test_failure_before_the_status_is_raised() -> None:
     backend, sent = Stream(), []
 
@@ -388,7 +415,7 @@ async def test_failure_before_the_status_is_raised() -> None:
     async with unwritten(backend) as (response, scope):
         backend.end()
         with pytest.raises(CodexError, match="ended before"):
-            await response.write(scope, send)
+            await response(scope, silent, send)
     assert sent == []
     assert backend.closed.is_set()
 
@@ -403,7 +430,7 @@ async def test_failure_after_a_silence_is_told_in_the_stream() -> None:
         sent.append(message)
 
     async with unwritten(backend) as (response, scope):
-        await response.write(scope, send)
+        await response(scope, silent, send)
     assert sent[0]["status"] == 200
     told = b"".join(message["body"] for message in sent[1:])
     assert broken(RESPONSES, told)["code"] == "upstream_disconnected"
@@ -424,7 +451,7 @@ async def test_slow_client_is_not_sent_comments_besides() -> None:
         sending[0] -= 1
 
     async with unwritten(backend) as (response, scope):
-        await response.write(scope, send)
+        await response(scope, silent, send)
     assert [together for together, _ in sent] == [1] * len(sent)
     assert sent[0][1]["type"] == "http.response.start"
     assert sent[-1][1]["more_body"] is False
