@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -30,6 +31,9 @@ Ids = Annotated[
 EXAMPLES = """
 # List the latest chats
 $ codexapi history
+
+# Find those with a word in a question or an answer
+$ codexapi history --search kubernetes
 
 # Print the latest chat, and continue it
 $ codexapi history show
@@ -71,6 +75,10 @@ def history(
     limit: Annotated[
         int, typer.Option("-n", "--limit", metavar="N", min=1, help="Most chats to list")
     ] = 20,
+    search: Annotated[
+        str | None,
+        typer.Option("-S", "--search", metavar="TEXT", help="List the chats with this text alone"),
+    ] = None,
     as_json: Json = False,
     demo: Demo = False,
 ) -> None:
@@ -82,11 +90,14 @@ def history(
         return
 
     def work(past: Past) -> None:
-        heads = [head for head, _ in zip(past.heads(), range(limit), strict=False)]
+        found = past.heads() if search is None else past.search(search)
+        heads = list(islice(found, limit))
         if as_json:
             put_json(heads)
             return
-        if not heads:
+        if not heads and search is not None:
+            note("codexapi: no chat has this text; `codexapi history` lists all")
+        elif not heads:
             note("codexapi: no chat is kept here yet; `codexapi chat` begins one")
         for head in heads:
             when = datetime.fromtimestamp(head["updated_at"])

@@ -88,6 +88,15 @@ class Past:
         rows = self._shelf.all(_HEAD, newest_first=True)
         return (head for cid, row in rows if (head := _checked_head(cid, row)) is not None)
 
+    def search(self, text: str) -> Iterator[JsonObject]:
+        """The heads of the chats that have a text, in whatever case, the newest first."""
+        words = text.casefold()
+        return (
+            head
+            for head in self.heads()
+            if words in f"{head['title']}\n{transcript(self.items(head['cid']))}".casefold()
+        )
+
     def _head(self, cid: str) -> JsonObject | None:
         row = self._shelf.get(_HEAD, cid)
         return None if row is None else _checked_head(cid, row)

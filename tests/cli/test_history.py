@@ -145,6 +145,19 @@ def test_history_lists_shows_and_forgets(kept: dict[str, str]) -> None:
     assert chats(kept) == []
 
 
+def test_a_chat_is_found_by_a_text_in_it(kept: dict[str, str]) -> None:
+    chat(kept, "[[say The moon is far.]]")
+    chat(kept, "[[say Two.]]")
+    chat(kept, "-c", "[[say A later turn.]]")
+    for text, answer in (("MOON is", "The moon"), ("a LATER turn.", "Two.")):
+        (line,) = run("history", "--demo", "-S", text, env=kept).stdout.splitlines()
+        assert answer in line
+    assert run("history", "--demo", "--search", "say", "-n", "1", env=kept).stdout.count("\n") == 1
+    none = run("history", "--demo", "--search", "nowhere", env=kept)
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "codexapi: no chat has this text; `codexapi history` lists all\n"
+
+
 @pytest.mark.parametrize("arguments", [("show",), ("show", "nothing"), ("rm", "nothing")])
 def test_what_is_not_there_cannot_be_shown_or_forgotten(
     arguments: tuple[str, ...], kept: dict[str, str]
