@@ -253,6 +253,27 @@ class _ChatSession:
             count, out = self.tokens["input_tokens"], self.tokens["output_tokens"]
             say(f"this chat: {count:,} tokens in, {out:,} out")
 
+    def copy(self, _: str) -> None:
+        answers = [item for item in self.talk.last_turn()[1:] if item.get("type") == "message"]
+        if not answers:
+            raise Problem("/copy: there is no answer yet")
+        from .cleaning import clean
+        from .clipboard import copy  # many chats copy nothing
+
+        say(copy(clean("\n\n".join(map(text_in, answers)))))
+
+    def retry(self, _: str) -> None:
+        turn = self.talk.last_turn()
+        if len(turn) < 2:
+            raise Problem("/retry: there is no answer to replace")
+        self.talk.undo()
+        before, beside = self.talk.additions, (self.attachments, self.names)
+        self._ask(Question.of(turn[0]))
+        self.attachments, self.names = beside
+        if self.talk.additions == before:
+            self.talk.restore(turn)
+            note("the answer before is kept")
+
     def undo(self, _: str) -> None:
         if self.names:
             say(f"{', '.join(self.names)}: not attached any more")
@@ -333,6 +354,8 @@ _COMMANDS: dict[str, Callable[[_ChatSession, str], None]] = {
     "attach": _ChatSession.attach,
     "image": _ChatSession.image,
     "usage": _ChatSession.usage,
+    "copy": _ChatSession.copy,
+    "retry": _ChatSession.retry,
     "undo": _ChatSession.undo,
     "new": _ChatSession.new,
     "save": _ChatSession.save,

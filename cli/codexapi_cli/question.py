@@ -15,6 +15,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
+from codexapi_engine.protocol.shapes import listed, word
 from codexapi_engine.settings import Settings
 
 from .stdin import IDLE, MOMENT, stdin_bytes
@@ -29,6 +30,17 @@ class Question:
     text: str
     images: tuple[str, ...] = ()  # data or https URLs
     files: tuple[tuple[str, str], ...] = ()  # names, with such URLs
+
+    @classmethod
+    def of(cls, item: JsonObject) -> Question:
+        """The question that a message of a user was made of."""
+        parts = listed(item, "content")
+        files = ((word(p, "filename"), word(p, "file_data") or word(p, "file_url")) for p in parts)
+        return cls(
+            "\n\n".join(text for part in parts if (text := word(part, "text"))),
+            tuple(url for part in parts if (url := word(part, "image_url"))),
+            tuple((name, url) for name, url in files if url),
+        )
 
     def __bool__(self) -> bool:
         return bool(self.text.strip() or self.images or self.files)

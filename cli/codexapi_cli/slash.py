@@ -18,6 +18,8 @@ COMMANDS = {
     "image": ("PROMPT", "draw a picture, save it here, and show it to the model"),
     "usage": ("", "how much of your plan is used, and the tokens of this chat"),
     "undo": ("", "take the last turn back, in the history too"),
+    "retry": ("", "ask the last question again, and replace its answer"),
+    "copy": ("", "copy the last answer to the clipboard, as Markdown"),
     "new": ("", "start a new chat"),
     "save": ("FILE", "write this chat to a new file, as Markdown; --force overwrites"),
     "help": ("", "list the commands and keys"),
@@ -28,7 +30,7 @@ COMMANDS = {
 TEXTS = frozenset({"system", "image"})
 """Those whose argument may have several lines."""
 
-ALIASES = {"exit": "bye", "quit": "bye", "clear": "new", "?": "help"}
+ALIASES = {"exit": "bye", "quit": "bye", "clear": "new", "regenerate": "retry", "?": "help"}
 
 KEYS = """\
 Enter sends; Alt-Enter, Ctrl-J or a \\ at the end of a line begins another line. A text between

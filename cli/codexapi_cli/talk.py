@@ -18,7 +18,7 @@ from codexapi_engine.protocol.shapes import inner, listed, word
 from codexapi_engine.state import Owner
 
 from .answer import Answer
-from .past import Past, Turn, is_question, new_id, sayable
+from .past import Past, Turn, is_question, new_id, sayable, text_in, title_of
 from .question import Question
 from .streams import StdoutError
 from .terminal import Progress, note, say, stdout_problem
@@ -136,6 +136,16 @@ class Talk:
         self.base = rest
         self.items = Owner(self.account, family(self.model)).sendable(self.base, writer)
         return question
+
+    def restore(self, turn: list[JsonObject]) -> None:
+        """Puts a turn back that was taken back."""
+        self.items, self.added = [*self.items, *turn], [*self.added, *turn]
+        self.keep(title_of(text_in(turn[0])))
+
+    def last_turn(self) -> list[JsonObject]:
+        """The last question and its answer; nothing where there is none."""
+        start = _last_question(self.items)
+        return [] if start is None else self.items[start:]
 
     def _tell_changes(self, changed: tuple[str, ...]) -> None:
         """Says what of the request could not stay as it was."""

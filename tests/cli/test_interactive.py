@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import stat
@@ -379,6 +380,51 @@ def test_the_last_turn_is_taken_back_in_the_history_too(kept: dict[str, str]) ->
             shown.enter("/undo", f"taken back: [[say {text}.]]")
         shown.enter("/undo", "this chat has no turn")
         assert run("history", "--demo", env=kept).stdout == ""
+
+
+def test_the_last_question_is_asked_again_in_place_of_the_first_time(
+    tmp_path: Path, kept: dict[str, str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("some notes")
+    with chat_screen(env=kept, cwd=tmp_path) as shown:
+        shown.enter("/retry", "there is no answer to replace")
+        shown.enter("[[say One.]]", "One.")
+        shown.enter("/attach notes.txt", "attached notes.txt")
+        shown.enter("[[say Two.]]", "Two.")
+        before = request_after(kept)[:-1]
+        shown.enter("/model gpt-6-luna", "gpt-6-luna answers")
+        shown.type("/retry\r")
+        shown.wait(lambda: shown.text.count("\nTwo.") == 2 and shown.is_at_prompt)
+        after = request_after(kept)[:-1]
+    asked = [item for item in after if item.get("role") == "user"]
+    assert asked == [item for item in before if item.get("role") == "user"]
+    assert len(asked) == 2
+
+
+def test_a_failed_retry_leaves_the_answer_that_was_there(
+    tmp_path: Path, kept: dict[str, str]
+) -> None:
+    with simulator(tmp_path) as backend:
+        env = {**backend.env, **kept}
+        with screen("chat", "--raw", env=env) as shown:
+            shown.wait(lambda: shown.is_at_prompt)
+            shown.enter("[[say There.]]", "\nThere.")
+            backend.stop(signal.SIGTERM)
+            shown.enter("/retry", "the answer before is kept")
+        transcript = run("history", "show", env=env).stdout
+    assert transcript == "> [[say There.]]\n\nThere.\n"
+
+
+def test_the_last_answer_is_copied_as_it_was_written(tmp_path: Path) -> None:
+    program = tmp_path / "pbcopy"
+    program.write_text(f'#!/bin/sh\nexec cat > "{tmp_path}/clipboard"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with chat_screen(env={"PATH": path}) as shown:
+        shown.enter("/copy", "there is no answer yet")
+        shown.enter("[[say **One** more]]", "One")
+        shown.enter("/copy", "copied, by pbcopy")
+    assert (tmp_path / "clipboard").read_text() == "**One** more"
 
 
 def test_a_new_chat_knows_nothing_of_the_last(kept: dict[str, str]) -> None:
