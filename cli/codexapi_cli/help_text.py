@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +29,12 @@ PIPE_WIDTH = 80
 
 _FOR_REQUESTS = {"verbose", "timeout"}
 """Global options that say nothing to a command that asks the backend nothing."""
+
+TOPICS = {
+    "environment": "Environment variables",
+    "exit-codes": "Exit codes",
+}
+"""What `codexapi help` explains beside commands."""
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
@@ -78,6 +84,12 @@ def show(ctx: Any) -> None:
     terminal = sys.stdout.isatty()
     width = _columns() if terminal else PIPE_WIDTH
     put_drawn(render(ctx.command, ctx, width, bold=colourful(terminal)) + "\n")
+    raise typer.Exit
+
+
+def show_text(text: Callable[[int], str]) -> NoReturn:
+    """Prints a text of the width of the terminal, and ends the program."""
+    put_drawn(text(_columns() if sys.stdout.isatty() else PIPE_WIDTH) + "\n")
     raise typer.Exit
 
 
@@ -147,9 +159,14 @@ def _sections(command: Any, ctx: Any, width: int) -> Iterator[tuple[str, Iterabl
         yield GLOBAL, [wrap(line, width, "  ")]
     if command.epilog:
         yield "Examples", [_example(line, width) for line in command.epilog.strip().splitlines()]
+    if ctx.parent is None:
+        yield "Help topics", table(TOPICS.items(), width)
     if hasattr(command, "get_command"):
         more = f"`{ctx.command_path} COMMAND --help` shows the help of a command."
-        yield "Learn more", [wrap(more, width, "  ")]
+        lines = [wrap(more, width, "  ")]
+        if ctx.parent is None:
+            lines.append(wrap("`codexapi help TOPIC` shows a topic.", width, "  "))
+        yield "Learn more", lines
 
 
 def _usage(command: Any, ctx: Any, arguments: Sequence[Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from .help_text import show, takes_value
+from .help_text import TOPICS, show, show_text, takes_value
 from .terminal import Problem
 from .words import is_question, strip_marks
 
@@ -46,7 +46,11 @@ def command_first(group: Any, ctx: Any, args: Sequence[str]) -> list[str]:
 
 
 def show_help_of(group: Any, ctx: Any, names: Sequence[str]) -> NoReturn:
-    """Shows the help of a command: `help`, `help chat`, `help mcp install`."""
+    """Shows the help of a command: `help`, `help chat`, `help mcp install`; or of a topic."""
+    if len(names) == 1 and names[0] in TOPICS:
+        from .topics import topic  # few ask for one
+
+        show_text(lambda width: topic(names[0], width))
     for name in names:
         if not _is_group(group):
             raise Problem(f"`{ctx.command_path}` has no command {name}")

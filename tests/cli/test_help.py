@@ -18,8 +18,11 @@ import typer
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.processes import environment, simulator
 
+from codexapi_cli import terminal
 from codexapi_cli.app import COMMANDS, app
+from codexapi_cli.help_text import TOPICS
 from codexapi_cli.wrapping import shell_line, wrap
+from codexapi_engine.settings import VARIABLES
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
 
@@ -155,6 +158,29 @@ def test_headings_are_bold_on_a_terminal(
 )
 def test_help_as_a_word_is_the_same(names: tuple[str, ...]) -> None:
     assert run("help", *names).stdout == help_of(*names)
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_a_topic_of_the_first_help_is_explained(name: str) -> None:
+    assert f"\n  {name} " in help_of()
+    done = run("help", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_topics_name_every_exit_code_and_every_variable_of_a_setting() -> None:
+    codes = run("help", "exit-codes").stdout
+    for name in terminal_codes():
+        assert re.search(rf"^  {name} ", codes, re.MULTILINE), name
+    variables = run("help", "environment").stdout.split()
+    assert {names[0] for names in VARIABLES.values() if names} <= set(variables)
+
+
+def terminal_codes() -> set[int]:
+    """All numbers with which a command may end of its own."""
+    return {
+        value for name, value in vars(terminal).items() if name.isupper() and type(value) is int
+    }
 
 
 @pytest.mark.parametrize(
