@@ -160,8 +160,9 @@ def chat(
     file: Annotated[
         list[str] | None,
         typer.Option(
-            "-f", "--file", metavar="FILE", rich_help_panel="Input",
-            help="Put a text file into the question, with its name; may be repeated",
+            "-f", "--file", metavar="FILE|DIR", rich_help_panel="Input",
+            help="Put a text file into the question, with its name, or all texts of a folder; "
+            "may be repeated",
         ),
     ] = None,
     continue_: Annotated[

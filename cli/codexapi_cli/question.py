@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -78,10 +78,22 @@ def composed(
         given = {}
     asked = Question(prompt)
     for name in files:
-        asked = asked.and_(Question(fenced(name, file_bytes(name))))
+        for path, data in _texts(name):
+            asked = asked.and_(Question(fenced(path, data)))
     for name in attached:
         asked = asked.and_(attachment(name, given.get(name)))
     return asked.and_(_piped(piped, alone=not asked))
+
+
+def _texts(name: str) -> Iterable[tuple[str, bytes]]:
+    """A file, or the files of a folder. Raises Problem."""
+    if "://" in name and not os.path.lexists(name):
+        raise Problem(f"--file {name}: expected a file; --attach takes an address")
+    if not os.path.isdir(os.path.expanduser(name)):
+        return [(name, file_bytes(name))]
+    from .folders import texts  # few questions are about one
+
+    return texts(name)
 
 
 def attachment(name: str, data: bytes | None = None) -> Question:

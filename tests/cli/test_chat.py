@@ -142,6 +142,23 @@ def test_a_picture_alone_is_a_question(tmp_path: Path) -> None:
     assert [part["type"] for part in parts(asked("-a", str(tmp_path / "a.png")))] == ["input_image"]
 
 
+def test_a_folder_is_its_texts_without_what_is_hidden_or_generated(tmp_path: Path) -> None:
+    names = ["b.py", "a/deep.md", ".env", ".git/config", "node_modules/x.js", "__pycache__/y.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"text of {name}\n")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    (tmp_path / "link.txt").symlink_to(tmp_path / ".env")
+    text = parts(asked("read", "-f", str(tmp_path)))[0]["text"]
+    assert text == "\n\n".join(
+        [
+            "read",
+            f"{tmp_path}/b.py\n```py\ntext of b.py\n```",
+            f"{tmp_path}/a/deep.md\n```md\ntext of a/deep.md\n```",
+        ]
+    )
+
+
 def test_files_go_into_the_question_in_fences_that_they_cannot_close(tmp_path: Path) -> None:
     path = tmp_path / "notes.md"
     path.write_text("```py\n1\n```\n")
@@ -155,6 +172,7 @@ def test_files_go_into_the_question_in_fences_that_they_cannot_close(tmp_path: P
     [
         (("-a", "none.png"), 7, "none.png: No such file"),
         (("-f", "none.txt"), 7, "none.txt: No such file"),
+        (("-f", "https://example.com/x"), 2, "--attach takes an address"),
         (("-s", "@none.txt"), 7, "none.txt: No such file"),
         (("-a", "ftp://example.org/a.png"), 2, "https address"),
         (("-a", "-"), 2, "nothing on stdin"),
