@@ -35,14 +35,14 @@ def texts(folder: str) -> Iterator[tuple[str, bytes]]:
 
 def _names(folder: str) -> Iterator[str]:
     for path, folders, files in os.walk(os.path.expanduser(folder), onerror=_fail):
-        folders[:] = sorted(name for name in folders if _is_wanted(name))
-        for name in sorted(filter(_is_wanted, files)):
+        folders[:] = sorted(name for name in folders if _is_visible(name))
+        for name in sorted(filter(_is_visible, files)):
             whole = os.path.join(path, name)
             if os.path.isfile(whole) and not os.path.islink(whole):
                 yield whole
 
 
-def _is_wanted(name: str) -> bool:
+def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name not in _GENERATED
 
 

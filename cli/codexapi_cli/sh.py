@@ -43,7 +43,7 @@ try:
 except ImportError:  # Windows has none
     readline = None  # type: ignore[assignment]
 
-CHOICE = "r run, e edit, d describe, c copy, then Enter; Enter alone to abort: "
+CHOICE = "r run, e edit, v revise, d describe, c copy, then Enter; Enter alone to abort: "
 
 INSTRUCTIONS = """\
 Answer with exactly one command line for {shell} on {system}, and nothing else: no explanation, no
@@ -143,7 +143,7 @@ def sh(
             codex = opened(chosen)
             try:
                 runner.run(begin(talk, codex, model))
-                session = _Session(runner, codex, talk, name)
+                session = _Session(runner, codex, talk, name, instructions)
                 proposed = session.propose(question)
                 # What is run at once has stdout for itself.
                 say(proposed) if run else put(f"{proposed}\n")
@@ -214,6 +214,7 @@ class _Session:
     codex: engine.Codex
     talk: Talk
     shell: str
+    instructions: str
 
     def propose(self, question: Question) -> str:
         """Raises Problem where the answer is no complete command."""
@@ -249,6 +250,9 @@ class _Session:
                 case "e" | "edit":
                     proposed = _edited(proposed) or proposed
                     put(f"{proposed}\n")
+                case "v" | "revise":
+                    proposed = self._revise(proposed)
+                    put(f"{proposed}\n")
                 case "d" | "describe":
                     self.describe(proposed)
                 case "c" | "copy":
@@ -257,8 +261,20 @@ class _Session:
                 case "" | "a" | "abort" | "n" | "no" | "q" | "quit":
                     return 0
                 case _:
-                    say(f"codexapi: {answer}: expected one of r, e, d, c and a")
+                    say(f"codexapi: {answer}: expected one of r, e, v, d, c and a")
             answer = _ask(CHOICE)
+
+    def _revise(self, proposed: str) -> str:
+        """What the model makes of it, after a word of the person on what should change."""
+        words = _ask("What should change? ")
+        if not words.strip():
+            return proposed
+        self.talk.system = self.instructions
+        try:
+            return self.propose(Question(f"Change this command: {words}\n\n{proposed}"))
+        except Problem as problem:
+            say(f"codexapi: {problem}")
+            return proposed
 
     def _may_run_at_once(self, proposed: str) -> bool:
         if not is_harmless(proposed, self.shell):

@@ -230,6 +230,25 @@ def test_it_can_be_edited_before_it_is_run() -> None:
         assert exit_code(child) == 0
 
 
+def test_the_model_revises_it_after_a_word_on_what_should_change() -> None:
+    with asked("echo one") as child:
+        child.sendline("d")
+        child.expect("abort: ")
+        child.sendline("v")
+        child.expect("change[?] ")
+        child.sendline("[[say no such thing as that.]]")
+        child.expect("no single command")
+        child.expect("abort: ")
+        child.sendline("v")
+        child.expect("change[?] ")
+        child.sendline("[[say echo two]]")
+        child.expect("abort: ")
+        child.sendline("r")
+        child.expect("\ntwo\r\n")
+        child.read()
+        assert exit_code(child) == 0
+
+
 def test_it_can_be_described() -> None:
     with asked("ls -l") as child:
         child.sendline("d")
@@ -304,7 +323,7 @@ def test_the_person_is_asked_on_the_terminal_when_stdin_is_a_pipe() -> None:
 def test_a_word_that_is_no_choice_is_told_and_asked_about_again(tmp_path: Path) -> None:
     with asked(f"touch {tmp_path}/made") as child:
         child.sendline("remove it")
-        child.expect("remove it: expected one of r, e, d, c and a")
+        child.expect("remove it: expected one of r, e, v, d, c and a")
         child.expect("bort: ")
         child.sendline("")
         child.read()
