@@ -23,9 +23,9 @@ from typing import Any
 
 import httpx
 
+from codexapi_engine.http.client import Transport, connect
 from codexapi_engine.protocol import sse
 from codexapi_engine.settings import Settings
-from codexapi_engine.transport import Transport, connect
 
 STREAMS, PACE, SECONDS = 20, 50, 4
 """Paced: every event alone, as in life."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from codexapi_engine.protocol.models import EFFORTS
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import ROUTES
 from codexapi_http.routes.openapi import BODIES, SAYS, Body, document
@@ -105,7 +105,7 @@ def page() -> str:
 
 
 def _words() -> str:
-    legend = [f"* **{rule.value}**: {SAYS[rule]}" for rule in Rule]
+    legend = [f"* **{rule.value}**: {SAYS[rule]}" for rule in FieldRule]
     harmless = (
         "A null asks for nothing, and so does the value that is noted beside a field: neither "
         "ignored nor refused."
@@ -137,16 +137,16 @@ def _what(operation: dict[str, object]) -> str:
 def _fields(endpoint: str, body: Body) -> str:
     paths = document(ROUTES)["paths"].items()
     path = next(path for path, ways in paths if _id_of(ways) == endpoint)
-    counts = {rule: list(body.rules.values()).count(rule) for rule in Rule}
+    counts = {rule: list(body.rules.values()).count(rule) for rule in FieldRule}
     rows = [
         (f"`{name}`", rule.value, _note(body, name, rule))
-        for rule in Rule
+        for rule in FieldRule
         for name, ruled in body.rules.items()
         if ruled is rule
     ]
     told = ", ".join(f"{count} {rule.value}" for rule, count in counts.items())
     unknown = f"A field that is not here is {body.unknown.value}"
-    passes = " (it passes on)." if body.unknown is Rule.TRANSLATED else "."
+    passes = " (it passes on)." if body.unknown is FieldRule.TRANSLATED else "."
     lines = _table(("field", "becomes", "but"), rows)
     return "\n".join([f"## `POST {path}`", "", f"{told}. {unknown}{passes}", "", *lines, ""])
 
@@ -155,10 +155,10 @@ def _id_of(ways: dict[str, dict[str, object]]) -> object:
     return ways.get("post", {}).get("operationId")
 
 
-def _note(body: Body, name: str, rule: Rule) -> str:
-    if name not in body.harmless or rule in (Rule.TRANSLATED, Rule.HONOURED):
+def _note(body: Body, name: str, rule: FieldRule) -> str:
+    if name not in body.no_effect or rule in (FieldRule.TRANSLATED, FieldRule.HONOURED):
         return ""
-    return f"`{json.dumps(body.harmless[name])}` asks for nothing"
+    return f"`{json.dumps(body.no_effect[name])}` asks for nothing"
 
 
 def scores(before: str) -> str:

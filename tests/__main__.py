@@ -1,7 +1,8 @@
-"""The gate: `python -m tests [--all] [pytest's own arguments]`.
+"""The gate: `python -m tests [--all | --fast] [pytest's own arguments]`.
 
 Formatting, lint, types and tests. `--all` fails where the gate skips: a download that cannot be
-had, a client that cannot be installed.
+had, a client that cannot be installed. `--fast` runs the tests that start no process, for each
+commit.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ CHECKS = {
     "tests": ["pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
+FAST = ["tests/engine/protocol", "tests/engine/state", "tests/test_architecture.py"]
+
 
 def main(arguments: list[str]) -> int:
     environment = dict(os.environ)
     if "--all" in arguments:
         arguments.remove("--all")
         environment["CODEXAPI_TESTS_ALL"] = "1"
+    if "--fast" in arguments:
+        arguments[:] = [*(one for one in arguments if one != "--fast"), *FAST]
     failed = []
     for name, command in CHECKS.items():
         extra = arguments if name == "tests" else []

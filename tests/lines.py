@@ -6,8 +6,8 @@ import asyncio
 import ssl
 from typing import Any
 
-from codexapi_engine import network as road
-from codexapi_engine.network import Network
+from codexapi_engine.http import connection as road
+from codexapi_engine.http.connection import Network
 
 
 class Line(asyncio.Transport):
@@ -57,10 +57,10 @@ class Lines(Network):
     def __init__(self) -> None:
         super().__init__(no_tls)
         self.line = Line()
-        self.connection: road._Connection | None = None
+        self.connection: road.Connection | None = None
 
-    def _waiting(self, place: road._Place) -> road._Connection:
-        self.line, self.connection = Line(), road._Connection(self, place)
+    def _waiting(self, place: road.ServerAddress) -> road.Connection:
+        self.line, self.connection = Line(), road.Connection(self, place)
         self.connection.connection_made(self.line)
         return self.connection
 

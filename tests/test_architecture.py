@@ -1,4 +1,4 @@
-"""The floors of the house, and what each may not touch. Read from the source, not from running it."""
+"""The layers, and what each may not touch. Read from the source, not from running it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 TREE = Path(__file__).parents[1]
 ENGINE = "codexapi_engine"
-DOORS = {"codexapi_http", "codexapi_mcp"}
+FRONT_ENDS = {"codexapi_http", "codexapi_mcp"}
 CLI = "codexapi_cli"
-OURS = {ENGINE, CLI, *DOORS}
+OURS = {ENGINE, CLI, *FRONT_ENDS}
 
 IMPURE = {
     "httpx", "httpx2", "asyncio", "anyio", "os", "io", "pathlib", "shutil", "tempfile", "time",
     "datetime", "random", "secrets", "uuid", "logging", "socket", "ssl", "subprocess", "threading",
     "mimetypes", "locale", "sqlite3", "urllib", "http",
 }  # fmt: skip
-"""What a pure floor may not import."""
+"""What a pure layer may not import."""
 
 WIDE_CATCHES = {
     "codexapi_http": 1,
@@ -28,7 +28,7 @@ WIDE_CATCHES = {
     CLI: 1,
     ENGINE: 1,  # around a keyring: its backends raise whatever they stand on
 }
-"""How often each may catch everything: once per door, at its outermost edge."""
+"""How often each may catch everything: once per front end, at its outermost edge."""
 
 EMPTY_NAMES = {
     "utils", "util", "helpers", "helper", "common", "compat", "base", "core", "misc", "shared",
@@ -47,9 +47,9 @@ class Module:
         return self.name
 
     @property
-    def floor(self) -> int:
+    def layer(self) -> int:
         """0 errors · 1 protocol · 2 engine · 3 doors · 4 cli"""
-        return _floor(self.name)
+        return _layer(self.name)
 
     def imports(self) -> Iterator[tuple[str, ast.AST]]:
         """The modules that are imported, by their full names, with the node that does it."""
@@ -66,11 +66,11 @@ class Module:
                 yield from ((f"{home}.{alias.name}", node) for alias in node.names)
 
 
-def _floor(name: str) -> int:
+def _layer(name: str) -> int:
     top = name.partition(".")[0]
     if top == CLI:
         return 4
-    if top in DOORS:
+    if top in FRONT_ENDS:
         return 3
     if name.startswith(f"{ENGINE}.errors"):
         return 0
@@ -86,7 +86,7 @@ def _modules() -> Iterator[Module]:
 
 
 MODULES = list(_modules())
-PURE = [module for module in MODULES if module.floor <= 1]
+PURE = [module for module in MODULES if module.layer <= 1]
 every_module = pytest.mark.parametrize("module", MODULES, ids=str)
 
 
@@ -120,7 +120,7 @@ def test_the_tree_is_where_this_test_looks() -> None:
 def test_arrows_go_down(module: Module) -> None:
     for name, node in module.imports():
         if name.partition(".")[0] in OURS and _exists(name):
-            assert _floor(name) <= module.floor, f"line {node.lineno}: {name}"  # type: ignore[attr-defined]
+            assert _layer(name) <= module.layer, f"line {node.lineno}: {name}"  # type: ignore[attr-defined]
 
 
 @every_module
@@ -128,10 +128,12 @@ def test_doors_do_not_know_each_other(module: Module) -> None:
     mine = module.name.partition(".")[0]
     for name, node in module.imports():
         other = name.partition(".")[0]
-        if other == mine or other not in DOORS | {CLI}:
+        if other == mine or other not in FRONT_ENDS | {CLI}:
             continue
-        assert mine == CLI, f"{name} is another door"
-        assert _in_function(module, node), f"{name}: the program starts a door inside its command"
+        assert mine == CLI, f"{name} is another front end"
+        assert _in_function(module, node), (
+            f"{name}: the program starts a front end inside its command"
+        )
 
 
 @pytest.mark.parametrize("module", PURE, ids=str)
@@ -154,7 +156,7 @@ def test_httpx_is_imported_in_one_place(module: Module) -> None:
         for name, node in module.imports()
         if not _for_types_only(module, node)
     }
-    if module.name != f"{ENGINE}._httpx":
+    if module.name != f"{ENGINE}.http._httpx":
         assert not imported & {"httpx", "httpx2", "httpcore"}
 
 

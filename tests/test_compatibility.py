@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs import compatibility
 
-from codexapi_engine.protocol.chat.request import RULES
+from codexapi_engine.protocol.chat.schema import RULES
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import ROUTES
 

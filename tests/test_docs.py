@@ -48,8 +48,8 @@ def test_the_first_screen_has_all_that_a_stranger_needs() -> None:
 
 
 def test_the_spine_of_the_program_is_short() -> None:
-    """What `a-request.md` links to: few files, and each function small."""
-    text = (blocks.ROOT / "docs" / "a-request.md").read_text()
+    """What `ARCHITECTURE.md` links to: few files, and each function small."""
+    text = (blocks.ROOT / "docs" / "ARCHITECTURE.md").read_text()
     links = re.findall(r"\]\(\.\./([^)#]+)#L(\d+)\)", text)
     assert len({path for path, _ in links}) <= 6
     assert sum(_length(blocks.ROOT / path, int(line)) for path, line in links) <= 250

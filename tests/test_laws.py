@@ -42,12 +42,12 @@ from codexapi_engine.protocol.responses.reply import LIFECYCLE
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 
 FORMS = [
-    chat.Form("asked", include_usage, tier, reasoning, as_json, legacy)
+    chat.ReplyOptions("asked", include_usage, tier, reasoning, as_json, legacy)
     for include_usage, tier, reasoning, as_json, legacy in itertools.product(
         (False, True), (None, "priority"), (False, True), (False, True), (False, True)
     )
 ]
-FULL = chat.Form("asked", include_usage=True, reasoning=True)
+FULL = chat.ReplyOptions("asked", include_usage=True, reasoning=True)
 SMALL = [name for name in NAMES if len(wire(name)) < 2_600]
 
 forms = st.sampled_from(FORMS)
@@ -60,14 +60,14 @@ def folded(stream: list[Event]) -> JsonObject:
     return assembler.finish()
 
 
-def chat_stream(stream: list[Event], form: chat.Form) -> tuple[bytes, CodexError | None]:
-    return translated(stream, chat.Stream(form, created=1))
+def chat_stream(stream: list[Event], form: chat.ReplyOptions) -> tuple[bytes, CodexError | None]:
+    return translated(stream, chat.ChatStream(form, created=1))
 
 
 def passed_on(
     stream: list[Event], asked: JsonObject | None = None, *, verbatim: bool = False
 ) -> tuple[bytes, CodexError | None]:
-    return translated(stream, responses.Stream(asked or {}, created=1, verbatim=verbatim))
+    return translated(stream, responses.ResponseStream(asked or {}, created=1, verbatim=verbatim))
 
 
 # Law 1
@@ -134,7 +134,7 @@ def test_even_garbage_is_cut_without_a_difference(data: bytes, cuts: list[int]) 
 # Law 2
 
 
-def assert_one_reply(data: bytes, form: chat.Form) -> None:
+def assert_one_reply(data: bytes, form: chat.ReplyOptions) -> None:
     """Either both roads fail with one error, or both give one reply."""
     stream = events(data)
     out, error = chat_stream(stream, form)
@@ -177,7 +177,9 @@ def test_chunks_add_up_to_the_whole_reply(name: str) -> None:
 
 
 @given(data=streams(), form=forms)
-def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(data: bytes, form: chat.Form) -> None:
+def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(
+    data: bytes, form: chat.ReplyOptions
+) -> None:
     assert_one_reply(data, form)
 
 
@@ -327,7 +329,7 @@ def test_sequence_numbers_have_no_holes(data: bytes) -> None:
 # Law 4
 
 
-def assert_well_formed(out: bytes, form: chat.Form) -> None:
+def assert_well_formed(out: bytes, form: chat.ReplyOptions) -> None:
     assert out.endswith(sse.DONE)
     assert out.count(sse.DONE) == 1
     given = chunks(out)
@@ -389,7 +391,9 @@ def assert_told(out: bytes, error: CodexError) -> None:
 
 
 @given(data=streams(), form=forms)
-def test_the_chat_stream_of_a_made_stream_is_well_formed(data: bytes, form: chat.Form) -> None:
+def test_the_chat_stream_of_a_made_stream_is_well_formed(
+    data: bytes, form: chat.ReplyOptions
+) -> None:
     out, error = chat_stream(events(data), form)
     if error is None:
         assert_well_formed(out, form)
@@ -398,11 +402,11 @@ def test_the_chat_stream_of_a_made_stream_is_well_formed(data: bytes, form: chat
 
 
 @given(data=streams(), form=forms)
-def test_nothing_follows_a_terminal_event(data: bytes, form: chat.Form) -> None:
+def test_nothing_follows_a_terminal_event(data: bytes, form: chat.ReplyOptions) -> None:
     stream = events(data)
     translators: list[Translator] = [
-        chat.Stream(form, created=1),
-        responses.Stream({}, created=1),
+        chat.ChatStream(form, created=1),
+        responses.ResponseStream({}, created=1),
     ]
     for translator in translators:
         _, error = translated(stream, translator)
@@ -705,7 +709,7 @@ def sent_back(reply: JsonObject) -> list[JsonObject]:
     return items[1:]
 
 
-def assert_comes_back(data: bytes, form: chat.Form) -> None:
+def assert_comes_back(data: bytes, form: chat.ReplyOptions) -> None:
     try:
         reply = chat.from_response(folded(events(data)), form, created=1)
     except CodexError:
@@ -735,7 +739,7 @@ def test_a_reply_comes_back_without_loss(name: str) -> None:
 
 
 @given(data=streams(), form=forms)
-def test_a_made_reply_comes_back_without_loss(data: bytes, form: chat.Form) -> None:
+def test_a_made_reply_comes_back_without_loss(data: bytes, form: chat.ReplyOptions) -> None:
     assert_comes_back(data, form)
 
 

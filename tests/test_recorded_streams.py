@@ -24,7 +24,7 @@ from tests.wire_files import events, translated
 from codexapi_engine.protocol import JsonObject, chat, responses, sse
 
 PACKAGE, VERSION, STREAMS = "langchain-openai", "1.7.3", 103
-FORM = chat.Form("asked", include_usage=True, reasoning=True)
+FORM = chat.ReplyOptions("asked", include_usage=True, reasoning=True)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_chunks_say_what_the_backend_says_at_the_end(recorded: list[tuple[str, b
     for name, data in recorded:
         stream = events(data)
         told, usage = _told(stream), _told(stream)["usage"]
-        out, error = translated(stream, chat.Stream(FORM, created=1))
+        out, error = translated(stream, chat.ChatStream(FORM, created=1))
         assert error is None, name
         assert out.endswith(sse.DONE), name
         reply = added_up(out)
@@ -133,7 +133,7 @@ def test_nothing_is_lost_on_the_responses_road(recorded: list[tuple[str, bytes]]
     for name, data in recorded:
         stream = events(data)
         asked = {"include": ["reasoning.encrypted_content"]}
-        out, error = translated(stream, responses.Stream(asked, created=1))
+        out, error = translated(stream, responses.ResponseStream(asked, created=1))
         assert error is None, name
         *passed, done = events(out)
         assert done.data == b"[DONE]", name
@@ -166,6 +166,6 @@ def test_every_response_suits_the_official_types(recorded: list[tuple[str, bytes
 def test_no_account_bound_name_passes(recorded: list[tuple[str, bytes]]) -> None:
     for name, data in recorded:
         given = str(_told(events(data)).get("safety_identifier") or "")
-        out, _ = translated(events(data), responses.Stream({}, created=1))
+        out, _ = translated(events(data), responses.ResponseStream({}, created=1))
         assert given.startswith("user-"), name
         assert given.encode() not in out, name

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import Reply
 

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    from .streams import prepare
+    from .terminal.streams import prepare
 
     prepare()
     gc.set_threshold(NEW_OBJECTS)
@@ -51,7 +51,7 @@ def _put_version() -> None:
             raise OSError(None, "it is closed")
         print(f"codexapi {__version__}", flush=True)
     except OSError as error:
-        from .streams import silence
+        from .terminal.streams import silence
 
         silence(1)
         if isinstance(error, BrokenPipeError):

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from .help_text import DocumentedGroup
-from .options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
-from .terminal import Problem, ending, put
-from .words import is_question, mark_questions, strip_marks
+from .parser.help_text import DocumentedGroup
+from .parser.options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
+from .parser.words import is_question, mark_questions, strip_marks
+from .terminal.output import Problem, ending, put
 
 COMMANDS = {
     "chat": "Ask a model, or talk with it",
@@ -63,7 +63,7 @@ def _parsing() -> Iterator[None]:
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            from .usage_errors import explain  # only where something is wrong
+            from .parser.usage_errors import explain  # only where something is wrong
 
             raise Problem(explain(error)) from None
 
@@ -77,9 +77,9 @@ class Lazy(DocumentedGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f".{cmd_name}", __package__)
+        module = import_module(f".commands.{cmd_name}", __package__)
         made = typer.main.get_command(module.app)
-        _with_global_options(made, [given for given in self.params if given.name in EVERYWHERE])
+        _with_global_options(made, [option for option in self.params if option.name in EVERYWHERE])
         return made
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
@@ -90,7 +90,7 @@ class Lazy(DocumentedGroup):
         if not ctx.resilient_parsing:
             args = mark_questions(args, self.get_params(ctx), first_alone=True)
             if args and args[0].startswith("-"):
-                from .implicit import command_first  # most begin with their command
+                from .parser.implicit import command_first  # most begin with their command
 
                 args = command_first(self, ctx, args)
         return super().parse_args(ctx, args)
@@ -104,7 +104,7 @@ class Lazy(DocumentedGroup):
         finger must cost no quota."""
         args = [*strip_marks(args[:1]), *args[1:]]
         if args[0] == "help":
-            from .implicit import show_help_of
+            from .parser.implicit import show_help_of
 
             show_help_of(self, ctx, args[1:])
         if args[0] not in COMMANDS and is_question(args[0]):
@@ -128,8 +128,8 @@ def _with_global_options(made: Any, options: list[Any]) -> None:
         made.params.extend(option for option in options if not taken & set(option.opts))
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from codexapi_engine import __version__  # as `__main__` does: loaded only when asked for
 
         put(f"codexapi {__version__}\n")

@@ -12,10 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.observer import Observer
 from codexapi_engine.protocol import known, models
+from codexapi_engine.telemetry import Observer
 
-from .findings import OK, PROBLEM, UNKNOWN, WARNING, Finding
+from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
 CONSENT = "one small request is sent now, and counts against your plan (--online)"
 PROMPT = "Reply with the one word: ok"
@@ -46,11 +46,11 @@ class Statuses(Observer):
         self.newest = status
 
 
-async def survey(chosen: engine.Settings) -> AsyncIterator[Finding]:
+async def survey(chosen: engine.Settings) -> AsyncIterator[Check]:
     """The findings. Sends one small request."""
     statuses = Statuses()
     async with engine.Codex(chosen, observer=statuses) as codex:
-        for name, look in (("catalogue", _catalogue), ("usage page", _usage)):
+        for name, look in (("catalogue", _catalogue), ("usage page", _check_usage_page)):
             try:
                 yield await look(codex, statuses)
             except engine.CodexError as error:
@@ -60,34 +60,34 @@ async def survey(chosen: engine.Settings) -> AsyncIterator[Finding]:
                 yield finding
         except engine.CodexError as error:
             yield _failure("answer", error, statuses)
-    yield Finding("untried", UNKNOWN, UNTRIED)
+    yield Check("untried", UNKNOWN, UNTRIED)
 
 
-async def _catalogue(codex: engine.Codex, statuses: Statuses) -> Finding:
+async def _catalogue(codex: engine.Codex, statuses: Statuses) -> Check:
     reply = await codex.catalogue()
     unknown, lack = known.catalogue_differences(reply.json or {})
     found = models.parse(reply.json or {})
     first = next((model.slug for model in found if model.listed), "")
-    told = f"{statuses.newest}, {len(found)} models, default {known.plain_model(first)}"
-    return _compared("catalogue", told, unknown, lack)
+    text = f"{statuses.newest}, {len(found)} models, default {known.plain_model(first)}"
+    return _compared("catalogue", text, unknown, lack)
 
 
-async def _usage(codex: engine.Codex, statuses: Statuses) -> Finding:
+async def _check_usage_page(codex: engine.Codex, statuses: Statuses) -> Check:
     reply = await codex.usage_page()
     unknown, lack = known.plan_differences(reply.json or {})
     return _compared("usage page", str(statuses.newest), unknown, lack)
 
 
-async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Finding]:
+async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Check]:
     request = engine.request(PROMPT, model=await codex.model(), effort="low")
     seen = known.Survey()
     async with await codex.open(request, idle=IDLE) as stream:
         headers = stream.headers
-        yield Finding("answer", OK, f"{statuses.newest}, {len(headers)} headers")
+        yield Check("answer", OK, f"{statuses.newest}, {len(headers)} headers")
         names = {name.lower() for name in headers}
         lack = known.HEADERS_NEEDED - names
-        told = ", ".join(sorted(names - _strange(names))) or "none"
-        yield _compared("headers", told, known.unknown_headers(names), lack)
+        text = ", ".join(sorted(names - _strange(names))) or "none"
+        yield _compared("headers", text, known.unknown_headers(names), lack)
         async for event in stream:
             seen.feed(event)
     seen.finish()
@@ -103,31 +103,31 @@ def _strange(names: Iterable[str]) -> set[str]:
 
 def _compared(
     name: str,
-    told: str,
+    text: str,
     unknown: Iterable[str],
     lack: Iterable[str],
     wrong: Iterable[str] = (),
-) -> Finding:
+) -> Check:
     differences = [
         f"{what}: {', '.join(sorted(names))}"
         for what, names in (("unknown", unknown), ("missing", lack), ("unlike", wrong))
         if names
     ]
     if not differences:
-        return Finding(name, OK, told)
-    return Finding(name, WARNING, "; ".join([told, *differences]), NEWS)
+        return Check(name, OK, text)
+    return Check(name, WARNING, "; ".join([text, *differences]), NEWS)
 
 
-def _failure(name: str, error: engine.CodexError, statuses: Statuses) -> Finding:
+def _failure(name: str, error: engine.CodexError, statuses: Statuses) -> Check:
     """Our own name of the error: the backend's words may hold anything."""
-    told = f"{statuses.newest or 'no answer'}, {type(error).__name__}"
-    return Finding(name, PROBLEM, told, "codexapi doctor, without --online, tells more")
+    text = f"{statuses.newest or 'no answer'}, {type(error).__name__}"
+    return Check(name, PROBLEM, text, "codexapi doctor, without --online, tells more")
 
 
-def shareable(finding: Finding, chosen: engine.Settings) -> Finding:
+def shareable(finding: Check, chosen: engine.Settings) -> Check:
     """A finding without what says whose machine it is."""
     fix = finding.fix and _shareable(finding.fix, chosen)
-    return replace(finding, told=_shareable(finding.told, chosen), fix=fix)
+    return replace(finding, text=_shareable(finding.text, chosen), fix=fix)
 
 
 def _shareable(text: str, chosen: engine.Settings) -> str:

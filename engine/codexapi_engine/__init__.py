@@ -16,7 +16,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as type checkers read it; `typing` would take half of `--version`'s time
 
 if TYPE_CHECKING:
-    from .client import Codex, folded
+    from .client import Codex, collect_response
     from .errors import (
         AuthError,
         BackendError,
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
         UnexpectedAnswer,
         UsageLimitReached,
     )
+    from .http.event_stream import EventStream
     from .protocol.responses import Assembler, Text, text_of
     from .protocol.responses.backend import request, user
     from .settings import Settings
-    from .transport import EventStream
 
 __version__ = "0.1.0"
 
@@ -52,13 +52,13 @@ __all__ = [
     "ContextTooLong", "EventStream", "InvalidRequest", "LoginExpired", "ModelNotFound",
     "NotLoggedIn", "Overloaded", "PermissionDenied", "RateLimited", "RefreshUnavailable",
     "Settings", "StreamInterrupted", "Text", "TimedOut", "TokenRejected", "TransportError",
-    "Unavailable", "UnexpectedAnswer", "UsageLimitReached", "folded", "request", "text_of", "user",
+    "Unavailable", "UnexpectedAnswer", "UsageLimitReached", "collect_response", "request", "text_of", "user",
 ]  # fmt: skip
 
 # Light ones first: asking for an error must not load httpx.
 # `backend` before its package, in which `request` is a module.
 _HOMES = (
-    "errors", "settings", "protocol.responses.backend", "protocol.responses", "transport", "client",
+    "errors", "settings", "protocol.responses.backend", "protocol.responses", "http.event_stream", "client",
 )  # fmt: skip
 
 

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from .errors import AuthError, CodexError
+from .http.client import Reply, Transport
 from .protocol import models
 from .protocol.models import Model
 from .settings import Settings
-from .transport import Reply, Transport
 
 MAX_AGE = 300.0
 """Seconds that the list is kept, as long as the Codex client keeps it."""

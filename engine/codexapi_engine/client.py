@@ -10,24 +10,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
-from ._httpx import httpx
 from .aside import aside
-from .auth import Login
 from .catalogue import Catalogue
-from .credentials import MAX_BYTES, InMemory, Store, store_of
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
-from .fetching import Fetcher
 from .files import read_regular
-from .observer import Observer, Watch
+from .http._httpx import httpx
+from .http.client import Reply, Transport, client
+from .http.concurrency import ConcurrencyLimit
+from .http.event_stream import EventStream
+from .images.fetch import Fetcher
+from .login.location import store_of
+from .login.refresh import Login
+from .login.store import MAX_BYTES, InMemory, Store
 from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
 from .settings import BASE_URL, Settings
-from .state import Owner, Reasoning
-from .transport import EventStream, Reply, Transport, client
-from .turns import Turns
+from .storage import Owner, Reasoning
+from .telemetry import Observer, RunMetrics
 
 IMAGE_WAIT = 600.0
 """Seconds that the backend may be silent over a picture: one or two minutes are usual."""
@@ -59,7 +61,7 @@ class Codex:
         self.settings = settings or Settings.from_env()
         self._clock = clock
         self.observer = observer or Observer()
-        self._turns = Turns(self.settings.max_streams)
+        self._turns = ConcurrencyLimit(self.settings.max_streams)
         if self.settings.demo and http is None:
             http, store = _demo()
             # It answers where the real one does, whatever the user's own may be.
@@ -92,12 +94,12 @@ class Codex:
         that is not the settings' to say. Raises CodexError before the first event.
         """
         await self._turns.take()
-        return await self._open(request, self._watch(), caller=caller, idle=idle)
+        return await self._open(request, self._run_metrics(), caller=caller, idle=idle)
 
     async def _open(
         self,
         request: JsonObject,
-        watch: Watch,
+        watch: RunMetrics,
         *,
         caller: Mapping[str, str] | None = None,
         idle: float | None = None,
@@ -118,12 +120,12 @@ class Codex:
     ) -> EventStream:
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
-            return await self._begin(body, wire.from_codex_client(caller), idle)
-        named, changed = await self.named(request)
-        body = await aside(json.is_heavy(named), responses.to_backend, named)
+            return await self._open_stream(body, wire.from_codex_client(caller), idle)
+        resolve_model, changed = await self.named(request)
+        body = await aside(json.is_heavy(resolve_model), responses.to_backend, resolve_model)
         headers = wire.affinity(_session(body["prompt_cache_key"]))
         try:
-            stream = await self._begin(body, headers, idle)
+            stream = await self._open_stream(body, headers, idle)
         except CodexError as error:
             items = _without_encrypted_reasoning(body)
             if items is None or not _is_about_encrypted_content(error):
@@ -134,11 +136,11 @@ class Codex:
         # Of another account, or of keys that the backend no longer has: it is lost either way, and
         # a client that sent it, or never saw it, would be refused for ever.
         self.observer.retried("encrypted_content")
-        stream = await self._begin({**body, "input": items}, headers, idle)
+        stream = await self._open_stream({**body, "input": items}, headers, idle)
         stream.changed = (*changed, ENCRYPTED_INPUT)
         return stream
 
-    async def _begin(
+    async def _open_stream(
         self, body: JsonObject, headers: Mapping[str, str], idle: float | None
     ) -> EventStream:
         try:
@@ -157,7 +159,7 @@ class Codex:
         if len(requests) == 1:
             return [await self.open(requests[0])]
         await self._turns.take(len(requests))
-        watches = [self._watch() for _ in requests]
+        watches = [self._run_metrics() for _ in requests]
         tasks = [
             asyncio.create_task(self._open(request, watch))
             for request, watch in zip(requests, watches, strict=True)
@@ -174,14 +176,14 @@ class Codex:
                 watch.close()  # a task that was cancelled before it began has not
             raise
 
-    def _watch(self) -> Watch:
+    def _run_metrics(self) -> RunMetrics:
         """For one run, whose turn was taken: given back when it is closed, with the run."""
-        return Watch(self.observer, self._turns.give)
+        return RunMetrics(self.observer, self._turns.give)
 
     async def respond(self, request: JsonObject) -> JsonObject:
         """The finished response, `output` included. Raises CodexError."""
         async with await self.open(request) as stream:
-            return await folded(stream)
+            return await collect_response(stream)
 
     async def models(self) -> list[Model]:
         """The models of this account, first choice first; kept for minutes."""
@@ -201,9 +203,9 @@ class Codex:
         """Whose a request for this model is, by the login as it stands. An alias wrote nothing."""
         return Owner.of(await self._account(), self.settings.model_aliases.get(model, model))
 
-    async def model(self, asked: str | None = None) -> str:
+    async def model(self, name: str | None = None) -> str:
         """The model to use: the one asked for, the user's own choice, else the account's first."""
-        if chosen := named_model(self.settings, asked):
+        if chosen := named_model(self.settings, name):
             return chosen
         listed = [model.slug for model in await self.models() if model.listed]
         if not listed:
@@ -211,16 +213,16 @@ class Codex:
         return listed[0]
 
     async def draw(
-        self, asked: images.Asked, *, partial: Callable[[], None] | None = None
+        self, request: images.ImageRequest, *, partial: Callable[[], None] | None = None
     ) -> images.Images:
         """A picture, or an edit of others: by the backend's own endpoint, and by the hosted tool
         for what that lacks. Takes a minute or two. Raises CodexError.
 
         `partial` is called for each partial picture; only the tool tells of them.
         """
-        asked = self._drawable(asked)
-        if not asked.needs_the_tool:
-            path, body = images.to_backend(asked)
+        request = self._drawable(request)
+        if not request.needs_the_tool:
+            path, body = images.to_backend(request)
             try:
                 reply = await self._posted(path, body, timeout=IMAGE_WAIT)
             except CodexError as error:
@@ -229,10 +231,12 @@ class Codex:
             else:
                 self._learn(reply.headers)
                 # 20 MB take 70 ms to decode: not on the loop.
-                return self._drew(await asyncio.to_thread(images.from_backend, reply.json or {}))
-        async with await self.open_drawing(asked) as stream:
-            response = await folded(stream, partial)
-        return self._drew(await asyncio.to_thread(images.from_response, response))
+                return self._count_images(
+                    await asyncio.to_thread(images.from_backend, reply.json or {})
+                )
+        async with await self.open_drawing(request) as stream:
+            response = await collect_response(stream, partial)
+        return self._count_images(await asyncio.to_thread(images.from_response, response))
 
     async def search(self, body: JsonObject, caller: Mapping[str, str]) -> Reply:
         """The answer to a search of a Codex client, whose headers `caller` are. Of the body only a
@@ -262,7 +266,7 @@ class Codex:
     ) -> Reply:
         """An endpoint that answers at once: a run like any other, but for its one event."""
         await self._turns.take()
-        watch = self._watch()
+        watch = self._run_metrics()
         try:
             reply = await self._transport.post(path, body, headers, timeout=timeout)
             watch.model, watch.headers = str(body.get("model") or ""), reply.headers
@@ -274,19 +278,19 @@ class Codex:
         finally:
             watch.close()
 
-    def _drew(self, drawn: images.Images) -> images.Images:
-        self.observer.drew(len(drawn.images))
+    def _count_images(self, drawn: images.Images) -> images.Images:
+        self.observer.images_generated(len(drawn.images))
         return drawn
 
-    async def open_drawing(self, asked: images.Asked) -> EventStream:
+    async def open_drawing(self, request: images.ImageRequest) -> EventStream:
         """A run that draws with the hosted tool; you close it. Raises CodexError."""
         return await self.open(
-            images.to_responses(self._drawable(asked), host=await self.model()), idle=IMAGE_WAIT
+            images.to_responses(self._drawable(request), host=await self.model()), idle=IMAGE_WAIT
         )
 
-    def _drawable(self, asked: images.Asked) -> images.Asked:
-        name = self.settings.model_aliases.get(asked.model, asked.model)
-        return replace(asked, model=name).checked()
+    def _drawable(self, request: images.ImageRequest) -> images.ImageRequest:
+        name = self.settings.model_aliases.get(request.model, request.model)
+        return replace(request, model=name).checked()
 
     async def plan(self) -> limits.Limits:
         """How much of the plan is used, asked of the usage endpoint."""
@@ -332,17 +336,17 @@ class Codex:
     async def named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it
         could not stay as it was. An effort that the request gives goes before the name's."""
-        asked, reasoning = request.get("model"), request.get("reasoning")
-        if not isinstance(asked, str):
+        name, reasoning = request.get("model"), request.get("reasoning")
+        if not isinstance(name, str):
             return request, ()
         aliases = self.settings.model_aliases
-        given = reasoning if isinstance(reasoning, dict) else {}
-        names_effort = given.get("effort") or ":" in asked + aliases.get(asked, "")
+        options = reasoning if isinstance(reasoning, dict) else {}
+        names_effort = options.get("effort") or ":" in name + aliases.get(name, "")
         known = await self._catalogue.available() if names_effort else []
-        slug, effort = models.resolve(known, aliases, asked)
-        wanted = given.get("effort") or effort
+        slug, effort = models.resolve(known, aliases, name)
+        wanted = options.get("effort") or effort
         if not isinstance(wanted, str) or (model := models.find(known, slug)) is None:
-            return (request if slug == asked else {**request, "model": slug}), ()
+            return (request if slug == name else {**request, "model": slug}), ()
         nearest = models.nearest_effort(model, wanted)
         changed = ("reasoning_effort",) if nearest != wanted else ()
         if changed and self.settings.strict:
@@ -352,36 +356,38 @@ class Codex:
                 code="unsupported_value",
                 param="reasoning.effort",
             )
-        return {**request, "model": slug, "reasoning": {**given, "effort": nearest}}, changed
+        return {**request, "model": slug, "reasoning": {**options, "effort": nearest}}, changed
 
-    async def _with_suggestions(self, error: ModelNotFound, asked: str) -> ModelNotFound:
+    async def _with_suggestions(self, error: ModelNotFound, name: str) -> ModelNotFound:
         try:
             known = await self.models()
         except CodexError:
             known = []
-        hint = models.hint(known, asked, named_model(self.settings))
+        hint = models.hint(known, name, named_model(self.settings))
         found = ModelNotFound(
-            f"The model `{asked}` does not exist or you do not have access to it. "
+            f"The model `{name}` does not exist or you do not have access to it. "
             f"The backend said: {error.message}{hint.text}",
             param="model",
         )
-        found.model, found.instead = asked, hint.instead
+        found.model, found.instead = name, hint.instead
         return found
 
     def _learn(self, headers: Mapping[str, str]) -> limits.Limits:
         """Keeps what an answer's headers tell of the plan and of the catalogue."""
-        told = limits.from_headers(headers)
-        if told.primary or told.secondary:
-            self.limits = told
+        plan_limits = limits.from_headers(headers)
+        if plan_limits.primary or plan_limits.secondary:
+            self.limits = plan_limits
         self._catalogue.compare(headers.get("x-models-etag"))
-        return told
+        return plan_limits
 
 
-async def folded(stream: EventStream, partial: Callable[[], None] | None = None) -> JsonObject:
+async def collect_response(
+    stream: EventStream, partial: Callable[[], None] | None = None
+) -> JsonObject:
     """The response that a stream ends in; `partial` hears of each partial picture on the way.
     Raises CodexError."""
     assembler = responses.Assembler()
-    while events := await stream.batch(together=True):
+    while events := await stream.batch(coalesce=True):
         for event in events:
             assembler.feed(event)
             if partial is not None and event.type == images.PARTIAL:
@@ -410,9 +416,9 @@ def _session(cache_key: object) -> str:
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
 
 
-def named_model(settings: Settings, asked: str | None = None) -> str | None:
+def named_model(settings: Settings, name: str | None = None) -> str | None:
     """The model asked for, else the user's own choice; None leaves it to the account."""
-    chosen = asked or settings.model or codex_config(settings).get("model")
+    chosen = name or settings.model or codex_config(settings).get("model")
     return chosen if isinstance(chosen, str) and chosen else None
 
 
@@ -431,8 +437,8 @@ def codex_config(settings: Settings) -> JsonObject:
 
 
 def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
+    from .http.in_process import in_process
     from .simulator import Simulator  # only where it is asked for
-    from .transport import in_process
 
     simulator = Simulator()
     return in_process(simulator.handle), InMemory(simulator.login())

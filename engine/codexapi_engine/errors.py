@@ -267,13 +267,13 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
             f"the backend answered with a redirect ({status}), which is never followed",
             code="upstream_redirect",
         )
-    told = _told(body)
-    if told is None:
+    payload = _error_object(body)
+    if payload is None:
         return _without_words(status, body, headers)
     after = _retry_after(headers)
-    code, message = _string(told.get("code")) or _string(told.get("type")), told["message"]
+    code, message = _string(payload.get("code")) or _string(payload.get("type")), payload["message"]
     if code in _BY_CODE:
-        return _known(code, told, after)
+        return _known(code, payload, after)
     if _NO_SUCH_MODEL.search(message) and status in (400, 404):
         return _no_such_model(message)
     if match := _UNSUPPORTED.search(message):
@@ -289,11 +289,11 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
     error = BackendError(
         message,
         status=status,
-        type=_string(told.get("type")) or "invalid_request_error",
-        param=_string(told.get("param")),
+        type=_string(payload.get("type")) or "invalid_request_error",
+        param=_string(payload.get("param")),
     )
     # The gateway's refusals have no code, and we make none up.
-    error.code = _string(told.get("code")) or ("request_too_large" if status == 413 else None)
+    error.code = _string(payload.get("code")) or ("request_too_large" if status == 413 else None)
     return error
 
 
@@ -304,20 +304,23 @@ def from_event(data: JsonObject) -> CodexError:
     carries it in `response.error`.
     """
     response = data.get("response")
-    told = (response.get("error") if isinstance(response, dict) else None) or data.get("error")
-    if not isinstance(told, dict):
-        told = data
-    told = {**told, "message": _clip(_string(told.get("message")) or "the model run failed")}
-    code = _string(told.get("code")) or _string(told.get("type"))
+    payload = (response.get("error") if isinstance(response, dict) else None) or data.get("error")
+    if not isinstance(payload, dict):
+        payload = data
+    payload = {
+        **payload,
+        "message": _clip(_string(payload.get("message")) or "the model run failed"),
+    }
+    code = _string(payload.get("code")) or _string(payload.get("type"))
     if code in _BY_CODE:
-        return _known(code, told, None)
-    return BackendError(told["message"], code=_string(told.get("code")) or "server_error")
+        return _known(code, payload, None)
+    return BackendError(payload["message"], code=_string(payload.get("code")) or "server_error")
 
 
-def _known(code: str, told: JsonObject, after: float | None) -> CodexError:
-    kind, message = _BY_CODE[code], told["message"]
+def _known(code: str, payload: JsonObject, after: float | None) -> CodexError:
+    kind, message = _BY_CODE[code], payload["message"]
     if kind is UsageLimitReached:
-        return _limit_reached(code, told, after)
+        return _limit_reached(code, payload, after)
     if kind is ModelNotFound:
         return _no_such_model(message)
     if kind in (RateLimited, Overloaded) and after is None:
@@ -325,16 +328,18 @@ def _known(code: str, told: JsonObject, after: float | None) -> CodexError:
     # Official clients tell a picture that was refused by its type.
     wire_type = "image_generation_user_error" if code == "moderation_blocked" else None
     return kind(
-        message, code=code, param=_string(told.get("param")), type=wire_type, retry_after=after
+        message, code=code, param=_string(payload.get("param")), type=wire_type, retry_after=after
     )
 
 
-def _limit_reached(code: str, told: JsonObject, after: float | None) -> CodexError:
+def _limit_reached(code: str, payload: JsonObject, after: float | None) -> CodexError:
     extra: JsonObject = {
-        key: told[key] for key in ("plan_type", "resets_at", "resets_in_seconds") if key in told
+        key: payload[key]
+        for key in ("plan_type", "resets_at", "resets_in_seconds")
+        if key in payload
     }
-    seconds, at = _number(told.get("resets_in_seconds")), _number(told.get("resets_at"))
-    message = told["message"].rstrip(".")
+    seconds, at = _number(payload.get("resets_in_seconds")), _number(payload.get("resets_at"))
+    message = payload["message"].rstrip(".")
     if seconds is not None:
         message += f"; it resets in {duration(seconds)}"
     if at is not None and 0 < at < 253402300800:  # the year 10000: beyond it datetime gives up
@@ -384,7 +389,7 @@ def _without_words(status: int, body: bytes, headers: Mapping[str, str]) -> Code
     return BackendError(nothing, status=status, type="invalid_request_error")
 
 
-def _told(body: bytes) -> JsonObject | None:
+def _error_object(body: bytes) -> JsonObject | None:
     """What a JSON error body says, as one flat object with a `message`; None if it is not one."""
     try:
         parsed = json.loads(body)
@@ -392,15 +397,19 @@ def _told(body: bytes) -> JsonObject | None:
         return None
     if not isinstance(parsed, dict):
         return None
-    told = parsed.get("error") or parsed.get("detail")
-    if isinstance(told, list):  # a validation list, as FastAPI writes it
-        told = "; ".join(str(part.get("msg", part)) for part in told if isinstance(part, dict))
-    if isinstance(told, str):
-        told = {"message": told}
-    if not isinstance(told, dict):
+    payload = parsed.get("error") or parsed.get("detail")
+    if isinstance(payload, list):  # a validation list, as FastAPI writes it
+        payload = "; ".join(
+            str(part.get("msg", part)) for part in payload if isinstance(part, dict)
+        )
+    if isinstance(payload, str):
+        payload = {"message": payload}
+    if not isinstance(payload, dict):
         return None
-    message = _string(told.get("message")) or _string(told.get("code")) or "no reason was given"
-    return {**told, "message": _clip(message)}
+    message = (
+        _string(payload.get("message")) or _string(payload.get("code")) or "no reason was given"
+    )
+    return {**payload, "message": _clip(message)}
 
 
 def duration(seconds: float) -> str:

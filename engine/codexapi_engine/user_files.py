@@ -38,7 +38,7 @@ def check(path: Path, *, over: bool) -> None:
         name = path.name.encode(errors="surrogateescape")
         if b"\0" in name:
             raise OSError(errno.EINVAL, "no file can have such a name")
-        status = _status(path)
+        status = _stat(path)
         if not over and status is None and path.is_symlink():
             raise FileExistsError(errno.EEXIST, "it is a link, and is left as it is")
         if status is None:
@@ -64,7 +64,7 @@ def write(path: Path, data: bytes, *, over: bool, root: Path | None = None) -> P
     """
     if root is not None:
         return _write_within(root, path, data)
-    status = _status(path)
+    status = _stat(path)
     if status is not None and not stat.S_ISREG(status.st_mode):
         _write_through(path, data)
         return path
@@ -72,14 +72,14 @@ def write(path: Path, data: bytes, *, over: bool, root: Path | None = None) -> P
         _write_over(Path(os.path.realpath(path)), data, status)
         return path
     real = Path(os.path.realpath(path)) if over else path
-    with _part(real.parent, data) as part:
+    with _part_file(real.parent, data) as part:
         for name in _free_names(real):
             if _linked(part, name):
                 return path if name == real else name
     raise AssertionError("there is always another name")
 
 
-def _status(path: Path) -> os.stat_result | None:
+def _stat(path: Path) -> os.stat_result | None:
     """Of what a path leads to; None where there is nothing yet."""
     try:
         return path.stat()
@@ -112,7 +112,7 @@ def _write_over(real: Path, data: bytes, before: os.stat_result) -> None:
     if not os.access(real, os.W_OK):  # a rename would go past the file's own protection
         raise PermissionError(errno.EACCES, "it is read-only")
     try:
-        with _part(real.parent, data) as part:
+        with _part_file(real.parent, data) as part:
             if before.st_nlink == 1 and _alike(part, before):
                 try:
                     os.replace(part, real)
@@ -148,7 +148,7 @@ def _alike(part: Path, before: os.stat_result) -> bool:
 
 
 @contextmanager
-def _part(folder: Path, data: bytes) -> Iterator[Path]:
+def _part_file(folder: Path, data: bytes) -> Iterator[Path]:
     """A file that is complete, by a name that fits beside any other."""
     part = folder / f".codexapi-{secrets.token_hex(6)}.part"
     try:

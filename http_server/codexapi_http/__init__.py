@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .app import create_app
-from .keys import read_key
 from .logs import configure as configure_log
-from .server import serve
+from .server.key_file import read_key
+from .server.serve import serve
 
 __all__ = ["configure_log", "create_app", "read_key", "serve"]

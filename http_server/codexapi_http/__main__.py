@@ -6,7 +6,7 @@ import sys
 
 from codexapi_engine import CodexError, Settings
 
-from .server import serve
+from .server.serve import serve
 
 if __name__ == "__main__":
     try:

@@ -12,21 +12,21 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codexapi_engine import Codex, CodexError, Settings
-from codexapi_engine.state import State
-from codexapi_engine.state.gallery import Gallery
+from codexapi_engine.images.hosting import HostedImages
+from codexapi_engine.storage import State
 
-from .annex import Annex, Counted
 from .background import Background
-from .connection import Deadlines
 from .dialect import DialectRoutes, Dialects, dialect_of
 from .endpoint import Endpoint
 from .errors import codex_error, http_exception
-from .guard import Guard
+from .middleware.guard import Guard
+from .mount import Counted, MountedApp
 from .reports import Reports
 from .requests import Bodies
 from .routes import ROUTES
 from .routes.health import healthz
-from .shutdown import Shutdown
+from .server.lifecycle import Shutdown
+from .server.uvicorn_protocol import Deadlines
 
 
 def create_app(
@@ -34,7 +34,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     state: State | None = None,
-    annexes: Sequence[Annex] = (),
+    mounts: Sequence[MountedApp] = (),
     dialects: Sequence[DialectRoutes] = (),
     api: bool = True,
     reports: Reports | None = None,
@@ -52,9 +52,9 @@ def create_app(
         app.state.kept = state or State(settings.state)
         app.state.background = Background(app.state.codex, app.state.kept)
         try:
-            async with AsyncExitStack() as annexed:
-                for annex in annexes:
-                    await annexed.enter_async_context(annex.lifespan())
+            async with AsyncExitStack() as stack:
+                for mount in mounts:
+                    await stack.enter_async_context(mount.lifespan())
                 yield
         finally:
             await app.state.background.aclose()
@@ -65,7 +65,7 @@ def create_app(
 
     routes = [
         *(ROUTES if api else [Route("/healthz", healthz)]),
-        *(Route(annex.path, Counted(annex)) for annex in annexes),
+        *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
         *_extra(reports),
     ]
     spoken = Dialects(routes, dialects if api else ())
@@ -81,7 +81,7 @@ def create_app(
     app.state.reports = reports
     app.state.shutdown = Shutdown()
     app.state.bodies = Bodies()
-    app.state.gallery = Gallery(settings.state_dir / "images")
+    app.state.hosted_images = HostedImages(settings.state_dir / "images")
     return app
 
 

@@ -13,8 +13,8 @@ from functools import partial
 from codexapi_engine import Codex, CodexError, Unavailable
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Event, responses
-from codexapi_engine.protocol.tape import Tape, events_of
-from codexapi_engine.state import BEAT, Owner, State, new_id
+from codexapi_engine.protocol.event_log import EventLog, events_of
+from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, new_id
 
 from .requests import ended
 from .streaming import Run
@@ -35,11 +35,11 @@ log = logging.getLogger("codexapi.http")
 class Background:
     """The runs of this process. Close it at the end: what is then still running has failed."""
 
-    def __init__(self, codex: Codex, state: State, *, beat: float = BEAT) -> None:
+    def __init__(self, codex: Codex, state: State, *, interval: float = HEARTBEAT_INTERVAL) -> None:
         # set once
         self._codex = codex
         self._state = state
-        self._interval = beat
+        self._interval = interval
         # moves
         self._jobs: dict[str, Job] = {}
         self._starting: set[asyncio.Task[Job]] = set()
@@ -47,7 +47,7 @@ class Background:
 
     async def start(
         self,
-        asked: JsonObject,
+        request: JsonObject,
         items: list[JsonObject],
         sent: JsonObject,
         *,
@@ -57,7 +57,7 @@ class Background:
         """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
         gets, and `owner` whose request it is, by the login as it stands. Raises Unavailable, with
         nothing sent, where the response cannot be kept."""
-        starting = asyncio.create_task(self._start(asked, items, sent, created, owner))
+        starting = asyncio.create_task(self._start(request, items, sent, created, owner))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         return await asyncio.shield(starting)  # a client that leaves ends no run
@@ -80,44 +80,46 @@ class Background:
 
     async def _start(
         self,
-        asked: JsonObject,
+        request: JsonObject,
         items: list[JsonObject],
         sent: JsonObject,
         created: int,
         owner: Owner,
     ) -> Job:
         name = new_id("resp")
-        queued = responses.from_response({"status": "queued"}, asked, created, name)
+        queued = responses.from_response({"status": "queued"}, request, created, name)
         kept = self._state.responses
-        await self._state.apart(partial(kept.begin, queued, items, owner=owner))
-        stream = responses.Stream(asked, created=created, name=name)
+        await self._state.in_thread(partial(kept.begin, queued, items, owner=owner))
+        stream = responses.ResponseStream(request, created=created, name=name)
         job = self._jobs[name] = Job(queued, stream, owner)
-        job.task = asyncio.create_task(self._run(job, asked, items, sent))
+        job.task = asyncio.create_task(self._run_job(job, request, items, sent))
         job.task.add_done_callback(_tell_bug)
         if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._beat())
+            self._beating = asyncio.create_task(self._send_heartbeats())
         return job
 
-    async def _run(
-        self, job: Job, asked: JsonObject, items: list[JsonObject], sent: JsonObject
+    async def _run_job(
+        self, job: Job, request: JsonObject, items: list[JsonObject], sent: JsonObject
     ) -> None:
-        finish = partial(self._state.settle, asked, items)
+        finish = partial(self._state.settle, request, items)
         try:
             await self._play(job, sent)
-            await self._keep(partial(finish, job.response, job.tape, owner=job.owner))
+            await self._persist(partial(finish, job.response, job.event_log, owner=job.owner))
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.known_code)
             job.fail(error)
             failed = responses.failed(job.response, error)
-            await self._keep(partial(self._state.responses.settle, failed, job.tape))
+            await self._persist(partial(self._state.responses.settle, failed, job.event_log))
         except BaseException:
             if job.stream.finished:
-                await self._keep(partial(finish, job.response, job.tape, owner=job.owner), tries=1)
+                await self._persist(
+                    partial(finish, job.response, job.event_log, owner=job.owner), tries=1
+                )
                 raise
             why = CodexError("the server went down", code="server_error")
             failed = responses.failed(job.response, why)
-            if not await self._keep(partial(self._state.responses.settle, failed), tries=1):
+            if not await self._persist(partial(self._state.responses.settle, failed), tries=1):
                 why = CodexError("the response was cancelled", code="response_cancelled")
             job.fail(why)
             raise
@@ -130,18 +132,18 @@ class Background:
             job.owner = job.owner.with_account(events.account)
             run, begun = Run(events, job.stream), False
             while not run.ended:
-                job.say(run.take(await events.batch(together=True)))
+                job.say(run.take(await events.batch(coalesce=True)))
                 response = job.stream.stored_response
                 if response is not None and not begun and not run.ended:
                     begun = True
-                    await self._keep(partial(self._state.responses.settle, response), tries=1)
+                    await self._persist(partial(self._state.responses.settle, response), tries=1)
 
-    async def _keep(self, change: Callable[[], bool], *, tries: int = TRIES) -> bool | None:
+    async def _persist(self, change: Callable[[], bool], *, tries: int = TRIES) -> bool | None:
         """What a change to the state gives; None, and a line in the log, if it cannot be made."""
         pause = FIRST_PAUSE
         for left in reversed(range(tries)):
             try:
-                return await self._state.apart(change)
+                return await self._state.in_thread(change)
             except Unavailable as error:
                 if not left:
                     log.warning("a response in the background was not kept: %s", error)
@@ -150,12 +152,12 @@ class Background:
                     pause *= 2
         return None
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Says that this server is alive, and hears what others have cancelled or deleted."""
         while self._jobs:
             await asyncio.sleep(self._interval)
             try:
-                await self._state.apart(self._state.responses.beat)
+                await self._state.in_thread(self._state.responses.heartbeat)
                 # One that has finished only waits to be written, and may be by now.
                 at_work = {name for name, job in self._jobs.items() if not job.stream.finished}
                 await self.end(*(at_work - self._state.responses.running(at_work)))
@@ -166,7 +168,7 @@ class Background:
 class Job:
     """One run, and all that it said so far."""
 
-    def __init__(self, queued: JsonObject, stream: responses.Stream, owner: Owner) -> None:
+    def __init__(self, queued: JsonObject, stream: responses.ResponseStream, owner: Owner) -> None:
         # set once
         self.queued = queued
         self.name: str = queued["id"]
@@ -174,7 +176,7 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         # moves
         self.owner = owner  # in the end, whose login has signed the request
-        self.tape = Tape(limit=MAX_JOB_BYTES)
+        self.event_log = EventLog(limit=MAX_JOB_BYTES)
         self.error: CodexError | None = None  # of a run that failed before it said a word
         self.ended = False
         self._news = asyncio.Event()
@@ -184,11 +186,11 @@ class Job:
         return self.stream.stored_response or self.queued
 
     def say(self, pieces: Iterable[bytes]) -> None:
-        self.tape.add(list(pieces))
+        self.event_log.add(list(pieces))
         self._wake()
 
     def fail(self, error: CodexError) -> None:
-        if self.tape.pieces:
+        if self.event_log.pieces:
             self.say(self.stream.fail(error))
         else:
             self.error = error
@@ -201,28 +203,28 @@ class Job:
         """Returns when there is more on the tape, or the run has ended."""
         await self._news.wait()
 
-    def follow(self) -> Following:
-        return Following(self)
+    def follow(self) -> LiveEvents:
+        return LiveEvents(self)
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
 
-class Following:
+class LiveEvents:
     """What a run says, from its first word on, as batches of events."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._at = 0
 
-    async def batch(self, *, together: bool = False) -> list[Event]:
+    async def batch(self, *, coalesce: bool = False) -> list[Event]:
         """The next events; empty at the end. Raises CodexError where the run has none to tell."""
         job = self._job
         while True:
-            if job.tape.torn:
+            if job.event_log.overflow:
                 raise CodexError("this response is too long to be followed", code="too_long")
-            if new := job.tape.pieces[self._at :]:
+            if new := job.event_log.pieces[self._at :]:
                 self._at += len(new)
                 return events_of(b"".join(new))
             if job.error is not None:
@@ -235,13 +237,13 @@ class Following:
         """Nobody follows any more; the run goes on."""
 
 
-class Told:
+class StoredEvents:
     """Events that are all there, as one batch."""
 
     def __init__(self, events: list[Event]) -> None:
         self._events = events
 
-    async def batch(self, *, together: bool = False) -> list[Event]:
+    async def batch(self, *, coalesce: bool = False) -> list[Event]:
         events, self._events = self._events, []
         return events
 

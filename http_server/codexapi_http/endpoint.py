@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 from codexapi_engine import CodexError
 from codexapi_engine.errors import JsonObject
 
-from .access import CLIENT_LEFT
-from .connection import client_of
 from .errors import codex_error
+from .middleware.request_log import CLIENT_LEFT
 from .requests import json_body
+from .server.uvicorn_protocol import client_of
 from .streaming import EventStreamResponse
 
 Working = Coroutine[Any, Any, Response]
@@ -58,7 +58,7 @@ class Endpoint:
         """The answer; None if it has been sent, as a stream. Not in a task of its own, which would
         cost more than all that is done here."""
         work, stream = await self._begin(request), None
-        cut = Cut(request, self._reads)
+        cut = CancelOnDisconnect(request, self._reads)
         try:
             if cut.late:
                 work.close()
@@ -97,7 +97,7 @@ def got(work: Callable[[Request], Working]) -> Endpoint:
     return Endpoint(begin, work, reads=False)
 
 
-class Cut:
+class CancelOnDisconnect:
     """Cancels the task that makes it when its client leaves or the server has to go down, and only
     then. A body that nobody has read is read meanwhile, and thrown away."""
 
@@ -112,10 +112,10 @@ class Cut:
         self._gone: asyncio.Task[None] | None = None
         self.late = self._client is not None and self._client.gone  # it left before all this
         if self._client is not None:
-            self._client.on_leave = self._cut
+            self._client.on_leave = self._cancel
         else:
             self._gone = asyncio.create_task(_left(request.receive))
-            self._gone.add_done_callback(self._cut)
+            self._gone.add_done_callback(self._cancel)
 
     def why(self) -> BaseException:
         """Why the client is not there any more: it has left, or stopped in the middle of a body."""
@@ -127,7 +127,7 @@ class Cut:
         if self._client is not None:
             self._client.on_leave = None
         if self._gone is not None:
-            self._gone.remove_done_callback(self._cut)
+            self._gone.remove_done_callback(self._cancel)
             self._gone.cancel()
         if self.done:
             self._task.uncancel()
@@ -136,9 +136,9 @@ class Cut:
     def _go_down(self) -> None:
         if not self.done:
             self.by_shutdown = True
-            self._cut()
+            self._cancel()
 
-    def _cut(self, gone: object = None) -> None:
+    def _cancel(self, gone: object = None) -> None:
         if not self.done:
             self.done = True
             self._task.cancel()

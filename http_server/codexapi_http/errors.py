@@ -13,8 +13,8 @@ from starlette.routing import Match
 from codexapi_engine import CodexError, __version__
 from codexapi_engine.protocol import json, limits
 
-from .access import current
 from .dialect import Dialect, dialect_of, routes_of
+from .middleware.request_log import current
 
 log = logging.getLogger("codexapi.http")
 
@@ -55,11 +55,11 @@ def render(
 async def codex_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CodexError)
     current().failed(error)
-    told = limits.from_headers(error.headers)
-    if not (told.primary or told.secondary):  # then as the newest answer told them
-        told = request.app.state.codex.limits or told
+    known = limits.from_headers(error.headers)
+    if not (known.primary or known.secondary):  # then as the newest answer told them
+        known = request.app.state.codex.limits or known
     scope = request.scope
-    return render(error, dialect_of(scope), told.as_headers(), request_id=scope["request_id"])
+    return render(error, dialect_of(scope), known.as_headers(), request_id=scope["request_id"])
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -70,13 +70,15 @@ async def http_exception(request: Request, error: Exception) -> Response:
     if status == 405:
         headers["allow"] = ", ".join(sorted(_methods(request)))
         message = f"Invalid method for {path}: {method} is not allowed."
-        said = refusal(405, "method_not_allowed", message)
+        failure = refusal(405, "method_not_allowed", message)
     elif status == 404:
-        said = no_such_path(request)
+        failure = no_such_path(request)
     else:
-        said = refusal(status, "invalid_request", error.detail)
-    current().failed(said)
-    return render(said, dialect_of(request.scope), headers, request_id=request.scope["request_id"])
+        failure = refusal(status, "invalid_request", error.detail)
+    current().failed(failure)
+    return render(
+        failure, dialect_of(request.scope), headers, request_id=request.scope["request_id"]
+    )
 
 
 def _methods(request: Request, path: str | None = None) -> set[str]:

@@ -37,7 +37,7 @@ def configure(
     *, form: str = "text", level: str = "info", stream: IO[str] | None = None
 ) -> logging.Handler:
     """Sets the log up for this process; `level` is that of our own lines."""
-    handler = Unhurried(stream or sys.stderr)
+    handler = QueueHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text(stream or sys.stderr))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("codexapi").setLevel(level.upper())
@@ -48,7 +48,7 @@ def configure(
     return handler
 
 
-class Unhurried(logging.Handler):
+class QueueHandler(logging.Handler):
     """Writes on a thread of its own: whoever started us and does not read our stderr would stop the
     server with the first 64 kB. Lines that find no room are left out, and their number told."""
 
@@ -145,7 +145,7 @@ class _Text(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -153,8 +153,8 @@ class _Json(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if where := list(_where(record)):
-            told["exception"] = where
-        return json.dumps(told)  # ASCII: nothing in it can move a cursor
+            fields["exception"] = where
+        return json.dumps(fields)  # ASCII: nothing in it can move a cursor
 
 
 def _where(record: logging.LogRecord) -> Iterator[str]:

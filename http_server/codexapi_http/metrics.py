@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from codexapi_engine.observer import Finished
+from codexapi_engine.telemetry import Finished
 
-from .access import Entry, model_name
+from .middleware.request_log import Entry, model_name
 
 SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
@@ -79,15 +79,15 @@ class Metrics:
     def refreshed(self, outcome: str) -> None:
         self._refreshes.labels(_known(outcome)).inc()
 
-    def drew(self, pictures: int) -> None:
+    def images_generated(self, pictures: int) -> None:
         self._images.inc(pictures)
 
-    def _counter(self, name: str, told: str, *labels: str) -> prometheus.Counter:
-        return prometheus.Counter(f"codexapi_{name}", told, labels, registry=self._registry)
+    def _counter(self, name: str, description: str, *labels: str) -> prometheus.Counter:
+        return prometheus.Counter(f"codexapi_{name}", description, labels, registry=self._registry)
 
-    def _histogram(self, name: str, told: str) -> prometheus.Histogram:
+    def _histogram(self, name: str, description: str) -> prometheus.Histogram:
         return prometheus.Histogram(
-            f"codexapi_{name}", told, buckets=SECONDS, registry=self._registry
+            f"codexapi_{name}", description, buckets=SECONDS, registry=self._registry
         )
 
 

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
-from codexapi_engine.pictures import MAX_INPUTS, Input
+from codexapi_engine.images.processing import MAX_INPUTS, Input
 from codexapi_engine.protocol.images import data_urls
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
-from .requests import body_pieces, codex_of, json_body, media_type, reserve, told_size
+from .requests import body_pieces, codex_of, content_length, json_body, media_type, reserve
 
 MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
@@ -39,7 +39,7 @@ def uploaded(work: Work) -> Endpoint:
     """
 
     async def begin(request: Request) -> Working:
-        fields, files = await _read(request)
+        fields, files = await _fields_and_files(request)
         return _work(work, request, fields, files)
 
     return Endpoint(begin, work)
@@ -49,12 +49,12 @@ async def _work(
     work: Work, request: Request, fields: JsonObject, files: list[tuple[str, Input]]
 ) -> Response:
     uploads: Uploads = {"image": [], "mask": []}
-    for name, given in [*files, *await _named_in(request, fields)]:
-        uploads["mask" if name == "mask" else "image"].append(given)
+    for name, upload in [*files, *await _named_in(request, fields)]:
+        uploads["mask" if name == "mask" else "image"].append(upload)
     return await work(request, fields, uploads)
 
 
-async def _read(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
+async def _fields_and_files(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
     if media_type(request) == "application/json":
         return await json_body(request, MAX_IMAGE_BODY), []
     if media_type(request) != "multipart/form-data":
@@ -71,7 +71,7 @@ async def _read(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
 
 
 async def _form(request: Request) -> FormData:
-    reserve(request.scope, told_size(request, MAX_IMAGE_BODY))
+    reserve(request.scope, content_length(request, MAX_IMAGE_BODY))
     parser = MultiPartParser(request.headers, _pieces(request), max_files=MAX_FILES, max_fields=100)
     try:
         return await parser.parse()
@@ -132,8 +132,8 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
     """The pictures that stand in the fields: `images: [{"image_url": …}]`, `mask` likewise."""
     found, size = [], 0
     for name in _PICTURES:
-        given = body.get(name)
-        listed = given if isinstance(given, list) else [given] if given is not None else []
+        value = body.get(name)
+        listed = value if isinstance(value, list) else [value] if value is not None else []
         if len(listed) > MAX_INPUTS:  # said before each is fetched in vain
             raise InvalidRequest(
                 f"At most {MAX_INPUTS} pictures can be edited at once.",
@@ -141,8 +141,8 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
                 param=f"{name}[{MAX_INPUTS}]",
             )
         for index, one in enumerate(listed):
-            at = f"{name}[{index}]" if isinstance(given, list) else name
-            named = await _named(request, one, at)
+            at = f"{name}[{index}]" if isinstance(value, list) else name
+            named = await _load(request, one, at)
             size += len(named.data)
             if size > MAX_IMAGE_BODY:  # a short body can name a lot to fetch
                 raise InvalidRequest(
@@ -154,23 +154,23 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
     return found
 
 
-async def _named(request: Request, given: Any, at: str) -> Input:
-    if isinstance(given, dict):
-        if given.get("file_id") is not None:
+async def _load(request: Request, value: Any, at: str) -> Input:
+    if isinstance(value, dict):
+        if value.get("file_id") is not None:
             raise InvalidRequest(
                 f"Invalid value for '{at}.file_id': the Codex backend has no file store; send the "
                 "picture itself, or an https address.",
                 code="invalid_value",
                 param=f"{at}.file_id",
             )
-        given, at = given.get("image_url"), f"{at}.image_url"
-        given = given.get("url") if isinstance(given, dict) else given
-    if not isinstance(given, str):
+        value, at = value.get("image_url"), f"{at}.image_url"
+        value = value.get("url") if isinstance(value, dict) else value
+    if not isinstance(value, str):
         raise _no_address(at)
-    if parts := data_urls.split(given):
+    if parts := data_urls.split(value):
         return Input(at, _decoded(parts[1], at))
-    if "://" in given[:20]:
-        return await codex_of(request).fetcher.fetch(given, param=at)
+    if "://" in value[:20]:
+        return await codex_of(request).fetcher.fetch(value, param=at)
     raise _no_address(at)
 
 

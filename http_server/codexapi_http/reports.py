@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.observer import Finished, Observer
+from codexapi_engine.telemetry import Finished, Observer
 
-from .access import Entry, current, model_name
+from .middleware.request_log import Entry, current, model_name
 
 if TYPE_CHECKING:
     from .metrics import Metrics
@@ -59,9 +59,9 @@ class Reports(Observer):
         if self.metrics is not None:
             self.metrics.refreshed(outcome)
 
-    def drew(self, pictures: int) -> None:
+    def images_generated(self, pictures: int) -> None:
         if self.metrics is not None:
-            self.metrics.drew(pictures)
+            self.metrics.images_generated(pictures)
 
 
 def _tokens(usage: JsonObject) -> dict[str, int]:

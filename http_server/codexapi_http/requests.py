@@ -16,10 +16,10 @@ from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject, Unavailable
 from codexapi_engine.protocol import json, long_json
-from codexapi_engine.state import Owner, State
+from codexapi_engine.storage import Owner, State
 
-from . import compression
 from .errors import refusal
+from .middleware import compression
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
@@ -58,16 +58,16 @@ async def read_state(read: Callable[..., T], *arguments: Any) -> T:
 
 
 async def context_of(
-    request: Request, asked: JsonObject, owner: Owner
+    request: Request, params: JsonObject, owner: Owner
 ) -> tuple[list[JsonObject], list[JsonObject]]:
     """What goes before a request in the Responses dialect, and its own items."""
-    much = asked.get("previous_response_id") or asked.get("conversation") or json.is_heavy(asked)
-    return await aside(bool(much), state_of(request).context, asked, owner)
+    much = params.get("previous_response_id") or params.get("conversation") or json.is_heavy(params)
+    return await aside(bool(much), state_of(request).context, params, owner)
 
 
 async def change_state(request: Request, change: Callable[..., T], *arguments: Any) -> T:
     """What a change to the state gives. It may wait for another program, and the loop does not."""
-    return await state_of(request).apart(partial(change, *arguments))
+    return await state_of(request).in_thread(partial(change, *arguments))
 
 
 def not_kept(error: CodexError | None) -> dict[str, str]:
@@ -119,7 +119,7 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
             "unsupported_media_type",
             f"Unsupported media type '{kind[:60]}': send Content-Type: application/json.",
         )
-    reserve(request.scope, told_size(request, limit))
+    reserve(request.scope, content_length(request, limit))
     if header(request, b"content-encoding"):
         data = b"".join([piece async for piece in body_pieces(request, limit)])
     else:
@@ -160,10 +160,10 @@ def reserve(scope: Scope, size: int) -> None:
         scope["app"].state.bodies.reserve(scope, size)
 
 
-def told_size(request: Request, limit: int) -> int:
+def content_length(request: Request, limit: int) -> int:
     """What a body says of its size, as far as it may be so."""
-    told = header(request, b"content-length")
-    return min(int(told[:9]), limit) if told.isdecimal() else 0
+    length = header(request, b"content-length")
+    return min(int(length[:9]), limit) if length.isdecimal() else 0
 
 
 def checked(data: bytes) -> JsonObject:
@@ -229,15 +229,15 @@ def header(request: Request, name: bytes) -> str:
     """A header's value, empty if it is not there: `request.headers` takes ten times as long."""
     for key, value in request.scope["headers"]:
         if key == name:
-            told: bytes = value
-            return told.decode("latin-1")
+            found: bytes = value
+            return found.decode("latin-1")
     return ""
 
 
 def check_size(request: Request, limit: int) -> None:
     """Refuses a body that says of itself that it is too large."""
-    told = header(request, b"content-length")
-    if told.isdecimal() and int(told) > limit:
+    length = header(request, b"content-length")
+    if length.isdecimal() and int(length) > limit:
         raise too_large(limit)
 
 

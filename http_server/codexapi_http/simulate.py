@@ -9,7 +9,7 @@ from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app
 
 from .logs import announce
-from .process import PORT_IN_USE, Process, cannot_listen, listen
+from .server.process import PORT_IN_USE, Process, cannot_listen, listen
 
 
 def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None]) -> int:

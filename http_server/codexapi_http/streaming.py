@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 from codexapi_engine import CodexError, EventStream
 from codexapi_engine.protocol import Event, Translator, json, sse
 
-from .access import current
-from .connection import Client, client_of
 from .dialect import dialect_of
+from .middleware.request_log import current
 from .requests import ended
+from .server.uvicorn_protocol import ClientConnection, client_of
 
 KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
 """For a Codex client: its idle timer does not count comments, and unknown events do no harm."""
@@ -40,14 +40,14 @@ Rename = Callable[[str | None], str | None]
 class Batches(Protocol):
     """Events as they come: the backend's, or those of a stream that was taped."""
 
-    async def batch(self, *, together: bool = False) -> list[Event]: ...
+    async def batch(self, *, coalesce: bool = False) -> list[Event]: ...
     async def aclose(self) -> None: ...
 
 
 class _NotOpen:
     """The events of a run whose request is not sent yet."""
 
-    async def batch(self, *, together: bool = False) -> list[Event]:
+    async def batch(self, *, coalesce: bool = False) -> list[Event]:
         raise AssertionError("open it first")
 
     async def aclose(self) -> None:
@@ -90,7 +90,7 @@ class Run:
                 await keeping
 
 
-class Relay:
+class StreamPump:
     """Batches of events in, bytes out. With several runs, whoever speaks is written.
 
     `whole`: nothing is written before the end, so every failure is raised.
@@ -116,7 +116,7 @@ class Relay:
                     raise self._error
                 if not out:
                     self._saying = self._saying or await self._batches()
-                    self._say(out)
+                    self._emit(out)
             except CodexError as error:
                 self.ended = True
                 if self._whole or not (out or self.committed):
@@ -146,7 +146,7 @@ class Relay:
             out: list[bytes] = []
             self._saying = [(run, run.take(batch))]
             try:
-                self._say(out)
+                self._emit(out)
             except CodexError as error:
                 self._error = error
             if self._saying or run.ended or self._error is not None:
@@ -179,7 +179,7 @@ class Relay:
         for run in self._runs:
             await run.events.aclose()
 
-    def _say(self, out: list[bytes]) -> None:
+    def _emit(self, out: list[bytes]) -> None:
         """As much as one write takes: the client is not to be behind by a whole large event."""
         size = 0
         while self._saying:
@@ -195,10 +195,10 @@ class Relay:
         there are some only where runs race."""
         if len(self._runs) == 1:
             (run,) = self._runs
-            return [(run, run.take(await run.events.batch(together=True)))]
+            return [(run, run.take(await run.events.batch(coalesce=True)))]
         for run in self._runs:
             if not run.ended and run not in self._reading.values():
-                self._reading[asyncio.create_task(run.events.batch(together=True))] = run
+                self._reading[asyncio.create_task(run.events.batch(coalesce=True))] = run
         done, _ = await asyncio.wait(self._reading, return_when=asyncio.FIRST_COMPLETED)
         read = [(self._reading.pop(task), task.result()) for task in done]
         return [(run, run.take(batch)) for run, batch in read]
@@ -245,7 +245,7 @@ class EventStreamResponse(Response):
         ]
         self._runs = runs
         self._opening = opening
-        self._relay = Relay(*runs)
+        self._relay = StreamPump(*runs)
         self._keep_alive = keep_alive
         self._watching: asyncio.Task[None] | None = None  # for silence, when it was long
         self._filling: asyncio.Future[None] | None = None  # silence is being filled
@@ -263,7 +263,7 @@ class EventStreamResponse(Response):
         except asyncio.CancelledError:
             shutdown = scope["app"].state.shutdown
             if self.begun and shutdown.ends_all and not self._relay.ended:
-                await send(_body(self._relay.broken(shutdown.error()), more=False))
+                await send(_body_message(self._relay.broken(shutdown.error()), more=False))
             raise
 
     async def _write(self, scope: Scope, send: Send) -> None:
@@ -271,10 +271,12 @@ class EventStreamResponse(Response):
         self.raw_headers.append((b"content-type", dialect.media_type.encode()))
         if self._keep_alive is None:
             self._keep_alive = dialect.keep_alive
-        timer = asyncio.get_running_loop().call_later(interval, self._watch, send, interval)
+        timer = asyncio.get_running_loop().call_later(
+            interval, self._start_keep_alive, send, interval
+        )
         try:
             piece = await self._first_piece()
-            await self._begin(send)
+            await self._send_head(send)
             await self._flow(piece, client_of(scope), send)
         finally:
             timer.cancel()
@@ -299,12 +301,12 @@ class EventStreamResponse(Response):
             self.raw_headers = [*older, *newer.items()]
         return await self._relay.piece()
 
-    async def _begin(self, send: Send) -> None:
+    async def _send_head(self, send: Send) -> None:
         if not self.begun:
             self.begun = self._relay.committed = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
-    async def _flow(self, piece: bytes, client: Client | None, send: Send) -> None:
+    async def _flow(self, piece: bytes, client: ClientConnection | None, send: Send) -> None:
         def write(piece: bytes) -> bool:
             assert client is not None
             self._spoke = True
@@ -327,12 +329,12 @@ class EventStreamResponse(Response):
         self._spoke = self._writing = True
         if self._filling is not None:
             await self._filling
-        await send(_body(piece, more=more))
+        await send(_body_message(piece, more=more))
         if len(piece) > json.PIECE:  # more of it is there: a quick reader would have the loop
             await asyncio.sleep(0)
         self._writing = not more
 
-    def _watch(self, send: Send, interval: float) -> None:
+    def _start_keep_alive(self, send: Send, interval: float) -> None:
         self._watching = asyncio.create_task(self._fill_silence(send, interval))
 
     async def _fill_silence(self, send: Send, interval: float) -> None:
@@ -342,8 +344,8 @@ class EventStreamResponse(Response):
             if not (self._spoke or self._writing):
                 self._filling = asyncio.get_running_loop().create_future()
                 try:
-                    await self._begin(send)
-                    await send(_body(self._keep_alive or b""))
+                    await self._send_head(send)
+                    await send(_body_message(self._keep_alive or b""))
                 finally:
                     filling, self._filling = self._filling, None
                     if not filling.done():  # whoever waited for it may have been cancelled
@@ -362,5 +364,5 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _body(piece: bytes, *, more: bool = True) -> dict[str, object]:
+def _body_message(piece: bytes, *, more: bool = True) -> dict[str, object]:
     return {"type": "http.response.body", "body": piece, "more_body": more}

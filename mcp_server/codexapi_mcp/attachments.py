@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 from codexapi_engine import InvalidRequest, Settings
 from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type, text
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.login_files import LoginFiles
+from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 
@@ -38,29 +38,33 @@ class Disk:
         try:
             with open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise _refused(param, f"{_short(path)} is not a file")
+                    raise _invalid_input(param, f"{_short(path)} is not a file")
                 if self.login.has(path, file.fileno()):
-                    raise _refused(param, f"{path} is a part of your login, which goes to no model")
+                    raise _invalid_input(
+                        param, f"{path} is a part of your login, which goes to no model"
+                    )
                 data = file.read(room + 1)
         except OSError as error:
-            raise _refused(param, f"{_short(path)}: {error.strerror}") from None
+            raise _invalid_input(param, f"{_short(path)}: {error.strerror}") from None
         except ValueError:  # half a character
-            raise _refused(param, "no file can have such a name") from None
+            raise _invalid_input(param, "no file can have such a name") from None
         if len(data) > room:
-            raise _refused(param, f"{_short(path)} is too large: a call takes {MAX_BYTES >> 20} MB")
+            raise _invalid_input(
+                param, f"{_short(path)} is too large: a call takes {MAX_BYTES >> 20} MB"
+            )
         return data
 
 
 def absolute(name: str, param: str) -> Path:
     """What a relative path is relative to, nobody here knows."""
     try:
-        given = url2pathname(urlsplit(name).path) if name.startswith("file://") else name
-        path = Path(given).expanduser()
-        if path.is_absolute() and "\0" not in given:
+        text = url2pathname(urlsplit(name).path) if name.startswith("file://") else name
+        path = Path(text).expanduser()
+        if path.is_absolute() and "\0" not in text:
             return path
     except (RuntimeError, ValueError):  # ~somebody, of whom nothing is known; half an address
         pass
-    raise _refused(param, f"{_short(name)} is not an absolute path")
+    raise _invalid_input(param, f"{_short(name)} is not an absolute path")
 
 
 def message(prompt: str, images: Sequence[str], files: Sequence[str], disk: Disk) -> JsonObject:
@@ -69,7 +73,7 @@ def message(prompt: str, images: Sequence[str], files: Sequence[str], disk: Disk
     urls, texts, documents = [], [prompt], []
     for at, name in enumerate(images):
         if is_address(name):
-            urls.append(_address(name, f"images[{at}]"))
+            urls.append(_fetch_address(name, f"images[{at}]"))
             continue
         data = disk.read(name, f"images[{at}]", room)
         room -= len(data)
@@ -89,23 +93,25 @@ def is_address(name: str) -> bool:
     return "://" in name and not name.startswith("file://")
 
 
-def _address(url: str, param: str) -> str:
+def _fetch_address(url: str, param: str) -> str:
     if is_on_the_web(url):
         return url
-    raise _refused(param, f"{_short(url)} is neither an absolute path nor an https address")
+    raise _invalid_input(param, f"{_short(url)} is neither an absolute path nor an https address")
 
 
 def _picture(data: bytes, name: str, param: str) -> str:
     kind = media_type(data)
     if kind is None or kind == PDF:
-        raise _refused(param, f"{name} is not a PNG, JPEG, WebP or GIF")
+        raise _invalid_input(param, f"{name} is not a PNG, JPEG, WebP or GIF")
     return data_url(kind, data)
 
 
 def _tagged(title: str, data: bytes, name: str, param: str) -> str:
     found = text(data)
     if found is None:
-        raise _refused(param, f"{name} is neither UTF-8 text nor a PDF; pictures go into `images`")
+        raise _invalid_input(
+            param, f"{name} is neither UTF-8 text nor a PDF; pictures go into `images`"
+        )
     return f'<file name="{title}">\n{found.rstrip()}\n</file>'
 
 
@@ -115,7 +121,7 @@ def _short(name: str | Path) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _refused(param: str, why: str) -> InvalidRequest:
+def _invalid_input(param: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"{param}: {why}", code="invalid_value", param=param)
 
 

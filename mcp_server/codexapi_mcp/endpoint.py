@@ -17,8 +17,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .messages import MAX_BYTES
 from .options import Options
+from .runtime import HEARTBEAT, LINE, ClientConnection
 from .server import Server, create_server
-from .workshop import HEARTBEAT, LINE, Line
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex
@@ -91,9 +91,9 @@ class Endpoint:
             if oldest is None:
                 return  # then the SDK refuses
             del self._used[oldest]
-            await self._end(oldest)
+            await self._close_session(oldest)
 
-    async def _end(self, session: bytes) -> None:
+    async def _close_session(self, session: bytes) -> None:
         """As its client would end it. One that is gone already is a 404, which nobody hears."""
         scope = {
             "type": "http", "method": "DELETE", "path": self.path, "query_string": b"",
@@ -125,7 +125,7 @@ class _Exchange:
     """One request and its answer."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.line = Line()
+        self.line = ClientConnection()
         self.status = 0
         self.session: bytes | None = None  # that the answer names
         self.is_listening = scope["method"] == "GET"
@@ -136,7 +136,7 @@ class _Exchange:
         self._answering = False
 
     async def receive(self) -> Message:
-        message = await self._next()
+        message = await self._next_message()
         if message["type"] == "http.disconnect":
             self.line.hang_up()
         return message
@@ -159,7 +159,7 @@ class _Exchange:
         if self._answering and not self._gone:
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def _next(self) -> Message:
+    async def _next_message(self) -> Message:
         coming = asyncio.ensure_future(self._receive())
         ended = asyncio.ensure_future(self._ended.wait())
         try:

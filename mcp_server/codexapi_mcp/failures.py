@@ -53,7 +53,7 @@ class Partial(Exception):
         self.text = text
 
 
-def told(tool: str, error: ToolError) -> CallToolResult:
+def to_result(tool: str, error: ToolError) -> CallToolResult:
     """The result that tells of what the SDK raised for this tool."""
     cause, partial = error.__cause__, ""
     if isinstance(cause, Partial):
@@ -77,8 +77,8 @@ def where(error: BaseException) -> str:
 
 
 def _result(error: CodexError, partial: str = "", *, plain: bool = False) -> CallToolResult:
-    code, message = error.code or error.type, _message(error)
-    said: dict[str, Any] = {
+    code, message = error.code or error.type, _with_remedy(error)
+    detail: dict[str, Any] = {
         "type": error.type,
         "code": code,
         "message": message,
@@ -88,13 +88,13 @@ def _result(error: CodexError, partial: str = "", *, plain: bool = False) -> Cal
     content: list[ContentBlock] = [TextContent(text=message if plain else f"{code}: {message}")]
     if partial:
         content.append(TextContent(text=f"Before it broke off, the answer was:\n\n{partial}"))
-    return CallToolResult(content=content, structured_content={"error": said}, is_error=True)
+    return CallToolResult(content=content, structured_content={"error": detail}, is_error=True)
 
 
-def _message(error: CodexError) -> str:
+def _with_remedy(error: CodexError) -> str:
     remedies = (remedy for kind, remedy in REMEDIES if isinstance(error, kind))
-    said = [str(error), _here(error), next(remedies, "")]
-    return " ".join(_ended(part) for part in said if part)
+    sentences = [str(error), _here(error), next(remedies, "")]
+    return " ".join(_ended(part) for part in sentences if part)
 
 
 def _here(error: CodexError) -> str:

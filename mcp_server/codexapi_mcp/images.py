@@ -18,23 +18,15 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 
-from codexapi_engine import (
-    Codex,
-    CodexError,
-    InvalidRequest,
-    Settings,
-    Unavailable,
-    album,
-    pictures,
-    user_files,
-)
+from codexapi_engine import Codex, CodexError, InvalidRequest, Settings, Unavailable, user_files
 from codexapi_engine.attachments import MAX_BYTES
+from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
 
 from .attachments import Disk, is_address
+from .runtime import Runtime, with_progress
 from .schema import ImageFile, ImageResult
-from .workshop import Workshop, attended
 
 AT_ONCE = 2
 """Pictures of one call that are made at the same time."""
@@ -49,7 +41,7 @@ MAX_PREVIEW = 200 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputOptions:
     """What a call asks for, beside the picture itself."""
 
     kind: str | None  # the format
@@ -59,10 +51,10 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImageJob:
     """What is to be made, and where it goes."""
 
-    asked: images.Asked
+    request: images.ImageRequest
     kind: str  # the format
     count: int
     place: Path
@@ -74,14 +66,14 @@ class Order:
         if not self.is_folder:
             return self.place
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        return self.place / album.name_for(self.asked.prompt, stamp, self.kind)
+        return self.place / image_files.name_for(self.request.prompt, stamp, self.kind)
 
     @property
     def key(self) -> str:
         """The same for the same wish."""
-        words = [repr(self.asked), self.kind, str(self.count), str(self.place)]
-        words.append(str(self.asked.mask))
-        digest = hashlib.sha256("\0".join([*words, *self.asked.inputs]).encode(errors="replace"))
+        words = [repr(self.request), self.kind, str(self.count), str(self.place)]
+        words.append(str(self.request.mask))
+        digest = hashlib.sha256("\0".join([*words, *self.request.inputs]).encode(errors="replace"))
         return digest.hexdigest()
 
 
@@ -93,82 +85,86 @@ class Drawn:
     failure: CodexError | None  # of a picture that did not come
 
 
-def asked(prompt: str, *, size: str, quality: str, background: str) -> images.Asked:
-    return images.Asked(prompt, size=size, quality=quality, background=background)
+def image_request(prompt: str, *, size: str, quality: str, background: str) -> images.ImageRequest:
+    return images.ImageRequest(prompt, size=size, quality=quality, background=background)
 
 
-async def generate(ctx: Context[Workshop, Any], asked: images.Asked, wish: Wish) -> CallToolResult:
+async def generate(
+    ctx: Context[Runtime, Any], request: images.ImageRequest, output: OutputOptions
+) -> CallToolResult:
     """Raises CodexError."""
-    return await _answer(ctx, _order(ctx.request_context.lifespan_context, asked, wish), wish)
+    return await _answer(ctx, _order(ctx.request_context.lifespan_context, request, output), output)
 
 
 async def edit(
-    ctx: Context[Workshop, Any],
-    asked: images.Asked,
+    ctx: Context[Runtime, Any],
+    request: images.ImageRequest,
     inputs: Sequence[str],
     mask: str | None,
-    wish: Wish,
+    output: OutputOptions,
 ) -> CallToolResult:
     """Raises CodexError."""
-    shop = ctx.request_context.lifespan_context
-    _order(shop, asked, wish)  # what cannot be saved need not be read either
-    order = _order(shop, await _with_inputs(shop.codex, asked, inputs, mask), wish)
-    return await _answer(ctx, order, wish)
+    runtime = ctx.request_context.lifespan_context
+    _order(runtime, request, output)  # what cannot be saved need not be read either
+    order = _order(runtime, await _with_inputs(runtime.codex, request, inputs, mask), output)
+    return await _answer(ctx, order, output)
 
 
 def folder_for(settings: Settings) -> Path:
     """Where pictures go when a call does not say. Never the working folder: an editor's is `/`."""
-    chosen = settings.image_dir or album.default_folder(settings.state_dir, Path.home())
+    chosen = settings.image_dir or image_files.default_folder(settings.state_dir, Path.home())
     return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def _order(shop: Workshop, asked: images.Asked, wish: Wish) -> Order:
+def _order(runtime: Runtime, request: images.ImageRequest, output: OutputOptions) -> ImageJob:
     """Raises InvalidRequest, saying what would do."""
-    default, given, kind = folder_for(shop.codex.settings), wish.output_path, wish.kind
-    path = default if given is None else _expanded(given)
+    default, path_text, kind = folder_for(runtime.codex.settings), output.output_path, output.kind
+    path = default if path_text is None else _expanded(path_text)
     if not path.is_absolute():
-        raise _refused("output_path", f"it is not absolute: try {default / path}")
-    is_folder = given is None or given.endswith(("/", os.sep)) or os.path.isdir(path)
+        raise _invalid("output_path", f"it is not absolute: try {default / path}")
+    is_folder = path_text is None or path_text.endswith(("/", os.sep)) or os.path.isdir(path)
     if is_folder:
         kind = kind or "png"
-    elif path.suffix.lower() not in album.FORMATS:
-        raise _refused("output_path", f"{path.name} ends in none of {', '.join(album.FORMATS)}")
+    elif path.suffix.lower() not in image_files.FORMATS:
+        raise _invalid(
+            "output_path", f"{path.name} ends in none of {', '.join(image_files.FORMATS)}"
+        )
     else:
-        kind = album.FORMATS[path.suffix.lower()]
-    if kind == "jpeg" and asked.background == "transparent":
-        raise _refused("background", "jpeg cannot be transparent: use png or webp")
-    root = default if shop.options.image_dir_only else None
+        kind = image_files.FORMATS[path.suffix.lower()]
+    if kind == "jpeg" and request.background == "transparent":
+        raise _invalid("background", "jpeg cannot be transparent: use png or webp")
+    root = default if runtime.options.image_dir_only else None
     if root is not None:
         path = _confined(path, root, is_folder=is_folder)
     _check_place(path if is_folder else path.parent)
-    order = Order(asked.checked(), kind, wish.count, path, is_folder, root)
+    order = ImageJob(request.checked(), kind, output.count, path, is_folder, root)
     _check_names(order)
     return order
 
 
-def _check_names(order: Order) -> None:
+def _check_names(order: ImageJob) -> None:
     """Raises InvalidRequest for a name that the file system does not take. One that is taken is
     no fault: the picture gets another."""
-    for path in album.numbered(order.path, order.count):
+    for path in image_files.numbered(order.path, order.count):
         try:
             if os.path.isdir(path.parent):
                 user_files.check(path, over=True)
         except OSError as error:
-            raise _refused("output_path", f"{path.name}: {error.strerror}") from None
+            raise _invalid("output_path", f"{path.name}: {error.strerror}") from None
 
 
-def _expanded(given: str) -> Path:
+def _expanded(text: str) -> Path:
     """Raises InvalidRequest for what no file can be called."""
     try:
-        given.encode()
+        text.encode()
     except UnicodeEncodeError:  # half a character
-        raise _refused("output_path", "no file can have such a name") from None
-    if "\0" in given:
-        raise _refused("output_path", "no file can have such a name")
+        raise _invalid("output_path", "no file can have such a name") from None
+    if "\0" in text:
+        raise _invalid("output_path", "no file can have such a name")
     try:
-        return Path(given).expanduser()
+        return Path(text).expanduser()
     except RuntimeError:  # ~somebody, of whom nothing is known
-        return Path(given)
+        return Path(text)
 
 
 def _check_place(folder: Path) -> None:
@@ -177,57 +173,59 @@ def _check_place(folder: Path) -> None:
     # Windows has drives that are not there.
     there = next((place for place in places if os.path.lexists(place)), folder)
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise _refused("output_path", f"nothing can be written in {there}")
+        raise _invalid("output_path", f"nothing can be written in {there}")
 
 
 def _confined(path: Path, root: Path, *, is_folder: bool) -> Path:
     """The path without links on its way. Raises InvalidRequest where it leaves the folder."""
     real = Path(os.path.realpath(path if is_folder else path.parent))
     if not real.is_relative_to(os.path.realpath(root)):
-        raise _refused(
+        raise _invalid(
             "output_path", f"this server saves pictures nowhere but in {root} (--image-dir-only)"
         )
     return real if is_folder else real / path.name
 
 
 async def _with_inputs(
-    codex: Codex, asked: images.Asked, names: Sequence[str], mask: str | None
-) -> images.Asked:
+    codex: Codex, request: images.ImageRequest, names: Sequence[str], mask: str | None
+) -> images.ImageRequest:
     """Raises InvalidRequest for a picture that cannot be edited."""
-    given: list[pictures.Input] = []
+    sources: list[processing.Input] = []
     for at, name in enumerate(names):
-        given.append(await _read(codex, name, f"images[{at}]", given))
-    over = await _read(codex, mask, "mask", given) if mask is not None else None
-    urls, mask_url = await asyncio.to_thread(pictures.to_edit, given, over)
-    return replace(asked, inputs=urls, mask=mask_url)
+        sources.append(await _load_input(codex, name, f"images[{at}]", sources))
+    over = await _load_input(codex, mask, "mask", sources) if mask is not None else None
+    urls, mask_url = await asyncio.to_thread(processing.to_edit, sources, over)
+    return replace(request, inputs=urls, mask=mask_url)
 
 
-async def _read(
-    codex: Codex, name: str, param: str, before: Sequence[pictures.Input]
-) -> pictures.Input:
+async def _load_input(
+    codex: Codex, name: str, param: str, before: Sequence[processing.Input]
+) -> processing.Input:
     if is_address(name):
         return await codex.fetcher.fetch(name, param=param)
     room = MAX_BYTES - sum(len(read.data) for read in before)
     disk = Disk.of(codex.settings)
-    return pictures.Input(param, await asyncio.to_thread(disk.read, name, param, max(0, room)))
+    return processing.Input(param, await asyncio.to_thread(disk.read, name, param, max(0, room)))
 
 
-async def _answer(ctx: Context[Workshop, Any], order: Order, wish: Wish) -> CallToolResult:
-    shop = ctx.request_context.lifespan_context
-    inline = wish.inline or shop.options.inline
+async def _answer(
+    ctx: Context[Runtime, Any], order: ImageJob, output: OutputOptions
+) -> CallToolResult:
+    runtime = ctx.request_context.lifespan_context
+    inline = output.inline or runtime.options.inline
 
     async def run() -> CallToolResult:
-        drawn, earlier = await _kept(shop, order), True
+        drawn, earlier = await _kept(runtime, order), True
         if drawn is None:
-            drawn, earlier = await shop.jobs.run(order.key, lambda: _drawn(shop, order))
+            drawn, earlier = await runtime.jobs.run(order.key, lambda: _drawn(runtime, order))
             if earlier:
-                shop.unclaimed.claim(order.key)
-        return await asyncio.to_thread(_told, drawn, order, inline, earlier=earlier)
+                runtime.unclaimed.claim(order.key)
+        return await asyncio.to_thread(_to_result, drawn, order, inline, earlier=earlier)
 
-    return await attended(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
+    return await with_progress(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
 
-async def _kept(resources: Workshop, order: Order) -> Drawn | None:
+async def _kept(resources: Runtime, order: ImageJob) -> Drawn | None:
     """What the same call has made, where its client has left that process since."""
     if resources.jobs.has(order.key):
         return None
@@ -236,7 +234,7 @@ async def _kept(resources: Workshop, order: Order) -> Drawn | None:
     paths = resources.unclaimed.claim(order.key)
 
     def read() -> Drawn:
-        return Drawn([(pictures.finished(path.read_bytes()), path) for path in paths], None)
+        return Drawn([(processing.finished(path.read_bytes()), path) for path in paths], None)
 
     try:
         return await asyncio.to_thread(read) if paths else None
@@ -244,42 +242,42 @@ async def _kept(resources: Workshop, order: Order) -> Drawn | None:
         return None
 
 
-async def _drawn(shop: Workshop, order: Order) -> Drawn:
+async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
     """Draws and saves, as many as the server may yet make. What is there is kept, whatever becomes
     of the others: it was paid for."""
-    most = shop.options.max_images
-    if most is not None and shop.pictures + order.count > most:
+    most = runtime.options.max_images
+    if most is not None and runtime.pictures + order.count > most:
         raise InvalidRequest(
             f"n: this server was started to make at most {most} pictures (--max-images), and "
-            f"{most - shop.pictures} are left until it is started anew",
+            f"{most - runtime.pictures} are left until it is started anew",
             code="max_images_reached",
             param="n",
         )
-    shop.pictures += order.count
+    runtime.pictures += order.count
     saved: list[tuple[Picture, Path]] = []
     try:
-        return await _all(shop.codex, order, saved)
+        return await _all(runtime.codex, order, saved)
     except asyncio.CancelledError:
         if saved:
-            shop.unclaimed.keep(order.key, [path for _, path in saved])
+            runtime.unclaimed.keep(order.key, [path for _, path in saved])
         raise
     finally:
-        shop.pictures -= order.count - len(saved)
+        runtime.pictures -= order.count - len(saved)
 
 
-async def _all(codex: Codex, order: Order, saved: list[tuple[Picture, Path]]) -> Drawn:
+async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> Drawn:
     """Puts each into `saved` as it comes."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(path: Path) -> tuple[Picture, Path]:
         async with turns:
-            (made, *_) = (await codex.draw(order.asked)).images
+            (made, *_) = (await codex.draw(order.request)).images
         state_dir = codex.settings.state_dir
         done = await asyncio.to_thread(_saved, made, order, path, state_dir)
         saved.append(done)
         return done
 
-    paths = album.numbered(order.path, order.count)
+    paths = image_files.numbered(order.path, order.count)
     done = await asyncio.gather(*map(one, paths), return_exceptions=True)
     in_order = [result for result in done if not isinstance(result, BaseException)]
     failures = [result for result in done if isinstance(result, BaseException)]
@@ -289,8 +287,10 @@ async def _all(codex: Codex, order: Order, saved: list[tuple[Picture, Path]]) ->
     return Drawn(in_order, failure if isinstance(failure, CodexError) else None)
 
 
-def _saved(made: images.Image, order: Order, path: Path, state_dir: Path) -> tuple[Picture, Path]:
-    picture = pictures.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
+def _saved(
+    made: images.Image, order: ImageJob, path: Path, state_dir: Path
+) -> tuple[Picture, Path]:
+    picture = processing.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
     try:
         if order.root is None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -304,8 +304,8 @@ def _saved(made: images.Image, order: Order, path: Path, state_dir: Path) -> tup
         ) from None
 
 
-def _told(drawn: Drawn, order: Order, inline: str, *, earlier: bool) -> CallToolResult:
-    files = [_file(picture, path) for picture, path in drawn.saved]
+def _to_result(drawn: Drawn, order: ImageJob, inline: str, *, earlier: bool) -> CallToolResult:
+    files = [_image_file(picture, path) for picture, path in drawn.saved]
     notes = []
     if earlier:
         notes.append(
@@ -316,7 +316,7 @@ def _told(drawn: Drawn, order: Order, inline: str, *, earlier: bool) -> CallTool
         notes.append(f"{missing} of {order.count} failed: {drawn.failure}")
     result = ImageResult(
         images=files,
-        model=order.asked.model,
+        model=order.request.model,
         revised_prompt=drawn.saved[0][0].revised_prompt,
         note=" ".join(notes) or None,
     )
@@ -337,7 +337,7 @@ def _told(drawn: Drawn, order: Order, inline: str, *, earlier: bool) -> CallTool
     return CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
 
 
-def _file(picture: Picture, path: Path) -> ImageFile:
+def _image_file(picture: Picture, path: Path) -> ImageFile:
     return ImageFile(
         path=str(path),
         uri=path.as_uri(),
@@ -350,9 +350,9 @@ def _file(picture: Picture, path: Path) -> ImageFile:
 
 
 def _preview(picture: Picture, room: int) -> ImageContent:
-    small = pictures.preview(picture, max_bytes=room)
+    small = processing.preview(picture, max_bytes=room)
     return ImageContent(data=base64.b64encode(small.data).decode(), mime_type=small.media_type)
 
 
-def _refused(param: str, why: str) -> InvalidRequest:
+def _invalid(param: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"{param}: {why}", code="invalid_value", param=param)

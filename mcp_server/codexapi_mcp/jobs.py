@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 KEEP = 600.0
 """Seconds that a result waits for the next call."""
 
-PATIENCE = 50.0
+CALL_WAIT = 50.0
 """Seconds after which a client may have gone without a word: the most impatient one known waits
 60. What was quicker has arrived."""
 
@@ -46,12 +46,12 @@ class Jobs(Generic[T]):
         self,
         *,
         keep: float = KEEP,
-        patience: float = PATIENCE,
+        wait: float = CALL_WAIT,
         clock: Callable[[], float] = time.monotonic,
         record: Callable[[str, T, bool], None] = lambda key, result, arrived: None,
     ) -> None:
         self._keep = keep
-        self._patience = patience
+        self._wait = wait
         self._clock = clock
         self._record = record
         self._jobs: dict[str, _Job[T]] = {}
@@ -71,7 +71,7 @@ class Jobs(Generic[T]):
         if self._is_ending:  # nobody may read the answer any more
             return result, found is not None
         job.arrived = True
-        if found is not None or self._clock() - job.started <= self._patience:
+        if found is not None or self._clock() - job.started <= self._wait:
             self._drop(key, job)  # handed over: the same call again is a new wish
         return result, found is not None
 

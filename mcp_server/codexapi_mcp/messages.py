@@ -67,7 +67,7 @@ class InvalidMessage(Exception):
     def answers(self) -> list[bytes]:
         """The lines that say so."""
         error = {"code": self.code, "message": str(self)}
-        return [_line({"jsonrpc": "2.0", "id": each, "error": error}) for each in self.ids]
+        return [_to_line({"jsonrpc": "2.0", "id": each, "error": error}) for each in self.ids]
 
 
 def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
@@ -82,33 +82,33 @@ def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(text, error) from None
+        raise _parse_error(text, error) from None
     if isinstance(value, list):
         raise _batch(value)
     if not isinstance(value, dict):
-        raise _invalid("it is not an object", [None])
+        raise _invalid_request("it is not an object", [None])
     return _message(value)
 
 
 def serialized(message: JSONRPCMessage) -> bytes:
     """A message as a line, whatever lone surrogates are in it."""
-    return _line(message.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    return _to_line(message.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
 
-def _line(value: Any) -> bytes:
+def _to_line(value: Any) -> bytes:
     return json.dumps(value) + b"\n"
 
 
 def _message(value: dict[str, Any]) -> JSONRPCMessage | None:
     if "method" not in value and ("result" in value or "error" in value):
-        return _response(value)
+        return _response_message(value)
     if "method" in value and "id" not in value:
         return _notification(value)
     ident = _readable(value.get("id"))
     if fault := _fault(value):
-        raise _invalid(fault, [ident])
+        raise _invalid_request(fault, [ident])
     if isinstance(ident, float) or ident is None:
-        raise _invalid("`id` is neither a string nor a whole number", [ident])
+        raise _invalid_request("`id` is neither a string nor a whole number", [ident])
     return JSONRPCRequest(
         jsonrpc="2.0", id=ident, method=value["method"], params=value.get("params")
     )
@@ -120,7 +120,7 @@ def _notification(value: dict[str, Any]) -> JSONRPCNotification | None:
     return JSONRPCNotification(jsonrpc="2.0", method=value["method"], params=value.get("params"))
 
 
-def _response(value: dict[str, Any]) -> JSONRPCMessage | None:
+def _response_message(value: dict[str, Any]) -> JSONRPCMessage | None:
     try:
         message = jsonrpc_message_adapter.validate_python(value)
     except ValueError:
@@ -162,7 +162,7 @@ def _readable(value: Any) -> Id:
     return None
 
 
-def _invalid(why: str, ids: list[Id]) -> InvalidMessage:
+def _invalid_request(why: str, ids: list[Id]) -> InvalidMessage:
     return InvalidMessage(INVALID_REQUEST, f"Invalid request: {why}", ids)
 
 
@@ -174,7 +174,7 @@ def _batch(values: list[Any]) -> InvalidMessage:
         if not isinstance(value, dict) or _wants_answer(value)
     ]
     why = "a batch is not supported: send each message in a line of its own"
-    return _invalid(why, ids if values else [None])
+    return _invalid_request(why, ids if values else [None])
 
 
 def _wants_answer(value: dict[str, Any]) -> bool:
@@ -183,7 +183,7 @@ def _wants_answer(value: dict[str, Any]) -> bool:
     return "result" not in value and "error" not in value
 
 
-def _unreadable(text: str, error: Exception) -> InvalidMessage:
+def _parse_error(text: str, error: Exception) -> InvalidMessage:
     members = _members(text)
     is_notification = "method" in members and "id" not in members
     method = _scalar(members.get("method", ""))
@@ -192,7 +192,7 @@ def _unreadable(text: str, error: Exception) -> InvalidMessage:
     else:
         ids = [_readable(_scalar(members.get("id", "")))]
     if isinstance(error, RecursionError) or "recursion" in str(error) or "deep" in str(error):
-        return _invalid(_TOO_DEEP, ids)
+        return _invalid_request(_TOO_DEEP, ids)
     return InvalidMessage(PARSE_ERROR, "Parse error: the line is not JSON", ids)
 
 

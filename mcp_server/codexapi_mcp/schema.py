@@ -59,19 +59,19 @@ def parameter(name: str, description: str, **rules: Any) -> Any:
     )
 
 
-def _listed(given: object) -> object:
+def _listed(value: object) -> object:
     """One where a list is wanted; clients also send lists as JSON text."""
-    if not isinstance(given, str):
-        return given
-    parsed = _parsed(given)
-    return parsed if isinstance(parsed, list) else [given]
+    if not isinstance(value, str):
+        return value
+    parsed = _parse(value)
+    return parsed if isinstance(parsed, list) else [value]
 
 
-def _parsed(given: object) -> object:
+def _parse(value: object) -> object:
     try:
-        return json.loads(given) if isinstance(given, str) else given
+        return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
-        return given
+        return value
 
 
 def _numeral(value: object) -> object:
@@ -79,7 +79,7 @@ def _numeral(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _text(value: object) -> object:
+def _to_text(value: object) -> object:
     """The text again, where the SDK has read it as JSON."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
@@ -115,7 +115,7 @@ Prompt = Annotated[
 ]
 System = Annotated[
     str | None,
-    BeforeValidator(_text),
+    BeforeValidator(_to_text),
     parameter(
         "system",
         "Instructions for the model. Default: none; in a conversation, those that it began with.",
@@ -123,7 +123,7 @@ System = Annotated[
 ]
 Model = Annotated[
     str | None,
-    BeforeValidator(_text),
+    BeforeValidator(_to_text),
     parameter(
         "model",
         "Model name; list_models tells them. Default: the user's own choice; in a conversation, "
@@ -160,7 +160,7 @@ Files = Annotated[
 ]
 JsonSchema = Annotated[
     dict[str, Any] | None,
-    BeforeValidator(_parsed),
+    BeforeValidator(_parse),
     parameter(
         "json_schema",
         "A JSON Schema of an object: the answer is JSON that fits it. Default: none.",
@@ -176,7 +176,7 @@ MaxOutputTokens = Annotated[
 ]
 ConversationId = Annotated[
     str | None,
-    BeforeValidator(_text),
+    BeforeValidator(_to_text),
     parameter(
         "conversation_id",
         "Goes on with an earlier conversation: the id that its last answer came with. It is good "

@@ -17,20 +17,20 @@ from codexapi_engine import __version__
 from . import failures, schema
 from .arguments import present, unknown
 from .options import Options
+from .runtime import HEARTBEAT, Runtime
 from .schema import AccountResult, ImageResult, ModelsResult
-from .workshop import HEARTBEAT, Workshop
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
 
-Ctx: TypeAlias = Context[Workshop, Any]
+Ctx: TypeAlias = Context[Runtime, Any]
 
 
-class Server(MCPServer[Workshop]):
+class Server(MCPServer[Runtime]):
     """The SDK's, but that a failure is told in our words, and that no argument is passed over in
     silence."""
 
-    shop: Workshop | None = None  # while it serves
+    runtime: Runtime | None = None  # while it serves
     wire: int | None = None  # the descriptor of its own stdout, where it has one
     linger = 0.0  # seconds that its end waits for pictures which are being made
 
@@ -52,11 +52,11 @@ class Server(MCPServer[Workshop]):
         try:
             result = await super().call_tool(name, arguments, context)
         except ToolError as error:
-            result = failures.told(name, error)
+            result = failures.to_result(name, error)
         ignored = unknown(arguments, rules) if rules is not None else []
         if ignored and isinstance(result, CallToolResult):
             _note(result, f"Ignored, for {name} has no such parameter: {', '.join(ignored)[:500]}.")
-        paths = self.shop.news() if self.shop is not None else []
+        paths = self.runtime.news() if self.runtime is not None else []
         if paths and isinstance(result, CallToolResult):
             _note(result, f"Saved earlier, when no client was there: {', '.join(map(str, paths))}.")
         return result
@@ -74,13 +74,13 @@ def create_server(
     options = options or Options()
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Workshop]) -> AsyncIterator[Workshop]:
-        server.shop = shop = Workshop(codex, settings, options=options, heartbeat=heartbeat)
+    async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
+        server.runtime = runtime = Runtime(codex, settings, options=options, heartbeat=heartbeat)
         try:
-            yield shop
+            yield runtime
         finally:
-            await shop.aclose(server.linger)
-            server.shop = None
+            await runtime.aclose(server.linger)
+            server.runtime = None
 
     server = Server(
         "codexapi",
@@ -148,8 +148,10 @@ def _add_images(server: Server) -> None:
         again: the picture is kept for it."""
         from . import images as drawing
 
-        asked = drawing.asked(prompt, size=size, quality=quality, background=background)
-        return await drawing.generate(ctx, asked, drawing.Wish(format, n, output_path, inline))
+        request = drawing.image_request(prompt, size=size, quality=quality, background=background)
+        return await drawing.generate(
+            ctx, request, drawing.OutputOptions(format, n, output_path, inline)
+        )
 
     @server.tool(title="Edit image", annotations=schema.DRAWS)
     async def edit_image(
@@ -170,9 +172,9 @@ def _add_images(server: Server) -> None:
         times out, make the same call again: the picture is kept for it."""
         from . import images as drawing
 
-        asked = drawing.asked(prompt, size=size, quality=quality, background=background)
-        wish = drawing.Wish(format, n, output_path, inline)
-        return await drawing.edit(ctx, asked, images, mask, wish)
+        request = drawing.image_request(prompt, size=size, quality=quality, background=background)
+        output = drawing.OutputOptions(format, n, output_path, inline)
+        return await drawing.edit(ctx, request, images, mask, output)
 
 
 def _add_status(server: Server) -> None:
@@ -198,8 +200,8 @@ def _add_status(server: Server) -> None:
 def _note(result: CallToolResult, note: str) -> None:
     """Adds a remark where it is seen, whichever half of a result a client shows."""
     result.content.append(TextContent(text=f"[{note}]"))
-    told = result.structured_content
-    if told is None:
+    content = result.structured_content
+    if content is None:
         return
-    place, key = (told["error"], "message") if result.is_error else (told, "note")
+    place, key = (content["error"], "message") if result.is_error else (content, "note")
     place[key] = f"{place[key]} {note}" if place.get(key) else note

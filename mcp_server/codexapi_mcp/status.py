@@ -18,11 +18,11 @@ from codexapi_engine.errors import AuthError, duration
 from codexapi_engine.protocol.limits import Limits, Window
 from codexapi_engine.protocol.models import Model, resolve
 
+from .runtime import Runtime, with_progress
 from .schema import AccountResult, LimitWindow, ListedModel, ModelsResult
-from .workshop import Workshop, attended
 
 
-async def models(ctx: Context[Workshop, Any]) -> CallToolResult:
+async def models(ctx: Context[Runtime, Any]) -> CallToolResult:
     """Raises CodexError."""
     codex = ctx.request_context.lifespan_context.codex
 
@@ -31,22 +31,22 @@ async def models(ctx: Context[Workshop, Any]) -> CallToolResult:
         chosen, _ = resolve(known, aliases, await codex.model())
         return ModelsResult(models=[_model(model, chosen) for model in known if model.listed])
 
-    result = await attended(ctx, lambda seconds: f"asking, {seconds:.0f} s", run)
+    result = await with_progress(ctx, lambda seconds: f"asking, {seconds:.0f} s", run)
     lines = [
         f"{model.slug}{' (default)' if model.is_default else ''}: {model.description or 'no text'}; "
         f"efforts {', '.join(model.efforts) or 'none'}"
         for model in result.models
     ]
-    return _told("\n".join(lines) or "The backend lists no model.", result)
+    return _to_result("\n".join(lines) or "The backend lists no model.", result)
 
 
-async def account(ctx: Context[Workshop, Any], *, include_email: bool) -> CallToolResult:
+async def account(ctx: Context[Runtime, Any], *, include_email: bool) -> CallToolResult:
     """Raises CodexError."""
     codex = ctx.request_context.lifespan_context.codex
-    result = await attended(
+    result = await with_progress(
         ctx, lambda seconds: f"asking, {seconds:.0f} s", lambda: _account(codex, include_email)
     )
-    return _told("\n".join(_lines(result)), result)
+    return _to_result("\n".join(_describe(result)), result)
 
 
 async def _account(codex: Codex, include_email: bool) -> AccountResult:
@@ -55,19 +55,19 @@ async def _account(codex: Codex, include_email: bool) -> AccountResult:
         if (problem := await codex.login_problem()) is not None:
             raise problem
         login = await codex.credentials()
-        told, unknown = await _limits(codex)
+        plan_limits, unknown = await _limits(codex)
     except AuthError as error:
         return AccountResult(logged_in=False, note=f"{error.code}: {error}")
     email = login.email.reveal() if include_email and login.email else None
-    if told is None:
+    if plan_limits is None:
         return AccountResult(logged_in=True, plan=login.plan, email=email, note=unknown)
-    windows = [_window(window) for window in (told.primary, told.secondary) if window]
+    windows = [_window(window) for window in (plan_limits.primary, plan_limits.secondary) if window]
     return AccountResult(
         logged_in=True,
-        plan=told.plan or login.plan,
+        plan=plan_limits.plan or login.plan,
         email=email,
-        limit_reached=told.reached,
-        limits=windows + _more(told),
+        limit_reached=plan_limits.reached,
+        limits=windows + _more(plan_limits),
         note="Answers are simulated (--demo)." if codex.settings.demo else None,
     )
 
@@ -109,7 +109,7 @@ def _short(length: str) -> str:
     return length.removesuffix(" 0 min").removesuffix(" 0 h")
 
 
-def _lines(result: AccountResult) -> list[str]:
+def _describe(result: AccountResult) -> list[str]:
     if not result.logged_in:
         return [f"Not logged in. {result.note}"]
     lines = [f"Logged in, plan {result.plan or 'unknown'}."]
@@ -136,7 +136,7 @@ def _model(model: Model, chosen: str) -> ListedModel:
     )
 
 
-def _told(text: str, result: BaseModel) -> CallToolResult:
+def _to_result(text: str, result: BaseModel) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(text=text)], structured_content=result.model_dump(mode="json")
     )

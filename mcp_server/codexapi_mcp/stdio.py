@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from codexapi_engine import Settings
 
+    from .runtime import Runtime
     from .server import Server
-    from .workshop import Workshop
 
 
 LINGER = 180.0
@@ -79,9 +79,9 @@ def quiet_logging() -> None:
 
     Before the SDK does it: its own handler draws boxed tracebacks into the editor's log.
     """
-    told = logging.StreamHandler(sys.stderr)
-    told.setFormatter(_Discreet("codexapi: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[told])
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Discreet("codexapi: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 class _Discreet(logging.Formatter):
@@ -112,17 +112,17 @@ class _Leave:
         self._signals: list[int] = []
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        shop = self.server.shop if self.server is not None else None
-        if shop is None or self.server is None:
-            _end(number)
-        if shop.is_lingering and number not in self._signals:
+        runtime = self.server.runtime if self.server is not None else None
+        if runtime is None or self.server is None:
+            _exit(number)
+        if runtime.is_lingering and number not in self._signals:
             self._detach(self.server, number)
         elif self._settling is not None:
-            _end(number)
+            _exit(number)
         self._signals.append(number)
         if self._settling is None:
             loop = asyncio.get_running_loop()
-            self._settling = loop.create_task(self._settle(shop, number))
+            self._settling = loop.create_task(self._settle(runtime, number))
             loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
 
     def _detach(self, server: Server, number: int) -> None:
@@ -133,16 +133,16 @@ class _Leave:
             sys.stderr.flush()
             detach(server.wire, 128 + number)
         elif self._settling is not None:
-            _end(number)
+            _exit(number)
 
-    async def _settle(self, shop: Workshop, number: int) -> None:
+    async def _settle(self, runtime: Runtime, number: int) -> None:
         try:
-            await shop.settle(LINGER)
+            await runtime.settle(LINGER)
         finally:
-            _end(number)
+            _exit(number)
 
 
-def _end(number: int) -> NoReturn:
+def _exit(number: int) -> NoReturn:
     # The SDK's reader blocks in a thread that nothing can cancel.
     sys.stderr.flush()
     os._exit(128 + number)

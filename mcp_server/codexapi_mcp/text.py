@@ -21,11 +21,11 @@ from codexapi_engine.protocol.responses import json_form
 from codexapi_engine.protocol.responses.estimate import BYTES_PER_TOKEN
 from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT
 from codexapi_engine.protocol.shapes import inner, word
-from codexapi_engine.state import Owner
+from codexapi_engine.storage import Owner
 
 from .attachments import Disk, message
 from .failures import Partial
-from .workshop import Workshop, attended
+from .runtime import Runtime, with_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,18 @@ class Answer:
     def cut(self) -> str:
         return self.text.encode(errors="replace")[: self.limit].decode(errors="ignore")
 
-    def said(self, seconds: float) -> str:
+    def progress(self, seconds: float) -> str:
         """How far it is, for a person who waits."""
         if self.size:
             return f"{self.size:,} characters".replace(",", " ")
         return f"reasoning, {seconds:.0f} s"
 
 
-async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolResult:
+async def generate(ctx: Context[Runtime, Any], question: Question) -> CallToolResult:
     """Raises CodexError, and Partial where a part of the answer had come."""
-    shop = ctx.request_context.lifespan_context
-    codex = shop.codex
-    before, begun = _before(shop, question)
+    runtime = ctx.request_context.lifespan_context
+    codex = runtime.codex
+    before, begun = _before(runtime, question)
     disk = Disk.of(codex.settings)
     item = await asyncio.to_thread(message, question.prompt, question.images, question.files, disk)
     answer = Answer(round(question.limit * BYTES_PER_TOKEN) if question.limit else None)
@@ -86,38 +86,38 @@ async def generate(ctx: Context[Workshop, Any], question: Question) -> CallToolR
     async def run() -> tuple[str, Owner, JsonObject]:
         model = await codex.model(question.model or word(begun, "model") or None)
         owner = await codex.owner(model)
-        history = shop.state.conversations.history(before, owner=owner) if before else []
-        asked = request(
+        history = runtime.state.conversations.history(before, owner=owner) if before else []
+        body = request(
             [*history, item],
             model=model,
             instructions=question.system or word(begun, "system") or None,
             effort=question.effort,
             form=json_form(question.schema) if question.schema is not None else None,
         )
-        account, response = await _response(codex, asked, answer)
+        account, response = await _response(codex, body, answer)
         return model, Owner.of(account, model), response
 
-    model, owner, response = await attended(ctx, answer.said, run)
+    model, owner, response = await with_progress(ctx, answer.progress, run)
     reason = _finish_reason(response)
     text = answer.cut() if answer.is_full else text_of(response)
-    output = response["output"] if not answer.is_full else [_said(text)]
-    conversation = before or _begin(shop, model, question.system)
-    shop.state.conversations.add(conversation, [item, *output], owner=owner)
-    return _told(
+    output = response["output"] if not answer.is_full else [_assistant_message(text)]
+    conversation = before or _new_conversation(runtime, model, question.system)
+    runtime.state.conversations.add(conversation, [item, *output], owner=owner)
+    return _to_result(
         text, reason, model, conversation, response,
         _notes(question, answer.changed, model, response), answer.changed,
     )  # fmt: skip
 
 
 async def _response(
-    codex: Codex, asked: JsonObject, answer: Answer
+    codex: Codex, body: JsonObject, answer: Answer
 ) -> tuple[str | None, JsonObject]:
     """The account that was asked, and the finished response, or what there is of it when the answer
     is full: the rest of it is then cancelled at the backend."""
     try:
-        async with await codex.open(asked) as events:
+        async with await codex.open(body) as events:
             answer.changed = events.changed
-            response = await _folded(events, answer)
+            response = await _collect(events, answer)
             return events.account, response
     except CodexError as error:
         if answer.size:
@@ -125,7 +125,7 @@ async def _response(
         raise
 
 
-async def _folded(events: EventStream, answer: Answer) -> JsonObject:
+async def _collect(events: EventStream, answer: Answer) -> JsonObject:
     fold, text = Assembler(), Text()
     while batch := await events.batch():
         for event in batch:
@@ -139,12 +139,12 @@ async def _folded(events: EventStream, answer: Answer) -> JsonObject:
 _FULL: JsonObject = {"reason": "max_output_tokens"}
 
 
-def _before(shop: Workshop, question: Question) -> tuple[str | None, JsonObject]:
+def _before(runtime: Runtime, question: Question) -> tuple[str | None, JsonObject]:
     """The conversation that is gone on with, and what it began with."""
     if question.conversation is None:
         return None, {}
     try:
-        kept = shop.state.conversations.get(question.conversation)
+        kept = runtime.state.conversations.get(question.conversation)
     except InvalidRequest:
         raise InvalidRequest(
             f"conversation_id: this server knows no conversation {question.conversation[:80]}: ids "
@@ -155,13 +155,13 @@ def _before(shop: Workshop, question: Question) -> tuple[str | None, JsonObject]
     return question.conversation, inner(kept, "metadata")
 
 
-def _begin(shop: Workshop, model: str, system: str | None) -> str:
+def _new_conversation(runtime: Runtime, model: str, system: str | None) -> str:
     kept = {"model": model, **({"system": system} if system else {})}
-    made = shop.state.conversations.create([], kept, created=int(time.time()))
+    made = runtime.state.conversations.create([], kept, created=int(time.time()))
     return word(made, "id")
 
 
-def _said(text: str) -> JsonObject:
+def _assistant_message(text: str) -> JsonObject:
     """A message of the model's, for the history."""
     part = {"type": "output_text", "text": text, "annotations": []}
     return {"type": "message", "role": "assistant", "status": "incomplete", "content": [part]}
@@ -188,7 +188,7 @@ def _notes(
     return notes
 
 
-def _told(
+def _to_result(
     text: str,
     reason: str,
     model: str,

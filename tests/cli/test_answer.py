@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codexapi_cli.chat import extracted
-from codexapi_cli.cleaning import TerminalSanitizer
+from codexapi_cli.commands.chat import extracted
+from codexapi_cli.terminal.cleaning import TerminalSanitizer
 
 HARM = [
     "\x1b[2J", "\x1b[?1049h", "\x1b[38;5;1m", "\x9b31m", "\x1bc", "\x1b(0", "\x1b#8",

@@ -241,7 +241,7 @@ def test_what_draws_markdown_is_loaded_when_an_answer_comes(script: str, there: 
     """And so costs nothing: the model thinks meanwhile."""
     with terminal("chat", "--demo", f"[[{script}]]", python=("-X", "importtime")) as child:
         loaded = _loaded(child.read())
-    assert "codexapi_cli.talk" in loaded
+    assert "codexapi_cli.conversation.turns" in loaded
     assert ("rich" in loaded) is there
 
 

@@ -22,7 +22,7 @@ from tests.logins import auth_json, write_login
 from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
-from codexapi_cli.findings import Finding, clock
+from codexapi_cli.checks import Check, clock
 from codexapi_cli.online import shareable
 from codexapi_engine.protocol.models import parse
 from codexapi_engine.protocol.sse import encode
@@ -415,8 +415,8 @@ def test_a_report_tells_nothing_of_the_machine() -> None:
         str(chosen.codex_home / "auth.json"), str(chosen.state_dir), chosen.base_url,
         str(chosen.proxy), str(chosen.ca_file), str(Path.home() / "x"),
     ]  # fmt: skip
-    finding = shareable(Finding("name", "ok", " ".join(texts), f"chmod 600 {texts[0]}"), chosen)
-    shown = f"{finding.told} {finding.fix}"
+    finding = shareable(Check("name", "ok", " ".join(texts), f"chmod 600 {texts[0]}"), chosen)
+    shown = f"{finding.text} {finding.fix}"
     assert "ann" not in shown
     assert str(Path.home()) not in shown
     assert "chmod 600 $CODEX_HOME/auth.json" in shown
@@ -435,7 +435,7 @@ def test_a_report_tells_nothing_of_the_machine() -> None:
 def test_a_clock_that_is_wrong_is_a_warning(ahead: float | None, state: str, told: str) -> None:
     found = clock(ahead)
     assert found.state == state
-    assert told in found.told
+    assert told in found.text
     assert (found.fix is not None) == (state == "warning")
 
 
@@ -473,8 +473,8 @@ def test_a_login_that_could_not_be_renewed_here_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_well_has_nothing_to_fix() -> None:
-    well = Finding("mcp", "ok", "not registered with an editor", "codexapi mcp install")
-    wrong = Finding("mcp", "problem", "it does not start", "codexapi mcp install --force")
+    well = Check("mcp", "ok", "not registered with an editor", "codexapi mcp install")
+    wrong = Check("mcp", "problem", "it does not start", "codexapi mcp install --force")
     assert well.advice == "to do so: codexapi mcp install"
     assert wrong.advice == "fix: codexapi mcp install --force"
 

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codexapi_cli.edits import (
+from codexapi_cli.integrations.edits import (
     MISSING,
     Conflict,
     Entry,
+    ListItem,
     Refused,
     SettingsFile,
-    Where,
     jsonc,
     toml,
     yaml,
 )
-from codexapi_cli.edits.document import Document
-from codexapi_cli.edits.splice import Unsafe, same, with_entry, without_entry
-from codexapi_cli.mcp_clients import CLIENTS, NAME
+from codexapi_cli.integrations.edits.document import Document
+from codexapi_cli.integrations.edits.splice import Unsafe, same, with_entry, without_entry
+from codexapi_cli.integrations.mcp_clients import CLIENTS, NAME
 
 FORMS = {"jsonc": jsonc, "toml": toml, "yaml": yaml}
 
@@ -215,7 +215,7 @@ def test_an_entry_is_cut_out_of_a_document_of_which_nothing_is_known(document: D
     assert is_within(without.text.replace(emptied, ""), made.text)
 
 
-ITEM = Entry(("lists", Where("name", "ours")), {"name": "ours", "args": [1], "env": {"A": "b"}})
+ITEM = Entry(("lists", ListItem("name", "ours")), {"name": "ours", "args": [1], "env": {"A": "b"}})
 ITEM_LINES = ["a = 1", "", "# note", "name = 'ours'", 'name = "other"', "b = '''\n[[lists]]\n'''"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.shell import plain, run, shown
 from tests.logins import write_login
 
-from codexapi_engine.login_hint import INSTALL
+from codexapi_engine.login.login_hint import INSTALL
 
 NO_CODEX = str(Path(sys.executable).parent)
 COMMANDS = [

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment
 
-from codexapi_cli.danger import DANGERS, danger
-from codexapi_cli.harmless import is_harmless
+from codexapi_cli.shell.danger import DANGERS, danger
+from codexapi_cli.shell.read_only import changes_nothing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs a POSIX shell")
 
@@ -121,17 +121,17 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("command", HARMLESS)
 def test_what_only_looks_is_known_to_be_harmless(command: str) -> None:
-    assert is_harmless(command, "bash")
+    assert changes_nothing(command, "bash")
 
 
 @pytest.mark.parametrize("command", [*UNKNOWN, "ls $x"])
 def test_all_else_is_not_known(command: str) -> None:
-    assert not [shell for shell in ("sh", "bash", "zsh") if is_harmless(command, shell)]
+    assert not [shell for shell in ("sh", "bash", "zsh") if changes_nothing(command, shell)]
 
 
 @pytest.mark.parametrize("shell", ["fish", "powershell", "cmd", "nu"])
 def test_nothing_is_known_of_a_shell_that_reads_a_line_in_another_way(shell: str) -> None:
-    assert not is_harmless("ls -l", shell)
+    assert not changes_nothing("ls -l", shell)
 
 
 PIECES = (
@@ -148,7 +148,7 @@ PIECES = (
 @example("find *")
 def test_what_is_known_to_be_harmless_changes_nothing(command: str) -> None:
     """By a real shell, in a folder with a file whose name is an option."""
-    if not is_harmless(command, "sh"):
+    if not changes_nothing(command, "sh"):
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in ("kept", "-delete"):

@@ -18,10 +18,10 @@ import typer
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.processes import environment, simulator
 
-from codexapi_cli import terminal
 from codexapi_cli.app import COMMANDS, app
-from codexapi_cli.help_text import TOPICS
-from codexapi_cli.wrapping import shell_line, wrap
+from codexapi_cli.parser.help_text import TOPICS
+from codexapi_cli.terminal import output
+from codexapi_cli.terminal.wrapping import shell_line, wrap
 from codexapi_engine.settings import VARIABLES
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
@@ -178,9 +178,7 @@ def test_the_topics_name_every_exit_code_and_every_variable_of_a_setting() -> No
 
 def terminal_codes() -> set[int]:
     """All numbers with which a command may end of its own."""
-    return {
-        value for name, value in vars(terminal).items() if name.isupper() and type(value) is int
-    }
+    return {value for name, value in vars(output).items() if name.isupper() and type(value) is int}
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,17 @@ from tests.cli.shell import run
 from tests.odd_files import KINDS, put_odd_file
 from tests.two_accounts import TwoAccounts
 
-from codexapi_cli.answer import Held
-from codexapi_cli.chat import _go_on
-from codexapi_cli.past import Past, Turn, transcript
-from codexapi_cli.question import Question
-from codexapi_cli.talk import Talk
+from codexapi_cli.commands.chat import _go_on
+from codexapi_cli.conversation.chat_history import ChatHistory, Turn, transcript
+from codexapi_cli.conversation.question import Question
+from codexapi_cli.conversation.turns import Conversation
+from codexapi_cli.terminal.answer import SilentSink
 from codexapi_engine import Codex, Settings, Unavailable
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import Owner
-from codexapi_engine.transport import in_process
+from codexapi_engine.storage import Owner
 
 ANSWER = {
     "type": "message", "role": "assistant",
@@ -170,7 +170,7 @@ def test_history_says_where_it_is(kept: dict[str, str]) -> None:
 
 
 def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
-    with Past(tmp_path / "history.db") as past:
+    with ChatHistory(tmp_path / "history.db") as past:
         for cid in ("ab1", "ab2"):
             past.keep(cid, NOTHING, title="t" * 100, model="m", account="a", system=None)
         assert past.find("ab") is None
@@ -182,7 +182,7 @@ def test_an_id_of_two_chats_names_neither(tmp_path: Path) -> None:
 
 def test_only_its_own_model_reads_reasoning() -> None:
     items = [user("hi"), {"type": "reasoning", "encrypted_content": "x"}, ANSWER]
-    talk = Talk("a:low", items=items)
+    talk = Conversation("a:low", items=items)
     talk.switch("a:high")
     assert talk.items == items
     talk.switch("b")
@@ -191,7 +191,7 @@ def test_only_its_own_model_reads_reasoning() -> None:
 
 def test_only_its_own_account_reads_reasoning() -> None:
     items = [user("hi"), {"type": "reasoning", "encrypted_content": "x"}, ANSWER]
-    talk = Talk("a", items=items)
+    talk = Conversation("a", items=items)
     talk.switch("a", "one")
     assert talk.items == items, "of before there were owners"
     talk.switch("a")
@@ -205,15 +205,17 @@ async def test_a_chat_goes_on_after_another_account_has_logged_in(tmp_path: Path
     settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
     http = in_process(backend.handle)
     async with Codex(settings, http=http, store=backend.store) as codex:
-        talk = Talk(await codex.model("gpt-5.5"), log=log)
-        await talk.turn(codex, Question("one"), Held)
+        talk = Conversation(await codex.model("gpt-5.5"), log=log)
+        await talk.turn(codex, Question("one"), SilentSink)
         for account, encrypted in (("A", 1), ("B", 0), ("B", 1), ("A", 0)):
             await backend.log_in(account)
-            with Past(log) as past:
+            with ChatHistory(log) as past:
                 kept = past.items(talk.cid)
-                again = Talk("gpt-5.5", cid=talk.cid, items=kept, account=past.account(talk.cid))
+                again = Conversation(
+                    "gpt-5.5", cid=talk.cid, items=kept, account=past.account(talk.cid)
+                )
             again.log = log
-            await again.turn(codex, Question(f"as {account}"), Held)
+            await again.turn(codex, Question(f"as {account}"), SilentSink)
             kinds = [item["type"] for item in backend.bodies[-1]["input"]]
             assert kinds.count("reasoning") == encrypted, (account, kinds)
     assert backend.refusals == 0
@@ -224,8 +226,8 @@ async def test_a_chat_is_of_the_account_that_answered(tmp_path: Path) -> None:
     backend.login_changes = True
     settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
     async with Codex(settings, http=in_process(backend.handle), store=backend.store) as codex:
-        talk = Talk("gpt-5.5", effort="high")
-        await talk.turn(codex, Question("one"), Held)
+        talk = Conversation("gpt-5.5", effort="high")
+        await talk.turn(codex, Question("one"), SilentSink)
         assert talk.account == Owner.of(backend.accounts.account_of("B").account_id, "").account
 
 
@@ -236,9 +238,9 @@ async def test_what_the_backend_cannot_read_is_noted_and_left_out_of_a_chat(
     settings = Settings(codex_home=tmp_path, base_url="http://127.0.0.1:1")
     http = in_process(backend.handle)
     async with Codex(settings, http=http, store=backend.store) as codex:
-        talk = Talk(await codex.model("gpt-5.5"))
+        talk = Conversation(await codex.model("gpt-5.5"))
         for prompt in ("one", "two", "three"):
-            await talk.turn(codex, Question(prompt), Held)
+            await talk.turn(codex, Question(prompt), SilentSink)
             if prompt == "one":
                 backend.accounts.rotate_keys()
     assert "the model's earlier reasoning could not be read" in capsys.readouterr().err
@@ -246,7 +248,7 @@ async def test_what_the_backend_cannot_read_is_noted_and_left_out_of_a_chat(
 
 
 def test_a_chat_is_kept_with_its_account_and_shown_without(tmp_path: Path) -> None:
-    with Past(tmp_path / "history.db") as past:
+    with ChatHistory(tmp_path / "history.db") as past:
         past.keep("ab1", NOTHING, title="t", model="m", account="hash", system=None)
         assert past.account("ab1") == "hash"
         assert past.account("gone") == ""
@@ -254,15 +256,15 @@ def test_a_chat_is_kept_with_its_account_and_shown_without(tmp_path: Path) -> No
 
 
 @asynccontextmanager
-async def two_talks(log: Path) -> AsyncIterator[tuple[Codex, Talk, Talk]]:
+async def two_talks(log: Path) -> AsyncIterator[tuple[Codex, Conversation, Conversation]]:
     """Two programs that go on with one chat at the same time, each as it is now."""
     settings = Settings(codex_home=log.parent, base_url="http://127.0.0.1:1")
     simulator = Simulator()
     http, store = in_process(simulator.handle), InMemory(simulator.login())
     async with Codex(settings, http=http, store=store) as codex:
-        first = Talk("gpt-6.1-sol", log=log)
-        await first.turn(codex, Question("[[say begun]]"), Held)
-        second = Talk("gpt-6.1-sol")
+        first = Conversation("gpt-6.1-sol", log=log)
+        await first.turn(codex, Question("[[say begun]]"), SilentSink)
+        second = Conversation("gpt-6.1-sol")
         _go_on(second, log, None, None)
         second.log = log
         yield codex, first, second
@@ -270,7 +272,7 @@ async def two_talks(log: Path) -> AsyncIterator[tuple[Codex, Talk, Talk]]:
 
 def texts(log: Path, cid: str) -> tuple[list[str], int]:
     """What was said in a chat, and how many turns it has."""
-    with Past(log) as past:
+    with ChatHistory(log) as past:
         head = past.find(cid)
         assert head is not None
         items = [item for item in past.items(cid) if item["type"] == "message"]
@@ -282,7 +284,7 @@ async def test_two_that_go_on_with_one_chat_lose_no_turn(tmp_path: Path) -> None
     said = ["[[say begun]]", "begun"]
     async with two_talks(log) as (codex, first, second):
         for talk, word in ((first, "a"), (second, "b"), (first, "c"), (second, "d")):
-            await talk.turn(codex, Question(f"[[say {word}]]"), Held)
+            await talk.turn(codex, Question(f"[[say {word}]]"), SilentSink)
             said += [f"[[say {word}]]", word]
             assert texts(log, first.cid) == (said, len(said) // 2)
 
@@ -291,8 +293,8 @@ async def test_two_turns_of_one_chat_at_once_are_both_kept(tmp_path: Path) -> No
     log = tmp_path / "history.db"
     async with two_talks(log) as (codex, first, second):
         await asyncio.gather(
-            first.turn(codex, Question("[[say a]]"), Held),
-            second.turn(codex, Question("[[say b]]"), Held),
+            first.turn(codex, Question("[[say a]]"), SilentSink),
+            second.turn(codex, Question("[[say b]]"), SilentSink),
         )
         said, turns = texts(log, first.cid)
     assert (sorted(said), turns) == (
@@ -305,10 +307,10 @@ async def test_a_turn_that_could_not_be_kept_is_kept_with_the_next(tmp_path: Pat
     log = tmp_path / "history.db"
     async with two_talks(log) as (codex, first, second):
         first.log = tmp_path  # a folder is no history
-        await first.turn(codex, Question("[[say a]]"), Held)
+        await first.turn(codex, Question("[[say a]]"), SilentSink)
         first.log = log
-        await second.turn(codex, Question("[[say b]]"), Held)
-        await first.turn(codex, Question("[[say c]]"), Held)
+        await second.turn(codex, Question("[[say b]]"), SilentSink)
+        await first.turn(codex, Question("[[say c]]"), SilentSink)
         said, _ = texts(log, first.cid)
     assert said[1::2] == ["begun", "b", "a", "c"]
 
@@ -341,7 +343,7 @@ ODD_ROWS = [
 @pytest.mark.parametrize("row", ODD_ROWS)
 def test_a_row_of_another_shape_is_no_chat(row: object, tmp_path: Path) -> None:
     log = tmp_path / "history.db"
-    Past(log).close()
+    ChatHistory(log).close()
     database = sqlite3.connect(log)
     with database:
         for kind in ("head", "chat"):
@@ -351,7 +353,7 @@ def test_a_row_of_another_shape_is_no_chat(row: object, tmp_path: Path) -> None:
                     (kind, name, row),
                 )
     database.close()
-    with Past(log) as past:
+    with ChatHistory(log) as past:
         for head in past.heads():
             datetime.fromtimestamp(head["updated_at"])
             assert all(isinstance(head[name], str) for name in ("cid", "model", "title"))
@@ -369,7 +371,7 @@ def test_what_is_no_file_is_no_history(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     put_odd_file(path, kind)
     with pytest.raises(Unavailable, match="cannot be used"):
-        Past(path)
+        ChatHistory(path)
 
 
 def test_a_transcript_names_what_it_cannot_show() -> None:
@@ -378,7 +380,7 @@ def test_a_transcript_names_what_it_cannot_show() -> None:
 
 
 def test_lines_are_kept_once_and_are_forgotten_with_their_chat(tmp_path: Path) -> None:
-    with Past(tmp_path / "history.db") as past:
+    with ChatHistory(tmp_path / "history.db") as past:
         for text, cid in (("one", "a"), ("two\nlines", "b"), ("one", "b"), ("x" * 100_000, "b")):
             past.add_line(text, cid)
         past.add_line("three \ud83d", "a")  # half an emoji

@@ -117,8 +117,12 @@ def test_the_line_editor_is_loaded_for_a_person_alone() -> None:
         command, env=environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL,
         check=True, timeout=PATIENCE,
     )  # fmt: skip
-    assert "codexapi_cli.talk" in done.stderr
-    for module in ("prompt_toolkit", "codexapi_cli.interactive", "codexapi_cli.slash"):
+    assert "codexapi_cli.conversation.turns" in done.stderr
+    for module in (
+        "prompt_toolkit",
+        "codexapi_cli.conversation.interactive",
+        "codexapi_cli.conversation.slash",
+    ):
         assert module not in done.stderr
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codexapi_cli.markdown_blocks import Blocks, Piece
+from codexapi_cli.terminal.markdown_blocks import Blocks, Piece
 
 
 def blocks(*pieces: str) -> tuple[list[str], str]:

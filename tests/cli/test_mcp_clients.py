@@ -16,10 +16,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from codexapi_cli import itself, mcp_install, registration
-from codexapi_cli.edits import Entry, Refused, snippet
-from codexapi_cli.mcp_clients import CLIENTS, NAME, Client
-from codexapi_cli.system import LINUX, MACOS, WINDOWS, Scope, System
+from codexapi_cli.commands import mcp_install
+from codexapi_cli.integrations import itself, registration
+from codexapi_cli.integrations.edits import Entry, Refused, snippet
+from codexapi_cli.integrations.mcp_clients import CLIENTS, NAME, McpClient
+from codexapi_cli.integrations.system import LINUX, MACOS, WINDOWS, Scope, System
 
 GOLDEN = Path(__file__).parent / "golden" / "mcp"
 
@@ -33,12 +34,12 @@ SYSTEMS = [
 ]
 
 
-def golden(client: Client) -> str:
+def golden(client: McpClient) -> str:
     return "\n".join(section(client, system, program) for system, program in SYSTEMS)
 
 
-def section(client: Client, system: System, program: str) -> str:
-    form = import_module(f"codexapi_cli.edits.{client.form}")
+def section(client: McpClient, system: System, program: str) -> str:
+    form = import_module(f"codexapi_cli.integrations.edits.{client.form}")
     value = client.registration([program, "mcp", "serve"], {})
     places = "".join(f"{place}\n" for place in client.places(system))
     text = snippet(form, [Entry((client.key, NAME), value)])
@@ -47,7 +48,7 @@ def section(client: Client, system: System, program: str) -> str:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_paths_and_entries_are_as_the_golden_files_say(client: Client) -> None:
+def test_paths_and_entries_are_as_the_golden_files_say(client: McpClient) -> None:
     assert golden(client) == (GOLDEN / f"{client.name}.txt").read_text(encoding="utf-8")
 
 
@@ -106,7 +107,7 @@ def test_variables_say_where_a_folder_is() -> None:
     assert places["copilot"] == "/p/mcp-config.json"
 
 
-def client(name: str) -> Client:
+def client(name: str) -> McpClient:
     return registration.named([name])[0]
 
 

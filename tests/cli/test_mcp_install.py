@@ -14,7 +14,7 @@ import pytest
 from tests.cli.shell import run
 from tests.processes import codexapi, environment
 
-from codexapi_cli.edits import jsonc, yaml
+from codexapi_cli.integrations.edits import jsonc, yaml
 
 FOLDERS = {
     "claude-desktop": ".config/Claude/claude_desktop_config.json",
@@ -546,4 +546,4 @@ def test_help_loads_nothing_heavy() -> None:
         )  # fmt: skip
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert not loaded & HEAVY
-        assert "codexapi_cli.registration" not in loaded
+        assert "codexapi_cli.integrations.registration" not in loaded

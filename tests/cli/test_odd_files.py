@@ -15,9 +15,9 @@ from tests.cli.shell import run, terminal
 from tests.logins import auth_json, jwt, write_login
 from tests.odd_files import KINDS, put_odd_file
 
-from codexapi_cli import servers
-from codexapi_cli.plan import local
-from codexapi_cli.servers import Server
+from codexapi_cli.servers import registry
+from codexapi_cli.servers.registry import Server
+from codexapi_cli.terminal.plan import local
 
 NOWHERE = "http://127.0.0.1:1/x"
 ODD_MOMENTS = ["1e999", "-1e999", "1e18", "-1e18", "1" + "0" * 30, "1" + "0" * 400, '"x"', "true"]
@@ -97,7 +97,7 @@ def test_what_is_no_file_is_no_server(kind: str, locked: bool, tmp_path: Path) -
         holder = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         fcntl.flock(holder, fcntl.LOCK_EX)
     try:
-        assert servers.running(tmp_path) == []
+        assert registry.running(tmp_path) == []
     finally:
         if holder >= 0:
             os.close(holder)
@@ -111,7 +111,7 @@ def test_a_server_whose_file_cannot_be_says_why(kind: str, tmp_path: Path) -> No
     folder = tmp_path / "state" / "servers"
     folder.mkdir(parents=True)
     put_odd_file(folder / f"{port}.json", kind)
-    with servers.Place(tmp_path / "state") as place, pytest.raises(OSError, match=str(port)):
+    with registry.PortLock(tmp_path / "state") as place, pytest.raises(OSError, match=str(port)):
         place.take(port)
 
 
@@ -134,7 +134,7 @@ def test_a_file_of_another_shape_is_no_server(text: str, tmp_path: Path) -> None
     try:
         for holder in holders:
             fcntl.flock(holder, fcntl.LOCK_EX)
-        (found,) = servers.running(tmp_path)
+        (found,) = registry.running(tmp_path)
         assert found == Server(2, 1, "h", 1e300)
         assert "no calendar" in str(found)
     finally:

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from tests.drawn import opened, photo, picture
 
-from codexapi_cli.preview import Preview, chosen, escapes
-from codexapi_engine import pictures
+from codexapi_cli.terminal.preview import Preview, chosen, escapes
+from codexapi_engine.images import processing
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_wish_goes_before_what_the_terminal_says(wish: Preview) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 def test_kitty_gets_a_png_in_chunks_of_which_only_the_last_says_so(kind: str) -> None:
-    data = escapes(pictures.finished(picture(kind, (400, 300))), Preview.KITTY)
+    data = escapes(processing.finished(picture(kind, (400, 300))), Preview.KITTY)
     chunks = re.findall(rb"\x1b_G([^;]*);([^\x1b]*)\x1b\\", data)
     assert chunks[0][0].startswith(b"a=T,f=100,")
     assert [told.endswith(b"m=0") for told, _ in chunks] == [False] * (len(chunks) - 1) + [True]
@@ -52,7 +52,7 @@ def test_kitty_gets_a_png_in_chunks_of_which_only_the_last_says_so(kind: str) ->
 
 
 def test_iterm_gets_the_file_as_it_is() -> None:
-    data = escapes(pictures.finished(picture("webp")), Preview.ITERM)
+    data = escapes(processing.finished(picture("webp")), Preview.ITERM)
     match = re.fullmatch(rb"\x1b\]1337;File=inline=1;size=(\d+):(.*)\x07\n", data)
     assert match is not None
     assert base64.b64decode(match[2]) == picture("webp")
@@ -60,7 +60,7 @@ def test_iterm_gets_the_file_as_it_is() -> None:
 
 
 def test_none_is_nothing() -> None:
-    assert escapes(pictures.finished(picture()), Preview.NONE) == b""
+    assert escapes(processing.finished(picture()), Preview.NONE) == b""
 
 
 def decoded(sequence: bytes) -> Image.Image:
@@ -91,7 +91,7 @@ def decoded(sequence: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("size", [(6, 4), (13, 20), (1024, 700)])
 def test_sixel_draws_the_picture(size: tuple[int, int]) -> None:
-    image = decoded(escapes(pictures.finished(photo("png", size, 1)), Preview.SIXEL))
+    image = decoded(escapes(processing.finished(photo("png", size, 1)), Preview.SIXEL))
     assert image.size == (size if size[0] < 640 else (640, 438))
     middle = image.height // 2
     left, right = (image.getpixel((at, middle)) for at in (0, image.width - 1))
@@ -99,5 +99,5 @@ def test_sixel_draws_the_picture(size: tuple[int, int]) -> None:
 
 
 def test_what_is_clear_is_left_as_it_is() -> None:
-    image = decoded(escapes(pictures.finished(picture(mode="RGBA")), Preview.SIXEL))
+    image = decoded(escapes(processing.finished(picture(mode="RGBA")), Preview.SIXEL))
     assert image.getextrema() == ((0, 0),) * 4

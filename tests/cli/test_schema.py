@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from codexapi_cli.schema import schema
-from codexapi_cli.terminal import LOCAL_FILE, USAGE, Problem
+from codexapi_cli.conversation.schema import schema
+from codexapi_cli.terminal.output import LOCAL_FILE, USAGE, Problem
 from codexapi_engine.protocol.responses import json_form
 
 

@@ -22,9 +22,9 @@ from tests.cli.screens import Screen, Tmux, tmux
 from tests.cli.shell import plain, run, shown
 from tests.processes import ROOT, codexapi
 
-from codexapi_cli.markdown import Markdown
-from codexapi_cli.markdown import Screen as Target
-from codexapi_cli.markdown_drawing import Drawing, Line
+from codexapi_cli.terminal.markdown import Markdown
+from codexapi_cli.terminal.markdown import Screen as Target
+from codexapi_cli.terminal.markdown_drawing import Drawing, Line
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="draws as terminals elsewhere do")
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
@@ -375,7 +375,7 @@ def test_a_message_on_a_narrow_terminal_breaks_no_word() -> None:
 
 PIECES = """
 import os, signal, sys, tty
-from codexapi_cli.markdown import Markdown
+from codexapi_cli.terminal.markdown import Markdown
 
 signal.signal(signal.SIGWINCH, lambda *_: None)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})

@@ -20,7 +20,7 @@ from tests.cli.shell import exit_code, run, terminal
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
 
-from codexapi_engine.login_hint import INSTALL
+from codexapi_engine.login.login_hint import INSTALL
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals, sends signals")
 

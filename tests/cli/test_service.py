@@ -21,8 +21,8 @@ import pytest
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, server
 
-from codexapi_cli.servers import Place, reachable, running
-from codexapi_cli.service import Service, System, own_system, systemd
+from codexapi_cli.commands.service import Service, ServiceManager, own_system, systemd
+from codexapi_cli.servers.registry import PortLock, reachable, running
 
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
@@ -167,7 +167,10 @@ def test_stop_sends_no_signal_to_a_process_that_got_an_old_number(env: dict[str,
 def test_stop_leaves_the_server_of_another_machine_alone(env: dict[str, str]) -> None:
     """A state folder may be on a disk that machines, or containers, share."""
     idle = [sys.executable, "-c", "input()"]
-    with subprocess.Popen(idle, stdin=subprocess.PIPE) as stranger, Place(state_of(env)) as place:
+    with (
+        subprocess.Popen(idle, stdin=subprocess.PIPE) as stranger,
+        PortLock(state_of(env)) as place,
+    ):
         place.take(18080)
         path = state_of(env) / "servers" / "18080.json"
         told = {**json.loads(path.read_bytes()), "host": "elsewhere", "pid": stranger.pid}
@@ -319,8 +322,8 @@ def test_a_task_of_windows_is_xml_of_its_schema() -> None:
     assert "'a b=c & d' | Out-String" in said
 
 
-@pytest.mark.parametrize("system", list(System))
-def test_no_secret_gets_into_a_service(system: System) -> None:
+@pytest.mark.parametrize("system", list(ServiceManager))
+def test_no_secret_gets_into_a_service(system: ServiceManager) -> None:
     told = printed(
         "--system", system,
         CODEXAPI_API_KEY="canary", HTTPS_PROXY="http://me:canary@proxy:1", NO_PROXY="a.org",

@@ -17,7 +17,7 @@ from tests.cli.shell import run, shown
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
 
-from codexapi_cli.plan import lines
+from codexapi_cli.terminal.plan import lines
 from codexapi_engine.settings import VARIABLES
 
 

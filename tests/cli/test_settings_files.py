@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from tests.processes import environment
 
-from codexapi_cli.edits import (
+from codexapi_cli.integrations.edits import (
     MISSING,
     Conflict,
+    DocumentFormat,
     Entry,
-    Form,
+    ListItem,
     Refused,
     SettingsFile,
-    Where,
     jsonc,
     snippet,
     toml,
@@ -37,11 +37,11 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
-def put(path: Path, form: Form = jsonc, *, force: bool = False) -> Path | None:
+def put(path: Path, form: DocumentFormat = jsonc, *, force: bool = False) -> Path | None:
     return SettingsFile(path, form).put(OURS, force=force).write()
 
 
-def undo(path: Path, form: Form = jsonc) -> Path | None:
+def undo(path: Path, form: DocumentFormat = jsonc) -> Path | None:
     return SettingsFile(path, form).undo(OURS).write()
 
 
@@ -194,7 +194,7 @@ def test_undo_goes_back_behind_what_was_ours_too(path: Path) -> None:
 def test_two_changes_of_one_file_are_undone_in_any_order(
     path: Path, order: tuple[int, int]
 ) -> None:
-    both = [OURS, [Entry(("model",), "m"), Entry(("list", Where("name", "x")), {"name": "x"})]]
+    both = [OURS, [Entry(("model",), "m"), Entry(("list", ListItem("name", "x")), {"name": "x"})]]
     for entries in both:
         SettingsFile(path, jsonc).put(entries).write()
     for number in order:
@@ -389,7 +389,7 @@ def test_a_folder_that_is_not_there_is_made_only_when_asked(tmp_path: Path) -> N
 FULL = """
 import resource, sys
 from pathlib import Path
-from codexapi_cli.edits import Entry, SettingsFile, jsonc
+from codexapi_cli.integrations.edits import Entry, SettingsFile, jsonc
 path = Path(sys.argv[1])
 change = SettingsFile(path, jsonc).put([Entry(("servers", "ours"), {"command": "x" * 100})])
 size = path.stat().st_size

@@ -23,16 +23,18 @@ import yaml
 from tests.cli.shell import PATIENCE, run
 from tests.processes import server
 
-from codexapi_cli.edits import jsonc
-from codexapi_cli.http_clients import CLIENTS, Offered, Point
-from codexapi_cli.system import System
-from codexapi_cli.terminal import Problem
+from codexapi_cli.integrations.edits import jsonc
+from codexapi_cli.integrations.http_clients import CLIENTS, ModelInfo, ServerInfo
+from codexapi_cli.integrations.system import System
+from codexapi_cli.terminal.output import Problem
 from codexapi_engine.simulator.backend import catalogue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its folders are those of Linux")
 
 URL = "http://127.0.0.1:18080/v1"
-POINT = Point("http://127.0.0.1:1/v1", [Offered("one", 1000), Offered("two", 2000, images=False)])
+POINT = ServerInfo(
+    "http://127.0.0.1:1/v1", [ModelInfo("one", 1000), ModelInfo("two", 2000, images=False)]
+)
 READERS: Mapping[str, Callable[[str], Any]] = {
     "jsonc": jsonc.parse,
     "toml": tomllib.loads,
@@ -417,13 +419,13 @@ def test_the_codex_cli_may_search(home: Home) -> None:
 def test_pi_takes_a_key_for_what_it_is(key: str, literal: str) -> None:
     pi = next(c for c in CLIENTS if c.name == "pi").entries
     assert pi is not None
-    assert pi(Point("http://x/v1", [Offered("one")], key))[0].value["apiKey"] == literal
+    assert pi(ServerInfo("http://x/v1", [ModelInfo("one")], key))[0].value["apiKey"] == literal
 
 
 def test_cline_is_given_a_command_that_a_shell_can_run() -> None:
     cline = next(c for c in CLIENTS if c.name == "cline").words
     assert cline is not None
-    command = cline(Point("http://x/v1", [Offered("one")], "a 'key'")).splitlines()[1]
+    command = cline(ServerInfo("http://x/v1", [ModelInfo("one")], "a 'key'")).splitlines()[1]
     assert shlex.split(command) == [
         "cline", "auth", "--provider", "openai", "--apikey", "a 'key'", "--modelid", "one",
         "--baseurl", "http://x/v1",
@@ -456,7 +458,7 @@ def test_other_shells_have_ways_of_their_own() -> None:
     )
     assert fish is not None
     assert powershell is not None
-    point = Point("http://x/it's\\", [])
+    point = ServerInfo("http://x/it's\\", [])
     assert fish(point).splitlines()[0] == "set -gx OPENAI_BASE_URL 'http://x/it\\'s\\\\'"
     assert powershell(point).splitlines()[0] == "$env:OPENAI_BASE_URL = 'http://x/it''s\\'"
 
@@ -467,9 +469,9 @@ def test_other_shells_have_ways_of_their_own() -> None:
 def test_no_client_is_set_up_with_a_name_that_no_file_can_hold(name: str) -> None:
     for url, model in ((URL, name), (name, "m")):
         with pytest.raises(Problem, match="control characters"):
-            Point(url, [Offered(model)])
+            ServerInfo(url, [ModelInfo(model)])
     with pytest.raises(Problem, match="the API key") as caught:
-        Point(URL, [Offered("m")], name)
+        ServerInfo(URL, [ModelInfo("m")], name)
     assert name not in str(caught.value)
 
 

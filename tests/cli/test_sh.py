@@ -14,9 +14,9 @@ import pytest
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.processes import environment
 
-from codexapi_cli.harmless import is_harmless
-from codexapi_cli.sh import one_command
-from codexapi_cli.terminal import FAILED, Problem
+from codexapi_cli.commands.sh import one_command
+from codexapi_cli.shell.read_only import changes_nothing
+from codexapi_cli.terminal.output import FAILED, Problem
 from codexapi_engine.simulator import commands
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs a POSIX shell")
@@ -369,11 +369,11 @@ def test_words_of_another_encoding_arrive() -> None:
 def test_the_demo_answers_with_a_command_that_only_looks(words: str, command: str) -> None:
     done = run("sh", "--demo", "--shell", "bash", words)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{command}\n", "")
-    assert is_harmless(command, "bash")
+    assert changes_nothing(command, "bash")
 
 
 def test_all_commands_of_the_demo_only_look() -> None:
-    assert not [line for _, line in commands.COMMANDS if not is_harmless(line, "bash")]
+    assert not [line for _, line in commands.COMMANDS if not changes_nothing(line, "bash")]
 
 
 def test_a_chat_about_commands_is_no_command() -> None:

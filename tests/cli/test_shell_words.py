@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codexapi_cli.shell_words import dragged_files, last_word, paths, quote, words
+from codexapi_cli.conversation.shell_words import dragged_files, last_word, paths, quote, words
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="a backslash is another thing there"

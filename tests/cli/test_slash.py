@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codexapi_cli.slash import COMMANDS, SlashCommand, UnknownCommand, help_text, parse
+from codexapi_cli.conversation.slash import COMMANDS, SlashCommand, UnknownCommand, help_text, parse
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ main()
     ("place", "name"),
     [
         ("codexapi_cli.app", "SIGINT"),
-        ("codexapi_cli.runner", "SIGINT"),
+        ("codexapi_cli.terminal.runner", "SIGINT"),
         ("a loop", "SIGINT"),
         ("a loop", "SIGHUP"),
         ("a task", "SIGINT"),

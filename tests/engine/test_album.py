@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from codexapi_engine import album
-from codexapi_engine.login_files import LoginFiles
-from codexapi_engine.pictures import MAX_BYTES
+from codexapi_engine.images import image_files
+from codexapi_engine.images.processing import MAX_BYTES
+from codexapi_engine.login.login_files import LoginFiles
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,21 @@ from codexapi_engine.pictures import MAX_BYTES
     ],
 )
 def test_a_name_is_words_of_the_prompt(prompt: str, name: str) -> None:
-    assert album.name_for(prompt, "1", "png") == name
+    assert image_files.name_for(prompt, "1", "png") == name
 
 
 def test_each_format_has_its_extension() -> None:
-    assert [album.extension(kind) for kind in ("png", "jpeg", "webp")] == [".png", ".jpg", ".webp"]
+    assert [image_files.extension(kind) for kind in ("png", "jpeg", "webp")] == [
+        ".png",
+        ".jpg",
+        ".webp",
+    ]
 
 
 def test_several_pictures_are_numbered() -> None:
     path = Path("/a/fox.png")
-    assert album.numbered(path, 1) == [path]
-    assert [one.name for one in album.numbered(path, 2)] == ["fox-1.png", "fox-2.png"]
+    assert image_files.numbered(path, 1) == [path]
+    assert [one.name for one in image_files.numbered(path, 2)] == ["fox-1.png", "fox-2.png"]
 
 
 def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
@@ -39,13 +43,13 @@ def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(MAX_BYTES * 3)
     assert (
-        len(album.load(path, "image", LoginFiles(tmp_path / "none", tmp_path / "none")).data)
+        len(image_files.load(path, "image", LoginFiles(tmp_path / "none", tmp_path / "none")).data)
         == MAX_BYTES + 1
     )
 
 
 def test_pictures_go_to_the_users_folder_for_them_or_to_ours(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    assert album.default_folder(state, tmp_path) == state / "codexapi"
+    assert image_files.default_folder(state, tmp_path) == state / "codexapi"
     (tmp_path / "Pictures").mkdir()
-    assert album.default_folder(state, tmp_path) == tmp_path / "Pictures" / "codexapi"
+    assert image_files.default_folder(state, tmp_path) == tmp_path / "Pictures" / "codexapi"

@@ -15,9 +15,6 @@ from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndp
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.virtual_time import hurried
 
-from codexapi_engine._httpx import httpx
-from codexapi_engine.auth import BACK_OFF, MAX_ANSWER, NEWER, REDEEM, SAVE_AGAIN, SCHEDULE, Login
-from codexapi_engine.credentials import CodexFile, InMemory, Store
 from codexapi_engine.errors import (
     AuthError,
     CodexError,
@@ -26,10 +23,16 @@ from codexapi_engine.errors import (
     RefreshUnavailable,
     TokenRejected,
 )
+from codexapi_engine.http._httpx import httpx
+from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.file_store import CodexFile
+from codexapi_engine.login.refresh import BACK_OFF, NEWER, SAVE_AGAIN, SCHEDULE, Login
+from codexapi_engine.login.store import InMemory, Store
+from codexapi_engine.login.token_endpoint import MAX_ANSWER, TOKEN_DEADLINE
 from codexapi_engine.protocol.auth_file import jwt_payload
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings, user_agent
-from codexapi_engine.transport import Transport, client, in_process
 
 EXPIRED = auth_json(exp=NOW - 10)
 OF_CODEX = auth_json(access="canary-of-codex", refresh="canary-refresh-of-codex", issued=NOW)
@@ -822,7 +825,7 @@ def test_a_token_endpoint_that_hangs_is_left_in_time_and_never_sent_that_token_a
         for _ in range(3):
             with pytest.raises(RefreshUnavailable, match="codex login"):
                 await there.ask()
-            assert asyncio.get_running_loop().time() == REDEEM
+            assert asyncio.get_running_loop().time() == TOKEN_DEADLINE
             there.now += DAY
         assert len(there.redeemed) == 1
         write_login(tmp_path, auth_json(exp=there.now - 1, refresh="canary-refresh-new"))
@@ -872,7 +875,7 @@ def test_a_token_in_doubt_is_not_sent_by_other_processes_either(tmp_path: Path) 
             with pytest.raises(RefreshUnavailable, match="codex login"):
                 await later.ask()
             assert later.redeemed == []
-        assert asyncio.get_running_loop().time() == REDEEM
+        assert asyncio.get_running_loop().time() == TOKEN_DEADLINE
         write_login(tmp_path, OF_CODEX)
         assert await World(CodexFile(tmp_path)).ask() == "canary-of-codex"
 

@@ -32,13 +32,14 @@ from tests.logins import DAY, NOW, access_token, auth_json
 from tests.virtual_time import runner
 
 from codexapi_engine import files
-from codexapi_engine.auth import BACK_OFF, Login
-from codexapi_engine.credentials import TORN, CodexFile
 from codexapi_engine.errors import CodexError
+from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.file_store import PARTIAL_WRITE, CodexFile
+from codexapi_engine.login.refresh import BACK_OFF, Login
 from codexapi_engine.protocol.auth_file import jwt_payload
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings
-from codexapi_engine.transport import Transport, client, in_process
 
 LIFETIME = 3600.0
 CODEX_AT = 300.0
@@ -160,7 +161,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _httpx() -> Any:
-    from codexapi_engine._httpx import httpx
+    from codexapi_engine.http._httpx import httpx
 
     return httpx
 
@@ -365,7 +366,11 @@ class LoginMachine(RuleBasedStateMachine):
 
         self.runner.run(story())
 
-    @rule(data=st.data(), after=st.sampled_from([0.05, TORN - 0.1]), length=st.integers(0, 300))
+    @rule(
+        data=st.data(),
+        after=st.sampled_from([0.05, PARTIAL_WRITE - 0.1]),
+        length=st.integers(0, 300),
+    )
     def file_is_torn_while_one_asks(self, data: st.DataObject, after: float, length: int) -> None:
         """Codex before 0.169 writes in place: for a moment the file is cut off."""
         self._has_a_login()

@@ -27,7 +27,6 @@ from tests.wire_files import table, wire
 
 from codexapi_engine import request, text_of, user
 from codexapi_engine.client import Codex
-from codexapi_engine.credentials import InMemory
 from codexapi_engine.errors import (
     BackendError,
     ContentRefused,
@@ -39,13 +38,14 @@ from codexapi_engine.errors import (
     StreamInterrupted,
     UsageLimitReached,
 )
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import limits
 from codexapi_engine.protocol.headers import CLIENT_VERSION
 from codexapi_engine.settings import Settings
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import Reply
-from codexapi_engine.state import Owner
-from codexapi_engine.transport import in_process
+from codexapi_engine.storage import Owner
 
 EXP = 4_000_000_000.0  # in 2096
 BASE = "/backend-api/codex"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codexapi_engine.cookies import MAX_COOKIE_BYTES, MAX_COOKIES, Cookies
+from codexapi_engine.http.cookies import MAX_COOKIE_BYTES, MAX_COOKIES, Cookies
 
 
 def sent_back(*lines: bytes, at: float = 0.0, later: float = 0.0) -> str | None:

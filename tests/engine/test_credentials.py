@@ -17,20 +17,18 @@ import pytest
 from tests.logins import ACCOUNT, auth_json, jwt, write_login
 from tests.virtual_time import hurried
 
-from codexapi_engine.credentials import (
+from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
+from codexapi_engine.login.file_store import (
     COMMIT_WAIT,
     IN_USE,
     LEFT_BEHIND,
-    LOCK_WAIT,
-    TORN,
+    PARTIAL_WRITE,
     CodexFile,
-    InMemory,
-    Nowhere,
-    Snapshot,
-    store_of,
 )
-from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
-from codexapi_engine.keyrings import Keyring, KeyringOrFile
+from codexapi_engine.login.keyring_store import Keyring, KeyringOrFile
+from codexapi_engine.login.location import store_of
+from codexapi_engine.login.locks import LOCK_WAIT
+from codexapi_engine.login.store import InMemory, MissingStore, Snapshot
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings
 
@@ -395,11 +393,11 @@ def test_a_half_written_login_is_waited_for(tmp_path: Path) -> None:
     async def story() -> float:
         loop, path = asyncio.get_running_loop(), write_login(tmp_path, b"")
         loop.call_later(0.2, path.write_bytes, auth_json()[:500])
-        loop.call_later(TORN - 0.1, path.write_bytes, auth_json())
+        loop.call_later(PARTIAL_WRITE - 0.1, path.write_bytes, auth_json())
         assert (await CodexFile(tmp_path).load()).credentials.account_id == ACCOUNT
         return loop.time()
 
-    assert TORN - 0.1 <= hurried(story()) < TORN
+    assert PARTIAL_WRITE - 0.1 <= hurried(story()) < PARTIAL_WRITE
 
 
 def test_a_damaged_login_is_waited_for_once_and_then_refused_at_once(tmp_path: Path) -> None:
@@ -409,7 +407,7 @@ def test_a_damaged_login_is_waited_for_once_and_then_refused_at_once(tmp_path: P
         with pytest.raises(NotLoggedIn):
             await store.load()
         waited = loop.time()
-        assert TORN <= waited < TORN + 0.1
+        assert PARTIAL_WRITE <= waited < PARTIAL_WRITE + 0.1
         depths = []
         for _ in range(3):
             with pytest.raises(NotLoggedIn) as told:
@@ -724,7 +722,7 @@ def test_a_mark_that_cannot_be_written_anywhere_is_an_error(tmp_path: Path) -> N
         ('cli_auth_credentials_store = "file"', CodexFile),
         ('cli_auth_credentials_store = "keyring"', Keyring),
         ('cli_auth_credentials_store = "auto"', KeyringOrFile),
-        ('cli_auth_credentials_store = "ephemeral"', Nowhere),
+        ('cli_auth_credentials_store = "ephemeral"', MissingStore),
         ("cli_auth_credentials_store = [", CodexFile),
         ("cli_auth_credentials_store = 5", CodexFile),
         ('# cli_auth_credentials_store = "keyring"', CodexFile),

@@ -23,7 +23,7 @@ from tests.logins import ACCOUNT, auth_json, write_login
 from tests.processes import environment
 
 from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
-from codexapi_engine.keyrings import SERVICE, Keyring, KeyringOrFile, account
+from codexapi_engine.login.keyring_store import SERVICE, Keyring, KeyringOrFile, account
 from codexapi_engine.protocol.secret import Secret
 
 FIRST = Secret("canary-refresh-first")
@@ -220,7 +220,7 @@ async def test_a_keyring_of_another_process_is_locked_out_as_a_file_is(tmp_path:
 
 COPY = """
 import ctypes, platform, sys
-from codexapi_engine.keyrings import forget_copy
+from codexapi_engine.login.keyring_store import forget_copy
 add_key, request = {"x86_64": (248, 249), "aarch64": (217, 218)}[platform.machine()]
 libc = ctypes.CDLL(None)
 name = b"keyring-rs:cli|0123@Codex Auth"
@@ -314,7 +314,7 @@ import asyncio, sys
 sys.modules["keyring"] = sys.modules["keyring.errors"] = None
 from pathlib import Path
 from codexapi_engine import Settings
-from codexapi_engine.credentials import store_of
+from codexapi_engine.login.location import store_of
 try:
     asyncio.run(store_of(Settings(codex_home=Path({!r}))).load())
 except Exception as error:

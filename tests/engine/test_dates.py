@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.transport import in_process
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.virtual_time import hurried
 
-from codexapi_engine.deadlines import GRACE, deadline
+from codexapi_engine.http.deadlines import GRACE, deadline
 
 
 @pytest.mark.parametrize("seconds", [5.0, None])

@@ -13,7 +13,7 @@ import pytest
 from tests.drawn import picture
 
 from codexapi_engine.errors import InvalidRequest
-from codexapi_engine.fetching import Fetcher, public
+from codexapi_engine.images.fetch import Fetcher, public
 from codexapi_engine.settings import Settings
 
 PNG = picture()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codexapi_engine.login_files import LoginFiles
+from codexapi_engine.login.login_files import LoginFiles
 
 
 def belongs(path: Path | str, folder: Path) -> bool:

@@ -33,14 +33,18 @@ from tests.faulty import REUSED
 from tests.logins import NOW, auth_json
 from tests.virtual_time import hurried
 
-from codexapi_engine.auth import NEWER, REDEEM, Login
-from codexapi_engine.credentials import COMMIT_WAIT, LOCK_WAIT, TORN, CodexFile, Snapshot
 from codexapi_engine.errors import CodexError
 from codexapi_engine.files import Disk
+from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.file_store import COMMIT_WAIT, PARTIAL_WRITE, CodexFile
+from codexapi_engine.login.locks import LOCK_WAIT
+from codexapi_engine.login.refresh import NEWER, Login
+from codexapi_engine.login.store import Snapshot
+from codexapi_engine.login.token_endpoint import TOKEN_DEADLINE
 from codexapi_engine.settings import Settings
-from codexapi_engine.transport import Transport, client, in_process
 
-BOUND = LOCK_WAIT + REDEEM + NEWER + COMMIT_WAIT + 2 * TORN
+BOUND = LOCK_WAIT + TOKEN_DEADLINE + NEWER + COMMIT_WAIT + 2 * PARTIAL_WRITE
 FOLDERS = ("plain", "file mounted by itself", "read-only folder", "read-only")
 ERRORS = (errno.EROFS, errno.EBUSY, errno.EXDEV, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
 EVENTS = (

@@ -22,7 +22,7 @@ import asyncio, json, sys
 from pathlib import Path
 from tests.engine.test_auth import World
 from tests.logins import NOW
-from codexapi_engine.credentials import CodexFile
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.errors import CodexError
 
 async def main():

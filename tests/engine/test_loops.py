@@ -24,9 +24,9 @@ import pytest
 from tests.certificates import Authority
 from tests.engine.test_network import ask, hello, opened, request, talking
 
-from codexapi_engine.network import _Place
-from codexapi_engine.resolver import Resolver
-from codexapi_http.process import listen
+from codexapi_engine.http.connection import ServerAddress
+from codexapi_engine.http.resolver import Resolver
+from codexapi_http.server.process import listen
 
 NAME = "several.example"
 
@@ -113,7 +113,7 @@ def test_nothing_is_sent_on_a_connection_that_has_just_ended(run: Run) -> None:
     async def story() -> None:
         async with talking(hello) as port, opened() as network:
             asked = request(f"http://127.0.0.1:{port}/")
-            connection = await network._connected(asked, _Place.of(asked), None)
+            connection = await network._connected(asked, ServerAddress.of(asked), None)
             connection.end()
             while network._open:  # noqa: ASYNC110  (nobody tells)
                 await asyncio.sleep(0)

@@ -23,10 +23,10 @@ from tests.faulty import FIN, HOLD, RST, FaultyBackend, Script, chunk, endless, 
 from tests.lines import Lines, cut, no_tls
 from tests.virtual_time import hurried
 
-from codexapi_engine import network as road
-from codexapi_engine.network import HELD, KEPT, KEPT_FOR, MAX_HEAD_BYTES, Network
+from codexapi_engine.http import connection as road
+from codexapi_engine.http.client import Transport
+from codexapi_engine.http.connection import KEPT, KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER, Network
 from codexapi_engine.settings import Settings
-from codexapi_engine.transport import Transport
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PATIENT = {"connect": 60.0, "read": 60.0, "write": 60.0, "pool": 60.0}
@@ -107,11 +107,11 @@ async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False)
 
 async def on_a_line(
     method: str = "GET", silence: float | None = None
-) -> tuple[Lines, road._Answer]:
+) -> tuple[Lines, road.ResponseParser]:
     """What answers a request that was sent."""
     network, asked = Lines(), request("http://127.0.0.1/", method)
-    connection = network._waiting(road._Place.of(asked))
-    answer = road._Answer(connection, asked, silence)
+    connection = network._waiting(road.ServerAddress.of(asked))
+    answer = road.ResponseParser(connection, asked, silence)
     await connection.send(answer, b"", b"", None)
     return network, answer
 
@@ -403,8 +403,8 @@ async def test_a_reader_that_takes_its_time_stops_the_reading() -> None:
             (connection,) = network._open
             transport = connection._transport
             await until(lambda: not transport.is_reading())
-            answer = cast(road._Answer, response.stream)
-            assert HELD < answer._held < HELD + (1 << 20)
+            answer = cast(road.ResponseParser, response.stream)
+            assert READ_BUFFER < answer._unread < READ_BUFFER + (1 << 20)
             held = sum(map(len, answer._pieces))
             assert len(await answer.__anext__()) == held
             assert transport.is_reading()
@@ -416,17 +416,17 @@ async def test_who_reads_late_stops_only_the_reading_of_his_own_answer() -> None
     network, first = await on_a_line()
     connection, line = network.connection, network.line
     assert connection is not None
-    network.receive(CHUNKED, chunk(b"x" * HELD))
+    network.receive(CHUNKED, chunk(b"x" * READ_BUFFER))
     assert not line.reading
     network.receive(b"0\r\n\r\n")
     assert line.reading, "for what is asked next"
-    second = road._Answer(connection, request("http://127.0.0.1/"), None)
+    second = road.ResponseParser(connection, request("http://127.0.0.1/"), None)
     await connection.send(second, b"", b"", None)
-    network.receive(CHUNKED, chunk(b"y" * HELD))
+    network.receive(CHUNKED, chunk(b"y" * READ_BUFFER))
     assert not line.reading
-    assert await rest(first, "pieces") == b"x" * HELD
+    assert await rest(first, "pieces") == b"x" * READ_BUFFER
     assert not line.reading
-    assert await anext(second) == b"y" * HELD
+    assert await anext(second) == b"y" * READ_BUFFER
     assert line.reading
 
 
@@ -469,14 +469,16 @@ class Takes:
         return b"".join(self.pieces)
 
 
-async def following(answer: road._Answer, take: Callable[[bytes], bool]) -> asyncio.Task[bool]:
+async def following(
+    answer: road.ResponseParser, take: Callable[[bytes], bool]
+) -> asyncio.Task[bool]:
     """A task that follows, and waits for something to come."""
     task = asyncio.create_task(answer.follow(take))
     await asyncio.sleep(0)
     return task
 
 
-async def rest(answer: road._Answer, by: str) -> bytes:
+async def rest(answer: road.ResponseParser, by: str) -> bytes:
     """What is still to be had."""
     if by == "pieces":
         return b"".join([piece async for piece in answer])
@@ -684,11 +686,11 @@ def test_silence_is_counted_from_the_last_piece() -> None:
 
 async def test_while_it_is_taken_nothing_is_held_and_then_reading_stops() -> None:
     network, answer = await on_a_line()
-    piece = chunk(b"x" * HELD)
+    piece = chunk(b"x" * READ_BUFFER)
     takes = Takes(5)
     task = await following(answer, takes)
     network.receive(CHUNKED, *[piece] * 4)
-    assert (network.line.pauses, answer._held) == (0, 0)
+    assert (network.line.pauses, answer._unread) == (0, 0)
     network.receive(piece, b"1\r\nx\r\n")
     assert network.line.reading
     network.receive(piece)
@@ -699,7 +701,7 @@ async def test_while_it_is_taken_nothing_is_held_and_then_reading_stops() -> Non
     assert network.line.reading
     network.receive(b"0\r\n\r\n")
     assert not await task
-    assert len(takes.all + more.all) == 6 * HELD + 1
+    assert len(takes.all + more.all) == 6 * READ_BUFFER + 1
 
 
 def test_the_answers_of_a_connection_have_one_timer_and_each_its_own_patience() -> None:
@@ -709,7 +711,7 @@ def test_the_answers_of_a_connection_have_one_timer_and_each_its_own_patience() 
         assert connection is not None
 
         async def asked(patience: float) -> asyncio.Task[bytes]:
-            answer = road._Answer(connection, request("http://127.0.0.1/"), patience)
+            answer = road.ResponseParser(connection, request("http://127.0.0.1/"), patience)
             await connection.send(answer, b"", b"", None)
             return asyncio.create_task(rest(answer, "follow"))
 

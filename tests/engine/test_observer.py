@@ -12,14 +12,14 @@ import pytest
 from tests.http_server.doors import Stream
 from tests.virtual_time import hurried
 
-from codexapi_engine import Codex, Settings, folded
-from codexapi_engine.credentials import InMemory
+from codexapi_engine import Codex, Settings, collect_response
 from codexapi_engine.errors import CodexError, InvalidRequest, Unavailable
-from codexapi_engine.observer import Finished, Observer
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.responses.backend import request
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.transport import in_process
+from codexapi_engine.telemetry import Finished, Observer
 
 MODEL = "gpt-6.1-sol"
 
@@ -43,7 +43,7 @@ class Heard(Observer):
     def refreshed(self, outcome: str) -> None:
         self.others.append(("refreshed", outcome))
 
-    def drew(self, pictures: int) -> None:
+    def images_generated(self, pictures: int) -> None:
         self.others.append(("drew", pictures))
 
 
@@ -74,7 +74,7 @@ async def test_run_is_told_once_when_it_has_ended() -> None:
         async with await codex.open(asked("[[say hello]]")) as events:
             assert heard.open == 1
             assert heard.runs == []
-            await folded(events)
+            await collect_response(events)
             await events.aclose()
         (run,) = heard.runs
     assert heard.open == 0
@@ -132,8 +132,8 @@ async def test_renewal_is_told_with_its_outcome() -> None:
 
 async def test_pictures_are_told_by_either_road() -> None:
     async with observed() as (codex, heard, _):
-        await codex.draw(images.Asked(prompt="a fox"))
-        await codex.draw(images.Asked(prompt="a fox", partial_images=1))
+        await codex.draw(images.ImageRequest(prompt="a fox"))
+        await codex.draw(images.ImageRequest(prompt="a fox", partial_images=1))
     assert heard.others == [("drew", 1), ("drew", 1)]
     assert heard.open == 0
     assert heard.runs[0].model == images.MODEL
@@ -170,7 +170,7 @@ def test_one_run_more_than_there_may_be_waits_for_its_turn() -> None:
             assert caught.value.code == "too_many_streams"
             assert asyncio.get_running_loop().time() == 30
             with pytest.raises(Unavailable):
-                await codex.draw(images.Asked(prompt="a fox"))
+                await codex.draw(images.ImageRequest(prompt="a fox"))
             with pytest.raises(InvalidRequest):
                 await codex.open_all([asked("b"), asked("c")])
             opening.cancel()
@@ -188,7 +188,7 @@ async def test_turn_of_a_run_is_free_again_whatever_became_of_it() -> None:
                 await codex.respond(asked(script))
             except CodexError:
                 pass
-            await codex.draw(images.Asked(prompt="a fox"))
+            await codex.draw(images.ImageRequest(prompt="a fox"))
         async with await codex.open(asked("[[long 50]]")) as events:
             await events.batch()
         await codex.respond(asked("hi"))

@@ -20,7 +20,8 @@ import pytest
 import uvicorn
 
 from codexapi_engine import Codex, CodexError, Settings, request, text_of
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol.responses import TERMINAL, Assembler
 from codexapi_engine.protocol.sse import Decoder, Event
 from codexapi_engine.simulator import NAMES, SCRIPTS, Simulator, listing, listing_of_rules
@@ -33,7 +34,6 @@ from codexapi_engine.simulator.prose import people, places, wanted
 from codexapi_engine.simulator.refusals import FAILURES, REFUSALS
 from codexapi_engine.simulator.schema import example, strict
 from codexapi_engine.simulator.stream import odd_pieces
-from codexapi_engine.transport import in_process
 
 JsonObject = dict[str, Any]
 

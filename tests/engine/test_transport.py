@@ -30,7 +30,7 @@ from tests.faulty import (
 from tests.lines import Lines, cut
 from tests.wire_files import table, wire
 
-from codexapi_engine.client import folded
+from codexapi_engine.client import collect_response
 from codexapi_engine.errors import (
     BackendError,
     CodexError,
@@ -43,19 +43,15 @@ from codexapi_engine.errors import (
     UnexpectedAnswer,
     UsageLimitReached,
 )
-from codexapi_engine.network import Network
-from codexapi_engine.observer import Finished, Observer, Watch
+from codexapi_engine.http.body import MAX_ERROR_BYTES
+from codexapi_engine.http.client import Transport, client, connect
+from codexapi_engine.http.connection import Network
+from codexapi_engine.http.event_stream import EventStream
+from codexapi_engine.http.in_process import in_process
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings
-from codexapi_engine.transport import (
-    MAX_ERROR_BYTES,
-    EventStream,
-    Transport,
-    client,
-    connect,
-    in_process,
-)
+from codexapi_engine.telemetry import Finished, Observer, RunMetrics
 
 CREATED = b'event: response.created\ndata: {"type":"response.created","response":{}}\n\n'
 DELTA = b'data: {"type":"response.output_text.delta","delta":"a\xe2\x80\xa8b"}\n\n'
@@ -97,7 +93,7 @@ Read = Callable[[EventStream, list[Batch]], Coroutine[Any, Any, None]]
 
 async def asked_for(stream: EventStream, got: list[Batch]) -> None:
     """Reads a stream to its end, batch by batch."""
-    while events := await stream.batch(together=True):
+    while events := await stream.batch(coalesce=True):
         got.append(events)
 
 
@@ -109,7 +105,7 @@ async def followed(stream: EventStream, got: list[Batch]) -> None:
         got.append(events)
         return True
 
-    if events := await stream.batch(together=True):
+    if events := await stream.batch(coalesce=True):
         take(events)
         await stream.follow(take)
         assert await stream.batch() == []
@@ -123,7 +119,7 @@ async def by_turns(stream: EventStream, got: list[Batch]) -> None:
         got.append(events)
         return len(got) % 3 != 1
 
-    while events := await stream.batch(together=True):
+    while events := await stream.batch(coalesce=True):
         got.append(events)
         await stream.follow(take)
 
@@ -547,7 +543,7 @@ async def test_a_stream_that_ends_without_its_last_event_is_no_success(pieces: l
     async with FaultyBackend([stream(*pieces)]) as backend, to(backend) as transport:
         async with await transport.stream("/responses", {}) as events:
             with pytest.raises(StreamInterrupted):
-                await folded(events)
+                await collect_response(events)
         assert len(backend.requests) == 1
 
 
@@ -556,7 +552,7 @@ async def test_an_unreadable_event_is_no_success(piece: bytes) -> None:
     async with FaultyBackend([stream(CREATED, piece, COMPLETED)]) as backend:
         async with to(backend) as transport, await transport.stream("/responses", {}) as events:
             with pytest.raises(StreamInterrupted):
-                await folded(events)
+                await collect_response(events)
 
 
 async def test_what_came_with_an_unreadable_event_is_handed_on_before_it() -> None:
@@ -620,7 +616,7 @@ async def told(pieces: list[bytes], read: Read, *, whole: bool = True) -> Told:
     runs, got, error = Runs(), list[Batch](), None
     network, transport, stream = await on_a_line()
     async with stream:
-        stream.watch = Watch(runs)
+        stream.watch = RunMetrics(runs)
         reading = asyncio.create_task(read(stream, got))
         for piece in pieces:
             await asyncio.sleep(0)
@@ -681,7 +677,7 @@ async def test_a_batch_is_taken_before_any_task_has_run() -> None:
     network, transport, stream = await on_a_line()
     async with stream:
         network.receive(chunk(CREATED))
-        got: list[Batch] = [await stream.batch(together=True)]
+        got: list[Batch] = [await stream.batch(coalesce=True)]
         following = asyncio.create_task(followed_on(stream, got, 3))
         await asyncio.sleep(0)
         network.receive(chunk(DELTA), chunk(DELTA[:9]), chunk(DELTA[9:] + CREATED), chunk(DELTA))

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.virtual_time import hurried
 
 from codexapi_engine.errors import InvalidRequest, Unavailable
-from codexapi_engine.turns import PATIENCE, Turns
+from codexapi_engine.http.concurrency import MAX_WAIT, ConcurrencyLimit
 
 
 def test_without_a_limit_nobody_waits() -> None:
     async def story() -> None:
-        turns = Turns(None)
+        turns = ConcurrencyLimit(None)
         for _ in range(1000):
             await turns.take(8)
         turns.give()
@@ -26,7 +26,7 @@ def test_without_a_limit_nobody_waits() -> None:
 
 def test_who_comes_too_late_waits_and_is_called_in_order() -> None:
     async def story() -> list[str]:
-        turns, seen = Turns(2), list[str]()
+        turns, seen = ConcurrencyLimit(2), list[str]()
 
         async def one(name: str, seconds: float) -> None:
             await turns.take()
@@ -43,11 +43,11 @@ def test_who_comes_too_late_waits_and_is_called_in_order() -> None:
 
 def test_patience_ends() -> None:
     async def story() -> None:
-        turns = Turns(1)
+        turns = ConcurrencyLimit(1)
         await turns.take()
         with pytest.raises(Unavailable) as caught:
             await turns.take()
-        assert asyncio.get_running_loop().time() == PATIENCE
+        assert asyncio.get_running_loop().time() == MAX_WAIT
         assert (caught.value.status, caught.value.code) == (503, "too_many_streams")
         assert caught.value.retry_after
         turns.give()
@@ -60,7 +60,7 @@ def test_several_turns_are_taken_together_or_not_at_all() -> None:
     """Else two requests of three runs each could wait for one another, with two turns each."""
 
     async def story() -> float:
-        turns = Turns(4)
+        turns = ConcurrencyLimit(4)
 
         async def three() -> None:
             await turns.take(3)
@@ -76,7 +76,7 @@ def test_several_turns_are_taken_together_or_not_at_all() -> None:
 
 def test_large_request_is_not_overtaken_for_ever() -> None:
     async def story() -> list[str]:
-        turns, seen = Turns(2), list[str]()
+        turns, seen = ConcurrencyLimit(2), list[str]()
         await turns.take()
 
         async def take(name: str, count: int) -> None:
@@ -98,7 +98,7 @@ def test_large_request_is_not_overtaken_for_ever() -> None:
 
 def test_turn_of_someone_who_leaves_as_it_is_called_is_not_lost() -> None:
     async def story() -> None:
-        turns = Turns(1)
+        turns = ConcurrencyLimit(1)
         await turns.take()
         waiting = asyncio.create_task(turns.take())
         await asyncio.sleep(1)
@@ -114,7 +114,7 @@ def test_turn_of_someone_who_leaves_as_it_is_called_is_not_lost() -> None:
 def test_more_than_there_are_is_refused_at_once() -> None:
     async def story() -> None:
         with pytest.raises(InvalidRequest, match="--max-streams") as caught:
-            await Turns(4).take(5)
+            await ConcurrencyLimit(4).take(5)
         assert caught.value.param == "n"
         assert asyncio.get_running_loop().time() == 0
 
@@ -137,7 +137,7 @@ def test_no_turn_is_lost_or_made_whoever_leaves_when(
     limit: int, comers: list[tuple[int, int, int, int | None]]
 ) -> None:
     async def story() -> None:
-        turns, in_use = Turns(limit), 0
+        turns, in_use = ConcurrencyLimit(limit), 0
 
         async def comer(count: int, comes: int, keeps: int) -> None:
             nonlocal in_use

@@ -15,16 +15,16 @@ from tests.http_server import raw
 from tests.http_server.raw import JsonObject, Reply
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory, Store
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory, Store
 from codexapi_engine.protocol import json, sse
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app as simulator_app
-from codexapi_engine.transport import in_process
 from codexapi_http import create_app
-from codexapi_http.connection import Deadlines
 from codexapi_http.dialect import DialectRoutes
-from codexapi_http.process import Process, listen
 from codexapi_http.reports import Reports
+from codexapi_http.server.process import Process, listen
+from codexapi_http.server.uvicorn_protocol import Deadlines
 
 MODEL = "gpt-6.1-sol"
 Answer = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]

@@ -20,10 +20,10 @@ from tests.http_server.raw import JsonObject, get, post
 from tests.logins import auth_json
 
 from codexapi_engine.errors import ContentRefused, InvalidRequest, StreamInterrupted
-from codexapi_engine.observer import Finished
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.telemetry import Finished
 from codexapi_http import logs
-from codexapi_http.access import Entry, begin, field_names, model_name, plain
+from codexapi_http.middleware.request_log import Entry, begin, field_names, model_name, plain
 from codexapi_http.reports import Reports
 
 pytestmark = pytest.mark.timeout(60)
@@ -420,7 +420,7 @@ def test_words_that_are_not_ours_are_left_out() -> None:
 def test_reader_that_stops_to_read_does_not_stop_the_server() -> None:
     ours, theirs = os.pipe()
     with open(theirs, "w", encoding="utf-8") as stream, open(ours, "rb") as reader:
-        handler = logs.Unhurried(stream, room=5)
+        handler = logs.QueueHandler(stream, room=5)
         record = logging.makeLogRecord({"msg": "x" * 100_000})  # more than a pipe takes
         for _ in range(20):
             handler.emit(record)
@@ -441,7 +441,7 @@ def test_reader_that_stops_to_read_does_not_stop_the_server() -> None:
 def test_line_that_does_not_fit_its_values_is_no_error_of_whoever_writes_it() -> None:
     ours, theirs = os.pipe()
     with open(theirs, "w", encoding="utf-8") as stream, open(ours, "rb") as reader:
-        handler = logs.Unhurried(stream)
+        handler = logs.QueueHandler(stream)
         handler.emit(logging.makeLogRecord({"msg": "%d of %d", "args": ("secret",)}))
         assert reader.readline() == b"%d of %d\n"
 
@@ -450,7 +450,7 @@ def test_reader_that_is_gone_is_no_news() -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     with suppress(BrokenPipeError), open(theirs, "w", encoding="utf-8") as stream:
-        handler = logs.Unhurried(stream)
+        handler = logs.QueueHandler(stream)
         for _ in range(3):
             handler.emit(logging.makeLogRecord({"msg": "x"}))
         handler.flush()

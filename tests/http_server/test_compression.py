@@ -21,7 +21,7 @@ from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import get, head, post
 
 from codexapi_engine.simulator import Simulator
-from codexapi_http import compression
+from codexapi_http.middleware import compression
 from codexapi_http.multipart import MAX_IMAGE_BODY
 from codexapi_http.requests import MAX_BODY_BYTES
 
@@ -348,7 +348,7 @@ async def test_server_goes_on_behind_a_body_that_it_refused(server: Door) -> Non
 
 async def test_zstd_is_loaded_for_the_first_body_that_needs_it() -> None:
     """Every start would pay for it."""
-    found = "import sys, codexapi_http.server; print([m for m in sys.modules if 'zstd' in m])"
+    found = "import sys, codexapi_http.server.serve; print([m for m in sys.modules if 'zstd' in m])"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",

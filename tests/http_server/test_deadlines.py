@@ -18,9 +18,9 @@ from tests.virtual_time import hurried
 from uvicorn.server import ServerState
 
 from codexapi_engine.simulator import Simulator
-from codexapi_http.access import Entry
-from codexapi_http.connection import Connection, Deadlines
-from codexapi_http.guard import _Body
+from codexapi_http.middleware.guard import _Body
+from codexapi_http.middleware.request_log import Entry
+from codexapi_http.server.uvicorn_protocol import Connection, Deadlines
 
 pytestmark = pytest.mark.timeout(60)
 served = pytest.mark.asyncio(loop_scope="module")

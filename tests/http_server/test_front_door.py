@@ -22,7 +22,7 @@ from tests.http_server.doors import Door, chat, door
 from tests.http_server.raw import JSON_TYPE, Reply, get, head, post
 
 from codexapi_engine.simulator import Simulator
-from codexapi_http.connection import Deadlines
+from codexapi_http.server.uvicorn_protocol import Deadlines
 
 pytestmark = pytest.mark.timeout(60)
 served = pytest.mark.asyncio(loop_scope="module")

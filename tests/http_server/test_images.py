@@ -20,13 +20,13 @@ from tests.http_server.doors import Door, door, listening
 from tests.http_server.raw import JsonObject, Reply
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
-from codexapi_engine.fetching import Fetcher
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.images.fetch import Fetcher
+from codexapi_engine.images.hosting import HostedImages
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state.gallery import Gallery
-from codexapi_engine.transport import in_process
 from codexapi_http import create_app
 
 PNG, CLEAR = picture(), mask()
@@ -331,7 +331,7 @@ async def test_a_form_can_ask_for_a_stream(server: Door) -> None:
 async def test_an_address_gives_the_picture_for_an_hour(tmp_path: Path) -> None:
     async with studio(Simulator(), tmp_path, api_key="a key") as server:
         clock = [time.time()]
-        server.app.state.gallery = Gallery(tmp_path / "images", clock=lambda: clock[0])
+        server.app.state.hosted_images = HostedImages(tmp_path / "images", clock=lambda: clock[0])
         asking = {"prompt": "a fox", "response_format": "url", "output_format": "jpeg"}
         key = "Authorization: Bearer a key"
         made = await server.reply(raw.post(GENERATIONS, asking, key))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine import InvalidRequest
-from codexapi_http.keys import MAX_BYTES, read_key
+from codexapi_http.server.key_file import MAX_BYTES, read_key
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's")
 

@@ -19,9 +19,9 @@ from tests.logins import auth_json
 from tests.wire_files import wire
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.login.store import InMemory
 from codexapi_http import create_app
-from codexapi_http.process import listen
+from codexapi_http.server.process import listen
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

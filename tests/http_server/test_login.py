@@ -14,7 +14,7 @@ from tests.http_server.doors import door, responses
 from tests.http_server.raw import get, post
 from tests.logins import auth_json, write_login
 
-from codexapi_engine.credentials import CodexFile
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.simulator import Simulator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]

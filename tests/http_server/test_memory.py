@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.processes import codexapi, environment
 
 from codexapi_http import create_app
-from codexapi_http.annex import Annex
+from codexapi_http.mount import MountedApp
 from codexapi_http.requests import LARGE, Bodies
 
 pytestmark = pytest.mark.timeout(180)
@@ -136,8 +136,8 @@ async def test_a_body_of_each_kind_counts_while_it_is_in_hand(
 
 async def asked(path: str, kind: bytes, body: bytes, told: bool) -> int:
     """The status of an answer, of a server whose bodies are all given back."""
-    annex: Annex = Reader()
-    app = create_app(annexes=[annex], api=path != annex.path)
+    annex: MountedApp = Reader()
+    app = create_app(mounts=[annex], api=path != annex.path)
     coming = [body[at : at + LARGE] for at in range(0, len(body), LARGE)]
     status = 0
 

@@ -140,7 +140,7 @@ def test_servers_in_one_process_count_for_themselves() -> None:
     one, other = Reports(metrics=True), Reports(metrics=True)
     assert one.metrics is not None
     assert other.metrics is not None
-    one.drew(3)
+    one.images_generated(3)
     assert b"codexapi_images_total 3.0" in one.metrics.page()
     assert b"codexapi_images_total 0.0" in other.metrics.page()
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import JsonObject, get, post
 
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.simulator import Simulator
 from codexapi_http.routes import ROUTES
 from codexapi_http.routes.openapi import BODIES, QUERIES, REPLIES, document
@@ -76,11 +76,11 @@ def test_what_is_refused_may_only_ask_for_nothing(name: str) -> None:
     body = BODIES[name]
     assert valid(body.name, body.example)
     for field, rule in body.rules.items():
-        if rule is Rule.REFUSED:
+        if rule is FieldRule.REFUSED:
             assert valid(body.name, {**body.example, field: None})
             assert not valid(body.name, {**body.example, field: "anything"})
-        if field in body.harmless:
-            assert valid(body.name, {**body.example, field: body.harmless[field]})
+        if field in body.no_effect:
+            assert valid(body.name, {**body.example, field: body.no_effect[field]})
 
 
 @pytest.mark.parametrize(

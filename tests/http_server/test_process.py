@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from codexapi_http.process import listen
+from codexapi_http.server.process import listen
 
 
 async def test_small_writes_are_sent_at_once() -> None:

@@ -10,7 +10,7 @@ from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, chat, door
 from tests.http_server.raw import get, head, post
 
-from codexapi_engine.credentials import CodexFile
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.simulator import Simulator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]

@@ -16,12 +16,12 @@ from tests.virtual_time import hurried
 from tests.wire_files import events
 
 from codexapi_engine import Codex, CodexError, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import BEAT, Owner, State
-from codexapi_engine.transport import in_process
+from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State
 from codexapi_http import create_app
-from codexapi_http.background import Background, Following, Job
+from codexapi_http.background import Background, Job, LiveEvents
 
 pytestmark = [pytest.mark.timeout(60)]
 
@@ -269,7 +269,7 @@ async def test_two_servers_on_one_file_know_of_each_other_s_runs(tmp_path: Path)
 # The beat, in no time.
 
 
-async def to_the_end(following: Following) -> None:
+async def to_the_end(following: LiveEvents) -> None:
     while await following.batch():
         pass
 
@@ -297,7 +297,7 @@ def test_what_another_server_ended_ends_here(tmp_path: Path, elsewhere: str) -> 
             job = await start(background, asked)
             await backend.reached.wait()
             getattr(there.responses, elsewhere)(job.name)
-            await asyncio.wait_for(backend.closed.wait(), 2 * BEAT)
+            await asyncio.wait_for(backend.closed.wait(), 2 * HEARTBEAT_INTERVAL)
             assert job.task is not None
             await asyncio.wait([job.task])
             assert background.job(job.name) is None
@@ -317,10 +317,10 @@ def test_long_run_is_not_taken_for_lost() -> None:
             asked = responses(background=True)
             job = await start(background, asked)
             await backend.reached.wait()
-            await asyncio.sleep(30 * BEAT)
+            await asyncio.sleep(30 * HEARTBEAT_INTERVAL)
             assert here.responses.running([job.name]) == {job.name}
-            (beat,) = (value["at"] for _, value in here._shelf.all("server"))
-            assert loop.time() - beat <= BEAT
+            (beat,) = (value["at"] for _, value in here._objects.all("server"))
+            assert loop.time() - beat <= HEARTBEAT_INTERVAL
             await background.aclose()
         here.close()
 
@@ -365,14 +365,14 @@ def test_end_that_the_state_does_not_take_is_kept_when_it_does(
             job = await start(background, responses(background=True))
             following = job.follow()
             await backend.reached.wait()
-            here._shelf._database.execute("PRAGMA query_only = ON")
+            here._objects._database.execute("PRAGMA query_only = ON")
             backend.send(CREATED, SAID, COMPLETED)
             seen: list[str] = []
             while "response.completed" not in seen:
                 seen += [event.type for event in await following.batch()]
-            await asyncio.sleep(3 * BEAT)
+            await asyncio.sleep(3 * HEARTBEAT_INTERVAL)
             assert here.responses.get(job.name)["status"] == "queued"
-            here._shelf._database.execute("PRAGMA query_only = OFF")
+            here._objects._database.execute("PRAGMA query_only = OFF")
             assert job.task is not None
             await job.task
             assert here.responses.get(job.name)["status"] == "completed"

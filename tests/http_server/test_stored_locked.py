@@ -17,11 +17,11 @@ from tests.http_server.raw import JsonObject, get, head, post
 from tests.wire_files import events
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import Owner, State
-from codexapi_engine.state.shelf import Shelf
-from codexapi_engine.transport import in_process
+from codexapi_engine.storage import Owner, State
+from codexapi_engine.storage.sqlite import ObjectStore
 from codexapi_http import create_app
 
 pytestmark = [pytest.mark.timeout(60)]
@@ -187,16 +187,16 @@ async def test_a_run_whose_end_cannot_be_written_at_once_is_not_lost(tmp_path: P
 
 async def test_what_waits_is_done_though_its_caller_left(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    shelf = Shelf(path, max_wait=LONG)
+    shelf = ObjectStore(path, max_wait=LONG)
     with locked(path) as other:
         puts = [partial(shelf.put, "x", name, {}) for name in "ab"]
-        waiting = [asyncio.create_task(shelf.apart(put)) for put in puts]
+        waiting = [asyncio.create_task(shelf.in_thread(put)) for put in puts]
         await asyncio.sleep(0)
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
         other.execute("ROLLBACK")
-    await shelf.apart(lambda: None)
+    await shelf.in_thread(lambda: None)
     assert [name for name, _ in shelf.all("x")] == ["a", "b"]
     shelf.close()
 
@@ -210,7 +210,10 @@ async def test_all_that_wait_wait_no_longer_than_one(tmp_path: Path) -> None:
         began = loop.time()
         owner = Owner.of("account", MODEL)
         lost = await asyncio.gather(
-            *(state.apart(lambda: state.finished({}, [], response, owner=owner)) for _ in range(50))
+            *(
+                state.in_thread(lambda: state.finished({}, [], response, owner=owner))
+                for _ in range(50)
+            )
         )
         assert loop.time() - began < 50 * 0.2 / 2
     assert all(error is not None and error.code == "state_unavailable" for error in lost)

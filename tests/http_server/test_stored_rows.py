@@ -20,7 +20,7 @@ from tests.odd_files import KINDS, put_odd_file
 
 from codexapi_engine import Unavailable
 from codexapi_engine.protocol import json
-from codexapi_engine.state import State
+from codexapi_engine.storage import State
 
 KEPT = {
     "response": {

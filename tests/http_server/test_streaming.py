@@ -28,11 +28,11 @@ from tests.logins import auth_json
 from tests.wire_files import events, table, wire
 
 from codexapi_engine import Codex, CodexError, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import sse
-from codexapi_engine.protocol.responses import Stream as PassThrough
+from codexapi_engine.protocol.responses import ResponseStream as PassThrough
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.transport import in_process
 from codexapi_http import create_app
 from codexapi_http.streaming import NOT_OPEN, EventStreamResponse, Run
 

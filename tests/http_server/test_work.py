@@ -19,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from codexapi_engine import CodexError
 from codexapi_engine.protocol import json, sse
-from codexapi_engine.protocol.responses import Stream
+from codexapi_engine.protocol.responses import ResponseStream
 from codexapi_http import create_app
-from codexapi_http.guard import Guard
-from codexapi_http.streaming import Relay, Run
+from codexapi_http.middleware.guard import Guard
+from codexapi_http.streaming import Run, StreamPump
 
 JsonObject = dict[str, Any]
 TEXT = "response.output_text.delta"
@@ -116,7 +116,7 @@ async def work(
         with monkeypatch.context() as patch:
             for name in ("from_json", "to_json"):
                 patch.setattr(json, name, counted(count, name, getattr(json, name)))
-            for made in (sse.Event, sse.Deltas):
+            for made in (sse.Event, sse.DeltaBatch):
                 patch.setattr(made, "__init__", counted(count, "events", made.__init__))
             loop = asyncio.get_running_loop()
             patch.setattr(loop, "create_task", counted(count, "tasks", loop.create_task))
@@ -259,7 +259,7 @@ class Picture:
         self._pieces = [stream[at : at + 2**16] for at in range(0, len(stream), 2**16)]
         self._decoder = sse.Decoder()
 
-    async def batch(self, *, together: bool = False) -> list[sse.Event]:
+    async def batch(self, *, coalesce: bool = False) -> list[sse.Event]:
         while self._pieces:
             if events := self._decoder.feed(self._pieces.pop(0)):
                 return events
@@ -270,7 +270,7 @@ class Picture:
 
 
 async def test_a_client_that_reads_slowly_is_not_behind_by_a_large_event() -> None:
-    relay = Relay(Run(Picture(), Stream({}, created=1)))
+    relay = StreamPump(Run(Picture(), ResponseStream({}, created=1)))
     writes = [piece async for piece in written(relay)]
     assert max(map(len, writes)) <= json.PIECE + 2**16
     (*_, last) = sse.Decoder().feed(b"".join(writes).removesuffix(sse.DONE))
@@ -278,7 +278,7 @@ async def test_a_client_that_reads_slowly_is_not_behind_by_a_large_event() -> No
 
 
 async def test_a_large_event_that_is_cut_short_does_not_hide_the_error() -> None:
-    relay = Relay(Run(Picture(), Stream({}, created=1)))
+    relay = StreamPump(Run(Picture(), ResponseStream({}, created=1)))
     told = await relay.piece() + await relay.piece()
     told += relay.broken(CodexError("the server goes down"))
     *_, half, error = sse.Decoder().feed(told)
@@ -288,7 +288,7 @@ async def test_a_large_event_that_is_cut_short_does_not_hide_the_error() -> None
     assert await relay.piece() == b""
 
 
-async def written(relay: Relay) -> AsyncGenerator[bytes, None]:
+async def written(relay: StreamPump) -> AsyncGenerator[bytes, None]:
     while piece := await relay.piece():
         yield piece
 

@@ -23,7 +23,7 @@ from tests.faulty import FaultyBackend
 from tests.live.test_login_beside_codex import CODEX_AT, CONFIG, Pair, World, codex_cli
 from tests.logins import auth_json
 
-from codexapi_engine.keyrings import account
+from codexapi_engine.login.keyring_store import account
 
 __all__ = ["codex_cli"]  # a fixture
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(120)]

@@ -14,7 +14,7 @@ from tests.matrix.doors import LOGIN, Told
 from tests.matrix.faults import AFTERWARDS, NOW
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.login.store import InMemory
 from codexapi_mcp import create_server
 
 

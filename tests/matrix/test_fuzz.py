@@ -31,10 +31,10 @@ from codexapi_engine.protocol.responses.estimate import input_tokens
 from codexapi_engine.protocol.responses.request import checked, checked_items
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.state import Owner, State
+from codexapi_engine.storage import Owner, State
 
 FEW, MANY = 100, 5_000
-FORM = chat.Form("asked", include_usage=True, reasoning=True)
+FORM = chat.ReplyOptions("asked", include_usage=True, reasoning=True)
 GOOD = events(wire("text"))
 
 # What strangers send.
@@ -101,7 +101,7 @@ def chat_request(body: JsonObject) -> None:
         request, _ = chat.from_client(body)
         sent, form = chat.to_responses(request), chat.form(request)
     wire_json.dumps(responses.to_backend(sent))
-    translated(GOOD, chat.Stream(form, created=1))
+    translated(GOOD, chat.ChatStream(form, created=1))
 
 
 def responses_request(body: JsonObject) -> None:
@@ -109,25 +109,25 @@ def responses_request(body: JsonObject) -> None:
     sent, _ = responses_from_client(body)
     wire_json.dumps(responses.to_backend(sent))
     assert input_tokens(body) >= 0
-    translated(GOOD, responses.Stream(body, created=1))
+    translated(GOOD, responses.ResponseStream(body, created=1))
 
 
 def completions_request(body: JsonObject) -> None:
     request, _ = completing.from_client(body)
     for prompt in completing.prompts(request):
         wire_json.dumps(responses.to_backend(completing.to_responses(request, prompt)))
-        together = completing.together(request, 1, created=1)
-        translated(GOOD, completions.Stream(completing.form(request, prompt), together))
+        together = completing.shared_envelope(request, 1, created=1)
+        translated(GOOD, completions.CompletionStream(completing.form(request, prompt), together))
 
 
 def images_request(body: JsonObject) -> None:
     for model, rules in (
-        (drawing.Request, drawing.RULES),
-        (drawing.Request, drawing.EDIT_RULES),
+        (drawing.ImageParams, drawing.RULES),
+        (drawing.ImageParams, drawing.EDIT_RULES),
         (drawing.Variation, drawing.VARIATION_RULES),
     ):
         request, _ = drawing.from_client(body, model=model, rules=rules)
-        asked = request.asked()
+        asked = request.to_image_request()
         wire_json.dumps(images.to_backend(asked)[1])
         wire_json.dumps(images.to_responses(asked, host="m"))
 
@@ -182,12 +182,17 @@ def bent_streams(draw: st.DrawFn) -> bytes:
 def any_reply(data: bytes) -> None:
     """Every reader of a stream, each by itself: none may hide what another would raise."""
     stream = events(data)
-    form = completions.Form("m", echo="e", stop=("x",))
+    form = completions.CompletionOptions("m", echo="e", stop=("x",))
     request, _ = completing.from_client({"model": "m", "prompt": "hi"})
-    translated(stream, completions.Stream(form, completing.together(request, 1, created=1)))
-    drawn = images.Stream("image_edit", created=1, size="auto", quality="auto", background="auto")
+    translated(
+        stream,
+        completions.CompletionStream(form, completing.shared_envelope(request, 1, created=1)),
+    )
+    drawn = images.ImageStream(
+        "image_edit", created=1, size="auto", quality="auto", background="auto"
+    )
     translated(stream, drawn)
-    told, _ = translated(stream, chat.Stream(FORM, created=1))
+    told, _ = translated(stream, chat.ChatStream(FORM, created=1))
     chat.collected(event.json for event in events(told) if event.json)
     fold, thoughts = responses.Assembler(), responses.Thoughts()
     for event in stream:
@@ -208,7 +213,7 @@ def any_reply(data: bytes) -> None:
 def any_picture_reply(value: JsonObject) -> None:
     told = images.from_backend(json.loads(json.dumps(value)))
     pictures = [images.Picture(image.data, "png", 1, 1, False, None) for image in told.images]
-    json.loads(b"".join(images.to_reply(pictures, images.together([told, told]), created=1)))
+    json.loads(b"".join(images.to_reply(pictures, images.merge([told, told]), created=1)))
 
 
 PICTURES = st.fixed_dictionaries(
@@ -286,7 +291,7 @@ def test_a_usage_with_an_odd_member_is_still_added_up(odd: object) -> None:
         images.Images((), None, None, {"a": 1}),
     ]
     for both in (told, told[::-1], [told[0]] * 2):
-        assert (images.together(both).usage or {}).get("c") in (2, 4)
+        assert (images.merge(both).usage or {}).get("c") in (2, 4)
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ from tests.matrix.faults import LIMITED, SAID, UNTIL
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, CodexError, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import images
 
 
@@ -91,7 +91,7 @@ def asked(*answers: Answers, draw: bool = False) -> tuple[list[float], CodexErro
         async with Codex(settings, http=backend, store=InMemory(LOGIN)) as codex:
             try:
                 if draw:
-                    await codex.draw(images.Asked("a fox"))
+                    await codex.draw(images.ImageRequest("a fox"))
                 else:
                     await codex.respond({"model": "m", "input": []})
             except CodexError as error:

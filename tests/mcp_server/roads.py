@@ -21,10 +21,10 @@ from tests.processes import codexapi, environment
 from tests.two_accounts import TwoAccounts
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app as simulator_app
-from codexapi_engine.transport import in_process
 from codexapi_mcp import Options, create_server
 
 HELLO = {
@@ -61,7 +61,7 @@ import codexapi_http
 from codexapi_mcp import Endpoint
 
 build = lambda codex: Endpoint(codex, heartbeat=0.05)
-sys.exit(codexapi_http.serve(settings, annexes=[build], api=False))
+sys.exit(codexapi_http.serve(settings, mounts=[build], api=False))
 """
 """A server whose signs of life come often, and that drains for as long as we say."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codexapi_mcp.jobs import KEEP, PATIENCE, Jobs
+from codexapi_mcp.jobs import CALL_WAIT, KEEP, Jobs
 
 
 class Clock:
@@ -93,7 +93,7 @@ async def test_a_result_that_took_long_may_not_have_arrived() -> None:
     bench = Bench()
     call = asyncio.create_task(bench.jobs.run("a", bench.work()))
     await asyncio.sleep(0)
-    bench.clock.now += PATIENCE + 1
+    bench.clock.now += CALL_WAIT + 1
     bench.may_end.set()
     assert await call == (1, False)
     assert await bench.jobs.run("a", bench.work()) == (1, True)

@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 from codexapi_engine import CodexError
-from codexapi_mcp.workshop import Line
+from codexapi_mcp.runtime import ClientConnection
 
 
 async def test_work_that_fails_as_its_call_is_cancelled_is_not_logged() -> None:
@@ -20,7 +20,7 @@ async def test_work_that_fails_as_its_call_is_cancelled_is_not_logged() -> None:
 
     outcomes = set()
     for steps in range(1, 6):
-        call = asyncio.create_task(Line().outlast(fail()))
+        call = asyncio.create_task(ClientConnection().run_until_end(fail()))
         for _ in range(steps):
             await asyncio.sleep(0)
         call.cancel()

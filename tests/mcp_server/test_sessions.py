@@ -13,9 +13,9 @@ from tests.mcp_server.roads import HELLO
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.credentials import InMemory
+from codexapi_engine.http.in_process import in_process
+from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.transport import in_process
 from codexapi_mcp import Endpoint
 from codexapi_mcp.endpoint import MAX_SESSIONS, SESSION_IDLE
 

@@ -440,6 +440,6 @@ def test_a_limit_ends_by_the_users_own_clock() -> None:
     limit = UsageLimitReached("The limit is reached", extra={"resets_at": now})
     raised = ToolError("Error executing tool generate_text")
     raised.__cause__ = limit
-    message = failure(failures.told("generate_text", raised))["message"]
+    message = failure(failures.to_result("generate_text", raised))["message"]
     assert f"{datetime.fromtimestamp(now):%H:%M}." in message
     assert "account_status" in message

@@ -22,7 +22,7 @@ from codexapi_engine.errors import CodexError
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app
 from codexapi_engine.simulator.backend import LIFETIME, Reply
-from codexapi_http.process import Process, listen
+from codexapi_http.server.process import Process, listen
 
 MARK = re.compile(rb"canary-prompt-\d+-\d+-\d+")
 JSON = {"content-type": "application/json"}

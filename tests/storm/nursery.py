@@ -24,10 +24,10 @@ from contextlib import suppress
 from tests.processes import codexapi
 
 MODULES = (
-    "codexapi_cli.app", "codexapi_cli.chat", "codexapi_cli.serve", "codexapi_cli.history",
-    "codexapi_cli.image", "codexapi_cli.models", "codexapi_cli.status", "codexapi_cli.setup",
-    "codexapi_cli.doctor", "codexapi_cli.findings", "codexapi_cli.mcp_install", "codexapi_cli.sh",
-    "codexapi_cli.markdown", "codexapi_http", "codexapi_http.app", "codexapi_mcp",
+    "codexapi_cli.app", "codexapi_cli.commands.chat", "codexapi_cli.commands.serve", "codexapi_cli.commands.history",
+    "codexapi_cli.commands.image", "codexapi_cli.commands.models", "codexapi_cli.commands.status", "codexapi_cli.commands.setup",
+    "codexapi_cli.commands.doctor", "codexapi_cli.checks", "codexapi_cli.commands.mcp_install", "codexapi_cli.commands.sh",
+    "codexapi_cli.terminal.markdown", "codexapi_http", "codexapi_http.app", "codexapi_mcp",
     "codexapi_mcp.server", "tomlkit", "uvloop", "sqlite3", "yaml", "PIL.Image",
 )  # fmt: skip
 MOST = 64 * 1024

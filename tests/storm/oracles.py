@@ -18,7 +18,7 @@ from tests.storm.clients import KEY, Reply
 from tests.storm.processes import Process
 from tests.wire_files import events
 
-from codexapi_cli.past import Past, transcript
+from codexapi_cli.conversation.chat_history import ChatHistory, transcript
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import auth_file
 
@@ -249,7 +249,7 @@ def chats_are_kept(record: Record) -> Iterator[str]:
 
 def _kept(path: Path) -> dict[bytes, str]:
     """The chats, by each prompt in them."""
-    with Past(path) as past:
+    with ChatHistory(path) as past:
         texts = [transcript(past.items(head["cid"])) for head in past.heads()]
     return {mark: text for text in texts for mark in MARK.findall(text.encode())}
 

@@ -17,7 +17,7 @@ __all__ = ["Event", "JsonObject", "Translator"]
 class Translator(Protocol):
     """Turns a Responses stream into a client's stream, one event at a time.
 
-    `feed` is called for each event in order (or for `Deltas`, which are several), then exactly one
+    `feed` is called for each event in order (or for `DeltaBatch`, which are several), then exactly one
     of `close` (the backend's stream ended) or `fail` (it broke). What they return is written to the
     client as is. `feed` and `close` raise CodexError when the stream tells of a failure, or lacks
     its last event; the caller then decides: an HTTP error while nothing has been written,

@@ -65,7 +65,7 @@ def parse(data: bytes) -> Credentials:
     content = _content(data)
     mode = content.get("auth_mode") or _mode(content)
     tokens = content.get("tokens")
-    if mode == "personalAccessToken" and _text(content.get("personal_access_token")):
+    if mode == "personalAccessToken" and _text_or_none(content.get("personal_access_token")):
         return _personal(content["personal_access_token"])
     if mode not in ("chatgpt", "chatgptAuthTokens"):
         raise NotLoggedIn(
@@ -80,23 +80,25 @@ def parse(data: bytes) -> Credentials:
         )
     claims = _claims(tokens)
     # The official client sends no account id when the field is null; the claim is as true.
-    account = _text(tokens.get("account_id")) or _text(claims.get("chatgpt_account_id"))
+    account = _text_or_none(tokens.get("account_id")) or _text_or_none(
+        claims.get("chatgpt_account_id")
+    )
     _printable("access_token", access)
     _printable("refresh_token", tokens.get("refresh_token"))
     _printable("account_id", account)
     provenance = tokens.get("oauth_provenance")
-    given: JsonObject = provenance if isinstance(provenance, dict) else {}
+    grant: JsonObject = provenance if isinstance(provenance, dict) else {}
     expires = jwt_payload(access).get("exp")
     return Credentials(
         access_token=Secret(access),
-        refresh_token=Secret.of(_text(tokens.get("refresh_token"))),
+        refresh_token=Secret.of(_text_or_none(tokens.get("refresh_token"))),
         account_id=account,
-        plan=_text(claims.get("chatgpt_plan_type")),
+        plan=_text_or_none(claims.get("chatgpt_plan_type")),
         expires_at=_moment(expires),
-        last_refresh=_text(content.get("last_refresh")),
+        last_refresh=_text_or_none(content.get("last_refresh")),
         fedramp=claims.get("chatgpt_account_is_fedramp") is True,
-        issuer=_text(given.get("issuer")) or ISSUER,
-        client_id=_text(given.get("client_id")) or CLIENT_ID,
+        issuer=_text_or_none(grant.get("issuer")) or ISSUER,
+        client_id=_text_or_none(grant.get("client_id")) or CLIENT_ID,
         email=Secret.of(_email(tokens)),
     )
 
@@ -109,10 +111,10 @@ def renewed(data: bytes, answer: JsonObject, last_refresh: str) -> bytes:
     content = _content(data)
     tokens = content["tokens"]
     for name in ("id_token", "access_token", "refresh_token"):
-        if _text(answer.get(name)):
+        if _text_or_none(answer.get(name)):
             tokens[name] = answer[name]
     if tokens.get("account_id") is None:
-        tokens["account_id"] = _text(_claims(tokens).get("chatgpt_account_id"))
+        tokens["account_id"] = _text_or_none(_claims(tokens).get("chatgpt_account_id"))
     content["last_refresh"] = last_refresh
     return json.dumps(content, indent=2)
 
@@ -139,14 +141,14 @@ def from_access_token(token: str) -> bytes:
     return json.dumps({"auth_mode": "chatgptAuthTokens", "tokens": tokens})
 
 
-def identified(credentials: Credentials, told: JsonObject) -> Credentials:
+def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
     """A personal access token, with what `whoami` tells of its owner."""
-    account = _text(told.get("chatgpt_account_id"))
+    account = _text_or_none(answer.get("chatgpt_account_id"))
     return replace(
         credentials,
         account_id=account if account and _sendable(account) else None,
-        plan=_text(told.get("chatgpt_plan_type")),
-        fedramp=told.get("chatgpt_account_is_fedramp") is True,
+        plan=_text_or_none(answer.get("chatgpt_plan_type")),
+        fedramp=answer.get("chatgpt_account_is_fedramp") is True,
     )
 
 
@@ -197,7 +199,7 @@ def _is_endpoint_error(body: bytes) -> bool:
         return False
     if isinstance(error, dict):
         error = error.get("code") or error.get("type")
-    return _text(error) is not None
+    return _text_or_none(error) is not None
 
 
 def lost(code: str) -> LoginExpired | None:
@@ -268,21 +270,21 @@ def _claims(tokens: JsonObject) -> JsonObject:
 def _email(tokens: JsonObject) -> str | None:
     claims = jwt_payload(str(tokens.get("id_token")))
     profile = claims.get(_PROFILE)
-    told = profile if isinstance(profile, dict) else {}
-    return _text(claims.get("email")) or _text(told.get("email"))
+    profile_claims = profile if isinstance(profile, dict) else {}
+    return _text_or_none(claims.get("email")) or _text_or_none(profile_claims.get("email"))
 
 
 def _refusal_code(body: bytes) -> str:
     """The code stands in `error.code`, in `error`, or in `code`."""
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return ""
-    if not isinstance(told, dict):
+    if not isinstance(answer, dict):
         return ""
-    error = told.get("error")
+    error = answer.get("error")
     code = error.get("code") if isinstance(error, dict) else error
-    return _text(code) or _text(told.get("code")) or ""
+    return _text_or_none(code) or _text_or_none(answer.get("code")) or ""
 
 
 def _printable(name: str, value: object) -> None:
@@ -298,7 +300,7 @@ def _sendable(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 

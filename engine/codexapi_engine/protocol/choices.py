@@ -23,7 +23,7 @@ def check_stream_options(options: JsonObject | None, stream: bool | None) -> Non
         )
 
 
-class Together:
+class SharedEnvelope:
     """The choices of one reply. Each is a run of its own; they share the envelope and the end."""
 
     def __init__(
@@ -49,54 +49,54 @@ class Together:
         if include_usage:
             self.envelope["usage"] = None  # the official client takes the last one it sees
         # moves as the choices end
-        self._told = False
+        self._is_set = False
         self._left = choices
         self._usages: list[JsonObject | None] = []
 
-    def tell(self, response: JsonObject) -> None:
+    def adopt(self, response: JsonObject) -> None:
         """The id, time and model that the backend tells, for all chunks the same."""
-        if not self._told:
-            self._told = True
+        if not self._is_set:
+            self._is_set = True
             # A new one: who made something of the old one sees that it is another.
-            self.envelope = {**self.envelope, **told(response, self._prefix)}
+            self.envelope = {**self.envelope, **envelope_fields(response, self._prefix)}
 
-    def end(self, given: JsonObject | None) -> list[bytes]:
+    def end(self, usage: JsonObject | None) -> list[bytes]:
         """What follows the last chunk of a choice: nothing, but after the last choice's."""
-        self._usages.append(given)
+        self._usages.append(usage)
         self._left -= 1
         if self._left > 0:
             return []
         out = []
-        if self._include_usage and (total := summed(self._usages)):
+        if self._include_usage and (total := sum_usages(self._usages)):
             out.append(sse.encode({**self.envelope, "choices": [], "usage": total}))
         return [*out, sse.DONE]
 
 
-def told(response: JsonObject, prefix: str) -> JsonObject:
+def envelope_fields(response: JsonObject, prefix: str) -> JsonObject:
     """What a response says of itself, in the words of an envelope."""
     name, created = word(response, "id").removeprefix("resp_"), number(response, "created_at")
-    given = {
+    fields = {
         "id": prefix + name if name else None,
         "created": created,
         "model": word(response, "model") or None,
     }
-    return {field: value for field, value in given.items() if value is not None}
+    return {field: value for field, value in fields.items() if value is not None}
 
 
 def usage(response: JsonObject) -> JsonObject | None:
     """The tokens in the older dialects' words; None if the backend told none."""
-    given = response.get("usage")
-    if not isinstance(given, dict):
+    counts = response.get("usage")
+    if not isinstance(counts, dict):
         return None
-    read, written = (inner(given, f"{side}_tokens_details") for side in ("input", "output"))
+    read, written = (inner(counts, f"{side}_tokens_details") for side in ("input", "output"))
     prompt_details = {"cached_tokens": number(read, "cached_tokens") or 0, "audio_tokens": 0}
     if (cached := number(read, "cache_write_tokens")) is not None:
         prompt_details["cache_write_tokens"] = cached
-    prompt, completion = number(given, "input_tokens") or 0, number(given, "output_tokens") or 0
+    prompt, completion = number(counts, "input_tokens") or 0, number(counts, "output_tokens") or 0
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": number(given, "total_tokens") or prompt + completion,
+        "total_tokens": number(counts, "total_tokens") or prompt + completion,
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {
             "reasoning_tokens": number(written, "reasoning_tokens") or 0,
@@ -107,13 +107,13 @@ def usage(response: JsonObject) -> JsonObject | None:
     }
 
 
-def summed(usages: Iterable[JsonObject | None]) -> JsonObject | None:
+def sum_usages(usages: Iterable[JsonObject | None]) -> JsonObject | None:
     """What all runs cost; None unless every one of them told it. Nothing is made up."""
     total: JsonObject | None = None
-    for given in usages:
-        if given is None:
+    for usage in usages:
+        if usage is None:
             return None
-        total = given if total is None else _added(total, given)
+        total = usage if total is None else _added(total, usage)
     return total
 
 
@@ -124,14 +124,14 @@ def merged(replies: list[JsonObject]) -> JsonObject:
         for index, choice in enumerate(choice for reply in replies for choice in reply["choices"])
     ]
     whole = {**replies[0], "choices": choices}
-    total = summed(reply.get("usage") for reply in replies)
+    total = sum_usages(reply.get("usage") for reply in replies)
     if total is None:
         whole.pop("usage", None)
         return whole
     return {**whole, "usage": total}
 
 
-def nothing_said() -> BackendError:
+def empty_response() -> BackendError:
     """An empty answer is no success, whatever the backend calls it."""
     return BackendError(
         "the backend finished the run without an answer: no text, no refusal, no call",

@@ -69,16 +69,16 @@ def affinity(session: str) -> dict[str, str]:
     return {"session-id": session, "thread-id": session, "x-client-request-id": session}
 
 
-def from_codex_client(given: Mapping[str, str]) -> dict[str, str]:
+def from_codex_client(headers: Mapping[str, str]) -> dict[str, str]:
     """The part of a client's request headers that the backend should see."""
-    return _safe({name: value for name, value in given.items() if name in FROM_CODEX_CLIENTS})
+    return _safe({name: value for name, value in headers.items() if name in FROM_CODEX_CLIENTS})
 
 
-def to_client(given: Mapping[str, str]) -> dict[str, str]:
+def to_client(headers: Mapping[str, str]) -> dict[str, str]:
     """The part of the backend's response headers that the client should see."""
     chosen = {
         name: value
-        for name, value in given.items()
+        for name, value in headers.items()
         if (name in TO_CLIENTS or name.startswith("x-codex-"))
         and len(name) + len(value) <= MAX_TO_CLIENT_BYTES
         and name.isascii()
@@ -91,13 +91,15 @@ def to_client(given: Mapping[str, str]) -> dict[str, str]:
     return {name: fit[name] for name in first[:MAX_TO_CLIENT]}
 
 
-def masked(given: Mapping[str, str]) -> dict[str, str]:
+def masked(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers as one may show them: what is secret, or says who somebody is, is left out."""
     return {
         name: "(left out)" if name in _SECRET or _SECRET_WORDS.search(name) else value
-        for name, value in given.items()
+        for name, value in headers.items()
     }
 
 
-def _safe(given: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in given.items() if value.isascii() and value.isprintable()}
+def _safe(headers: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in headers.items() if value.isascii() and value.isprintable()
+    }

@@ -26,7 +26,7 @@ _EACH = 100
 _LONG = "a long string"  # stands where one was lifted out
 
 
-class Long:
+class ChunkedString:
     """A long string of plain ASCII, in the pieces that it came in: between quotes, they are its
     JSON. So a picture need not be copied to be read and told again."""
 
@@ -48,44 +48,44 @@ def loads(data: bytes | str) -> Any:
         if "\\u" not in text and text.isascii():
             raise
         try:
-            return mapped(json.loads(text, parse_constant=_refuse), _whole_text, keys=True)
+            return mapped(json.loads(text, parse_constant=_raise_not_json), _whole_text, keys=True)
         except RecursionError:
             raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any, *, indent: int | None = None) -> bytes:
-    """UTF-8 JSON, compact unless `indent` is given. A `Long` is a string like any other."""
+    """UTF-8 JSON, compact unless `indent` is given. A `ChunkedString` is a string like any other."""
     try:
         # A float beyond the double's range (1e999) is read as infinity, which is not JSON.
-        return to_json(value, indent=indent, inf_nan_mode="null", fallback=_text)
+        return to_json(value, indent=indent, inf_nan_mode="null", fallback=_encodable)
     except (PydanticSerializationError, UnicodeEncodeError, ValueError):
         separators = (",", ":") if indent is None else None
         text = json.dumps(
-            value, ensure_ascii=False, separators=separators, indent=indent, default=_text
+            value, ensure_ascii=False, separators=separators, indent=indent, default=_encodable
         )
         return _whole_text(text).encode()
 
 
-def lifted(given: list[bytes]) -> Any:
+def parse_around_string(chunks: list[bytes]) -> Any:
     """The value of a JSON text in pieces, where the first string that has whole plain pieces is a
-    `Long`. None where that cannot be had: then the pieces are to be joined and read."""
-    plain = [_is_plain(piece) for piece in given]
+    `ChunkedString`. None where that cannot be had: then the pieces are to be joined and read."""
+    plain = [_is_plain(piece) for piece in chunks]
     if True not in plain:
         return None
     start = plain.index(True)
     stop = plain.index(False, start) if False in plain[start:] else len(plain)
     try:
-        value = loads(b"".join([*given[:start], _LONG.encode(), *given[stop:]]))
+        value = loads(b"".join([*chunks[:start], _LONG.encode(), *chunks[stop:]]))
     except ValueError:  # they are no string
         return None
     found: list[tuple[str, str]] = []
 
-    def put(text: str) -> str | Long:
+    def put(text: str) -> str | ChunkedString:
         before, mark, after = text.partition(_LONG)
         if not mark:
             return text
         found.append((before, after))
-        return Long([before.encode(), *given[start:stop], after.encode()])
+        return ChunkedString([before.encode(), *chunks[start:stop], after.encode()])
 
     value = mapped(value, put)
     # Somebody's own words may have been taken for the mark, or need escapes.
@@ -104,7 +104,7 @@ def is_heavy(*values: Any, bound: int | None = None) -> bool:
                 rest.extend(value.values() if isinstance(value, dict) else value)
         elif isinstance(value, str):
             left -= len(value)
-        elif isinstance(value, Long):
+        elif isinstance(value, ChunkedString):
             return True
     return left < 0
 
@@ -116,7 +116,7 @@ def dumps_in_steps(value: Any) -> bytes:
 
 def pieces(value: Any) -> Iterator[bytes]:
     """What `dumps` gives, in pieces: of a large string there is never a second one."""
-    if isinstance(value, Long):
+    if isinstance(value, ChunkedString):
         yield from (b'"', *value.pieces, b'"')
     elif not is_heavy(value):
         yield dumps(value)
@@ -139,8 +139,8 @@ def pieces(value: Any) -> Iterator[bytes]:
         yield b"]"
 
 
-def _text(value: object) -> str:
-    if isinstance(value, Long):
+def _encodable(value: object) -> str:
+    if isinstance(value, ChunkedString):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
@@ -188,5 +188,5 @@ _HALF = re.compile("[\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
-def _refuse(name: str) -> NoReturn:
+def _raise_not_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

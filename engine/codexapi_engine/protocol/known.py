@@ -247,13 +247,13 @@ class Survey:
         name = plain(event.type or "")
         if not self.names or self.names[-1] != name:
             self.names.append(name)
-        self._place(event.type or "", data)
+        self._visit_event(event.type or "", data)
         if event.type not in EVENTS:
             self.unknown_events.add(name)
             return
         self._note(name, data, EVENTS[event.type])
-        self._item(inner(data, "item"))
-        self._part(inner(data, "part"))
+        self._visit_item(inner(data, "item"))
+        self._visit_part(inner(data, "part"))
         self._response(inner(data, "response"))
 
     def finish(self) -> None:
@@ -263,7 +263,7 @@ class Survey:
         if self._items:
             self.disorder.add("an item without response.output_item.done")
 
-    def _place(self, name: str, data: JsonObject) -> None:
+    def _visit_event(self, name: str, data: JsonObject) -> None:
         if len(self.names) == 1 and name.startswith("response.") and name != "response.created":
             self.disorder.add("response.created is not first")
         number, index = data.get("sequence_number"), data.get("output_index")
@@ -285,14 +285,14 @@ class Survey:
         for name in set(_paths(inner(response, "usage"))) - USAGE:
             self.unknown_fields.add(f"usage: {plain(name)}")
         for item in listed(response, "output"):
-            self._item(item)
+            self._visit_item(item)
 
-    def _item(self, item: JsonObject) -> None:
+    def _visit_item(self, item: JsonObject) -> None:
         self._typed("item", item, ITEMS)
         for part in [*listed(item, "content"), *listed(item, "summary")]:
-            self._part(part)
+            self._visit_part(part)
 
-    def _part(self, part: JsonObject) -> None:
+    def _visit_part(self, part: JsonObject) -> None:
         self._typed("part", part, PARTS)
 
     def _typed(self, kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> None:

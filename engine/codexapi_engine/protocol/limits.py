@@ -47,32 +47,32 @@ class Limits(NamedTuple):
     additional: tuple[tuple[str, Limits], ...] = ()  # limits of their own, by name
 
     def as_json(self) -> JsonObject:
-        told: JsonObject = {"plan": self.plan, **self._windows_json()}
+        fields: JsonObject = {"plan": self.plan, **self._windows_json()}
         if self.credits is not None:
-            told["credits"] = {
+            fields["credits"] = {
                 "has_credits": self.credits.has,
                 "unlimited": self.credits.unlimited,
                 "balance": self.credits.balance,
             }
         if self.additional:
-            told["additional"] = [
+            fields["additional"] = [
                 {"name": name, **limits._windows_json()} for name, limits in self.additional
             ]
-        return told
+        return fields
 
     @lru_cache(ALIKE)  # noqa: B019  (they are small, and few)
     def as_headers(self) -> Mapping[str, str]:
         """The windows in the headers that OpenAI's clients know: the primary one under `requests`,
         the secondary one under `tokens`, in percent points."""
-        told: dict[str, str] = {}
+        headers: dict[str, str] = {}
         for kind, window in (("requests", self.primary), ("tokens", self.secondary)):
             if window is not None:
-                told[f"x-ratelimit-limit-{kind}"] = str(WHOLE)
+                headers[f"x-ratelimit-limit-{kind}"] = str(WHOLE)
                 left = min(WHOLE, max(0, WHOLE - int(window.used_percent)))
-                told[f"x-ratelimit-remaining-{kind}"] = str(left)
+                headers[f"x-ratelimit-remaining-{kind}"] = str(left)
                 if window.resets_in is not None:
-                    told[f"x-ratelimit-reset-{kind}"] = compact(window.resets_in)
-        return told
+                    headers[f"x-ratelimit-reset-{kind}"] = compact(window.resets_in)
+        return headers
 
     def _windows_json(self) -> JsonObject:
         windows = {"primary": self.primary, "secondary": self.secondary}
@@ -85,11 +85,11 @@ UNTOLD = Limits(None, None, None)
 
 def from_headers(headers: Mapping[str, str]) -> Limits:
     """The limits in `x-codex-*` headers (backend.md E.2)."""
-    return _told(*map(headers.get, _HEADERS))
+    return _from_fields(*map(headers.get, _HEADERS))
 
 
 @lru_cache(ALIKE)
-def _told(plan: str | None, reached: str | None, *windows: str | None) -> Limits:
+def _from_fields(plan: str | None, reached: str | None, *windows: str | None) -> Limits:
     primary, secondary = _window(*windows[:4]), _window(*windows[4:])
     return Limits(plan, primary, secondary, reached is not None)
 
@@ -119,11 +119,11 @@ def _of(limit: JsonObject) -> Limits:
     """The limits in one `rate_limit` object."""
 
     def window(name: str) -> Window | None:
-        told = inner(limit, f"{name}_window")
-        seconds = _int(told.get("limit_window_seconds"))
+        fields = inner(limit, f"{name}_window")
+        seconds = _int(fields.get("limit_window_seconds"))
         minutes = seconds // 60 if seconds is not None else None
-        moment, after = told.get("reset_at"), told.get("reset_after_seconds")
-        return _window(told.get("used_percent"), minutes, moment, after)
+        moment, after = fields.get("reset_at"), fields.get("reset_after_seconds")
+        return _window(fields.get("used_percent"), minutes, moment, after)
 
     return Limits(None, window("primary"), window("secondary"), bool(limit.get("limit_reached")))
 
@@ -132,12 +132,12 @@ _HEADERS = (
     "x-codex-plan-type",
     "x-codex-rate-limit-reached-type",
     *(
-        f"x-codex-{window}-{told}"
+        f"x-codex-{window}-{field}"
         for window in ("primary", "secondary")
-        for told in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
+        for field in ("used-percent", "window-minutes", "reset-at", "reset-after-seconds")
     ),
 )
-"""As `_told` takes their values."""
+"""As `_from_fields` takes their values."""
 
 
 def _window(used: object, minutes: object, resets_at: object, resets_in: object) -> Window | None:
@@ -147,11 +147,11 @@ def _window(used: object, minutes: object, resets_at: object, resets_in: object)
     return Window(percent, _int(minutes), _moment(resets_at), _int(resets_in))
 
 
-def _credits(given: JsonObject) -> Credits:
+def _credits(fields: JsonObject) -> Credits:
     return Credits(
-        bool(given.get("has_credits")),
-        bool(given.get("unlimited")),
-        word(given, "balance") or None,
+        bool(fields.get("has_credits")),
+        bool(fields.get("unlimited")),
+        word(fields, "balance") or None,
     )
 
 

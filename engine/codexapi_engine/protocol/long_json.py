@@ -46,14 +46,14 @@ def _without_escapes(data: bytes, texts: list[str]) -> Iterator[bytes]:
             raise ValueError("a string has no end")
         if data.find(b"\\", start, at) < 0:
             continue
-        text, at = _string(data, start)
+        text, at = _read_string(data, start)
         yield data[kept:start] + rb"\u0000%d" % len(texts)
         texts.append(text)
         kept = at - 1
     yield data[kept:]
 
 
-def _string(data: bytes, at: int) -> tuple[str, int]:
+def _read_string(data: bytes, at: int) -> tuple[str, int]:
     """The string from here on, and the place behind it."""
     read = []
     while True:

@@ -58,14 +58,14 @@ def parse(catalogue: JsonObject) -> list[Model]:
 
 
 def resolve(
-    models: Iterable[Model], aliases: Mapping[str, str], asked: str
+    models: Iterable[Model], aliases: Mapping[str, str], wanted: str
 ) -> tuple[str, str | None]:
     """The model behind a name, and the effort that the name gives: `slug`, `slug:effort`, an alias
     of either, or `alias:effort`.
 
     A name that the catalogue lacks is what it was: the backend decides what there is.
     """
-    name = aliases.get(asked, asked)
+    name = aliases.get(wanted, wanted)
     head, mark, effort = name.rpartition(":")
     slug = aliases.get(head, head)
     if mark and effort in EFFORTS and find(models, slug):
@@ -108,11 +108,11 @@ def public_list(models: Sequence[Model], aliases: Mapping[str, str] | None = Non
 
     Aliases stand after the plain ids: there are clients that take the first.
     """
-    given = aliases or {}
+    names = aliases or {}
     plain = [public(model) for model in models if model.listed]
     return {
         "object": "list",
-        "data": plain + [entry for name in given if (entry := named(models, given, name))],
+        "data": plain + [entry for name in names if (entry := named(models, names, name))],
         "models": [for_codex(model) for model in models],
     }
 
@@ -131,18 +131,18 @@ def for_codex(model: Model) -> JsonObject:
     return entry | {key: value for key, value in needed.items() if entry.get(key) is None}
 
 
-def named(models: Sequence[Model], aliases: Mapping[str, str], asked: str) -> JsonObject | None:
+def named(models: Sequence[Model], aliases: Mapping[str, str], name: str) -> JsonObject | None:
     """The entry under the name it is asked for by: a slug, `slug:effort` or an alias."""
-    slug, effort = resolve(models, aliases, asked)
+    slug, effort = resolve(models, aliases, name)
     model = find(models, slug)
-    if model is None and asked not in aliases:
+    if model is None and name not in aliases:
         return None
     # An alias of what the catalogue does not list may still work: the backend decides.
     entry = public(model or _model({"slug": slug}))
-    entry["id"] = asked
+    entry["id"] = name
     if effort is not None:
         entry["default_reasoning_effort"] = effort
-    if asked != slug:
+    if name != slug:
         entry["alias_of"] = slug
     return entry
 
@@ -173,14 +173,14 @@ class Hint(NamedTuple):
     instead: str | None
 
 
-def hint(models: Iterable[Model], asked: str, default: str | None = None) -> Hint:
+def hint(models: Iterable[Model], name: str, default: str | None = None) -> Hint:
     """The nearest name of those that are listed, and the default: the user's own choice, else the
     first."""
     names = [model.slug for model in models if model.listed]
     if not names:
         return Hint("", None)
-    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
-    usual = default if default and default != asked else names[0]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    usual = default if default and default != name else names[0]
     meant = f" Did you mean `{near[0]}`?" if near else ""
     return Hint(f"{meant} The default is `{usual}`.", near[0] if near else usual)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from ..errors import InvalidRequest, JsonObject
 
 
-class Rule(StrEnum):
+class FieldRule(StrEnum):
     TRANSLATED = "translated"  # goes to the backend, in its words
     HONOURED = "honoured"  # done by ourselves
     IGNORED = "ignored"  # accepted, not sent, and named to the client
@@ -16,12 +16,12 @@ class Rule(StrEnum):
 
 
 def apply(
-    table: Mapping[str, Rule],
+    table: Mapping[str, FieldRule],
     body: JsonObject,
     *,
     strict: bool,
-    harmless: Mapping[str, object],
-    unknown: Rule,
+    no_effect: Mapping[str, object],
+    unknown: FieldRule,
 ) -> tuple[str, ...]:
     """The names of the fields that will be ignored, in the body's order.
 
@@ -31,11 +31,11 @@ def apply(
     ignored = []
     for name, value in body.items():
         rule = table.get(name, unknown)
-        if rule is Rule.TRANSLATED or rule is Rule.HONOURED:
+        if rule is FieldRule.TRANSLATED or rule is FieldRule.HONOURED:
             continue
-        if value is None or (name in harmless and value == harmless[name]):
+        if value is None or (name in no_effect and value == no_effect[name]):
             continue
-        if rule is Rule.REFUSED or strict:
+        if rule is FieldRule.REFUSED or strict:
             raise unsupported(name)
         ignored.append(name)
     return tuple(ignored)

@@ -43,7 +43,7 @@ class Event:
     def type(self) -> str:
         """The event's name: from its `event:` line, else from its JSON. Empty for `[DONE]`."""
         if self._type is None:
-            self._type = self._named() or str(self.json.get("type") or "")
+            self._type = self._event_name() or str(self.json.get("type") or "")
         return self._type
 
     @property
@@ -55,12 +55,12 @@ class Event:
     def json(self) -> JsonObject:
         """The payload's object, `{}` for `[DONE]`. Raises StreamInterrupted if it is not one."""
         if self._json is None:
-            self._json = self._parsed()
+            self._json = self._parse()
         return self._json
 
     @property
-    def lifted(self) -> JsonObject:
-        """`json`, but that the long string of a large event may be a `json.Long`."""
+    def parsed_lazily(self) -> JsonObject:
+        """`json`, but that the long string of a large event may be a `json.ChunkedString`."""
         return self.json
 
     def check(self) -> None:
@@ -87,7 +87,7 @@ class Event:
     def count(self) -> int:
         return 1
 
-    def _named(self) -> str:
+    def _event_name(self) -> str:
         # The common case first: backend events begin with their name.
         if self.raw.startswith(b"event: "):
             return self.raw[7 : self.raw.index(b"\n", 7)].decode(errors="replace")
@@ -102,7 +102,7 @@ class Event:
                 found.append(value[1:] if value.startswith(b" ") else value)
         return found
 
-    def _parsed(self) -> JsonObject:
+    def _parse(self) -> JsonObject:
         data = self.data
         if data == b"[DONE]":
             return {}
@@ -115,7 +115,7 @@ class Event:
         return value
 
 
-class Deltas(Event):
+class DeltaBatch(Event):
     """Plain deltas of one name that came together, one or many, and were not taken apart.
 
     They pass as one event does: `type`, `check` and `encode` are of all of them. JSON is `each`'s.
@@ -152,10 +152,10 @@ class Deltas(Event):
         at = self._whole.index(b"{")
         return [Event(raw, self._type, at) for raw in self.raw.split(b"\n\n")]
 
-    def parted(self) -> tuple[Event, Deltas | None]:
+    def parted(self) -> tuple[Event, DeltaBatch | None]:
         """The first, and the others if there are any."""
         first, _, others = self._whole.partition(b"\n\n")
-        rest = Deltas(others, self.type, self.count - 1) if others else None
+        rest = DeltaBatch(others, self.type, self.count - 1) if others else None
         return Event(first, self._type, first.index(b"{")), rest
 
     @property
@@ -166,18 +166,18 @@ class Deltas(Event):
         return self._count
 
 
-class Large(Event):
+class ChunkedEvent(Event):
     """An event of a name and one long line of data, in the pieces that it came in: a picture that
     only passes is never copied."""
 
-    __slots__ = ("_head", "_lifted", "_pieces")
+    __slots__ = ("_head", "_parsed_lazily", "_pieces")
 
     def __init__(self, head: re.Match[bytes], pieces: list[bytes]) -> None:
         self._head = head[0]
         self._pieces = pieces
         self._type = head[1].decode(errors="replace")
         self._json = None
-        self._lifted: JsonObject | None = None
+        self._parsed_lazily: JsonObject | None = None
 
     @property
     def raw(self) -> bytes:  # type: ignore[override]
@@ -190,11 +190,11 @@ class Large(Event):
         return self._pieces[0]
 
     @property
-    def lifted(self) -> JsonObject:
-        if self._lifted is None:
-            value = json.lifted(self._pieces)
-            self._lifted = value if isinstance(value, dict) else self.json
-        return self._lifted
+    def parsed_lazily(self) -> JsonObject:
+        if self._parsed_lazily is None:
+            value = json.parse_around_string(self._pieces)
+            self._parsed_lazily = value if isinstance(value, dict) else self.json
+        return self._parsed_lazily
 
     def check(self) -> None:
         plain = all(piece.isascii() for piece in self._pieces)
@@ -228,13 +228,13 @@ class Decoder:
 
     Call `flush` once when the bytes have ended. Comments and events without data are dropped.
     Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES. `together` hands plain deltas
-    that came together back as `Deltas`.
+    that came together back as `DeltaBatch`.
     """
 
-    def __init__(self, *, limit: int = MAX_EVENT_BYTES, together: bool = False) -> None:
+    def __init__(self, *, limit: int = MAX_EVENT_BYTES, coalesce: bool = False) -> None:
         # set once
         self._limit = limit
-        self._together = together
+        self._coalesce = coalesce
         # moves as the stream moves
         self._tail: list[bytes] = []  # the event still arriving, in pieces: joined once
         self._size = 0
@@ -246,7 +246,7 @@ class Decoder:
     def feed(self, data: bytes) -> list[Event]:
         # The commonest read there is: a delta like the one before, and nothing else.
         if (head := self._delta) and data.startswith(head) and self._is_alone(data, len(head)):
-            return [Deltas(data, self._kind, 1)]
+            return [DeltaBatch(data, self._kind, 1)]
         if self._at_start is not None:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
@@ -255,7 +255,7 @@ class Decoder:
         ended = seam or data.endswith(b"\n\n")
         # One byte is found at ten times the speed of two: most of an image has no line end.
         if not ended and (b"\n" not in data or b"\n\n" not in data):
-            self._keep(data)
+            self._append(data)
             return []
         large: list[Event] = []
         if self._size > json.PIECE:
@@ -263,7 +263,7 @@ class Decoder:
         whole = b"".join([*self._tail, data])
         events, end = self._events(whole)
         self._tail, self._size = [], 0
-        self._keep(whole[end:])
+        self._append(whole[end:])
         return large + events
 
     def flush(self) -> list[Event]:
@@ -286,7 +286,7 @@ class Decoder:
         if (head := _HEAD.match(pieces[0])) is not None:
             line = [pieces[0][head.end() :], *pieces[1:]]
             if not any(b"\n" in piece for piece in line):
-                return [Large(head, line)], data[stop + 2 :]
+                return [ChunkedEvent(head, line)], data[stop + 2 :]
         event = _event(b"".join(pieces))
         return ([event] if event else []), data[stop + 2 :]
 
@@ -300,7 +300,7 @@ class Decoder:
             stop = whole.find(b"\n", at := head.end()) if head else -1
             if head and whole.startswith(b"\n\n", stop):
                 name = head[1]
-                if self._together and name.endswith(b".delta") and (deltas := self._deltas(head)):
+                if self._coalesce and name.endswith(b".delta") and (deltas := self._deltas(head)):
                     events.append(deltas)
                     start += len(deltas.encode())
                     continue
@@ -311,12 +311,12 @@ class Decoder:
                 events.append(event)
             start = stop + 2
 
-    def _deltas(self, head: re.Match[bytes]) -> Deltas | None:
+    def _deltas(self, head: re.Match[bytes]) -> DeltaBatch | None:
         """The plain deltas that begin with this one; None if it is not plain."""
         if (found := _DELTAS.match(head.string, head.start())) is None:
             return None
         self._delta, self._kind = b"event: %b\ndata: {" % found[1], found[1].decode()
-        return Deltas(found[0], self._kind)
+        return DeltaBatch(found[0], self._kind)
 
     def _is_alone(self, data: bytes, at: int) -> bool:
         """Whether what begins like a plain delta is a whole one. `at`: behind that beginning."""
@@ -327,7 +327,7 @@ class Decoder:
             and not self._tail  # a CR before it is no matter: a line end here means nothing
         )
 
-    def _keep(self, piece: bytes) -> None:
+    def _append(self, piece: bytes) -> None:
         if piece:
             self._tail.append(piece)
             self._size += len(piece)

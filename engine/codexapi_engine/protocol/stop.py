@@ -10,7 +10,7 @@ class Stop:
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = [sequence for sequence in sequences if sequence]
-        self._held = ""
+        self._pending = ""
         self.hit = False
 
     def feed(self, text: str) -> str:
@@ -19,7 +19,7 @@ class Stop:
             return ""
         if not self._sequences:
             return text
-        text, self._held = self._held + text, ""
+        text, self._pending = self._pending + text, ""
         # The one that is whole first, however the text came; of two that end there, the longer.
         found = [
             (at + len(sequence), at)
@@ -29,22 +29,22 @@ class Stop:
         if found:
             self.hit = True
             return text[: min(found)[1]]
-        held = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
-        said = len(text) - held
-        self._held = text[said:]
-        return text[:said]
+        overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
+        end = len(text) - overlap
+        self._pending = text[end:]
+        return text[:end]
 
     def rest(self) -> str:
         """What was held back for a sequence that did not come."""
-        text, self._held = self._held, ""
+        text, self._pending = self._pending, ""
         return text
 
 
 def cut(text: str, sequences: Sequence[str]) -> tuple[str, bool]:
     """The text before the first sequence, and whether there was one."""
     stop = Stop(sequences)
-    said = stop.feed(text)
-    return said + stop.rest(), stop.hit
+    before = stop.feed(text)
+    return before + stop.rest(), stop.hit
 
 
 def _overlap(text: str, sequence: str) -> int:

@@ -17,15 +17,15 @@ M = TypeVar("M", bound=BaseModel)
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
 
-def _bounded(given: dict[str, str]) -> dict[str, str]:
-    if len(given) > MAX_PAIRS:
+def _bounded(pairs: dict[str, str]) -> dict[str, str]:
+    if len(pairs) > MAX_PAIRS:
         raise ValueError(f"at most {MAX_PAIRS} pairs are allowed")
-    for key, value in given.items():
+    for key, value in pairs.items():
         if len(key) > MAX_KEY:
             raise ValueError(f"a key has at most {MAX_KEY} characters")
         if len(value) > MAX_VALUE:
             raise ValueError(f"a value has at most {MAX_VALUE} characters")
-    return given
+    return pairs
 
 
 Metadata = Annotated[dict[str, str], AfterValidator(_bounded)]

@@ -88,17 +88,17 @@ class Accounts:
         """Makes all encrypted content so far unreadable, whoever wrote it."""
         self.key += 1
 
-    def redeem(self, asked: Mapping[str, object]) -> JsonObject:
+    def refresh(self, request: Mapping[str, object]) -> JsonObject:
         """New tokens for a refresh token. Raises Refused, from the second time on for ever."""
-        token = str(asked.get("refresh_token"))
-        if asked.get("grant_type") != "refresh_token":
-            raise self._refused(_oauth("unsupported_grant_type"))
-        if asked.get("client_id") != CLIENT_ID:
-            raise self._refused(_oauth("invalid_client"))
+        token = str(request.get("refresh_token"))
+        if request.get("grant_type") != "refresh_token":
+            raise self._count_refusal(_oauth("unsupported_grant_type"))
+        if request.get("client_id") != CLIENT_ID:
+            raise self._count_refusal(_oauth("invalid_client"))
         if token not in self._refresh_tokens:
-            raise self._refused(REFUSALS["refresh_token_invalidated"])
+            raise self._count_refusal(REFUSALS["refresh_token_invalidated"])
         if not self._refresh_tokens[token]:
-            raise self._refused(REFUSALS["refresh_token_reused"])
+            raise self._count_refusal(REFUSALS["refresh_token_reused"])
         self._refresh_tokens[token] = False
         self.refreshes += 1
         return {
@@ -108,7 +108,7 @@ class Accounts:
             "scope": "openid profile email offline_access",
         }
 
-    def _refused(self, refusal: Refusal) -> Refused:
+    def _count_refusal(self, refusal: Refusal) -> Refused:
         self.refused_refreshes += 1
         return Refused(refusal)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import JsonObject
 from . import commands, prose, schema
-from .asked import Asked, Tool
+from .model_request import ModelRequest, Tool
 from .png import png, recoded
 
 HELLO = (
@@ -73,15 +73,15 @@ class Names:
         return f"{name}_".ljust(_LONG_CALL_ID if prefix == "call" else _LONG_ID, "x")
 
 
-def outputs(asked: Asked, names: Names) -> list[Output]:
+def outputs(request: ModelRequest, names: Names) -> list[Output]:
     """The items of the answer, in order."""
-    if asked.body.get("generate") is False:
+    if request.body.get("generate") is False:
         return []
-    if asked.compacts:
+    if request.compacts:
         name = names.new("cmp")
         item = {"type": "compaction", "id": name, "encrypted_content": names.encrypt(name)}
         return [Output(item)]
-    return [*_reasoning(asked, names), *_said(asked, names)]
+    return [*_reasoning(request, names), *_messages(request, names)]
 
 
 def pixels(size: object, *, exact: bool = False, nearest: bool = True) -> tuple[int, int]:
@@ -109,90 +109,92 @@ def short(text: str) -> str:
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1].rstrip() + "…"
 
 
-def _reasoning(asked: Asked, names: Names) -> Iterator[Output]:
-    wanted = (asked.body.get("reasoning") or {}).get("summary")
+def _reasoning(request: ModelRequest, names: Names) -> Iterator[Output]:
+    wanted = (request.body.get("reasoning") or {}).get("summary")
     summary: list[str] = []
-    if "reason" in asked.directions:
+    if "reason" in request.directions:
         summary = ["**Reading the prompt**\n\nIt is simulated.", "**Answering**\n\nSo is this."]
     elif wanted and wanted != "none":
         summary = ["**Reading the prompt**\n\nNo model does."]
-    if asked.effort == "none" and not summary:
+    if request.effort == "none" and not summary:
         return
     item: JsonObject = {
         "id": names.new("rs"),
         "type": "reasoning",
         "summary": [{"type": "summary_text", "text": text} for text in summary],
     }
-    if "reasoning.encrypted_content" in (asked.body.get("include") or []):
+    if "reasoning.encrypted_content" in (request.body.get("include") or []):
         item["encrypted_content"] = names.encrypt(item["id"])
     yield Output(item)
 
 
-def _said(asked: Asked, names: Names) -> Iterator[Output]:
-    script = asked.directions
+def _messages(request: ModelRequest, names: Names) -> Iterator[Output]:
+    script = request.directions
     if "commentary" in script:
         yield _message(names, "Let me see. (This is a simulated remark in passing.)", "commentary")
     scripted = next((play for name, play in _SCRIPTED.items() if name in script), None)
     if scripted is not None:
-        yield from scripted(asked, names)
+        yield from scripted(request, names)
     else:
-        yield from _natural(asked, names)
+        yield from _natural(request, names)
     if "two" in script:
         yield _message(names, "This is the second simulated message.")
 
 
-def _natural(asked: Asked, names: Names) -> Iterator[Output]:
-    calls = _calls(asked)
+def _natural(request: ModelRequest, names: Names) -> Iterator[Output]:
+    calls = _calls(request)
     if calls:
-        yield from (play(asked, names) for play in calls)
+        yield from (play(request, names) for play in calls)
         if any(play is _image for play in calls):
             yield _message(names, "")  # recorded: an empty message follows the image
         if any(play is _search for play in calls):
-            yield _cited(asked, names)
+            yield _cited(request, names)
         return
-    yield _message(names, _text(asked))
+    yield _message(names, _answer_text(request))
 
 
-def _text(asked: Asked) -> str:
-    kind = asked.form.get("type")
+def _answer_text(request: ModelRequest) -> str:
+    kind = request.form.get("type")
     if kind == "json_schema":
-        value = schema.example(asked.form.get("schema"), asked.prompt)
+        value = schema.example(request.form.get("schema"), request.prompt)
         return json.dumps(value, ensure_ascii=False)
-    shape = prose.schema_in([asked.prompt, *asked.rules])
+    shape = prose.schema_in([request.prompt, *request.rules])
     if kind == "json_object":
-        value = schema.example(shape, asked.prompt) if shape else {"answer": _plain(asked)}
+        value = schema.example(shape, request.prompt) if shape else {"answer": _plain_text(request)}
         return json.dumps(value, ensure_ascii=False)
-    if shape and any(_FENCE in text for text in (asked.prompt, *asked.rules)):
-        value = schema.example(shape, asked.prompt)
+    if shape and any(_FENCE in text for text in (request.prompt, *request.rules)):
+        value = schema.example(shape, request.prompt)
         return f"{_FENCE}\n{json.dumps(value, ensure_ascii=False)}\n```"
-    return _plain(asked)
+    return _plain_text(request)
 
 
-def _plain(asked: Asked) -> str:
-    if line := commands.command(asked.prompt, asked.rules):
+def _plain_text(request: ModelRequest) -> str:
+    if line := commands.command(request.prompt, request.rules):
         return line
-    if asked.outputs:
-        said = "\n".join(f"{tool} said: {output}" for tool, output in asked.outputs)
-        return f"The simulated Codex backend heard from its tools.\n{said}"
-    seen = _seen(asked)
-    told = prose.ordered(asked.prompt) or (prose.on_sight(asked.rules) if asked.pictures else None)
-    if told:
-        return told
-    if not seen and len(asked.prompt) < 80 and _GREETING.search(asked.prompt):
+    if request.outputs:
+        lines = "\n".join(f"{tool} said: {output}" for tool, output in request.outputs)
+        return f"The simulated Codex backend heard from its tools.\n{lines}"
+    seen = _seen(request)
+    scripted = prose.ordered(request.prompt) or (
+        prose.on_sight(request.rules) if request.pictures else None
+    )
+    if scripted:
+        return scripted
+    if not seen and len(request.prompt) < 80 and _GREETING.search(request.prompt):
         return HELLO
-    said = f"You said: “{short(asked.prompt)}”" if asked.prompt else "You said nothing."
-    return " ".join(filter(None, ["Hello from the simulated Codex backend.", said, seen]))
+    lines = f"You said: “{short(request.prompt)}”" if request.prompt else "You said nothing."
+    return " ".join(filter(None, ["Hello from the simulated Codex backend.", lines, seen]))
 
 
-def _seen(asked: Asked) -> str:
-    told = []
-    if asked.pictures:
-        count = "one image" if len(asked.pictures) == 1 else f"{len(asked.pictures)} images"
-        told.append(f"I see {count}, {', '.join(asked.pictures)}.")
-    if asked.files:
-        count = "one file" if len(asked.files) == 1 else f"{len(asked.files)} files"
-        told.append(f"I see {count}, {', '.join(asked.files)}.")
-    return " ".join(told)
+def _seen(request: ModelRequest) -> str:
+    sentences = []
+    if request.pictures:
+        count = "one image" if len(request.pictures) == 1 else f"{len(request.pictures)} images"
+        sentences.append(f"I see {count}, {', '.join(request.pictures)}.")
+    if request.files:
+        count = "one file" if len(request.files) == 1 else f"{len(request.files)} files"
+        sentences.append(f"I see {count}, {', '.join(request.files)}.")
+    return " ".join(sentences)
 
 
 def _message(
@@ -213,53 +215,53 @@ def _message_item(names: Names, part: JsonObject, phase: str) -> JsonObject:
     }
 
 
-def _say(asked: Asked, names: Names) -> Iterator[Output]:
-    yield _message(names, asked.directions.text("say"))
+def _say_script(request: ModelRequest, names: Names) -> Iterator[Output]:
+    yield _message(names, request.directions.text("say"))
 
 
-def _long(asked: Asked, names: Names) -> Iterator[Output]:
-    deltas = [f"{number} " for number in range(1, asked.directions.count("long") + 1)]
+def _long(request: ModelRequest, names: Names) -> Iterator[Output]:
+    deltas = [f"{number} " for number in range(1, request.directions.count("long") + 1)]
     yield _message(names, "".join(deltas), deltas=deltas)
 
 
-def _surrogate(asked: Asked, names: Names) -> Iterator[Output]:
+def _surrogate(request: ModelRequest, names: Names) -> Iterator[Output]:
     deltas = ["A simulated smile: ", "\ud83d", "\ude42", "."]
     yield _message(names, "A simulated smile: 🙂.", deltas=deltas)
 
 
-def _refuse(asked: Asked, names: Names) -> Iterator[Output]:
-    text = asked.directions.text("refuse", "The simulated backend refuses to answer that.")
+def _refuse_script(request: ModelRequest, names: Names) -> Iterator[Output]:
+    text = request.directions.text("refuse", "The simulated backend refuses to answer that.")
     part: JsonObject = {"type": "refusal", "refusal": text}
     yield Output(_message_item(names, part, "final_answer"))
 
 
-def _incomplete(asked: Asked, names: Names) -> Iterator[Output]:
+def _incomplete(request: ModelRequest, names: Names) -> Iterator[Output]:
     yield _message(names, "Half a simulated ans")
 
 
-def _tool_script(asked: Asked, names: Names) -> Iterator[Output]:
-    if asked.outputs:
-        yield _message(names, _text(asked))
+def _tool_script(request: ModelRequest, names: Names) -> Iterator[Output]:
+    if request.outputs:
+        yield _message(names, _answer_text(request))
         return
-    for told in asked.directions.given["tool"]:
-        name, _, arguments = told.partition(" ")
-        tool = next((tool for tool in asked.tools if tool.name == name), None)
-        yield _call(names, tool or _unknown(name), arguments.strip() or None, asked)
+    for argument in request.directions.arguments["tool"]:
+        name, _, arguments = argument.partition(" ")
+        tool = next((tool for tool in request.tools if tool.name == name), None)
+        yield _call(names, tool or _unknown(name), arguments.strip() or None, request)
 
 
-def _tools_script(asked: Asked, names: Names) -> Iterator[Output]:
-    if asked.outputs:
-        yield _message(names, _text(asked))
+def _tools_script(request: ModelRequest, names: Names) -> Iterator[Output]:
+    if request.outputs:
+        yield _message(names, _answer_text(request))
         return
-    tool = _fitting(asked) or next(_callable(asked.tools), None) or _unknown("simulated_tool")
-    for _ in range(asked.directions.count("tools")):
-        yield _call(names, tool, None, asked)
+    tool = _fitting(request) or next(_callable(request.tools), None) or _unknown("simulated_tool")
+    for _ in range(request.directions.count("tools")):
+        yield _call(names, tool, None, request)
 
 
 # The first that stands in a prompt decides what is said.
-_SCRIPTED: dict[str, Callable[[Asked, Names], Iterator[Output]]] = {
-    "refuse": _refuse,
-    "say": _say,
+_SCRIPTED: dict[str, Callable[[ModelRequest, Names], Iterator[Output]]] = {
+    "refuse": _refuse_script,
+    "say": _say_script,
     "long": _long,
     "surrogate": _surrogate,
     "tool": _tool_script,
@@ -267,93 +269,103 @@ _SCRIPTED: dict[str, Callable[[Asked, Names], Iterator[Output]]] = {
     "incomplete": _incomplete,
 }
 
-_Play = Callable[[Asked, Names], Output]
+_Play = Callable[[ModelRequest, Names], Output]
 
 
-def _calls(asked: Asked) -> list[_Play]:
+def _calls(request: ModelRequest) -> list[_Play]:
     """The tools to call for this prompt; none if it needs none."""
-    choice = asked.body.get("tool_choice", "auto")
-    if choice == "none" or not asked.tools:
+    choice = request.body.get("tool_choice", "auto")
+    if choice == "none" or not request.tools:
         return []
-    tool = _next(asked, choice) if asked.outputs else _chosen(asked, choice)
+    tool = _next_tool(request, choice) if request.outputs else _chosen(request, choice)
     if tool is None:
         return []
     if tool.kind in _HOSTED:
         return [_HOSTED[tool.kind]]
-    found = prose.places(asked.prompt) if asked.parallel else []
+    found = prose.places(request.prompt) if request.parallel else []
     wanted = found if len(found) > 1 and tool.kind == "function" else [None]
     return [_calling(tool, place) for place in wanted]
 
 
 def _calling(tool: Tool, place: str | None) -> _Play:
-    return lambda asked, names: _call(names, tool, None, asked, place)
+    return lambda request, names: _call(names, tool, None, request, place)
 
 
-def _next(asked: Asked, choice: object) -> Tool | None:
+def _next_tool(request: ModelRequest, choice: object) -> Tool | None:
     """After a call: a tool that the prompt names too, or one that must be called."""
     if isinstance(choice, dict) and choice.get("type") != "allowed_tools":
-        return _chosen(asked, choice)
-    called = {name for name, _ in asked.outputs}
-    left = [tool for tool in asked.tools if tool.name not in called and tool.kind == "function"]
-    demanded = next(_callable([*left, *asked.tools]), None) if choice == "required" else None
-    return next(_named(asked, left), demanded)
+        return _chosen(request, choice)
+    called = {name for name, _ in request.outputs}
+    left = [tool for tool in request.tools if tool.name not in called and tool.kind == "function"]
+    demanded = next(_callable([*left, *request.tools]), None) if choice == "required" else None
+    return next(_tools_in_prompt(request, left), demanded)
 
 
-def _chosen(asked: Asked, choice: object) -> Tool | None:
+def _chosen(request: ModelRequest, choice: object) -> Tool | None:
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         named = {part.get("name") or part.get("type") for part in choice.get("tools") or []}
-        allowed = [tool for tool in asked.tools if tool.name in named]
-        return _fitting(asked, allowed) or (allowed[0] if _demanded(choice) and allowed else None)
+        allowed = [tool for tool in request.tools if tool.name in named]
+        return _fitting(request, allowed) or (allowed[0] if _demanded(choice) and allowed else None)
     if isinstance(choice, dict):
         named = {choice.get("name") or choice.get("type")}
-        return next((tool for tool in asked.tools if tool.name in named), None)
-    return _fitting(asked) or (next(_callable(asked.tools), None) if choice == "required" else None)
+        return next((tool for tool in request.tools if tool.name in named), None)
+    return _fitting(request) or (
+        next(_callable(request.tools), None) if choice == "required" else None
+    )
 
 
 def _demanded(choice: JsonObject) -> bool:
     return choice.get("mode") == "required"
 
 
-def _fitting(asked: Asked, among: Sequence[Tool] | None = None) -> Tool | None:
+def _fitting(request: ModelRequest, among: Sequence[Tool] | None = None) -> Tool | None:
     """The tool whose name or description shares most words with the prompt; of several that it
     names, the first."""
-    tools = asked.tools if among is None else among
-    said = _words(asked.prompt)
-    best = max(tools, key=lambda tool: _likeness(tool, said, asked), default=None)
-    if best is None or _likeness(best, said, asked) <= 0:
+    tools = request.tools if among is None else among
+    prompt_words = _words_of(request.prompt)
+    best = max(tools, key=lambda tool: _score(tool, prompt_words, request), default=None)
+    if best is None or _score(best, prompt_words, request) <= 0:
         return None
-    words = _name(best) & said
-    if asked.pictures and not words and best.kind == "function":
+    words = _words_of_name(best) & prompt_words
+    if request.pictures and not words and best.kind == "function":
         return None  # whoever shows a picture wants to hear of it
-    others = [tool for tool in _named(asked, tools) if not _name(tool) & said <= words]
-    return next(_named(asked, [best, *others]), best)
+    others = [
+        tool
+        for tool in _tools_in_prompt(request, tools)
+        if not _words_of_name(tool) & prompt_words <= words
+    ]
+    return next(_tools_in_prompt(request, [best, *others]), best)
 
 
-def _named(asked: Asked, tools: Sequence[Tool]) -> Iterator[Tool]:
+def _tools_in_prompt(request: ModelRequest, tools: Sequence[Tool]) -> Iterator[Tool]:
     """Those of which a word stands in the prompt, in its order."""
-    said = _words(asked.prompt)
-    named = [tool for tool in tools if tool.kind == "function" and _name(tool) & said]
-    prompt = asked.prompt.lower()
-    return iter(sorted(named, key=lambda tool: min(map(prompt.index, _name(tool) & said))))
+    prompt_words = _words_of(request.prompt)
+    named = [
+        tool for tool in tools if tool.kind == "function" and _words_of_name(tool) & prompt_words
+    ]
+    prompt = request.prompt.lower()
+    return iter(
+        sorted(named, key=lambda tool: min(map(prompt.index, _words_of_name(tool) & prompt_words)))
+    )
 
 
-def _words(text: str) -> set[str]:
+def _words_of(text: str) -> set[str]:
     return set(_WORD.findall(text.lower())) - _COMMON
 
 
-def _name(tool: Tool) -> set[str]:
-    return _words(re.sub(r"([a-z])([A-Z])", r"\1 \2", tool.name).replace("_", " "))
+def _words_of_name(tool: Tool) -> set[str]:
+    return _words_of(re.sub(r"([a-z])([A-Z])", r"\1 \2", tool.name).replace("_", " "))
 
 
-def _likeness(tool: Tool, said: set[str], asked: Asked) -> int:
+def _score(tool: Tool, prompt_words: set[str], request: ModelRequest) -> int:
     if tool.kind not in _CALLED:
         return 0
     if tool.kind in _WANTED:
-        return 2 if len(asked.tools) == 1 or _WANTED[tool.kind].search(asked.prompt) else 0
+        return 2 if len(request.tools) == 1 or _WANTED[tool.kind].search(request.prompt) else 0
     # The first line only: the rest of a long description is about other things.
-    about = {word for word in _words(tool.description.partition("\n")[0][:120]) if len(word) > 4}
-    whole = 4 if tool.name.lower() in asked.prompt.lower() else 0
-    return whole + 3 * len(_name(tool) & said) + len(about & said)
+    about = {word for word in _words_of(tool.description.partition("\n")[0][:120]) if len(word) > 4}
+    whole = 4 if tool.name.lower() in request.prompt.lower() else 0
+    return whole + 3 * len(_words_of_name(tool) & prompt_words) + len(about & prompt_words)
 
 
 def _callable(tools: Sequence[Tool]) -> Iterator[Tool]:
@@ -365,24 +377,26 @@ def _unknown(name: str) -> Tool:
 
 
 def _call(
-    names: Names, tool: Tool, told: str | None, asked: Asked, place: str | None = None
+    names: Names, tool: Tool, text: str | None, request: ModelRequest, place: str | None = None
 ) -> Output:
     item: JsonObject = {"id": "", "type": "", "call_id": names.new("call"), "name": tool.name}
     if tool.namespace is not None:
         item["namespace"] = tool.namespace
     item["status"] = "completed"
     if tool.kind == "custom":
-        item.update(id=names.new("ctc"), type="custom_tool_call", input=told or asked.prompt)
+        item.update(id=names.new("ctc"), type="custom_tool_call", input=text or request.prompt)
         return Output(item)
-    heard = [said for _, said in asked.outputs]
-    made = schema.example(tool.parameters, asked.prompt, optional=False, place=place, heard=heard)
-    arguments = json.dumps(made, ensure_ascii=False) if told is None else told
+    results = [output for _, output in request.outputs]
+    made = schema.example(
+        tool.parameters, request.prompt, optional=False, place=place, results=results
+    )
+    arguments = json.dumps(made, ensure_ascii=False) if text is None else text
     item.update(id=names.new("fc"), type="function_call", arguments=arguments)
     return Output(item)
 
 
-def _search(asked: Asked, names: Names) -> Output:
-    query = short(asked.prompt)
+def _search(request: ModelRequest, names: Names) -> Output:
+    query = short(request.prompt)
     return Output(
         {
             "id": names.new("ws"),
@@ -393,9 +407,9 @@ def _search(asked: Asked, names: Names) -> Output:
     )
 
 
-def _cited(asked: Asked, names: Names) -> Output:
+def _cited(request: ModelRequest, names: Names) -> Output:
     source = "example.com"
-    text = f"According to {source}, this search was simulated. {_plain(asked)}"
+    text = f"According to {source}, this search was simulated. {_plain_text(request)}"
     start = text.index(source)
     output = _message(names, text)
     output.item["content"][0]["annotations"] = [
@@ -410,9 +424,9 @@ def _cited(asked: Asked, names: Names) -> Output:
     return output
 
 
-def _image(asked: Asked, names: Names) -> Output:
-    tool = next(tool.given for tool in asked.tools if tool.kind == "image_generation")
-    width, height = pixels(tool.get("size"), exact="exact" in asked.directions, nearest=False)
+def _image(request: ModelRequest, names: Names) -> Output:
+    tool = next(tool.definition for tool in request.tools if tool.kind == "image_generation")
+    width, height = pixels(tool.get("size"), exact="exact" in request.directions, nearest=False)
     item: JsonObject = {
         "id": names.new("ig"),
         "type": "image_generation_call",
@@ -422,16 +436,18 @@ def _image(asked: Asked, names: Names) -> Output:
         "output_format": tool.get("output_format") or "png",
         "quality": "medium",
         "size": f"{width}x{height}",
-        "revised_prompt": short(asked.prompt),
+        "revised_prompt": short(request.prompt),
     }
-    if "blocked" in asked.directions:
+    if "blocked" in request.directions:
         error = {"code": "moderation_blocked", "message": BLOCKED}
         return Output({**item, "status": "failed", "error": error})
-    drawn = list(_drawn(asked, width, height, item["output_format"], tool.get("partial_images")))
+    drawn = list(_drawn(request, width, height, item["output_format"], tool.get("partial_images")))
     return Output({**item, "result": drawn[-1]}, partials=drawn[:-1])
 
 
-def _drawn(asked: Asked, width: int, height: int, kind: str, partials: object) -> Iterator[str]:
+def _drawn(
+    request: ModelRequest, width: int, height: int, kind: str, partials: object
+) -> Iterator[str]:
     """The partial pictures, and the whole one at the end."""
     count = int(str(partials or 0))
     for step in range(1, count + 2):
@@ -439,9 +455,9 @@ def _drawn(asked: Asked, width: int, height: int, kind: str, partials: object) -
         image = png(
             width,
             height,
-            asked.prompt,
+            request.prompt,
             done=step / (count + 1),
-            ballast=asked.directions.count("heavy") << 20 if last else 0,
+            ballast=request.directions.count("heavy") << 20 if last else 0,
         )
         yield base64.b64encode(recoded(image, kind)).decode()
 

@@ -36,7 +36,7 @@ def app(simulator: Simulator) -> App:
 async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send: Send) -> None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
-        body = await _body(simulator, headers, receive)
+        body = await _request_body(simulator, headers, receive)
     except ConnectionResetError:
         await _break(send)
         return
@@ -45,7 +45,7 @@ async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send:
     query = scope["query_string"].decode("latin-1")
     target = scope["path"] + (f"?{query}" if query else "")
     answer = partial(simulator.handle, scope["method"], target, headers, body)
-    writing = asyncio.ensure_future(_write(answer, send))
+    writing = asyncio.ensure_future(_send_reply(answer, send))
     leaving = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +58,7 @@ async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send:
         writing.result()
 
 
-async def _write(answer: Callable[[], Awaitable[Reply]], send: Send) -> None:
+async def _send_reply(answer: Callable[[], Awaitable[Reply]], send: Send) -> None:
     status, head, chunks = await answer()
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head.items()]
     async with aclosing(chunks):
@@ -76,7 +76,9 @@ async def _break(send: Send) -> None:
         await send({"type": "http.response.start", "status": 500, "headers": impossible})
 
 
-async def _body(simulator: Simulator, headers: Mapping[str, str], receive: Receive) -> bytes | None:
+async def _request_body(
+    simulator: Simulator, headers: Mapping[str, str], receive: Receive
+) -> bytes | None:
     """The request's body; None if the client left. Raises ConnectionResetError for one that is
     too large, as soon as that is known."""
     if int(headers.get("content-length") or 0) > simulator.max_body:

@@ -22,7 +22,6 @@ from urllib.parse import parse_qs, urlsplit
 from ..errors import JsonObject
 from .accounts import NOBODY, PLAN, Account, Accounts
 from .answers import Names, outputs, pixels, search_result, short
-from .asked import Asked, asked
 from .checks import (
     LITE,
     NAMES,
@@ -36,6 +35,7 @@ from .checks import (
     version_of,
 )
 from .encryption import Origin, encrypt
+from .model_request import ModelRequest, parse_request
 from .png import png
 from .refusals import JSON_TYPE, Refusal, Refused, detail, named
 from .scripts import Directions, read
@@ -51,7 +51,7 @@ _KEPT = 1 << 20
 _PREFIXES = ("/backend-api/codex", "/backend-api", "/v1", "/api/codex")
 
 
-class Request(NamedTuple):
+class BackendRequest(NamedTuple):
     method: str
     path: str
     query: Mapping[str, list[str]]
@@ -93,7 +93,9 @@ class Simulator:
         self._seed = seed
         self._sleep = sleep
         # moves
-        self.requests: deque[Request] = deque(maxlen=_REMEMBERED)  # the newest; no body over 1 MiB
+        self.requests: deque[BackendRequest] = deque(
+            maxlen=_REMEMBERED
+        )  # the newest; no body over 1 MiB
         self.runs = 0
         self.open_streams = 0
         self.cancelled = 0  # streams that their reader left before the end
@@ -126,19 +128,19 @@ class Simulator:
         if len(body) > self.max_body:
             self.drop()
         parts = urlsplit(target)
-        request = Request(method, _path(parts.path), parse_qs(parts.query), headers, body)
+        request = BackendRequest(method, _path(parts.path), parse_qs(parts.query), headers, body)
         self.requests.append(request if len(body) <= _KEPT else request._replace(body=b""))
         try:
             return await self._route(request)
         except Refused as refused:
-            return self._refusal(refused.refusal)
+            return self._refusal_reply(refused.refusal)
 
     def drop(self) -> NoReturn:
         """What becomes of a body that is too large."""
         self.dropped += 1
         raise ConnectionResetError("the simulated connection broke")
 
-    async def _route(self, request: Request) -> Reply:
+    async def _route(self, request: BackendRequest) -> Reply:
         routes = _ROUTES.get(request.path)
         if routes is None:
             raise detail("Not Found", 404)
@@ -150,13 +152,13 @@ class Simulator:
             raise Refused(Refusal(405, {"detail": "Method Not Allowed"}, allow))
         return await answer(self, request)
 
-    async def _respond(self, request: Request) -> Reply:
+    async def _respond(self, request: BackendRequest) -> Reply:
         body = _json_body(request)
         account, key = request.account, self.accounts.key
         check(Submission(body, request.headers, self.models, account, key), self._lenient)
-        read_as = asked(body, lite=request.headers.get(LITE) == "true")
+        read_as = parse_request(body, lite=request.headers.get(LITE) == "true")
         read_as = replace(read_as, directions=self._while_it_counts(read_as.directions))
-        await self._refuse_if_told(read_as.directions)
+        await self._follow_refusal_script(read_as.directions)
         self.runs += 1
         number = self.runs
         facts = Facts(
@@ -170,7 +172,7 @@ class Simulator:
             return (
                 200,
                 {"content-type": "text/html"},
-                _whole(b"<html><body>simulated</body></html>"),
+                _single_chunk(b"<html><body>simulated</body></html>"),
             )
         names = Names(
             number,
@@ -191,7 +193,7 @@ class Simulator:
         self._played[key] += 1
         return script if self._played[key] <= int(limit) else Directions(script.prompt)
 
-    async def _refuse_if_told(self, script: Directions) -> None:
+    async def _follow_refusal_script(self, script: Directions) -> None:
         """Waits for a late status, and raises Refused for a script that asks for one."""
         if seconds := script.number("late"):
             await self._sleep(seconds)
@@ -214,7 +216,9 @@ class Simulator:
             self.open_streams -= 1
             self.cancelled += not ended
 
-    def _stream_headers(self, request: Request, read_as: Asked, facts: Facts) -> dict[str, str]:
+    def _stream_headers(
+        self, request: BackendRequest, read_as: ModelRequest, facts: Facts
+    ) -> dict[str, str]:
         """Recorded: a stream names no media type."""
         used = read_as.directions.count("usage", USED_PERCENT)
         return {
@@ -222,7 +226,7 @@ class Simulator:
             "x-request-id": facts.request_id,
             "x-oai-request-id": facts.request_id,
             "openai-model": read_as.body["model"],
-            "x-models-etag": self._etag(self._offered(request.headers.get("version"))),
+            "x-models-etag": self._etag(self._models_for(request.headers.get("version"))),
             "x-reasoning-included": "true",
             "x-codex-turn-state": f"simulated-{facts.number}",
             "cf-ray": "simulated-XXX",
@@ -230,41 +234,44 @@ class Simulator:
         }
 
     def _limits(self, used: int) -> dict[str, str]:
-        now, told = int(self._clock()), {"x-codex-plan-type": PLAN, "x-codex-active-limit": "codex"}
+        now, headers = (
+            int(self._clock()),
+            {"x-codex-plan-type": PLAN, "x-codex-active-limit": "codex"},
+        )
         for name, percent, minutes in _windows(used):
             left = minutes * 30  # half of each window is over
-            told[f"x-codex-{name}-used-percent"] = str(percent)
-            told[f"x-codex-{name}-window-minutes"] = str(minutes)
-            told[f"x-codex-{name}-reset-after-seconds"] = str(left)
-            told[f"x-codex-{name}-reset-at"] = str(now + left)
-        told["x-codex-primary-over-secondary-limit-percent"] = "0"
-        told["x-codex-credits-has-credits"] = told["x-codex-credits-unlimited"] = "False"
-        told["x-codex-credits-balance"] = ""
-        return told
+            headers[f"x-codex-{name}-used-percent"] = str(percent)
+            headers[f"x-codex-{name}-window-minutes"] = str(minutes)
+            headers[f"x-codex-{name}-reset-after-seconds"] = str(left)
+            headers[f"x-codex-{name}-reset-at"] = str(now + left)
+        headers["x-codex-primary-over-secondary-limit-percent"] = "0"
+        headers["x-codex-credits-has-credits"] = headers["x-codex-credits-unlimited"] = "False"
+        headers["x-codex-credits-balance"] = ""
+        return headers
 
-    async def _upgrade(self, request: Request) -> Reply:
+    async def _upgrade(self, request: BackendRequest) -> Reply:
         raise detail("Upgrade Required", 426)
 
-    async def _list_models(self, request: Request) -> Reply:
+    async def _list_models(self, request: BackendRequest) -> Reply:
         versions = request.query.get("client_version")
         if not versions or version_of(versions[0]) is None:
             raise detail("Missing required query parameter: client_version")  # ours
-        models = self._offered(versions[0])
+        models = self._models_for(versions[0])
         headers = {**JSON_TYPE, "etag": self._etag(models)}
         if request.headers.get("if-none-match") == headers["etag"]:
-            return 304, {"etag": headers["etag"]}, _whole(b"")
+            return 304, {"etag": headers["etag"]}, _single_chunk(b"")
         return _json(200, {"models": models}, headers)
 
-    def _offered(self, told: str | None) -> list[JsonObject]:
+    def _models_for(self, version_text: str | None) -> list[JsonObject]:
         """The models that a client of this version is shown."""
-        version = version_of(told) or UNVERSIONED
+        version = version_of(version_text) or UNVERSIONED
         return [model for model in self.models if needed(model) <= version]
 
     def _etag(self, models: list[JsonObject]) -> str:
         digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()[:16]
         return f'W/"simulated-{digest}"'
 
-    async def _usage(self, request: Request) -> Reply:
+    async def _usage(self, request: BackendRequest) -> Reply:
         now = int(self._clock())
         windows = {
             f"{name}_window": {
@@ -292,7 +299,7 @@ class Simulator:
             },
         )
 
-    async def _accounts_check(self, request: Request) -> Reply:
+    async def _accounts_check(self, request: BackendRequest) -> Reply:
         account_id, user_id = request.account
         account = {
             "id": account_id,
@@ -306,33 +313,33 @@ class Simulator:
         order = {"account_ordering": [account_id], "default_account_id": account_id}
         return _json(200, {"accounts": [account], **order})
 
-    async def _token(self, request: Request) -> Reply:
-        return _json(200, self.accounts.redeem(_form_or_json(request)))
+    async def _token(self, request: BackendRequest) -> Reply:
+        return _json(200, self.accounts.refresh(_form_or_json(request)))
 
-    async def _generate(self, request: Request) -> Reply:
+    async def _generate(self, request: BackendRequest) -> Reply:
         return await self._draw(request, edit=False)
 
-    async def _edit(self, request: Request) -> Reply:
+    async def _edit(self, request: BackendRequest) -> Reply:
         return await self._draw(request, edit=True)
 
-    async def _search(self, request: Request) -> Reply:
+    async def _search(self, request: BackendRequest) -> Reply:
         body = _json_body(request)
         check_search_request(body, self._lenient)
         queries = [
             str(query.get("q") or "") for query in body["commands"].get("search_query") or []
         ]
         script = self._while_it_counts(read(" ".join(queries)))
-        await self._refuse_if_told(script)
+        await self._follow_refusal_script(script)
         origin = Origin(self.accounts.key, request.account.account_id, body["model"], "")
         output = f"Search result text [wordlim 200] L0: {search_result(script.prompt)}"
         answer = {"encrypted_output": encrypt(origin), "output": output, "results": None}
         return _json(200, answer)
 
-    async def _draw(self, request: Request, *, edit: bool) -> Reply:
+    async def _draw(self, request: BackendRequest, *, edit: bool) -> Reply:
         body = _json_body(request)
         check_image_request(body, edit=edit, lenient=self._lenient)
         script = self._while_it_counts(read(body["prompt"]))
-        await self._refuse_if_told(script)
+        await self._follow_refusal_script(script)
         if "blocked" in script:
             raise Refused(named("moderation_blocked", self._clock()))
         self.runs += 1
@@ -341,7 +348,7 @@ class Simulator:
         ballast = script.count("heavy") << 20
         image = png(width, height, script.prompt, transparent=transparent, ballast=ballast)
         quality = body.get("quality")
-        told = {
+        answer = {
             "created": int(self._clock()),
             "background": "transparent" if transparent else "opaque",
             "data": [
@@ -360,17 +367,17 @@ class Simulator:
             **self._limits(script.count("usage", USED_PERCENT)),
             "x-codex-imagegen-request-id": f"img_simulated_{self.runs:06d}",
         }
-        return 200, headers, self._counted(self._late(script.number("silence"), _dumped(told)))
+        return 200, headers, self._counted(self._late(script.number("silence"), _dumped(answer)))
 
     async def _late(self, seconds: float, data: bytes) -> AsyncGenerator[bytes, None]:
         if seconds:
             await self._sleep(seconds)
         yield data
 
-    def _refusal(self, refusal: Refusal) -> Reply:
+    def _refusal_reply(self, refusal: Refusal) -> Reply:
         body = refusal.body
         data = body.encode() if isinstance(body, str) else _dumped(body)
-        return refusal.status, refusal.headers, _whole(data)
+        return refusal.status, refusal.headers, _single_chunk(data)
 
 
 def catalogue() -> list[JsonObject]:
@@ -393,15 +400,15 @@ def _windows(used: int) -> tuple[tuple[str, int, int], ...]:
     return (("primary", used, 300), ("secondary", used // 4, 10_080))
 
 
-def _json_body(request: Request) -> JsonObject:
+def _json_body(request: BackendRequest) -> JsonObject:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity")
     if kind != "application/json" or encoding != "identity":
         raise detail("Unsupported Media Type", 415)  # ours
-    return _object(request.body)
+    return _json_object(request.body)
 
 
-def _object(data: bytes) -> JsonObject:
+def _json_object(data: bytes) -> JsonObject:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -411,7 +418,7 @@ def _object(data: bytes) -> JsonObject:
     return value
 
 
-def _form_or_json(request: Request) -> Mapping[str, object]:
+def _form_or_json(request: BackendRequest) -> Mapping[str, object]:
     if "x-www-form-urlencoded" in request.headers.get("content-type", ""):
         return {
             name: values[-1] for name, values in parse_qs(request.body.decode("latin-1")).items()
@@ -420,18 +427,18 @@ def _form_or_json(request: Request) -> Mapping[str, object]:
 
 
 def _json(status: int, value: JsonObject, headers: Mapping[str, str] = JSON_TYPE) -> Reply:
-    return status, headers, _whole(_dumped(value))
+    return status, headers, _single_chunk(_dumped(value))
 
 
 def _dumped(value: JsonObject) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-async def _whole(data: bytes) -> AsyncGenerator[bytes, None]:
+async def _single_chunk(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 
-_ROUTES: dict[str, dict[str, Callable[[Simulator, Request], Awaitable[Reply]]]] = {
+_ROUTES: dict[str, dict[str, Callable[[Simulator, BackendRequest], Awaitable[Reply]]]] = {
     "/responses": {"POST": Simulator._respond, "GET": Simulator._upgrade},
     "/models": {"GET": Simulator._list_models},
     "/images/generations": {"POST": Simulator._generate},

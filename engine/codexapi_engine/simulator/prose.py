@@ -20,7 +20,10 @@ class Person(NamedTuple):
 def people(prompt: str) -> list[Person]:
     """`Ada is 36`, `Ada Lovelace, age 36`, `Ada (36)`, `Ada, 36 years old`."""
     found = [match.groupdict() for match in _PERSON.finditer(prompt)]
-    return [Person(told["name"] or told["other"], told["age"] or told["years"]) for told in found]
+    return [
+        Person(fields["name"] or fields["other"], fields["age"] or fields["years"])
+        for fields in found
+    ]
 
 
 def places(prompt: str) -> list[str]:
@@ -28,8 +31,8 @@ def places(prompt: str) -> list[str]:
     match = _PLACES.search(prompt)
     if match is None:
         return []
-    together = " and " in match[1]
-    return re.split(r",\s*(?:and\s+)?|\s+and\s+", match[1]) if together else [match[1]]
+    several = " and " in match[1]
+    return re.split(r",\s*(?:and\s+)?|\s+and\s+", match[1]) if several else [match[1]]
 
 
 def numbers(text: str) -> list[float]:
@@ -54,7 +57,7 @@ def on_sight(rules: Iterable[str]) -> str | None:
     return next((match[1] for match in found if match), None)
 
 
-def told(name: str, prompt: str) -> str | None:
+def value_of(name: str, prompt: str) -> str | None:
     """What the prompt says of a property: `title: Ada`, and what one of that name is likely to
     mean."""
     if not name or not prompt:

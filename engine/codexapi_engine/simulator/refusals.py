@@ -56,9 +56,9 @@ def named(name: str, now: float) -> Refusal:
     if name != "usage_limit_reached" or not isinstance(refusal.body, dict):
         return refusal
     resets_at = int(now) + _RESETS_IN
-    told = {**refusal.body["error"], "resets_at": resets_at}
+    detail = {**refusal.body["error"], "resets_at": resets_at}
     headers = {**refusal.headers, "x-codex-primary-reset-at": str(resets_at)}
-    return Refusal(refusal.status, {"error": told}, headers)
+    return Refusal(refusal.status, {"error": detail}, headers)
 
 
 def failure(code: str) -> JsonObject:
@@ -72,8 +72,8 @@ def _detail(text: object, status: int = 400) -> Refusal:
     return Refusal(status, {"detail": text})
 
 
-def _error(status: int, **told: object) -> Refusal:
-    return Refusal(status, {"error": told})
+def _error(status: int, **fields: object) -> Refusal:
+    return Refusal(status, {"error": fields})
 
 
 def _login(code: str, message: str, **more: object) -> Refusal:

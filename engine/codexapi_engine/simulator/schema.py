@@ -42,14 +42,14 @@ def example(
     *,
     optional: bool = True,
     place: str | None = None,
-    heard: Sequence[str] = (),
+    results: Sequence[str] = (),
 ) -> object:
     """A value that satisfies `schema`. Properties that are not required are left out without
     `optional`, unless the prompt tells of them. `place` overrules the one found in the prompt;
-    `heard` is what tools said, the newest last. Raises Refused for what is no schema."""
+    `results` is what tools said, the newest last. Raises Refused for what is no schema."""
     root = schema if isinstance(schema, dict) else {}
     try:
-        return _Writer(root, prompt, optional, place, heard).value(root, "", 0)
+        return _Writer(root, prompt, optional, place, results).value(root, "", 0)
     except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
         raise error(
             "Invalid schema: it is not a JSON Schema.", code="invalid_json_schema"
@@ -63,7 +63,7 @@ class _Writer:
         prompt: str,
         optional: bool,
         place: str | None,
-        heard: Sequence[str],
+        results: Sequence[str],
     ) -> None:
         # set once
         self._root = root
@@ -71,12 +71,12 @@ class _Writer:
         self._optional = optional
         self._place = place or next(iter(prose.places(prompt)), None)
         self._people = prose.people(prompt)
-        self._loud = any("uppercase" in said for said in heard)  # a validator may ask for it
+        self._loud = any("uppercase" in result for result in results)  # a validator may ask for it
         # moves
         self._person = next(iter(self._people), None)  # of whom it is just now
         # each number is used once, those of the tools first
         self._numbers = itertools.chain.from_iterable(
-            map(prose.numbers, [*reversed(heard), prompt])
+            map(prose.numbers, [*reversed(results), prompt])
         )
 
     def value(self, schema: object, name: str, depth: int) -> object:
@@ -86,7 +86,7 @@ class _Writer:
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
-            return self._member(schema["enum"])
+            return self._pick(schema["enum"])
         write = {
             "object": self._object,
             "array": self._array,
@@ -131,16 +131,16 @@ class _Writer:
 
         return min(choices, key=rank)
 
-    def _member(self, values: list[object]) -> object:
-        said = self._prompt.lower()
-        return next((value for value in values if str(value).lower() in said), values[0])
+    def _pick(self, values: list[object]) -> object:
+        prompt = self._prompt.lower()
+        return next((value for value in values if str(value).lower() in prompt), values[0])
 
     def _object(self, schema: JsonObject, name: str, depth: int) -> object:
         properties: JsonObject = schema.get("properties") or {}
         required = schema.get("required") or list(properties)[: len(properties) == 1]
         made: JsonObject = {}
         for key, part in properties.items():
-            if key in required or (self._optional and depth <= _DEEP) or self._told(key):
+            if key in required or (self._optional and depth <= _DEEP) or self._value_of(key):
                 made[key] = self.value(part, key, depth + 1)
         for key in required:
             if key not in made:
@@ -168,8 +168,8 @@ class _Writer:
         if "minItems" in schema:
             return 1
         words = isinstance(rest, dict) and rest.get("type") == "string"
-        told = prose.wanted(self._prompt) if depth < 2 else 1
-        return len(self._crowd(rest, depth)) or (_SEVERAL if words else told)
+        count = prose.wanted(self._prompt) if depth < 2 else 1
+        return len(self._crowd(rest, depth)) or (_SEVERAL if words else count)
 
     def _crowd(self, items: object, depth: int) -> Sequence[prose.Person]:
         """The people, if the prompt tells of several and the list is one of such."""
@@ -194,7 +194,7 @@ class _Writer:
         simulated = f"simulated {name or 'text'}".replace("_", " ")
         if about := schema.get("description"):
             simulated = f"{simulated}: {about}"
-        text = self._told(name) or simulated
+        text = self._value_of(name) or simulated
         text = text.upper() if self._loud else text
         least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
         if len(text) < least:
@@ -211,21 +211,21 @@ class _Writer:
     def _within(self, schema: JsonObject, name: str, *, whole: bool) -> float:
         step = float(schema.get("multipleOf") or (1 if whole else 0))
         low, high = _bounds(schema, step or 0.5)
-        told = _as_number(self._told(name))
-        wished = told if told is not None else next(self._numbers, 1.0)
+        stated = _as_number(self._value_of(name))
+        wished = stated if stated is not None else next(self._numbers, 1.0)
         value = wished if low <= wished <= high else (low if low > -math.inf else min(1.0, high))
         if step and value % step:
             value = math.ceil(value / step) * step
             value = value if value <= high else math.floor(high / step) * step
         return value
 
-    def _told(self, name: str) -> str | None:
+    def _value_of(self, name: str) -> str | None:
         """What the prompt says of a property: `name: Ada, age: 36`, `John is 25 years old`."""
         low = name.lower()
         if self._person and low in ("age", "name", "first_name", "full_name", "person"):
             return self._person.age if low == "age" else self._person.name
-        told = prose.told(name, self._prompt)
-        return told or (self._place if _PLACE.search(low) else None)
+        value = prose.value_of(name, self._prompt)
+        return value or (self._place if _PLACE.search(low) else None)
 
 
 def strict(schema: JsonObject) -> JsonObject:
@@ -245,13 +245,13 @@ def _strict(part: object) -> object:
 
 
 def _type(schema: JsonObject, depth: int) -> str:
-    given = schema.get("type")
-    if isinstance(given, list):
-        names = [str(name) for name in given]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        names = [str(name) for name in kind]
         named = [name for name in names if name != "null"]
-        given = "null" if not named or (depth > _DEEP and "null" in names) else named[0]
-    if given in ("object", "array", "string", "integer", "number", "boolean", "null"):
-        return str(given)
+        kind = "null" if not named or (depth > _DEEP and "null" in names) else named[0]
+    if kind in ("object", "array", "string", "integer", "number", "boolean", "null"):
+        return str(kind)
     if "properties" in schema:
         return "object"
     return "array" if "items" in schema or "prefixItems" in schema else "string"

@@ -29,14 +29,14 @@ class Directions:
     """A prompt, read: its plain text, and the scripts in it."""
 
     prompt: str
-    given: Mapping[str, list[str]] = field(default_factory=dict)
+    arguments: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.given
+        return name in self.arguments
 
     def text(self, name: str, otherwise: str = "") -> str:
         """The argument of a script; the last one's if it stands there twice."""
-        return self.given[name][-1] or otherwise if name in self.given else otherwise
+        return self.arguments[name][-1] or otherwise if name in self.arguments else otherwise
 
     def number(self, name: str, otherwise: float = 0) -> float:
         return float(self.text(name) or otherwise)
@@ -47,21 +47,21 @@ class Directions:
 
 def read(text: str) -> Directions:
     """Raises Refused for a misspelt script, and for an argument that it does not take."""
-    given: dict[str, list[str]] = {}
+    arguments: dict[str, list[str]] = {}
     plain, at = [], 0
     for match in _BEGINS.finditer(text):
-        end = _end(text, match.start()) if match.start() >= at else None
+        end = _script_end(text, match.start()) if match.start() >= at else None
         if end is None:
             continue
         name, argument = match[1], text[match.end() : end].strip()
         if name not in SCRIPTS and not get_close_matches(name, SCRIPTS):
             continue  # text of somebody's own, such as the [[package]] of a lock file
         _check(name, argument)
-        given.setdefault(name, []).append(argument)
+        arguments.setdefault(name, []).append(argument)
         plain.append(text[at : match.start()])
         at = end + 2
     plain.append(text[at:])
-    return Directions("".join(plain).strip() if given else text, given)
+    return Directions("".join(plain).strip() if arguments else text, arguments)
 
 
 def listing() -> str:
@@ -72,8 +72,10 @@ def listing() -> str:
     width = max(map(len, written.values()))
     lines = [f"{written[name]:<{width}}  {SCRIPTS[name].does}" for name in SCRIPTS]
     for title, names in (("CODE, or any other", FAILURES), ("NAME of a status", REFUSALS)):
-        told = textwrap.wrap(", ".join(names), 96, initial_indent="  ", subsequent_indent="  ")
-        lines += ["", f"{title}:", *told]
+        names_lines = textwrap.wrap(
+            ", ".join(names), 96, initial_indent="  ", subsequent_indent="  "
+        )
+        lines += ["", f"{title}:", *names_lines]
     return "\n".join(lines)
 
 
@@ -91,7 +93,7 @@ def _check(name: str, argument: str) -> None:
 _BEGINS = re.compile(r"\[\[([a-z_]+)(?=\s|\]\])")
 
 
-def _end(text: str, start: int) -> int | None:
+def _script_end(text: str, start: int) -> int | None:
     """Where the `]]` of a script stands: brackets inside it may be balanced, as in JSON, and if
     they are not, it is the first."""
     depth = 0
@@ -122,7 +124,7 @@ def _seconds(argument: str) -> None:
         raise ValueError("it needs a number of seconds")
 
 
-def _whole(argument: str) -> None:
+def _check_number(argument: str) -> None:
     if not argument.isascii() or not argument.isdecimal():
         raise ValueError("it needs a whole number")
     if int(argument) > MOST:
@@ -130,17 +132,17 @@ def _whole(argument: str) -> None:
 
 
 def _megabytes(argument: str) -> None:
-    _whole(argument)
+    _check_number(argument)
     if int(argument) > HEAVIEST:
         raise ValueError(f"it takes at most {HEAVIEST}")
 
 
 def _maybe_whole(argument: str) -> None:
     if argument:
-        _whole(argument)
+        _check_number(argument)
 
 
-def _status(argument: str) -> None:
+def _check_status(argument: str) -> None:
     name, _, times = argument.partition(" ")
     if name not in REFUSALS:
         raise ValueError(f"it needs one of {', '.join(REFUSALS)}")
@@ -155,14 +157,14 @@ def _reason(argument: str) -> None:
 SCRIPTS: Mapping[str, Script] = {
     # what is said
     "say": Script("TEXT", "answers with exactly this text", _some),
-    "long": Script("N", "answers with N deltas: `1 2 3 …`", _whole),
+    "long": Script("N", "answers with N deltas: `1 2 3 …`", _check_number),
     "refuse": Script("[TEXT]", "answers with a refusal", _anything),
     "reason": Script("", "begins with a reasoning summary of two parts", _nothing),
     "commentary": Script("", "says something in passing before the final answer", _nothing),
     "two": Script("", "answers with two messages", _nothing),
     "surrogate": Script("", "cuts an emoji in two, a lone surrogate in each delta", _nothing),
     "tool": Script("NAME [ARGUMENTS]", "calls this tool; twice in a prompt: in parallel", _some),
-    "tools": Script("N", "calls the tool that fits best N times in parallel", _whole),
+    "tools": Script("N", "calls the tool that fits best N times in parallel", _check_number),
     "exact": Script("", "an image of exactly the size asked for", _nothing),
     "heavy": Script("MB", "an image of so many megabytes", _megabytes),
     "blocked": Script("", "an image that moderation refuses", _nothing),
@@ -170,9 +172,11 @@ SCRIPTS: Mapping[str, Script] = {
     "late": Script("SECONDS", "waits before the status", _seconds),
     "slow": Script("SECONDS", "waits before each delta", _seconds),
     "silence": Script("SECONDS", "waits before the first output event", _seconds),
-    "keepalive": Script("N", "sends N keepalive events, spread over the silence", _whole),
+    "keepalive": Script("N", "sends N keepalive events, spread over the silence", _check_number),
     "rate_limits": Script("", "sends a codex.rate_limits event", _nothing),
-    "usage": Script("PERCENT", "says in the headers that so much of the plan is used", _whole),
+    "usage": Script(
+        "PERCENT", "says in the headers that so much of the plan is used", _check_number
+    ),
     "no_deltas": Script("", "items come whole, in output_item.done only", _nothing),
     "no_text_deltas": Script("", "events of every kind but deltas", _nothing),
     "no_parts": Script("", "items are added and done, and nothing in between", _nothing),
@@ -189,13 +193,15 @@ SCRIPTS: Mapping[str, Script] = {
     "fail_first": Script("CODE", "fails in the very first event", _some),
     "error": Script("[CODE]", "sends an `error` event in the middle", _anything),
     "error_nested": Script("[CODE]", "likewise, with the error one level deeper", _anything),
-    "cut": Script("N", "ends after N deltas, without a last event", _whole),
-    "drop": Script("N", "breaks the connection after N deltas", _whole),
+    "cut": Script("N", "ends after N deltas, without a last event", _check_number),
+    "drop": Script("N", "breaks the connection after N deltas", _check_number),
     "empty": Script("", "200, and no event at all", _nothing),
     "html": Script("", "200, and a web page", _nothing),
     "bad_json": Script("", "one event is not JSON", _nothing),
     "status": Script(
-        "NAME [N]", "refuses with this status; with N, the first N times only", _status
+        "NAME [N]", "refuses with this status; with N, the first N times only", _check_status
     ),
-    "times": Script("N", "only the first N requests with this prompt play its scripts", _whole),
+    "times": Script(
+        "N", "only the first N requests with this prompt play its scripts", _check_number
+    ),
 }

@@ -17,7 +17,7 @@ from itertools import pairwise
 from ..errors import JsonObject
 from . import schema
 from .answers import Output
-from .asked import Asked
+from .model_request import ModelRequest
 from .refusals import failure
 
 _BATCH = 6
@@ -67,13 +67,13 @@ class Facts:
 class Run:
     """One answer as steps. The scripts of the prompt bend it."""
 
-    def __init__(self, asked: Asked, outputs: list[Output], facts: Facts) -> None:
+    def __init__(self, request: ModelRequest, outputs: list[Output], facts: Facts) -> None:
         # set once
-        self._asked = asked
-        self._script = asked.directions
+        self._request = request
+        self._script = request.directions
         self._outputs = outputs
         self._facts = facts
-        self._response = _envelope(asked, facts)
+        self._response = _envelope(request, facts)
         self._dice = random.Random(facts.seed).random
         self._noise = "".join(random.Random(facts.seed).choices(_LETTERS, k=1000 + _NOISE))
         # moves
@@ -82,7 +82,7 @@ class Run:
     def steps(self) -> Iterator[Step]:
         if "empty" in self._script:
             return
-        for step in filter(self._sent, self._bent(self._whole())):
+        for step in filter(self._sent, self._bent(self._all_steps())):
             if isinstance(step, dict) and "sequence_number" in step:
                 step["sequence_number"] = self._sequence
                 self._sequence += 1
@@ -93,7 +93,7 @@ class Run:
         kind = str(step.get("type")) if isinstance(step, dict) else ""
         return not any(name in self._script and lacks(kind) for name, lacks in _LACKS.items())
 
-    def _whole(self) -> Iterator[Step]:
+    def _all_steps(self) -> Iterator[Step]:
         script = self._script
         if "fail_first" in script:
             yield self._failed(script.text("fail_first"))
@@ -109,7 +109,7 @@ class Run:
             if "no_deltas" in script or kind not in _PLAYED:
                 yield _event("response.output_item.done", output_index=index, item=output.item)
             else:
-                yield from self._item(index, output)
+                yield from self._item_steps(index, output)
         yield self._ended()
         if "hold" in script:
             yield Hold()
@@ -154,22 +154,22 @@ class Run:
         if "drop" in script:
             return Broken(), script.count("drop")
         if "error" in script:
-            told = self._told(script.text("error", "server_error"))
-            flat = {"code": told["code"], "message": told["message"], "param": None}
+            detail = self._failure(script.text("error", "server_error"))
+            flat = {"code": detail["code"], "message": detail["message"], "param": None}
             return _event("error", **flat), 2
         if "error_nested" in script:
-            told = self._told(script.text("error_nested", "server_error"))
-            return _event("error", error={**told, "param": None}), 2
+            detail = self._failure(script.text("error_nested", "server_error"))
+            return _event("error", error={**detail, "param": None}), 2
         return None, 0
 
     def _failed(self, code: str) -> JsonObject:
-        failed = {"status": "failed", "error": self._told(code)}
+        failed = {"status": "failed", "error": self._failure(code)}
         return _event("response.failed", response={**self._response, **failed})
 
-    def _told(self, code: str) -> JsonObject:
-        told = failure(code)
-        message = told["message"].replace("req_simulated", self._facts.request_id)
-        return {**told, "message": message}
+    def _failure(self, code: str) -> JsonObject:
+        detail = failure(code)
+        message = detail["message"].replace("req_simulated", self._facts.request_id)
+        return {**detail, "message": message}
 
     def _ended(self) -> JsonObject:
         early = "incomplete" in self._script
@@ -178,49 +178,49 @@ class Run:
             **self._response,
             "status": status,
             "service_tier": "default",  # recorded: even where priority was granted
-            "usage": usage(self._asked, self._outputs),
+            "usage": usage(self._request, self._outputs),
             "completed_at": int(self._facts.now) + 1,
         }
         if drawn := [o.item for o in self._outputs if "result" in o.item]:
             width, height = map(int, drawn[0]["size"].split("x"))
-            told = drawing_usage(self._asked.prompt, 0, width * height * len(drawn))
-            ended["tool_usage"] = {"image_gen": told}
+            image_usage = drawing_usage(self._request.prompt, 0, width * height * len(drawn))
+            ended["tool_usage"] = {"image_gen": image_usage}
         if early:
             reason = self._script.text("incomplete", "max_output_tokens")
             ended["incomplete_details"] = {"reason": reason}
             del ended["completed_at"]
         return _event(f"response.{status}", response=ended)
 
-    def _item(self, index: int, output: Output) -> Iterator[Step]:
+    def _item_steps(self, index: int, output: Output) -> Iterator[Step]:
         begun, play = _PLAYED[output.item["type"]]
         item = {key: part for key, part in output.item.items() if key not in _AT_THE_END}
         yield _event("response.output_item.added", output_index=index, item={**item, **begun})
         yield from play(self, index, output)
         yield _event("response.output_item.done", output_index=index, item=output.item)
 
-    def _reasoning(self, index: int, output: Output) -> Iterator[Step]:
+    def _reasoning_steps(self, index: int, output: Output) -> Iterator[Step]:
         for number, part in enumerate(output.item["summary"]):
             at = {"item_id": output.item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
             yield _event("response.reasoning_summary_part.added", **at, part=empty)
-            for delta in _cut(part["text"]):
+            for delta in _text_pieces(part["text"]):
                 yield self._delta("response.reasoning_summary_text.delta", at, delta)
             yield _event("response.reasoning_summary_text.done", **at, text=part["text"])
             yield _event("response.reasoning_summary_part.done", **at, part=part)
 
-    def _message(self, index: int, output: Output) -> Iterator[Step]:
+    def _message_steps(self, index: int, output: Output) -> Iterator[Step]:
         for number, part in enumerate(output.item["content"]):
             at = {"item_id": output.item["id"], "output_index": index, "content_index": number}
-            yield from self._part(at, part, output.deltas)
+            yield from self._part_steps(at, part, output.deltas)
 
-    def _part(
+    def _part_steps(
         self, at: JsonObject, part: JsonObject, deltas: Iterable[str] | None
     ) -> Iterator[Step]:
         kind, field = part["type"], "text" if part["type"] == "output_text" else "refusal"
         logprobs: JsonObject = {"logprobs": []} if kind == "output_text" else {}
         empty = {**part, field: "", **({"annotations": []} if logprobs else {})}
         yield _event("response.content_part.added", **at, part=empty)
-        for delta in _cut(part[field]) if deltas is None else deltas:
+        for delta in _text_pieces(part[field]) if deltas is None else deltas:
             yield self._delta(f"response.{kind}.delta", at, delta, **logprobs)
         for number, annotation in enumerate(part.get("annotations") or []):
             yield _event(
@@ -232,10 +232,10 @@ class Run:
         yield _event(f"response.{kind}.done", **at, **{field: part[field]}, **logprobs)
         yield _event("response.content_part.done", **at, part=part)
 
-    def _call(self, index: int, output: Output) -> Iterator[Step]:
+    def _call_steps(self, index: int, output: Output) -> Iterator[Step]:
         kind, field = _ARGUMENTS[output.item["type"]]
         at = {"item_id": output.item["id"], "output_index": index}
-        for delta in _cut(output.item[field]):
+        for delta in _text_pieces(output.item[field]):
             yield self._delta(f"response.{kind}.delta", at, delta)
         yield _event(f"response.{kind}.done", **at, **{field: output.item[field]})
 
@@ -246,7 +246,9 @@ class Run:
 
     def _image(self, index: int, output: Output) -> Iterator[Step]:
         at = {"output_index": index, "item_id": output.item["id"]}
-        told = {key: output.item[key] for key in ("output_format", "size", "quality", "background")}
+        options = {
+            key: output.item[key] for key in ("output_format", "size", "quality", "background")
+        }
         yield _event("response.image_generation_call.in_progress", **at)
         if "result" not in output.item:
             return
@@ -257,7 +259,7 @@ class Run:
                 **at,
                 partial_image_index=number,
                 partial_image_b64=partial,
-                **told,
+                **options,
             )
         yield _event("response.image_generation_call.completed", **at)
 
@@ -268,10 +270,10 @@ class Run:
 
 
 async def played(
-    run: Run, facts: Facts, asked: Asked, sleep: Callable[[float], Awaitable[None]]
+    run: Run, facts: Facts, request: ModelRequest, sleep: Callable[[float], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a run. Raises ConnectionResetError where the connection breaks."""
-    script = asked.directions
+    script = request.directions
     dice = random.Random(f"{facts.seed} pieces")
     waiting: list[bytes] = []
 
@@ -312,14 +314,14 @@ def odd_pieces(data: bytes, dice: random.Random) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges)]
 
 
-def usage(asked: Asked, outputs: list[Output]) -> JsonObject:
+def usage(request: ModelRequest, outputs: list[Output]) -> JsonObject:
     """Plausible counts: four characters a token."""
-    given = _length(asked.body["input"]) + _length(asked.body.get("instructions"))
-    given += _length(asked.body.get("tools"))
-    said = sum(_length(output.item) for output in outputs)
+    length_in = _length(request.body["input"]) + _length(request.body.get("instructions"))
+    length_in += _length(request.body.get("tools"))
+    length_out = sum(_length(output.item) for output in outputs)
     thought = 64 if any(output.item["type"] == "reasoning" for output in outputs) else 0
-    tokens_in, tokens_out = 8 + given // 4, thought + max(1, said // 4)
-    later = any(item.get("role") == "assistant" for item in asked.body["input"])
+    tokens_in, tokens_out = 8 + length_in // 4, thought + max(1, length_out // 4)
+    later = any(item.get("role") == "assistant" for item in request.body["input"])
     return {
         "input_tokens": tokens_in,
         "input_tokens_details": {
@@ -383,9 +385,9 @@ def _rate_limits(used: int, now: float) -> JsonObject:
     }
 
 
-def _envelope(asked: Asked, facts: Facts) -> JsonObject:
+def _envelope(request: ModelRequest, facts: Facts) -> JsonObject:
     """The `response` of the lifecycle events, while it runs."""
-    body = asked.body
+    body = request.body
     reasoning, text = body.get("reasoning") or {}, body.get("text") or {}
     return {
         "id": f"resp_simulated_{facts.number:06d}",
@@ -401,7 +403,7 @@ def _envelope(asked: Asked, facts: Facts) -> JsonObject:
         "metadata": {},
         "model": body["model"],
         "output": [],
-        "parallel_tool_calls": asked.parallel,
+        "parallel_tool_calls": request.parallel,
         "previous_response_id": None,
         "prompt_cache_key": body.get("prompt_cache_key"),
         "reasoning": {
@@ -412,7 +414,7 @@ def _envelope(asked: Asked, facts: Facts) -> JsonObject:
         "service_tier": "auto",
         "store": False,
         "temperature": 1.0,
-        "text": {"format": asked.form, "verbosity": text.get("verbosity") or "medium"},
+        "text": {"format": request.form, "verbosity": text.get("verbosity") or "medium"},
         "tool_choice": body.get("tool_choice", "auto"),
         "tools": [_echoed(tool) for tool in body.get("tools") or []],
         "top_logprobs": 0,
@@ -430,7 +432,7 @@ def _echoed(tool: JsonObject) -> JsonObject:
     return {**tool, "parameters": schema.strict(tool.get("parameters") or {}), "strict": True}
 
 
-def _cut(text: str) -> Iterator[str]:
+def _text_pieces(text: str) -> Iterator[str]:
     """A text in pieces of a few characters, as a model writes; one empty piece for none."""
     found = False
     for match in _PIECE.finditer(text):
@@ -471,10 +473,10 @@ _ARGUMENTS = {
 # What an item lacks when it is added, and the events between that and its end. An item of another
 # kind comes whole.
 _PLAYED: dict[str, tuple[JsonObject, _Play]] = {
-    "reasoning": ({"summary": []}, Run._reasoning),
-    "message": ({"status": "in_progress", "content": []}, Run._message),
-    "function_call": ({"status": "in_progress", "arguments": ""}, Run._call),
-    "custom_tool_call": ({"status": "in_progress", "input": ""}, Run._call),
+    "reasoning": ({"summary": []}, Run._reasoning_steps),
+    "message": ({"status": "in_progress", "content": []}, Run._message_steps),
+    "function_call": ({"status": "in_progress", "arguments": ""}, Run._call_steps),
+    "custom_tool_call": ({"status": "in_progress", "input": ""}, Run._call_steps),
     "web_search_call": ({"status": "in_progress"}, Run._search),
     "image_generation_call": ({"status": "in_progress"}, Run._image),
 }

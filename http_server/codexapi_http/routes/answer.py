@@ -9,15 +9,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from codexapi_engine import CodexError, EventStream, InvalidRequest, folded
+from codexapi_engine import CodexError, EventStream, InvalidRequest, collect_response
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
 
-from ..access import current, field_names
+from ..middleware.request_log import current, field_names
 from ..requests import all_of, settings_of
-from ..streaming import EventStreamResponse, Open, Opening, Relay, Run
+from ..streaming import EventStreamResponse, Open, Opening, Run, StreamPump
 
 MAX_NAMES = 40
 """Names in a header: its line must stay one that clients can read."""
@@ -93,13 +93,13 @@ def with_caller_names(
     return wrap
 
 
-async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:
+async def collect_responses(runs: Sequence[EventStream]) -> list[JsonObject]:
     """The finished responses of all runs, and the runs closed. Raises CodexError: that of the
     first that fails, which ends the others."""
     try:
         if len(runs) == 1:  # then a task of its own would be one too many
-            return [await folded(runs[0])]
-        return await all_of(folded(events) for events in runs)
+            return [await collect_response(runs[0])]
+        return await all_of(collect_response(events) for events in runs)
     finally:
         for events in runs:
             await events.aclose()
@@ -107,7 +107,7 @@ async def each_folded(runs: Sequence[EventStream]) -> list[JsonObject]:
 
 async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
     """The chunks of runs that may end before their time, and the runs closed."""
-    relay, decoder = Relay(*runs, whole=True), sse.Decoder()
+    relay, decoder = StreamPump(*runs, whole=True), sse.Decoder()
     chunks: list[JsonObject] = []
     try:
         while piece := await relay.piece():

@@ -16,16 +16,16 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import chat, json
 from codexapi_engine.protocol.chat.params import chat_param
 from codexapi_engine.protocol.choices import merged
+from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator
 from codexapi_engine.protocol.shapes import word
-from codexapi_engine.protocol.tape import Recorded, Tape
-from codexapi_engine.state import Owner
+from codexapi_engine.storage import Owner
 
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
 from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
+    collect_responses,
     collected_chunks,
-    each_folded,
     json_response,
     stream_response,
     with_caller_names,
@@ -55,56 +55,62 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if form.stop:  # a run ends at its stop sequence, and then has no finished response
-        told = replace(form, include_usage=True)
-        choices = _translated(codex, told, created, owner)
+        options = replace(form, include_usage=True)
+        choices = _translated(codex, options, created, owner)
         attach(choices, runs)
         chunks = await collected_chunks(choices)
-        return await _whole(chat.collected(chunks), headers, keep)
-    responses = await each_folded(runs)
+        return await _complete_reply(chat.collected(chunks), headers, keep)
+    responses = await collect_responses(runs)
     for run, response in zip(runs, responses, strict=True):
         codex.reasoning.remember(response["output"], owner=owner.with_account(run.account))
     replies = [chat.from_response(response, form, created=created) for response in responses]
-    return await _whole(merged(replies), headers, keep)
+    return await _complete_reply(merged(replies), headers, keep)
 
 
 async def _understood(
     request: Request, body: JsonObject, owner: Owner
-) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
+) -> tuple[JsonObject, chat.ReplyOptions, tuple[str, ...]]:
     """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
     strict = settings_of(request).strict
     if not chat.mixed.is_mixed(body):
         return await aside(json.is_heavy(body), _plain, body, strict)
-    past, own = await context_of(request, body, owner)
+    history, own = await context_of(request, body, owner)
     full, mixed = {**body, "input": own}, chat.mixed.from_client
-    return await aside(json.is_heavy(past, full), mixed, full, strict=strict, past=past)
+    return await aside(json.is_heavy(history, full), mixed, full, strict=strict, history=history)
 
 
-def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.Form, tuple[str, ...]]:
-    asked, ignored = chat.from_client(body, strict=strict)
-    return chat.to_responses(asked), chat.form(asked), ignored
+def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.ReplyOptions, tuple[str, ...]]:
+    chat_request, ignored = chat.from_client(body, strict=strict)
+    return chat.to_responses(chat_request), chat.form(chat_request), ignored
 
 
-async def _whole(reply: JsonObject, headers: dict[str, str], keep: Keep | None) -> Response:
+async def _complete_reply(
+    reply: JsonObject, headers: dict[str, str], keep: Keep | None
+) -> Response:
     lost = await keep(reply) if keep is not None else None
     return json_response(reply, {**headers, **not_kept(lost)})
 
 
 def _translated(
-    codex: Codex, form: chat.Form, created: int, owner: Owner, keep: Keep | None = None
+    codex: Codex, form: chat.ReplyOptions, created: int, owner: Owner, keep: Keep | None = None
 ) -> list[Run]:
     """The choices of a reply, each of a run that is not open yet."""
-    shared, tape, running = chat.together(form, created=created), Tape(), set(range(form.n))
+    shared, event_log, running = (
+        chat.shared_envelope(form, created=created),
+        EventLog(),
+        set(range(form.n)),
+    )
 
-    def ended(index: int, stream: chat.Stream, run: Run) -> Awaitable[object] | None:
+    def ended(index: int, stream: chat.ChatStream, run: Run) -> Awaitable[object] | None:
         running.discard(index)
         codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))
-        if keep is not None and not running and not tape.torn:
-            return keep(chat.collected(event.json for event in tape.events if event.json))
+        if keep is not None and not running and not event_log.overflow:
+            return keep(chat.collected(event.json for event in event_log.events if event.json))
         return None
 
     choices = []
     for index in range(form.n):
-        stream = chat.Stream(form, shared=shared, index=index)
-        translator = Recorded(stream, tape) if keep else stream
+        stream = chat.ChatStream(form, shared=shared, index=index)
+        translator = RecordingTranslator(stream, event_log) if keep else stream
         choices.append(Run(NOT_OPEN, translator, partial(ended, index, stream)))
     return choices

@@ -37,8 +37,8 @@ async def chats_get(request: Request) -> Response:
 
 async def chats_update(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions/{id}: its metadata"""
-    asked = validated(Update, body)
-    name, metadata = request.path_params["id"], dict(asked.metadata or {})
+    update = validated(Update, body)
+    name, metadata = request.path_params["id"], dict(update.metadata or {})
     chats = state_of(request).chats
     return json_response(await change_state(request, chats.update, name, metadata))
 

@@ -17,8 +17,8 @@ from ..requests import codex_of, settings_of
 from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
+    collect_responses,
     collected_chunks,
-    each_folded,
     json_response,
     stream_response,
     with_caller_names,
@@ -29,29 +29,30 @@ from .answer import (
 @with_caller_names(completions_param)
 async def completions_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/completions"""
-    asked, ignored = completions.from_client(
+    params, ignored = completions.from_client(
         with_model(request, body), strict=settings_of(request).strict
     )
     # Each prompt has its choices side by side: the second choice of the first prompt is number 1.
-    prompts = [prompt for prompt in completions.prompts(asked) for _ in range(asked.n or 1)]
-    forms = [completions.form(asked, prompt) for prompt in prompts]
-    requests = [completions.to_responses(asked, prompt) for prompt in prompts]
+    prompts = [prompt for prompt in completions.prompts(params) for _ in range(params.n or 1)]
+    forms = [completions.form(params, prompt) for prompt in prompts]
+    requests = [completions.to_responses(params, prompt) for prompt in prompts]
     open_runs, created = partial(codex_of(request).open_all, requests), int(time.time())
-    shared = completions.together(
-        asked, len(forms), created=created, include_usage=not asked.stream
+    shared = completions.shared_envelope(
+        params, len(forms), created=created, include_usage=not params.stream
     )
     choices = [
-        Run(NOT_OPEN, completions.Stream(form, shared, index=n)) for n, form in enumerate(forms)
+        Run(NOT_OPEN, completions.CompletionStream(form, shared, index=n))
+        for n, form in enumerate(forms)
     ]
-    if asked.stream:
+    if params.stream:
         return stream_response(open_runs, *choices, ignored=ignored)
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
-    if asked.stop:  # a run ends at its stop sequence, and then has no finished response
+    if params.stop:  # a run ends at its stop sequence, and then has no finished response
         attach(choices, runs)
         return json_response(completions.collected(await collected_chunks(choices)), headers)
     replies = [
         completions.from_response(response, form, created=created)
-        for response, form in zip(await each_folded(runs), forms, strict=True)
+        for response, form in zip(await collect_responses(runs), forms, strict=True)
     ]
     return json_response(merged(replies), headers)

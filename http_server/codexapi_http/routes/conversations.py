@@ -16,7 +16,7 @@ from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import items_for_client
 from codexapi_engine.protocol.responses.request import checked_items
 from codexapi_engine.protocol.validation import Metadata, validated
-from codexapi_engine.state import Owner
+from codexapi_engine.storage import Owner
 
 from ..requests import change_state, codex_of, read_state, state_of
 from .answer import json_response
@@ -50,10 +50,10 @@ class Addition(BaseModel):
 
 async def conversations_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations"""
-    asked = validated(Creation, body)
-    items, owner = await _added(request, asked.items or [])
+    creation = validated(Creation, body)
+    items, owner = await _added(request, creation.items or [])
     create = partial(state_of(request).conversations.create, created=int(time.time()), owner=owner)
-    made = await change_state(request, create, items, dict(asked.metadata or {}))
+    made = await change_state(request, create, items, dict(creation.metadata or {}))
     return json_response(made)
 
 
@@ -65,8 +65,8 @@ async def conversations_get(request: Request) -> Response:
 
 async def conversations_update(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}: its metadata"""
-    asked = validated(Update, body)
-    name, metadata = request.path_params["id"], dict(asked.metadata or {})
+    update = validated(Update, body)
+    name, metadata = request.path_params["id"], dict(update.metadata or {})
     kept = state_of(request).conversations
     return json_response(await change_state(request, kept.update, name, metadata))
 

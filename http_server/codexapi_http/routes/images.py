@@ -11,9 +11,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from codexapi_engine import EventStream, pictures
+from codexapi_engine import EventStream
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
+from codexapi_engine.images import processing
 from codexapi_engine.protocol import Event, images, json
 from codexapi_engine.protocol.images import request as asked_by
 
@@ -33,8 +34,8 @@ FILES = "/v1/files/images/"
 class Order:
     """What a client wants, in its words and in ours."""
 
-    asked: asked_by.Request
-    wanted: images.Asked
+    params: asked_by.ImageParams
+    wanted: images.ImageRequest
     kind: str  # of its stream's events
     left_out: tuple[str, ...]
     created: int = field(default_factory=lambda: int(time.time()))
@@ -51,36 +52,38 @@ class Order:
 
 async def images_generations(request: Request, body: JsonObject) -> Response:
     """POST /v1/images/generations"""
-    asked, ignored = await _understood(request, body)
-    return await _drawn(request, Order(asked, asked.asked(), "image_generation", ignored))
+    params, ignored = await _understood(request, body)
+    return await _drawn(
+        request, Order(params, params.to_image_request(), "image_generation", ignored)
+    )
 
 
 async def images_edits(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/edits"""
-    asked, ignored = await _understood(request, body, rules=asked_by.EDIT_RULES)
+    params, ignored = await _understood(request, body, rules=asked_by.EDIT_RULES)
     masks = uploads["mask"]
     inputs, mask = await asyncio.to_thread(
-        pictures.to_edit, _some(uploads["image"]), masks[0] if masks else None
+        processing.to_edit, _some(uploads["image"]), masks[0] if masks else None
     )
-    wanted = asked.asked(inputs=inputs, mask=mask)
-    return await _drawn(request, Order(asked, wanted, "image_edit", ignored))
+    wanted = params.to_image_request(inputs=inputs, mask=mask)
+    return await _drawn(request, Order(params, wanted, "image_edit", ignored))
 
 
 async def images_variations(request: Request, body: JsonObject, uploads: Uploads) -> Response:
     """POST /v1/images/variations: the backend has none, so an edit stands in."""
-    asked, ignored = await _understood(
+    params, ignored = await _understood(
         request, body, model=asked_by.Variation, rules=asked_by.VARIATION_RULES
     )
-    inputs, _ = await asyncio.to_thread(pictures.to_edit, _some(uploads["image"])[:1], None)
-    wanted = asked.asked(inputs=inputs)
-    response = await _drawn(request, Order(asked, wanted, "image_edit", ignored))
+    inputs, _ = await asyncio.to_thread(processing.to_edit, _some(uploads["image"])[:1], None)
+    wanted = params.to_image_request(inputs=inputs)
+    response = await _drawn(request, Order(params, wanted, "image_edit", ignored))
     response.headers["x-codexapi-emulated"] = "variations"
     return response
 
 
 async def images_file(request: Request) -> Response:
     """GET /v1/files/images/{name}: needs no key, its name is one."""
-    path = request.app.state.gallery.find(request.path_params["name"])
+    path = request.app.state.hosted_images.find(request.path_params["name"])
     if path is None:
         raise refusal(404, "not_found", "There is no such picture, or it is over an hour old.")
     headers = {"x-content-type-options": "nosniff", "cache-control": "private, max-age=3600"}
@@ -89,12 +92,12 @@ async def images_file(request: Request) -> Response:
 
 async def _understood(
     request: Request, body: JsonObject, **options: Any
-) -> tuple[asked_by.Request, tuple[str, ...]]:
+) -> tuple[asked_by.ImageParams, tuple[str, ...]]:
     strict = settings_of(request).strict
     return await aside(json.is_heavy(body), asked_by.from_client, body, strict=strict, **options)
 
 
-def _some(inputs: list[pictures.Input]) -> list[pictures.Input]:
+def _some(inputs: list[processing.Input]) -> list[processing.Input]:
     if not inputs:
         raise InvalidRequest(
             "Missing required parameter: 'image'.",
@@ -105,21 +108,21 @@ def _some(inputs: list[pictures.Input]) -> list[pictures.Input]:
 
 
 async def _drawn(request: Request, order: Order) -> Response:
-    if order.asked.stream and order.wanted.needs_the_tool:
+    if order.params.stream and order.wanted.needs_the_tool:
         return _streamed(request, order)
-    if order.asked.stream:
+    if order.params.stream:
         run = Run(_Drawing(request, order), images.Whole())
         headers = ignored_header(order.ignored)
         return EventStreamResponse(run, headers=headers)
-    finished, told, failures = await _finished(request, order)
-    if order.asked.wants_urls:
+    finished, answer, failures = await _finished(request, order)
+    if order.params.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
-    pieces = images.to_reply(finished, told, created=order.created)
+    pieces = images.to_reply(finished, answer, created=order.created)
     limits = codex_of(request).limits  # as the pictures' answers have just told them
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     if failures:
         code = failures[0].known_code
-        headers["x-codexapi-failed"] = f"{len(failures)} of {order.asked.n}: {code}"
+        headers["x-codexapi-failed"] = f"{len(failures)} of {order.params.n}: {code}"
     return pieces_response(pieces, headers)
 
 
@@ -130,14 +133,14 @@ def _streamed(request: Request, order: Order) -> Response:
     async def open_runs() -> Sequence[EventStream]:
         return [await codex.open_drawing(order.wanted)]
 
-    stream = images.Stream(
+    stream = images.ImageStream(
         order.kind,
         created=order.created,
         size=order.wanted.size,
         quality=order.wanted.quality,
         background=order.wanted.background,
     )
-    run = Run(NOT_OPEN, stream, lambda run: codex.observer.drew(1))
+    run = Run(NOT_OPEN, stream, lambda run: codex.observer.images_generated(1))
     return stream_response(open_runs, run, ignored=order.ignored)
 
 
@@ -148,11 +151,11 @@ class _Drawing:
         self._request = request
         self._order = order
 
-    async def batch(self, *, together: bool = False) -> list[Event]:
+    async def batch(self, *, coalesce: bool = False) -> list[Event]:
         order = self._order
-        (picture,), told, _ = await _finished(self._request, order)
+        (picture,), answer, _ = await _finished(self._request, order)
         event = images.completed(
-            order.kind, picture, told, created=order.created, quality=order.wanted.quality
+            order.kind, picture, answer, created=order.created, quality=order.wanted.quality
         )
         return [Event(event.removesuffix(b"\n\n"))]
 
@@ -172,21 +175,21 @@ async def _finished(
 
     async def one() -> tuple[list[images.Picture], images.Images]:
         async with turns:
-            told = await codex.draw(order.wanted)
-        made = await asyncio.to_thread(_formed, order.asked, told.images)
-        return made, replace(told, images=())
+            answer = await codex.draw(order.wanted)
+        made = await asyncio.to_thread(_formed, order.params, answer.images)
+        return made, replace(answer, images=())
 
-    done, failures = await some_of(one() for _ in range(order.asked.n or 1))
-    told = images.together([told for _, told in done])
-    return [picture for made, _ in done for picture in made], told, failures
+    done, failures = await some_of(one() for _ in range(order.params.n or 1))
+    answer_of_all = images.merge([answer_of_all for _, answer_of_all in done])
+    return [picture for made, _ in done for picture in made], answer_of_all, failures
 
 
-def _formed(asked: asked_by.Request, drawn: Sequence[images.Image]) -> list[images.Picture]:
+def _formed(params: asked_by.ImageParams, drawn: Sequence[images.Image]) -> list[images.Picture]:
     return [
-        pictures.finished(
+        processing.finished(
             image.data,
-            format=asked.output_format,
-            compression=asked.compression,
+            format=params.output_format,
+            compression=params.compression,
             revised_prompt=image.revised_prompt,
         )
         for image in drawn
@@ -195,6 +198,6 @@ def _formed(asked: asked_by.Request, drawn: Sequence[images.Image]) -> list[imag
 
 async def _addressed(request: Request, picture: images.Picture) -> images.Picture:
     """The picture, kept for an hour, with its address on this host."""
-    add = request.app.state.gallery.add
+    add = request.app.state.hosted_images.add
     name = await asyncio.to_thread(add, picture.data, picture.format)
     return replace(picture, data=b"", url=f"{str(request.base_url).rstrip('/')}{FILES}{name}")

@@ -20,10 +20,10 @@ AT_FIRST = 20
 def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Response:
     """A page of `objects`, which are given in ascending order and have ids. `order` is the one
     that stands where the query names none. Raises InvalidRequest, naming the parameter."""
-    asked = request.query_params.get("order", order)
-    if asked not in ("asc", "desc"):
-        raise _wrong("order", f"'{asked}' is neither 'asc' nor 'desc'")
-    ordered = list(objects) if asked == "asc" else list(reversed(objects))
+    wanted = request.query_params.get("order", order)
+    if wanted not in ("asc", "desc"):
+        raise _wrong("order", f"'{wanted}' is neither 'asc' nor 'desc'")
+    ordered = list(objects) if wanted == "asc" else list(reversed(objects))
     limit = whole(request, "limit", AT_FIRST)
     if not 1 <= limit <= MOST:
         raise _wrong("limit", f"expected 1 to {MOST}")

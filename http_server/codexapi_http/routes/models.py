@@ -35,15 +35,15 @@ async def models_get(request: Request) -> Response:
     """GET /v1/models/{id}, by its own name, as `slug:effort` or by an alias."""
     if not request.path_params["model"].strip("/"):
         raise no_such_path(request)
-    asked, known = request.path_params["model"], await codex_of(request).models()
-    entry = models.named(known, settings_of(request).model_aliases, asked)
+    name, known = request.path_params["model"], await codex_of(request).models()
+    entry = models.named(known, settings_of(request).model_aliases, name)
     if entry is None:
-        hint = models.hint(known, asked, named_model(settings_of(request)))
+        hint = models.hint(known, name, named_model(settings_of(request)))
         error = ModelNotFound(
-            f"The model `{asked}` does not exist or you do not have access to it.{hint.text}",
+            f"The model `{name}` does not exist or you do not have access to it.{hint.text}",
             param="model",
         )
-        error.model, error.instead = asked, hint.instead
+        error.model, error.instead = name, hint.instead
         raise error
     return json_response(entry)
 

@@ -17,11 +17,11 @@ from starlette.routing import BaseRoute, Route
 
 from codexapi_engine import __version__
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.chat import request as chat
+from codexapi_engine.protocol.chat import schema as chat
 from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 
 from .answer import json_response
 
@@ -35,11 +35,11 @@ PIXEL = (
 """The picture of the examples."""
 
 SAYS = {
-    Rule.TRANSLATED: "Goes to the backend, in its words.",
-    Rule.HONOURED: "Emulated locally: codexapi does it, and the backend never sees it.",
-    Rule.IGNORED: "Accepted, left out, and named in the header `x-codexapi-ignored`; "
+    FieldRule.TRANSLATED: "Goes to the backend, in its words.",
+    FieldRule.HONOURED: "Emulated locally: codexapi does it, and the backend never sees it.",
+    FieldRule.IGNORED: "Accepted, left out, and named in the header `x-codexapi-ignored`; "
     "refused under `serve --strict`.",
-    Rule.REFUSED: "Refused with 400, naming the field: to leave it out would change what the "
+    FieldRule.REFUSED: "Refused with 400, naming the field: to leave it out would change what the "
     "answer is.",
 }
 
@@ -50,9 +50,9 @@ class Body:
 
     name: str  # of the schema
     model: type[BaseModel]
-    rules: Mapping[str, Rule]
-    harmless: Mapping[str, object]  # values that ask for nothing, whatever the rule
-    unknown: Rule  # for a field that the table lacks
+    rules: Mapping[str, FieldRule]
+    no_effect: Mapping[str, object]  # values that ask for nothing, whatever the rule
+    unknown: FieldRule  # for a field that the table lacks
     example: JsonObject
     form: bool = False  # it may come as a form too, with files
 
@@ -78,42 +78,42 @@ _PAGE = Reply("Page", ("object", "data", "first_id", "last_id", "has_more"), "li
 BODIES: dict[str, Body] = {
     "responses_create": Body(
         "ResponsesRequest",
-        responses.Request,
+        responses.ResponseRequest,
         responses.RULES,
         responses.ASKS_NOTHING,
-        Rule.TRANSLATED,
+        FieldRule.TRANSLATED,
         {"model": MODEL, "input": "Say hello"},
     ),
     "chat_completions": Body(
         "ChatCompletionsRequest",
-        chat.Request,
+        chat.ChatRequest,
         chat.RULES,
         chat.ASKS_NOTHING,
-        Rule.IGNORED,
+        FieldRule.IGNORED,
         {"model": MODEL, "messages": [{"role": "user", "content": "Say hello"}]},
     ),
     "completions_create": Body(
         "CompletionsRequest",
-        completions.Request,
+        completions.CompletionRequest,
         completions.RULES,
         completions.ASKS_NOTHING,
-        Rule.IGNORED,
+        FieldRule.IGNORED,
         {"model": MODEL, "prompt": "Once upon a time"},
     ),
     "images_generations": Body(
         "ImagesRequest",
-        images.Request,
+        images.ImageParams,
         images.RULES,
         images.ASKS_NOTHING,
-        Rule.IGNORED,
+        FieldRule.IGNORED,
         {"prompt": "a red fox"},
     ),
     "images_edits": Body(
         "ImagesEditRequest",
-        images.Request,
+        images.ImageParams,
         images.EDIT_RULES,
         images.ASKS_NOTHING,
-        Rule.IGNORED,
+        FieldRule.IGNORED,
         {"prompt": "make it blue", "images": [{"image_url": PIXEL}]},
         form=True,
     ),
@@ -122,7 +122,7 @@ BODIES: dict[str, Body] = {
         images.Variation,
         images.VARIATION_RULES,
         images.ASKS_NOTHING,
-        Rule.IGNORED,
+        FieldRule.IGNORED,
         {"image": PIXEL, "response_format": "b64_json"},
         form=True,
     ),
@@ -303,8 +303,8 @@ def _schemas(body: Body) -> JsonObject:
     inner = {f"{body.name}.{name}": made for name, made in whole.pop("$defs", {}).items()}
     fields = whole["properties"]
     for name, rule in body.rules.items():
-        harmless = [None, *([body.harmless[name]] if name in body.harmless else [])]
-        field = {"enum": harmless} if rule is Rule.REFUSED else fields.get(name, {})
+        values = [None, *([body.no_effect[name]] if name in body.no_effect else [])]
+        field = {"enum": values} if rule is FieldRule.REFUSED else fields.get(name, {})
         fields[name] = {**field, "description": SAYS[rule], "x-codexapi-rule": rule.value}
     whole["description"] = f"A field that is not listed: {body.unknown.value}."
     return {body.name: whole, **inner}

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import responses
-from codexapi_engine.protocol.tape import Again
+from codexapi_engine.protocol.event_log import Replay
 
-from ..background import Background, Told
+from ..background import Background, StoredEvents
 from ..errors import refusal
 from ..requests import change_state, read_state, state_of
 from ..streaming import EventStreamResponse, Run
@@ -27,8 +27,8 @@ async def responses_get(request: Request) -> Response:
     after = whole(request, "starting_after", -1)
     if job is None and response["status"] in ("queued", "in_progress"):
         raise refusal(409, "not_here", "Another codexapi process runs this response: poll it.")
-    events = job.follow() if job else Told(await read_state(kept.events, name))
-    return EventStreamResponse(Run(events, Again(after=after)), headers={})
+    events = job.follow() if job else StoredEvents(await read_state(kept.events, name))
+    return EventStreamResponse(Run(events, Replay(after=after)), headers={})
 
 
 async def responses_delete(request: Request) -> Response:

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine import folded
+from codexapi_engine import collect_response
 from codexapi_engine.errors import JsonObject
 
 from ..dialect import Dialect
@@ -32,7 +32,7 @@ def translated(dialect: Dialect) -> Endpoint:
         (stream,) = await open_streams()
         headers = answer_headers(stream, translation.ignored)
         async with stream:
-            response = await folded(stream)
+            response = await collect_response(stream)
         return json_response(translation.reply(response), headers)
 
     return posted(answer)

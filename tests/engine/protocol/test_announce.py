@@ -43,7 +43,7 @@ def told(*given: JsonObject, numbered: bool = True, **more: Any) -> list[JsonObj
         {**({"sequence_number": number} if numbered else {}), **data}
         for number, data in enumerate((CREATED, *given, COMPLETED))
     ]
-    out, error = translated(framed(stream), responses.Stream({}, created=1, **more))
+    out, error = translated(framed(stream), responses.ResponseStream({}, created=1, **more))
     assert error is None
     assert out.endswith(sse.DONE)
     return [event.json for event in events(out.removesuffix(sse.DONE))]
@@ -162,7 +162,7 @@ def test_numbers_go_on_after_what_was_made_up_and_what_was_dropped() -> None:
 def test_an_error_of_ours_is_numbered_after_what_was_made_up() -> None:
     stream = framed([{**CREATED, "sequence_number": 0}])
     stream += framed([{"type": DONE, "sequence_number": 1, "output_index": 0, "item": CALL}])
-    out, error = translated(stream, responses.Stream({}, created=1))
+    out, error = translated(stream, responses.ResponseStream({}, created=1))
     assert isinstance(error, StreamInterrupted)
     numbers = [event.json["sequence_number"] for event in events(out)]
     assert numbers == [0, 1, 2, 3, 4, 5]
@@ -196,9 +196,9 @@ def test_texts_that_mix_in_one_read_are_told_apart(cut: int) -> None:
     stream = [CREATED, begun, *parts, *deltas, *ends, item, COMPLETED]
     data = [sse.encode(one, one["type"]) for one in stream]
     pieces = [data[:4], data[4 : 4 + cut], data[4 + cut : 12], data[12:]]
-    decoder = sse.Decoder(together=True)
+    decoder = sse.Decoder(coalesce=True)
     given = [event for piece in pieces for event in decoder.feed(b"".join(piece))]
-    out, _ = translated(given, responses.Stream({}, created=1))
+    out, _ = translated(given, responses.ResponseStream({}, created=1))
     told = [event.json for event in events(out.removesuffix(sse.DONE))]
     assert [data for data in told if data["type"].endswith(".delta")] == deltas
     assert_official(told)
@@ -224,7 +224,7 @@ def test_deltas_that_were_not_parsed_are_understood(literals: list[str]) -> None
     not, only the rest."""
     text = json.loads("".join(literals).replace('""', ""))
     for missing in ("", "?"):
-        translator = responses.Stream({}, created=1)
+        translator = responses.ResponseStream({}, created=1)
         begun = {"type": ADDED, "output_index": 0, "item": {**message(), "status": "in_progress"}}
         list(translator.feed(*framed([begun])))
         place = '"item_id":"msg_0","output_index":0,"content_index":0'
@@ -240,7 +240,7 @@ def test_deltas_that_were_not_parsed_are_understood(literals: list[str]) -> None
 def test_a_codex_client_gets_nothing_that_is_made_up() -> None:
     for name in MADE_UP:
         data = wire(name)
-        out, _ = translated(events(data), responses.Stream({}, created=1, verbatim=True))
+        out, _ = translated(events(data), responses.ResponseStream({}, created=1, verbatim=True))
         own = [event.type for event in events(data)]
         assert [event.type for event in events(out) if event.type] == own
 
@@ -261,7 +261,7 @@ def test_an_item_that_only_the_last_event_tells_is_found_by_its_id_or_its_place(
     call = CALL if position else {**CALL, "id": ""}
     end = {"type": "response.completed", "response": {"id": "r", "output": [message("Hi"), call]}}
     stream = [CREATED, {"type": DONE, "output_index": 0, "item": message("Hi")}, end]
-    out, _ = translated(framed(stream), responses.Stream({}, created=1))
+    out, _ = translated(framed(stream), responses.ResponseStream({}, created=1))
     told = [event.json for event in events(out) if event.type]
     assert assert_official(told) == [message("Hi"), call]
 
@@ -271,6 +271,8 @@ def test_a_run_that_fails_is_not_completed(kind: str) -> None:
     """What was begun stays open: nobody knows how it would have ended."""
     delta = {"type": f"{TEXT}.delta", **PLACE, "delta": "Hi"}
     failure = {"type": kind, "code": "server_error", "message": "m", "response": {"id": "r"}}
-    out, error = translated(framed([CREATED, delta, failure]), responses.Stream({}, created=1))
+    out, error = translated(
+        framed([CREATED, delta, failure]), responses.ResponseStream({}, created=1)
+    )
     assert isinstance(error, CodexError) == (kind == "error")
     assert [event.type for event in events(out)][-2:] == [f"{TEXT}.delta", kind]

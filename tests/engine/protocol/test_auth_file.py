@@ -319,7 +319,7 @@ def test_whose_a_personal_access_token_is_comes_from_whoami() -> None:
         "email": "a@b", "chatgpt_user_id": "u", "chatgpt_account_id": "acct-9",
         "chatgpt_plan_type": "pro", "chatgpt_account_is_fedramp": True,
     }  # fmt: skip
-    known = auth_file.identified(login, told)
+    known = auth_file.with_owner(login, told)
     assert (known.account_id, known.plan, known.fedramp) == ("acct-9", "pro", True)
-    assert auth_file.identified(login, {"chatgpt_account_id": "a\nb"}).account_id is None
-    assert auth_file.identified(login, {"chatgpt_account_id": 5}).account_id is None
+    assert auth_file.with_owner(login, {"chatgpt_account_id": "a\nb"}).account_id is None
+    assert auth_file.with_owner(login, {"chatgpt_account_id": 5}).account_id is None

@@ -12,22 +12,22 @@ from tests.wire_files import NAMES, events, translated, wire
 from codexapi_engine.errors import BackendError, CodexError, StreamInterrupted, TimedOut
 from codexapi_engine.protocol import JsonObject, chat, responses, sse
 
-FORM = chat.Form("asked")
-FULL = chat.Form("asked", include_usage=True, service_tier="priority", reasoning=True)
+FORM = chat.ReplyOptions("asked")
+FULL = chat.ReplyOptions("asked", include_usage=True, service_tier="priority", reasoning=True)
 
 
-def stream(name: str, form: chat.Form = FORM) -> bytes:
-    out, error = translated(events(wire(name)), chat.Stream(form, created=1))
+def stream(name: str, form: chat.ReplyOptions = FORM) -> bytes:
+    out, error = translated(events(wire(name)), chat.ChatStream(form, created=1))
     assert error is None
     return out
 
 
-def message(name: str, form: chat.Form = FORM) -> JsonObject:
+def message(name: str, form: chat.ReplyOptions = FORM) -> JsonObject:
     found: JsonObject = added_up(stream(name, form))["choices"][0]["message"]
     return found
 
 
-def deltas(name: str, form: chat.Form = FORM) -> list[JsonObject]:
+def deltas(name: str, form: chat.ReplyOptions = FORM) -> list[JsonObject]:
     return [choice["delta"] for chunk in chunks(stream(name, form)) for choice in chunk["choices"]]
 
 
@@ -41,7 +41,7 @@ def folded(name: str) -> JsonObject:
 GOOD = [
     name
     for name in NAMES
-    if translated(events(wire(name)), chat.Stream(FORM, created=1))[1] is None
+    if translated(events(wire(name)), chat.ChatStream(FORM, created=1))[1] is None
 ]
 
 
@@ -110,7 +110,7 @@ def test_a_custom_call_keeps_its_input() -> None:
 
 
 def test_the_legacy_form_tells_the_first_call_only() -> None:
-    form = chat.Form("asked", legacy=True)
+    form = chat.ReplyOptions("asked", legacy=True)
     told = message("function_calls_parallel", form)
     assert told["function_call"] == {"name": "get_weather", "arguments": '{"location": "Paris"}'}
     assert "tool_calls" not in told
@@ -142,11 +142,11 @@ def test_a_refusal_is_no_content() -> None:
 
 
 def test_commentary_is_no_part_of_json() -> None:
-    told = message("commentary_then_final", chat.Form("asked", json=True, reasoning=True))
+    told = message("commentary_then_final", chat.ReplyOptions("asked", json=True, reasoning=True))
     assert told["content"] == '{"sum": 4}'
     assert told["reasoning_content"] == "I will look at the numbers."
     assert "reasoning_content" not in message(
-        "commentary_then_final", chat.Form("asked", json=True)
+        "commentary_then_final", chat.ReplyOptions("asked", json=True)
     )
 
 
@@ -210,7 +210,7 @@ def test_the_tier_is_told_when_asked_for() -> None:
 
 
 def test_a_run_that_says_nothing_is_an_error() -> None:
-    out, error = translated(events(wire("empty_answer")), chat.Stream(FORM, created=1))
+    out, error = translated(events(wire("empty_answer")), chat.ChatStream(FORM, created=1))
     assert isinstance(error, BackendError)
     assert error.code == "upstream_empty_response"
     assert b"[DONE]" not in out
@@ -229,13 +229,13 @@ def test_a_cut_off_run_may_say_nothing() -> None:
 
 
 def test_a_stream_without_its_last_event_is_an_error() -> None:
-    translator = chat.Stream(FORM, created=1)
+    translator = chat.ChatStream(FORM, created=1)
     with pytest.raises(StreamInterrupted):
         translator.close()
 
 
 def test_a_failure_is_one_chunk_with_an_error() -> None:
-    translator = chat.Stream(FULL, created=1)
+    translator = chat.ChatStream(FULL, created=1)
     list(translator.feed(events(wire("text"))[0]))
     (out,) = translator.fail(TimedOut("too slow"))
     (chunk,) = chunks(out)
@@ -252,7 +252,7 @@ def test_a_failure_is_one_chunk_with_an_error() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("failed", "error"))])
 def test_a_failed_run_is_raised(name: str) -> None:
-    translator = chat.Stream(FORM, created=1)
+    translator = chat.ChatStream(FORM, created=1)
     *before, last = events(wire(name))
     for event in before:
         list(translator.feed(event))
@@ -271,7 +271,7 @@ def test_input_of_an_unknown_call_is_nothing() -> None:
         ("response.output_text.delta", {"output_index": 4, "content_index": 0, "delta": "x"}),
         ("response.completed", done),
     )
-    out, error = translated(events(data), chat.Stream(FORM, created=1))
+    out, error = translated(events(data), chat.ChatStream(FORM, created=1))
     assert error is None
     assert added_up(out)["choices"][0]["message"]["content"] == "x"
 
@@ -283,7 +283,7 @@ def test_what_was_written_is_not_taken_back() -> None:
         ("response.output_item.done", {"output_index": 0, "item": item}),
         ("response.completed", {"response": {}}),
     )
-    out, _ = translated(events(data), chat.Stream(FORM, created=1))
+    out, _ = translated(events(data), chat.ChatStream(FORM, created=1))
     assert added_up(out)["choices"][0]["message"]["content"] == "one"
     assert sse.DONE in out
 
@@ -295,8 +295,8 @@ NASTY = ['a"b\\', "%b%d{}", "é\u2028", "\ud83d", '"choices":[{"delta":']
 @pytest.mark.parametrize("model", NASTY)
 def test_a_chunk_is_what_json_says_it_is(model: str, tier: str | None) -> None:
     """Most of it is written once for many: as it would be for each."""
-    form = chat.Form(model, include_usage=True, service_tier=tier)
-    stream = chat.Stream(form, created=7, index=1)
+    form = chat.ReplyOptions(model, include_usage=True, service_tier=tier)
+    stream = chat.ChatStream(form, created=7, index=1)
     said = stream._chunk({"content": "x"})
     choice = {"index": 1, "delta": {"content": "x"}, "logprobs": None, "finish_reason": None}
     whole = {
@@ -310,8 +310,10 @@ def test_a_chunk_is_what_json_says_it_is(model: str, tier: str | None) -> None:
 
 
 def test_an_envelope_that_is_told_late_is_in_all_chunks_from_there_on() -> None:
-    shared = chat.reply.together(chat.Form("m", n=2), created=1)
-    one, other = (chat.Stream(chat.Form("m", n=2), shared=shared, index=n) for n in range(2))
+    shared = chat.reply.shared_envelope(chat.ReplyOptions("m", n=2), created=1)
+    one, other = (
+        chat.ChatStream(chat.ReplyOptions("m", n=2), shared=shared, index=n) for n in range(2)
+    )
     assert b'"id":"chatcmpl-",' in one._chunk({})
     told = {"type": "response.created", "response": {"id": "resp_7"}}
     for event in events(sse.encode(told, "response.created")):
@@ -347,7 +349,7 @@ def test_an_item_that_only_the_last_event_tells_is_told_beside_others() -> None:
         ("response.output_item.done", {"output_index": 0, "item": said}),
         ("response.completed", {"response": {"output": [said, call]}}),
     )
-    out, error = translated(events(data), chat.Stream(FORM, created=1))
+    out, error = translated(events(data), chat.ChatStream(FORM, created=1))
     assert error is None
     told = added_up(out)["choices"][0]["message"]
     assert told["content"] == "Hm."
@@ -411,9 +413,11 @@ def test_no_line_end_of_another_standard_is_left_in_a_stream(joined: bool) -> No
         ("response.completed", {"response": {}}),
     )
     pieces = [data] if joined else [piece + b"\n\n" for piece in data.split(b"\n\n") if piece]
-    decoder = sse.Decoder(together=True)
+    decoder = sse.Decoder(coalesce=True)
     stream = [event for piece in pieces for event in decoder.feed(piece)]
-    out, _ = translated(stream, chat.Stream(chat.Form(odd, service_tier=odd), created=1))
+    out, _ = translated(
+        stream, chat.ChatStream(chat.ReplyOptions(odd, service_tier=odd), created=1)
+    )
     lines = out.decode().splitlines()
     read = [sse.Event(line.encode()).json for line in lines if line.startswith("data: {")]
     assert len([line for line in lines if line]) == len(read) + 1

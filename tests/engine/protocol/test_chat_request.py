@@ -12,7 +12,7 @@ from openai.types.chat import completion_create_params as params
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol import JsonObject, chat
 from codexapi_engine.protocol.responses import to_backend
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 
 HI: JsonObject = {"role": "user", "content": "hi"}
 SAID_HI: JsonObject = {
@@ -67,9 +67,9 @@ IGNORED = {
 
 
 def test_the_tables_of_this_test_are_complete() -> None:
-    by_rule = {rule: {n for n, r in chat.RULES.items() if r is rule} for rule in Rule}
-    assert by_rule[Rule.REFUSED] == set(REFUSED)
-    assert by_rule[Rule.IGNORED] == set(IGNORED)
+    by_rule = {rule: {n for n, r in chat.RULES.items() if r is rule} for rule in FieldRule}
+    assert by_rule[FieldRule.REFUSED] == set(REFUSED)
+    assert by_rule[FieldRule.IGNORED] == set(IGNORED)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -501,24 +501,24 @@ def test_the_clients_body_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("more", "form"),
     [
-        ({}, chat.Form("m")),
+        ({}, chat.ReplyOptions("m")),
         (
             {"stream": True, "stream_options": {"include_usage": True}},
-            chat.Form("m", include_usage=True),
+            chat.ReplyOptions("m", include_usage=True),
         ),
-        ({"stream": True, "stream_options": {"include_usage": "yes"}}, chat.Form("m")),
-        ({"service_tier": "auto"}, chat.Form("m", service_tier="auto")),
-        ({"reasoning": {"summary": "auto"}}, chat.Form("m", reasoning=True)),
-        ({"reasoning": {"effort": "low"}}, chat.Form("m")),
-        ({"reasoning_summary": "auto"}, chat.Form("m", reasoning=True)),
-        ({"response_format": {"type": "json_object"}}, chat.Form("m", json=True)),
-        ({"response_format": {"type": "text"}}, chat.Form("m")),
-        ({"functions": [{"name": "f"}]}, chat.Form("m", legacy=True)),
-        ({"n": 1, "stop": []}, chat.Form("m")),
-        ({"n": 3}, chat.Form("m", n=3)),
-        ({"stop": "a"}, chat.Form("m", stop=("a",))),
-        ({"stop": ["a", "b"]}, chat.Form("m", stop=("a", "b"))),
+        ({"stream": True, "stream_options": {"include_usage": "yes"}}, chat.ReplyOptions("m")),
+        ({"service_tier": "auto"}, chat.ReplyOptions("m", service_tier="auto")),
+        ({"reasoning": {"summary": "auto"}}, chat.ReplyOptions("m", reasoning=True)),
+        ({"reasoning": {"effort": "low"}}, chat.ReplyOptions("m")),
+        ({"reasoning_summary": "auto"}, chat.ReplyOptions("m", reasoning=True)),
+        ({"response_format": {"type": "json_object"}}, chat.ReplyOptions("m", json=True)),
+        ({"response_format": {"type": "text"}}, chat.ReplyOptions("m")),
+        ({"functions": [{"name": "f"}]}, chat.ReplyOptions("m", legacy=True)),
+        ({"n": 1, "stop": []}, chat.ReplyOptions("m")),
+        ({"n": 3}, chat.ReplyOptions("m", n=3)),
+        ({"stop": "a"}, chat.ReplyOptions("m", stop=("a",))),
+        ({"stop": ["a", "b"]}, chat.ReplyOptions("m", stop=("a", "b"))),
     ],
 )
-def test_the_form_of_the_reply_is_as_asked(more: JsonObject, form: chat.Form) -> None:
+def test_the_form_of_the_reply_is_as_asked(more: JsonObject, form: chat.ReplyOptions) -> None:
     assert chat.form(chat.from_client(body(**more))[0]) == form

@@ -13,12 +13,12 @@ from tests.streams import streams
 from tests.wire_files import NAMES, events, translated, wire
 
 from codexapi_engine.protocol import Event, JsonObject, chat, responses, sse
-from codexapi_engine.protocol.choices import merged, summed, told, usage
+from codexapi_engine.protocol.choices import envelope_fields, merged, sum_usages, usage
 
-FORM = chat.Form("asked", include_usage=True)
+FORM = chat.ReplyOptions("asked", include_usage=True)
 TIERS = st.sampled_from([None, "priority"])
 FORMS = st.builds(
-    chat.Form,
+    chat.ReplyOptions,
     model=st.just("asked"),
     include_usage=st.just(True),
     service_tier=TIERS,
@@ -47,11 +47,11 @@ def ended(**more: Any) -> JsonObject:
     return {"type": "response.completed", "response": {"id": "resp_1", "usage": given, **more}}
 
 
-def in_turn(form: chat.Form, *runs: list[Event]) -> bytes:
+def in_turn(form: chat.ReplyOptions, *runs: list[Event]) -> bytes:
     """The stream of several runs, of which each says something in turn."""
     form = replace(form, n=len(runs))
-    shared = chat.together(form, created=1)
-    machines = [chat.Stream(form, shared=shared, index=index) for index in range(len(runs))]
+    shared = chat.shared_envelope(form, created=1)
+    machines = [chat.ChatStream(form, shared=shared, index=index) for index in range(len(runs))]
     out: list[bytes] = []
     for step in range(max(map(len, runs))):
         for machine, run in zip(machines, runs, strict=True):
@@ -90,7 +90,7 @@ def test_usage_is_summed_and_told_once_after_the_last_choice() -> None:
 
 
 @pytest.mark.parametrize("form", [FORM, replace(FORM, stop=("#",))])
-def test_no_usage_is_made_up_where_a_run_told_none(form: chat.Form) -> None:
+def test_no_usage_is_made_up_where_a_run_told_none(form: chat.ReplyOptions) -> None:
     text = "x#" if form.stop else "x"
     silent = sent(created("a"), delta(text), ended(usage=None))
     out = in_turn(form, sent(created("b"), delta("y"), ended()), silent)
@@ -100,8 +100,8 @@ def test_no_usage_is_made_up_where_a_run_told_none(form: chat.Form) -> None:
 
 def test_a_choice_that_ends_early_leaves_the_others_to_go_on() -> None:
     short, long = sent(created("a"), delta("x"), ended()), sent(created("b"), *[delta("y")] * 5)
-    shared = chat.together(replace(FORM, n=2), created=1)
-    first, second = (chat.Stream(FORM, shared=shared, index=index) for index in (0, 1))
+    shared = chat.shared_envelope(replace(FORM, n=2), created=1)
+    first, second = (chat.ChatStream(FORM, shared=shared, index=index) for index in (0, 1))
     out = [piece for event in short for piece in first.feed(event)]
     assert first.finished
     assert sse.DONE not in b"".join(out)
@@ -134,15 +134,15 @@ def test_usage_is_summed_in_all_its_details() -> None:
     one = usage({"usage": {"input_tokens": 3, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 1}}})  # fmt: skip
     two = usage({"usage": {"input_tokens": 4, "output_tokens": 5, "input_tokens_details": {"cache_write_tokens": 2}, "output_tokens_details": {"reasoning_tokens": 6}}})  # fmt: skip
     for pair in ([one, two], [two, one]):
-        total = summed(pair)
+        total = sum_usages(pair)
         assert total is not None
         assert [total[f"{kind}_tokens"] for kind in ("prompt", "completion", "total")] == [7, 7, 14]
         assert total["prompt_tokens_details"] == {
             "cached_tokens": 1, "cache_write_tokens": 2, "audio_tokens": 0,
         }  # fmt: skip
         assert total["completion_tokens_details"]["reasoning_tokens"] == 6
-    assert summed([one, None]) is None
-    assert summed([]) is None
+    assert sum_usages([one, None]) is None
+    assert sum_usages([]) is None
     assert merged([reply("a", one), reply("b")]).get("usage") is None
 
 
@@ -160,16 +160,16 @@ def test_usage_is_summed_in_all_its_details() -> None:
 def test_an_envelope_tells_only_what_the_backend_told(
     response: JsonObject, said: JsonObject
 ) -> None:
-    assert told(response, "x-") == said
+    assert envelope_fields(response, "x-") == said
 
 
 # Chunks back into a whole reply.
 
 
-def assert_collected(data: bytes, form: chat.Form) -> None:
+def assert_collected(data: bytes, form: chat.ReplyOptions) -> None:
     """What we collect is what the whole road says, and what another adding machine says."""
     stream = events(data)
-    out, error = translated(stream, chat.Stream(form, created=1))
+    out, error = translated(stream, chat.ChatStream(form, created=1))
     if error is not None:
         return
     given = chat.collected(chunks(out))
@@ -195,7 +195,7 @@ def test_chunks_of_a_wire_are_collected_into_its_whole_reply(name: str) -> None:
 
 @given(data=streams(), form=FORMS)
 def test_chunks_of_a_made_stream_are_collected_into_its_whole_reply(
-    data: bytes, form: chat.Form
+    data: bytes, form: chat.ReplyOptions
 ) -> None:
     assert_collected(data, form)
 
@@ -206,13 +206,13 @@ def test_content_is_cut_at_its_first_stop_sequence_and_nothing_else_is(
 ) -> None:
     stream = events(data)
     form = replace(FORM, reasoning=True)
-    out, error = translated(stream, chat.Stream(form, created=1))
+    out, error = translated(stream, chat.ChatStream(form, created=1))
     assume(error is None)
     whole = chat.collected(chunks(out))["choices"][0]
     content = whole["message"]["content"] or ""
     places = draw.draw(st.lists(st.integers(0, len(content)), min_size=1, max_size=3))
     stop = tuple(content[at : at + 3] or "?" for at in places)
-    cut, error = translated(stream, chat.Stream(replace(form, stop=stop), created=1))
+    cut, error = translated(stream, chat.ChatStream(replace(form, stop=stop), created=1))
     assert error is None
     assert cut.endswith(sse.DONE)
     assert cut.count(sse.DONE) == 1
@@ -241,7 +241,7 @@ def test_what_is_not_content_is_never_cut() -> None:
         ended(),
     ]
     form = replace(FORM, stop=("#",), reasoning=True)
-    out, error = translated(sent(*steps), chat.Stream(form, created=1))
+    out, error = translated(sent(*steps), chat.ChatStream(form, created=1))
     assert error is None
     (choice,) = chat.collected(chunks(out))["choices"]
     assert choice["message"]["reasoning_content"] == "a#b"
@@ -256,7 +256,7 @@ def test_a_call_that_has_begun_is_whole_before_the_end() -> None:
     late = {**call, "call_id": "call_2"}
     place: JsonObject = {"output_index": 1}
     added, more = "response.output_item.added", "response.function_call_arguments.delta"
-    stream = chat.Stream(replace(FORM, stop=("#",)), created=1)
+    stream = chat.ChatStream(replace(FORM, stop=("#",)), created=1)
     out: list[bytes] = []
     for step in (
         {"type": added, **place, "item": call},
@@ -278,7 +278,7 @@ def test_a_call_that_has_begun_is_whole_before_the_end() -> None:
 
 
 def test_text_that_could_begin_a_stop_sequence_is_held_back_until_it_is_known() -> None:
-    stream = chat.Stream(replace(FORM, stop=("###",)), created=1)
+    stream = chat.ChatStream(replace(FORM, stop=("###",)), created=1)
     said: list[str] = []
     for text in ("one", "#", "#", "!", "##"):
         out = b"".join(piece for event in sent(delta(text)) for piece in stream.feed(event))

@@ -14,33 +14,33 @@ from tests.wire_files import NAMES, events, translated, wire
 
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import Event, JsonObject, completions, responses, sse
-from codexapi_engine.protocol.choices import Together
+from codexapi_engine.protocol.choices import SharedEnvelope
 
 CREATED = 1
 
 FORMS = [
-    completions.Form("asked", echo, stop)
+    completions.CompletionOptions("asked", echo, stop)
     for echo in ("", "Once upon a time ")
     for stop in ((), ("e",), ("ell", "\n\n"), ("never to be said",))
 ]
 
 
-def together(choices: int = 1, *, include_usage: bool = False) -> Together:
+def together(choices: int = 1, *, include_usage: bool = False) -> SharedEnvelope:
     asked: JsonObject = {"model": "asked", "prompt": "x", "stream": True}
     if include_usage:
         asked["stream_options"] = {"include_usage": True}
     request, _ = completions.from_client(asked)
-    return completions.together(request, choices, created=CREATED)
+    return completions.shared_envelope(request, choices, created=CREATED)
 
 
 def streamed(
-    stream: list[Event], form: completions.Form, *, include_usage: bool = True
+    stream: list[Event], form: completions.CompletionOptions, *, include_usage: bool = True
 ) -> tuple[bytes, CodexError | None]:
     shared = together(include_usage=include_usage)
-    return translated(stream, completions.Stream(form, shared))
+    return translated(stream, completions.CompletionStream(form, shared))
 
 
-def whole(stream: list[Event], form: completions.Form) -> JsonObject:
+def whole(stream: list[Event], form: completions.CompletionOptions) -> JsonObject:
     assembler = responses.Assembler()
     for event in stream:
         assembler.feed(event)
@@ -60,7 +60,7 @@ def added_up(out: bytes) -> JsonObject:
     return total
 
 
-def cut(reply: JsonObject, form: completions.Form) -> JsonObject:
+def cut(reply: JsonObject, form: completions.CompletionOptions) -> JsonObject:
     """The reply of a run that went on behind its stop sequence, as the one that ended there."""
     choice = reply["choices"][0]
     text = choice["text"].removeprefix(form.echo)
@@ -71,7 +71,7 @@ def cut(reply: JsonObject, form: completions.Form) -> JsonObject:
     return {name: value for name, value in reply.items() if name != "usage"} | {"choices": [ended]}
 
 
-def assert_one_reply(data: bytes, form: completions.Form) -> None:
+def assert_one_reply(data: bytes, form: completions.CompletionOptions) -> None:
     """Either both roads fail with one error, or both give one reply."""
     stream = events(data)
     out, error = streamed(stream, form)
@@ -100,14 +100,14 @@ def test_chunks_add_up_to_the_whole_reply(name: str) -> None:
 
 @given(data=streams(), form=st.sampled_from(FORMS))
 def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(
-    data: bytes, form: completions.Form
+    data: bytes, form: completions.CompletionOptions
 ) -> None:
     assert_one_reply(data, form)
 
 
 @given(data=streams(), form=st.sampled_from(FORMS), cuts=CUTS)
 def test_where_the_network_cuts_does_not_matter(
-    data: bytes, form: completions.Form, cuts: list[int]
+    data: bytes, form: completions.CompletionOptions, cuts: list[int]
 ) -> None:
     out, error = streamed(events(data, cuts), form)
     other, like = streamed(events(data), form)
@@ -116,7 +116,9 @@ def test_where_the_network_cuts_does_not_matter(
 
 
 @given(data=streams(), form=st.sampled_from(FORMS), include_usage=st.booleans())
-def test_a_stream_is_well_formed(data: bytes, form: completions.Form, include_usage: bool) -> None:
+def test_a_stream_is_well_formed(
+    data: bytes, form: completions.CompletionOptions, include_usage: bool
+) -> None:
     out, error = streamed(events(data), form, include_usage=include_usage)
     told = chunks(out)
     for chunk in told:
@@ -162,20 +164,20 @@ def texts(out: bytes) -> list[str]:
 
 
 def test_the_prompt_is_echoed_once_before_the_text() -> None:
-    form = completions.Form("m", echo="Once ")
+    form = completions.CompletionOptions("m", echo="Once ")
     out, _ = streamed(sent(delta("upon"), delta(" a time"), ended()), form)
     assert texts(out) == ["Once upon", " a time", ""]
 
 
 def test_the_prompt_is_echoed_before_an_empty_text_too() -> None:
-    form = completions.Form("m", echo="Once ", stop=("upon",))
+    form = completions.CompletionOptions("m", echo="Once ", stop=("upon",))
     out, error = streamed(sent(delta("upon"), ended()), form)
     assert error is None
     assert texts(out) == ["Once "]
 
 
 def test_a_prompt_is_no_answer() -> None:
-    out, error = streamed(sent(ended()), completions.Form("m", echo="Once "))
+    out, error = streamed(sent(ended()), completions.CompletionOptions("m", echo="Once "))
     assert error is not None
     assert error.code == "upstream_empty_response"
     assert "Once" not in "".join(texts(out))
@@ -194,14 +196,16 @@ def test_a_prompt_is_no_answer() -> None:
 def test_text_ends_before_a_stop_sequence_even_across_deltas(
     deltas: list[str], said: list[str]
 ) -> None:
-    form = completions.Form("m", stop=("\n", "###"))
+    form = completions.CompletionOptions("m", stop=("\n", "###"))
     out, _ = streamed(sent(*map(delta, deltas), ended()), form, include_usage=False)
     assert texts(out) == said
     assert chunks(out)[-1]["choices"][0]["finish_reason"] == "stop"
 
 
 def test_nothing_follows_a_stop_sequence() -> None:
-    stream = completions.Stream(completions.Form("m", stop=("#",)), together())
+    stream = completions.CompletionStream(
+        completions.CompletionOptions("m", stop=("#",)), together()
+    )
     first, second, last = sent(delta("one#"), delta("two"), ended())
     assert b"".join(stream.feed(first)).endswith(sse.DONE)
     assert stream.finished
@@ -213,7 +217,9 @@ def test_text_that_was_not_streamed_comes_with_its_item() -> None:
     item = {"type": "message", "role": "assistant", "content": [part]}
     done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     for before, said in (([], ["One two", ""]), ([delta("One")], ["One", " two", ""])):
-        out, _ = streamed(sent(*before, done, ended(output=[item])), completions.Form("m"))
+        out, _ = streamed(
+            sent(*before, done, ended(output=[item])), completions.CompletionOptions("m")
+        )
         assert texts(out) == said
 
 
@@ -222,12 +228,14 @@ def test_text_that_was_not_streamed_comes_with_its_item() -> None:
 )
 def test_an_answer_that_was_cut_says_why(reason: str, told: str) -> None:
     end = {**ended(incomplete_details={"reason": reason}), "type": "response.incomplete"}
-    out, _ = streamed(sent(delta("One"), end), completions.Form("m"), include_usage=False)
+    out, _ = streamed(
+        sent(delta("One"), end), completions.CompletionOptions("m"), include_usage=False
+    )
     assert chunks(out)[-1]["choices"][0]["finish_reason"] == told
 
 
 def test_usage_comes_last_and_is_null_before() -> None:
-    out, _ = streamed(sent(delta("One"), ended()), completions.Form("m"))
+    out, _ = streamed(sent(delta("One"), ended()), completions.CompletionOptions("m"))
     *before, last = chunks(out)
     assert [chunk["usage"] for chunk in before] == [None, None]
     assert (last["choices"], last["usage"]["total_tokens"]) == ([], 5)
@@ -235,7 +243,7 @@ def test_usage_comes_last_and_is_null_before() -> None:
 
 def test_a_failure_is_one_last_chunk() -> None:
     failed = {"type": "response.failed", "response": {"error": {"code": "slow_down"}}}
-    out, error = streamed(sent(delta("One"), failed), completions.Form("m"))
+    out, error = streamed(sent(delta("One"), failed), completions.CompletionOptions("m"))
     assert error is not None
     assert [chunk.get("error") for chunk in chunks(out)] == [None, error.body()]
     assert sse.DONE not in out

@@ -9,7 +9,7 @@ from openai.types import completion_create_params
 
 from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol import JsonObject, completions
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 
 
 def body(**more: Any) -> JsonObject:
@@ -29,9 +29,9 @@ IGNORED = {
 
 
 def test_the_tables_of_this_test_are_complete() -> None:
-    by_rule = {rule: [n for n, r in completions.RULES.items() if r is rule] for rule in Rule}
-    assert set(by_rule[Rule.REFUSED]) == set(REFUSED)
-    assert set(by_rule[Rule.IGNORED]) == set(IGNORED)
+    by_rule = {rule: [n for n, r in completions.RULES.items() if r is rule] for rule in FieldRule}
+    assert set(by_rule[FieldRule.REFUSED]) == set(REFUSED)
+    assert set(by_rule[FieldRule.IGNORED]) == set(IGNORED)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -140,16 +140,16 @@ def test_a_suffix_makes_a_gap_to_fill() -> None:
 @pytest.mark.parametrize(
     ("more", "form"),
     [
-        ({}, completions.Form("m")),
-        ({"echo": True}, completions.Form("m", echo="Once")),
-        ({"echo": False}, completions.Form("m")),
-        ({"stop": "x"}, completions.Form("m", stop=("x",))),
-        ({"stop": ["x", "y"]}, completions.Form("m", stop=("x", "y"))),
-        ({"stop": []}, completions.Form("m")),
+        ({}, completions.CompletionOptions("m")),
+        ({"echo": True}, completions.CompletionOptions("m", echo="Once")),
+        ({"echo": False}, completions.CompletionOptions("m")),
+        ({"stop": "x"}, completions.CompletionOptions("m", stop=("x",))),
+        ({"stop": ["x", "y"]}, completions.CompletionOptions("m", stop=("x", "y"))),
+        ({"stop": []}, completions.CompletionOptions("m")),
     ],
 )
 def test_the_form_of_the_reply_is_what_was_asked_for(
-    more: JsonObject, form: completions.Form
+    more: JsonObject, form: completions.CompletionOptions
 ) -> None:
     request, _ = completions.from_client(body(**more))
     assert completions.form(request, "Once") == form

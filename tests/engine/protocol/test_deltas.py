@@ -19,15 +19,15 @@ from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import Event, Translator, chat, completions, responses, sse
 from codexapi_engine.protocol import json as wire_json
 from codexapi_engine.protocol.chat import splice
-from codexapi_engine.protocol.chat.splice import Likeness
-from codexapi_engine.protocol.choices import Together
-from codexapi_engine.protocol.sse import Decoder, Deltas
+from codexapi_engine.protocol.chat.splice import DeltaPattern
+from codexapi_engine.protocol.choices import SharedEnvelope
+from codexapi_engine.protocol.sse import Decoder, DeltaBatch
 
 JsonObject = dict[str, Any]
 
 
 def decoded(data: bytes, cuts: list[int], *, together: bool) -> list[Event]:
-    decoder, places = Decoder(together=together), sorted(cut % (len(data) + 1) for cut in cuts)
+    decoder, places = Decoder(coalesce=together), sorted(cut % (len(data) + 1) for cut in cuts)
     events: list[Event] = []
     for start, stop in pairwise([0, *places, len(data)]):
         events += decoder.feed(data[start:stop])
@@ -54,12 +54,12 @@ def meant(out: bytes) -> list[JsonObject | str]:
 
 def translators() -> list[Translator]:
     asked: list[JsonObject] = [{}, {"stream_options": {"include_obfuscation": False}}]
-    made: list[Translator] = [chat.Stream(form, created=1) for form in FORMS]
-    made += [responses.Stream(body, created=1) for body in asked]
-    made.append(responses.Stream({}, created=1, verbatim=True))
-    form = completions.Form(model="m")
-    shared = Together(prefix="cmpl-", object="text_completion", model="m", created=1)
-    made.append(completions.Stream(form, shared))
+    made: list[Translator] = [chat.ChatStream(form, created=1) for form in FORMS]
+    made += [responses.ResponseStream(body, created=1) for body in asked]
+    made.append(responses.ResponseStream({}, created=1, verbatim=True))
+    form = completions.CompletionOptions(model="m")
+    shared = SharedEnvelope(prefix="cmpl-", object="text_completion", model="m", created=1)
+    made.append(completions.CompletionStream(form, shared))
     return made
 
 
@@ -72,7 +72,7 @@ def assert_alike(data: bytes, cuts: list[int]) -> None:
         expected, why = said(one, apart)
         got, also_why = said(other, joined)
         assert also_why == why
-        if isinstance(one, responses.Stream):
+        if isinstance(one, responses.ResponseStream):
             assert got == expected
         else:
             assert meant(got) == meant(expected)
@@ -170,18 +170,21 @@ def test_plain_deltas_are_cut_and_not_parsed(kind: tuple[str, JsonObject]) -> No
     pieces = [
         delta(*kind, f'"w{n}"', f',"sequence_number":{n},"obfuscation":"{n}"') for n in numbers
     ]
-    (deltas,) = Decoder(together=True).feed(b"".join(pieces))
-    assert isinstance(deltas, Deltas)
-    likeness = Likeness.of(deltas.each[0])
+    (deltas,) = Decoder(coalesce=True).feed(b"".join(pieces))
+    assert isinstance(deltas, DeltaBatch)
+    likeness = DeltaPattern.of(deltas.each[0])
     assert likeness is not None
     assert likeness.words(deltas) == ([b'"w%d"' % n for n in numbers], [f"w{n}" for n in numbers])
 
 
 def test_the_bytes_of_an_event_are_in_the_text_in_any_language() -> None:
     event = Event(delta(*KINDS[0], '"é漢🙂"', ',"sequence_number":1').rstrip())
-    likeness = Likeness.of(event)
+    likeness = DeltaPattern.of(event)
     assert likeness is not None
-    assert likeness.words(Deltas(event.encode(), event.type)) == (['"é漢🙂"'.encode()], ["é漢🙂"])
+    assert likeness.words(DeltaBatch(event.encode(), event.type)) == (
+        ['"é漢🙂"'.encode()],
+        ["é漢🙂"],
+    )
 
 
 # A delta alone in its read, which is the commonest read there is.
@@ -210,7 +213,7 @@ def fails(event: Event) -> bool:
 @example([NEXT, NEXT[:-3] + b"\n\n"])
 @example([NEXT, NEXT[:-5] + b'\xff"}\n\n'])
 def test_a_delta_alone_is_framed_like_any_other(reads: list[bytes]) -> None:
-    decoder = Decoder(together=True)
+    decoder = Decoder(coalesce=True)
     batch = [event for read in reads for event in decoder.feed(read)]
     for event in batch:  # what passes unread is looked at as each of them is
         assert fails(event) == any(fails(one) for one in event.each)
@@ -223,7 +226,7 @@ def test_a_delta_alone_is_framed_like_any_other(reads: list[bytes]) -> None:
 
 @pytest.mark.parametrize("last", [NEXT, b"data: {}\n\n"], ids=["alike", "another"])
 def test_a_read_of_a_delta_alone_is_passed_on_and_not_copied(last: bytes) -> None:
-    decoder = Decoder(together=True)
+    decoder = Decoder(coalesce=True)
     decoder.feed(b"".join(HEAD))
     decoder.feed(NEXT)
     (event,) = decoder.feed(last)
@@ -233,8 +236,8 @@ def test_a_read_of_a_delta_alone_is_passed_on_and_not_copied(last: bytes) -> Non
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_first_of_several_may_be_taken(count: int) -> None:
-    (deltas,) = Decoder(together=True).feed(NEXT * count)
-    assert isinstance(deltas, Deltas)
+    (deltas,) = Decoder(coalesce=True).feed(NEXT * count)
+    assert isinstance(deltas, DeltaBatch)
     first, rest = deltas.parted()
     assert (first.type, first.encode(), first.json) == (KINDS[0][0], NEXT, Event(NEXT[:-2]).json)
     assert (rest is None) == (count == 1)
@@ -270,7 +273,7 @@ def test_nothing_is_tried_twice(data: bytes, monkeypatch: pytest.MonkeyPatch) ->
     heads, deltas = Counted(sse._HEAD), Counted(sse._DELTAS)
     monkeypatch.setattr(sse, "_HEAD", heads)
     monkeypatch.setattr(sse, "_DELTAS", deltas)
-    events = Decoder(together=True).feed(data * 20)
+    events = Decoder(coalesce=True).feed(data * 20)
     for counted in (heads, deltas):
         assert len(counted.tried) == len(set(counted.tried))
         assert len(counted.tried) <= 1 + (data * 20).count(b"\n\n")
@@ -295,15 +298,15 @@ def events(draw: st.DrawFn) -> Event:
 
 
 def test_several_deltas_are_asked_one_by_one() -> None:
-    deltas = Deltas(b'event: a.delta\ndata: {"delta":"x"}\n\n' * 2, "a.delta")
-    for ask in (lambda: deltas.data, lambda: deltas.json, lambda: deltas.lifted):
+    deltas = DeltaBatch(b'event: a.delta\ndata: {"delta":"x"}\n\n' * 2, "a.delta")
+    for ask in (lambda: deltas.data, lambda: deltas.json, lambda: deltas.parsed_lazily):
         with pytest.raises(TypeError, match="ask each"):
             ask()
     assert [one.json for one in deltas.each] == [{"delta": "x"}] * 2
 
 
-def as_deltas(event: Event) -> Deltas:
-    return Deltas(event.encode(), event.type, 1)
+def as_deltas(event: Event) -> DeltaBatch:
+    return DeltaBatch(event.encode(), event.type, 1)
 
 
 @given(event=events(), others=st.lists(events(), max_size=4), shuffled=st.randoms())
@@ -336,7 +339,7 @@ def test_what_is_alike_means_the_same_but_for_what_varies(
     event: Event, others: list[Event], shuffled: random.Random
 ) -> None:
     varies = ("delta", "item_id", "obfuscation", "sequence_number")
-    if (likeness := Likeness.of(event)) is None:
+    if (likeness := DeltaPattern.of(event)) is None:
         return
     # Strangers, and the same with other values in its places.
     values = [b'"x"', b'"y"', b"7", b'"\\"a,"', b'"\\\\"', b'"\\""', b'"delta"', b'"}"']
@@ -357,7 +360,7 @@ def test_what_is_alike_means_the_same_but_for_what_varies(
 
 def known() -> int:
     """How often something was learnt that was not known."""
-    return splice._likeness.cache_info().misses
+    return splice._pattern.cache_info().misses
 
 
 def test_the_next_stream_has_nothing_to_learn() -> None:
@@ -371,7 +374,8 @@ def test_the_next_stream_has_nothing_to_learn() -> None:
         )
         data = first + b"".join(each).replace(b"x_1", name.encode()) + END
         out, why = said(
-            chat.Stream(chat.Form("m", service_tier=tier)), decoded(data, [], together=True)
+            chat.ChatStream(chat.ReplyOptions("m", service_tier=tier)),
+            decoded(data, [], together=True),
         )
         assert not why
         return out
@@ -387,13 +391,13 @@ def test_what_cannot_be_learnt_is_tried_less_and_less_often() -> None:
     before = known()
     data = b"".join([*HEAD, *each, END])
     cuts = list(accumulate(map(len, each), initial=sum(map(len, HEAD))))
-    out, why = said(chat.Stream(chat.Form("m")), decoded(data, cuts, together=True))
+    out, why = said(chat.ChatStream(chat.ReplyOptions("m")), decoded(data, cuts, together=True))
     assert (out.count(b'"content":"a"'), why) == (128, "")
     assert 0 < known() - before < 8
 
 
 def test_another_part_is_learnt_at_once_whatever_was_before_it() -> None:
-    stream = chat.Stream(chat.Form("m"))
+    stream = chat.ChatStream(chat.ReplyOptions("m"))
     unwanted, four = delta(*KINDS[2], '"a"'), NEXT * 4
     for _ in range(9):
         for event in decoded(
@@ -403,28 +407,28 @@ def test_another_part_is_learnt_at_once_whatever_was_before_it() -> None:
         list(stream.feed(Event(HEAD[1].rstrip())))
         for event in decoded(four, list(range(0, len(four), len(NEXT))), together=True):
             list(stream.feed(event))
-        assert stream._stretch is not None
+        assert stream._run is not None
 
 
 def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:
-    form = chat.Form("m")
-    shared = chat.reply.together(form, created=1)
-    stream = chat.Stream(form, shared=shared)
+    form = chat.ReplyOptions("m")
+    shared = chat.reply.shared_envelope(form, created=1)
+    stream = chat.ChatStream(form, shared=shared)
     for event in decoded(NEXT * 6, [len(NEXT) * n for n in range(1, 6)], together=True):
         early = b"".join(stream.feed(event))
-    assert stream._stretch is not None
-    shared.tell({"id": "resp_7"})
+    assert stream._run is not None
+    shared.adopt({"id": "resp_7"})
     late = b"".join(stream.feed(event))
     assert late == early.replace(b'"id":"chatcmpl-"', b'"id":"chatcmpl-7"') != early
 
 
 def test_what_is_known_is_bounded() -> None:
     for n in range(2 * splice.KNOWN):
-        assert Likeness.of(Event(delta(*KINDS[0], '"a"', f',"x":{n}').rstrip())) is not None
-    assert splice._likeness.cache_info().currsize <= splice.KNOWN
+        assert DeltaPattern.of(Event(delta(*KINDS[0], '"a"', f',"x":{n}').rstrip())) is not None
+    assert splice._pattern.cache_info().currsize <= splice.KNOWN
     long = ',"x":"%s"' % ("y" * splice.MAX_SKELETON_BYTES)
     before = known()
-    assert Likeness.of(Event(delta(*KINDS[0], '"a"', long).rstrip())) is None
+    assert DeltaPattern.of(Event(delta(*KINDS[0], '"a"', long).rstrip())) is None
     assert known() == before, "for what is long is not kept"
 
 
@@ -445,7 +449,7 @@ def test_the_halves_of_a_delta_are_cut_where_its_words_are(
         "list": {"content": ["a", text]},
     }
     made = shapes[shape]
-    ready = splice.halves(wire_json.dumps(made), piece)
+    ready = splice.around_text(wire_json.dumps(made), piece)
     if shape == "list":
         assert ready is None
     else:

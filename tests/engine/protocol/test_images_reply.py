@@ -103,7 +103,7 @@ def test_an_answer_without_a_picture_is_no_success(answer: JsonObject) -> None:
 
 def test_several_answers_are_one_and_their_usage_is_summed() -> None:
     one = Images((Image(b"a"),), 5, "low", USAGE)
-    whole = images.together([one, Images((Image(b"b"),), 6, "low", USAGE)])
+    whole = images.merge([one, Images((Image(b"b"),), 6, "low", USAGE)])
     assert [image.data for image in whole.images] == [b"a", b"b"]
     assert whole.usage is not None
     assert whole.usage["total_tokens"] == 16
@@ -158,11 +158,11 @@ def test_a_run_without_a_picture_says_why(
 # Streams
 
 
-def stream(**more: Any) -> images.Stream:
+def stream(**more: Any) -> images.ImageStream:
     given: JsonObject = {
         "created": 7, "size": "auto", "quality": "auto", "background": "auto", **more,
     }  # fmt: skip
-    return images.Stream("image_generation", **given)
+    return images.ImageStream("image_generation", **given)
 
 
 def said(pieces: Iterable[bytes]) -> list[sse.Event]:

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from codexapi_engine.errors import InvalidRequest
-from codexapi_engine.protocol.images import Asked, to_backend, to_responses
+from codexapi_engine.protocol.images import ImageRequest, to_backend, to_responses
 from codexapi_engine.protocol.images.request import EDIT_RULES, from_client
 
 URL = "data:image/png;base64,AAAA"
 
 
-def asked(**body: Any) -> Asked:
+def asked(**body: Any) -> ImageRequest:
     request, _ = from_client({"prompt": "a fox", **body})
-    return request.asked()
+    return request.to_image_request()
 
 
 def test_a_prompt_is_all_it_takes() -> None:
@@ -26,7 +26,7 @@ def test_a_prompt_is_all_it_takes() -> None:
 
 
 def test_an_edit_has_its_pictures_and_a_path_of_its_own() -> None:
-    path, body = to_backend(Asked("a fox", inputs=(URL, URL)))
+    path, body = to_backend(ImageRequest("a fox", inputs=(URL, URL)))
     assert path == "/images/edits"
     assert body["images"] == [{"image_url": URL}] * 2
 
@@ -125,7 +125,7 @@ def test_what_only_tunes_is_ignored_by_name(field: str) -> None:
 def test_partial_images_without_a_stream_are_ignored_by_name() -> None:
     request, ignored = from_client({"prompt": "a fox", "partial_images": 2})
     assert ignored == ("partial_images",)
-    assert request.asked().partial_images == 0
+    assert request.to_image_request().partial_images == 0
     with pytest.raises(InvalidRequest) as caught:
         from_client({"prompt": "a fox", "partial_images": 2}, strict=True)
     assert caught.value.param == "partial_images"
@@ -163,7 +163,7 @@ def test_addresses_are_for_those_who_expect_them(body: dict[str, Any], urls: boo
 )
 def test_the_tool_is_for_what_the_endpoint_lacks(more: dict[str, Any], tool: bool) -> None:
     assert asked(**more).needs_the_tool is tool
-    assert Asked("a fox", mask=URL).needs_the_tool
+    assert ImageRequest("a fox", mask=URL).needs_the_tool
 
 
 def test_the_tool_is_asked_for_everything() -> None:
@@ -175,7 +175,7 @@ def test_the_tool_is_asked_for_everything() -> None:
         },
         rules=EDIT_RULES,
     )  # fmt: skip
-    sent = to_responses(request.asked(inputs=(URL,), mask=URL), host="gpt-6.1-sol")
+    sent = to_responses(request.to_image_request(inputs=(URL,), mask=URL), host="gpt-6.1-sol")
     assert sent["tools"] == [
         {
             "type": "image_generation", "action": "edit", "size": "1024x1536", "quality": "low",
@@ -194,10 +194,10 @@ def test_the_tool_is_asked_for_everything() -> None:
 
 def test_whole_pictures_are_converted_by_us() -> None:
     request, _ = from_client({"prompt": "a", "output_format": "webp", "output_compression": 40})
-    (tool,) = to_responses(request.asked(mask=URL), host="m")["tools"]
+    (tool,) = to_responses(request.to_image_request(mask=URL), host="m")["tools"]
     assert tool["output_format"] == "png"
     assert "output_compression" not in tool
 
 
 def test_no_picture_stands_in_a_repr() -> None:
-    assert "AAAA" not in repr(Asked("a", inputs=(URL,), mask=URL))
+    assert "AAAA" not in repr(ImageRequest("a", inputs=(URL,), mask=URL))

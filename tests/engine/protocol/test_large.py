@@ -43,14 +43,14 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 
 def decoded(pieces: list[bytes]) -> Iterator[Event]:
-    decoder = sse.Decoder(together=True)
+    decoder = sse.Decoder(coalesce=True)
     for piece in pieces:
         yield from decoder.feed(piece)
 
 
 def said(pieces: list[bytes], **asked: object) -> tuple[bytes, bytes]:
     """What a client is told, and what is kept."""
-    out = responses.Stream({"model": "m", **asked}, created=1)
+    out = responses.ResponseStream({"model": "m", **asked}, created=1)
     told = [said for event in decoded(pieces) for said in out.feed(event)]
     return b"".join(told), json.dumps(out.response)
 
@@ -120,7 +120,7 @@ def test_json_in_pieces_is_the_same_json(monkeypatch: pytest.MonkeyPatch) -> Non
     pieces = list(json.pieces(value))
     assert b"".join(pieces) == json.dumps(value)
     assert max(map(len, pieces)) < 50
-    long = {"a": [json.Long([b"one ", b"two"])]}
+    long = {"a": [json.ChunkedString([b"one ", b"two"])]}
     assert b"".join(json.pieces(long)) == json.dumps(long) == b'{"a":["one two"]}'
     assert json.dumps({"\ud800": long}) == b'{"\xef\xbf\xbd":{"a":["one two"]}}'
     with pytest.raises(TypeError):
@@ -132,7 +132,7 @@ def test_a_picture_on_its_way_is_never_copied() -> None:
     One copy of the event would be a ratio of 1."""
     size = 11 * 2**20
     pieces = cut(stream(f'"{"iVBORw0K" * (size // 8)}"'), 64 * 1024)
-    out, told = responses.Stream({"model": "m"}, created=1), 0
+    out, told = responses.ResponseStream({"model": "m"}, created=1), 0
     tracemalloc.start()
     try:
         for event in decoded(pieces):
@@ -151,7 +151,7 @@ def test_a_large_picture_is_completed_and_not_copied_for_it(verbatim: bool) -> N
     drawn = item % ("iVBORw0K" * (size // 8))
     data = f'event: {ITEM}\ndata: {{"type":"{ITEM}","output_index":0,"item":{drawn}}}\n\n'
     pieces = cut(CREATED + data.encode() + COMPLETED, 64 * 1024)
-    out, told = responses.Stream({"model": "m"}, created=1, verbatim=verbatim), 0
+    out, told = responses.ResponseStream({"model": "m"}, created=1, verbatim=verbatim), 0
     found = 0
     tracemalloc.start()
     try:
@@ -185,7 +185,7 @@ def test_a_large_text_is_told_in_pieces() -> None:
     for its JSON, one for the words, and none for what is told of them."""
     words = "as it was \\n" * 200_000
     pieces = cut(stream(f'"{words}"'), 64 * 1024)
-    out = responses.Stream({"model": "m"}, created=1)
+    out = responses.ResponseStream({"model": "m"}, created=1)
     tracemalloc.start()
     try:
         longest = max(len(said) for event in decoded(pieces) for said in out.feed(event))

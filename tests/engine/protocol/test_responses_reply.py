@@ -15,7 +15,7 @@ from tests.wire_files import NAMES, events, translated, wire
 from codexapi_engine.errors import CodexError, StreamInterrupted, TimedOut
 from codexapi_engine.protocol import JsonObject, responses, sse
 from codexapi_engine.protocol.responses.request import RULES
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.protocol.sse import Event
 
 # The fields that a public response has, by the Open Responses schema.
@@ -47,7 +47,9 @@ ENCRYPTED: JsonObject = {"include": ["reasoning.encrypted_content"]}
 
 
 def passed(name: str, asked: JsonObject | None = None, **more: Any) -> list[Event]:
-    out, error = translated(events(wire(name)), responses.Stream(asked or {}, created=1, **more))
+    out, error = translated(
+        events(wire(name)), responses.ResponseStream(asked or {}, created=1, **more)
+    )
     assert error is None
     return events(out)
 
@@ -74,7 +76,7 @@ def written(deltas: list[Event]) -> str:
     return "".join(json.loads(event.data)["delta"] for event in deltas)
 
 
-def said(stream: responses.Stream, *given: Event) -> list[Event]:
+def said(stream: responses.ResponseStream, *given: Event) -> list[Event]:
     return events(b"".join(piece for event in given for piece in stream.feed(event)))
 
 
@@ -190,7 +192,7 @@ IDENTIFIERS = {"user", "safety_identifier"}
 
 
 @pytest.mark.parametrize("name", ["text", "lean"])
-@pytest.mark.parametrize("field", [f for f, rule in RULES.items() if rule is Rule.IGNORED])
+@pytest.mark.parametrize("field", [f for f, rule in RULES.items() if rule is FieldRule.IGNORED])
 def test_what_is_ignored_is_not_echoed_as_if_it_had_been_obeyed(field: str, name: str) -> None:
     """The same rule for all: those that a response has say what was done."""
     asked = {field: "auto" if field == "truncation" else 3}
@@ -227,7 +229,7 @@ def test_what_is_kept_by_us_is_echoed_as_it_is(asked: JsonObject, echoed: JsonOb
 
 
 def test_a_response_has_our_id_where_that_is_ours_to_give() -> None:
-    stream = responses.Stream({}, created=1, name="resp_ours")
+    stream = responses.ResponseStream({}, created=1, name="resp_ours")
     out = [piece for event in events(wire("text")) for piece in stream.feed(event)]
     told = [event.json for event in sse.Decoder().feed(b"".join(out))]
     assert {data["response"]["id"] for data in told if "response" in data} == {"resp_ours"}
@@ -331,7 +333,7 @@ def test_obfuscation_goes_when_it_is_not_wanted() -> None:
 
 def test_the_backends_done_is_not_ours() -> None:
     stream = events(wire("text"))
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     assert list(translator.feed(Event(b"data: [DONE]"))) == []
     out, _ = translated([*stream, Event(b"data: [DONE]")], translator)
     assert out.count(sse.DONE) == 1
@@ -339,7 +341,7 @@ def test_the_backends_done_is_not_ours() -> None:
 
 @pytest.mark.parametrize("name", ["failed_server_error", "failed_midway"])
 def test_a_failure_that_the_backend_tells_passes(name: str) -> None:
-    out, error = translated(events(wire(name)), responses.Stream({}, created=1))
+    out, error = translated(events(wire(name)), responses.ResponseStream({}, created=1))
     assert error is None
     last = events(out)[-1]
     assert last.type == "response.failed"
@@ -350,11 +352,13 @@ def test_a_failure_that_the_backend_tells_passes(name: str) -> None:
 
 
 def test_a_code_beyond_the_public_list_is_kept_in_the_message() -> None:
-    public = events(translated(events(wire("failed_midway")), responses.Stream({}, created=1))[0])[
-        -1
-    ]
+    public = events(
+        translated(events(wire("failed_midway")), responses.ResponseStream({}, created=1))[0]
+    )[-1]
     codex = events(
-        translated(events(wire("failed_midway")), responses.Stream({}, created=1, verbatim=True))[0]
+        translated(
+            events(wire("failed_midway")), responses.ResponseStream({}, created=1, verbatim=True)
+        )[0]
     )[-1]
     assert public.json["response"]["error"]["message"].endswith("(server_is_overloaded)")
     assert codex.json["response"]["error"]["code"] == "server_is_overloaded"
@@ -374,21 +378,21 @@ def test_a_code_beyond_the_public_list_is_kept_in_the_message() -> None:
     ],
 )
 def test_a_public_error_has_a_public_code(error: JsonObject, expected: JsonObject) -> None:
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     list(translator.feed(step("response.created", response={"id": "r"})))
     (out,) = translator.feed(step("response.failed", response={"id": "r", "error": error}))
     assert events(out)[0].json["response"]["error"] == expected
 
 
 def test_a_failure_as_the_very_first_event_is_raised() -> None:
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     with pytest.raises(CodexError) as caught:
         translator.feed(events(wire("failed_cyber_policy"))[-1])
     assert caught.value.code == "cyber_policy"
 
 
 def test_an_error_event_is_raised_and_then_told_in_both_shapes() -> None:
-    out, error = translated(events(wire("error_event")), responses.Stream({}, created=1))
+    out, error = translated(events(wire("error_event")), responses.ResponseStream({}, created=1))
     assert error is not None
     last = events(out)[-1]
     told = error.body()
@@ -404,7 +408,7 @@ def test_an_error_event_is_raised_and_then_told_in_both_shapes() -> None:
     [([], 0), ([{"sequence_number": 4}], 5), ([{"sequence_number": "x"}], 0), ([{}], 0)],
 )
 def test_an_error_of_ours_has_the_next_number(fed: list[JsonObject], number: int) -> None:
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     for data in fed:
         list(translator.feed(step("response.metadata", **data)))
     (out,) = translator.fail(TimedOut("slow"))
@@ -415,7 +419,7 @@ def test_an_error_of_ours_has_the_next_number(fed: list[JsonObject], number: int
 
 @pytest.mark.parametrize("data", [b"{", b'{"delta":"\xff"}', b'{"delta": tru', b"[]", b"null"])
 def test_an_event_that_cannot_be_json_breaks_the_stream(data: bytes) -> None:
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     list(translator.feed(step("response.metadata", sequence_number=6)))
     with pytest.raises(StreamInterrupted):
         list(translator.feed(Event(b"event: response.output_text.delta\ndata: " + data)))
@@ -425,11 +429,11 @@ def test_an_event_that_cannot_be_json_breaks_the_stream(data: bytes) -> None:
 
 def test_an_event_with_a_field_after_its_data_passes() -> None:
     event = Event(b'event: response.metadata\ndata: {"a": 1}\nid: 7')
-    assert list(responses.Stream({}, created=1).feed(event)) == [event.encode()]
+    assert list(responses.ResponseStream({}, created=1).feed(event)) == [event.encode()]
 
 
 def test_numbers_of_errors_count_what_was_dropped() -> None:
-    translator = responses.Stream({}, created=1)
+    translator = responses.ResponseStream({}, created=1)
     list(translator.feed(step("keepalive", sequence_number=0)))
     list(translator.feed(step("response.metadata", sequence_number=1)))
     (out,) = translator.fail(TimedOut("slow"))
@@ -438,8 +442,8 @@ def test_numbers_of_errors_count_what_was_dropped() -> None:
 
 def test_a_stream_without_its_last_event_is_an_error() -> None:
     with pytest.raises(StreamInterrupted):
-        responses.Stream({}, created=1).close()
-    out, error = translated(events(wire("dropped_midway")), responses.Stream({}, created=1))
+        responses.ResponseStream({}, created=1).close()
+    out, error = translated(events(wire("dropped_midway")), responses.ResponseStream({}, created=1))
     assert isinstance(error, StreamInterrupted)
     assert sse.DONE not in out
 
@@ -448,19 +452,19 @@ def test_a_stream_without_its_last_event_is_an_error() -> None:
 def test_deltas_pass_unread(joined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts work: of a run of deltas only the first is parsed, however long it is."""
     parsed: list[Event] = []
-    parse = Event._parsed
+    parse = Event._parse
 
     def counted(event: Event) -> JsonObject:
         parsed.append(event)
         return parse(event)
 
-    monkeypatch.setattr(Event, "_parsed", counted)
+    monkeypatch.setattr(Event, "_parse", counted)
     first, *rest = [text_delta(f"{n} ") for n in range(200)]
     begun = events(wire("text"))[:4]
-    decoder = sse.Decoder(together=joined)
+    decoder = sse.Decoder(coalesce=joined)
     run = [event for one in rest for event in decoder.feed(one.encode())]
     run += decoder.feed(b"".join(one.encode() for one in rest))
-    stream = responses.Stream({}, created=1)
+    stream = responses.ResponseStream({}, created=1)
     for event in (*begun, first):
         list(stream.feed(event))
     parsed.clear()
@@ -474,7 +478,7 @@ def test_deltas_pass_unread(joined: bool, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_deltas_of_each_part_are_told_apart_unread() -> None:
     """A run of one part, then of another: one event of each run is parsed."""
-    stream, parsed = responses.Stream({}, created=1), 0
+    stream, parsed = responses.ResponseStream({}, created=1), 0
     for index in (0, 1):
         item = {"id": f"fc_{index}", "type": "function_call", "call_id": "c", "name": "f"}
         list(stream.feed(step("response.output_item.added", output_index=index, item=item)))
@@ -554,7 +558,8 @@ def test_a_beginning_that_is_told_again_is_said_as_if_it_were_read(
     blank = data.replace(b'{"type":"response.', b'{ "type":"response.')
     for end in (b"", LAST):
         got, expected = (
-            responses.Stream(options, created=1, verbatim=verbatim, name="resp_x") for _ in range(2)
+            responses.ResponseStream(options, created=1, verbatim=verbatim, name="resp_x")
+            for _ in range(2)
         )
         out, error = translated(events(data + end), got)
         again, also = translated(events(blank + end), expected)
@@ -568,7 +573,7 @@ def test_a_beginning_that_is_told_again_is_said_as_if_it_were_read(
 @pytest.mark.parametrize("output", ["null", "7", "[7]", "{}"])
 def test_an_output_that_is_none_is_an_empty_one(output: str) -> None:
     told = beginning("response.created", "0", f'{{"id":"r","output":{output}}}')
-    out, _ = translated(events(told), responses.Stream({}, created=1))
+    out, _ = translated(events(told), responses.ResponseStream({}, created=1))
     assert events(out)[0].json["response"]["output"] == []
 
 
@@ -577,7 +582,7 @@ def test_a_beginning_that_is_told_again_is_not_read() -> None:
         beginning("response.created", "0", '{"id":"r"}')
         + beginning("response.in_progress", "1", '{"id":"r"}')
     )
-    stream = responses.Stream({}, created=1)
+    stream = responses.ResponseStream({}, created=1)
     (said,) = stream.feed(first)
     (again,) = stream.feed(second)
     assert (first._json is None, second._json is None) == (False, True)
@@ -618,7 +623,7 @@ def test_text_without_deltas_comes_when_it_is_done() -> None:
 def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
     verbatim: bool, name: str
 ) -> None:
-    stream = responses.Stream({}, created=1, verbatim=verbatim)
+    stream = responses.ResponseStream({}, created=1, verbatim=verbatim)
     out = [piece for event in events(wire("response_done_alias")) for piece in stream.feed(event)]
     (last,) = events(out[-2])
     assert last.type == last.json["type"] == name
@@ -675,7 +680,7 @@ def done(item: JsonObject) -> Event:
 def test_a_picture_that_is_there_is_completed(
     given: JsonObject, status: str, verbatim: bool
 ) -> None:
-    stream = responses.Stream({}, created=1, verbatim=verbatim)
+    stream = responses.ResponseStream({}, created=1, verbatim=verbatim)
     out = said(stream, done({**PICTURE, **given}), step("response.completed", response={"id": "r"}))
     (told,) = [event.json["item"] for event in out if event.type == "response.output_item.done"]
     assert told["status"] == status
@@ -695,7 +700,7 @@ def test_a_picture_that_is_there_is_completed(
 def test_encrypted_reasoning_is_given_on_demand_and_kept_in_any_case(name: str) -> None:
     include = ENCRYPTED["include"]
     for asked, shown in (({}, False), ({"include": ["x"]}, False), (ENCRYPTED, True)):
-        stream = responses.Stream(asked, created=1)
+        stream = responses.ResponseStream(asked, created=1)
         out, _ = translated(events(wire(name)), stream)
         whole = responses.from_response(folded(name), asked, 1)
         assert stream.stored_response is not None
@@ -713,9 +718,9 @@ def test_encrypted_reasoning_is_taken_out_where_it_is_announced() -> None:
     added = step("response.output_item.added", output_index=0, item=item)
     for asked, there in (({}, False), (ENCRYPTED, True)):
         for event in (added, done(item)):
-            out = said(responses.Stream(asked, created=1), event)
+            out = said(responses.ResponseStream(asked, created=1), event)
             assert all(("encrypted_content" in one.json["item"]) == there for one in out[-1:])
-    (told,) = said(responses.Stream({}, created=1, verbatim=True), added)
+    (told,) = said(responses.ResponseStream({}, created=1, verbatim=True), added)
     assert told.raw == added.raw
 
 
@@ -732,14 +737,14 @@ def test_a_compaction_keeps_its_content() -> None:
 @pytest.mark.parametrize("joined", [True, False])
 def test_no_line_end_of_another_standard_is_left_in_a_stream(joined: bool) -> None:
     """A client that splits lines as Python does reads the same events."""
-    decoder = sse.Decoder(together=joined)
+    decoder = sse.Decoder(coalesce=joined)
     stream = decoder.feed(wire("line_separators"))
-    out, _ = translated(stream, responses.Stream({}, created=1))
+    out, _ = translated(stream, responses.ResponseStream({}, created=1))
     lines = out.decode().splitlines()
     told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
     deltas = [data["delta"] for data in told if data["type"].endswith("text.delta")]
     assert deltas == ["One\u2028two", "\u2029three\x85four"]
     assert len([line for line in lines if line]) == 2 * len(told) + 1
     again = decoder.feed(wire("line_separators"))
-    codex, _ = translated(again, responses.Stream({}, created=1, verbatim=True))
+    codex, _ = translated(again, responses.ResponseStream({}, created=1, verbatim=True))
     assert "One\u2028two".encode() in codex, "as it came"

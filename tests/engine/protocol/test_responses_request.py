@@ -12,7 +12,7 @@ from codexapi_engine.errors import InvalidRequest
 from codexapi_engine.protocol import JsonObject, responses
 from codexapi_engine.protocol.responses import backend
 from codexapi_engine.protocol.responses.request import RULES, caller_param, from_client
-from codexapi_engine.protocol.rules import Rule
+from codexapi_engine.protocol.rules import FieldRule
 
 ITEM: JsonObject = {
     "type": "message",
@@ -63,8 +63,8 @@ REFUSED: JsonObject = {
 
 
 def test_the_tables_of_this_test_are_complete() -> None:
-    assert {name for name, rule in RULES.items() if rule is Rule.IGNORED} == set(IGNORED)
-    assert {name for name, rule in RULES.items() if rule is Rule.REFUSED} == set(REFUSED)
+    assert {name for name, rule in RULES.items() if rule is FieldRule.IGNORED} == set(IGNORED)
+    assert {name for name, rule in RULES.items() if rule is FieldRule.REFUSED} == set(REFUSED)
 
 
 @pytest.mark.parametrize("name", IGNORED)
@@ -324,16 +324,16 @@ def test_what_is_kept_by_us_is_not_sent(more: JsonObject) -> None:
 
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
 def test_the_input_may_be_missing_where_something_goes_before_it(name: str) -> None:
-    made, _ = from_client({"model": "m", name: "conv_x"}, past=[{**ITEM, "status": "completed"}])
+    made, _ = from_client({"model": "m", name: "conv_x"}, history=[{**ITEM, "status": "completed"}])
     assert made["input"] == [ITEM]
 
 
 def test_the_past_goes_before_the_input_and_errors_count_without_it() -> None:
     past = [{"role": "assistant", "content": "yo"}]
-    made, _ = from_client({"model": "m", "input": "hi"}, past=past)
+    made, _ = from_client({"model": "m", "input": "hi"}, history=past)
     assert [item["role"] for item in made["input"]] == ["assistant", "user"]
     with pytest.raises(InvalidRequest) as caught:
-        from_client({"model": "m", "input": [{"role": "robot", "content": "x"}]}, past=past)
+        from_client({"model": "m", "input": [{"role": "robot", "content": "x"}]}, history=past)
     assert caught.value.param == "input[0].role"
 
 
@@ -391,5 +391,5 @@ def test_an_item_has_the_index_that_the_caller_gave_it(
     """Two items go before the caller's, and the second of those is left out."""
     own: list[JsonObject] = [ITEM, {"type": "reasoning", "id": "rs_1"}, ITEM]
     given = {"model": "m", "previous_response_id": "resp_1", "input": own}
-    assert len(from_client(given, past=[ITEM, ITEM])[0]["input"]) == 4
+    assert len(from_client(given, history=[ITEM, ITEM])[0]["input"]) == 4
     assert caller_param(param, given, [ITEM, ITEM], own) == expected

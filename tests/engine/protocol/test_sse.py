@@ -15,7 +15,7 @@ from codexapi_engine.protocol import (
     responses,
     sse,
 )
-from codexapi_engine.protocol.choices import Together
+from codexapi_engine.protocol.choices import SharedEnvelope
 from codexapi_engine.protocol.sse import Decoder, Event
 
 LINE_SEPARATOR, NEXT_LINE = "\u2028".encode(), "\u0085".encode()
@@ -193,12 +193,13 @@ def test_line_ends_of_other_standards_are_escaped_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     "translator",
     [
-        responses.Stream({}, created=1),
-        chat.Stream(chat.Form("m")),
-        completions.Stream(
-            completions.Form("m"), Together(prefix="", object="", model="m", created=1)
+        responses.ResponseStream({}, created=1),
+        chat.ChatStream(chat.ReplyOptions("m")),
+        completions.CompletionStream(
+            completions.CompletionOptions("m"),
+            SharedEnvelope(prefix="", object="", model="m", created=1),
         ),
-        images.Stream("image_edit", created=1, size="", quality="", background=""),
+        images.ImageStream("image_edit", created=1, size="", quality="", background=""),
     ],
     ids=["responses", "chat", "completions", "images"],
 )

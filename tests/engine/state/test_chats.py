@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
-from codexapi_engine.state import Shelf
-from codexapi_engine.state.chats import Chats
+from codexapi_engine.storage import ObjectStore
+from codexapi_engine.storage.chats import Chats
 
 TEXT: JsonObject = {"type": "text", "text": "hi"}
 
 
 @pytest.fixture
 def kept() -> Iterator[Chats]:
-    shelf = Shelf()
+    shelf = ObjectStore()
     yield Chats(shelf)
     shelf.close()
 

@@ -8,8 +8,8 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import Owner, Shelf
-from codexapi_engine.state.conversations import Conversations
+from codexapi_engine.storage import ObjectStore, Owner
+from codexapi_engine.storage.conversations import Conversations
 
 THOUGHT: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "opaque"}
 OWNER = Owner.of("account", "m")
@@ -17,7 +17,7 @@ OWNER = Owner.of("account", "m")
 
 @pytest.fixture
 def kept() -> Iterator[Conversations]:
-    shelf = Shelf()
+    shelf = ObjectStore()
     yield Conversations(shelf)
     shelf.close()
 
@@ -102,7 +102,7 @@ def test_what_another_account_had_encrypted_is_no_history(kept: Conversations) -
 
 def test_a_conversation_of_before_there_were_owners_goes_on(kept: Conversations) -> None:
     value = {"created_at": 5, "metadata": {}, "items": [THOUGHT], "written_by": {"rs_1": "m"}}
-    kept._shelf.put("conversation", "conv_1", value)
+    kept._objects.put("conversation", "conv_1", value)
     assert kept.history("conv_1", owner=OWNER) == [THOUGHT]
     assert kept.history("conv_1", owner=Owner.of("account", "other")) == []
     kept.add("conv_1", [{**THOUGHT, "id": "rs_2"}], owner=Owner.of("another account", "m"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine.errors import Unavailable
-from codexapi_engine.state.gallery import LIFETIME, Gallery
+from codexapi_engine.images.hosting import LIFETIME, HostedImages
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 
 def test_a_picture_is_found_by_its_name_for_an_hour(tmp_path: Path) -> None:
     clock = Clock()
-    gallery = Gallery(tmp_path / "state" / "images", clock=clock)
+    gallery = HostedImages(tmp_path / "state" / "images", clock=clock)
     name = gallery.add(b"one", "png")
     path = gallery.find(name)
     assert path is not None
@@ -33,7 +33,7 @@ def test_a_picture_is_found_by_its_name_for_an_hour(tmp_path: Path) -> None:
 
 def test_what_has_expired_goes_when_another_comes(tmp_path: Path) -> None:
     clock = Clock()
-    gallery = Gallery(tmp_path, clock=clock)
+    gallery = HostedImages(tmp_path, clock=clock)
     (tmp_path / "mine.png").write_bytes(b"not ours")
     old = gallery.add(b"old", "png")
     clock.now += LIFETIME + 1
@@ -43,7 +43,7 @@ def test_what_has_expired_goes_when_another_comes(tmp_path: Path) -> None:
 
 
 def test_names_cannot_be_guessed(tmp_path: Path) -> None:
-    gallery = Gallery(tmp_path)
+    gallery = HostedImages(tmp_path)
     names = {gallery.add(b"x", "png") for _ in range(20)}
     assert len(names) == 20
     assert all(len(name) == 32 + len(".png") for name in names)
@@ -55,13 +55,13 @@ def test_nothing_else_of_the_folder_can_be_had(name: str, tmp_path: Path) -> Non
     for path in (tmp_path / "secret.png", tmp_path / "images" / "mine.png"):
         path.write_bytes(b"mine")
     (tmp_path / "images" / ("a" * 32 + ".txt")).write_bytes(b"x")
-    assert Gallery(tmp_path / "images").find(name) is None
+    assert HostedImages(tmp_path / "images").find(name) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's")
 def test_the_folder_is_the_users_alone(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "images"
-    name = Gallery(folder).add(b"x", "png")
+    name = HostedImages(folder).add(b"x", "png")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
@@ -70,4 +70,4 @@ def test_the_folder_is_the_users_alone(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Unavailable, match="file"):
-        Gallery(tmp_path / "file" / "images").add(b"x", "png")
+        HostedImages(tmp_path / "file" / "images").add(b"x", "png")

@@ -22,14 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import Owner, Shelf, State
+from codexapi_engine.storage import ObjectStore, Owner, State
 
 FEW = settings(max_examples=settings().max_examples // 5, stateful_step_count=30, print_blob=True)
 AT = ("commit", "after")
 """Where a process can be killed: before its transaction is committed, and right after."""
 
 
-def killed(shelf_of: Callable[[], Shelf], do: Callable[[Shelf], None], at: str) -> None:
+def killed(shelf_of: Callable[[], ObjectStore], do: Callable[[ObjectStore], None], at: str) -> None:
     """Does something in another process, and ends that one without another word."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the threads of a test runner
@@ -77,8 +77,8 @@ class ShelfMachine(RuleBasedStateMachine):
             shelf.close()
         shutil.rmtree(self.folder)
 
-    def _open(self) -> Shelf:
-        return Shelf(self.folder / "state.db", max_objects=self.MOST, max_bytes=self.BYTES)
+    def _open(self) -> ObjectStore:
+        return ObjectStore(self.folder / "state.db", max_objects=self.MOST, max_bytes=self.BYTES)
 
     KINDS, IDS, NAMES = st.sampled_from("xy"), st.sampled_from("abcdef"), st.sampled_from("klmn")
     LENGTHS = st.sampled_from([0, 50, 150, 590])
@@ -149,7 +149,7 @@ class ShelfMachine(RuleBasedStateMachine):
                     for name in "abcdef"
                 )
                 holders = {name: one.id for one in kept for name in one.names}
-                assert shelf.holders(kind, "klmn") == holders
+                assert shelf.find_by_item(kind, "klmn") == holders
 
     def _find(self, kind: str, id: str) -> Kept | None:  # noqa: A002
         return next((one for one in self.model if (one.kind, one.id) == (kind, id)), None)
@@ -295,16 +295,16 @@ class RoomMachine(RuleBasedStateMachine):
         response = _response(name, [text], None)
         thought = _thought(response, account)
 
-        def keep(shelf: Shelf) -> None:
+        def keep(shelf: ObjectStore) -> None:
             shelf.close()
             other = self._open()
             if at == "commit":
-                other._shelf._database.set_trace_callback(
+                other._objects._database.set_trace_callback(
                     lambda sql: os._exit(9) if sql == "COMMIT" else None
                 )
             other.finished({"model": "m"}, [user(text)], response, owner=_owner(account))
 
-        killed(lambda: Shelf(None), keep, "after")
+        killed(lambda: ObjectStore(None), keep, "after")
         if at == "after":
             self.turns[name] = [text, thought, text], None
 

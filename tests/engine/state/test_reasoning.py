@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.state import Owner, Reasoning
+from codexapi_engine.storage import Owner, Reasoning
 
 OWNER = Owner.of("account", "m")
 

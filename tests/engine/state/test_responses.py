@@ -9,10 +9,10 @@ import pytest
 
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
 from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.event_log import MAX_LOG_BYTES, EventLog
 from codexapi_engine.protocol.responses import failed, user
-from codexapi_engine.protocol.tape import MAX_TAPE_BYTES, Tape
-from codexapi_engine.state import Owner, Shelf
-from codexapi_engine.state.responses import LEASE, Responses
+from codexapi_engine.storage import ObjectStore, Owner
+from codexapi_engine.storage.responses import HEARTBEAT_TIMEOUT, Responses
 
 THOUGHT: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "opaque"}
 SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
@@ -35,14 +35,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    made = Shelf()
+def shelf() -> Iterator[ObjectStore]:
+    made = ObjectStore()
     yield made
     made.close()
 
 
 @pytest.fixture
-def kept(shelf: Shelf, clock: Clock) -> Responses:
+def kept(shelf: ObjectStore, clock: Clock) -> Responses:
     return Responses(shelf, clock=clock)
 
 
@@ -80,7 +80,7 @@ def test_the_input_is_listed_with_ids_and_parts(kept: Responses) -> None:
     assert first["status"] == second["status"] == "completed"
 
 
-def test_a_response_without_an_id_is_not_kept(kept: Responses, shelf: Shelf) -> None:
+def test_a_response_without_an_id_is_not_kept(kept: Responses, shelf: ObjectStore) -> None:
     kept.keep(response(""), [], owner=OWNER)
     assert list(shelf.all("response")) == []
 
@@ -177,7 +177,7 @@ def test_a_compaction_goes_on_with_another_model(kept: Responses) -> None:
 
 
 def test_a_response_of_before_there_were_owners_is_the_present_account_s(
-    kept: Responses, shelf: Shelf
+    kept: Responses, shelf: ObjectStore
 ) -> None:
     old = {"response": response("resp_1", THOUGHT, SAID), "input": [], "model": "m:high"}
     shelf.put("response", "resp_1", old, names=["rs_1", "msg_1"])
@@ -196,7 +196,7 @@ def test_a_reference_to_what_another_account_had_encrypted_finds_nothing(kept: R
     assert found == [{"type": "reasoning", "id": "rs_1"}, SAID, given[2]]
 
 
-def test_no_account_s_id_is_written_down(kept: Responses, shelf: Shelf) -> None:
+def test_no_account_s_id_is_written_down(kept: Responses, shelf: ObjectStore) -> None:
     kept.keep(response("resp_1", THOUGHT), [user("one")], owner=OWNER)
     ((_, value),) = shelf.all("response")
     assert value["account"] == OWNER.account
@@ -240,18 +240,18 @@ def test_references_reach_back_over_hundreds_of_responses(kept: Responses) -> No
 
 
 def test_a_taped_stream_is_told_again(kept: Responses) -> None:
-    tape = Tape()
+    tape = EventLog()
     tape.add([sse.encode({"type": "a", "n": "ä"}, "a"), sse.DONE])
-    kept.keep(response("resp_1"), [], owner=OWNER, tape=tape)
+    kept.keep(response("resp_1"), [], owner=OWNER, event_log=tape)
     assert [event.type for event in kept.events("resp_1")] == ["a", ""]
 
 
 def test_what_was_not_taped_is_told_from_the_response(kept: Responses) -> None:
-    long = Tape(limit=2 * MAX_TAPE_BYTES)
-    long.add([sse.encode({"type": "a", "text": "x" * MAX_TAPE_BYTES})])
+    long = EventLog(limit=2 * MAX_LOG_BYTES)
+    long.add([sse.encode({"type": "a", "text": "x" * MAX_LOG_BYTES})])
     assert len(long.events) == 1
     for name, tape in (("resp_1", None), ("resp_2", long)):
-        kept.keep(response(name, SAID), [], owner=OWNER, tape=tape)
+        kept.keep(response(name, SAID), [], owner=OWNER, event_log=tape)
         *told, done = kept.events(name)
         assert done.data == b"[DONE]"
         assert [event.type for event in told] == [
@@ -311,21 +311,21 @@ def test_a_deleted_response_does_not_come_back(kept: Responses) -> None:
 
 
 def test_a_response_whose_server_is_gone_has_failed(
-    kept: Responses, shelf: Shelf, clock: Clock
+    kept: Responses, shelf: ObjectStore, clock: Clock
 ) -> None:
     other = Responses(shelf, clock=clock)
     kept.begin(queued(), [], owner=OWNER)
-    clock.now += LEASE
+    clock.now += HEARTBEAT_TIMEOUT
     assert other.get("resp_1")["status"] == "queued"
-    kept.beat()
-    clock.now += LEASE
+    kept.heartbeat()
+    clock.now += HEARTBEAT_TIMEOUT
     assert other.get("resp_1")["status"] == "queued"
     clock.now += 2
     assert kept.get("resp_1")["status"] == "queued", "it knows its own"
     lost = other.get("resp_1")
     assert (lost["status"], lost["error"]["code"]) == ("failed", "server_error")
     assert kept.get("resp_1")["status"] == "queued", "it runs on, and may yet say so"
-    kept.beat()
+    kept.heartbeat()
     assert other.get("resp_1")["status"] == "queued"
 
 

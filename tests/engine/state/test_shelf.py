@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 from tests.processes import environment
 
-from codexapi_engine.state import Shelf
+from codexapi_engine.storage import ObjectStore
 
 
 @pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    made = Shelf(max_objects=3, max_bytes=1_000)
+def shelf() -> Iterator[ObjectStore]:
+    made = ObjectStore(max_objects=3, max_bytes=1_000)
     yield made
     made.close()
 
 
-def test_what_is_put_is_there_until_it_is_deleted(shelf: Shelf) -> None:
+def test_what_is_put_is_there_until_it_is_deleted(shelf: ObjectStore) -> None:
     shelf.put("response", "a", {"text": "ä"})
     assert shelf.get("response", "a") == {"text": "ä"}
     assert shelf.get("chat", "a") is None
@@ -31,13 +31,13 @@ def test_what_is_put_is_there_until_it_is_deleted(shelf: Shelf) -> None:
     assert shelf.get("response", "a") is None
 
 
-def test_the_oldest_goes_when_there_are_too_many(shelf: Shelf) -> None:
+def test_the_oldest_goes_when_there_are_too_many(shelf: ObjectStore) -> None:
     for name in "abcd":
         shelf.put("response", name, {})
     assert [name for name, _ in shelf.all("response")] == ["b", "c", "d"]
 
 
-def test_the_oldest_of_a_kind_goes_and_not_those_of_another(shelf: Shelf) -> None:
+def test_the_oldest_of_a_kind_goes_and_not_those_of_another(shelf: ObjectStore) -> None:
     shelf.put("chat", "old", {})
     for name in "abcde":
         shelf.put("response", name, {})
@@ -47,7 +47,7 @@ def test_the_oldest_of_a_kind_goes_and_not_those_of_another(shelf: Shelf) -> Non
 
 def test_all_that_a_smaller_shelf_has_no_room_for_go(tmp_path: Path) -> None:
     for bound, names in ((5, "abcde"), (2, "f")):
-        shelf = Shelf(tmp_path / "codexapi.db", max_objects=bound)
+        shelf = ObjectStore(tmp_path / "codexapi.db", max_objects=bound)
         for name in names:
             shelf.put("response", name, {})
         told = [name for name, _ in shelf.all("response")]
@@ -55,14 +55,14 @@ def test_all_that_a_smaller_shelf_has_no_room_for_go(tmp_path: Path) -> None:
     assert told == ["e", "f"]
 
 
-def test_the_oldest_goes_when_there_are_too_many_bytes(shelf: Shelf) -> None:
+def test_the_oldest_goes_when_there_are_too_many_bytes(shelf: ObjectStore) -> None:
     shelf.put("response", "a", {"text": "x" * 600})
     shelf.put("chat", "b", {"text": "x" * 600})
     assert shelf.get("response", "a") is None
     assert shelf.get("chat", "b") is not None
 
 
-def test_the_bytes_are_known_however_they_came_and_went(shelf: Shelf) -> None:
+def test_the_bytes_are_known_however_they_came_and_went(shelf: ObjectStore) -> None:
     text = {"text": "x" * 300}
     for name in "xxyyxy":
         shelf.put("response", name, text)  # in its own place
@@ -79,7 +79,7 @@ def test_the_bytes_are_known_however_they_came_and_went(shelf: Shelf) -> None:
 
 
 def test_the_bytes_of_another_process_count_too(tmp_path: Path) -> None:
-    ours, theirs = (Shelf(tmp_path / "codexapi.db", max_bytes=1_000) for _ in range(2))
+    ours, theirs = (ObjectStore(tmp_path / "codexapi.db", max_bytes=1_000) for _ in range(2))
     ours.put("response", "a", {"text": "x" * 400})
     theirs.put("response", "b", {"text": "x" * 400})
     ours.put("response", "c", {"text": "x" * 400})
@@ -94,12 +94,12 @@ def test_the_bytes_are_counted_anew_when_a_disk_was_full(tmp_path: Path) -> None
         "import resource, signal, sqlite3, sys\n"
         "from pathlib import Path\n"
         "from codexapi_engine import CodexError\n"
-        "from codexapi_engine.state import Shelf\n"
+        "from codexapi_engine.storage import ObjectStore\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "path = Path(sys.argv[1])\n"
         "def put(name, size): shelf.put('x', name, {'x': 'z' * size})\n"
         "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
-        "shelf = Shelf(path, max_bytes=100_000)\n"
+        "shelf = ObjectStore(path, max_bytes=100_000)\n"
         "put('large', 60_000)\n"
         "for number in range(3): put(f'small{number}', 12_000)\n"
         "limit(Path(f'{path}-wal').stat().st_size)\n"
@@ -116,12 +116,12 @@ def test_the_bytes_are_counted_anew_when_a_disk_was_full(tmp_path: Path) -> None
     assert told.stdout.split() == ["full", *["True"] * 6]
 
 
-def test_an_object_larger_than_the_shelf_is_not_kept(shelf: Shelf) -> None:
+def test_an_object_larger_than_the_shelf_is_not_kept(shelf: ObjectStore) -> None:
     shelf.put("response", "a", {"text": "x" * 2_000})
     assert shelf.get("response", "a") is None
 
 
-def test_a_change_keeps_the_place(shelf: Shelf) -> None:
+def test_a_change_keeps_the_place(shelf: ObjectStore) -> None:
     for name in "ab":
         shelf.put("chat", name, {"n": 0})
     changed = shelf.change("chat", "a", lambda value: {**value, "n": value["n"] + 1})
@@ -130,7 +130,7 @@ def test_a_change_keeps_the_place(shelf: Shelf) -> None:
     assert shelf.change("chat", "gone", lambda value: value) is None
 
 
-def test_a_change_that_fails_changes_nothing(shelf: Shelf) -> None:
+def test_a_change_that_fails_changes_nothing(shelf: ObjectStore) -> None:
     shelf.put("chat", "a", {"n": 0})
     with pytest.raises(KeyError):
         shelf.change("chat", "a", lambda value: {"n": value["missing"]})
@@ -138,28 +138,28 @@ def test_a_change_that_fails_changes_nothing(shelf: Shelf) -> None:
     shelf.put("chat", "b", {})  # no transaction was left open
 
 
-def test_an_object_is_found_by_its_names_as_long_as_it_is_there(shelf: Shelf) -> None:
+def test_an_object_is_found_by_its_names_as_long_as_it_is_there(shelf: ObjectStore) -> None:
     shelf.put("response", "a", {}, names=["x", "y"])
     shelf.put("response", "b", {}, names=["y", "z"])
     shelf.put("chat", "c", {}, names=["y"])
-    assert shelf.holders("response", ["x", "y", "z", "?"]) == {"x": "a", "y": "b", "z": "b"}
+    assert shelf.find_by_item("response", ["x", "y", "z", "?"]) == {"x": "a", "y": "b", "z": "b"}
     shelf.change("response", "b", lambda value: value)
     shelf.change("response", "a", lambda value: value, names=lambda value: ["w"])
-    assert shelf.holders("response", "wxyz") == {"w": "a", "y": "b", "z": "b"}
+    assert shelf.find_by_item("response", "wxyz") == {"w": "a", "y": "b", "z": "b"}
     shelf.put("response", "b", {})
     shelf.delete("response", "a")
-    assert shelf.holders("response", "wxyz") == {}
+    assert shelf.find_by_item("response", "wxyz") == {}
 
 
-def test_names_go_with_what_is_shed(shelf: Shelf) -> None:
+def test_names_go_with_what_is_shed(shelf: ObjectStore) -> None:
     for name in "abcd":
         shelf.put("response", name, {}, names=[f"of {name}"])
-    assert shelf.holders("response", ["of a", "of b"]) == {"of b": "b"}
+    assert shelf.find_by_item("response", ["of a", "of b"]) == {"of b": "b"}
 
 
 def test_names_of_what_is_gone_take_no_room(tmp_path: Path) -> None:
     path = tmp_path / "codexapi.db"
-    shelf = Shelf(path, max_objects=2)
+    shelf = ObjectStore(path, max_objects=2)
     for _ in range(5):
         for name in "abc":
             shelf.put("response", name, {}, names=["x", "y"])
@@ -170,18 +170,18 @@ def test_names_of_what_is_gone_take_no_room(tmp_path: Path) -> None:
     shelf.close()
 
 
-def test_any_number_of_names_can_be_looked_up(shelf: Shelf) -> None:
+def test_any_number_of_names_can_be_looked_up(shelf: ObjectStore) -> None:
     names = [str(number) for number in range(40_000)]
     shelf.put("response", "a", {}, names=names[::1_000])
-    assert len(shelf.holders("response", names)) == 40
+    assert len(shelf.find_by_item("response", names)) == 40
 
 
 def test_a_file_is_private_and_survives(tmp_path: Path) -> None:
     path = tmp_path / "state" / "codexapi.db"
-    first = Shelf(path)
+    first = ObjectStore(path)
     first.put("response", "a", {"n": 1})
     first.close()
-    second = Shelf(path)
+    second = ObjectStore(path)
     assert second.get("response", "a") == {"n": 1}
     second.close()
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
@@ -190,7 +190,7 @@ def test_a_file_is_private_and_survives(tmp_path: Path) -> None:
 def test_a_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "codexapi.db"
     path.touch(mode=0o644)
-    shelf = Shelf(path)
+    shelf = ObjectStore(path)
     shelf.put("response", "a", {})
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
     assert len(list(tmp_path.iterdir())) == 3, "SQLite's own two files are there"
@@ -199,8 +199,8 @@ def test_a_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
 
 def test_processes_that_begin_together_on_a_new_file_do_not_fail(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from codexapi_engine.state import Shelf\n"
-        "Shelf(Path(sys.argv[1])).put('x', sys.argv[2], {})\n"
+        "import sys; from pathlib import Path; from codexapi_engine.storage import ObjectStore\n"
+        "ObjectStore(Path(sys.argv[1])).put('x', sys.argv[2], {})\n"
     )
     path = tmp_path / "codexapi.db"
     workers = [
@@ -208,18 +208,18 @@ def test_processes_that_begin_together_on_a_new_file_do_not_fail(tmp_path: Path)
         for number in range(4)
     ]
     assert [worker.wait() for worker in workers] == [0, 0, 0, 0]
-    shelf = Shelf(path)
+    shelf = ObjectStore(path)
     assert sorted(name for name, _ in shelf.all("x")) == list("0123")
     shelf.close()
 
 
 def test_two_processes_on_one_file_lose_no_change(tmp_path: Path) -> None:
     path = tmp_path / "codexapi.db"
-    shelf = Shelf(path)
+    shelf = ObjectStore(path)
     shelf.put("count", "a", {"n": 0})
     program = (
-        "import sys; from pathlib import Path; from codexapi_engine.state import Shelf\n"
-        "shelf = Shelf(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from codexapi_engine.storage import ObjectStore\n"
+        "shelf = ObjectStore(Path(sys.argv[1]))\n"
         "for _ in range(50): shelf.change('count', 'a', lambda v: {'n': v['n'] + 1})\n"
     )
     workers = [

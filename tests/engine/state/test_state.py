@@ -11,7 +11,7 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject, Unavailable
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.state import Owner, State
+from codexapi_engine.storage import Owner, State
 
 OWNER = Owner.of("account", "m")
 SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}

@@ -30,8 +30,8 @@ from pydantic import Field
 import codexapi_http
 from codexapi_engine import Codex, Settings
 from codexapi_mcp import Endpoint, create_server
+from codexapi_mcp.runtime import Workshop
 from codexapi_mcp.server import Server
-from codexapi_mcp.workshop import Workshop
 
 Ctx: TypeAlias = Context[Workshop, Any]
 
@@ -121,4 +121,4 @@ def endpoint(codex: Codex) -> Endpoint:
 
 if __name__ == "__main__":
     settings = replace(Settings.from_env(), port=0, demo=True)
-    sys.exit(codexapi_http.serve(settings, annexes=[endpoint], api=False))
+    sys.exit(codexapi_http.serve(settings, mounts=[endpoint], api=False))

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from ...errors import JsonObject
 from ..choices import check_stream_options
 from ..responses import request as responses
-from ..rules import Rule, apply
+from ..rules import FieldRule, apply
 from ..shapes import inner, word
 from ..validation import validated
-from .reply import Form, tier_of
-from .request import ASKS_NOTHING, RULES, Options, choice_of, text_of_wanted, tool_of
+from .reply import ReplyOptions, tier_of
+from .request import text_of_wanted
+from .schema import ASKS_NOTHING, RULES, Options
+from .tools import choice_of, tool_of
 
 _TAKEN = ("reasoning_effort", "reasoning_summary", "response_format", "verbosity")
 """Chat's own fields that have a place in the other dialect."""
@@ -25,8 +27,8 @@ def is_mixed(body: JsonObject) -> bool:
 
 
 def from_client(
-    body: JsonObject, *, strict: bool = False, past: Sequence[JsonObject] = ()
-) -> tuple[JsonObject, Form, tuple[str, ...]]:
+    body: JsonObject, *, strict: bool = False, history: Sequence[JsonObject] = ()
+) -> tuple[JsonObject, ReplyOptions, tuple[str, ...]]:
     """The Responses request, what shapes the reply, and the names of the ignored fields.
 
     `past` are the items that go before its own. Raises InvalidRequest, naming the field.
@@ -34,14 +36,14 @@ def from_client(
     chats = {name: value for name, value in body.items() if _is_chats(name)}
     own = {name: value for name, value in body.items() if not _is_chats(name)}
     validated(Options, chats)
-    ignored = apply(RULES, chats, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    ignored = apply(RULES, chats, strict=strict, no_effect=ASKS_NOTHING, unknown=FieldRule.IGNORED)
     lost = tuple(
         name
         for name, value in chats.items()
-        if RULES[name] is Rule.TRANSLATED and name not in _TAKEN and value is not None
+        if RULES[name] is FieldRule.TRANSLATED and name not in _TAKEN and value is not None
     )
     own.update(_translated(body))
-    sent, more = responses.from_client(own, strict=strict, past=past)
+    sent, more = responses.from_client(own, strict=strict, history=history)
     check_stream_options(body.get("stream_options"), body.get("stream"))
     return sent, _form(sent, body), (*ignored, *lost, *more)
 
@@ -52,10 +54,10 @@ def _is_chats(name: str) -> bool:
 
 def _translated(body: JsonObject) -> JsonObject:
     made: JsonObject = {}
-    told = {"effort": body.get("reasoning_effort"), "summary": body.get("reasoning_summary")}
-    told = {name: value for name, value in told.items() if value is not None}
-    if told:
-        made["reasoning"] = {**told, **inner(body, "reasoning")}
+    reasoning = {"effort": body.get("reasoning_effort"), "summary": body.get("reasoning_summary")}
+    reasoning = {name: value for name, value in reasoning.items() if value is not None}
+    if reasoning:
+        made["reasoning"] = {**reasoning, **inner(body, "reasoning")}
     if text := text_of_wanted(inner(body, "response_format"), body.get("verbosity")):
         made["text"] = {**text, **inner(body, "text")}
     tools = body.get("tools")
@@ -69,9 +71,9 @@ def _translated(body: JsonObject) -> JsonObject:
     return made
 
 
-def _form(sent: JsonObject, body: JsonObject) -> Form:
+def _form(sent: JsonObject, body: JsonObject) -> ReplyOptions:
     stop = body.get("stop")
-    return Form(
+    return ReplyOptions(
         model=sent["model"],
         include_usage=inner(body, "stream_options").get("include_usage") is True,
         service_tier=tier_of(body.get("service_tier")),

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
-from ..choices import Together, nothing_said, told, usage
+from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
 from ..responses import Pieces, delta_of
 from ..responses.backend import SERVICE_TIERS
 from ..shapes import inner, listed, number, word
 from ..sse import Event
 from ..stop import Stop
-from .splice import Likeness, Part, Stretch, halves
+from .splice import DeltaPattern, DeltaRun, Part, around_text
 
 PREFIX = "chatcmpl-"
 WORTHWHILE = 2
@@ -29,7 +29,7 @@ _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("cust
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ReplyOptions:
     """What of a request shapes its reply."""
 
     model: str
@@ -48,9 +48,9 @@ def tier_of(tier: object) -> str | None:
     return str(tier) if known else None
 
 
-def together(form: Form, *, created: int) -> Together:
+def shared_envelope(form: ReplyOptions, *, created: int) -> SharedEnvelope:
     """What the choices of one reply share. `created` stands in where the backend tells no time."""
-    return Together(
+    return SharedEnvelope(
         prefix=PREFIX,
         object="chat.completion.chunk",
         model=form.model,
@@ -60,7 +60,7 @@ def together(form: Form, *, created: int) -> Together:
     )
 
 
-class Stream:
+class ChatStream:
     """Chat Completions chunks, from Responses events. A Translator.
 
     `created` stands in where the backend tells no time. Where there are several choices, each has
@@ -68,12 +68,17 @@ class Stream:
     """
 
     def __init__(
-        self, form: Form, *, created: int = 0, shared: Together | None = None, index: int = 0
+        self,
+        form: ReplyOptions,
+        *,
+        created: int = 0,
+        shared: SharedEnvelope | None = None,
+        index: int = 0,
     ) -> None:
         # set once
         self._form = form
         self._choice = index
-        self._together = shared or together(form, created=created)
+        self._shared = shared or shared_envelope(form, created=created)
         tier = form.service_tier
         self._tier = b',"service_tier":' + json.dumps(tier) if tier else b""
         self._behind = _behind(self._tier)  # the delta of a chunk
@@ -87,15 +92,15 @@ class Stream:
         self._writing: set[int] = set()  # the calls that are not done
         self._done: set[object] = set()  # the items that are, by id or else by index
         self._asides: set[int] = set()  # the messages that are reasoning_content
-        self._message: int | None = None  # the message being written
+        self._message_of: int | None = None  # the message being written
         self._thought: object = None  # the summary being written
         self._length = 0  # characters of content so far
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
-        self._stretch: Stretch | None = None  # that the newest event belongs to
+        self._run: DeltaRun | None = None  # that the newest event belongs to
         self._alike = 0  # deltas since something else came, or was learnt
-        self._patience = WORTHWHILE  # so many of them are waited for
+        self._learn_after = WORTHWHILE  # so many of them are waited for
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -106,10 +111,10 @@ class Stream:
         if handler is None:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
-        if isinstance(event, sse.Deltas):
-            said = self._spliced(event)
-            return self._several(event, handler) if said is None else said
-        self._stretch, self._alike, self._patience = None, 0, WORTHWHILE
+        if isinstance(event, sse.DeltaBatch):
+            chunks = self._splice(event)
+            return self._several(event, handler) if chunks is None else chunks
+        self._run, self._alike, self._learn_after = None, 0, WORTHWHILE
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -121,57 +126,57 @@ class Stream:
         """One chunk with the five standard fields, on which the official client raises. No
         `[DONE]`: nothing ended well."""
         self.finished = True
-        told = b',"error":' + json.dumps(error.body())
-        return (self._chunk({}, behind=_behind(self._tier + told)),)
+        error_field = b',"error":' + json.dumps(error.body())
+        return (self._chunk({}, behind=_behind(self._tier + error_field)),)
 
     # Deltas that come together, or one after another.
 
-    def _several(self, deltas: sse.Deltas, handler: Handler) -> Iterable[bytes]:
+    def _several(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
         """The usual way, until it is known what their chunks are; then of their words alone."""
-        self._stretch, self._alike = None, self._alike + deltas.count
-        if self._alike < self._patience or self._form.stop:
+        self._run, self._alike = None, self._alike + deltas.count
+        if self._alike < self._learn_after or self._form.stop:
             return self._each(deltas, handler)
         return self._learning(deltas, handler)
 
-    def _spliced(self, deltas: sse.Deltas) -> Iterable[bytes] | None:
-        stretch = self._stretch
-        if stretch is None or stretch.envelope is not self._together.envelope:
+    def _splice(self, deltas: sse.DeltaBatch) -> Iterable[bytes] | None:
+        run = self._run
+        if run is None or run.envelope is not self._shared.envelope:
             return None
-        if (words := stretch.likeness.words(deltas)) is None:
+        if (words := run.pattern.words(deltas)) is None:
             return None
         written, meant = words
-        text = self._pieces.delta(stretch.part, "".join(meant))
-        if stretch.is_content:
+        text = self._pieces.delta(run.part, "".join(meant))
+        if run.is_content:
             self._length += len(text)
         if "" in meant:  # says nothing, and so has no chunk
             written = [word for word, piece in zip(written, meant, strict=True) if piece]
-        return (stretch.chunks(written),) if written else ()
+        return (run.chunks(written),) if written else ()
 
-    def _learning(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
+    def _learning(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
         # What cannot be learnt, or is soon over, is not tried at every event.
-        self._alike, self._patience = 0, 2 * self._patience
+        self._alike, self._learn_after = 0, 2 * self._learn_after
         first, rest = deltas.parted()
         out = list(handler(self, first.json))
         yield from out
-        self._stretch = self._learnt(first, out[-1]) if out else None
+        self._run = self._learnt(first, out[-1]) if out else None
         if rest is None:
             return
-        if (said := self._spliced(rest)) is None:
-            self._stretch, said = None, self._each(rest, handler)
-        yield from said
+        if (chunks := self._splice(rest)) is None:
+            self._run, chunks = None, self._each(rest, handler)
+        yield from chunks
 
-    def _learnt(self, event: Event, chunk: bytes) -> Stretch | None:
+    def _learnt(self, event: Event, chunk: bytes) -> DeltaRun | None:
         """What those that follow this one have in common with it; None if that is not certain."""
-        data, likeness = event.json, Likeness.of(event)
+        data, pattern = event.json, DeltaPattern.of(event)
         delta = chunk[len(self._before) : -len(self._behind)]
-        if likeness is None or (ready := halves(delta, delta_of(data))) is None:
+        if pattern is None or (ready := around_text(delta, delta_of(data))) is None:
             return None
         before, behind = self._before + ready[0], ready[1] + self._behind
-        part = _part(data)
+        part = _part_of(data)
         is_content = event.type == TEXT and (part[0] or 0) not in self._asides
-        return Stretch(likeness, before, behind + before, behind, part, is_content, self._envelope)
+        return DeltaRun(pattern, before, behind + before, behind, part, is_content, self._envelope)
 
-    def _each(self, deltas: sse.Deltas, handler: Handler) -> Iterator[bytes]:
+    def _each(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
         for event in deltas.each:
             if not self.finished:
                 yield from handler(self, event.json)
@@ -179,36 +184,36 @@ class Stream:
     # Handlers, in the order of a stream.
 
     def _created(self, data: JsonObject) -> Iterable[bytes]:
-        self._together.tell(inner(data, "response"))
+        self._shared.adopt(inner(data, "response"))
         return ()
 
     def _item_added(self, data: JsonObject) -> Iterable[bytes]:
         item, index = inner(data, "item"), _index(data)
         if word(item, "type") in _CALLS:
-            return self._call(item, index)
+            return self._call_chunks(item, index)
         if _is_aside(item, self._form):
             self._asides.add(index)
         return ()
 
-    def _text(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
+    def _on_text(self, data: JsonObject) -> Iterable[bytes]:
+        part = _part_of(data)
         return self._content(part, self._pieces.delta(part, delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_text(_part(data), data)
+        return self._rest_of_text(_part_of(data), data)
 
     def _refusal(self, data: JsonObject) -> Iterable[bytes]:
-        return self._refuse(self._pieces.delta(_part(data), delta_of(data)))
+        return self._refusal_chunks(self._pieces.delta(_part_of(data), delta_of(data)))
 
     def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_refusal(_part(data), data)
+        return self._rest_of_refusal(_part_of(data), data)
 
-    def _reasoning(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part(data)
+    def _on_reasoning(self, data: JsonObject) -> Iterable[bytes]:
+        part = _part_of(data)
         return self._think(part, self._pieces.delta(part, delta_of(data)))
 
     def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_reasoning(_part(data), data)
+        return self._rest_of_reasoning(_part_of(data), data)
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
         return self._input_delta("function", data)
@@ -237,7 +242,7 @@ class Stream:
         if _is_aside(item, self._form):
             self._asides.add(index)
         out: list[bytes] = []
-        for part, content in _parts(item, index):
+        for part, content in _indexed_parts(item, index):
             if rest := _PARTS.get(word(content, "type")):
                 out += rest(self, part, content)
             if (start := self._starts.get(part)) is not None:
@@ -252,24 +257,24 @@ class Stream:
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out
-        out += self._said(self._stop.rest())
+        out += self._text_chunks(self._stop.rest())
         reason = finish_reason(response, bool(self._calls), self._form)
         if not self._begun and reason == "stop":
-            raise nothing_said()
-        return out + self._end(reason, usage(response))
+            raise empty_response()
+        return out + self._last_chunks(reason, usage(response))
 
     def _failed(self, data: JsonObject) -> Iterable[bytes]:
         raise from_event(data)
 
     # What goes out.
 
-    def _end(self, reason: str, given: JsonObject | None) -> list[bytes]:
+    def _last_chunks(self, reason: str, usage: JsonObject | None) -> list[bytes]:
         self.finished = True
         out = self._role("")
         if self._annotations:
             out.append(self._chunk({"annotations": self._annotations}))
         out.append(self._chunk({}, behind=_behind(self._tier, reason)))
-        return out + self._together.end(given)
+        return out + self._shared.end(usage)
 
     def _role(self, content: str | None) -> list[bytes]:
         """The first chunk, once. Its content is null where anything but text comes first."""
@@ -278,14 +283,14 @@ class Stream:
         self._begun = True
         return [self._chunk({"role": "assistant", "content": content, "refusal": None})]
 
-    def _rest_of_text(self, part: Part, told: JsonObject) -> list[bytes]:
-        return self._content(part, self._pieces.rest(part, word(told, "text")))
+    def _rest_of_text(self, part: Part, data: JsonObject) -> list[bytes]:
+        return self._content(part, self._pieces.rest(part, word(data, "text")))
 
-    def _rest_of_refusal(self, part: Part, told: JsonObject) -> list[bytes]:
-        return self._refuse(self._pieces.rest(part, word(told, "refusal")))
+    def _rest_of_refusal(self, part: Part, data: JsonObject) -> list[bytes]:
+        return self._refusal_chunks(self._pieces.rest(part, word(data, "refusal")))
 
-    def _rest_of_reasoning(self, part: Part, told: JsonObject) -> list[bytes]:
-        return self._think(part, self._pieces.rest(part, word(told, "text")))
+    def _rest_of_reasoning(self, part: Part, data: JsonObject) -> list[bytes]:
+        return self._think(part, self._pieces.rest(part, word(data, "text")))
 
     def _content(self, part: Part, piece: str) -> list[bytes]:
         index = part[0] or 0
@@ -293,20 +298,20 @@ class Stream:
             return self._think(part, piece)
         if not piece or self.finished:
             return []
-        gap = "\n\n" if self._message not in (None, index) else ""
-        self._message = index
+        gap = "\n\n" if self._message_of not in (None, index) else ""
+        self._message_of = index
         self._starts.setdefault(part, self._length + len(gap))
         self._length += len(gap) + len(piece)
-        return self._said(self._stop.feed(gap + piece)) + self._stopped()
+        return self._text_chunks(self._stop.feed(gap + piece)) + self._stopped()
 
     def _stopped(self) -> list[bytes]:
         """The end, once a stop sequence was said. A call that has begun is not cut."""
         if not self._stop.hit or self._writing or self.finished:
             return []
         # The run is left where it is, so its usage is never told.
-        return self._end(_called(bool(self._calls), self._form), None)
+        return self._last_chunks(_called(bool(self._calls), self._form), None)
 
-    def _said(self, content: str) -> list[bytes]:
+    def _text_chunks(self, content: str) -> list[bytes]:
         return [*self._role(""), self._chunk({"content": content})] if content else []
 
     def _think(self, place: object, piece: str) -> list[bytes]:
@@ -316,12 +321,12 @@ class Stream:
         self._thought = place
         return [*self._role(None), self._chunk({"reasoning_content": gap + piece})]
 
-    def _refuse(self, piece: str) -> list[bytes]:
+    def _refusal_chunks(self, piece: str) -> list[bytes]:
         if not piece or self._stop.hit:
             return []
         return [*self._role(None), self._chunk({"refusal": piece})]
 
-    def _call(self, item: JsonObject, index: int) -> list[bytes]:
+    def _call_chunks(self, item: JsonObject, index: int) -> list[bytes]:
         if self._stop.hit:
             return []  # it comes behind the end
         out, order = self._role(None), len(self._calls)
@@ -334,7 +339,7 @@ class Stream:
         return [*out, self._chunk({"tool_calls": [call]})]
 
     def _call_done(self, item: JsonObject, index: int) -> list[bytes]:
-        out = [] if index in self._calls else self._call(item, index)
+        out = [] if index in self._calls else self._call_chunks(item, index)
         kind, field = _CALLS[item["type"]]
         part = (index, None, None)
         out += self._input(part, kind, self._pieces.rest(part, word(item, field)))
@@ -342,13 +347,13 @@ class Stream:
         return out + self._stopped()
 
     def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
-        part, piece = _part(data), delta_of(data)
+        part, piece = _part_of(data), delta_of(data)
         if _index(data) not in self._calls:
             return []  # its name is not known before the item is done, and has it whole
         return self._input(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
-        part = _part(data)
+        part = _part_of(data)
         if _index(data) not in self._calls:
             return []
         return self._input(part, kind, self._pieces.rest(part, whole))
@@ -365,7 +370,7 @@ class Stream:
 
     def _chunk(self, delta: JsonObject, *, behind: bytes | None = None) -> bytes:
         """All of a chunk but its delta is written once for many: it is the most of it."""
-        envelope = self._together.envelope
+        envelope = self._shared.envelope
         if self._envelope is not envelope:
             self._envelope, head = envelope, sse.escape_line_ends(json.dumps(envelope)[:-1])
             self._before = b'data: %b,"choices":[{"index":%d,"delta":' % (head, self._choice)
@@ -373,38 +378,38 @@ class Stream:
         return self._before + body + (behind or self._behind)
 
 
-Handler = Callable[[Stream, JsonObject], Iterable[bytes]]
+Handler = Callable[[ChatStream, JsonObject], Iterable[bytes]]
 _HANDLERS: dict[str, Handler] = {
-    "response.created": Stream._created,
-    "response.output_item.added": Stream._item_added,
-    "response.output_text.delta": Stream._text,
-    "response.output_text.done": Stream._text_done,
-    "response.refusal.delta": Stream._refusal,
-    "response.refusal.done": Stream._refusal_done,
-    "response.reasoning_summary_text.delta": Stream._reasoning,
-    "response.reasoning_summary_text.done": Stream._reasoning_done,
-    "response.reasoning_text.delta": Stream._reasoning,
-    "response.reasoning_text.done": Stream._reasoning_done,
-    "response.function_call_arguments.delta": Stream._arguments,
-    "response.function_call_arguments.done": Stream._arguments_done,
-    "response.custom_tool_call_input.delta": Stream._custom_input,
-    "response.custom_tool_call_input.done": Stream._custom_input_done,
-    "response.output_item.done": Stream._item_done,
-    "response.completed": Stream._finish,
-    "response.done": Stream._finish,
-    "response.incomplete": Stream._finish,
-    "response.failed": Stream._failed,
-    "error": Stream._failed,
+    "response.created": ChatStream._created,
+    "response.output_item.added": ChatStream._item_added,
+    "response.output_text.delta": ChatStream._on_text,
+    "response.output_text.done": ChatStream._text_done,
+    "response.refusal.delta": ChatStream._refusal,
+    "response.refusal.done": ChatStream._refusal_done,
+    "response.reasoning_summary_text.delta": ChatStream._on_reasoning,
+    "response.reasoning_summary_text.done": ChatStream._reasoning_done,
+    "response.reasoning_text.delta": ChatStream._on_reasoning,
+    "response.reasoning_text.done": ChatStream._reasoning_done,
+    "response.function_call_arguments.delta": ChatStream._arguments,
+    "response.function_call_arguments.done": ChatStream._arguments_done,
+    "response.custom_tool_call_input.delta": ChatStream._custom_input,
+    "response.custom_tool_call_input.done": ChatStream._custom_input_done,
+    "response.output_item.done": ChatStream._item_done,
+    "response.completed": ChatStream._finish,
+    "response.done": ChatStream._finish,
+    "response.incomplete": ChatStream._finish,
+    "response.failed": ChatStream._failed,
+    "error": ChatStream._failed,
 }
-_PARTS: dict[str, Callable[[Stream, Part, JsonObject], Iterable[bytes]]] = {
-    "output_text": Stream._rest_of_text,
-    "refusal": Stream._rest_of_refusal,
-    "summary_text": Stream._rest_of_reasoning,
-    "reasoning_text": Stream._rest_of_reasoning,
+_PARTS: dict[str, Callable[[ChatStream, Part, JsonObject], Iterable[bytes]]] = {
+    "output_text": ChatStream._rest_of_text,
+    "refusal": ChatStream._rest_of_refusal,
+    "summary_text": ChatStream._rest_of_reasoning,
+    "reasoning_text": ChatStream._rest_of_reasoning,
 }
 
 
-def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
+def from_response(response: JsonObject, form: ReplyOptions, *, created: int) -> JsonObject:
     """The whole reply, a `chat.completion`. Raises BackendError if the response says nothing.
 
     Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
@@ -413,37 +418,37 @@ def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObje
     called = "tool_calls" in message or "function_call" in message
     reason = finish_reason(response, called, form)
     if reason == "stop" and not called and not _says_something(message):
-        raise nothing_said()
+        raise empty_response()
     reply: JsonObject = {
         "id": PREFIX,
         "object": "chat.completion",
         "created": created,
         "model": form.model,
-        **told(response, PREFIX),
+        **envelope_fields(response, PREFIX),
     }
     if form.service_tier:
         reply["service_tier"] = response.get("service_tier") or form.service_tier
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     reply["choices"] = [choice]
-    if given := usage(response):
-        reply["usage"] = given
+    if counts := usage(response):
+        reply["usage"] = counts
     return reply
 
 
-def finish_reason(response: JsonObject, called: bool, form: Form) -> str:
+def finish_reason(response: JsonObject, called: bool, form: ReplyOptions) -> str:
     """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
     reasons = {"max_output_tokens": "length", "content_filter": "content_filter"}
     reason = word(inner(response, "incomplete_details"), "reason")
     return reasons.get(reason) or _called(called, form)
 
 
-def _called(called: bool, form: Form) -> str:
+def _called(called: bool, form: ReplyOptions) -> str:
     if called:
         return "function_call" if form.legacy else "tool_calls"
     return "stop"
 
 
-def _message(items: list[JsonObject], form: Form) -> JsonObject:
+def _message(items: list[JsonObject], form: ReplyOptions) -> JsonObject:
     texts: list[str] = []
     thoughts: list[str] = []
     refusals: list[str] = []
@@ -458,7 +463,7 @@ def _message(items: list[JsonObject], form: Form) -> JsonObject:
             calls.append(item)
             continue
         words, aside = "", _is_aside(item, form)
-        for _, part in _parts(item):
+        for _, part in _indexed_parts(item):
             kind, text = word(part, "type"), word(part, "text")
             if kind == "refusal":
                 refusals.append(word(part, "refusal"))
@@ -482,8 +487,8 @@ def _message(items: list[JsonObject], form: Form) -> JsonObject:
     message["annotations"] = annotations
     if calls and form.legacy:
         first = calls[0]
-        given = word(first, _CALLS[first["type"]][1])
-        message["function_call"] = {"name": word(first, "name"), "arguments": given}
+        arguments = word(first, _CALLS[first["type"]][1])
+        message["function_call"] = {"name": word(first, "name"), "arguments": arguments}
     elif calls:
         message["tool_calls"] = [_tool_call(call) for call in calls]
     return message
@@ -501,8 +506,8 @@ def _tool_call(item: JsonObject, *, empty: bool = False) -> JsonObject:
 
 
 def _says_something(message: JsonObject) -> bool:
-    said = ("content", "refusal", "reasoning_content", "images")
-    return any(message.get(field) for field in said)
+    fields = ("content", "refusal", "reasoning_content", "images")
+    return any(message.get(field) for field in fields)
 
 
 def _picture(item: JsonObject, order: int) -> JsonObject | None:
@@ -514,7 +519,7 @@ def _picture(item: JsonObject, order: int) -> JsonObject | None:
     return {"type": "image_url", "index": order, "image_url": {"url": url}}
 
 
-def _parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObject]]:
+def _indexed_parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObject]]:
     """The parts of an item, each with the indices by which its events name it."""
     if item.get("type") not in ("message", "reasoning"):
         return []
@@ -523,7 +528,7 @@ def _parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObject]]:
     return found + [((index, None, n), part) for n, part in enumerate(listed(item, "content"))]
 
 
-def _is_aside(item: JsonObject, form: Form) -> bool:
+def _is_aside(item: JsonObject, form: ReplyOptions) -> bool:
     """Commentary before a JSON answer: as content it would break the JSON."""
     return form.json and item.get("type") == "message" and item.get("phase") == "commentary"
 
@@ -534,14 +539,14 @@ def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
         {
             "type": "url_citation",
             "url_citation": {
-                "start_index": start + (number(given, "start_index") or 0),
-                "end_index": start + (number(given, "end_index") or 0),
-                "title": word(given, "title"),
-                "url": word(given, "url"),
+                "start_index": start + (number(citation, "start_index") or 0),
+                "end_index": start + (number(citation, "end_index") or 0),
+                "title": word(citation, "title"),
+                "url": word(citation, "url"),
             },
         }
-        for given in listed(part, "annotations")
-        if given.get("type") == "url_citation"
+        for citation in listed(part, "annotations")
+        if citation.get("type") == "url_citation"
     ]
 
 
@@ -551,7 +556,7 @@ def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
     return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, sse.escape_line_ends(more))
 
 
-def _part(data: JsonObject) -> Part:
+def _part_of(data: JsonObject) -> Part:
     """Which part of which item an event is about."""
     return (
         number(data, "output_index"),

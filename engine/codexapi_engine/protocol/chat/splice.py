@@ -2,7 +2,7 @@
 
 To parse a delta and to write its chunk costs ten times what it costs to put its words, as they are
 written, between the two halves of a chunk that is there. That may be done only where nothing else
-could be meant: a `Likeness` is learnt from an event that was parsed, and proven by parsing.
+could be meant: a `DeltaPattern` is learnt from an event that was parsed, and proven by parsing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ...errors import JsonObject, StreamInterrupted
 from .. import json
-from ..sse import Deltas, Event, escape_line_ends
+from ..sse import DeltaBatch, Event, escape_line_ends
 
 Part = tuple[int | None, int | None, int | None]
 """Which part of which item: the indices of the item, of the summary, of the content."""
@@ -40,14 +40,14 @@ Skeleton = tuple[bytes, ...]
 """
 
 
-class Likeness:
+class DeltaPattern:
     """Events that mean the same as one that is known, but for what they say."""
 
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self._pattern = pattern
 
     @classmethod
-    def of(cls, event: Event) -> Likeness | None:
+    def of(cls, event: Event) -> DeltaPattern | None:
         """None where it is not certain what varies."""
         raw, at = event.raw, 0
         pieces: list[bytes] = []
@@ -56,9 +56,9 @@ class Likeness:
             at = member.end(member.lastindex or 0)
         pieces.append(raw[at:])
         size = sum(map(len, pieces))
-        return _likeness(tuple(pieces)) if size <= MAX_SKELETON_BYTES else None
+        return _pattern(tuple(pieces)) if size <= MAX_SKELETON_BYTES else None
 
-    def words(self, deltas: Deltas) -> tuple[list[bytes], list[str]] | None:
+    def words(self, deltas: DeltaBatch) -> tuple[list[bytes], list[str]] | None:
         """What each says, as it is written and as it is meant; None if one is not alike."""
         written = self._pattern.findall(deltas.encode())
         if len(written) != deltas.count:
@@ -76,7 +76,7 @@ class Likeness:
 
 
 @functools.lru_cache(KNOWN)
-def _likeness(skeleton: Skeleton) -> Likeness | None:
+def _pattern(skeleton: Skeleton) -> DeltaPattern | None:
     """What all events of this skeleton have in common, whatever stream they are of.
 
     What varies is a whole string or number behind the name of a member. In JSON no string can begin
@@ -95,7 +95,7 @@ def _likeness(skeleton: Skeleton) -> Likeness | None:
     proven = one == {**other, **varies[0]} and other == {**one, **varies[1]}
     if not proven or names.count("delta") != 1:
         return None
-    return Likeness(re.compile(pattern + re.escape(skeleton[-1]) + rb"\n\n"))
+    return DeltaPattern(re.compile(pattern + re.escape(skeleton[-1]) + rb"\n\n"))
 
 
 def _filled(skeleton: Skeleton, names: list[str], filling: JsonObject) -> JsonObject:
@@ -105,10 +105,10 @@ def _filled(skeleton: Skeleton, names: list[str], filling: JsonObject) -> JsonOb
     return Event(raw).json
 
 
-class Stretch(NamedTuple):
+class DeltaRun(NamedTuple):
     """Deltas of one part with nothing between them: what is the same for all."""
 
-    likeness: Likeness
+    pattern: DeltaPattern
     before: bytes  # the words in a chunk
     between: bytes  # those of one chunk and of the next
     behind: bytes
@@ -120,11 +120,11 @@ class Stretch(NamedTuple):
         return escape_line_ends(self.before + self.between.join(written) + self.behind)
 
 
-def halves(delta: bytes, piece: str) -> tuple[bytes, bytes] | None:
+def around_text(delta: bytes, piece: str) -> tuple[bytes, bytes] | None:
     """What stands before and behind the words in the JSON of a chunk's delta that says just them.
     None if it does not."""
     # The words are the innermost member, and the last. A quote behind a colon is none of a string's
     # own, which would be escaped: so here a string begins, and ends where the words end.
     words = escape_line_ends(json.dumps(piece))
-    said = delta.rstrip(b"]}")
-    return (said[: -len(words)], delta[len(said) :]) if said.endswith(b":" + words) else None
+    text = delta.rstrip(b"]}")
+    return (text[: -len(words)], delta[len(text) :]) if text.endswith(b":" + words) else None

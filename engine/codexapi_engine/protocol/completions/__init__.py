@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from .reply import Form, Stream, collected, from_response
-from .request import RULES, Request, form, from_client, prompts, to_responses, together
+from .reply import CompletionOptions, CompletionStream, collected, from_response
+from .request import (
+    RULES,
+    CompletionRequest,
+    form,
+    from_client,
+    prompts,
+    shared_envelope,
+    to_responses,
+)
 
 __all__ = [
-    "RULES", "Form", "Request", "Stream", "collected", "form", "from_client", "from_response",
-    "prompts", "to_responses", "together",
+    "RULES",
+    "CompletionOptions",
+    "CompletionRequest",
+    "CompletionStream",
+    "collected",
+    "form",
+    "from_client",
+    "from_response",
+    "prompts",
+    "shared_envelope",
+    "to_responses",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import sse
-from ..choices import Together, nothing_said, told, usage
+from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
 from ..responses import Text, text_of
 from ..shapes import inner, listed, word
 from ..sse import Event
@@ -18,7 +18,7 @@ _ENDS = frozenset({"response.completed", "response.done", "response.incomplete"}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CompletionOptions:
     """What of a request shapes its reply."""
 
     model: str
@@ -26,14 +26,14 @@ class Form:
     stop: tuple[str, ...] = ()
 
 
-class Stream:
+class CompletionStream:
     """Completions chunks, from Responses events. A Translator; `index` is its choice."""
 
-    def __init__(self, form: Form, together: Together, *, index: int = 0) -> None:
+    def __init__(self, form: CompletionOptions, shared: SharedEnvelope, *, index: int = 0) -> None:
         # set once
         self._echo = form.echo
         self._index = index
-        self._together = together
+        self._shared = shared
         # moves as the stream moves
         self._text = Text()
         self._stop = Stop(form.stop)
@@ -43,18 +43,18 @@ class Stream:
     def feed(self, event: Event) -> Iterable[bytes]:
         if self.finished:
             return ()
-        if isinstance(event, sse.Deltas):
+        if isinstance(event, sse.DeltaBatch):
             return (piece for one in event.each for piece in self.feed(one))
         kind = event.type
         if kind == "response.created":
-            self._together.tell(inner(event.json, "response"))
+            self._shared.adopt(inner(event.json, "response"))
         if kind in ("response.failed", "error"):
             raise from_event(event.json)
         event.check()
-        out = self._said(self._stop.feed(self._text.feed(event)))
+        out = self._text_chunks(self._stop.feed(self._text.feed(event)))
         if self._stop.hit:
             # The run is left where it is, and its usage mostly never told.
-            return out + self._end("stop", None)
+            return out + self._last_chunks("stop", None)
         if kind in _ENDS:
             return out + self._finish(inner(event.json, "response"))
         return out
@@ -70,45 +70,45 @@ class Stream:
         return (sse.encode({**self._chunk(""), "error": error.body()}),)
 
     def _finish(self, response: JsonObject) -> list[bytes]:
-        out = self._said(self._stop.rest())
+        out = self._text_chunks(self._stop.rest())
         reason = finish_reason(response)
         if not self._begun and reason == "stop":
-            raise nothing_said()
-        return out + self._end(reason, usage(response))
+            raise empty_response()
+        return out + self._last_chunks(reason, usage(response))
 
-    def _said(self, text: str) -> list[bytes]:
+    def _text_chunks(self, text: str) -> list[bytes]:
         if not text:
             return []
         echo, self._begun = "" if self._begun else self._echo, True
         return [sse.encode(self._chunk(echo + text))]
 
-    def _end(self, reason: str, given: JsonObject | None) -> list[bytes]:
+    def _last_chunks(self, reason: str, usage: JsonObject | None) -> list[bytes]:
         self.finished = True
         echo = "" if self._begun else self._echo  # the prompt stands before an empty text too
-        return [sse.encode(self._chunk(echo, reason)), *self._together.end(given)]
+        return [sse.encode(self._chunk(echo, reason)), *self._shared.end(usage)]
 
     def _chunk(self, text: str, reason: str | None = None) -> JsonObject:
-        return {**self._together.envelope, "choices": [_choice(self._index, text, reason)]}
+        return {**self._shared.envelope, "choices": [_choice(self._index, text, reason)]}
 
 
-def from_response(response: JsonObject, form: Form, *, created: int) -> JsonObject:
+def from_response(response: JsonObject, form: CompletionOptions, *, created: int) -> JsonObject:
     """The whole reply, a `text_completion`. Raises BackendError if the response says nothing.
 
     Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
     """
     text, reason = text_of(response), finish_reason(response)
     if not text and reason == "stop":
-        raise nothing_said()
+        raise empty_response()
     reply: JsonObject = {
         "id": PREFIX,
         "object": "text_completion",
         "created": created,
         "model": form.model,
-        **told(response, PREFIX),
+        **envelope_fields(response, PREFIX),
         "choices": [_choice(0, form.echo + text, reason)],
     }
-    if given := usage(response):
-        reply["usage"] = given
+    if counts := usage(response):
+        reply["usage"] = counts
     return reply
 
 

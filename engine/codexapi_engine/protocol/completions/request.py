@@ -10,31 +10,31 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
-from ..choices import MAX_CHOICES, MAX_STOPS, Together, check_stream_options
+from ..choices import MAX_CHOICES, MAX_STOPS, SharedEnvelope, check_stream_options
 from ..responses.backend import request as asking
-from ..rules import Rule, apply
+from ..rules import FieldRule, apply
 from ..validation import validated
-from .reply import PREFIX, Form
+from .reply import PREFIX, CompletionOptions
 
-RULES: dict[str, Rule] = {
-    "model": Rule.TRANSLATED,
-    "prompt": Rule.TRANSLATED,
-    "suffix": Rule.TRANSLATED,
-    "stream": Rule.HONOURED,
-    "stream_options": Rule.HONOURED,
-    "echo": Rule.HONOURED,
-    "n": Rule.HONOURED,
-    "stop": Rule.HONOURED,
-    "max_tokens": Rule.IGNORED,
-    "temperature": Rule.IGNORED,
-    "top_p": Rule.IGNORED,
-    "presence_penalty": Rule.IGNORED,
-    "frequency_penalty": Rule.IGNORED,
-    "seed": Rule.IGNORED,
-    "user": Rule.IGNORED,
-    "best_of": Rule.REFUSED,
-    "logit_bias": Rule.REFUSED,
-    "logprobs": Rule.REFUSED,
+RULES: dict[str, FieldRule] = {
+    "model": FieldRule.TRANSLATED,
+    "prompt": FieldRule.TRANSLATED,
+    "suffix": FieldRule.TRANSLATED,
+    "stream": FieldRule.HONOURED,
+    "stream_options": FieldRule.HONOURED,
+    "echo": FieldRule.HONOURED,
+    "n": FieldRule.HONOURED,
+    "stop": FieldRule.HONOURED,
+    "max_tokens": FieldRule.IGNORED,
+    "temperature": FieldRule.IGNORED,
+    "top_p": FieldRule.IGNORED,
+    "presence_penalty": FieldRule.IGNORED,
+    "frequency_penalty": FieldRule.IGNORED,
+    "seed": FieldRule.IGNORED,
+    "user": FieldRule.IGNORED,
+    "best_of": FieldRule.REFUSED,
+    "logit_bias": FieldRule.REFUSED,
+    "logprobs": FieldRule.REFUSED,
 }
 """What becomes of each field of `POST /v1/completions`. What is not here is ignored."""
 
@@ -55,7 +55,7 @@ _FILL = (
 )
 
 
-class Request(BaseModel):
+class CompletionRequest(BaseModel):
     """What a client may send: the shapes of what we look at."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
@@ -76,13 +76,15 @@ class Request(BaseModel):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
 
 
-def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tuple[str, ...]]:
+def from_client(
+    body: JsonObject, *, strict: bool = False
+) -> tuple[CompletionRequest, tuple[str, ...]]:
     """A client's body, checked, and the names of the ignored fields.
 
     Raises InvalidRequest, naming the field.
     """
-    request = validated(Request, body)
-    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    request = validated(CompletionRequest, body)
+    ignored = apply(RULES, body, strict=strict, no_effect=ASKS_NOTHING, unknown=FieldRule.IGNORED)
     check_stream_options(request.stream_options, request.stream)
     if len(prompts(request)) * (request.n or 1) > MAX_CHOICES:
         raise InvalidRequest(
@@ -93,51 +95,51 @@ def from_client(body: JsonObject, *, strict: bool = False) -> tuple[Request, tup
     return request, ignored
 
 
-def prompts(request: Request) -> list[str]:
+def prompts(request: CompletionRequest) -> list[str]:
     """The prompts, at least one. Raises InvalidRequest for tokens: they are of another model's
     vocabulary."""
-    given = request.prompt
-    if given is None or isinstance(given, str):
-        return [given or ""]
-    if not given or not all(isinstance(prompt, str) for prompt in given):
+    value = request.prompt
+    if value is None or isinstance(value, str):
+        return [value or ""]
+    if not value or not all(isinstance(prompt, str) for prompt in value):
         raise InvalidRequest(
             "Invalid type for 'prompt': expected a string or a list of strings; token ids are not "
             "supported.",
             code="invalid_type",
             param="prompt",
         )
-    return given
+    return value
 
 
-def form(request: Request, prompt: str) -> Form:
+def form(request: CompletionRequest, prompt: str) -> CompletionOptions:
     """What of a request shapes its reply."""
     stop = request.stop
-    return Form(
+    return CompletionOptions(
         model=request.model,
         echo=prompt if request.echo else "",
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
     )
 
 
-def together(
-    request: Request, choices: int, *, created: int, include_usage: bool = False
-) -> Together:
+def shared_envelope(
+    request: CompletionRequest, choices: int, *, created: int, include_usage: bool = False
+) -> SharedEnvelope:
     """What the choices of one reply share. `created` stands in where the backend tells no time.
 
     `include_usage` tells the usage even where the request does not ask for it.
     """
-    asked = (request.stream_options or {}).get("include_usage") is True
-    return Together(
+    wanted = (request.stream_options or {}).get("include_usage") is True
+    return SharedEnvelope(
         prefix=PREFIX,
         object="text_completion",
         model=request.model,
         created=created,
         choices=choices,
-        include_usage=asked or include_usage,
+        include_usage=wanted or include_usage,
     )
 
 
-def to_responses(request: Request, prompt: str) -> JsonObject:
+def to_responses(request: CompletionRequest, prompt: str) -> JsonObject:
     """The Responses request for one prompt."""
     if request.suffix is None:
         return asking(prompt, model=request.model, instructions=_CONTINUE)

@@ -20,7 +20,7 @@ from ...errors import (
     JsonObject,
     StreamInterrupted,
 )
-from ..choices import summed
+from ..choices import sum_usages
 from ..shapes import inner, listed, number, word
 
 MODEL = "gpt-image-2"
@@ -53,7 +53,7 @@ _DRAW = "Call image_generation exactly once, with the user's prompt verbatim. Sa
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImageRequest:
     """One picture to make. Checked by `checked`."""
 
     prompt: str
@@ -74,7 +74,7 @@ class Asked:
         """Whether the native endpoints lack something of this."""
         return bool(self.mask or self.partial_images)
 
-    def checked(self) -> Asked:
+    def checked(self) -> ImageRequest:
         """With the backend's model and quality. Raises InvalidRequest, naming the field."""
         if not self.prompt.strip():
             raise _invalid("prompt", "Missing required parameter: 'prompt'.")
@@ -124,52 +124,52 @@ def pixels(size: str) -> tuple[int, int] | None:
 
 def nearest(size: str) -> str:
     """The size to ask for: the backend's own that is nearest in shape."""
-    asked = pixels(size)
-    if asked is None:
+    wanted = pixels(size)
+    if wanted is None:
         return size
 
     def distance(candidate: str) -> float:
         width, height = map(int, candidate.split("x"))
-        ratio = (asked[0] * height) / (asked[1] * width)
+        ratio = (wanted[0] * height) / (wanted[1] * width)
         return max(ratio, 1 / ratio)
 
     return min(SIZES, key=distance)
 
 
-def to_backend(asked: Asked) -> tuple[str, JsonObject]:
+def to_backend(request: ImageRequest) -> tuple[str, JsonObject]:
     """The native endpoint's path and body."""
     body = {
-        "prompt": asked.prompt,
-        "background": asked.background,
-        "model": asked.model,
-        "quality": asked.quality,
-        "size": nearest(asked.size),
+        "prompt": request.prompt,
+        "background": request.background,
+        "model": request.model,
+        "quality": request.quality,
+        "size": nearest(request.size),
     }
-    if asked.inputs:
-        return "/images/edits", {"images": [{"image_url": url} for url in asked.inputs], **body}
+    if request.inputs:
+        return "/images/edits", {"images": [{"image_url": url} for url in request.inputs], **body}
     return "/images/generations", body
 
 
-def to_responses(asked: Asked, *, host: str) -> JsonObject:
+def to_responses(request: ImageRequest, *, host: str) -> JsonObject:
     """A Responses request for the hosted tool; `host` is the model that calls it."""
     tool: JsonObject = {
         "type": "image_generation",
-        "action": "edit" if asked.inputs else "generate",
-        "size": nearest(asked.size),
-        "quality": asked.quality,
-        "background": asked.background,
-        "output_format": asked.output_format or "png",
+        "action": "edit" if request.inputs else "generate",
+        "size": nearest(request.size),
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format or "png",
     }
-    if asked.partial_images:
-        tool["partial_images"] = asked.partial_images
-    if asked.mask:
-        tool["input_image_mask"] = {"image_url": asked.mask}
+    if request.partial_images:
+        tool["partial_images"] = request.partial_images
+    if request.mask:
+        tool["input_image_mask"] = {"image_url": request.mask}
     for name in (*ONLY_THE_TOOL, "output_compression"):
-        if getattr(asked, name) is not None:
-            tool[name] = getattr(asked, name)
+        if getattr(request, name) is not None:
+            tool[name] = getattr(request, name)
     content = [
-        {"type": "input_text", "text": asked.prompt},
-        *({"type": "input_image", "image_url": url} for url in asked.inputs),
+        {"type": "input_text", "text": request.prompt},
+        *({"type": "input_image", "image_url": url} for url in request.inputs),
     ]
     return {
         "model": host,
@@ -184,8 +184,8 @@ def from_backend(reply: JsonObject) -> Images:
     """What a native endpoint answered; its pictures are taken out of the answer, so that none is
     in memory twice. Raises BackendError for one without a picture."""
     images = tuple(
-        Image(decoded(_taken(given, "b64_json")), word(given, "revised_prompt") or None)
-        for given in listed(reply, "data")
+        Image(decoded(_taken(datum, "b64_json")), word(datum, "revised_prompt") or None)
+        for datum in listed(reply, "data")
     )
     if not images:
         raise BackendError("the backend's answer holds no picture", code="upstream_empty_response")
@@ -215,14 +215,14 @@ def from_response(response: JsonObject) -> Images:
     )
 
 
-def together(told: Sequence[Images]) -> Images:
+def merge(answers: Sequence[Images]) -> Images:
     """Several answers as one: the pictures of all, and what they cost in all. At least one."""
-    first = told[0]
+    first = answers[0]
     return Images(
-        tuple(image for one in told for image in one.images),
+        tuple(image for one in answers for image in one.images),
         first.created,
         first.quality,
-        summed(one.usage for one in told),
+        sum_usages(one.usage for one in answers),
     )
 
 
@@ -242,10 +242,10 @@ def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> CodexEr
             )
     texts = [word(part, "text") or word(part, "refusal")
              for item in items for part in listed(item, "content")]  # fmt: skip
-    said = " ".join(text for text in texts if text)
-    if said:
+    words = " ".join(text for text in texts if text)
+    if words:
         return ContentRefused(
-            f"the model answered in place of drawing: {said[:500]}",
+            f"the model answered in place of drawing: {words[:500]}",
             code="image_generation_refused",
             type="image_generation_user_error",
         )

@@ -49,21 +49,21 @@ class Picture:
         return "transparent" if self.alpha else "opaque"
 
 
-def to_reply(pictures: Sequence[Picture], told: Images, *, created: int) -> Iterator[bytes]:
+def to_reply(pictures: Sequence[Picture], answer: Images, *, created: int) -> Iterator[bytes]:
     """An ImagesResponse, in pieces: a picture of 20 MB is never copied whole. Size, format and
     background are the first picture's own."""
     first = pictures[0]
     reply: JsonObject = {
-        "created": told.created or created,
+        "created": answer.created or created,
         "background": first.background,
         "output_format": first.format,
         "size": first.size,
         "data": [_datum(picture) for picture in pictures],
     }
-    if told.quality and told.quality != "auto":
-        reply["quality"] = told.quality
-    if told.usage:
-        reply["usage"] = told.usage
+    if answer.quality and answer.quality != "auto":
+        reply["quality"] = answer.quality
+    if answer.usage:
+        reply["usage"] = answer.usage
     carried = iter([picture for picture in pictures if not picture.url])
     start, *rest = json.dumps(reply).split(_HERE)
     yield start
@@ -84,7 +84,7 @@ def _datum(picture: Picture) -> JsonObject:
     }
 
 
-class Stream:
+class ImageStream:
     """Images events, from the events of a run of the hosted tool. A Translator.
 
     `kind` is `image_generation` or `image_edit`. Pictures pass on as they came.
@@ -95,7 +95,7 @@ class Stream:
     ) -> None:
         # set once
         self._kind = kind
-        self._asked = {"size": size, "quality": quality, "background": background}
+        self._options = {"size": size, "quality": quality, "background": background}
         # told by response.created
         self._created = created
         # moves as the stream moves
@@ -132,13 +132,13 @@ class Stream:
     def _partial(self, data: JsonObject) -> bytes:
         name = f"{self._kind}.partial_image"
         picture = word(data, "partial_image_b64")
-        told = {
+        event = {
             "type": name,
             "b64_json": picture,
             "partial_image_index": number(data, "partial_image_index") or 0,
             **self._described(data, picture),
         }
-        return sse.encode(told, name)
+        return sse.encode(event, name)
 
     def _complete(self, response: JsonObject) -> Iterable[bytes]:
         items = self._items or listed(response, "output")
@@ -148,42 +148,42 @@ class Stream:
             raise undrawn(calls, items)
         self.finished = True
         name, picture = f"{self._kind}.completed", word(drawn[-1], "result")
-        told = {
+        event = {
             "type": name,
             "b64_json": picture,
             **self._described(drawn[-1], picture),
             "usage": {**_NO_USAGE, **(tool_usage(response) or {})},
         }
-        return (sse.encode(told, name), sse.DONE)
+        return (sse.encode(event, name), sse.DONE)
 
-    def _described(self, told: JsonObject, picture: str) -> JsonObject:
+    def _described(self, data: JsonObject, picture: str) -> JsonObject:
         """What the bytes say, where they say it; then the backend; then the request."""
-        asked = {name: word(told, name) or asked for name, asked in self._asked.items()}
+        options = {name: word(data, name) or options for name, options in self._options.items()}
         beginning = picture[:_HEAD]
         seen = header(decoded(beginning[: len(beginning) // 4 * 4]))
         if seen is None:
-            return {"created_at": self._created, "output_format": "png", **asked}
+            return {"created_at": self._created, "output_format": "png", **options}
         return {
             "created_at": self._created,
-            **asked,
+            **options,
             "output_format": seen.format,
             "size": f"{seen.width}x{seen.height}",
             "background": "transparent" if seen.alpha else "opaque",
         }
 
 
-def completed(kind: str, picture: Picture, told: Images, *, created: int, quality: str) -> bytes:
+def completed(kind: str, picture: Picture, answer: Images, *, created: int, quality: str) -> bytes:
     """The one event of a stream whose picture came whole."""
     name = f"{kind}.completed"
     data = {
         "type": name,
         "b64_json": b"".join(encoded(picture.data)).decode(),
-        "created_at": told.created or created,
+        "created_at": answer.created or created,
         "size": picture.size,
-        "quality": told.quality or quality,
+        "quality": answer.quality or quality,
         "background": picture.background,
         "output_format": picture.format,
-        "usage": {**_NO_USAGE, **(told.usage or {})},
+        "usage": {**_NO_USAGE, **(answer.usage or {})},
     }
     return sse.encode(data, name)
 

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
-from ..rules import Rule, apply, unsupported
+from ..rules import FieldRule, apply, unsupported
 from ..validation import validated
-from .backend import FORMATS, MODEL, Asked
+from .backend import FORMATS, MODEL, ImageRequest
 
 MAX_PICTURES = 10
 VARIATION = (
@@ -19,40 +19,40 @@ VARIATION = (
 ADDRESSES = frozenset({"dall-e-2", "dall-e-3"})
 """Models whose clients expect an address where they ask for nothing."""
 
-RULES: dict[str, Rule] = {
-    "prompt": Rule.TRANSLATED,
-    "model": Rule.TRANSLATED,
-    "size": Rule.TRANSLATED,
-    "quality": Rule.TRANSLATED,
-    "background": Rule.TRANSLATED,
-    "moderation": Rule.TRANSLATED,
-    "partial_images": Rule.TRANSLATED,
-    "n": Rule.HONOURED,
-    "stream": Rule.HONOURED,
-    "response_format": Rule.HONOURED,
-    "output_format": Rule.HONOURED,
-    "output_compression": Rule.HONOURED,
-    "style": Rule.IGNORED,
-    "user": Rule.IGNORED,
-    "safety_identifier": Rule.IGNORED,
-    "markup": Rule.REFUSED,
+RULES: dict[str, FieldRule] = {
+    "prompt": FieldRule.TRANSLATED,
+    "model": FieldRule.TRANSLATED,
+    "size": FieldRule.TRANSLATED,
+    "quality": FieldRule.TRANSLATED,
+    "background": FieldRule.TRANSLATED,
+    "moderation": FieldRule.TRANSLATED,
+    "partial_images": FieldRule.TRANSLATED,
+    "n": FieldRule.HONOURED,
+    "stream": FieldRule.HONOURED,
+    "response_format": FieldRule.HONOURED,
+    "output_format": FieldRule.HONOURED,
+    "output_compression": FieldRule.HONOURED,
+    "style": FieldRule.IGNORED,
+    "user": FieldRule.IGNORED,
+    "safety_identifier": FieldRule.IGNORED,
+    "markup": FieldRule.REFUSED,
 }
 """What becomes of each field of a generation. What is not here is ignored."""
 
-EDIT_RULES: dict[str, Rule] = {
-    "image": Rule.TRANSLATED,
-    "images": Rule.TRANSLATED,
-    "mask": Rule.TRANSLATED,
-    "input_fidelity": Rule.TRANSLATED,
+EDIT_RULES: dict[str, FieldRule] = {
+    "image": FieldRule.TRANSLATED,
+    "images": FieldRule.TRANSLATED,
+    "mask": FieldRule.TRANSLATED,
+    "input_fidelity": FieldRule.TRANSLATED,
     **RULES,
 }
-VARIATION_RULES = {**EDIT_RULES, "prompt": Rule.IGNORED, "mask": Rule.IGNORED}
+VARIATION_RULES = {**EDIT_RULES, "prompt": FieldRule.IGNORED, "mask": FieldRule.IGNORED}
 
 ASKS_NOTHING: dict[str, object] = {}
 """Values of fields that are ignored or refused, and that ask for nothing."""
 
 
-class Request(BaseModel):
+class ImageParams(BaseModel):
     """A generation, or an edit: then with pictures, which the door has made data URLs of."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
@@ -79,9 +79,11 @@ class Request(BaseModel):
     def compression(self) -> int | None:
         return None if self.output_format in (None, "png") else self.output_compression
 
-    def asked(self, *, inputs: tuple[str, ...] = (), mask: str | None = None) -> Asked:
+    def to_image_request(
+        self, *, inputs: tuple[str, ...] = (), mask: str | None = None
+    ) -> ImageRequest:
         """The picture to make. Raises InvalidRequest, naming the field."""
-        return Asked(
+        return ImageRequest(
             prompt=self.prompt,
             model=self.model or MODEL,
             size=self.size or "auto",
@@ -98,7 +100,7 @@ class Request(BaseModel):
         ).checked()
 
 
-class Variation(Request):
+class Variation(ImageParams):
     """A variation: its prompt is ours, and the rest is what the official endpoint does."""
 
     prompt: str = VARIATION
@@ -110,14 +112,14 @@ def from_client(
     body: JsonObject,
     *,
     strict: bool = False,
-    model: type[Request] = Request,
-    rules: Mapping[str, Rule] = RULES,
-) -> tuple[Request, tuple[str, ...]]:
+    model: type[ImageParams] = ImageParams,
+    rules: Mapping[str, FieldRule] = RULES,
+) -> tuple[ImageParams, tuple[str, ...]]:
     """A client's body, checked, and the names of the ignored fields.
 
     Raises InvalidRequest, naming the field.
     """
-    ignored = apply(rules, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.IGNORED)
+    ignored = apply(rules, body, strict=strict, no_effect=ASKS_NOTHING, unknown=FieldRule.IGNORED)
     request = validated(model, {name: body[name] for name in body.keys() - ignored})
     if request.output_format not in (None, *FORMATS):
         raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")

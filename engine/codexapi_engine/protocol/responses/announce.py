@@ -72,14 +72,14 @@ class _Part:
         """What of the whole text was not streamed. Nothing where the two disagree: what is written
         cannot be taken back."""
         try:
-            streamed = self._text()
+            streamed = self._collect_text()
         except (StreamInterrupted, ValueError):
             return ""
         finally:
             self._chunks = []
         return whole[len(streamed) :] if whole.startswith(streamed) else ""
 
-    def _text(self) -> str:
+    def _collect_text(self) -> str:
         deltas = b"".join(self._chunks)
         found = _DELTA.findall(deltas)
         if len(found) == self._count:  # then all of them are read at once
@@ -178,7 +178,10 @@ class Announcer:
     # Events, by their kind.
 
     def _item_added(self, event: Event) -> tuple[list[JsonObject], bool]:
-        item, index = inner(event.lifted, "item"), number(event.lifted, "output_index")
+        item, index = (
+            inner(event.parsed_lazily, "item"),
+            number(event.parsed_lazily, "output_index"),
+        )
         if index is None or not item:
             return [], True
         known = self._items.get(index)
@@ -189,12 +192,15 @@ class Announcer:
         return [], True
 
     def _item_done(self, event: Event) -> tuple[list[JsonObject], bool]:
-        item, index = inner(event.lifted, "item"), number(event.lifted, "output_index")
+        item, index = (
+            inner(event.parsed_lazily, "item"),
+            number(event.parsed_lazily, "output_index"),
+        )
         if _has_parts(item):
             item = inner(event.json, "item")
         if index is not None:
             return self._close(index, item), True
-        index = self._next()
+        index = self._next_index()
         end = {"type": DONE, "output_index": index, "item": item}
         return [*self._close(index, item), end], False
 
@@ -208,7 +214,7 @@ class Announcer:
         key = _key(form, event.json)
         if key in item.parts:
             return payloads, False
-        item.parts[key] = _Part(form, _place(form, event.json))
+        item.parts[key] = _Part(form, _position(form, event.json))
         return payloads, True
 
     def _part_done(self, event: Event) -> tuple[list[JsonObject], bool]:
@@ -217,7 +223,7 @@ class Announcer:
         payloads, part = self._open(form, event.json) if form else ([], None)
         if part is None:
             return payloads, True
-        payloads += _end(part, content)
+        payloads += _text_end(part, content)
         part.closed = True
         return payloads, True
 
@@ -280,7 +286,7 @@ class Announcer:
         payloads, item = self._announce(form, data)
         if item is None:
             return payloads, None
-        part, added = _add_part(item, form, _key(form, data), _place(form, data))
+        part, added = _add_part(item, form, _key(form, data), _position(form, data))
         return payloads + added, part
 
     def _close(self, index: int, item: JsonObject) -> list[JsonObject]:
@@ -295,7 +301,7 @@ class Announcer:
             if form.member:
                 place[form.member] = n
             part, added = _add_part(known, form, (form.member, n), place)
-            payloads += added + _end(part, content)
+            payloads += added + _text_end(part, content)
             if form.part and not part.closed:
                 payloads.append({"type": _part_event(form, "done"), **part.place, "part": content})
             part.closed = True
@@ -311,9 +317,9 @@ class Announcer:
         known = self._items.get(position)
         if known is None or not name or known.type == word(item, "type"):
             return position
-        return self._next()
+        return self._next_index()
 
-    def _next(self) -> int:
+    def _next_index(self) -> int:
         return max(self._items, default=-1) + 1
 
 
@@ -392,7 +398,7 @@ def _add_part(
     return part, [{"type": _part_event(form, "added"), **place, "part": content}]
 
 
-def _end(part: _Part, content: JsonObject) -> list[JsonObject]:
+def _text_end(part: _Part, content: JsonObject) -> list[JsonObject]:
     """What is missing of a text up to its done event. `content` has it whole."""
     if part.ended:
         return []
@@ -422,7 +428,7 @@ def _key(form: _Form, data: JsonObject) -> tuple[str, int]:
     return form.member, number(data, form.member) or 0
 
 
-def _place(form: _Form, data: JsonObject) -> JsonObject:
+def _position(form: _Form, data: JsonObject) -> JsonObject:
     place: JsonObject = {
         "item_id": word(data, "item_id"),
         "output_index": number(data, "output_index") or 0,

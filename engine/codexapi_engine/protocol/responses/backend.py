@@ -122,7 +122,7 @@ def user(
     """A user's message: its text, then images as data or https URLs, then files, each a name and
     a data or https URL."""
     content: list[JsonObject] = [{"type": "input_image", "image_url": url} for url in images]
-    content += [_file(name, url) for name, url in files]
+    content += [_file_part(name, url) for name, url in files]
     if text or not content:
         content.insert(0, {"type": "input_text", "text": text})
     return {"type": "message", "role": "user", "content": content}
@@ -139,7 +139,7 @@ def json_form(schema: JsonObject, name: str = "answer") -> JsonObject:
     return {"type": "json_schema", "name": name, "schema": schema, "strict": _is_strict(schema)}
 
 
-def _file(name: str, url: str) -> JsonObject:
+def _file_part(name: str, url: str) -> JsonObject:
     if url.startswith("data:"):
         return {"type": "input_file", "filename": name, "file_data": url}
     return {"type": "input_file", "file_url": url}
@@ -178,8 +178,8 @@ def conversation_key(request: JsonObject) -> str:
     return digest.hexdigest()
 
 
-def cache_key(given: str) -> str:
+def cache_key(key: str) -> str:
     """A key of at most 64 characters: the backend refuses longer ones."""
-    if len(given) <= MAX_CACHE_KEY:
-        return given
-    return hashlib.sha256(given.encode(errors="replace")).hexdigest()
+    if len(key) <= MAX_CACHE_KEY:
+        return key
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ...errors import JsonObject, UnexpectedAnswer
 from ..shapes import inner, listed, number, word
 from .items import kind_of
-from .public import whole_usage
+from .public import complete_usage
 
 TRIGGER: JsonObject = {"type": "compaction_trigger"}
 """As the last item of a request's input, it asks for a compaction (backend.md I)."""
@@ -21,11 +21,11 @@ def from_response(response: JsonObject, items: Iterable[JsonObject], created: in
     made = [item for item in listed(response, "output") if kind_of(item) == "compaction"]
     if not made:
         raise UnexpectedAnswer("the backend made no compaction")
-    said = [item for item in items if kind_of(item) == "message" and item.get("role") == "user"]
+    messages = [item for item in items if kind_of(item) == "message" and item.get("role") == "user"]
     return {
         "id": word(response, "id"),
         "object": "response.compaction",
         "created_at": number(response, "created_at") or created,
-        "output": [*said, *made[-1:]],
-        "usage": whole_usage(inner(response, "usage")),
+        "output": [*messages, *made[-1:]],
+        "usage": complete_usage(inner(response, "usage")),
     }

@@ -24,12 +24,16 @@ _NAMES = frozenset({"type", "id", "role", "status", "detail", "call_id", "phase"
 def input_tokens(body: JsonObject) -> int:
     """An estimate for a request in the Responses dialect, whose `input` is a list."""
     items = body.get("input") or []
-    sizes = [_size(items), _size(body.get("instructions")), _size(body.get("tools"))]
-    sizes.append(_size(inner(inner(body, "text"), "format").get("schema")))
+    sizes = [
+        _token_count(items),
+        _token_count(body.get("instructions")),
+        _token_count(body.get("tools")),
+    ]
+    sizes.append(_token_count(inner(inner(body, "text"), "format").get("schema")))
     return round(sum(sizes)) + ITEM_TOKENS * len(items)
 
 
-def _size(value: Any) -> float:
+def _token_count(value: Any) -> float:
     """In tokens."""
     if isinstance(value, str):
         return len(value.encode(errors="replace")) / BYTES_PER_TOKEN
@@ -49,4 +53,4 @@ def _size(value: Any) -> float:
 
 
 def _sum(values: Iterable[Any]) -> float:
-    return sum(map(_size, values))
+    return sum(map(_token_count, values))

@@ -24,11 +24,11 @@ _WITH_STATUS = frozenset(
 )  # fmt: skip
 
 
-def as_items(given: Any) -> list[JsonObject]:
+def as_items(value: Any) -> list[JsonObject]:
     """A request's `input` as items, whatever of its two forms it has."""
-    if isinstance(given, str):
-        return [user(given)]
-    return [item for item in given or [] if isinstance(item, dict)]
+    if isinstance(value, str):
+        return [user(value)]
+    return [item for item in value or [] if isinstance(item, dict)]
 
 
 def kind_of(item: JsonObject) -> str:
@@ -77,13 +77,13 @@ def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
     return [item for item in items if kind_of(item) != "reasoning"]
 
 
-def without_repeats(items: Iterable[JsonObject], past: Iterable[JsonObject]) -> list[JsonObject]:
+def without_repeats(items: Iterable[JsonObject], history: Iterable[JsonObject]) -> list[JsonObject]:
     """The items that `past` does not have. The backend refuses a request with one id twice.
 
     A client that counts its own ids anew in each request means another item by the same one: that
     goes without it.
     """
-    by_id = {name: item for item in past if (name := word(item, "id"))}
+    by_id = {name: item for item in history if (name := word(item, "id"))}
     rest = []
     for item in items:
         twin = by_id.get(word(item, "id"))
@@ -111,10 +111,10 @@ def _parts(message: JsonObject) -> list[JsonObject]:
     spoken, content = message.get("role") == "assistant", message.get("content")
     if isinstance(content, str):
         content = [{"type": "output_text" if spoken else "input_text", "text": content}]
-    return [_part(part) for part in listed({"content": content}, "content")]
+    return [_complete_part(part) for part in listed({"content": content}, "content")]
 
 
-def _part(part: JsonObject) -> JsonObject:
+def _complete_part(part: JsonObject) -> JsonObject:
     """Official clients read these fields without asking whether they are there."""
     if part.get("type") == "output_text":
         return {"annotations": [], **part}

@@ -63,14 +63,14 @@ _FROM_REQUEST = ("model", "tool_choice", "parallel_tool_calls", "text", "reasoni
 
 
 def from_response(
-    response: JsonObject, asked: JsonObject, created: int, name: str | None = None
+    response: JsonObject, request: JsonObject, created: int, name: str | None = None
 ) -> JsonObject:
     """The backend's response object as a public one, in the form that is stored.
 
     Fields that the backend adds are kept (translation.md 6.3). `name` is an id of ours. What the
     client gets of it is `for_client`.
     """
-    return Public(asked, created, name).of(response)
+    return Public(request, created, name).of(response)
 
 
 def for_client(response: JsonObject, include: object) -> JsonObject:
@@ -116,25 +116,25 @@ def complete_item(item: JsonObject) -> JsonObject:
 class Public:
     """What makes public responses, for one request: what depends on that alone is made once."""
 
-    def __init__(self, asked: JsonObject, created: int, name: str | None) -> None:
-        stated = {name: asked[name] for name in _FROM_REQUEST if asked.get(name) is not None}
+    def __init__(self, request: JsonObject, created: int, name: str | None) -> None:
+        stated = {name: request[name] for name in _FROM_REQUEST if request.get(name) is not None}
         self._under = {**_DEFAULTS, **stated}
-        self._over = _echoes(asked)
-        self._tools = listed(asked, "tools")
+        self._over = _echoes(request)
+        self._tools = listed(request, "tools")
         self._created = created
         self._name = name
-        self._has_user = "user" in asked
+        self._has_user = "user" in request
         self.is_heavy = json.is_heavy(stated, self._over, self._tools)
 
     def of(self, response: JsonObject, output: list[JsonObject] | None = None) -> JsonObject:
         """`output` stands in place of its own."""
-        given = {name: value for name, value in response.items() if value is not None}
-        whole = {**self._under, **given, **self._over}
-        whole["created_at"] = number(given, "created_at") or self._created
+        fields = {name: value for name, value in response.items() if value is not None}
+        whole = {**self._under, **fields, **self._over}
+        whole["created_at"] = number(fields, "created_at") or self._created
         whole["id"] = self._name or whole["id"]
-        whole["tools"] = [_tool(tool) for tool in listed(given, "tools") or self._tools]
-        whole["usage"] = whole_usage(given["usage"]) if inner(given, "usage") else None
-        items = listed(given, "output") if output is None else output
+        whole["tools"] = [_tool(tool) for tool in listed(fields, "tools") or self._tools]
+        whole["usage"] = complete_usage(fields["usage"]) if inner(fields, "usage") else None
+        items = listed(fields, "output") if output is None else output
         whole["output"] = [complete_item(item) for item in items]
         if not self._has_user:
             whole.pop("user", None)
@@ -143,21 +143,21 @@ class Public:
 
 def failed(response: JsonObject, error: CodexError) -> JsonObject:
     """A response whose run ended in this error."""
-    told = public_error({"code": error.code, "message": error.message})
-    return {**response, "status": "failed", "error": told}
+    detail = public_error({"code": error.code, "message": error.message})
+    return {**response, "status": "failed", "error": detail}
 
 
 def error_event(error: CodexError, number: int) -> bytes:
     """One `error` event in both shapes in use: the flat one of the official client's types, and the
     nested one, on which that client raises."""
-    told = error.body()
+    detail = error.body()
     data = {
         "type": "error",
         "sequence_number": number,
-        "code": told["code"],
-        "message": told["message"],
-        "param": told["param"],
-        "error": told,
+        "code": detail["code"],
+        "message": detail["message"],
+        "param": detail["param"],
+        "error": detail,
     }
     return sse.encode(data, "error")
 
@@ -183,7 +183,7 @@ def replay(response: JsonObject) -> list[Event]:
     return events + done
 
 
-def _echoes(asked: JsonObject) -> JsonObject:
+def _echoes(request: JsonObject) -> JsonObject:
     """What the backend echoes of our request, as the client said it.
 
     A parameter that is ignored has no echo: the response says what was done. Only identifiers,
@@ -191,24 +191,25 @@ def _echoes(asked: JsonObject) -> JsonObject:
     account, and must not travel.
     """
     echoes = {
-        name: asked.get(name) for name in ("instructions", "safety_identifier", "prompt_cache_key")
+        name: request.get(name)
+        for name in ("instructions", "safety_identifier", "prompt_cache_key")
     }
     echoes.update(
-        metadata=asked.get("metadata") or {},
-        previous_response_id=asked.get("previous_response_id"),
-        store=asked.get("store") is not False,
-        background=asked.get("background") is True,
+        metadata=request.get("metadata") or {},
+        previous_response_id=request.get("previous_response_id"),
+        store=request.get("store") is not False,
+        background=request.get("background") is True,
     )
-    if asked.get("user") is not None:
-        echoes["user"] = asked["user"]
-    if conversation := conversation_of(asked):
+    if request.get("user") is not None:
+        echoes["user"] = request["user"]
+    if conversation := conversation_of(request):
         echoes["conversation"] = {"id": conversation}
     return echoes
 
 
-def conversation_of(asked: JsonObject) -> str:
+def conversation_of(request: JsonObject) -> str:
     """The id of the conversation that a request is part of; empty if of none."""
-    return word(asked, "conversation") or word(inner(asked, "conversation"), "id")
+    return word(request, "conversation") or word(inner(request, "conversation"), "id")
 
 
 def _tool(tool: JsonObject) -> JsonObject:
@@ -218,22 +219,22 @@ def _tool(tool: JsonObject) -> JsonObject:
     return {"description": None, "parameters": None, "strict": None, **tool}
 
 
-def whole_usage(given: Mapping[str, object]) -> JsonObject:
+def complete_usage(usage: Mapping[str, object]) -> JsonObject:
     """Strict clients need both details; the backend leaves out what is zero."""
     details = {
         "cached_tokens": 0,
         "cache_write_tokens": 0,
-        **inner(given, "input_tokens_details"),
+        **inner(usage, "input_tokens_details"),
     }
     return {
         "input_tokens": 0,
         "output_tokens": 0,
         "total_tokens": 0,
-        **given,
+        **usage,
         "input_tokens_details": details,
         "output_tokens_details": {
             "reasoning_tokens": 0,
-            **inner(given, "output_tokens_details"),
+            **inner(usage, "output_tokens_details"),
         },
     }
 

@@ -100,11 +100,11 @@ class Assembler:
             return
         status = "incomplete" if kind == "response.incomplete" else "completed"
         # The backend sends `output: []` at the end: the items came one by one before.
-        self._ended = {**self._begun, **response, "output": _told(response) or self.output}
+        self._ended = {**self._begun, **response, "output": _output_of(response) or self.output}
         self._ended["status"] = word(response, "status") or status
 
 
-class Stream:
+class ResponseStream:
     """Passes a stream on: every event as it came, the lifecycle events completed, and what the
     official API would have said besides.
 
@@ -115,18 +115,18 @@ class Stream:
 
     def __init__(
         self,
-        asked: JsonObject,
+        request: JsonObject,
         *,
         created: int,
         verbatim: bool = False,
         name: str | None = None,
     ) -> None:
         # set once
-        self._public = Public(asked, created, name)
+        self._public = Public(request, created, name)
         self._verbatim = verbatim
-        self._include = [ENCRYPTED_REASONING] if verbatim else asked.get("include")
+        self._include = [ENCRYPTED_REASONING] if verbatim else request.get("include")
         self._encrypted = shows_encrypted(self._include)
-        options = asked.get("stream_options") or {}
+        options = request.get("stream_options") or {}
         self._plain = options.get("include_obfuscation") is False
         # moves as the stream moves
         self._announcer = None if verbatim else Announcer()
@@ -148,14 +148,14 @@ class Stream:
         kind = event.type
         if self.finished or not kind:
             return ()
-        if isinstance(event, sse.Deltas):
+        if isinstance(event, sse.DeltaBatch):
             return self._deltas(kind, event)
         if not self._verbatim and (kind == "keepalive" or kind.startswith("codex.")):
             self._shift -= "sequence_number" in event.json
             return ()
         if kind in TERMINAL:
-            return self._end(kind, event)
-        self._large = self._large or isinstance(event, sse.Large)
+            return self._last_event(kind, event)
+        self._large = self._large or isinstance(event, sse.ChunkedEvent)
         out = self._through(kind, event)
         self._last = event
         return out
@@ -169,12 +169,12 @@ class Stream:
         self.finished = True
         return (error_event(error, self._next_number()),)
 
-    def _deltas(self, kind: str, deltas: sse.Deltas) -> Iterable[bytes]:
+    def _deltas(self, kind: str, deltas: sse.DeltaBatch) -> Iterable[bytes]:
         """Deltas that came together pass in one piece, unless each has to be touched."""
         whole = self._pass_whole(kind, deltas)
         return self._split(kind, deltas) if whole is None else (whole,)
 
-    def _pass_whole(self, kind: str, deltas: sse.Deltas) -> bytes | None:
+    def _pass_whole(self, kind: str, deltas: sse.DeltaBatch) -> bytes | None:
         if self._shift or self._plain or kind.startswith("codex."):
             return None
         try:  # in place of `suppress`, of which each read would make one
@@ -190,7 +190,7 @@ class Stream:
         self._last = deltas
         return sse.escape_line_ends(data)
 
-    def _split(self, kind: str, deltas: sse.Deltas) -> Iterator[bytes]:
+    def _split(self, kind: str, deltas: sse.DeltaBatch) -> Iterator[bytes]:
         first, rest = deltas.parted()  # mostly the others are of the part that the first begins
         yield from self.feed(first)
         if rest is None:
@@ -203,16 +203,16 @@ class Stream:
 
     def _through(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind in LIFECYCLE:
-            return self._begin(kind, event)
+            return self._first_event(kind, event)
         self._begun = None
         payloads, passes = self._missing(kind, event)
-        item = self._item(kind, event) if kind in (ADDED, DONE) else None
-        out = self._insert(payloads, event.lifted) if payloads else []
+        item = self._item_for_client(kind, event) if kind in (ADDED, DONE) else None
+        out = self._insert(payloads, event.parsed_lazily) if payloads else []
         if not passes:
-            self._shift -= "sequence_number" in event.lifted
+            self._shift -= "sequence_number" in event.parsed_lazily
             return out
         if self._shift or self._plain or item is not None:
-            data = event.lifted if item is None else {**event.lifted, "item": item}
+            data = event.parsed_lazily if item is None else {**event.parsed_lazily, "item": item}
             return chain(out, self._renumbered(kind, data))
         event.check()
         return chain(out, event.pieces(escape=not self._verbatim))
@@ -226,13 +226,13 @@ class Stream:
             return [], True
         return announcer.feed(kind, event)
 
-    def _item(self, kind: str, event: Event) -> JsonObject | None:
+    def _item_for_client(self, kind: str, event: Event) -> JsonObject | None:
         """The item of an event as the client gets it; None where it is as it came."""
         if kind == DONE:
-            self._assembler.item(event.lifted)
+            self._assembler.item(event.parsed_lazily)
         elif self._announcer is None:
             return None
-        item = inner(event.lifted, "item")
+        item = inner(event.parsed_lazily, "item")
         shown = self._client_item(item)
         return None if shown is item else shown
 
@@ -240,11 +240,11 @@ class Stream:
         item = complete_item(item)
         return item if self._encrypted else without_encrypted(item)
 
-    def _begin(self, kind: str, event: Event) -> Iterable[bytes]:
+    def _first_event(self, kind: str, event: Event) -> Iterable[bytes]:
         """The second of these mostly tells what the first told: then it is said again, unread."""
         head = None if self._large or self._shift else _BEGINNING.match(event.raw)
-        told = event.raw[head.end() :] if head else b""
-        if head and self._begun and self._begun[0] == told:
+        rest = event.raw[head.end() :] if head else b""
+        if head and self._begun and self._begun[0] == rest:
             return (head[0] + self._begun[1],)
         self._assembler.feed(event)
         if self._large:
@@ -252,12 +252,12 @@ class Stream:
         out = list(self._lifecycle(kind, event))
         # Where we begin as the backend does, we do so again, whatever the number: unless it is
         # told once more, by its name or by one that is written in escapes.
-        numbered = b'"sequence_number"' in told or b"\\u00" in told
+        numbered = b'"sequence_number"' in rest or b"\\u00" in rest
         alike = head and out[0].startswith(head[0]) and not numbered
-        self._begun = (told, out[0][head.end() :]) if head and alike else None
+        self._begun = (rest, out[0][head.end() :]) if head and alike else None
         return out
 
-    def _end(self, kind: str, event: Event) -> Iterable[bytes]:
+    def _last_event(self, kind: str, event: Event) -> Iterable[bytes]:
         if kind == "error" or (kind == "response.failed" and self._last is None):
             raise from_event(event.json)
         self.finished = True
@@ -274,7 +274,7 @@ class Stream:
 
     def _lifecycle(self, kind: str, event: Event) -> Iterable[bytes]:
         response = _response(event.json)
-        whole = self._public.of(response, _told(response) or self._assembler.output)
+        whole = self._public.of(response, _output_of(response) or self._assembler.output)
         if kind in _ENDED_WELL:
             whole["status"] = self._assembler.finish()["status"]
         if not self._verbatim and isinstance(whole["error"], dict):
@@ -309,7 +309,9 @@ class Stream:
 
     def _next_number(self) -> int:
         try:
-            last = number(self._last.each[-1].lifted, "sequence_number") if self._last else None
+            last = (
+                number(self._last.each[-1].parsed_lazily, "sequence_number") if self._last else None
+            )
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
         return 0 if last is None else last + 1 + self._shift
@@ -349,28 +351,28 @@ class Text:
         kind = event.type
         if kind in _TEXT_DELTAS:
             piece = self._pieces.delta(_part(event.json), delta_of(event.json))
-            return self._said(number(event.json, "output_index"), piece)
+            return self._with_gap(number(event.json, "output_index"), piece)
         if kind in _TEXT_ENDS:
             whole = word(event.json, _TEXT_ENDS[kind])
             piece = self._pieces.rest(_part(event.json), whole)
-            return self._said(number(event.json, "output_index"), piece)
+            return self._with_gap(number(event.json, "output_index"), piece)
         if kind == "response.output_item.done":
-            return self._item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
         if kind in _ENDED_WELL and not self._spoke:  # some tell their items only at the end
-            items = _told(inner(event.json, "response"))
-            return "".join(self._item(index, item) for index, item in enumerate(items))
+            items = _output_of(inner(event.json, "response"))
+            return "".join(self._rest_of_item(index, item) for index, item in enumerate(items))
         return ""
 
-    def _item(self, index: int | None, item: JsonObject) -> str:
+    def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
         """Whatever of a message was not streamed. Some models stream nothing of it."""
         if item.get("type") != "message":
             return ""
         return "".join(
-            self._said(index, self._pieces.rest((index, n), _part_text(part)))
+            self._with_gap(index, self._pieces.rest((index, n), _part_text(part)))
             for n, part in enumerate(listed(item, "content"))
         )
 
-    def _said(self, index: int | None, piece: str) -> str:
+    def _with_gap(self, index: int | None, piece: str) -> str:
         if not piece:
             return ""
         gap = "\n\n" if self._spoke and self._message != index else ""
@@ -383,33 +385,33 @@ class Thoughts:
 
     def __init__(self) -> None:
         self._pieces = Pieces()
-        self._part: object = None  # the one that is being told
+        self._part_of: object = None  # the one that is being told
 
     def feed(self, event: Event) -> str:
         """The next piece, often empty."""
         kind = event.type
         if kind == DONE:  # some models stream nothing of it
-            return self._item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
         if not kind.startswith("response.reasoning_summary_text."):
             return ""
         part = (number(event.json, "output_index"), number(event.json, "summary_index"))
         if kind.endswith(".delta"):
-            return self._said(part, self._pieces.delta(part, delta_of(event.json)))
-        return self._said(part, self._pieces.rest(part, word(event.json, "text")))
+            return self._with_gap(part, self._pieces.delta(part, delta_of(event.json)))
+        return self._with_gap(part, self._pieces.rest(part, word(event.json, "text")))
 
-    def _item(self, index: int | None, item: JsonObject) -> str:
+    def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
         if item.get("type") != "reasoning":
             return ""
         return "".join(
-            self._said((index, n), self._pieces.rest((index, n), word(part, "text")))
+            self._with_gap((index, n), self._pieces.rest((index, n), word(part, "text")))
             for n, part in enumerate(listed(item, "summary"))
         )
 
-    def _said(self, part: object, piece: str) -> str:
+    def _with_gap(self, part: object, piece: str) -> str:
         if not piece:
             return ""
-        gap = "\n\n" if self._part not in (None, part) else ""
-        self._part = part
+        gap = "\n\n" if self._part_of not in (None, part) else ""
+        self._part_of = part
         return gap + piece
 
 
@@ -444,7 +446,7 @@ def _response(data: JsonObject) -> JsonObject:
     return response
 
 
-def _told(response: JsonObject) -> list[JsonObject]:
+def _output_of(response: JsonObject) -> list[JsonObject]:
     """The output that a lifecycle event tells; often empty."""
     return listed(response, "output")
 

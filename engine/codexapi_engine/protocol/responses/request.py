@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import InvalidRequest, JsonObject
-from ..rules import Rule, apply, unsupported
+from ..rules import FieldRule, apply, unsupported
 from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
 from .items import is_reference, kind_of
@@ -21,44 +21,44 @@ from .parts import translate_parts
 from .public import conversation_of
 from .tools import translate_choice, translate_tools
 
-RULES: dict[str, Rule] = {
-    "model": Rule.TRANSLATED,
-    "input": Rule.TRANSLATED,
-    "instructions": Rule.TRANSLATED,
-    "tools": Rule.TRANSLATED,
-    "tool_choice": Rule.TRANSLATED,
-    "parallel_tool_calls": Rule.TRANSLATED,
-    "reasoning": Rule.TRANSLATED,
-    "text": Rule.TRANSLATED,
-    "include": Rule.TRANSLATED,
-    "service_tier": Rule.TRANSLATED,
-    "prompt_cache_key": Rule.TRANSLATED,
-    "client_metadata": Rule.TRANSLATED,
-    "stream": Rule.HONOURED,
-    "stream_options": Rule.HONOURED,
-    "metadata": Rule.HONOURED,  # echoed in the response
-    "store": Rule.HONOURED,  # kept on this machine, unless false
-    "previous_response_id": Rule.HONOURED,
-    "conversation": Rule.HONOURED,
-    "background": Rule.HONOURED,
-    "temperature": Rule.IGNORED,
-    "top_p": Rule.IGNORED,
-    "presence_penalty": Rule.IGNORED,
-    "frequency_penalty": Rule.IGNORED,
-    "max_output_tokens": Rule.IGNORED,
-    "max_tool_calls": Rule.IGNORED,
-    "truncation": Rule.IGNORED,
-    "user": Rule.IGNORED,
-    "safety_identifier": Rule.IGNORED,
-    "prompt_cache_options": Rule.IGNORED,
-    "prompt_cache_retention": Rule.IGNORED,
-    "image": Rule.IGNORED,
-    "top_logprobs": Rule.REFUSED,
-    "access_programs": Rule.REFUSED,
-    "background_options": Rule.REFUSED,
-    "prompt": Rule.REFUSED,
-    "context_management": Rule.REFUSED,
-    "moderation": Rule.REFUSED,
+RULES: dict[str, FieldRule] = {
+    "model": FieldRule.TRANSLATED,
+    "input": FieldRule.TRANSLATED,
+    "instructions": FieldRule.TRANSLATED,
+    "tools": FieldRule.TRANSLATED,
+    "tool_choice": FieldRule.TRANSLATED,
+    "parallel_tool_calls": FieldRule.TRANSLATED,
+    "reasoning": FieldRule.TRANSLATED,
+    "text": FieldRule.TRANSLATED,
+    "include": FieldRule.TRANSLATED,
+    "service_tier": FieldRule.TRANSLATED,
+    "prompt_cache_key": FieldRule.TRANSLATED,
+    "client_metadata": FieldRule.TRANSLATED,
+    "stream": FieldRule.HONOURED,
+    "stream_options": FieldRule.HONOURED,
+    "metadata": FieldRule.HONOURED,  # echoed in the response
+    "store": FieldRule.HONOURED,  # kept on this machine, unless false
+    "previous_response_id": FieldRule.HONOURED,
+    "conversation": FieldRule.HONOURED,
+    "background": FieldRule.HONOURED,
+    "temperature": FieldRule.IGNORED,
+    "top_p": FieldRule.IGNORED,
+    "presence_penalty": FieldRule.IGNORED,
+    "frequency_penalty": FieldRule.IGNORED,
+    "max_output_tokens": FieldRule.IGNORED,
+    "max_tool_calls": FieldRule.IGNORED,
+    "truncation": FieldRule.IGNORED,
+    "user": FieldRule.IGNORED,
+    "safety_identifier": FieldRule.IGNORED,
+    "prompt_cache_options": FieldRule.IGNORED,
+    "prompt_cache_retention": FieldRule.IGNORED,
+    "image": FieldRule.IGNORED,
+    "top_logprobs": FieldRule.REFUSED,
+    "access_programs": FieldRule.REFUSED,
+    "background_options": FieldRule.REFUSED,
+    "prompt": FieldRule.REFUSED,
+    "context_management": FieldRule.REFUSED,
+    "moderation": FieldRule.REFUSED,
 }
 """What becomes of each field of `POST /v1/responses`. What is not here passes on."""
 
@@ -77,7 +77,7 @@ _JOINED_BY_CALL_ID = frozenset(
 )  # fmt: skip
 
 
-class Request(BaseModel):
+class ResponseRequest(BaseModel):
     """What a client may send: the shapes of what we look at. The rest passes unread."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
@@ -106,29 +106,29 @@ class Request(BaseModel):
     max_tool_calls: int | None = Field(None, ge=1)
 
 
-def checked(body: JsonObject) -> Request:
+def checked(body: JsonObject) -> ResponseRequest:
     """A client's body, looked at. Raises InvalidRequest, naming the field."""
-    asked = validated(Request, body)
-    if asked.previous_response_id and asked.conversation:
+    request = validated(ResponseRequest, body)
+    if request.previous_response_id and request.conversation:
         raise InvalidRequest(
             "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
             "Ensure you are only providing one of them.",
             code="mutually_exclusive_parameters",
             param="previous_response_id",
         )
-    if asked.conversation:
+    if request.conversation:
         _check_conversation(body)
-    if asked.background and asked.store is False:
+    if request.background and request.store is False:
         raise InvalidRequest(
             "Background mode needs 'store' to be true.", code="invalid_value", param="background"
         )
-    if asked.input is None and not (asked.previous_response_id or asked.conversation):
+    if request.input is None and not (request.previous_response_id or request.conversation):
         raise InvalidRequest(
             "Missing required parameter: 'input'.",
             code="missing_required_parameter",
             param="input",
         )
-    return asked
+    return request
 
 
 def _check_conversation(body: JsonObject) -> None:
@@ -152,54 +152,56 @@ def from_client(
     body: JsonObject,
     *,
     strict: bool = False,
-    past: Sequence[JsonObject] = (),
-    asked: Request | None = None,
+    history: Sequence[JsonObject] = (),
+    request: ResponseRequest | None = None,
 ) -> tuple[JsonObject, tuple[str, ...]]:
     """A public request as one that the backend takes, and the names of the ignored fields.
 
     `past` are the items that go before its own, and `asked` is what `checked` made of it, where it
     has been called before. Raises InvalidRequest, naming the field. `body` is left as it was.
     """
-    asked = checked(body) if asked is None else asked
-    ignored = apply(RULES, body, strict=strict, harmless=ASKS_NOTHING, unknown=Rule.TRANSLATED)
+    request = checked(body) if request is None else request
+    ignored = apply(
+        RULES, body, strict=strict, no_effect=ASKS_NOTHING, unknown=FieldRule.TRANSLATED
+    )
     taken = {
         name: value
         for name, value in body.items()
-        if value is not None and RULES.get(name, Rule.TRANSLATED) is Rule.TRANSLATED
+        if value is not None and RULES.get(name, FieldRule.TRANSLATED) is FieldRule.TRANSLATED
     }
-    taken["input"] = _input(past) + _input(body.get("input") or ())
-    if asked.tools:
-        taken["tools"] = translate_tools(asked.tools, "tools")
-    if isinstance(asked.tool_choice, dict):
-        taken["tool_choice"] = translate_choice(asked.tool_choice)
-    if asked.reasoning and "generate_summary" in asked.reasoning:
-        reasoning = dict(asked.reasoning)
+    taken["input"] = _input(history) + _input(body.get("input") or ())
+    if request.tools:
+        taken["tools"] = translate_tools(request.tools, "tools")
+    if isinstance(request.tool_choice, dict):
+        taken["tool_choice"] = translate_choice(request.tool_choice)
+    if request.reasoning and "generate_summary" in request.reasoning:
+        reasoning = dict(request.reasoning)
         reasoning.setdefault("summary", reasoning.pop("generate_summary"))
         taken["reasoning"] = reasoning
-    if _LOGPROBS in (asked.include or ()):
-        taken["include"] = _without_logprobs(asked.include or (), strict=strict)
+    if _LOGPROBS in (request.include or ()):
+        taken["include"] = _without_logprobs(request.include or (), strict=strict)
         ignored = (*ignored, "include")
-    if asked.prompt_cache_key is not None:
-        taken["prompt_cache_key"] = cache_key(asked.prompt_cache_key)
-    if asked.service_tier is not None:
-        tier = SERVICE_TIERS.get(asked.service_tier)
+    if request.prompt_cache_key is not None:
+        taken["prompt_cache_key"] = cache_key(request.prompt_cache_key)
+    if request.service_tier is not None:
+        tier = SERVICE_TIERS.get(request.service_tier)
         taken = _with(taken, "service_tier", tier)
-        if tier is None and asked.service_tier not in ("auto", "default"):
+        if tier is None and request.service_tier not in ("auto", "default"):
             ignored = (*ignored, "service_tier")
     return taken, ignored
 
 
 def caller_param(
-    param: str | None, asked: JsonObject, past: Sequence[JsonObject], own: Sequence[JsonObject]
+    param: str | None, request: JsonObject, history: Sequence[JsonObject], own: Sequence[JsonObject]
 ) -> str | None:
     """A field of the backend's request, by the caller's own index of its item: what goes before the
     caller's items, and what of them is left out, moves that."""
     match = _ITEM.match(param or "")
     if param is None or match is None:
         return param
-    index = int(match[1]) - len(past)
+    index = int(match[1]) - len(history)
     if index < 0:
-        return "conversation" if asked.get("conversation") else "previous_response_id"
+        return "conversation" if request.get("conversation") else "previous_response_id"
     indexes = [place for place, item in enumerate(own) if not _is_empty_reasoning(item)]
     place = indexes[index] if index < len(indexes) else index
     return f"input[{place}]{param[match.end() :]}"
@@ -217,36 +219,36 @@ def _without_logprobs(include: Sequence[str], *, strict: bool) -> list[str]:
     return [name for name in include if name != _LOGPROBS]
 
 
-def checked_items(given: Sequence[JsonObject], path: str = "items") -> None:
+def checked_items(items: Sequence[JsonObject], path: str = "items") -> None:
     """Raises InvalidRequest for an item that no request could take, naming it."""
-    for index, item in enumerate(given):
-        _item(item, f"{path}[{index}]")
+    for index, item in enumerate(items):
+        _translate_item(item, f"{path}[{index}]")
 
 
-def _input(given: str | Sequence[JsonObject]) -> list[JsonObject]:
-    if isinstance(given, str):
-        return [user(given)]
+def _input(value: str | Sequence[JsonObject]) -> list[JsonObject]:
+    if isinstance(value, str):
+        return [user(value)]
     return [
         item
-        for index, one in enumerate(given)
-        if (item := _item(one, f"input[{index}]")) is not None
+        for index, one in enumerate(value)
+        if (item := _translate_item(one, f"input[{index}]")) is not None
     ]
 
 
-def _item(given: JsonObject, path: str) -> JsonObject | None:
-    kind = kind_of(given)
-    if is_reference(given):  # those to what we have kept are replaced before this
+def _translate_item(source: JsonObject, path: str) -> JsonObject | None:
+    kind = kind_of(source)
+    if is_reference(source):  # those to what we have kept are replaced before this
         raise InvalidRequest(
-            f"Item with id '{given.get('id')}' not found. Items are kept with the responses that "
+            f"Item with id '{source.get('id')}' not found. Items are kept with the responses that "
             "were stored here; send the item itself.",
             param=f"{path}.id",
             status=404,
         )
-    if _is_empty_reasoning(given):
+    if _is_empty_reasoning(source):
         return None
-    item = {name: value for name, value in given.items() if name != "status"}
+    item = {name: value for name, value in source.items() if name != "status"}
     if kind == "message":
-        return _message(item, path)
+        return _translate_message(item, path)
     _check_call_id(item, kind, path)
     if isinstance(item.get("output"), list):
         item["output"] = translate_parts(item["output"], f"{path}.output")
@@ -271,7 +273,7 @@ def _check_call_id(item: JsonObject, kind: str, path: str) -> None:
         )
 
 
-def _message(item: JsonObject, path: str) -> JsonObject:
+def _translate_message(item: JsonObject, path: str) -> JsonObject:
     """The item, made whole in its place."""
     role, content = item.get("role"), item.get("content")
     if role not in ("user", "assistant", "system", "developer"):
@@ -298,7 +300,7 @@ def _message(item: JsonObject, path: str) -> JsonObject:
 
 
 def _with(body: JsonObject, name: str, value: object) -> JsonObject:
-    changed = {key: given for key, given in body.items() if key != name}
+    changed = {key: field for key, field in body.items() if key != name}
     if value is not None:
         changed[name] = value
     return changed

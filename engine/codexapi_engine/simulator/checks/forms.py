@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import JsonObject
-from ..asked import ADDED
+from ..model_request import ADDED
 from ..refusals import REFUSALS, Refused
 from .submission import Submission, missing, wrong_type
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ...errors import JsonObject
-from ..asked import CALLS, decoded, kind_of, media_type
 from ..encryption import Origin, decrypt
+from ..model_request import CALLS, decoded, kind_of, media_type
 from ..refusals import REFUSALS, Refusal, Refused, error
 from .submission import LONGEST, Submission, empty, invalid, no_match, too_long
 
@@ -193,7 +193,7 @@ def check_item_id(submission: Submission) -> None:
 
 
 def check_parts(submission: Submission) -> None:
-    for path, part, role in _parts(submission):
+    for path, part, role in _message_parts(submission):
         kind = part.get("type")
         if kind not in PARTS:
             raise invalid(path, kind, PARTS)
@@ -202,7 +202,7 @@ def check_parts(submission: Submission) -> None:
 
 
 def check_breakpoints(submission: Submission) -> None:
-    for path, part, _ in _parts(submission):
+    for path, part, _ in _message_parts(submission):
         if "prompt_cache_breakpoint" in part:
             raise error("prompt_cache_breakpoint is not supported on this model", param=path)
 
@@ -251,7 +251,7 @@ def _messages(submission: Submission) -> Iterator[tuple[str, JsonObject]]:
             yield path, item
 
 
-def _parts(submission: Submission) -> Iterator[tuple[str, JsonObject, object]]:
+def _message_parts(submission: Submission) -> Iterator[tuple[str, JsonObject, object]]:
     """Each part of a message with its path, and the role of the message."""
     for path, item in _messages(submission):
         if isinstance(item["content"], list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import JsonObject
-from ..asked import text_of
+from ..model_request import text_of
 from ..refusals import REFUSALS, Refused, detail, error
 from .submission import LONGEST, Submission, enumeration, invalid, too_long
 from .tools import HOSTED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..asked import decoded, kind_of
+from ..model_request import decoded, kind_of
 from ..refusals import Refusal, Refused, error
 from .items import check_image, check_media_type
 from .submission import Submission

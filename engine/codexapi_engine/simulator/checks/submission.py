@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...errors import JsonObject
 from ..accounts import NOBODY, Account
-from ..asked import ADDED
+from ..model_request import ADDED
 from ..refusals import Refused, error
 
 LITE = "x-openai-internal-codex-responses-lite"
@@ -48,7 +48,7 @@ class Submission:
         """Each item of the input, with its path."""
         return ((f"input[{at}]", item) for at, item in enumerate(self.body["input"]))
 
-    def offered_tools(self) -> Iterator[tuple[str, JsonObject]]:
+    def all_tools(self) -> Iterator[tuple[str, JsonObject]]:
         """Each tool with its path, whatever list it is in; a namespace before its members."""
         yield from _members("tools", self.body.get("tools"))
         for path, item in self.input_items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ...errors import JsonObject
-from ..asked import Tool, tools
+from ..model_request import Tool, tools
 from ..refusals import Refused, detail, error
 from .items import LONGEST_NAME
 from .submission import Submission, invalid, missing, no_match, too_long
@@ -21,13 +21,13 @@ _Context = tuple[str, ...]
 
 
 def check_search_names(submission: Submission) -> None:
-    for _, tool in submission.offered_tools():
+    for _, tool in submission.all_tools():
         if _SEARCH.fullmatch(str(tool.get("type"))):
             raise detail(f"Unsupported tool type: {tool['type']}")
 
 
 def check_types(submission: Submission) -> None:
-    for _, tool in submission.offered_tools():
+    for _, tool in submission.all_tools():
         kind = str(tool.get("type"))
         if kind not in TOOLS and not _SEARCH.fullmatch(kind):
             raise detail(f"Unsupported tool type: {kind}")  # ours
@@ -100,7 +100,7 @@ def check_strict_format(submission: Submission) -> None:
 
 
 def check_image_tool(submission: Submission) -> None:
-    for path, tool in submission.offered_tools():
+    for path, tool in submission.all_tools():
         if tool.get("type") != "image_generation":
             continue
         if tool.get("partial_images") not in (None, 0, 1, 2, 3):
@@ -120,17 +120,17 @@ def check_image_tool(submission: Submission) -> None:
 def check_choice(submission: Submission) -> None:
     choice = submission.body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") != "allowed_tools":
-        _check_offered(choice, submission.body)
+        _check_known(choice, submission.body)
 
 
 def check_allowed(submission: Submission) -> None:
     choice = submission.body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         for wanted in choice.get("tools") or []:
-            _check_offered(wanted, submission.body)
+            _check_known(wanted, submission.body)
 
 
-def _check_offered(wanted: JsonObject, body: JsonObject) -> None:
+def _check_known(wanted: JsonObject, body: JsonObject) -> None:
     if not any(_fits(tool, wanted) for tool in tools(body, lite=True)):
         name = wanted.get("name") or wanted.get("type")
         raise error(f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
@@ -144,13 +144,13 @@ def _fits(tool: Tool, wanted: JsonObject) -> bool:
 
 
 def _client_tools(submission: Submission) -> Iterator[tuple[str, JsonObject]]:
-    for path, tool in submission.offered_tools():
+    for path, tool in submission.all_tools():
         if tool.get("type") in ("function", "custom"):
             yield path, tool
 
 
 def _functions(submission: Submission) -> Iterator[tuple[str, JsonObject]]:
-    for path, tool in submission.offered_tools():
+    for path, tool in submission.all_tools():
         if tool.get("type") == "function":
             yield path, tool
 

@@ -1,0 +1,414 @@
+"""What `codexapi doctor` looks at, one thing after the other: each is a finding, with its fix.
+
+Asks the backend for the model list and the plan alone, which cost nothing. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import codexapi_engine as engine
+from codexapi_engine.client import codex_config, named_model
+from codexapi_engine.errors import duration
+from codexapi_engine.files import read_regular
+from codexapi_engine.listeners import listener
+from codexapi_engine.login.location import STORE
+from codexapi_engine.login.login_hint import CODEX, INSTALL, with_client
+from codexapi_engine.login.store import MAX_BYTES
+from codexapi_engine.protocol.limits import Window
+
+from .commands.config import DEFAULT, effective, plain
+from .integrations.itself import PACKAGE, is_ours
+from .terminal.output import error_line
+from .terminal.plan import length, local
+
+OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
+
+SKEW = 60.0
+"""Seconds by which a clock may be wrong before a token's end is told wrongly: we renew at 60."""
+
+LOCK_WAIT = 1.0
+PORT_WAIT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    state: str
+    text: str
+    fix: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What to do, as a line: where nothing is wrong there is nothing to fix."""
+        return f"{'to do so' if self.state == OK else 'fix'}: {self.fix}"
+
+
+async def found(
+    chosen: engine.Settings, *, offline: bool, discreet: bool = False
+) -> AsyncIterator[Check]:
+    """The findings, in the order in which one depends on another. `discreet`: without those that
+    hold what the backend says, or whose login it is."""
+    yield _program()
+    yield _on_path()
+    yield _config(chosen)
+    for finding in _ways(chosen):
+        yield finding
+    yield _state_folder(chosen)
+    yield _port(chosen)
+    yield await _simulated(chosen)
+    yield _editors()
+    if not chosen.demo:
+        yield _official()
+        yield _store(chosen)
+    for finding in _login_file(chosen):
+        yield finding
+    if not chosen.demo:
+        yield await _lock(chosen)
+        if chosen.access_token is None:  # that one has nothing to renew it by
+            yield await _renewal(chosen)
+    async with engine.Codex(chosen) as codex:
+        login = await _login(codex, discreet)
+        yield login
+        online = not offline and login.state != PROBLEM
+        yield await _served(chosen, online=online, discreet=discreet)
+        if discreet and online:
+            return
+        if offline or login.state == PROBLEM:
+            why = "--offline" if offline else "there is no login to ask with"
+            yield Check("backend", UNKNOWN, f"not asked: {why}")
+            return
+        async for finding in _backend(codex):
+            yield finding
+
+
+def _program() -> Check:
+    text = f"codexapi {engine.__version__}, Python {platform.python_version()}"
+    return Check("program", OK, f"{text}, {platform.system()} {platform.machine()}")
+
+
+def _on_path() -> Check:
+    """Which `codexapi` the shell would start: a stranger's package installs one too."""
+    import shutil
+
+    first = shutil.which("codexapi")
+    itself = f"{sys.executable} -m codexapi_cli"
+    if first is None:
+        fix = f"uv tool install {PACKAGE}, or call it as {itself}"
+        return Check("path", WARNING, "there is no codexapi on PATH", fix)
+    if not is_ours(Path(first)):
+        fix = f"uv tool install --force {PACKAGE}, or call this one as {PACKAGE} or {itself}"
+        return Check("path", PROBLEM, f"{first} is another program of the same name", fix)
+    return Check("path", OK, first)
+
+
+def _config(chosen: engine.Settings) -> Check:
+    """Which settings are not the defaults, and whether Codex's own can be read."""
+    import tomllib
+
+    path = chosen.codex_home / "config.toml"
+    try:
+        if not chosen.demo:
+            tomllib.loads(read_regular(path, MAX_BYTES)[1].decode())
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, RecursionError) as error:
+        fix = "mend it: until then its model and its place of the login are not known here"
+        return Check("config", WARNING, f"{path} cannot be read: {error}", fix)
+    sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}
+    text = f"settings from {', '.join(sorted(sources))}" if sources else "all settings are defaults"
+    return Check("config", OK, text)
+
+
+def _ways(chosen: engine.Settings) -> Iterator[Check]:
+    """Where the requests go, and through what."""
+    if chosen.demo:
+        yield Check("backend address", OK, "the simulated backend (--demo)")
+        return
+    if chosen.foreign:
+        fix = "unset CODEXAPI_BASE_URL, unless that host is yours: it gets your access token"
+        yield Check("backend address", WARNING, f"{chosen.base_url} is not OpenAI's", fix)
+    else:
+        yield Check("backend address", OK, chosen.base_url)
+    host = urlsplit(chosen.base_url).hostname
+    if proxy := chosen.proxy_for(chosen.base_url):
+        yield Check("proxy", OK, f"{host} is reached through {plain('proxy', proxy)}")
+    else:
+        kept = f"; {plain('proxy', chosen.proxy)} is not used for it" if chosen.proxy else ""
+        yield Check("proxy", OK, f"none on the way to {host}{kept}")
+    if chosen.ca_file is not None:
+        yield _authorities(chosen.ca_file)
+
+
+def _authorities(path: Path) -> Check:
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as error:
+        fix = "point CODEX_CA_CERTIFICATE or SSL_CERT_FILE at a PEM file, or unset it"
+        return Check("certificates", PROBLEM, f"{path} cannot be read: {error}", fix)
+    return Check("certificates", OK, str(path))
+
+
+def _state_folder(chosen: engine.Settings) -> Check:
+    folder = chosen.state_dir
+    try:
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return Check("state folder", OK, f"{folder} (made when it is needed)")
+    except OSError as error:
+        return Check(
+            "state folder", PROBLEM, f"{folder}: {error.strerror}", "set CODEXAPI_STATE_DIR"
+        )
+    if not stat.S_ISDIR(mode) or not os.access(folder, os.W_OK | os.X_OK):
+        fix = f"make {folder} a folder of yours, or set CODEXAPI_STATE_DIR"
+        return Check("state folder", PROBLEM, f"{folder} cannot be written to", fix)
+    return _private("state folder", folder, mode, "700")
+
+
+def _private(name: str, path: Path, mode: int, wanted: str) -> Check:
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        text = f"others may look into {path} (mode {stat.S_IMODE(mode):o})"
+        return Check(name, WARNING, text, f"chmod {wanted} {path}")
+    return Check(name, OK, str(path))
+
+
+def _port(chosen: engine.Settings) -> Check:
+    """Who answers where `codexapi serve` would listen."""
+    from .servers.registry import reachable, version_at
+
+    where = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    where += f":{chosen.port}"
+    another = f"codexapi serve --port N, or set CODEXAPI_PORT; what has {chosen.port} goes on"
+    try:
+        version = version_at(reachable(f"http://{where}"), PORT_WAIT)
+        return Check("port", OK, f"codexapi {version} is serving on {where}")
+    except ConnectionRefusedError:
+        return Check("port", OK, f"{where} is free")
+    except OSError:
+        who = listener(chosen.port) or "another program"
+        return Check("port", WARNING, f"{who} answers on {where}", another)
+
+
+async def _simulated(chosen: engine.Settings) -> Check:
+    """A question through all of our own code, to the simulated backend and back."""
+    try:
+        async with engine.Codex(replace(chosen, demo=True)) as codex:
+            request = engine.request("[[say ok]]", model=await codex.model())
+            answer = engine.text_of(await codex.respond(request))
+    except engine.CodexError as error:
+        answer = str(error)
+    if answer == "ok":
+        return Check("round trip", OK, "a question went to the simulated backend and back")
+    return Check("round trip", PROBLEM, f"a simulated question ended in: {answer}", "reinstall")
+
+
+def _editors() -> Check:
+    """Where the MCP server is registered."""
+    from .integrations import registration as mcp
+    from .integrations.system import System
+
+    seen = list(mcp.found(System.this()))
+    if unreadable := [str(one.place.path) for one in seen if one.state == mcp.UNREADABLE]:
+        fix = "codexapi mcp list tells what is wrong with them"
+        return Check("mcp", WARNING, f"cannot be read: {', '.join(unreadable)}", fix)
+    if ours := [one.place.client.title for one in seen if one.state == mcp.OURS]:
+        return Check("mcp", OK, f"registered with {', '.join(ours)}")
+    if all(one.state == mcp.NOT_HERE for one in seen):
+        return Check("mcp", OK, "there is no editor here to register with")
+    fix = "codexapi mcp install --all-detected"
+    return Check("mcp", OK, "not registered with an editor, and need not be", fix)
+
+
+def _official() -> Check:
+    import shutil
+
+    program = shutil.which(CODEX)
+    if program is None:
+        text = "the official client is not on PATH: it alone can log in"
+        return Check("codex", WARNING, text, INSTALL)
+    return Check("codex", OK, program)
+
+
+def _store(chosen: engine.Settings) -> Check:
+    """Where the login is looked for, by the environment and by Codex's own config."""
+    from importlib.util import find_spec
+
+    if chosen.access_token is not None:
+        return Check("login store", OK, "CODEX_ACCESS_TOKEN")
+    kind = codex_config(chosen).get(STORE, "file")
+    if kind in ("keyring", "auto") and find_spec("keyring") is None:
+        state = PROBLEM if kind == "keyring" else WARNING  # `auto` looks into the file then
+        text = f"Codex's config.toml says {kind}, and nothing here can read a keyring"
+        return Check("login store", state, text, f"pip install '{PACKAGE}[keyring]'")
+    return Check("login store", OK, f"{kind}, in {chosen.codex_home}" if kind == "file" else kind)
+
+
+def _login_file(chosen: engine.Settings) -> Iterator[Check]:
+    """The file of the login: whose it is, and who may read it. What it says is told elsewhere."""
+    path = chosen.codex_home / "auth.json"
+    if chosen.demo:
+        return
+    try:
+        status = path.stat()
+    except OSError:  # none, or none to be seen: the finding of the login says so
+        return
+    if os.name == "posix" and status.st_uid != os.geteuid():
+        text = f"{path} belongs to another user (uid {status.st_uid})"
+        yield Check("login file", WARNING, text, f"sudo chown $(id -u) {path}")
+    else:
+        yield _private("login file", path, status.st_mode, "600")
+
+
+async def _lock(chosen: engine.Settings) -> Check:
+    """Whether the lock that Codex and we take around a refresh can be had."""
+    import asyncio
+
+    from codexapi_engine.login.file_store import CodexFile
+
+    path = chosen.codex_home / "auth.lock"
+    if not _is_folder(chosen.codex_home):
+        return Check("lock", UNKNOWN, f"there is no folder {chosen.codex_home}")
+    try:
+        async with asyncio.timeout(LOCK_WAIT):
+            async with CodexFile(chosen.codex_home).lock():
+                return Check("lock", OK, str(path))
+    except TimeoutError:
+        fix = "if this stays so: look for a hanging codex or codexapi"
+        return Check("lock", WARNING, f"another program holds {path}", fix)
+    except (engine.CodexError, OSError) as error:
+        text = f"{path} cannot be taken: {error}"
+        return Check("lock", PROBLEM, text, f"make {chosen.codex_home} a folder of yours")
+
+
+async def _renewal(chosen: engine.Settings) -> Check:
+    """Whether a renewed login could be saved where the login is: asked before a token is sent."""
+    from codexapi_engine.login.location import store_of
+
+    store = store_of(chosen)
+    try:
+        async with store.lock():
+            await store.check_writable()
+    except FileNotFoundError:
+        return Check("renewal", UNKNOWN, "there is no login to renew")
+    except engine.RefreshUnavailable as error:
+        return Check("renewal", UNKNOWN, f"{error}")
+    except OSError as error:
+        text = f"a new login could not be saved in {chosen.codex_home}: {error.strerror or error}"
+        fix = "mount the folder so that it can be written, or renew the login where it can be"
+        return Check("renewal", WARNING, text, fix)
+    return Check("renewal", OK, "a new login can be saved where the old one is")
+
+
+def _is_folder(path: Path) -> bool:
+    """False also where that cannot be seen, of which `Path.is_dir` would make an error."""
+    return os.path.isdir(path)
+
+
+async def _login(codex: engine.Codex, discreet: bool) -> Check:
+    try:
+        login = await codex.credentials()
+    except engine.NotLoggedIn as error:
+        return Check("login", PROBLEM, with_client(str(error)), "codexapi login")
+    problem = await codex.login_problem()
+    if problem is not None:
+        return Check("login", PROBLEM, with_client(str(problem)), "codexapi login")
+    text = "it is there" if discreet else f"plan {login.plan or 'unknown'}"
+    if login.expires_at is not None:
+        left = login.expires_at - time.time()
+        text += f", access token good until {local(login.expires_at)}"
+        text += f" ({duration(left)})" if left > 0 else " (it is renewed when it is needed)"
+    return Check("login", OK, text)
+
+
+async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> Check:
+    """Whether `codexapi serve` starts, and reaches the backend: that is another program than this
+    one, on another event loop."""
+    from .servers.server_check import check_server
+
+    outcome = await check_server(chosen, online=online)
+    if outcome.stage == "start":
+        fix = "run codexapi serve by hand, and look at what it says"
+        return Check("serve", PROBLEM, f"it does not start: {outcome.reason}", fix)
+    text = f"it starts, on {outcome.loop}"
+    if not outcome.stage:
+        request = "" if outcome.models is None else f", and lists {outcome.models} models"
+        return Check("serve", OK, text + request)
+    text += f", and answers {outcome.status} to who asks for the models"
+    text += "" if discreet else f": {outcome.reason}"
+    return Check("serve", PROBLEM, text, _server_remedy(outcome.status))
+
+
+def _server_remedy(status: int) -> str:
+    if status in (401, 403):
+        return "codexapi login"
+    if status == 500:
+        return "this is a fault of codexapi: report it, with what codexapi serve -v logs"
+    return "look at the network, and at the proxy and certificates above"
+
+
+async def _backend(codex: engine.Codex) -> AsyncIterator[Check]:
+    try:
+        listed = [model.slug for model in await codex.models() if model.listed]
+    except engine.CodexError as error:
+        yield Check("backend", PROBLEM, error_line(error), _remedy(error))
+        return
+    yield Check("backend", OK, f"{len(listed)} models, first {listed[0] if listed else 'none'}")
+    yield clock(codex.clock_ahead)
+    yield await _check_model(codex)
+    yield await _plan(codex)
+
+
+def _remedy(error: engine.CodexError) -> str:
+    if isinstance(error, engine.AuthError):
+        return "codexapi login"
+    if isinstance(error, engine.TransportError):
+        return "look at the network, and at the proxy and certificates above"
+    return "try again later; codexapi status tells when your plan is the reason"
+
+
+def clock(ahead: float | None) -> Check:
+    """What it means that our clock is so many seconds ahead of the backend's."""
+    if ahead is None:
+        return Check("clock", UNKNOWN, "the backend told no time")
+    if abs(ahead) <= SKEW:
+        return Check("clock", OK, "agrees with the backend's")
+    text = f"this machine is {duration(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+    return Check("clock", WARNING, text, "let the system set its clock (NTP)")
+
+
+async def _check_model(codex: engine.Codex) -> Check:
+    named = named_model(codex.settings)
+    known = [model.slug for model in await codex.models()]
+    if named is None or named.partition(":")[0] in known:
+        return Check("model", OK, await codex.model() if known else "none")
+    text = f"{named} is not in your account's list"
+    return Check("model", WARNING, text, f"set CODEXAPI_MODEL to one of {', '.join(known)}")
+
+
+async def _plan(codex: engine.Codex) -> Check:
+    try:
+        limits = await codex.plan()
+    except engine.CodexError as error:
+        return Check("plan", WARNING, error_line(error), _remedy(error))
+    windows = [window for window in (limits.primary, limits.secondary) if window is not None]
+    text = ", ".join(_used(window) for window in windows) or "not told"
+    if limits.reached:
+        ends = [window.resets_at for window in windows if window.resets_at]
+        fix = f"wait until {local(min(ends))}" if ends else "codexapi usage tells more"
+        return Check("plan", WARNING, f"its limit is reached: {text}", fix)
+    return Check("plan", OK, text)
+
+
+def _used(window: Window) -> str:
+    which = f" of the {length(window.minutes)} window" if window.minutes else ""
+    return f"{window.used_percent:.0f} %{which} used"

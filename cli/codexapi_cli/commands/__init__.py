@@ -1,0 +1,1 @@
+"""One module for each command. It is loaded when its command is called."""

@@ -1,0 +1,95 @@
+"""`codexapi config`: the settings that hold, and where each of them comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import codexapi_engine as engine
+from codexapi_engine.settings import VARIABLES
+
+from ..conversation.chat_history import path_in
+from ..parser.options import Json, command, settings
+from ..terminal.output import put, put_json
+
+DEFAULT = "default"
+app = command()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    value: object
+    source: str
+
+
+EXAMPLES = """
+# Show the settings
+$ codexapi config
+
+# Show where a variable leads
+$ CODEXAPI_TIMEOUT=60 codexapi config --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def config(as_json: Json = False) -> None:
+    """Show the settings in effect, and where each comes from.
+
+    There is no configuration file: flags override environment variables, and those the defaults.
+    """
+    found = effective(settings(), os.environ)
+    if as_json:
+        objects = [{"name": s.name, "value": s.value, "source": s.source} for s in found]
+        put_json(objects)
+        return
+    width = max(len(setting.name) for setting in found)
+    for setting in found:
+        value = "none" if setting.value is None else setting.value
+        put(f"{setting.name:<{width}}  {value}  ({setting.source})\n")
+
+
+def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
+    """The settings that hold, each with its source."""
+    from codexapi_engine.client import codex_config  # httpx, which the other users do without
+
+    values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
+    values["client_version"] = chosen.protocol_version
+    found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
+    kept = not environ.get("CODEXAPI_NO_LOG")
+    no_log = DEFAULT if kept else "CODEXAPI_NO_LOG"
+    found.append(Setting("history", str(path_in(chosen)) if kept else None, no_log))
+    if chosen.model is None and (model := codex_config(chosen).get("model")):
+        where = str(chosen.codex_home / "config.toml")
+        at = list(VARIABLES).index("model")
+        found[at] = Setting("model", str(model), where)
+    return found
+
+
+def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> str:
+    for variable in VARIABLES[name]:
+        text = environ.get(variable, "").strip()
+        if text and (
+            name != "state_dir" or str(chosen.state_dir).startswith(os.path.expanduser(text))
+        ):
+            return variable
+    return DEFAULT
+
+
+def plain(name: str, value: object) -> object:
+    """A value as JSON has it, and without secrets."""
+    if name in ("api_key", "access_token"):
+        return value and "(set)"
+    if name == "proxy" and value:
+        parts = urlsplit(str(value))
+        secret = parts.username or parts.password
+        return (
+            f"{parts.scheme}://(login left out)@{parts.netloc.rpartition('@')[2]}"
+            if secret
+            else value
+        )
+    if isinstance(value, tuple):
+        return ",".join(value) or None
+    return value if value is None or isinstance(value, int | float) else str(value)

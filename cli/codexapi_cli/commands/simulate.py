@@ -1,0 +1,112 @@
+"""`codexapi simulate`: the simulated backend on a port, for other programs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..parser.options import command
+from ..terminal.output import LOCAL_FILE, USAGE, put, say
+
+app = command()
+
+
+EXAMPLES = """
+# Run it on any free port; it prints its address
+$ codexapi simulate
+
+# Write a login for it too, and print the settings that lead there
+$ codexapi simulate --port 18090 --login ./login
+
+# List what a prompt may ask of it
+$ codexapi simulate --list
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def simulate(
+    port: Annotated[
+        int,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any free one"),
+    ] = 0,
+    login: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write an auth.json there that the simulator accepts"),
+    ] = None,
+    token_lifetime: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Lifetime of its access tokens")
+    ] = 864_000.0,
+    lenient: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Switch a rule off; may be repeated"),
+    ] = None,
+    max_body: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BYTES", min=0, help="Drop larger requests unread, as the backend does"
+        ),
+    ] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="List the scripts that a prompt may hold")
+    ] = False,
+    list_rules: Annotated[
+        bool, typer.Option("--list-rules", help="List the rules, and how each is known")
+    ] = False,
+) -> None:
+    """Run the simulated backend for other programs: no login, no quota, no network."""
+    # Loaded when a simulator is asked for, and the server that carries it.
+    from codexapi_engine import simulator
+    from codexapi_http.simulate import serve_simulator
+
+    if listing:
+        put(f"{simulator.listing()}\n")
+        return
+    if list_rules:
+        typer.echo(simulator.listing_of_rules())
+        return
+    if names := simulator.unknown_rules(lenient or ()):
+        say(f"codexapi: --lenient: no rule {', '.join(names)}; the rules:\n")
+        say("\n".join(simulator.NAMES))
+        raise typer.Exit(USAGE)
+    if not token_lifetime > 0:
+        say("codexapi: --token-lifetime: expected a number of seconds above 0")
+        raise typer.Exit(USAGE)
+    simulated = simulator.Simulator(
+        token_lifetime=token_lifetime,
+        seed=secrets.randbits(32),
+        lenient=lenient or (),
+        max_body=simulator.MAX_BODY if max_body is None else max_body,
+    )
+    if login is not None:
+        _write_login(login, simulated.login())
+
+    def ready(url: str) -> None:
+        if login is not None:
+            for name, value in (
+                ("CODEX_HOME", str(login.absolute())),
+                ("CODEXAPI_BASE_URL", f"{url}/backend-api/codex"),
+                ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", f"{url}/oauth/token"),
+            ):
+                put(f"export {name}={shlex.quote(value)}\n")
+        say(f"codexapi simulator on {url}/backend-api/codex")
+
+    raise typer.Exit(serve_simulator(simulated, port, ready))
+
+
+def _write_login(folder: Path, login: bytes) -> None:
+    path = folder / "auth.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(login)
+    except FileExistsError:
+        say(f"codexapi: {path} exists, and is left as it is: choose another folder")
+        raise typer.Exit(LOCAL_FILE) from None
+    except OSError as error:
+        say(f"codexapi: {path}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None

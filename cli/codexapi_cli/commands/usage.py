@@ -1,0 +1,72 @@
+"""`codexapi usage`: how much of the plan is used, once or all the time."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import codexapi_engine as engine
+
+from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
+from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
+from ..terminal.plan import lines
+
+app = command()
+
+
+EXAMPLES = """
+# Show it once
+$ codexapi usage
+
+# Show it again every ten seconds, until Ctrl-C
+$ codexapi usage --watch --every 10
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def usage(
+    watch: Annotated[
+        bool, typer.Option("-w", "--watch", help="Show it again and again, until Ctrl-C")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Seconds between updates, with --watch")
+    ] = 60.0,
+    as_json: Json = False,
+    base_url: BaseUrl = None,
+    demo: Demo = False,
+) -> None:
+    """Show how much of your plan is used, and when its limits reset.
+
+    With --json and --watch: a JSON object on each line.
+    """
+    with ending(as_json=as_json):
+        if not every > 0:
+            raise Problem("--every: expected a number of seconds above 0")
+    chosen = settings(base_url=base_url, demo=demo)
+    run(_usage(chosen, every if watch else None, as_json), as_json=as_json)
+
+
+async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) -> None:
+    import asyncio  # 40 ms that --help does without
+
+    shown = 0  # lines of it on the terminal
+    async with opened(chosen) as codex:
+        while True:
+            limits = await codex.plan()
+            if as_json:
+                put_json(limits.as_json(), indent=None if every else 2)
+            else:
+                text = list(lines(limits.as_json(), letters=not speaks_unicode()))
+                text = text or ["the backend told nothing of your plan"]
+                put_drawn(f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else "")
+                put("".join(f"{line}\n" for line in text))
+                shown = len(text)
+            if every is None:
+                return
+            await asyncio.sleep(every)
+
+
+def speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")

@@ -1,0 +1,1 @@
+"""A conversation with a model: its turns, its history, and the interactive chat."""

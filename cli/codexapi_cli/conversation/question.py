@@ -1,0 +1,175 @@
+"""What is asked: the words, what stands on stdin, and the files beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type
+from codexapi_engine.attachments import text as text_of
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.login.login_files import LoginFiles
+from codexapi_engine.protocol.images import data_url
+from codexapi_engine.protocol.responses import user
+from codexapi_engine.protocol.shapes import listed, word
+from codexapi_engine.settings import Settings
+
+from ..parser.words import decoded
+from ..terminal.output import LOCAL_FILE, Problem
+from ..terminal.stdin import IDLE, MOMENT, stdin_bytes
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    images: tuple[str, ...] = ()  # data or https URLs
+    files: tuple[tuple[str, str], ...] = ()  # names, with such URLs
+
+    @classmethod
+    def of(cls, item: JsonObject) -> Question:
+        """The question that a message of a user was made of."""
+        parts = listed(item, "content")
+        files = ((word(p, "filename"), word(p, "file_data") or word(p, "file_url")) for p in parts)
+        return cls(
+            "\n\n".join(text for part in parts if (text := word(part, "text"))),
+            tuple(url for part in parts if (url := word(part, "image_url"))),
+            tuple((name, url) for name, url in files if url),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.text.strip() or self.images or self.files)
+
+    def item(self) -> JsonObject:
+        return user(self.text, self.images, self.files)
+
+    def and_(self, other: Question) -> Question:
+        """Both as one; a blank line between the texts."""
+        texts = [text for text in (self.text, other.text) if text.strip()]
+        return Question("\n\n".join(texts), self.images + other.images, self.files + other.files)
+
+
+NOTHING = Question("")
+
+
+def composed(
+    words: Sequence[str], attached: Sequence[str], files: Sequence[str], *, read_stdin: bool
+) -> Question:
+    """The words first, then the files, then what was piped in: read in any case where the last
+    word is `-`. Raises Problem."""
+    by_name = list(words[-1:]) == [STDIN] or STDIN in attached
+    prompt = " ".join(words[:-1] if list(words[-1:]) == [STDIN] else words)
+    piped = b""
+    if read_stdin or by_name:
+        # Alone it is the question, and worth waiting for.
+        moment = MOMENT if words or attached or files else IDLE
+        piped = stdin_bytes(by_name=by_name, moment=moment) or b""
+    if STDIN in attached:
+        if not piped:
+            raise Problem("--attach -: there is nothing on stdin")
+        sources = {STDIN: piped}
+        piped = b""
+    else:
+        sources = {}
+    question = Question(prompt)
+    for name in files:
+        for path, data in _texts(name):
+            question = question.and_(Question(fenced(path, data)))
+    for name in attached:
+        question = question.and_(attachment(name, sources.get(name)))
+    return question.and_(_piped(piped, alone=not question))
+
+
+def _texts(name: str) -> Iterable[tuple[str, bytes]]:
+    """A file, or the files of a folder. Raises Problem."""
+    if "://" in name and not os.path.lexists(name):
+        raise Problem(f"--file {name}: expected a file; --attach takes an address")
+    if not os.path.isdir(os.path.expanduser(name)):
+        return [(name, file_bytes(name))]
+    from .folders import texts  # few questions are about one
+
+    return texts(name)
+
+
+def attachment(name: str, data: bytes | None = None) -> Question:
+    """A file, a URL or `data` under that name, as what it turns out to be. Raises Problem."""
+    if data is None and "://" in name:
+        return _by_address(name)
+    if data is None:
+        data = file_bytes(name)
+    title = "stdin" if name == STDIN else Path(name).name
+    kind = media_type(data)
+    if kind is None:
+        return Question(_tagged("file", data, f' name="{title}"', name))
+    url = data_url(kind, data)
+    return Question("", files=((title, url),)) if kind == PDF else Question("", images=(url,))
+
+
+def fenced(name: str, data: bytes) -> str:
+    """A text under its name, in a fence that nothing in it can close. Raises Problem."""
+    text = _decode_text(data, name)
+    longest = max(map(len, re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{name}\n{fence}{PurePosixPath(name).suffix[1:]}\n{_ended(text)}{fence}"
+
+
+def text_or_file(text: str, option: str) -> str:
+    """`TEXT`, or what stands in the file of `@FILE`. Raises Problem."""
+    return (
+        _decode_text(file_bytes(text[1:]), f"{option} {text}")
+        if text.startswith("@")
+        else decoded(text)
+    )
+
+
+def _piped(data: bytes, *, alone: bool) -> Question:
+    if not data.strip():
+        return NOTHING
+    if media_type(data):
+        return attachment(STDIN, data)
+    return Question(_decode_text(data, "stdin") if alone else _tagged("stdin", data, "", "stdin"))
+
+
+def _by_address(url: str) -> Question:
+    if not is_on_the_web(url):
+        raise Problem(f"--attach {url}: expected a file, or an https address")
+    name = PurePosixPath(urlsplit(url).path).name
+    if name.lower().endswith(".pdf"):
+        return Question("", files=((name, url),))
+    return Question("", images=(url,))
+
+
+def file_bytes(name: str, option: str = "") -> bytes:
+    """What a file holds, for a model. Raises Problem, whose words begin with the option."""
+    where = f"{option} {name}".strip()
+    try:
+        path = os.path.expanduser(name)
+        with open(path, "rb") as file:
+            if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
+                raise Problem(f"{where}: it is a part of your login, which goes to no model")
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Problem(f"{where}: {error.strerror}", LOCAL_FILE) from None
+    if len(data) > MAX_BYTES:
+        raise Problem(f"{where}: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+    return data
+
+
+def _decode_text(data: bytes, name: str) -> str:
+    text = text_of(data)
+    if text is None:
+        raise Problem(f"{name}: neither UTF-8 text, nor a PNG, JPEG, WebP, GIF or PDF")
+    return text
+
+
+def _tagged(tag: str, data: bytes, attributes: str, name: str) -> str:
+    return f"<{tag}{attributes}>\n{_ended(_decode_text(data, name))}</{tag}>"
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"

@@ -1,0 +1,462 @@
+"""The programs that can use `codexapi serve`: what each has to be told, and where it keeps that.
+
+To add one, add a `Client` to `CLIENTS`: with `entries`, `setup` writes them into its file; with
+`words` alone it prints them, for the user to enter. Everything else follows from the table.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Final
+
+from ..terminal.output import Problem
+from .edits import Entry, ListItem
+from .system import LINUX, MACOS, WINDOWS, System
+
+NAME: Final = "codexapi"
+"""Our name among the endpoints that a client knows."""
+
+UNUSED = "unused"
+"""What is sent where the server asks for no key: many clients do not go without."""
+
+CONTEXT = 272_000
+"""Tokens that a model takes where nobody tells, as most of the backend's do."""
+
+OUTPUT = 32_000
+"""Tokens of an answer that a client shall reckon with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that the server has."""
+
+    name: str
+    context: int = CONTEXT
+    images: bool = True  # whether it can look at them
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a client has to know of the server. Raises Problem where no settings file, shell or
+    terminal could hold it."""
+
+    url: str  # with /v1
+    models: Sequence[ModelInfo]  # the first is the one to begin with
+    key: str = UNUSED
+
+    def __post_init__(self) -> None:
+        for name in (self.url, self.key, *(model.name for model in self.models)):
+            if not name.isprintable():
+                what = "the API key" if name == self.key else ascii(name)
+                raise Problem(
+                    f"{what} has letters that no program can be set up with (control characters, "
+                    "or no UTF-8); --model NAME names another model"
+                )
+
+    @property
+    def model(self) -> str:
+        return self.models[0].name
+
+
+@dataclass(frozen=True, slots=True)
+class ApiClient:
+    """One program.
+
+    `files` are its settings on each system ("" for all of them), as templates of `System.path`; a
+    relative one is in the folder of today. `entries` belong in that file, and `opening` is what a
+    new one needs besides. `env` are the variables that it is started with, `run` the command that
+    starts it. `words` is what a user has to enter, `after` what is to be done when it is written.
+    """
+
+    name: str
+    title: str
+    after: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    form: str = "jsonc"
+    entries: Callable[[ServerInfo], list[Entry]] | None = None
+    opening: Sequence[Entry] = ()
+    env: Callable[[ServerInfo], Mapping[str, str]] = lambda point: {}
+    unset: str = "unset {}"  # how its shell forgets a variable
+    run: Sequence[str] = ()
+    words: Callable[[ServerInfo], str] | None = None
+    models: bool = True  # whether it has to be told of them
+
+    def place(self, system: System) -> PurePath:
+        return system.path(self.files.get(system.platform) or self.files[""])
+
+
+# Those whose settings are a file.
+
+
+def _codex(point: ServerInfo) -> list[Entry]:
+    """A profile, which is a file of its own (0.169.0: `codex --profile NAME`).
+
+    Without `supports_standalone_web_search` the CLI gives the model no search on a provider that is
+    not its own, and says nothing (0.171.0, recorded).
+    """
+    served: dict[str, Any] = {
+        "name": NAME,
+        "base_url": point.url,
+        "wire_api": "responses",
+        "supports_standalone_web_search": True,
+    }
+    if point.key != UNUSED:
+        served["env_key"] = "CODEXAPI_API_KEY"
+    return [
+        Entry(("model",), point.model),
+        Entry(("model_provider",), NAME),
+        Entry(("model_providers", NAME), served),
+    ]
+
+
+def _key_env(point: ServerInfo) -> Mapping[str, str]:
+    return {} if point.key == UNUSED else {"CODEXAPI_API_KEY": point.key}
+
+
+def _continue(point: ServerInfo) -> list[Entry]:
+    served: dict[str, Any] = {
+        "name": NAME,
+        "provider": "openai",
+        "model": point.model,
+        "apiBase": point.url,
+        "apiKey": point.key,
+        "roles": ["chat", "edit", "apply"],
+        "capabilities": ["tool_use", *(["image_input"] if point.models[0].images else [])],
+        "defaultCompletionOptions": {"contextLength": point.models[0].context},
+    }
+    return [Entry(("models", ListItem("name", NAME)), served)]
+
+
+def _aider(point: ServerInfo) -> list[Entry]:
+    return [
+        Entry(("openai-api-base",), point.url),
+        Entry(("openai-api-key",), point.key),
+        Entry(("model",), f"openai/{point.model}"),
+    ]
+
+
+def _zed(point: ServerInfo) -> list[Entry]:
+    models = [
+        {
+            "name": model.name,
+            "display_name": f"{model.name} ({NAME})",
+            "max_tokens": model.context,
+            "max_output_tokens": OUTPUT,
+            "capabilities": {
+                "tools": True, "images": model.images, "parallel_tool_calls": True,
+                "prompt_cache_key": True,
+            },
+        }
+        for model in point.models
+    ]  # fmt: skip
+    served = {"api_url": point.url, "available_models": models}
+    return [Entry(("language_models", "openai_compatible", NAME), served)]
+
+
+def _vs_code(point: ServerInfo) -> list[Entry]:
+    models = [
+        {
+            "id": model.name,
+            "name": model.name,
+            "url": f"{point.url}/chat/completions",
+            "toolCalling": True,
+            "vision": model.images,
+            "maxInputTokens": model.context - OUTPUT,
+            "maxOutputTokens": OUTPUT,
+        }
+        for model in point.models
+    ]
+    served = {
+        "name": NAME, "vendor": "customendpoint", "apiKey": point.key,
+        "apiType": "chat-completions", "models": models,
+    }  # fmt: skip
+    return [Entry((ListItem("name", NAME),), served)]
+
+
+def _librechat(point: ServerInfo) -> list[Entry]:
+    served = {
+        "name": NAME,
+        "apiKey": point.key,
+        "baseURL": point.url,
+        "models": {"default": [model.name for model in point.models], "fetch": True},
+        "titleConvo": True,
+        "titleModel": "current_model",
+        "modelDisplayLabel": NAME,
+    }
+    return [Entry(("endpoints", "custom", ListItem("name", NAME)), served)]
+
+
+def _opencode(point: ServerInfo) -> list[Entry]:
+    models = {
+        model.name: {
+            "name": model.name,
+            "attachment": model.images,
+            "reasoning": True,
+            "tool_call": True,
+            "modalities": {"input": _modalities(model), "output": ["text"]},
+            "limit": {"context": model.context, "output": OUTPUT},
+        }
+        for model in point.models
+    }
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",  # comes with it
+        "name": NAME,
+        "options": {"baseURL": point.url, "apiKey": point.key},
+        "models": models,
+    }
+    return [Entry(("provider", NAME), provider)]
+
+
+def _opencode_env(point: ServerInfo) -> Mapping[str, str]:
+    """It merges this into its settings (1.18.33), so that the user's own model stays theirs."""
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps({"model": f"{NAME}/{point.model}"})}
+
+
+def _pi(point: ServerInfo) -> list[Entry]:
+    models = [
+        {
+            "id": model.name,
+            "reasoning": True,
+            "input": _modalities(model),
+            "contextWindow": model.context,
+            "maxTokens": OUTPUT,
+        }
+        for model in point.models
+    ]
+    # In a key, "$" begins a variable and "!" a command.
+    key = point.key.replace("$", "$$")
+    key = f"$!{key[1:]}" if key.startswith("!") else key
+    provider = {
+        "baseUrl": point.url, "api": "openai-responses", "apiKey": key, "models": models
+    }  # fmt: skip
+    return [Entry(("providers", NAME), provider)]
+
+
+def _mistral_vibe(point: ServerInfo) -> list[Entry]:
+    provider = {"name": NAME, "api_base": point.url}
+    if point.key != UNUSED:
+        provider["api_key_env_var"] = "CODEXAPI_API_KEY"
+    model = {
+        "name": point.model,
+        "provider": NAME,
+        "alias": NAME,
+        "supports_images": point.models[0].images,
+        "max_context_length": point.models[0].context,
+    }
+    return [
+        Entry(("providers", ListItem("name", NAME)), provider),
+        Entry(("models", ListItem("alias", NAME)), model),
+    ]
+
+
+def _mistral_vibe_env(point: ServerInfo) -> Mapping[str, str]:
+    return {"VIBE_ACTIVE_MODEL": NAME, **_key_env(point)}
+
+
+def _modalities(model: ModelInfo) -> list[str]:
+    return ["text", "image"] if model.images else ["text"]
+
+
+# Those that are told by their environment.
+
+
+def _openai(point: ServerInfo) -> Mapping[str, str]:
+    return {"OPENAI_BASE_URL": point.url, "OPENAI_API_KEY": point.key}
+
+
+def _qwen_code(point: ServerInfo) -> Mapping[str, str]:
+    return {**_openai(point), "OPENAI_MODEL": point.model}
+
+
+def _langchain_env(point: ServerInfo) -> Mapping[str, str]:
+    return {"OPENAI_API_BASE": point.url, **_openai(point)}
+
+
+def _open_webui(point: ServerInfo) -> Mapping[str, str]:
+    return {
+        "OPENAI_API_BASE_URL": point.url,
+        "OPENAI_API_KEY": point.key,
+        "ENABLE_IMAGE_GENERATION": "true",
+        "IMAGE_GENERATION_ENGINE": "openai",
+        "IMAGES_OPENAI_API_BASE_URL": point.url,
+        "IMAGES_OPENAI_API_KEY": point.key,
+    }
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """As a POSIX shell reads them."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+
+
+def _fish(point: ServerInfo) -> str:
+    quoted = {
+        name: value.replace("\\", "\\\\").replace("'", "\\'")
+        for name, value in _openai(point).items()
+    }
+    return "".join(f"set -gx {name} '{value}'\n" for name, value in quoted.items())
+
+
+def _powershell(point: ServerInfo) -> str:
+    quoted = {name: value.replace("'", "''") for name, value in _openai(point).items()}
+    return "".join(f"$env:{name} = '{value}'\n" for name, value in quoted.items())
+
+
+def _langchain_words(point: ServerInfo) -> str:
+    return f"""\
+{exports(_langchain_env(point))}
+# Or in the program itself:
+# from langchain_openai import ChatOpenAI
+# ChatOpenAI(model={point.model!r}, base_url={point.url!r}, api_key={point.key!r})
+"""
+
+
+def _open_webui_words(point: ServerInfo) -> str:
+    return f"""\
+{exports(_open_webui(point))}
+# They hold at its first start. Later: Admin Panel > Settings > Connections, and Images.
+"""
+
+
+# Those that are told by hand.
+
+
+def _cline(point: ServerInfo) -> str:
+    command = shlex.join(
+        [
+            "cline", "auth", "--provider", "openai", "--apikey", point.key, "--modelid", point.model,
+            "--baseurl", point.url,
+        ]
+    )  # fmt: skip
+    return f"""\
+In a terminal:
+  {command}
+
+In an editor: Settings > API Configuration
+  API Provider     OpenAI Compatible
+  Base URL         {point.url}
+  API Key          {point.key}
+  Model ID         {point.model}
+  Context Window   {point.models[0].context}
+  Supports Images  yes
+"""
+
+
+def _jetbrains(point: ServerInfo) -> str:
+    return f"""\
+Settings > Tools > AI Assistant > Providers & API keys (before: Models) > OpenAI-compatible
+  URL      {point.url}
+  API Key  {point.key}
+  Model    {point.model}
+"""
+
+
+def _n8n(point: ServerInfo) -> str:
+    return f"""\
+Credentials > New > OpenAI
+  API Key   {point.key}
+  Base URL  {point.url}
+Model of the OpenAI node: {point.model} (By ID: its list leaves out names that it does not know)
+
+n8n in Docker reaches this machine as http://host.docker.internal:PORT/v1, and the server then needs
+  codexapi serve --host 0.0.0.0 --api-key-file FILE --allow-host host.docker.internal
+"""
+
+
+def _cursor(point: ServerInfo) -> str:
+    return f"""\
+Cursor sends what it asks of a model from its own servers, and they cannot reach
+{point.url}. Do not put this server on the internet for it: it is for your own use alone.
+In Cursor, codexapi can be used as an MCP server:
+  codexapi mcp install cursor
+"""
+
+
+_VS_CODE_FILE = "Code/User/chatLanguageModels.json"
+
+CLIENTS: Final = (
+    ApiClient(
+        "codex", "Codex CLI", "codex --profile codexapi uses it.",
+        files={"": "{codex}/codexapi.config.toml"}, form="toml", entries=_codex, env=_key_env,
+        run=("codex", "--profile", NAME),
+    ),
+    ApiClient(
+        "continue", "Continue", "It is in the list of models of its panel.",
+        files={"": "{home}/.continue/config.yaml"}, form="yaml", entries=_continue,
+        opening=[
+            Entry(("name",), "Local"), Entry(("version",), "1.0.0"), Entry(("schema",), "v1"),
+        ],
+        run=("cn", "--config", "{file}"),
+    ),
+    ApiClient(
+        "aider", "aider", "It holds wherever aider is started.",
+        files={"": "{home}/.aider.conf.yml"}, form="yaml", entries=_aider, run=("aider",),
+    ),
+    ApiClient(
+        "zed", "Zed",
+        "Its agent panel lists the models. It wants a key, from the variable CODEXAPI_API_KEY or "
+        "typed in its settings: any text, if the server asks for none.",
+        files={
+            LINUX: "{config}/zed/settings.json", MACOS: "{home}/.config/zed/settings.json",
+            WINDOWS: "{appdata}/Zed/settings.json",
+        },
+        entries=_zed, env=lambda point: {"CODEXAPI_API_KEY": point.key}, run=("zed",),
+    ),
+    ApiClient(
+        "vscode", "VS Code (Copilot Chat)",
+        "The models are in the chat's picker, after a restart. `Chat: Open Language Models (JSON)` "
+        "opens the file.",
+        files={
+            LINUX: f"{{config}}/{_VS_CODE_FILE}", MACOS: f"{{support}}/{_VS_CODE_FILE}",
+            WINDOWS: f"{{appdata}}/{_VS_CODE_FILE}",
+        },
+        entries=_vs_code, run=("code",),
+    ),
+    ApiClient(
+        "librechat", "LibreChat",
+        "Restart it. In Docker: --url http://host.docker.internal:PORT/v1, and the server needs "
+        "--host 0.0.0.0 --api-key-file FILE --allow-host host.docker.internal.",
+        files={"": "librechat.yaml"}, form="yaml", entries=_librechat,
+        opening=[Entry(("version",), "1.3.17")],
+    ),
+    ApiClient(
+        "opencode", "opencode", f"opencode --model {NAME}/MODEL uses it; /models lists them.",
+        files={"": "{config}/opencode/opencode.json"}, entries=_opencode, env=_opencode_env,
+        run=("opencode",),
+    ),
+    ApiClient(
+        "pi", "pi", f"pi --provider {NAME} uses it; /model lists them.",
+        files={"": "{pi}/models.json"}, entries=_pi,
+        run=("pi", "--provider", NAME, "--model", "{model}"),
+    ),
+    ApiClient(
+        "mistral-vibe", "Mistral Vibe",
+        f"/model has it as {NAME}; VIBE_ACTIVE_MODEL={NAME} vibe begins with it.",
+        files={"": "{vibe}/config.toml"}, form="toml", entries=_mistral_vibe,
+        env=_mistral_vibe_env, run=("vibe",),
+    ),
+    ApiClient("shell", "any program, in a POSIX shell", env=_openai, run=("{shell}",), models=False),
+    ApiClient(
+        "fish", "any program, in fish", env=_openai, run=("fish",), words=_fish,
+        unset="set -e {}", models=False,
+    ),
+    ApiClient(
+        "powershell", "any program, in PowerShell", env=_openai, run=("pwsh",), words=_powershell,
+        unset="Remove-Item Env:{}", models=False,
+    ),
+    ApiClient(
+        "open-webui", "Open WebUI", env=_open_webui, run=("open-webui", "serve"),
+        words=_open_webui_words, models=False,
+    ),
+    ApiClient(
+        "langchain", "LangChain", env=_langchain_env, run=("python",), words=_langchain_words
+    ),
+    ApiClient("qwen-code", "Qwen Code", env=_qwen_code, run=("qwen",)),
+    ApiClient("cline", "Cline", words=_cline),
+    ApiClient("jetbrains", "JetBrains AI Assistant", words=_jetbrains),
+    ApiClient("n8n", "n8n", words=_n8n),
+    ApiClient("cursor", "Cursor", words=_cursor, models=False),
+)  # fmt: skip

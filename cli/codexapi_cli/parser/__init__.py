@@ -1,0 +1,1 @@
+"""The command line itself: options, help, usage errors and completion."""

@@ -1,0 +1,123 @@
+"""The values that the Tab key offers for an option or an argument, each with a few words on it.
+
+They are looked up on this machine alone, and whatever goes wrong there, nothing is offered. Each
+is called by the parser with its context; `before` are the words that stand there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import codexapi_engine as engine
+
+Values = list[tuple[str, str]]
+
+BEFORE = "codexapi.words"
+"""Where the words before the one to complete stand in the parser's `meta`."""
+
+_MOST_CHATS = 50
+
+
+def models(ctx: Any, args: list[str], incomplete: str) -> Values:
+    from .known_models import remembered
+
+    with suppress(Exception):
+        return [(model.slug, model.description) for model in remembered(_settings(ctx))]
+    return []
+
+
+def efforts(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """Those of the model that is named, else of all."""
+    from codexapi_engine.protocol.models import EFFORTS
+    from codexapi_engine.protocol.models import efforts as efforts_of
+
+    from .known_models import remembered
+
+    known: set[str] = set()
+    with suppress(Exception):
+        found = remembered(_settings(ctx))
+        named = _value_of(ctx, "-m", "--model")
+        for model in [model for model in found if model.slug == named] or found:
+            known.update(efforts_of(model))
+    return [(name, "") for name in EFFORTS if name in known or not known]
+
+
+def chats(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """The newest chats, each with its first words."""
+    from ..conversation.chat_history import ChatHistory, path_in
+
+    with suppress(Exception):
+        path = path_in(_settings(ctx))
+        if path.exists():  # else it would be made
+            with ChatHistory(path) as chats:
+                heads = zip(range(_MOST_CHATS), chats.heads(), strict=False)
+                return [(head["cid"], head["title"]) for _, head in heads]
+    return []
+
+
+def ports(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """The ports that servers of ours have."""
+    from ..servers.registry import running
+
+    with suppress(Exception):
+        found = running(_settings(ctx).state_dir)
+        return [(str(server.port), server.url or "") for server in found]
+    return []
+
+
+def setup_clients(ctx: Any, args: list[str], incomplete: str) -> Values:
+    from ..integrations.http_clients import CLIENTS
+
+    return [(client.name, client.title) for client in CLIENTS]
+
+
+def mcp_clients(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """Those that are not named yet."""
+    from ..integrations.mcp_clients import CLIENTS
+
+    named = _words(ctx)
+    return [(client.name, client.title) for client in CLIENTS if client.name not in named]
+
+
+def tool_groups(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """A list with commas: the next of it."""
+    before, comma, _ = incomplete.rpartition(",")
+    groups = [name for name in ("text", "image", "status") if name not in before.split(",")]
+    return [(f"{before}{comma}{name}", "") for name in groups]
+
+
+def words(*choices: str) -> Any:
+    """What offers these words."""
+
+    def values(ctx: Any, args: list[str], incomplete: str) -> Values:
+        return [(choice, "") for choice in choices]
+
+    return values
+
+
+def _settings(ctx: Any) -> engine.Settings:
+    from dataclasses import replace
+
+    from codexapi_engine.settings import Settings
+
+    return replace(Settings.from_env(), demo="--demo" in _words(ctx))
+
+
+def _words(ctx: Any) -> Sequence[str]:
+    found: Sequence[str] = ctx.meta.get(BEFORE, ())
+    return found
+
+
+def _value_of(ctx: Any, *names: str) -> str | None:
+    def values() -> Iterator[str]:
+        arguments = _words(ctx)
+        for at, word in enumerate(arguments):
+            if word in names and at + 1 < len(arguments):
+                yield arguments[at + 1]
+            elif word.partition("=")[0] in names and "=" in word:
+                yield word.partition("=")[2]
+
+    return next(values(), None)

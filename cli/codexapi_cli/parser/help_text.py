@@ -1,0 +1,275 @@
+"""The help of a command: usage, its options in groups, examples.
+
+A command declares it where its options are declared: the group of an option is its
+`rich_help_panel`, and the examples are the command's `epilog`, a line each: `# what it does` or
+`$ what to type`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ..terminal.output import Problem, colourful, put_drawn
+
+GLOBAL = "Global options"
+OPTIONS = "Options"
+BACKEND = "Backend"
+"""Names of groups. All other options stand between the last two."""
+
+PIPE_WIDTH = 80
+"""Columns of a help that goes into a pipe."""
+
+_FOR_REQUESTS = {"verbose", "timeout"}
+"""Global options that say nothing to a command that asks the backend nothing."""
+
+TOPICS = {
+    "environment": "Environment variables",
+    "exit-codes": "Exit codes",
+}
+"""What `codexapi help` explains beside commands."""
+
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+class DocumentedCommand(TyperCommand):
+    def get_help(self, ctx: Any) -> str:
+        return render(self, ctx)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _showing(super().get_help_option(ctx))
+
+    def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Further tables, by their headings."""
+        return {}
+
+
+class DocumentedGroup(TyperGroup):
+    def get_help(self, ctx: Any) -> str:
+        return render(self, ctx)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _showing(super().get_help_option(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
+            show(ctx)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Raises Problem where there is no such command."""
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches  # only after a slip of the finger
+
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
+        raise Problem(f"there is no command {name}; {hint}")
+
+    def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        rows = [(name, summary(c)) for name, c in self.commands.items() if not c.hidden]
+        return {"Commands": rows}
+
+
+def show(ctx: Any) -> None:
+    """Prints the help of a command, and ends the program."""
+    terminal = sys.stdout.isatty()
+    width = _columns() if terminal else PIPE_WIDTH
+    put_drawn(render(ctx.command, ctx, width, bold=colourful(terminal)) + "\n")
+    raise typer.Exit
+
+
+def show_text(text: Callable[[int], str]) -> NoReturn:
+    """Prints a text of the width of the terminal, and ends the program."""
+    put_drawn(text(_columns() if sys.stdout.isatty() else PIPE_WIDTH) + "\n")
+    raise typer.Exit
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or PIPE_WIDTH
+    except OSError:
+        return PIPE_WIDTH
+
+
+def render(command: Any, ctx: Any, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:
+    from ..terminal.wrapping import wrap  # only where help is shown
+
+    blocks = [wrap(paragraph, width) for paragraph in _paragraphs(command.help)]
+    for heading, lines in _sections(command, ctx, width):
+        title = f"{_BOLD}{heading.upper()}{_PLAIN}" if bold else heading.upper()
+        blocks.append("\n".join([title, *lines]))
+    return "\n\n".join(blocks)
+
+
+def summary(command: Any) -> str:
+    """The first paragraph of what a command says of itself."""
+    return next(iter(_paragraphs(command.help)), "")
+
+
+def name_of(param: Any) -> str:
+    """A parameter as one speaks of it: the longest name of an option, as a person types it."""
+    if param.param_type_name == "argument":
+        return str(param.metavar or param.name.upper()).strip("[].")
+    return max(_spellings(param), key=len)
+
+
+def choices_of(param: Any) -> list[str]:
+    """The words that a parameter takes, where there is a fixed set of them."""
+    return [_plain(choice) for choice in getattr(param.type, "choices", ())]
+
+
+def takes_value(param: Any) -> bool:
+    return param.param_type_name == "option" and not (param.is_flag or param.count)
+
+
+def limits_of(param: Any) -> str:
+    """The range of a number in words; nothing where it has none."""
+    least, most = getattr(param.type, "min", None), getattr(param.type, "max", None)
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f"{least} or more"
+    return f"at most {most}" if least is None else f"{least} to {most}"
+
+
+def _sections(command: Any, ctx: Any, width: int) -> Iterator[tuple[str, Iterable[str]]]:
+    from ..terminal.wrapping import shell_line, table, wrap
+
+    params = [param for param in command.get_params(ctx) if not param.hidden]
+    options = [param for param in params if param.param_type_name == "option"]
+    arguments = [param for param in params if param.param_type_name == "argument"]
+    usage = shell_line(" ".join(_usage(command, ctx, arguments)), width, "  ")
+    yield "Usage", [usage.replace(" \\\n", "\n")]
+    if described := [(_placeholder(a), _text(a)) for a in arguments if a.help]:
+        yield "Arguments", table(described, width)
+    for heading, rows in command.sections().items():
+        yield heading, table(rows, width)
+    for heading, members in _groups(options, is_root=ctx.parent is None):
+        yield heading, table([(_names(o), _text(o)) for o in members], width)
+    if ctx.parent is not None and (line := _inherited(options)):
+        yield GLOBAL, [wrap(line, width, "  ")]
+    if command.epilog:
+        yield "Examples", [_example(line, width) for line in command.epilog.strip().splitlines()]
+    if ctx.parent is None:
+        yield "Help topics", table(TOPICS.items(), width)
+    if hasattr(command, "get_command"):
+        more = f"`{ctx.command_path} COMMAND --help` shows the help of a command."
+        lines = [wrap(more, width, "  ")]
+        if ctx.parent is None:
+            lines.append(wrap("`codexapi help TOPIC` shows a topic.", width, "  "))
+        yield "Learn more", lines
+
+
+def _usage(command: Any, ctx: Any, arguments: Sequence[Any]) -> Iterator[str]:
+    yield ctx.command_path
+    if hasattr(command, "get_command"):
+        yield "[COMMAND]" if command.invoke_without_command else "COMMAND"
+    yield "[options]"
+    yield from map(_placeholder, arguments)
+
+
+def _groups(options: Sequence[Any], *, is_root: bool) -> Iterator[tuple[str, list[Any]]]:
+    found: dict[str, list[Any]] = {OPTIONS: []}
+    for option in options:
+        group = GLOBAL if "--help" in option.opts else option.rich_help_panel or OPTIONS
+        found.setdefault(group, []).append(option)
+    inherited, backend = found.pop(GLOBAL, []), found.pop(BACKEND, [])
+    yield from ((heading, members) for heading, members in found.items() if members)
+    if backend:
+        yield BACKEND, backend
+    if is_root:
+        yield GLOBAL, inherited
+
+
+def _inherited(options: Sequence[Any]) -> str:
+    """One line on the options of all commands, by their shortest names."""
+    asks = any(option.name == "base_url" for option in options)
+    names = [
+        min(option.opts, key=len)
+        for option in options
+        if option.rich_help_panel == GLOBAL and (asks or option.name not in _FOR_REQUESTS)
+    ]
+    return f"{', '.join(names)}: `codexapi --help` describes them." if names else ""
+
+
+def _placeholder(argument: Any) -> str:
+    """An argument as a usage line shows it."""
+    name = argument.metavar or argument.name.upper()
+    if argument.metavar and name.startswith("["):
+        return str(name)
+    name = f"{name.removesuffix('...')}..." if argument.nargs != 1 else name
+    return name if argument.required else f"[{name}]"
+
+
+def _names(option: Any) -> str:
+    short = [name for name in option.opts if len(name) == 2]
+    long = [name for name in _spellings(option) if len(name) > 2]
+    names = ", ".join([*short, *long]) if short else f"    {', '.join(long)}"
+    if not takes_value(option):
+        return names
+    return f"{names} {option.metavar or '|'.join(choices_of(option)) or 'VALUE'}"
+
+
+def _spellings(option: Any) -> list[str]:
+    """Its names but for a second spelling of a letter: `--n` beside `-n`."""
+    letters = {name[1] for name in option.opts if len(name) == 2}
+    return [name for name in option.opts if name not in {f"--{letter}" for letter in letters}]
+
+
+def _text(param: Any) -> str:
+    text = param.help or ""
+    notes = [limits_of(param) if param.metavar == "N" else "", _default(param)]
+    notes = [note for note in notes if note]
+    if not notes:
+        return text
+    if text.endswith(")"):
+        return f"{text[:-1]}, {', '.join(notes)})"
+    return f"{text} ({', '.join(notes)})"
+
+
+def _default(param: Any) -> str:
+    default = param.default
+    if not param.show_default or default in (None, False, "", ()) or callable(default):
+        return ""
+    if param.param_type_name == "option" and param.count:
+        return ""
+    return f"default: {_plain(default)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _example(line: str, width: int) -> str:
+    from ..terminal.wrapping import shell_line, wrap
+
+    return shell_line(line, width, "  ") if line.startswith("$") else wrap(line, width, "  ")
+
+
+def _paragraphs(text: str | None) -> list[str]:
+    blocks = inspect.cleandoc(text or "").split("\n\n")
+    return [" ".join(block.split()) for block in blocks if block.strip()]
+
+
+def _showing(option: Any) -> Any:
+    """The option --help of a command, which shows this help."""
+
+    def callback(ctx: Any, param: Any, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            show(ctx)
+
+    if option is not None:
+        option.callback = callback
+        option.help = "Show the help of a command"
+    return option

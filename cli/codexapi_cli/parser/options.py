@@ -1,0 +1,224 @@
+"""What the commands have in common: their options, and the settings that come of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+import codexapi_engine as engine
+
+from ..terminal.output import LOCAL_FILE, QUIET, USAGE, VERBOSE, say, verbosity
+from . import completers
+from .help_text import BACKEND, GLOBAL, DocumentedCommand, DocumentedGroup
+
+NO_LOG = "CODEXAPI_NO_LOG"
+
+T = TypeVar("T")
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Use another backend than chatgpt.com: https or loopback (env: CODEXAPI_BASE_URL)",
+        show_default=False,
+        rich_help_panel=BACKEND,
+    ),
+]
+Demo = Annotated[
+    bool,
+    typer.Option(
+        "--demo",
+        help="Use the simulated backend: no login, no quota, no network",
+        rich_help_panel=BACKEND,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON", rich_help_panel="Output")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-m", "--model", metavar="NAME", help="Model to use (env: CODEXAPI_MODEL)",
+        show_default=False, rich_help_panel="Model", autocompletion=completers.models,
+    ),
+]  # fmt: skip
+Effort = Annotated[
+    str | None,
+    typer.Option(
+        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model",
+        help="Reasoning effort: low, medium, high or another that the model has",
+        autocompletion=completers.efforts,
+    ),
+]  # fmt: skip
+NoLog = Annotated[
+    bool,
+    typer.Option(
+        "--no-log",
+        help="Do not keep this chat on this machine (env: CODEXAPI_NO_LOG)",
+        envvar=NO_LOG,
+        show_envvar=False,
+        rich_help_panel="History",
+    ),
+]
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def _quiet(wanted: bool) -> None:
+    if wanted:
+        os.environ[QUIET] = "1"
+
+
+def _verbose(count: int) -> None:
+    if count:
+        os.environ[VERBOSE] = str(count)
+
+
+def _color(wanted: Color) -> None:
+    if wanted is not Color.AUTO:
+        for name, meant in (("NO_COLOR", Color.NEVER), ("FORCE_COLOR", Color.ALWAYS)):
+            os.environ.pop(name, None)
+            if wanted is meant:
+                os.environ[name] = "1"
+
+
+def _timeout(text: str | None) -> None:
+    if text is not None:
+        from codexapi_engine.setting_values import parse_seconds  # --help does without
+
+        try:
+            parse_seconds(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text} is not a number of seconds above 0") from None
+        os.environ["CODEXAPI_TIMEOUT"] = text
+
+
+def _no_log(wanted: bool) -> None:
+    if wanted:
+        os.environ[NO_LOG] = "1"
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "-q", "--quiet", callback=_quiet, expose_value=False, rich_help_panel=GLOBAL,
+        help="Print no notes and no progress",
+    ),
+]  # fmt: skip
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v", "--verbose", count=True, callback=_verbose, expose_value=False, show_default=False,
+        rich_help_panel=GLOBAL,
+        help="Print model, time, tokens and request id on stderr; -vv: headers too, without secrets",
+    ),
+]  # fmt: skip
+Colors = Annotated[
+    Color,
+    typer.Option(
+        "--color", callback=_color, expose_value=False, is_eager=True, rich_help_panel=GLOBAL,
+        help="When to use colours (env: NO_COLOR, FORCE_COLOR)",
+    ),
+]  # fmt: skip
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", callback=_timeout, expose_value=False, show_default=False,
+        rich_help_panel=GLOBAL,
+        help="Seconds to wait while the backend sends nothing (env: CODEXAPI_TIMEOUT, "
+        "default: 300)",
+    ),
+]  # fmt: skip
+Unlogged = Annotated[
+    bool,
+    typer.Option(
+        "--no-log", callback=_no_log, expose_value=False, rich_help_panel=GLOBAL,
+        help="Do not keep chats on this machine (env: CODEXAPI_NO_LOG)",
+    ),
+]  # fmt: skip
+EVERYWHERE = {"quiet", "verbose", "color", "timeout"}
+"""The global options that may stand after the command too."""
+
+
+class _App(typer.Typer):
+    def command(self, name: str | None = None, **options: Any) -> Any:
+        return super().command(name, **{"cls": DocumentedCommand, **options})
+
+
+def command() -> typer.Typer:
+    """A command of its own, with our manners."""
+    return _App(
+        cls=DocumentedGroup,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def opened(chosen: engine.Settings) -> engine.Codex:
+    """The backend. With --verbose, what happens there is told."""
+    from .remembering import RememberingCodex  # httpx
+
+    if not verbosity():
+        return RememberingCodex(chosen)
+    from ..terminal.verbose import VerboseObserver  # seldom wanted
+
+    return RememberingCodex(chosen, observer=VerboseObserver(headers=verbosity() > 1))
+
+
+def checked(flag: str, read: Callable[[str], T], text: str) -> T:
+    """What the text of a flag says. Ends the program with a usage error if it is wrong."""
+    try:
+        return read(text)
+    except ValueError as error:
+        say(f"codexapi: {flag}: {error}")
+        raise typer.Exit(USAGE) from None
+
+
+def key_of(key_text: str | None, path: Path | None) -> str | None:
+    """The key that clients must send: as it is given, or as a file holds it. Ends the program where
+    it cannot be used."""
+    if path is None:
+        return key_text
+    if key_text is not None:
+        say("codexapi: --api-key and --api-key-file: give one of them")
+        raise typer.Exit(USAGE)
+    import codexapi_http  # a door, for a server that is about to open it
+
+    try:
+        key, note = codexapi_http.read_key(path)
+    except engine.InvalidRequest as error:
+        say(f"codexapi: {error}")
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        say(f"codexapi: --api-key-file: {path}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None
+    if note is not None:
+        say(f"codexapi: {note}")
+    return key
+
+
+def settings(**flags: Any) -> engine.Settings:
+    """The environment's settings, with the flags that were given laid over.
+
+    Ends the program with a usage error if one of them is wrong.
+    """
+    changes = {
+        name: value
+        for name, value in flags.items()
+        if value is not None and value is not False and value != ()
+    }
+    try:
+        return replace(engine.Settings.from_env(), **changes)
+    except engine.InvalidRequest as error:
+        say(f"codexapi: {error}")
+        raise typer.Exit(USAGE) from None

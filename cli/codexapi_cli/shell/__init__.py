@@ -1,0 +1,1 @@
+"""Shell commands that a model proposes: what they may do."""

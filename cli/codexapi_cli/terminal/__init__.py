@@ -1,0 +1,1 @@
+"""Standard streams and what is drawn on a terminal."""

@@ -1,0 +1,1 @@
+"""HTTP to the backend: connections, requests, event streams, and what failures mean."""

@@ -1,0 +1,1 @@
+"""Images as bytes and as files: checks, conversion, download, names and addresses."""

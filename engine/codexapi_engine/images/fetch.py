@@ -1,0 +1,167 @@
+"""Pictures by address: what a client names by URL, and the backend does not fetch itself.
+
+The address is a stranger's, so it must not lead into the user's own network: https alone, every
+address of the name public, the connection made to the address that was checked, and a redirect
+checked like the first. Knows nothing of pictures but how large one may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import CodexError, InvalidRequest
+from ..http._httpx import httpx
+from ..http.body import read_body
+from ..http.client import connect
+from ..http.errors import translate_errors
+from ..http.resolver import Resolver
+from ..settings import Settings, user_agent
+from .processing import MAX_BYTES, Input
+
+REDIRECTS = 3
+SECONDS = 30.0
+"""For all of it: the names, the redirects, the bytes."""
+
+_CONNECT = 10.0
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The addresses of a name. Raises OSError."""
+
+
+class Fetcher:
+    """Gets pictures from public https addresses. Close it at the end.
+
+    `resolve` and `http` replace the network, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        resolve: Resolve | None = None,
+        http: httpx.AsyncBaseTransport | None = None,
+        max_bytes: int = MAX_BYTES,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._resolve = resolve or _resolved
+        self._http = http
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._client: httpx.AsyncClient | None = None
+
+    async def fetch(self, url: str, *, param: str) -> Input:
+        """Raises InvalidRequest, naming `param`."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return Input(param, await self._following(url))
+        except TimeoutError:
+            why = f"it took longer than {self._seconds:g} s"
+        except socket.gaierror as error:
+            why = f"its name cannot be resolved ({error.args[-1]})"
+        except (FetchRefused, OSError) as error:
+            why = str(error)
+        except CodexError as error:
+            why = error.message
+        raise InvalidRequest(
+            f"The picture in '{param}' could not be fetched: {why}.",
+            code="invalid_image_url",
+            param=param,
+        )
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _following(self, url: str) -> bytes:
+        for _ in range(REDIRECTS + 1):
+            response = await self._send(url)
+            try:
+                if response.is_redirect:
+                    url = urljoin(url, response.headers.get("location", ""))
+                    continue
+                return await self._read_body(response)
+            finally:
+                await response.aclose()
+        raise FetchRefused(f"it was redirected more than {REDIRECTS} times")
+
+    async def _send(self, url: str) -> httpx.Response:
+        name, port = _parse_url(url)
+        addresses = await self._resolve(name, port)
+        if not addresses or not all(map(public, addresses)):
+            # Whatever the name is: which addresses are in there is the user's own business.
+            raise FetchRefused(f"{name} is not a public address")
+        target = httpx.URL(url).copy_with(host=addresses[0])
+        with translate_errors():
+            request = self._http_client().build_request("GET", target)
+            request.headers["host"] = name if port == 443 else f"{name}:{port}"
+            request.extensions["sni_hostname"] = name  # and so the certificate must be the name's
+            return await self._http_client().send(request, stream=True)
+
+    async def _read_body(self, response: httpx.Response) -> bytes:
+        if response.status_code != 200:
+            raise FetchRefused(f"the answer was a {response.status_code}")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise FetchRefused("it came compressed, unasked")
+        length = response.headers.get("content-length", "")
+        too_large = FetchRefused(f"it has over {self._max_bytes >> 20} MB")
+        if length.isdecimal() and int(length) > self._max_bytes:
+            raise too_large
+        return await read_body(response, limit=self._max_bytes, too_large=too_large)
+
+    def _http_client(self) -> httpx.AsyncClient:
+        if self._client is None:  # a client reads the certificate authorities: 20 ms
+            self._client = httpx.AsyncClient(
+                transport=self._http or connect(self._settings, "https://example.org"),
+                timeout=httpx.Timeout(self._seconds, connect=_CONNECT),
+                headers={"user-agent": user_agent(), "accept-encoding": "identity"},
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._client
+
+
+class FetchRefused(Exception):
+    """Why there will be no picture."""
+
+
+def public(address: str) -> bool:
+    """Whether an address is out on the internet, and leads nowhere else."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return public(str(found.ipv4_mapped))
+        if found in _NAT64:
+            return public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+        if found.sixtofour is not None or found.teredo is not None or found.is_site_local:
+            return False
+    return found.is_global and not (found.is_multicast or found.is_reserved)
+
+
+def _parse_url(url: str) -> tuple[str, int]:
+    """Name and port of a URL. Raises _Refused."""
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port or 443
+        name = name if name.isascii() else name.encode("idna").decode()
+        httpx.URL(url)
+    except (ValueError, UnicodeError, httpx.InvalidURL):
+        raise FetchRefused("its address cannot be read") from None
+    if parts.scheme != "https" or not name:
+        raise FetchRefused("its address does not begin with https://")
+    if parts.username is not None or parts.password is not None:
+        raise FetchRefused("its address has a user name in it")
+    return name, port
+
+
+async def _resolved(name: str, port: int) -> list[str]:
+    found = await Resolver().addresses(name, port)
+    return [str(address[0]) for _, _, _, _, address in found]

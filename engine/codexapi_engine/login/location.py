@@ -1,0 +1,58 @@
+"""Where the login is: in a variable, in a file, or in the system's keyring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import NotLoggedIn
+from ..files import read_regular
+from ..protocol import auth_file
+from ..protocol.auth_file import LOGIN_HINT
+from ..settings import Settings
+from .file_store import CodexFile
+
+try:
+    import fcntl
+except ImportError:  # Windows: the atomic replace alone must do
+    fcntl = None  # type: ignore[assignment]
+from .store import MAX_BYTES, InMemory, MissingStore, Store
+
+STORE = "cli_auth_credentials_store"
+"""The setting of Codex's config.toml that says where a login is."""
+
+
+def store_of(settings: Settings) -> Store:
+    """Where the user's login is: in the environment, or where Codex's own config says."""
+    if settings.access_token is not None:
+        try:
+            return InMemory(auth_file.from_access_token(settings.access_token.reveal()))
+        except NotLoggedIn as error:
+            return MissingStore(error)
+    home = settings.codex_home
+    kind = _setting(home / "config.toml", STORE)
+    if kind in ("keyring", "auto"):
+        from .keyring_store import Keyring, KeyringOrFile  # seldom, and it reads much
+
+        kinds = Keyring if kind == "keyring" else KeyringOrFile
+        return kinds(home, state_dir=settings.state_dir)
+    if kind == "ephemeral":
+        return MissingStore(
+            NotLoggedIn(
+                "Codex keeps its login in memory alone, by cli_auth_credentials_store in its "
+                f'config.toml: set that to "file" and {LOGIN_HINT}'
+            )
+        )
+    return CodexFile(home, state_dir=settings.state_dir)
+
+
+def _setting(config: Path, name: str) -> object:
+    """One setting of Codex's own config.toml; None if it is not there."""
+    try:
+        text = read_regular(config, MAX_BYTES)[1].decode()
+        if name not in text:
+            return None  # reading TOML takes 12 ms to begin with
+        import tomllib
+
+        return tomllib.loads(text).get(name)
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,83 @@
+"""Which files belong to the login: they are attached to nothing, and sent to nobody.
+
+A file is known by where it is and by what it is, since links give it other names. Nothing is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..settings import Settings
+
+DRAWN = "generated_images"
+"""The folder in CODEX_HOME where Codex puts pictures: the only one that is no part of a login."""
+
+_LOGIN = ("auth.json", ".auth.json", ".credentials.json")
+_OF_PROCESSES = ("environ", "mem")
+"""Files under `/proc` that hold a process' token."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFiles:
+    """All that is in CODEX_HOME, with the copies of the login that stand elsewhere."""
+
+    home: Path
+    state_dir: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> LoginFiles:
+        return cls(settings.codex_home, settings.state_dir)
+
+    def has(self, path: Path | str, descriptor: int) -> bool:
+        """Whether a file, open as `descriptor` by this `path`, is one of them."""
+        real = Path(os.path.realpath(path))
+        if real.parts[1:2] == ("proc",) and real.name in _OF_PROCESSES:
+            return True
+        if self._is_inside(real):
+            return True
+        status = os.fstat(descriptor)
+        return any(os.path.samestat(status, one) for one in self._known())
+
+    def _is_inside(self, real: Path) -> bool:
+        home = _stat(self.home)
+        if home is None:
+            return False
+        below = real
+        for folder in real.parents:
+            status = _stat(folder)
+            if status is not None and os.path.samestat(status, home):
+                return below == real or below.name != DRAWN
+            below = folder
+        return False
+
+    def _known(self) -> Iterator[os.stat_result]:
+        """The files in the folder itself, and copies of the login beside the real file and in our
+        own folder."""
+        yield from _files(self.home, "")
+        real = Path(os.path.realpath(self.home / "auth.json"))
+        for folder in {real.parent, self.state_dir} - {self.home}:
+            yield from _files(folder, *_LOGIN, real.name, f".{real.name}")
+
+
+def _files(folder: Path, *prefixes: str) -> Iterator[os.stat_result]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        if not name.startswith(prefixes):
+            continue
+        # Of all else, a link leads to what the user keeps elsewhere: instructions, settings.
+        status = _stat(folder / name, links=name.startswith(_LOGIN))
+        if status is not None:
+            yield status
+
+
+def _stat(path: Path, *, links: bool = True) -> os.stat_result | None:
+    try:
+        return os.stat(path, follow_symlinks=links)
+    except (OSError, ValueError):
+        return None

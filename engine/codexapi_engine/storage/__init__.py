@@ -1,0 +1,164 @@
+"""What outlives a request: stored responses, conversations, chats, and the reasoning behind calls.
+
+* `shelf.py`          JSON objects by kind and id, bounded, in memory or in one SQLite file
+* `responses.py`      stored responses, and the history that `previous_response_id` stands for
+* `conversations.py`  conversations and their items
+* `chats.py`          stored chat completions
+* `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot carry it
+* `owner.py`          whose account and model wrote it, and so who can send it again
+
+Knows nothing of HTTP or of the backend. Nothing here leaves this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from ..errors import CodexError, InvalidRequest, JsonObject
+from ..protocol import json
+from ..protocol.event_log import EventLog
+from ..protocol.responses import conversation_of
+from ..protocol.responses.items import as_items, without_repeats
+from ..protocol.shapes import listed, word
+from .chats import Chats
+from .conversations import Conversations
+from .names import new_id
+from .owner import Owner
+from .reasoning import Reasoning
+from .responses import HEARTBEAT_INTERVAL, Responses, listable
+from .sqlite import MAX_WAIT, ObjectStore
+
+__all__ = ["HEARTBEAT_INTERVAL", "ObjectStore", "Owner", "Reasoning", "State", "listable", "new_id"]
+
+log = logging.getLogger("codexapi.state")
+
+
+class State:
+    """All that clients asked to be kept, on one shelf. Close it at the end.
+
+    `asked` is a client's body in the Responses dialect, checked, and `owner` whose request it is,
+    or was. Raises Unavailable where the file cannot be used. What changes something may wait for
+    another program, and belongs into `in_thread`; what only reads waits for none, and takes the time
+    that it takes to read JSON.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_wait: float = MAX_WAIT,
+    ) -> None:
+        self._objects = ObjectStore(path, max_wait=max_wait)
+        self.in_thread = self._objects.in_thread
+        self.responses = Responses(self._objects, clock=clock)
+        self.conversations = Conversations(self._objects)
+        self.chats = Chats(self._objects)
+
+    def context(
+        self, request: JsonObject, owner: Owner
+    ) -> tuple[list[JsonObject], list[JsonObject]]:
+        """What goes before a request, and its own items."""
+        history = self.before(request, owner)
+        return history, self.own(request, owner, history)
+
+    def before(self, request: JsonObject, owner: Owner) -> list[JsonObject]:
+        """The items that go before a request's own. Raises InvalidRequest if they are not there."""
+        if previous := word(request, "previous_response_id"):
+            return self.responses.history(previous, owner=owner)
+        if conversation := conversation_of(request):
+            return self.conversations.history(conversation, owner=owner)
+        return []
+
+    def own(
+        self, request: JsonObject, owner: Owner, history: Sequence[JsonObject] = ()
+    ) -> list[JsonObject]:
+        """A request's own items, with what they refer to in its place, less those of `past`, which
+        go before them."""
+        items = without_repeats(as_items(request.get("input")), history)
+        return self.responses.inlined(items, owner=owner)
+
+    async def keep(
+        self,
+        request: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        event_log: EventLog | None = None,
+        *,
+        owner: Owner,
+    ) -> CodexError | None:
+        """`finished`, apart, where there is something to keep."""
+        if request.get("store") is False and not conversation_of(request):
+            return None
+        work = partial(self.finished, request, items, response, event_log, owner=owner)
+        light = not (conversation_of(request) or json.is_heavy(items, response))
+        return await self.in_thread(work, light=light)
+
+    def finished(
+        self,
+        request: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        event_log: EventLog | None = None,
+        *,
+        owner: Owner,
+    ) -> CodexError | None:
+        """Keeps what came of a request, as far as it asks for that. Why it could not is returned and
+        not raised: the client gets its answer all the same."""
+        try:
+            if request.get("store") is not False:
+                self.responses.keep(response, items, owner=owner, event_log=event_log)
+            self.spoken(request, items, response, owner=owner)
+        except CodexError as error:
+            log.warning("a response was not kept: %s", error)
+            return error
+        return None
+
+    def settle(
+        self,
+        request: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        event_log: EventLog,
+        *,
+        owner: Owner,
+    ) -> bool:
+        """Keeps how a response in the background has ended; False if it was cancelled or deleted."""
+        with self._objects.transaction():
+            running = self.responses.settle(response, event_log, owner=owner)
+            if running:
+                try:
+                    self.spoken(request, items, response, owner=owner)
+                except InvalidRequest as error:  # its conversation is gone
+                    log.warning("a response is in no conversation: %s", error)
+            return running
+
+    def spoken(
+        self,
+        request: JsonObject,
+        items: list[JsonObject],
+        response: JsonObject,
+        *,
+        owner: Owner,
+    ) -> None:
+        """Adds to its conversation what was said in a run that ended well."""
+        conversation = conversation_of(request)
+        if conversation and response.get("status") in ("completed", "incomplete"):
+            turn = [*items, *listed(response, "output")]
+            self.conversations.add(conversation, turn, owner=owner)
+
+    def completed(self, request: JsonObject, completion: JsonObject) -> CodexError | None:
+        """Keeps a chat completion, likewise."""
+        try:
+            self.chats.keep(completion, request)
+        except CodexError as error:
+            log.warning("a chat completion was not kept: %s", error)
+            return error
+        return None
+
+    def close(self) -> None:
+        self._objects.close()

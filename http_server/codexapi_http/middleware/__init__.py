@@ -1,0 +1,1 @@
+"""What stands before every route: hosts, origins, keys, sizes, compression and the request log."""

@@ -1,0 +1,280 @@
+"""Who may come in: pure ASGI, in front of every route.
+
+A port on loopback can be reached by every web page in the user's browser. So the Host must be
+ours (DNS rebinding), the Origin must be ours or one that the user named (cross-site requests), and
+decisions are made on the raw scope alone. Knows nothing of what is behind it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codexapi_engine import CodexError, Settings
+from codexapi_engine.http.deadlines import deadline
+
+from ..dialect import OPENAI, Dialect, Dialects
+from ..errors import refusal, render, unforeseen
+from ..reports import Reports
+from ..server.uvicorn_protocol import MAX_HEAD_BYTES, ClientConnection, Deadlines, client_of, new_id
+from .cors import Cors
+from .request_log import Entry, begin, plain
+
+OPEN = frozenset({"/healthz"})
+OPEN_UNDER = "/v1/files/images/"
+"""Paths that need no key: a picture's name cannot be guessed, and is one."""
+
+_BEARER = b"authorization"
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+class Guard:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        dialects: Dialects,
+        reports: Reports | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        self._app = app
+        self._dialects = dialects
+        self._reports = reports or Reports()
+        self._deadlines = deadlines or Deadlines()
+        self._key = (
+            settings.api_key.reveal().encode(errors="surrogateescape") if settings.api_key else None
+        )
+        self._cors = Cors(settings.cors)
+        own = {"127.0.0.1", "localhost", "[::1]", *map(_bracketed, settings.allow_hosts)}
+        if settings.host not in ("0.0.0.0", "::"):
+            own.add(_bracketed(settings.host))
+        self._hosts = frozenset(name.lower() for name in own)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        entry, client = _entry(scope, headers), client_of(scope)
+        begin(entry)
+        answer = _Answer(entry, self._cors.of_answer(headers), send)
+        body = _Body(receive, self._deadlines.body, entry, client)
+        try:
+            await self._answered(scope, headers, body.receive, answer)
+        finally:
+            entry.route = getattr(scope.get("route"), "path", "")
+            entry.sent += client.written if client is not None else 0
+            self._reports.answered(entry)
+
+    async def _answered(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, answer: _Answer
+    ) -> None:
+        dialect = self._dialects.choose(scope, headers)
+        error = self._refusal(scope, headers, dialect)
+        try:
+            if error is None and self._cors.is_preflight(scope["method"], headers):
+                permission = Response(status_code=204)
+                permission.raw_headers = self._cors.preflight(headers)
+                await permission(scope, receive, answer.send)
+            elif error is None:
+                await self._app(scope, receive, answer.send)
+        except Exception:  # the outermost edge of this door
+            error = unforeseen(scope["request_id"])
+            if answer.entry.status:
+                answer.entry.failed(error)
+                raise  # too late to say so: the connection is cut, and that is no success
+        if error is not None:
+            answer.entry.failed(error)
+            response = render(error, dialect, request_id=scope["request_id"])
+            await response(scope, receive, answer.send)
+
+    def _refusal(
+        self, scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect
+    ) -> CodexError | None:
+        """Why the request is turned away; None if it may pass."""
+        if (error := _misshapen(scope, headers, dialect)) is not None:
+            return error
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if _name_of(host) not in self._hosts:
+            return refusal(
+                421,
+                "host_not_allowed",
+                f"The host '{host[:100]}' is not one of this server's. If it should be, start "
+                f"codexapi with --allow-host {_name_of(host)[:100] or 'NAME'}",
+            )
+        welcome = self._cors.allows(headers)
+        if not welcome and (error := _cross_site(headers, host)) is not None:
+            return error
+        if headers.get(b"upgrade", b"").lower() == b"websocket":  # an offer of h2c may be ignored
+            return refusal(426, "upgrade_not_supported", "WebSocket is not supported: use HTTP.")
+        if scope["app"].state.shutdown.begun:
+            return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
+        if self._key and not _is_open(scope):
+            return self._wrong_key(headers, dialect)
+        return None
+
+    def _wrong_key(self, headers: Mapping[bytes, bytes], dialect: Dialect) -> CodexError | None:
+        assert self._key is not None
+        values = [(name, headers[name]) for name in dialect.key_headers if name in headers]
+        if any(hmac.compare_digest(_key_in(name, value), self._key) for name, value in values):
+            return None
+        name = dialect.key_headers[0]
+        example = "Authorization: Bearer KEY" if name == _BEARER else f"{name.decode()}: KEY"
+        message = (
+            "Incorrect API key provided: this server was started with a key of its own."
+            if any(_has_key(name, value) for name, value in values)
+            else f"You didn't provide an API key: send '{example}' with the key "
+            "that this server was started with."
+        )
+        return refusal(401, "invalid_api_key", message)
+
+
+class _Answer:
+    """Gives every answer its headers, and remembers how it went."""
+
+    def __init__(self, entry: Entry, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+        self.entry = entry
+        self._headers = [(b"x-request-id", entry.request_id.encode()), *headers]
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.entry.status = message["status"]
+            message["headers"] = [*message.get("headers", []), *self._headers]
+        elif message["type"] == "http.response.body":
+            self.entry.sent += len(message.get("body", b""))
+            self.entry.ended = not message.get("more_body", False)
+        await self._send(message)
+
+
+class _Body:
+    """The body of a request: it may be slow, but it must not pause for long."""
+
+    def __init__(
+        self, receive: Receive, pause: float, entry: Entry, client: ClientConnection | None
+    ) -> None:
+        self._receive = receive
+        self._pause = pause
+        self._entry = entry
+        self._client = client
+        self._whole = False
+
+    async def receive(self) -> Message:
+        if self._client is not None and self._client.has_sent_all:
+            self._whole = True  # most come in one piece, and need no clock
+        while not (self._whole or self._entry.status):  # answered without it: it does not matter
+            try:
+                async with deadline(self._pause):
+                    message = await self._receive()
+            except TimeoutError:
+                if not self._entry.status:
+                    raise late(f"The body of your request paused for {self._pause:g} s.") from None
+            else:
+                self._whole = not message.get("more_body", False)
+                return message
+        return await self._receive()
+
+
+def late(message: str) -> CodexError:
+    """A request that does not come to its end; nor can another one follow it."""
+    return closing(refusal(408, "request_timeout", message))
+
+
+def closing(error: CodexError) -> CodexError:
+    """The error, and the end of its connection."""
+    error.headers["connection"] = "close"
+    return error
+
+
+def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
+    header = headers.get(b"x-request-id", b"")
+    request_id = header.decode() if _REQUEST_ID.fullmatch(header) else new_id()
+    scope["request_id"] = request_id
+    path = scope["path"]
+    # The name of a picture is a key.
+    shown = f"{OPEN_UNDER}…" if path.startswith(OPEN_UNDER) else plain(path)
+    return Entry(request_id, plain(scope["method"]), shown)
+
+
+def _key_in(name: bytes, value: bytes) -> bytes:
+    """The key that a header carries; empty where it is no Bearer."""
+    if name != _BEARER:
+        return value.strip()
+    scheme, _, key = value.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _has_key(name: bytes, value: bytes) -> bool:
+    return bool(value.partition(b" ")[2] if name == _BEARER else value)
+
+
+def _misshapen(scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect) -> CodexError | None:
+    """What no sound client sends, and what could be read in two ways."""
+    lines = scope["headers"]
+    if len(headers) < len(lines) and (twice := _twice(lines, dialect)):
+        what = twice.decode("latin-1")[:60]
+        return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
+    size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
+    if size + sum([len(name) + len(value) for name, value in lines]) > MAX_HEAD_BYTES:
+        return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        message = "A body has either a Content-Length or a Transfer-Encoding, not both."
+        return closing(refusal(400, "invalid_http", message))
+    return None
+
+
+def _twice(lines: Iterable[tuple[bytes, bytes]], dialect: Dialect) -> bytes | None:
+    """A header that must not come twice, and does."""
+    seen, once = set(), {b"host", *OPENAI.key_headers, *dialect.key_headers}
+    for name, _ in lines:
+        if name in seen and (name in once or name.startswith(b"content-")):
+            return name
+        seen.add(name)
+    return None
+
+
+def _is_open(scope: Scope) -> bool:
+    path, method = scope["path"], scope["method"]
+    looks = method in ("GET", "HEAD")
+    return path in OPEN or method == "OPTIONS" or (looks and path.startswith(OPEN_UNDER))
+
+
+def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:
+    """A web page of another site made this request. Browsers cannot hide these headers."""
+    origin = headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1").lower() not in (
+        f"http://{host}",
+        f"https://{host}",
+    ):
+        return refusal(
+            403,
+            "origin_not_allowed",
+            "Requests from other web pages are not allowed. If this page may, start codexapi with "
+            "--cors and its origin.",
+        )
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        return refusal(403, "cross_site", "Requests from other web pages are not allowed.")
+    return None
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """The first of each name: a second one must not be able to overrule it."""
+    return dict(reversed(scope["headers"]))
+
+
+@lru_cache(maxsize=64)
+def _name_of(host: str) -> str:
+    """The Host without its port; empty if it is not one."""
+    match = _HOST.fullmatch(host)
+    return match[1] if match else ""
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

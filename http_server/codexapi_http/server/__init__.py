@@ -1,0 +1,1 @@
+"""The process that serves: uvicorn with our connections, signals and shutdown."""

@@ -1,0 +1,127 @@
+"""`serve`: the application in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+from codexapi_engine import Codex, CodexError, Settings, Unavailable
+from codexapi_engine.hardening import harden
+from codexapi_engine.login.login_hint import with_client
+from codexapi_engine.setting_values import is_loopback
+from codexapi_engine.storage import State
+
+from ..app import create_app
+from ..logs import announce
+from ..mount import AppFactory
+from ..reports import Reports
+from .process import PORT_IN_USE, Process, cannot_listen, listen
+
+LOCAL_FILE = 7
+"""The exit code where a file of the user's cannot be used."""
+
+Ready = Callable[[str, list[str]], None]
+"""Hears of the URL, and of what the user should know, before both are said on stderr; may add to
+what the user should know."""
+
+
+def serve(
+    settings: Settings,
+    ready: Ready = lambda url, notes: None,
+    *,
+    mounts: Sequence[AppFactory] = (),
+    api: bool = True,
+) -> int:
+    """Serves until a signal comes; returns the exit code. Says when it is ready, on stderr.
+    Without `api` it serves nothing but the annexes.
+
+    Raises CodexError where the settings would open the login to others.
+    """
+    harden()
+    if not is_loopback(settings.host) and not settings.api_key:
+        raise CodexError(
+            f"{settings.host} can be reached by others: set a key with --api-key or "
+            "CODEXAPI_API_KEY, --api-key-file, or stay on 127.0.0.1",
+            code="key_required",
+        )
+    try:
+        listening = listen(settings.host, settings.port)
+    except OSError as error:
+        announce(cannot_listen(settings.host, settings.port, error))
+        return PORT_IN_USE
+    try:
+        state = State(settings.state)
+    except Unavailable as error:
+        listening.close()
+        announce(f"{error}; choose another --state")
+        return LOCAL_FILE
+    try:
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            return runner.run(_serve(settings, state, listening, ready, mounts, api))
+    finally:
+        state.close()
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """A loop that wakes up more cheaply, where there is one: an event is a wake-up."""
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    settings: Settings,
+    state: State,
+    listening: socket.socket,
+    on_ready: Ready,
+    builders: Sequence[AppFactory],
+    api: bool,
+) -> int:
+    reports = Reports(metrics=settings.metrics)
+    async with Codex(settings, observer=reports) as codex:
+        mounts = [build(codex) for build in builders]
+        app = create_app(codex, settings, state=state, mounts=mounts, api=api, reports=reports)
+        shutdown = app.state.shutdown
+
+        async def ready(url: str) -> None:
+            notes = [note async for note in _notes(settings, codex)]
+            on_ready(url, notes)
+            for path in (["/v1"] if api else []) + [mount.path for mount in mounts]:
+                at = f"{url}{path}"
+                line = f"codexapi ready on {at}"
+                announce(line, text=line, level=logging.INFO, always=True, url=at)
+            for note in notes:
+                announce(note, always=True)
+            if sys.stderr.isatty():
+                announce("Ctrl-C ends it", level=logging.INFO)
+
+        def stop(now: bool) -> None:
+            shutdown.begin()
+            for mount in mounts:
+                mount.stop(now)
+            if now:
+                shutdown.end_all()
+
+        return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(listening)
+
+
+async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
+    """What the user should know before the first request, a line each."""
+    if settings.demo:
+        yield "--demo: answers are simulated; no login is used"
+    else:
+        if (problem := await codex.login_problem()) is not None:
+            yield f"{with_client(str(problem))} (until then, requests get a 401)"
+        if settings.foreign:
+            yield f"your login is sent to {settings.base_url}, as you asked"
+    if not is_loopback(settings.host):
+        yield "open to your network: for your own devices only, never for other people"
+    if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:
+        with suppress(CodexError):  # told above
+            yield f"logged in, plan {(await codex.login.current()).plan or 'unknown'}"

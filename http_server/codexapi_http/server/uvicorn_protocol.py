@@ -1,0 +1,394 @@
+"""A client's connection. What is refused before there is a request: bytes that are not HTTP,
+endless heads, and heads and bodies that never come to their end; and what ASGI has no words for, as
+an extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from codexapi_engine import CodexError
+from codexapi_engine.http.deadlines import GRACE, LATE
+from codexapi_engine.protocol import json
+
+from ..errors import refusal
+from ..middleware.request_log import Entry
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_AHEAD = 100
+"""Requests that may wait on one connection while another is answered."""
+
+LITTLE = 64 * 1024
+"""Bytes that are sooner copied than sent apart."""
+
+CLIENT = "codexapi.client"
+"""The ASGI extension by which an application has the request's `Client`."""
+
+LINGER = 2.0
+"""Seconds to read on after a refusal: closed over unread bytes, a connection loses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that a client gets. There is none for a whole request: a slow line is no fault."""
+
+    head: float = 10.0  # for all of a request's head, from its first byte on
+    body: float = 30.0  # between two pieces of a body
+
+
+class Part(Enum):
+    HEAD = auto()
+    BODY = auto()
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's, but that it refuses in our form (its own is plain text, and always a 400), asks
+    for what RFC 9112 does and llhttp does not, and has bounds and deadlines: uvicorn has none but
+    for the time between requests.
+
+    A body that the application reads is the guard's to watch; here it is one that nobody reads.
+    """
+
+    def __init__(self, *args: Any, deadlines: Deadlines | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadlines = deadlines or Deadlines()
+        self._part: Part | None = None  # of a request, that is coming in
+        self._unclaimed = 0  # bytes since the last end of a head, or piece of a body
+        self._answering: RequestResponseCycle | None = None  # `cycle` may be ahead of it
+        self._deaf = False  # behind what is not HTTP, nothing can be told apart
+        self._error: CodexError | None = None  # to be told when its turn has come
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for: Part | None = None  # what the timer is about
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=1)  # at once: uvloop would write when its turn ends
+        self._await_request()  # browsers connect before they have something to ask
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deaf = True
+        self._set_timer()
+        self._unset_keepalive_if_required()
+        if self._answering is not None:
+            _forsake(self._answering)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        self._part = self._part or Part.HEAD
+        self._unclaimed += len(data)
+        self._feed(data)
+        if self._unclaimed > MAX_HEAD_BYTES:
+            message = "The head of your request exceeds 32 kB."
+            self._close_with(refusal(431, "headers_too_large", message))
+        elif len(self.pipeline) > MAX_AHEAD:
+            message = f"Over {MAX_AHEAD} requests came before the one before them was answered."
+            self._close_with(refusal(400, "invalid_http", message))
+        self._set_timer()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            # What follows is HTTP still, since we decline. llhttp would not read a body after an
+            # offer, so another one reads the head once more, without the word.
+            again = self._declined() + data[offer.args[0] :]
+            self.parser = HttpRequestParser(self)
+            self._feed(again)
+        except HttpParserError as error:
+            self._close_with(
+                refusal(413, "request_too_large", "No body may be as large as yours.")
+                if "Content-Length overflow" in str(error)
+                else refusal(
+                    400, "invalid_http", "The request is not HTTP/1.1 as we understand it."
+                )
+            )
+
+    def _declined(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            sent = value.lower().replace(b"upgrade", b"-") if name == b"connection" else value
+            lines.append(b"%s: %s" % (name, sent))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part = Part.HEAD
+
+    def on_headers_complete(self) -> None:
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        _check(version, method, self.headers)
+        if self.parser.should_upgrade():
+            return  # see `_feed`
+        self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
+        target = _path_of(self.url, self.headers)
+        self.url = b"/"  # uvicorn would find a path in another host's address
+        super().on_headers_complete()
+        if not self._busy():
+            self._answering = self.cycle
+        path, _, query = target.partition(b"?")
+        plain = unquote(path.decode()) if b"%" in path else path.decode()
+        target_fields = {"path": plain, "raw_path": path, "query_string": query}
+        self.scope.update(target_fields)  # type: ignore[typeddict-item]
+        self.headers = []  # what comes as trailers must not become headers
+        self.cycle.transport = HeadBuffer(self.cycle, self.transport, self.loop)
+        self.scope["extensions"] = {CLIENT: ClientConnection(self.cycle)}  # type: ignore[dict-item]
+        self._part, self._unclaimed = Part.BODY, 0
+        if version == "1.0":
+            _answer_as_1_0(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        self._unclaimed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._part, self._unclaimed = None, 0
+        super().on_message_complete()
+        # uvicorn pauses over a large body, and over a request that has to wait: nobody would hear
+        # the client leave. Those that wait are few (MAX_AHEAD), and each large one pauses again.
+        self.flow.resume_reading()
+        if self.cycle.response_complete:
+            self._await_request()
+
+    def on_response_complete(self) -> None:
+        next_one = self.pipeline[-1][0] if self.pipeline else self._answering
+        answered = self._answering
+        if answered is not None:
+            answered.scope["extensions"] = {}  # else a circle: it keeps what keeps it
+            if isinstance(answered.transport, HeadBuffer):  # a head that no body followed
+                answered.transport.open()
+        super().on_response_complete()
+        self._answering = next_one
+        if self._error is not None and not (self._busy() or self.transport.is_closing()):
+            self._log_refusal(self._error)
+        self._set_timer()
+
+    def _busy(self) -> bool:
+        return self._answering is not None and not self._answering.response_complete
+
+    def _await_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _set_timer(self) -> None:
+        """A timer for what has to come to its end: a head that nothing comes before, or a body
+        that has been answered without."""
+        awaited = self._part
+        if self._deaf or (
+            not self.cycle.response_complete if awaited is Part.BODY else self._busy()
+        ):
+            awaited = None
+        if awaited is self._waits_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waits_for = awaited
+        if awaited is not None:
+            limits = self._deadlines
+            seconds = limits.head if awaited is Part.HEAD else limits.body
+            self._timer = self.loop.call_later(seconds, self._late, awaited)
+
+    def timeout_keep_alive_handler(self) -> None:
+        if not self._was_stopped(self.timeout_keep_alive_task):
+            super().timeout_keep_alive_handler()
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(GRACE, self.timeout_keep_alive_handler)
+
+    def _was_stopped(self, timer: asyncio.TimerHandle | None) -> bool:
+        """Whether the loop did not run when the timer was due: what came meanwhile is read first."""
+        return timer is not None and self.loop.time() - timer.when() > LATE
+
+    def _late(self, awaited: Part) -> None:
+        if self.transport.is_closing():
+            return
+        if self._was_stopped(self._timer):
+            self._timer = self.loop.call_later(GRACE, self._late, awaited)
+            return
+        if awaited is Part.BODY:
+            self.transport.close()
+            return
+        seconds = self._deadlines.head
+        message = f"The head of your request did not come within {seconds:g} s."
+        self._close_with(refusal(408, "request_timeout", message))
+
+    def _close_with(self, error: CodexError) -> None:
+        """The error is the last that is said, when all that came before it has been answered."""
+        if self._deaf:
+            return
+        self._deaf = True
+        broken = self.cycle if self._part is Part.BODY else None
+        if broken is not None and broken.response_started:
+            self.transport.close()
+        elif self._busy() and self._answering is not broken:
+            self._error = error
+        else:
+            if broken is not None:
+                _forsake(broken)
+            self._log_refusal(error)
+
+    def _log_refusal(self, error: CodexError) -> None:
+        entry = Entry(new_id(), "-", "-", status=error.status, ended=True)
+        entry.failed(error)
+        body = json.dumps({"error": error.body()})
+        self.transport.write(
+            STATUS_LINE[error.status]
+            + b"content-type: application/json\r\n"
+            + b"connection: close\r\n"
+            + b"x-request-id: %s\r\n" % entry.request_id.encode()
+            + b"content-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        entry.sent = len(body)
+        entry.write()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
+
+
+class ClientConnection:
+    """Whoever waits for one answer: what ASGI has no words for, or dear ones."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self.written = 0  # bytes
+        self.on_leave: Callable[[], None] | None = None
+        """Called when the client leaves before its answer is complete."""
+
+    @property
+    def gone(self) -> bool:
+        return self._cycle.disconnected
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether no more of the request's body is to come."""
+        return not self._cycle.more_body
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether `write` may be called: the body has no length, and the client keeps up."""
+        cycle = self._cycle
+        writable = cycle.chunked_encoding and not (cycle.disconnected or cycle.flow.write_paused)
+        return bool(writable) and cycle.scope["method"] != "HEAD"
+
+    def write(self, piece: bytes) -> None:
+        """A piece of the body, as `send` writes it: at once, since nobody has to wait."""
+        self.written += len(piece)
+        self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+
+def client_of(scope: Scope) -> ClientConnection | None:
+    """None under a server that is not ours."""
+    client: ClientConnection | None = scope.get("extensions", {}).get(CLIENT)
+    return client
+
+
+class HeadBuffer(asyncio.Transport):
+    """A connection until an answer's head is out: that goes in one piece with the body which is
+    written right behind it, and else alone, with the loop's next turn."""
+
+    def __init__(
+        self,
+        cycle: RequestResponseCycle,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._cycle = cycle
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: Any) -> None:
+        if not self._head and self._cycle.transport is self:
+            self._head = data
+            self._loop.call_soon(self.open)
+        elif len(data) <= LITTLE:
+            head, self._head = self._head, b""
+            self.open()
+            self._transport.write(head + data)
+        else:
+            self.open()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.open()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def open(self) -> None:
+        """Sends a head that is held, and is out of the way."""
+        self._cycle.transport = self._transport
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+
+def new_id() -> str:
+    return f"req_{os.urandom(12).hex()}"
+
+
+def _path_of(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """A target without our own address, as proxies are asked (RFC 9112, 3.2.2). That of another
+    host than the one that `Host` names, which the guard looks at, stays as it is."""
+    if target[:7].lower() != b"http://":
+        return target
+    authority, slash, rest = target[7:].partition(b"/")
+    hosts = [value.lower() for name, value in headers if name == b"host"]
+    return b"/" + rest if hosts == [authority.lower()] and (slash or authority) else target
+
+
+def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """Raises HttpParserError for what llhttp lets in, and could be read in two ways."""
+    names = [name for name, _ in headers]
+    if version not in ("1.0", "1.1") or method in (b"CONNECT", b"SOURCE"):
+        raise HttpParserError("not HTTP/1.1, or not for a server like this")
+    if names.count(b"host") > 1 or (version == "1.1" and b"host" not in names):
+        raise HttpParserError("not one Host")
+    if b"transfer-encoding" in names:
+        encodings = [value for name, value in headers if name == b"transfer-encoding"]
+        if [value.strip().lower() for value in encodings] != [b"chunked"]:
+            raise HttpParserError("a Transfer-Encoding that is not chunked")
+
+
+def _forsake(cycle: RequestResponseCycle) -> None:
+    """What makes the answer hears that the client has left, and what it still says goes nowhere."""
+    if not cycle.response_complete:
+        cycle.disconnected = True
+        cycle.message_event.set()
+        client = client_of(cycle.scope)  # type: ignore[arg-type]
+        if client is not None and client.on_leave is not None:
+            client.on_leave()
+
+
+def _answer_as_1_0(cycle: RequestResponseCycle) -> None:
+    """HTTP/1.0 has no chunks, which uvicorn forgets: a body ends where the connection does. Nor
+    has it a 100 Continue."""
+    cycle.chunked_encoding = cycle.waiting_for_100_continue = False
+    send = cycle.send
+
+    async def unframed(message: Any) -> None:
+        cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = unframed  # type: ignore[method-assign]
