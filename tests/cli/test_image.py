@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli import shell
 from tests.drawn import mask, opened, picture
 from tests.http_server.doors import listening
 from tests.processes import Running, codexapi, environment, simulator
@@ -454,3 +455,28 @@ def test_a_long_name_is_taken_or_refused_before_anything_is_asked(
     assert (done.returncode, done.stdout) == (7, b"")
     assert b"too long" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_picture_that_stdout_does_not_take_is_kept(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            codexapi("image", "--demo", "a fox", "-o", "-"), stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE, env=environment(CODEXAPI_STATE_DIR=str(tmp_path)), check=False,
+        )  # fmt: skip
+    assert done.returncode == 7
+    (kept,) = (tmp_path / "unsaved").iterdir()
+    assert str(kept).encode() in done.stderr
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_to_edit_may_be_piped_in(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    assert shell.run("image", "--demo", "a fox", "-o", str(first)).returncode == 0
+    done = shell.run(
+        "image", "--demo", "in snow", "-i", "-", "-o", str(second), stdin=first.read_bytes()
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert second.read_bytes().startswith(b"\x89PNG")
+    done = shell.run("image", "--demo", "in snow", "-i", "-", "-o", str(tmp_path / "third.png"))
+    assert (done.returncode, "nothing on stdin" in done.stderr) == (2, True)

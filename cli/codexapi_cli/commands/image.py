@@ -31,7 +31,7 @@ from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
 from ..parser.words import WordsCommand
 from ..terminal.cleaning import to_json
 from ..terminal.opener import open_file
-from ..terminal.output import (  # fmt: skip
+from ..terminal.output import (
     LOCAL_FILE,
     Problem,
     Progress,
@@ -42,9 +42,11 @@ from ..terminal.output import (  # fmt: skip
     put_path,
     run,
     say,
+    stdout_problem,
 )
 from ..terminal.preview import Preview, chosen, escapes, in_multiplexer, shows_sixel
-from ..terminal.stdin import stdin_text
+from ..terminal.stdin import stdin_bytes, stdin_text
+from ..terminal.streams import StdoutError
 
 AT_ONCE = 2
 """Pictures that are made at the same time."""
@@ -351,6 +353,9 @@ async def _with_inputs(codex: engine.Codex, order: Order) -> images.ImageRequest
 async def _load_input(codex: engine.Codex, name: str, option: str) -> processing.Input:
     if "://" in name:
         return await codex.fetcher.fetch(name, param=option)
+    if name == "-":
+        data = await asyncio.to_thread(stdin_bytes, by_name=True)
+        return processing.Input(option, data or _wrong(f"{option} -: there is nothing on stdin"))
     try:
         login = LoginFiles.of(codex.settings)
         return await asyncio.to_thread(image_files.load, Path(name), option, login)
@@ -366,7 +371,7 @@ def _finished(made: images.Image, order: Order) -> Picture:
 
 def _written(picture: Picture, path: Path | None, order: Order) -> Path | None:
     if path is None:
-        put_bytes(picture.data)
+        _put(picture, order)
         return None
     try:
         written = user_files.write(path, picture.data, over=order.force)
@@ -376,6 +381,23 @@ def _written(picture: Picture, path: Path | None, order: Order) -> Path | None:
     if written != path:
         say(f"codexapi: {path} has come to be meanwhile; the picture is beside it")
     return written
+
+
+def _put(picture: Picture, order: Order) -> None:
+    """Writes a picture to stdout; keeps what stdout does not take, or nobody reads: it was paid
+    for."""
+    try:
+        put_bytes(picture.data)
+    except OSError as error:
+        name = image_files.name_for(
+            order.request.prompt, time.strftime("%Y%m%d-%H%M%S"), order.kind
+        )
+        kept = user_files.rescue(order.state_dir, name, picture.data)
+        hint = f"; the picture is {kept}" if kept else ""
+        if isinstance(error, StdoutError):
+            raise stdout_problem(error, hint) from None
+        say(f"codexapi: nobody reads stdout{hint}")
+        raise
 
 
 def _report(
