@@ -114,7 +114,8 @@ CLIENTS: Final = (
         # The file is large, and written by every session that runs.
         add=("claude", "mcp", "add-json", "-s", "user", "{name}", "{entry}"),
         remove=("claude", "mcp", "remove", "{name}", "-s", "user"),
-        source="2026-11-28, Claude Code 2.1.332 run; code.claude.com/docs/en/mcp",
+        source="2026-11-28, code.claude.com/docs/en/mcp, as quoted by "
+        "developersdigest.tech/mcp-servers/clients/claude-code",
     ),
     McpClient(
         "claude-desktop",
@@ -130,7 +131,8 @@ CLIENTS: Final = (
         },
         "Quit it fully, from the menu or the tray, and start it again.",
         entry={**STDIO, "env": {}},
-        source="2026-11-28, modelcontextprotocol.io/docs/develop/connect-local-servers",
+        source="2026-11-28, modelcontextprotocol.io/docs/develop/connect-local-servers, as quoted by "
+        "confluentinc/mcp-confluent docs/configuring-claude-desktop.md",
     ),
     McpClient(
         "codex",
@@ -142,7 +144,8 @@ CLIENTS: Final = (
         project=".codex/config.toml",
         form="toml",
         can_require=True,
-        source="2026-11-28, Codex 0.171.0 run; developers.openai.com/codex/config-reference",
+        source="2026-11-28, developers.openai.com/codex/config-reference, as quoted by "
+        "mcpbundles.com/guides/codex",
     ),
     McpClient(
         "cursor",
@@ -151,7 +154,8 @@ CLIENTS: Final = (
         "Switch it on under Settings > MCP, if it is not.",
         link=f"cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={{base64}}",
         project=".cursor/mcp.json",
-        source="2026-11-28, cursor.com/docs/context/mcp",
+        source="2026-11-28, cursor.com/docs/mcp, as quoted by "
+        "confluentinc/mcp-confluent docs/configuring-cursor.md",
     ),
     McpClient(
         "vscode",
@@ -181,7 +185,7 @@ CLIENTS: Final = (
         "It is there in the next session; /mcp shows it. It is off in folders you do not trust.",
         entry={**STDIO, "timeout": TIMEOUT * 1000},
         project=".gemini/settings.json",
-        source="2026-11-28, Gemini CLI 0.61.0 run; google-gemini/gemini-cli docs/tools/mcp-server.md",
+        source="2026-11-28, google-gemini/gemini-cli docs/tools/mcp-server.md",
     ),
     McpClient(
         "zed",
