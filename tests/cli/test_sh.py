@@ -14,7 +14,7 @@ import pytest
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.processes import environment
 
-from codexapi_cli.commands.sh import one_command
+from codexapi_cli.commands.sh import CHOICE, one_command
 from codexapi_cli.shell.read_only import changes_nothing
 from codexapi_cli.terminal.output import FAILED, Problem
 from codexapi_engine.simulator import commands
@@ -332,7 +332,7 @@ def test_a_word_that_is_no_choice_is_told_and_asked_about_again(tmp_path: Path) 
 
 def test_the_choice_says_that_it_wants_enter() -> None:
     with terminal("sh", "--demo", "[[say ls]]", env=SHELL) as child:
-        child.expect("r run, .*, then Enter; Enter alone to abort: ")
+        child.expect("r run, .*, then Enter; Enter to abort: ")
 
 
 def test_a_command_of_several_lines_is_shown_and_run_whole() -> None:
@@ -407,3 +407,7 @@ def test_a_signal_that_ends_the_command_is_its_exit_code(command: str, code: int
 def test_who_has_no_shell_has_sh() -> None:
     done = run("sh", "--demo", "-y", "[[say echo ran]]", env={"SHELL": "/usr/sbin/nologin"})
     assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_the_choice_leaves_room_for_the_word_run_on_a_terminal_of_80_columns() -> None:
+    assert len(CHOICE) + len("run") < 80

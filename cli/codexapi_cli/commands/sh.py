@@ -44,7 +44,7 @@ try:
 except ImportError:  # Windows has none
     readline = None  # type: ignore[assignment]
 
-CHOICE = "r run, e edit, v revise, d describe, c copy, then Enter; Enter alone to abort: "
+CHOICE = "r run, e edit, v revise, d describe, c copy, then Enter; Enter to abort: "
 
 INSTRUCTIONS = """\
 Answer with exactly one command line for {shell} on {system}, and nothing else: no explanation, no
