@@ -1,6 +1,6 @@
-"""Another door's application under this one's roof: a path of its own, behind the same guard.
+"""An application of another package at a path of its own, behind the same guard.
 
-Knows no other door: whoever starts the server brings it along.
+Knows no other front end: the program that starts the server hands it over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from codexapi_engine import Codex, Unavailable
 
 from .errors import codex_error
-from .requests import content_length, reserve
+from .requests import MAX_BODY_BYTES, content_length, reserve
 
 
 class MountedApp(Protocol):
@@ -33,12 +33,10 @@ class MountedApp(Protocol):
 
 AppFactory = Callable[[Codex], MountedApp]
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""What a body is counted as that says that it is larger: an annex refuses it."""
-
 
 class Counted:
-    """An annex whose large bodies count among the server's."""
+    """A mounted application whose large bodies count among the server's; it refuses those over
+    MAX_BODY_BYTES itself."""
 
     def __init__(self, mount: MountedApp) -> None:
         self._mount = mount

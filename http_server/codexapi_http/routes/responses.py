@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,18 +33,7 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     params, state, created = with_model(request, body), state_of(request), int(time.time())
     if wire.WINDOW in request.headers:
         return await _for_codex(request, params, created)
-    shape = await aside(json.is_heavy(params), checked, params)
-    owner = await codex_of(request).owner(params["model"])
-    history, own = await context_of(request, params, owner)
-    full, strict = {**params, "input": own}, settings_of(request).strict
-    sent, ignored = await aside(
-        json.is_heavy(history, full),
-        from_client,
-        full,
-        strict=strict,
-        history=history,
-        request=shape,
-    )
+    owner, history, own, sent, ignored = await _translate(request, params)
     if params.get("background"):
         return await _in_background(request, params, own, sent, ignored, created, owner)
     rename = partial(caller_param, request=params, history=history, own=own)
@@ -70,6 +60,33 @@ async def responses_create(request: Request, body: JsonObject) -> Response:
     return json_response(shown, {**headers, **not_kept(lost)})
 
 
+class _Translation(NamedTuple):
+    """A request as the backend gets it."""
+
+    owner: Owner
+    history: list[JsonObject]  # the items that go before its own
+    own: list[JsonObject]
+    sent: JsonObject
+    ignored: tuple[str, ...]
+
+
+async def _translate(request: Request, params: JsonObject) -> _Translation:
+    """Raises CodexError, naming the field."""
+    shape = await aside(json.is_heavy(params), checked, params)
+    owner = await codex_of(request).owner(params["model"])
+    history, own = await context_of(request, params, owner)
+    full, strict = {**params, "input": own}, settings_of(request).strict
+    sent, ignored = await aside(
+        json.is_heavy(history, full),
+        from_client,
+        full,
+        strict=strict,
+        history=history,
+        request=shape,
+    )
+    return _Translation(owner, history, own, sent, ignored)
+
+
 async def _open(request: Request, sent: JsonObject, rename: Rename) -> EventStream:
     try:
         return await codex_of(request).open(sent)
@@ -83,18 +100,7 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
     left_out = ("stream", "stream_options", "store", "background")
     fields = {name: value for name, value in body.items() if name not in left_out}
     params = with_model(request, fields)
-    shape = await aside(json.is_heavy(params), checked, params)
-    owner = await codex_of(request).owner(params["model"])
-    history, own = await context_of(request, params, owner)
-    full, strict = {**params, "input": own}, settings_of(request).strict
-    sent, ignored = await aside(
-        json.is_heavy(history, full),
-        from_client,
-        full,
-        strict=strict,
-        history=history,
-        request=shape,
-    )
+    _, history, own, sent, ignored = await _translate(request, params)
     sent["input"].append(compaction.TRIGGER)
     events = await _open(
         request, sent, partial(caller_param, request=params, history=history, own=own)
