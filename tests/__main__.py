@@ -1,8 +1,8 @@
 """The gate: `python -m tests [--all | --fast] [pytest's own arguments]`.
 
 Formatting, lint, types and tests. `--all` fails where the gate skips: a download that cannot be
-had, a client that cannot be installed. `--fast` runs the tests that start no process, for each
-commit.
+had, a client that cannot be installed. `--fast` runs the tests of the protocol, the state and the
+layers alone, for each commit.
 """
 
 from __future__ import annotations
