@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.cli import shell
+from tests.cli.shell import PATIENCE
 from tests.drawn import mask, opened, picture
 from tests.http_server.doors import listening
 from tests.processes import Running, codexapi, environment, simulator
@@ -467,6 +468,23 @@ def test_a_picture_that_stdout_does_not_take_is_kept(tmp_path: Path) -> None:
     assert done.returncode == 7
     (kept,) = (tmp_path / "unsaved").iterdir()
     assert str(kept).encode() in done.stderr
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_that_nobody_reads_is_kept(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        codexapi("image", "--demo", "a fox", "-o", "-"), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(CODEXAPI_STATE_DIR=str(tmp_path)),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 141
+        (kept,) = (tmp_path / "unsaved").iterdir()
+        assert process.stderr.read().decode() == (
+            f"codexapi: nobody reads stdout; the picture is {kept}\n"
+        )
     assert kept.read_bytes().startswith(b"\x89PNG")
 
 

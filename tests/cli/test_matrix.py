@@ -108,7 +108,7 @@ def test_a_terminal_is_not_waited_for_where_there_is_a_question() -> None:
     "command",
     [
         "chat --demo --raw hello", "chat --demo --json hello", "chat --dry-run -m m hello",
-        "image --demo -o - fox", "models --demo", "usage --demo", "config", "history path",
+        "models --demo", "usage --demo", "config", "history path",
         "setup", "service print", "sh --demo [[say ls]]",
     ],
 )  # fmt: skip
