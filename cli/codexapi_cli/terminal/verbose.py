@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from codexapi_engine.protocol.headers import masked
-from codexapi_engine.protocol.shapes import inner
+from codexapi_engine.protocol.shapes import get_dict
 from codexapi_engine.telemetry import Finished, Observer
 
 from .output import say_drawn
@@ -58,8 +58,8 @@ def _facts(run: Finished) -> Iterator[str]:
     if run.first_after is not None:
         yield f"the first event after {run.first_after:.2f} s"
     if run.usage:
-        cached = inner(run.usage, "input_tokens_details").get("cached_tokens", 0)
-        thought = inner(run.usage, "output_tokens_details").get("reasoning_tokens", 0)
+        cached = get_dict(run.usage, "input_tokens_details").get("cached_tokens", 0)
+        thought = get_dict(run.usage, "output_tokens_details").get("reasoning_tokens", 0)
         yield f"{run.usage.get('input_tokens')} tokens in ({cached} cached)"
         yield f"{run.usage.get('output_tokens')} out ({thought} reasoning)"
     yield f"request {run.backend_id or 'without an id'}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import JsonObject, StreamInterrupted
 from .responses.reply import LIFECYCLE, TERMINAL
-from .shapes import inner, listed, word
+from .shapes import get_dict, get_list, get_str
 from .sse import Event
 
 ANOTHER = "(a name of another form)"
@@ -214,7 +214,7 @@ def unknown_headers(names: Iterable[str]) -> set[str]:
 
 def catalogue_differences(catalogue: JsonObject) -> tuple[set[str], set[str]]:
     """The unknown fields of the model list, and those that a model lacks."""
-    models = listed(catalogue, "models")
+    models = get_list(catalogue, "models")
     unknown = _unknown(catalogue, CATALOGUE).union(*(_unknown(each, MODEL) for each in models))
     lack = set() if models else {"models"}
     return unknown, lack.union(*(MODEL_NEEDS - each.keys() for each in models))
@@ -252,9 +252,9 @@ class Survey:
             self.unknown_events.add(name)
             return
         self._note(name, data, EVENTS[event.type])
-        self._visit_item(inner(data, "item"))
-        self._visit_part(inner(data, "part"))
-        self._response(inner(data, "response"))
+        self._visit_item(get_dict(data, "item"))
+        self._visit_part(get_dict(data, "part"))
+        self._response(get_dict(data, "response"))
 
     def finish(self) -> None:
         """The stream has ended."""
@@ -282,14 +282,14 @@ class Survey:
 
     def _response(self, response: JsonObject) -> None:
         self._note("response", response, RESPONSE)
-        for name in set(_paths(inner(response, "usage"))) - USAGE:
+        for name in set(_paths(get_dict(response, "usage"))) - USAGE:
             self.unknown_fields.add(f"usage: {plain(name)}")
-        for item in listed(response, "output"):
+        for item in get_list(response, "output"):
             self._visit_item(item)
 
     def _visit_item(self, item: JsonObject) -> None:
         self._typed("item", item, ITEMS)
-        for part in [*listed(item, "content"), *listed(item, "summary")]:
+        for part in [*get_list(item, "content"), *get_list(item, "summary")]:
             self._visit_part(part)
 
     def _visit_part(self, part: JsonObject) -> None:
@@ -298,7 +298,7 @@ class Survey:
     def _typed(self, kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> None:
         if not value:
             return
-        name = word(value, "type")
+        name = get_str(value, "type")
         if name in known:
             self._note(name, value, known[name])
         else:

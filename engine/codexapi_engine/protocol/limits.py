@@ -9,7 +9,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from ..errors import JsonObject
-from .shapes import inner, listed, word
+from .shapes import get_dict, get_list, get_str
 
 WHOLE = 100
 """A window in the units that we tell it in: percent points of the plan's window."""
@@ -96,13 +96,13 @@ def _from_fields(plan: str | None, reached: str | None, *windows: str | None) ->
 
 def from_usage(usage: JsonObject) -> Limits:
     """The limits in the usage endpoint's answer (backend.md G). Any member may be null or absent."""
-    credits = inner(usage, "credits")  # noqa: A001  (the wire's word)
-    return _of(inner(usage, "rate_limit"))._replace(
-        plan=word(usage, "plan_type") or None,
+    credits = get_dict(usage, "credits")  # noqa: A001  (the wire's word)
+    return _of(get_dict(usage, "rate_limit"))._replace(
+        plan=get_str(usage, "plan_type") or None,
         credits=_credits(credits) if credits else None,
         additional=tuple(
-            (word(limit, "limit_name"), _of(inner(limit, "rate_limit")))
-            for limit in listed(usage, "additional_rate_limits")
+            (get_str(limit, "limit_name"), _of(get_dict(limit, "rate_limit")))
+            for limit in get_list(usage, "additional_rate_limits")
         ),
     )
 
@@ -119,7 +119,7 @@ def _of(limit: JsonObject) -> Limits:
     """The limits in one `rate_limit` object."""
 
     def window(name: str) -> Window | None:
-        fields = inner(limit, f"{name}_window")
+        fields = get_dict(limit, f"{name}_window")
         seconds = _int(fields.get("limit_window_seconds"))
         minutes = seconds // 60 if seconds is not None else None
         moment, after = fields.get("reset_at"), fields.get("reset_after_seconds")
@@ -151,7 +151,7 @@ def _credits(fields: JsonObject) -> Credits:
     return Credits(
         bool(fields.get("has_credits")),
         bool(fields.get("unlimited")),
-        word(fields, "balance") or None,
+        get_str(fields, "balance") or None,
     )
 
 

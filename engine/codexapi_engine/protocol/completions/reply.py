@@ -9,7 +9,7 @@ from ...errors import CodexError, JsonObject, from_event
 from .. import sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
 from ..responses import Text, text_of
-from ..shapes import inner, listed, word
+from ..shapes import get_dict, get_list, get_str
 from ..sse import Event
 from ..stop import Stop
 
@@ -47,7 +47,7 @@ class CompletionStream:
             return (piece for one in event.each for piece in self.feed(one))
         kind = event.type
         if kind == "response.created":
-            self._shared.adopt(inner(event.json, "response"))
+            self._shared.adopt(get_dict(event.json, "response"))
         if kind in ("response.failed", "error"):
             raise from_event(event.json)
         event.check()
@@ -56,7 +56,7 @@ class CompletionStream:
             # The run is left where it is, and its usage mostly never told.
             return out + self._last_chunks("stop", None)
         if kind in _ENDS:
-            return out + self._finish(inner(event.json, "response"))
+            return out + self._finish(get_dict(event.json, "response"))
         return out
 
     def close(self) -> Iterable[bytes]:
@@ -118,7 +118,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
     choices: dict[int, JsonObject] = {}
     for chunk in chunks:
         reply = chunk
-        for choice in listed(chunk, "choices"):
+        for choice in get_list(chunk, "choices"):
             whole = choices.setdefault(choice["index"], _choice(choice["index"], "", None))
             whole["text"] += choice["text"]
             whole["finish_reason"] = choice["finish_reason"]
@@ -129,7 +129,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
 
 
 def finish_reason(response: JsonObject) -> str:
-    reason = word(inner(response, "incomplete_details"), "reason")
+    reason = get_str(get_dict(response, "incomplete_details"), "reason")
     return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason, "stop")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...errors import JsonObject
-from ..shapes import inner
+from ..shapes import get_dict
 
 BYTES_PER_TOKEN = 3.6
 IMAGE_TOKENS = 765
@@ -29,7 +29,7 @@ def input_tokens(body: JsonObject) -> int:
         _token_count(body.get("instructions")),
         _token_count(body.get("tools")),
     ]
-    sizes.append(_token_count(inner(inner(body, "text"), "format").get("schema")))
+    sizes.append(_token_count(get_dict(get_dict(body, "text"), "format").get("schema")))
     return round(sum(sizes)) + ITEM_TOKENS * len(items)
 
 

@@ -12,7 +12,7 @@ from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from .announce import ADDED, DONE, Announcer
 from .backend import ENCRYPTED_REASONING
@@ -84,7 +84,7 @@ class Assembler:
 
     def item(self, data: JsonObject) -> None:
         """Takes the item that an event tells to be done."""
-        item, index = data.get("item"), number(data, "output_index")
+        item, index = data.get("item"), get_int(data, "output_index")
         if not isinstance(item, dict):
             raise StreamInterrupted(
                 "the backend sent an output item without an item", code="upstream_protocol_error"
@@ -101,7 +101,7 @@ class Assembler:
         status = "incomplete" if kind == "response.incomplete" else "completed"
         # The backend sends `output: []` at the end: the items came one by one before.
         self._ended = {**self._begun, **response, "output": _output_of(response) or self.output}
-        self._ended["status"] = word(response, "status") or status
+        self._ended["status"] = get_str(response, "status") or status
 
 
 class ResponseStream:
@@ -232,7 +232,7 @@ class ResponseStream:
             self._assembler.item(event.parsed_lazily)
         elif self._announcer is None:
             return None
-        item = inner(event.parsed_lazily, "item")
+        item = get_dict(event.parsed_lazily, "item")
         shown = self._client_item(item)
         return None if shown is item else shown
 
@@ -310,7 +310,9 @@ class ResponseStream:
     def _next_number(self) -> int:
         try:
             last = (
-                number(self._last.each[-1].parsed_lazily, "sequence_number") if self._last else None
+                get_int(self._last.each[-1].parsed_lazily, "sequence_number")
+                if self._last
+                else None
             )
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
@@ -351,15 +353,17 @@ class Text:
         kind = event.type
         if kind in _TEXT_DELTAS:
             piece = self._pieces.delta(_part(event.json), delta_of(event.json))
-            return self._with_gap(number(event.json, "output_index"), piece)
+            return self._with_gap(get_int(event.json, "output_index"), piece)
         if kind in _TEXT_ENDS:
-            whole = word(event.json, _TEXT_ENDS[kind])
+            whole = get_str(event.json, _TEXT_ENDS[kind])
             piece = self._pieces.rest(_part(event.json), whole)
-            return self._with_gap(number(event.json, "output_index"), piece)
+            return self._with_gap(get_int(event.json, "output_index"), piece)
         if kind == "response.output_item.done":
-            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(
+                get_int(event.json, "output_index"), get_dict(event.json, "item")
+            )
         if kind in _ENDED_WELL and not self._spoke:  # some tell their items only at the end
-            items = _output_of(inner(event.json, "response"))
+            items = _output_of(get_dict(event.json, "response"))
             return "".join(self._rest_of_item(index, item) for index, item in enumerate(items))
         return ""
 
@@ -369,7 +373,7 @@ class Text:
             return ""
         return "".join(
             self._with_gap(index, self._pieces.rest((index, n), _part_text(part)))
-            for n, part in enumerate(listed(item, "content"))
+            for n, part in enumerate(get_list(item, "content"))
         )
 
     def _with_gap(self, index: int | None, piece: str) -> str:
@@ -391,20 +395,22 @@ class Thoughts:
         """The next piece, often empty."""
         kind = event.type
         if kind == DONE:  # some models stream nothing of it
-            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(
+                get_int(event.json, "output_index"), get_dict(event.json, "item")
+            )
         if not kind.startswith("response.reasoning_summary_text."):
             return ""
-        part = (number(event.json, "output_index"), number(event.json, "summary_index"))
+        part = (get_int(event.json, "output_index"), get_int(event.json, "summary_index"))
         if kind.endswith(".delta"):
             return self._with_gap(part, self._pieces.delta(part, delta_of(event.json)))
-        return self._with_gap(part, self._pieces.rest(part, word(event.json, "text")))
+        return self._with_gap(part, self._pieces.rest(part, get_str(event.json, "text")))
 
     def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
         if item.get("type") != "reasoning":
             return ""
         return "".join(
-            self._with_gap((index, n), self._pieces.rest((index, n), word(part, "text")))
-            for n, part in enumerate(listed(item, "summary"))
+            self._with_gap((index, n), self._pieces.rest((index, n), get_str(part, "text")))
+            for n, part in enumerate(get_list(item, "summary"))
         )
 
     def _with_gap(self, part: object, piece: str) -> str:
@@ -428,12 +434,14 @@ def delta_of(data: JsonObject) -> str:
 
 def _part(data: JsonObject) -> tuple[int | None, int | None]:
     """Which part of which item an event is about."""
-    return number(data, "output_index"), number(data, "content_index")
+    return get_int(data, "output_index"), get_int(data, "content_index")
 
 
 def text_of(response: JsonObject) -> str:
     """The text of a finished response: its messages, with a blank line between them."""
-    return "\n\n".join(text for item in listed(response, "output") if (text := _message_text(item)))
+    return "\n\n".join(
+        text for item in get_list(response, "output") if (text := _message_text(item))
+    )
 
 
 def _response(data: JsonObject) -> JsonObject:
@@ -448,14 +456,14 @@ def _response(data: JsonObject) -> JsonObject:
 
 def _output_of(response: JsonObject) -> list[JsonObject]:
     """The output that a lifecycle event tells; often empty."""
-    return listed(response, "output")
+    return get_list(response, "output")
 
 
 def _message_text(item: JsonObject) -> str:
     if item.get("type") != "message":
         return ""
-    return "".join(_part_text(part) for part in listed(item, "content"))
+    return "".join(_part_text(part) for part in get_list(item, "content"))
 
 
 def _part_text(part: JsonObject) -> str:
-    return word(part, "text") or word(part, "refusal")
+    return get_str(part, "text") or get_str(part, "refusal")
