@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from codexapi_engine.telemetry import Finished
+from codexapi_engine.telemetry import FinishedRun
 
 from .middleware.request_log import Entry, model_name
 
@@ -65,7 +65,7 @@ class Metrics:
     def began(self) -> None:
         self._open.inc()
 
-    def finished(self, run: Finished, tokens: Mapping[str, int]) -> None:
+    def finished(self, run: FinishedRun, tokens: Mapping[str, int]) -> None:
         self._open.dec()
         self._seconds.observe(run.seconds)
         if run.first_after is not None:

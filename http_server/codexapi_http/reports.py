@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.telemetry import Finished, Observer
+from codexapi_engine.telemetry import FinishedRun, Observer
 
 from .middleware.request_log import Entry, current, model_name
 
@@ -40,7 +40,7 @@ class Reports(Observer):
         if self.metrics is not None:
             self.metrics.began()
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         tokens = _tokens(run.usage)
         entry = current()
         entry.events += run.events

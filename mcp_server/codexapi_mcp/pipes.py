@@ -21,7 +21,7 @@ from mcp.types import JSONRPCMessage
 
 from .messages import EDGE, MAX_BYTES, InvalidMessage, LongLine, parse, serialized
 
-PIECE = 64 * 1024
+READ_SIZE = 64 * 1024
 
 RawLine: TypeAlias = bytes | LongLine
 Incoming: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
@@ -119,7 +119,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
 def _pieces(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
-            piece = os.read(descriptor, PIECE)
+            piece = os.read(descriptor, READ_SIZE)
         except BlockingIOError:
             select.select([descriptor], [], [])
             continue

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
     from codexapi_engine.storage import State
 
-    from .images import Drawn
+    from .images import ImageBatch
 
 log = logging.getLogger("codexapi.mcp")
 
@@ -86,7 +86,7 @@ class Runtime:
         # set once
         self.options = options or Options()
         self.heartbeat = heartbeat
-        self.jobs: Jobs[Drawn] = Jobs(record=self._record)
+        self.jobs: Jobs[ImageBatch] = Jobs(record=self._record)
         self._callers_codex = codex
         self._settings = settings
         # opened at the first call
@@ -146,7 +146,7 @@ class Runtime:
         if self._own is not None:
             await self._own.login.aclose()
 
-    def _record(self, key: str, drawn: Drawn, arrived: bool) -> None:
+    def _record(self, key: str, drawn: ImageBatch, arrived: bool) -> None:
         self.unclaimed.keep(key, [path for _, path in drawn.saved], arrived=arrived)
 
     async def aclose(self, linger: float = 0.0) -> None:

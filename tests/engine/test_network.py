@@ -25,7 +25,7 @@ from tests.virtual_time import hurried
 
 from codexapi_engine.http import connection as road
 from codexapi_engine.http.client import Transport
-from codexapi_engine.http.connection import KEPT, KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER, Network
+from codexapi_engine.http.connection import KEPT_FOR, MAX_HEAD_BYTES, MAX_IDLE, READ_BUFFER, Network
 from codexapi_engine.settings import Settings
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -816,14 +816,14 @@ async def test_an_old_connection_is_not_used_again(age: float) -> None:
 
 async def test_only_so_many_connections_are_kept() -> None:
     go = asyncio.Event()
-    count = KEPT + 7
+    count = MAX_IDLE + 7
     async with FaultyBackend(otherwise=[go, stream(b"hi")]) as backend, opened() as network:
         asking = [asyncio.create_task(ask(network, request(backend.url))) for _ in range(count)]
         await backend.until(lambda: len(backend.requests) == count)
         go.set()
         await asyncio.gather(*asking)
-        await backend.until(lambda: len(backend.open) == KEPT)
-        assert sum(map(len, network._idle.values())) == KEPT
+        await backend.until(lambda: len(backend.open) == MAX_IDLE)
+        assert sum(map(len, network._idle.values())) == MAX_IDLE
 
 
 async def test_each_place_has_connections_of_its_own() -> None:
@@ -929,7 +929,7 @@ def test_a_large_request_is_sent_encrypted(authority: Authority, loop: str) -> N
     """The loops have a TLS of their own each."""
     loops = pytest.importorskip(loop, reason="uvloop is not made for Windows")
     context = ssl.create_default_context(cafile=str(authority.file))
-    body = b"x" * (8 * road.PIECE)
+    body = b"x" * (8 * road.WRITE_CHUNK)
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

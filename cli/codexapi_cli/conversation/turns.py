@@ -12,7 +12,7 @@ from pathlib import Path
 
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.responses import Thoughts, text_of
+from codexapi_engine.protocol.responses import ReasoningText, text_of
 from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT, family, without_reasoning
 from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
 from codexapi_engine.storage import Owner
@@ -237,7 +237,7 @@ async def _show(
     events: engine.EventStream, shown: _LastingAnswer, texts: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
     """The finished response, its words shown and put into `said` as they come."""
-    fold, text, thoughts = engine.Assembler(), engine.Text(), Thoughts()
+    fold, text, thoughts = engine.Assembler(), engine.Text(), ReasoningText()
     while batch := await events.batch():
         for event in batch:
             fold.feed(event)

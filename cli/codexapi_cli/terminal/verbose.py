@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from codexapi_engine.protocol.headers import masked
 from codexapi_engine.protocol.shapes import get_dict
-from codexapi_engine.telemetry import Finished, Observer
+from codexapi_engine.telemetry import FinishedRun, Observer
 
 from .output import say_drawn
 
@@ -21,7 +21,7 @@ class VerboseObserver(Observer):
         drawn = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._clear = "\r\x1b[K" if drawn else ""  # a line that tells of progress, perhaps
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         self._say(f"codexapi: {', '.join(_facts(run))}")
 
     def retried(self, why: str) -> None:
@@ -52,7 +52,7 @@ class VerboseObserver(Observer):
         say_drawn(self._clear + "".join(c if c.isprintable() else "?" for c in line))
 
 
-def _facts(run: Finished) -> Iterator[str]:
+def _facts(run: FinishedRun) -> Iterator[str]:
     yield run.model or "no model"
     yield f"{run.seconds:.2f} s"
     if run.first_after is not None:

@@ -37,10 +37,10 @@ in one network read with the next piece is not counted."""
 READ_BUFFER = 256 * 1024
 """Bytes of a body that wait for their reader before the reading stops."""
 
-PIECE = 256 * 1024
+WRITE_CHUNK = 256 * 1024
 """Bytes of a request that a connection is given at once."""
 
-KEPT = 20
+MAX_IDLE = 20
 """Connections that wait for another request, for each host."""
 
 KEPT_FOR = 60.0
@@ -172,7 +172,7 @@ class Network(httpx.AsyncBaseTransport):
         """It can take another request."""
         idle = self._idle.setdefault(connection.place, [])
         idle.append(connection)
-        if len(idle) > KEPT:
+        if len(idle) > MAX_IDLE:
             idle.pop(0).end()
 
     def lost(self, connection: Connection) -> None:
@@ -240,13 +240,13 @@ class Connection(asyncio.Protocol):
         if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
             raise _left_before(answer._request)
         self._answer, self.sending = answer, True
-        self._transport.write(head + body[:PIECE])
-        for start in range(PIECE, len(body), PIECE):
+        self._transport.write(head + body[:WRITE_CHUNK])
+        for start in range(WRITE_CHUNK, len(body), WRITE_CHUNK):
             while self._full and not answer.refused:
                 await answer.wait(limit)
             if answer.refused or self._ended:
                 return  # and so the connection is good for nothing more
-            self._transport.write(body[start : start + PIECE])
+            self._transport.write(body[start : start + WRITE_CHUNK])
         self.sending = False
 
     def end(self) -> None:

@@ -42,8 +42,8 @@ class Attempts:
         why, delay = self._why(error)
         if isinstance(error, StreamInterrupted) and self.request_size > LARGE:
             self._left["connection"] = min(1, self._left["connection"])  # uploads, of so many bytes
-        spent = asyncio.get_running_loop().time() - self._started
-        if why is None or not self._left[why] or spent + delay > RETRY_WITHIN:
+        elapsed = asyncio.get_running_loop().time() - self._started
+        if why is None or not self._left[why] or elapsed + delay > RETRY_WITHIN:
             raise final
         self._left[why] -= 1
         self._observer.retried(why)

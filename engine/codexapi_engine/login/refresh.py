@@ -87,7 +87,9 @@ class Login(httpx.Auth):
         self._save_after = 0.0
         self._kept: tuple[Secret | None, Snapshot] | None = None  # (token on disk, unsaved login)
         self._due: tuple[Snapshot, float, str] | None = None  # a login, when to renew it and why
-        self._dead: dict[Secret, CodexError] = {}  # refresh token -> why it is never sent again
+        self._failed_tokens: dict[
+            Secret, CodexError
+        ] = {}  # refresh token -> why it is never sent again
         self._owners: dict[Secret, Credentials] = {}  # of personal access tokens
         self._asking: dict[Secret, asyncio.Task[JsonObject]] = {}
         self._unproven: set[Secret] = set()  # access tokens had for a 401 that have not worked yet
@@ -197,13 +199,13 @@ class Login(httpx.Auth):
             if token is None:
                 raise login.credentials.unusable(now=float("inf")) or RefreshUnavailable("")
             if (reason_before := self._store.consumed_reason(token)) is not None:
-                self._dead.setdefault(token, _consumed(reason_before))
-            if token in self._dead:
-                raise self._dead[token].with_traceback(None)
+                self._failed_tokens.setdefault(token, _consumed(reason_before))
+            if token in self._failed_tokens:
+                raise self._failed_tokens[token].with_traceback(None)
             try:
                 answer = await self._send_token(login.credentials, reason)
             except LoginExpired as error:
-                self._dead[token] = lost = error
+                self._failed_tokens[token] = lost = error
                 self._mark_refused(token, error)
             else:
                 new = await self._persist(login, answer)
@@ -233,7 +235,7 @@ class Login(httpx.Auth):
 
     def _mark_refused(self, token: Secret, error: LoginExpired) -> None:
         """Of a 401 without a code we are not as sure, and another process may try again."""
-        if error.code and auth_file.lost(error.code):
+        if error.code and auth_file.login_expired(error.code):
             with suppress(OSError):  # then it is marked as sent, which says enough
                 self._store.mark_consumed(token, error.code)
         elif error.code != UNREADABLE:
@@ -319,7 +321,7 @@ class Login(httpx.Auth):
     def _unknown(self, token: Secret) -> CodexError:
         """The token was sent, and may be spent: to send it again could end the login. So its mark
         stays."""
-        return self._dead.setdefault(token, _unanswered())
+        return self._failed_tokens.setdefault(token, _unanswered())
 
     def _lost_pair(self, token: Secret) -> LoginExpired:
         """The token was taken, and what came for it cannot be used."""
@@ -327,7 +329,7 @@ class Login(httpx.Auth):
             self._store.mark_consumed(token, UNREADABLE)
         lost = _consumed(UNREADABLE)
         assert isinstance(lost, LoginExpired)
-        self._dead[token] = lost
+        self._failed_tokens[token] = lost
         return lost
 
     async def _identified(self, login: Snapshot) -> Snapshot:
@@ -416,7 +418,7 @@ def _consumed(reason: str) -> CodexError:
             f"answered with a pair that cannot be used; {LOGIN_HINT}",
             code=UNREADABLE,
         )
-    return auth_file.lost(reason) or _unanswered()
+    return auth_file.login_expired(reason) or _unanswered()
 
 
 def _unanswered() -> RefreshUnavailable:

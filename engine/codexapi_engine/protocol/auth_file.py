@@ -170,7 +170,7 @@ def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
     """
     code = _refusal_code(body)
     if code in _PERMANENT:
-        return lost(code)
+        return login_expired(code)
     if status != 401 and not (status == 400 and code == "invalid_grant"):
         return None
     return LoginExpired(
@@ -202,7 +202,7 @@ def _is_endpoint_error(body: bytes) -> bool:
     return _text_or_none(error) is not None
 
 
-def lost(code: str) -> LoginExpired | None:
+def login_expired(code: str) -> LoginExpired | None:
     """The permanent failure of this code; None if it is none."""
     if code not in _PERMANENT:
         return None

@@ -111,7 +111,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.params.stream and order.wanted.needs_the_tool:
         return _streamed(request, order)
     if order.params.stream:
-        run = Run(_Drawing(request, order), images.Whole())
+        run = Run(_Drawing(request, order), images.CompletedImage())
         headers = ignored_header(order.ignored)
         return EventStreamResponse(run, headers=headers)
     finished, answer, failures = await _finished(request, order)

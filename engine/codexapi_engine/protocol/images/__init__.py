@@ -23,7 +23,7 @@ from .backend import (
     to_responses,
 )
 from .header import Header, header, orientation
-from .reply import PARTIAL, ImageStream, Picture, Whole, completed, to_reply
+from .reply import PARTIAL, CompletedImage, ImageStream, Picture, completed, to_reply
 
 __all__ = [
     "FORMATS",
@@ -31,13 +31,13 @@ __all__ = [
     "MODEL",
     "ONLY_THE_TOOL",
     "PARTIAL",
+    "CompletedImage",
     "Header",
     "Image",
     "ImageRequest",
     "ImageStream",
     "Images",
     "Picture",
-    "Whole",
     "completed",
     "data_url",
     "decoded",

@@ -188,7 +188,7 @@ def completed(kind: str, picture: Picture, answer: Images, *, created: int, qual
     return sse.encode(data, name)
 
 
-class Whole:
+class CompletedImage:
     """Passes on the event that `completed` has made. A Translator."""
 
     def __init__(self) -> None:

@@ -14,10 +14,34 @@ from .public import (
     items_for_client,
     replay,
 )
-from .reply import TERMINAL, Assembler, Pieces, ResponseStream, Text, Thoughts, delta_of, text_of
+from .reply import (
+    TERMINAL,
+    Assembler,
+    ReasoningText,
+    ResponseStream,
+    StreamedParts,
+    Text,
+    delta_of,
+    text_of,
+)
 
 __all__ = [
-    "TERMINAL", "Assembler", "Pieces", "ResponseStream", "Text", "Thoughts", "cache_key",
-    "conversation_of", "delta_of", "failed", "for_client", "from_response", "items_for_client",
-    "json_form", "replay", "text_of", "to_backend", "user",
+    "TERMINAL",
+    "Assembler",
+    "ReasoningText",
+    "ResponseStream",
+    "StreamedParts",
+    "Text",
+    "cache_key",
+    "conversation_of",
+    "delta_of",
+    "failed",
+    "for_client",
+    "from_response",
+    "items_for_client",
+    "json_form",
+    "replay",
+    "text_of",
+    "to_backend",
+    "user",
 ]  # fmt: skip

@@ -319,7 +319,7 @@ class ResponseStream:
         return 0 if last is None else last + 1 + self._shift
 
 
-class Pieces:
+class StreamedParts:
     """What has been streamed of each part, so that its final form adds only what is missing.
 
     Some models send no deltas for a part, and some not all of them.
@@ -344,7 +344,7 @@ class Text:
     """The text of a stream, piece by piece: what a terminal prints."""
 
     def __init__(self) -> None:
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._spoke = False
         self._message: object = None  # the item that is being printed
 
@@ -384,11 +384,11 @@ class Text:
         return gap + piece
 
 
-class Thoughts:
+class ReasoningText:
     """The reasoning summaries of a stream, piece by piece, a blank line between their parts."""
 
     def __init__(self) -> None:
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._part_of: object = None  # the one that is being told
 
     def feed(self, event: Event) -> str:
