@@ -25,7 +25,8 @@ from tests.virtual_time import hurried
 
 from codexapi_engine.http import connection as road
 from codexapi_engine.http.client import Transport
-from codexapi_engine.http.connection import KEPT_FOR, MAX_HEAD_BYTES, MAX_IDLE, READ_BUFFER, Network
+from codexapi_engine.http.connection import KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER
+from codexapi_engine.http.network import MAX_IDLE, Network
 from codexapi_engine.settings import Settings
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -100,7 +101,7 @@ async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False)
         pass
     except httpx.TransportError as caught:
         error = type(caught)
-    kept = connection in network._idle.get(connection.place, [])
+    kept = connection in network._idle.get(connection.address, [])
     assert kept != (line.aborted or end or not answer.complete)
     return Outcome(answer.status, answer.headers, body, error, kept)
 
@@ -110,7 +111,7 @@ async def on_a_line(
 ) -> tuple[Lines, road.ResponseParser]:
     """What answers a request that was sent."""
     network, asked = Lines(), request("http://127.0.0.1/", method)
-    connection = network._waiting(road.ServerAddress.of(asked))
+    connection = network._idle_connection(road.ServerAddress.of(asked))
     answer = road.ResponseParser(connection, asked, silence)
     await connection.send(answer, b"", b"", None)
     return network, answer

@@ -45,9 +45,9 @@ from codexapi_engine.errors import (
 )
 from codexapi_engine.http.body import MAX_ERROR_BYTES
 from codexapi_engine.http.client import Transport, client, connect
-from codexapi_engine.http.connection import Network
 from codexapi_engine.http.event_stream import EventStream
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.network import Network
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings

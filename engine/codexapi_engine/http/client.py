@@ -34,7 +34,6 @@ from .body import (
     refuse_encoding,
 )
 from .connect_errors import name_error
-from .connection import Network
 from .cookies import Cookies
 from .errors import (
     HTTPX_ERRORS,
@@ -43,6 +42,7 @@ from .errors import (
     too_large,
 )
 from .event_stream import EventStream
+from .network import Network
 from .retry import Attempts
 
 

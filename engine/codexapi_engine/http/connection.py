@@ -1,13 +1,7 @@
-"""HTTP/1.1 beneath httpx: asyncio's connections, httptools' framing, and a pool of our own.
+"""One HTTP/1.1 connection to a server, on asyncio, and its responses, framed by httptools.
 
-Made for streams: what one network read brought is handed on as one piece, and a reader that takes
-its time stops the reading. Nothing is ever sent twice: who may try again is `transport.py`'s to
-say. Knows nothing of what is asked, and raises httpx's exceptions.
-
-It runs on uvloop, on asyncio's selector loop and on Windows' proactor loop, and so asks of a loop
-only what all of them have (`tests/engine/test_loops.py`): `sock_connect`, and
-`create_connection` with a socket; write buffer limits of one byte, which make a write go out at
-once; a transport's socket and its `fileno`; timer handles that know `when` they are due.
+Made for streams: the bytes of one network read are handed on together, and a slow reader pauses
+the reading. It raises httpx's exceptions.
 """
 
 from __future__ import annotations
@@ -17,18 +11,12 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
-from aiohappyeyeballs import start_connection
 
 from ._httpx import httpx
-from .deadlines import GRACE, LATE, deadline
-from .resolver import Resolver
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
+from .deadlines import GRACE, LATE
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a head, of trailers, and of whatever else stands between two pieces of a body. What came
@@ -40,165 +28,22 @@ READ_BUFFER = 256 * 1024
 WRITE_CHUNK = 256 * 1024
 """Bytes of a request that a connection is given at once."""
 
-MAX_IDLE = 20
-"""Connections that wait for another request, for each host."""
-
 KEPT_FOR = 60.0
 """Seconds that they wait, by the wall clock: a machine that slept has lost them."""
 
 Take = Callable[[bytes], bool]
 """Takes a piece of a body; False when it has enough."""
 
-_NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 _BODILESS = (204, 304)
 
 
-class Network(httpx.AsyncBaseTransport):
-    """Connections to whatever host is asked, each kept for the next request.
-
-    `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
-    came; `complete`, whether all of it is here; `follow`, which is `_Answer.follow`.
-    """
-
-    def __init__(self, tls: Callable[[], SSLContext]) -> None:
-        self._tls = tls
-        self._context: SSLContext | None = None
-        self._resolver = Resolver()
-        self._open: set[Connection] = set()
-        self._idle: dict[ServerAddress, list[Connection]] = {}
-        self._connecting: set[asyncio.Task[Connection]] = set()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        place, head, body = ServerAddress.of(request), _head(request), await _request_body(request)
-        limits = request.extensions.get("timeout") or {}
-        connection = self._waiting(place)
-        if connection is None:
-            connection = await self._connected(request, place, limits.get("connect"))
-        answer = ResponseParser(connection, request, limits.get("read"))
-        try:
-            await connection.send(answer, head, body, limits.get("write"))
-            await answer.begin()
-        except BaseException:
-            connection.end()
-            raise
-        response = _Response(
-            answer.status,
-            stream=answer,
-            extensions={
-                "headers": answer.headers,
-                "complete": lambda: answer.complete,
-                "follow": answer.follow,
-            },
-        )
-        del response.headers  # the empty ones: they would hide its own
-        return response
-
-    async def aclose(self) -> None:
-        for connecting in self._connecting:
-            connecting.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
-        for connection in list(self._open):
-            connection.end()
-        for _ in range(10):  # asyncio closes them a step later, and TLS another two
-            if self._open:
-                await asyncio.sleep(0)
-
-    def _waiting(self, place: ServerAddress) -> Connection | None:
-        """A connection that is open, as far as can be known without sending on it."""
-        idle = self._idle.get(place)
-        while idle:
-            connection = idle.pop()
-            if connection.is_sound():
-                return connection
-            connection.end()
-        return None
-
-    async def _connected(
-        self, request: httpx.Request, place: ServerAddress, limit: float | None
-    ) -> Connection:
-        """A new connection. Cancelled in the middle of its race of addresses, asyncio loses the
-        socket that has just won: so it is made in any case, and closed if nobody waits for it."""
-        connecting = asyncio.create_task(self._connect(request, place, limit))
-        self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
-        try:
-            return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_unwanted)
-            raise
-
-    async def _connect(
-        self, request: httpx.Request, place: ServerAddress, limit: float | None
-    ) -> Connection:
-        options: dict[str, Any] = {}
-        if place.scheme == "https":
-            self._context = self._context or self._tls()
-            options = {"ssl": self._context, "server_hostname": place.name}
-        loop = asyncio.get_running_loop()
-        try:
-            async with deadline(limit):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self, place),
-                    sock=await self._open_socket(place.host, place.port),
-                    **options,
-                )
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time", request=request) from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA refuses
-            raise httpx.ConnectError(str(error), request=request) from error
-        return connection
-
-    async def _open_socket(self, host: str, port: int) -> socket.socket:
-        """A TCP connection to a name or an address. Raises OSError, UnicodeError.
-
-        The race of a name's addresses is not the loop's: uvloop's `create_connection` has none.
-        """
-        tcp: dict[str, Any] = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
-        try:
-            addresses = socket.getaddrinfo(host, port, **tcp, flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:  # a name
-            addresses = await self._resolver.addresses(host, port)
-        try:
-            return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-        except RuntimeError as error:  # uvloop's word for some failures of a socket
-            raise OSError(str(error)) from error
-
-    # Told by the connections.
-
-    def opened(self, connection: Connection) -> None:
-        self._open.add(connection)
-
-    def free(self, connection: Connection) -> None:
-        """It can take another request."""
-        idle = self._idle.setdefault(connection.place, [])
-        idle.append(connection)
-        if len(idle) > MAX_IDLE:
-            idle.pop(0).end()
-
-    def lost(self, connection: Connection) -> None:
-        self._open.discard(connection)
-        idle = self._idle.get(connection.place, [])
-        if connection in idle:
-            idle.remove(connection)
-        if not idle:
-            self._idle.pop(connection.place, None)
-
-
-class _Response(httpx.Response):
-    """Its headers become httpx's where somebody asks for those: each takes httpx six calls."""
-
-    @cached_property
-    def headers(self) -> httpx.Headers:  # type: ignore[override]
-        return httpx.Headers(self.extensions["headers"])
-
-
 class ServerAddress(NamedTuple):
-    """Where a connection leads."""
+    """The server at the other end of a connection, as the pool tells servers apart."""
 
     scheme: str
     host: str
     port: int
-    name: str  # whom its certificate must name
+    name: str  # that its certificate must have
 
     @classmethod
     def of(cls, request: httpx.Request) -> ServerAddress:
@@ -210,15 +55,25 @@ class ServerAddress(NamedTuple):
         return cls(scheme, host, port, request.extensions.get("sni_hostname") or host)
 
 
+class Pool(Protocol):
+    """What a connection needs of the pool that it is in."""
+
+    def add(self, connection: Connection) -> None: ...
+
+    def release(self, connection: Connection) -> None: ...
+
+    def discard(self, connection: Connection) -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """One connection. It takes a request, and the next when that one is answered."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, network: Network, place: ServerAddress) -> None:
+    def __init__(self, pool: Pool, address: ServerAddress) -> None:
         # set once
-        self.place = place
-        self._network = network
+        self.address = address
+        self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._readable: Callable[[], bool] | None = None
         # moves with its requests
@@ -275,7 +130,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         # At once: uvloop would write when its turn ends. (Of zero, TLS would make a pause for ever.)
         self._transport.set_write_buffer_limits(high=1)
-        self._network.opened(self)
+        self._pool.add(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -295,7 +150,7 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._network.lost(self)
+        self._pool.discard(self)
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.broken(exc)
@@ -316,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._idle_since = time.time()
         if answer.paused:
             self._transport.resume_reading()
-        self._network.free(self)
+        self._pool.release(self)
 
     # Silence: one timer for all answers, set again only when it has run out.
 
@@ -565,34 +420,10 @@ class ResponseParser(httpx.AsyncByteStream):
         self.wake()
 
 
-def _head(request: httpx.Request) -> bytes:
-    """The request's first bytes. Raises LocalProtocolError for what would not stay in its line."""
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % line for line in request.headers.raw]
-    head = b"\r\n".join([*lines, b"", b""])
-    if b"\r\ntransfer-encoding:" in head.lower():
-        raise httpx.LocalProtocolError("a body goes with its length", request=request)
-    ends = len(lines) + 1
-    if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
-        raise httpx.LocalProtocolError("a header with a line end in it", request=request)
-    return head
-
-
-async def _request_body(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):  # ours is: to have httpx read it takes longer
-        return b"".join(request.stream)
-    return await request.aread()
-
-
 def _left_before(request: httpx.Request) -> httpx.ConnectError:
     error = httpx.ConnectError("the other side left before it was asked", request=request)
     error.__cause__ = ConnectionResetError()
     return error
-
-
-def _unwanted(connecting: asyncio.Task[Connection]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().end()
 
 
 def _readable(connection: socket.socket) -> Callable[[], bool]:
