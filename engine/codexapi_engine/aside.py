@@ -1,4 +1,4 @@
-"""Work that would hold the event loop, on a thread."""
+"""Runs blocking or slow work on a thread, so that the event loop stays free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Codex backend, as one object."""
+"""`Codex`, the client of the Codex backend that all front ends use."""
 
 from __future__ import annotations
 

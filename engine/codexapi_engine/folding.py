@@ -1,4 +1,4 @@
-"""Lines for a terminal that break between words: nothing is cut that somebody would copy."""
+"""Wraps text for a terminal between words, so that paths and commands stay copyable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a setting may be: readers of texts, which raise ValueError with the fix."""
+"""Parsers of setting values: each raises a ValueError that names the fix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the user can set, read from the environment once.
+"""The settings that a user can make, read from the environment once.
 
-Knows nothing of the command line: a flag is laid over with `dataclasses.replace`.
+The command line is not known here: it applies its flags with `dataclasses.replace`.
 """
 
 from __future__ import annotations

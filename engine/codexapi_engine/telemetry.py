@@ -1,7 +1,7 @@
-"""What the engine tells of its work, to whoever counts it or writes it down.
+"""The events that the engine reports to observers, such as a log or a counter.
 
-Nothing is told for an event: a run is counted while it runs, and told once, when it has ended.
-Knows nothing of logs, metrics or doors.
+A backend stream is counted while it runs and reported once, at its end; there is no report for a
+single event. Nothing here depends on logs, metrics or front ends.
 """
 
 from __future__ import annotations

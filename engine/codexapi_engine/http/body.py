@@ -1,4 +1,4 @@
-"""The head and the body of an answer: read within bounds, checked, drained."""
+"""Reads the head and the body of a response within limits, validates them, and drains the rest."""
 
 from __future__ import annotations
 

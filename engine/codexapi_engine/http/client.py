@@ -1,6 +1,6 @@
-"""The road to the backend: the only file that sends requests, and reads what comes back.
+"""`ApiClient` sends requests to the backend and reads the responses; no other module does.
 
-Knows nothing of dialects. Whatever httpx raises leaves here as one of ours.
+It knows nothing of dialects. Exceptions of httpx leave here as errors of ours.
 """
 
 from __future__ import annotations

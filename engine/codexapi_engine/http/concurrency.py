@@ -1,6 +1,6 @@
-"""How many runs may be open at the backend at a time, where the user has set a limit.
+"""Limits how many backend streams may be open at a time, where the user has set a limit.
 
-Whoever comes too late waits in line, for some seconds. Knows nothing of what a run is.
+A request over the limit waits in a queue, for some seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Names to addresses, by the system's resolver.
+"""Resolves names to addresses with the system's resolver, on daemon threads.
 
-That cannot be interrupted, and a silent name server keeps it for half a minute. On a thread of the
-loop's it would keep the loop's other work as long, and the process, which waits for such threads at
-its end (asyncio and uvloop alike). A daemon thread keeps nobody.
+The resolver cannot be interrupted, and a name server that does not answer keeps it for half a
+minute. On a thread of the loop's pool it would delay the loop's other work, and the end of the
+process, which waits for such threads (with asyncio and uvloop alike). A daemon thread does not.
 """
 
 from __future__ import annotations

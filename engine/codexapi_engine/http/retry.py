@@ -1,4 +1,4 @@
-"""When a request to the backend is sent again."""
+"""Decides when a request to the backend is sent again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Pictures by address: what a client names by URL, and the backend does not fetch itself.
+"""Downloads the pictures that a client names by URL, which the backend does not fetch itself.
 
-The address is a stranger's, so it must not lead into the user's own network: https alone, every
+The URL is untrusted input and must not lead into the user's own network: https only, every
 address of the name public, the connection made to the address that was checked, and a redirect
-checked like the first. Knows nothing of pictures but how large one may be.
+checked like the first URL. Only the size of a picture is known here, not its format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures on the user's own disk: their names. Knows nothing of who asked."""
+"""Chooses the file names of pictures on the user's disk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Pictures as bytes: what they are, and what was asked of them in the end.
+"""Validates pictures and converts them to the format and size of the request.
 
-Truth is read from the data, never from a name or a header. Pillow does the work, and is loaded
-only where pixels are needed. Knows nothing of where pictures come from or go to.
+The format is read from the data, never from a name or a header. Pillow does the work, and is
+loaded only where pixels are needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The login in `auth.json`: read without hanging, and saved so that no pair is lost."""
+"""The login in `auth.json`: read without hanging, and written atomically."""
 
 from __future__ import annotations
 

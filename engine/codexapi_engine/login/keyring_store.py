@@ -1,7 +1,7 @@
-"""The login in the system's keyring, where Codex's config.toml puts it.
+"""The login in the system's keyring, where Codex's config.toml chooses it.
 
-By the package `keyring`, which is loaded when it is needed. Service, account and value are those of
-the official client (codex-rs/login/src/auth/storage.rs).
+It uses the package `keyring`, which is loaded on first use. Service, account and value are those
+of the official client (codex-rs/login/src/auth/storage.rs).
 """
 
 from __future__ import annotations

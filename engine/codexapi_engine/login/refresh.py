@@ -1,6 +1,6 @@
-"""The login at work: it signs requests, and renews itself.
+"""`Login` signs requests with the access token, and refreshes it.
 
-The rules are README "The login" and, behind them, the official client's (backend.md A.5, A.6, B.1).
+The rules are those of README "The login", and of the official client behind them.
 """
 
 from __future__ import annotations

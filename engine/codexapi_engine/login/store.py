@@ -1,6 +1,6 @@
-"""Where a login lives on this machine.
+"""The interface of a credential store: it loads a `Snapshot`, locks other programs out, and saves.
 
-Knows nothing of OAuth or HTTP. A store loads a `Snapshot`, locks other programs out, and saves.
+A store knows nothing of OAuth or HTTP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One request to the token endpoint, and what it answers: bounded, uncompressed, within one deadline."""
+"""Sends a refresh request to the token endpoint, with one deadline and a bounded response."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The wire and its translations: values and machines.
+"""The wire formats and their translations, as pure functions and state machines.
 
-Nothing here does I/O: no await, no clock, no files, no dice.
+Nothing here does I/O: no await, no clock, no files, no random numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`auth.json`, the login of the Codex client, and the JWTs in it.
+"""Parses and writes `auth.json`, the login of the Codex client, and reads the JWTs in it.
 
-Knows nothing of files or clocks: bytes in, `Credentials` or bytes out. Signatures are not
-checked: the backend does that. Fields as codex-rs/login (0.169.0) reads and writes them.
+It takes bytes and returns `Credentials` or bytes. Signatures are not verified: the backend does
+that. Fields are those that codex-rs/login (0.169.0) reads and writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the two dialects with `choices` share: an envelope for all chunks, usage, the last words."""
+"""Shared by the two dialects with `choices`: a chunk's envelope, usage, and the final chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a translator said, kept beside the stream, so that it can be said again."""
+"""Records the events that a translator wrote, so that a stored response can be replayed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files that go along with a question: what their bytes are, and what becomes of them.
+"""Detects the type of an attached file from its bytes, and translates it into an input part.
 
-The backend reads PDFs. A file of text goes as text, whatever its name or its media type says.
+The backend reads PDFs. A text file is sent as text, whatever its name or its media type is.
 """
 
 from __future__ import annotations

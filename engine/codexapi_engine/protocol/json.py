@@ -1,8 +1,8 @@
-"""JSON for the wire, both ways.
+r"""Parses and writes JSON, with long strings in chunks.
 
-pydantic_core comes with a mandated package and is three times as fast as the standard library.
-It refuses lone surrogates (`"\\ud83d"`), which models do emit when a stream cuts an emoji:
-then the slow road is taken and U+FFFD stands for each of them. Nothing here does I/O.
+pydantic_core comes with a required package and is three times as fast as the standard library. It
+refuses lone surrogates (`"\ud83d"`), which models do emit when a stream cuts an emoji: then the
+standard library parses the text, and U+FFFD replaces each of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Our picture of the backend: the names in what it sends, and what in an answer differs from them.
+"""The names in the backend's messages that we know, and the differences of a message from them.
 
-Names alone, and never a value: what is told here can be shown to anybody. Every name stands in a
+Only names are reported, never a value, so a report can be shown to anybody. Every name is in a
 wire of the tests, or is one that the official clients 0.169.0 and 0.171.0 read.
 """
 

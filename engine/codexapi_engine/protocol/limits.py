@@ -1,4 +1,4 @@
-"""How much of the plan is used: from the headers of any answer, and from the usage endpoint."""
+"""Reads the usage limits of the plan, from response headers and from the usage endpoint."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The model catalogue: what the backend lists, and the list we show.
+"""Parses the backend's model catalogue, and builds the model list for clients.
 
-Field names as in the Codex catalogue (0.169.0). An entry that lacks one is still an entry.
+Field names are those of the Codex catalogue (0.169.0). An entry that lacks one is still accepted.
 """
 
 from __future__ import annotations

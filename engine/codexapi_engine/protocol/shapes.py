@@ -1,6 +1,6 @@
-"""Reading JSON whose shape nobody promised: a member of the right kind, or the empty one.
+"""Reads members of untyped JSON objects: a member of another type counts as an empty one.
 
-What the backend says may change any day, and must then never end as a TypeError of ours.
+The backend may change its messages any day, and that must not end as a TypeError of ours.
 """
 
 from __future__ import annotations

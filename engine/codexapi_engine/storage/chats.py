@@ -1,4 +1,4 @@
-"""Stored chat completions."""
+"""Stores chat completions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations and their items."""
+"""Stores conversations and their items."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whose an item is: what a model encrypts, another account cannot send back.
+"""The owner of an item: the account and model whose encrypted content it has.
 
-Several clients report that the backend refuses a whole request for one such item
-(`invalid_encrypted_content`), and a client that never saw it cannot take it out.
+Several clients report that the backend refuses a whole request for one item of another owner
+(`invalid_encrypted_content`), and a client that never saw the item cannot remove it.
 """
 
 from __future__ import annotations

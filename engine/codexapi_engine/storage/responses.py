@@ -1,7 +1,7 @@
-"""Stored responses, and the history that `previous_response_id` stands for.
+"""Stores responses, and the history that `previous_response_id` stands for.
 
-A stored response is one object: the response, the items that were its input, and the events that
-told it. Its items are found by their own ids too, since clients refer to them.
+A stored response is one object: the response, the items of its input, and the events of its
+stream. Its items are found by their own ids too, since clients refer to them.
 """
 
 from __future__ import annotations

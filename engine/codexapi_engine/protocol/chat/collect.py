@@ -1,4 +1,4 @@
-"""Chunks back into a whole reply: what a client's accumulator does, for a run that was cut short."""
+"""Accumulates chunks into a complete reply, as a client does, for a stream that was cut short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The content parts of a chat message, as parts of a Responses message."""
+"""Translates the content parts of a chat message into parts of a Responses message."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A Responses body sent to Chat Completions: Cursor does so, and expects chunks back.
+"""Translates a Responses body that was sent to Chat Completions, as Cursor does.
 
-`input` stands in place of `messages`; tools may be flat or nested; fields of both dialects mix.
+Its client expects chunks. `input` stands in place of `messages`, tools may be flat or nested, and
+fields of both dialects may be present.
 """
 
 from __future__ import annotations

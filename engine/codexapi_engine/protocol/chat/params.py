@@ -1,7 +1,7 @@
-"""A field of the request that the backend saw, by the name that the caller gave it.
+"""Maps the parameter that an error names to the field of the caller's chat request.
 
 The backend's refusals name fields of the Responses dialect (`input`, `text.format.schema`), and so
-do those of ours that are found behind the translation.
+do our own that are raised behind the translation.
 """
 
 from __future__ import annotations

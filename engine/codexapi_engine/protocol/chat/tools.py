@@ -1,4 +1,4 @@
-"""Tools and the choice among them, from chat's form to the Responses form."""
+"""Translates tools and the tool choice from the chat form to the Responses form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Responses stream, or a finished response, as a legacy Completions reply."""
+"""Translates a Responses stream, or a finished response, into a legacy Completions reply."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A legacy Completions request as Responses requests: one for each prompt and choice.
-
-Knows nothing of the reply.
-"""
+"""Translates a legacy Completions request into Responses requests, one per prompt and choice."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The Images dialect.
 
-What clients send (`request.py`) is not loaded here: it needs pydantic, and only the HTTP door.
+`request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
+the HTTP server loads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the doors ask for, in the backend's words, and what it gives back.
+"""Builds the backend's image requests, and reads its results.
 
-Two roads: the native endpoints and, for what they lack, the hosted tool inside a
-Responses run. Imports no pydantic: the command line comes this way.
+There are two transports: the native endpoints and, for what they lack, the hosted tool inside a
+Responses stream. Imports no pydantic, since the command line loads this module.
 """
 
 from __future__ import annotations

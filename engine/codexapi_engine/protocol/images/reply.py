@@ -1,4 +1,4 @@
-"""Pictures as an Images reply: whole, or as a stream of partial ones."""
+"""Renders pictures as an Images reply: complete, or as a stream of partial images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client sends in the Images dialect: a generation, an edit, a variation."""
+"""The schema of a client's Images requests: a generation, an edit, a variation."""
 
 from __future__ import annotations
 

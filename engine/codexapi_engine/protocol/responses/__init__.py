@@ -1,6 +1,7 @@
-"""The Responses dialect: the language spoken inside, and the door that mostly passes bytes on.
+"""The Responses dialect, into which all others are translated.
 
-What clients send (`request.py`) is not loaded here: it needs pydantic, and only the HTTP door.
+`request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
+the HTTP server loads.
 """
 
 from __future__ import annotations

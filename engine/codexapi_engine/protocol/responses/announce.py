@@ -1,9 +1,9 @@
-"""The events that the official API sends around an item, where the backend leaves them out.
+"""Adds the events that the official API sends around an item, where the backend omits them.
 
 Some models send an item only when it is done, or a text without its deltas or without its part
 (reported by gateways, for several models and clients). A client that follows the official order
-then shows nothing, or fails: it waits for the item before its parts, the part before its deltas,
-and the deltas before their end.
+then shows nothing, or fails: it expects an item before its parts, a part before its deltas, and
+the deltas before their end.
 """
 
 from __future__ import annotations

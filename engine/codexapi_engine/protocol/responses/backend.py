@@ -1,6 +1,6 @@
-"""Requests of our own, and what the backend insists on.
+"""Builds Responses requests of our own, and sets the fields that the backend requires.
 
-Imports no pydantic: the command line comes this way.
+Imports no pydantic, since the command line loads this module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A conversation made short: the user's words, and one item that only the backend can read."""
+"""Builds a compacted conversation: the user's messages, and one encrypted item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tokens an input is, about. No tokenizer of these models is public: this counts bytes."""
+"""Estimates the tokens of an input from its bytes: no tokenizer of these models is public."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Items as they are kept and shown: each with an id, a status, and its content as parts.
+"""Normalises items for storage and display: each gets an id, a status, and its content as parts.
 
-Knows nothing of where they are kept, and throws no dice: who keeps an item names it.
+It is deterministic: the caller that stores an item supplies its id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts of a message or of a tool's output: pictures and files as the backend takes them."""
+"""Translates parts of a message or of a tool's output: pictures and files in the backend's form."""
 
 from __future__ import annotations
 

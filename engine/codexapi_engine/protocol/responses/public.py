@@ -1,4 +1,4 @@
-"""The backend's response object as a public one: complete, and about the client's request."""
+"""Completes the backend's response object with the fields of the client's request."""
 
 from __future__ import annotations
 

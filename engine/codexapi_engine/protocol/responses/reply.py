@@ -1,7 +1,7 @@
-"""What a Responses stream becomes: a finished response, the client's stream, or plain text.
+"""Turns a Responses stream into a finished response, the client's stream, or plain text.
 
-On the stream road bytes pass on as they came. Only what the backend leaves empty or tells of
-itself is rebuilt: the `response` object of the lifecycle events.
+In the client's stream, bytes pass unchanged. Only the `response` object of the lifecycle events is
+rebuilt, which the backend leaves empty or fills with its own settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tools and what names them, in the backend's words: for Responses and Chat alike."""
+"""Translates tools and references to them into the backend's form, for Responses and Chat alike."""
 
 from __future__ import annotations
 
