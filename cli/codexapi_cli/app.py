@@ -1,4 +1,4 @@
-"""The commands by name. A command's module is loaded when it is called, and only then."""
+"""The table of commands. A command's module is loaded only when the command is called."""
 
 from __future__ import annotations
 

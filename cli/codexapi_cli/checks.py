@@ -1,6 +1,6 @@
-"""What `codexapi doctor` looks at, one thing after the other: each is a finding, with its fix.
+"""The checks of `codexapi doctor`, each with a result and its fix.
 
-Asks the backend for the model list and the plan alone, which cost nothing. Changes nothing.
+They request only the model list and the plan from the backend, which is free, and change nothing.
 """
 
 from __future__ import annotations

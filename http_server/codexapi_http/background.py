@@ -1,6 +1,6 @@
-"""Runs that need no client: each goes on until it ends, is cancelled, or the server goes down.
+"""Background responses: each runs without a client to its end, its cancellation or the server's.
 
-What a run says is taped, so that clients can follow it from any event on, and leave as they like.
+Its events are recorded, so that clients can follow them from any event on, and disconnect freely.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Working on a request, and only as long as its client is there and the server may go on."""
+"""Runs an endpoint, and cancels it when its client disconnects or the server stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP responses, each in the dialect of its request."""
+"""Renders errors as HTTP responses, each in the dialect of its request."""
 
 from __future__ import annotations
 

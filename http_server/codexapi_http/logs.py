@@ -1,8 +1,8 @@
-"""The server's log on stderr: as lines of text or of JSON, and fit for a terminal in both.
+"""The server's log on stderr, as lines of text or of JSON, safe for a terminal in both.
 
-Secrets stay out by construction: other libraries are heard from WARNING on, since below that they
-tell of headers and URLs, and of an exception only its kind and place are told, since its text may
-hold anything.
+Secrets stay out by construction: other libraries log from WARNING on, since they log headers and
+URLs below that, and of an exception only its class and place are logged, since its text may hold
+anything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`GET /metrics`, for Prometheus: open under `serve --metrics` alone.
+"""`GET /metrics`, for Prometheus: available under `serve --metrics` alone.
 
 Only then is its library loaded (12 ms, 0.6 MB in this process). Labels come from short lists, or
-from the backend: no client can make new series at will.
+from the backend: no client can create time series at will.
 """
 
 from __future__ import annotations

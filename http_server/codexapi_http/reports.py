@@ -1,4 +1,4 @@
-"""The engine's news on their way to the access log and, where it is open, to `/metrics`."""
+"""An observer that passes the engine's events to the access log and to the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a request, and what its work is done with."""
+"""Reads and validates a request's body, and finds the engine objects of its application."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a call sends along: pictures to look at and files to read, from the user's disk.
+"""Reads the pictures and files that a call names on the user's disk.
 
-Knows nothing of tools. Everything raised is an InvalidRequest that names the parameter.
+It raises InvalidRequest alone, with the name of the parameter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How a picture outlives the process that an editor started: many give that a few seconds to end,
-then kill it and its group. A copy of the process goes on in a session of its own.
+"""Lets a picture outlive the process that an editor started, as a copy in a session of its own.
 
-Linux alone: elsewhere the system's list of open connections does not survive a copy.
+Many editors give a process a few seconds to end, then kill it and its group. Linux alone:
+elsewhere open connections do not survive a copy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The tools that draw: a file on the user's disk, told as structured content, and a small preview.
+"""The image tools: they save a file on the user's disk, and return its description and a preview.
 
-Some clients show their model the structured content and nothing else, so that says everything.
+Some clients show their model the structured content alone, so that has everything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One JSON-RPC message in a line of bytes, and a message as a line.
+"""Parses and writes JSON-RPC messages, one per line.
 
-A request is answered whatever is wrong with it, by its own id where one can be read: a client waits
-for it, some for ever. A notification and a response are never answered. Knows nothing of streams.
+An invalid request is answered too, by its own id where one can be read: its client waits, some
+without a timeout. A notification and a response are never answered.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""The messages on stdin and stdout. Both belong to the protocol alone: while it is served, whatever
-else reads stdin finds its end, and what else is written to stdout goes to stderr.
+"""Reads and writes the messages on stdin and stdout.
+
+Both belong to the protocol alone: while it is served, other readers of stdin get end of file, and
+other writers to stdout write to stderr.
 """
 
 from __future__ import annotations

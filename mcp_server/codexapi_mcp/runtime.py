@@ -1,8 +1,7 @@
-"""What the tools work with, and what a call owes its client meanwhile: signs of life, and an end
-when nobody waits for it any more.
+"""The objects that the tools use, and the progress, timeout and cancellation of a call.
 
-The engine is loaded when the first tool is called, not when the server starts: editors count the
-time until a server answers, and some go on without it.
+The engine is loaded by the first call of a tool, not at the start of the server: editors measure
+the time until a server answers, and some go on without a slow one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The server on stdin and stdout, as editors start it.
+"""Runs the server on stdin and stdout, as editors start it.
 
-Stdout belongs to the protocol: nothing here writes to it but the SDK.
+Stdout belongs to the protocol: only the SDK writes to it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The tool that asks a model, and the conversations that it keeps.
+"""The tool that asks a model, and its conversations.
 
-The answer is plain text, a block of its own: clients that find structured content show their model
-nothing else. What is to be known about it follows in a second block, and for programs in `_meta`.
+The answer is plain text in a block of its own: clients show their model nothing else where they
+find structured content. Facts about it follow in a second block, and for programs in `_meta`.
 """
 
 from __future__ import annotations

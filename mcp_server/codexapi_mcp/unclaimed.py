@@ -1,7 +1,7 @@
-"""Pictures that were paid for and saved when nobody was there to be told: the call had been given
-up, or the editor had left. Kept on disk, since the next call may reach another process.
+"""Records finished pictures that no call has returned, so that the next call can.
 
-Kept are a hash of the call and the paths, and nothing of what was asked.
+Either the call was cancelled, or the editor had left. The record is on disk, since the next call
+may reach another process. It has a hash of the call and the paths, and no content of the call.
 """
 
 from __future__ import annotations

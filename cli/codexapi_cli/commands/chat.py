@@ -1,4 +1,4 @@
-"""`codexapi chat`: a question, an answer."""
+"""`codexapi chat`: asks the model one question, or starts an interactive chat."""
 
 from __future__ import annotations
 

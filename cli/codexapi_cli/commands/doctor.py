@@ -1,4 +1,4 @@
-"""`codexapi doctor`: what is wrong with this machine's codexapi, and what would mend it."""
+"""`codexapi doctor`: finds problems of this machine's codexapi, and their fixes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`codexapi image`: a picture in a file.
+"""`codexapi image`: draws or edits a picture, and saves it.
 
-Whatever can be wrong on this machine is found before anything is spent: no request is made for a
-picture that has no place to go.
+Local problems are found before any quota is used: no request is made for a picture that cannot be
+saved.
 """
 
 from __future__ import annotations

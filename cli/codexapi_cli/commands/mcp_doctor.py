@@ -1,4 +1,4 @@
-"""`codexapi mcp doctor`: whether what is registered starts, answers, and is ours."""
+"""`codexapi mcp doctor`: checks that the registered server starts, answers, and is ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi mcp install` and `uninstall`: our server among the servers of other programs."""
+"""`codexapi mcp install` and `uninstall`: registers our server with other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi mcp serve`: the MCP door, on stdin and stdout or over HTTP."""
+"""`codexapi mcp serve`: runs the MCP server, on stdin and stdout or over HTTP."""
 
 from __future__ import annotations
 

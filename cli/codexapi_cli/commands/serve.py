@@ -1,4 +1,4 @@
-"""`codexapi serve`: the HTTP door."""
+"""`codexapi serve`: runs the HTTP server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`codexapi service`: what makes the system's own service manager run the server.
+"""`codexapi service`: prints the configuration for the system's service manager.
 
-It is printed, and nothing is installed: starting, restarting and logging are the system's job.
+Nothing is installed: starting, restarting and logging are the service manager's job.
 """
 
 from __future__ import annotations

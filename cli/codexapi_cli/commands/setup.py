@@ -1,4 +1,4 @@
-"""`codexapi setup`: makes a program that you have use `codexapi serve`."""
+"""`codexapi setup`: configures an installed program to use `codexapi serve`."""
 
 from __future__ import annotations
 

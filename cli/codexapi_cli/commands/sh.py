@@ -1,7 +1,7 @@
-"""`codexapi sh`: words in, one command out, and the person decides what becomes of it.
+"""`codexapi sh`: turns a request into one shell command, which the person runs, edits or drops.
 
-Nothing is run that nobody asked for: what a model writes is a proposal, and what is piped in is
-something to look at and no instruction.
+Nothing runs without consent: the model's text is a proposal, and piped input is data, not an
+instruction.
 """
 
 from __future__ import annotations

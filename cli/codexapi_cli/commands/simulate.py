@@ -1,4 +1,4 @@
-"""`codexapi simulate`: the simulated backend on a port, for other programs."""
+"""`codexapi simulate`: runs the simulated backend on a port, for other programs."""
 
 from __future__ import annotations
 

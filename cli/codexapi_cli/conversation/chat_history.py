@@ -1,7 +1,7 @@
-"""The chats of this user, kept on this machine and nowhere else.
+"""The history of this user's chats, on this machine alone.
 
-One SQLite file in the state folder, 0600; `--demo` has a file of its own. A chat is kept whole, so
-that it can go on, and beside it what a list shows of it.
+It is one SQLite file in the state folder, with mode 0600; `--demo` has a file of its own. A chat is
+stored completely, so that it can be continued, with the data that a list shows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`codexapi chat` on a terminal: one question after another."""
+"""The interactive chat on a terminal: a loop of questions and answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked: the words, what stands on stdin, and the files beside them."""
+"""Builds the question from the words, stdin, and attached files."""
 
 from __future__ import annotations
 

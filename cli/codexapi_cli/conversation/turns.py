@@ -1,6 +1,6 @@
-"""A talk with a model: what was said so far, and the next turn of it.
+"""A conversation with a model: its items so far, and the next turn.
 
-Knows nothing of options; an `Answer` is where the words go.
+It knows nothing of options; an `Answer` is the sink of the text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The programs that can use `codexapi serve`: what each has to be told, and where it keeps that.
+"""The table of programs that can use `codexapi serve`: their settings, and where they keep them.
 
 To add one, add a `Client` to `CLIENTS`: with `entries`, `setup` writes them into its file; with
-`words` alone it prints them, for the user to enter. Everything else follows from the table.
+`words` alone it prints them, for the user to enter. All else follows from the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How another program starts this one: by an absolute path, and never a stranger's."""
+"""The command line by which another program starts this one, with an absolute and trusted path."""
 
 from __future__ import annotations
 

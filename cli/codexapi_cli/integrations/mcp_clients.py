@@ -1,7 +1,7 @@
-"""The programs that can use our MCP server: where each keeps its servers, and in what form.
+"""The table of programs that can use our MCP server: their settings files and formats.
 
 To add one, add a `Client` to `CLIENTS` and run `python -m tests.cli.test_mcp_clients`, which
-writes its golden file. Everything else follows from the table.
+writes its golden file. All else follows from the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our MCP server among the servers of other programs: put in, taken out, and looked for."""
+"""Registers our MCP server with other programs, removes it, and finds it."""
 
 from __future__ import annotations
 

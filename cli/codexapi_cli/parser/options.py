@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and the settings that come of them."""
+"""The options that commands share, and the settings that result from them."""
 
 from __future__ import annotations
 

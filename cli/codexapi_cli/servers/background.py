@@ -1,4 +1,4 @@
-"""`serve --detach`: a server that goes on when its terminal is gone."""
+"""`serve --detach`: starts a server that outlives its terminal."""
 
 from __future__ import annotations
 

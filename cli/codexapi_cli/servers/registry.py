@@ -1,7 +1,7 @@
-"""The servers that run on this machine: a file for each port, in the state folder.
+"""The registry of running servers: one file per port, in the state folder.
 
-Its server holds the kernel's lock on the file as long as it lives. So a file tells the truth
-whatever is written in it, and a signal never goes to a process that got an old one's number.
+Its server holds a kernel lock on the file for its lifetime. So a stale file is recognised, and a
+signal never goes to a process that has reused an old one's number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Programs that look at things, and with which options they do nothing else.
+"""The programs that only read, and the options with which they do.
 
-A list of what is known, and no judgement about the rest. Options that write a file, start another
-program, or change a setting are left out of it, as are options that nobody looked up.
+It is an allowlist. Options that write a file, start another program, or change a setting are left
+out of it, as are options that nobody has verified.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which shell commands are known to be harmless: they look at things, and change none.
+"""Recognises shell commands that only read.
 
-What cannot be read here word by word, or is no program of `known_programs`, is not known. Sibling of
-`danger`, which knows some of what does harm.
+A command that cannot be parsed word by word, or whose program is not in `known_programs`, is not
+recognised. `danger` has its counterpart.
 """
 
 from __future__ import annotations

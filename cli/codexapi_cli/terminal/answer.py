@@ -1,8 +1,4 @@
-"""An answer on its way to the person: in a pipe as it comes, on a terminal without what could harm
-it, as JSON events, or held until it is whole.
-
-Knows nothing of where the text comes from.
-"""
+"""Writes an answer: plain in a pipe, sanitised on a terminal, as JSON events, or only when complete."""
 
 from __future__ import annotations
 

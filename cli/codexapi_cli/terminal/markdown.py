@@ -1,7 +1,7 @@
-"""Markdown on a terminal, while it is still being written.
+"""Draws Markdown on a terminal while it is still being written.
 
-What is finished is printed for good, block by block; the end that grows is drawn anew. Loads rich,
-and so is loaded only when an answer is on its way.
+Complete blocks are printed for good, and the growing end is drawn anew. It imports rich, so this
+module is loaded only when an answer is on its way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""A Markdown text that grows, cut where nothing that follows can change what stands before.
+"""Splits a growing Markdown text into blocks that later text cannot change.
 
-Reads each letter once, so that a long answer costs no more a letter than a short one. Knows
-nothing of terminals.
+It reads each letter once, so that the cost per letter does not grow with the answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file in the program that the desktop has for it."""
+"""Opens a file in the program that the desktop has for it."""
 
 from __future__ import annotations
 

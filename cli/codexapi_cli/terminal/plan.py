@@ -1,4 +1,4 @@
-"""How much of the plan is used, as a person reads it. Knows nothing of where the numbers come from."""
+"""Formats the usage of the plan for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a command's coroutines, and ends them in order when a signal comes."""
+"""Runs a command's coroutines, and cancels them in order at a signal."""
 
 from __future__ import annotations
 

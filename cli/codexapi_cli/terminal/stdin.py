@@ -1,4 +1,4 @@
-"""What is piped or redirected into us."""
+"""Reads piped or redirected stdin."""
 
 from __future__ import annotations
 

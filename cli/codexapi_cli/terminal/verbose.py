@@ -1,4 +1,4 @@
-"""`--verbose`: what happens at the backend, on stderr."""
+"""`--verbose`: an observer that prints the backend's events to stderr."""
 
 from __future__ import annotations
 

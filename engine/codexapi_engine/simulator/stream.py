@@ -1,6 +1,6 @@
-"""The events of a run: items in, server-sent events out, in the order and form of the real ones.
+"""Makes the events of a simulated response, in the order and form of the real ones.
 
-Two halves: `Run` makes the steps (pure), `played` sends them in pieces of odd sizes.
+`Run` makes the steps, and is pure; `played` sends them in chunks of odd sizes.
 """
 
 from __future__ import annotations

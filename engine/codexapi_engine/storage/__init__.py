@@ -1,13 +1,13 @@
-"""What outlives a request: stored responses, conversations, chats, and the reasoning behind calls.
+"""Stored state: responses, conversations, chats, and the reasoning before tool calls.
 
-* `shelf.py`          JSON objects by kind and id, bounded, in memory or in one SQLite file
+* `sqlite.py`         JSON objects by kind and id, bounded, in memory or in one SQLite file
 * `responses.py`      stored responses, and the history that `previous_response_id` stands for
 * `conversations.py`  conversations and their items
 * `chats.py`          stored chat completions
-* `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot carry it
-* `owner.py`          whose account and model wrote it, and so who can send it again
+* `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot send it
+* `owner.py`          the account and model that encrypted content belongs to
 
-Knows nothing of HTTP or of the backend. Nothing here leaves this machine.
+It knows nothing of HTTP or of the backend. Nothing here leaves this machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Request bodies with a Content-Encoding (RFC 9110, 8.4), decoded piece by piece.
+"""Decodes request bodies with a Content-Encoding (RFC 9110, 8.4), chunk by chunk.
 
-A few bytes can stand for gigabytes. So no step makes more than a piece at once, and each coding's
-output is counted: what exceeds the limit is refused before it is held.
+A few bytes can expand to gigabytes. So no step produces more than one chunk, and each coding's
+output is counted: a body over the limit is refused before it is in memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is written down of a request: one line, once it has been answered.
+"""Writes one log line per request, after the response.
 
-Its place, its outcome and its size; never what was said in it.
+It has the route, the outcome and sizes, and never any content.
 """
 
 from __future__ import annotations

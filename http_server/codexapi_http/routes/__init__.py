@@ -1,4 +1,4 @@
-"""The endpoints. ROUTES is the table of contents."""
+"""The endpoints. `ROUTES` is their table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chat Completions."""
+"""The Chat Completions endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images: generations, edits, variations, and the addresses of finished pictures."""
+"""The image endpoints: generations, edits, variations, and files of finished pictures."""
 
 from __future__ import annotations
 

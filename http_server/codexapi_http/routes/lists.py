@@ -1,4 +1,4 @@
-"""Lists, page by page, and what a query asks of them."""
+"""Pagination of lists, and its query parameters."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the server accepts and answers, as an OpenAPI document.
+"""Generates the OpenAPI document of the server.
 
-Nothing is written down twice: paths come from the routes, request bodies from the models that check
-them, and what becomes of a field from the tables by which it is done.
+Nothing is written twice: paths come from the routes, request bodies from the models that validate
+them, and the handling of a field from the tables that implement it.
 """
 
 from __future__ import annotations

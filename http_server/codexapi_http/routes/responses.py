@@ -1,4 +1,4 @@
-"""Responses: those that run a model, or would. What is kept of them is in `stored.py`."""
+"""The Responses endpoints that run a model, or would. `stored.py` has those of stored responses."""
 
 from __future__ import annotations
 

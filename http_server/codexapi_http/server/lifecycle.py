@@ -1,4 +1,4 @@
-"""Going down without cutting anyone off: running work is told, and gets some seconds."""
+"""Graceful shutdown: running requests are notified, and have some seconds to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server process: one socket, one loop, signals, and an orderly end."""
+"""Runs a server process: one socket, one event loop, signals, and a graceful shutdown."""
 
 from __future__ import annotations
 

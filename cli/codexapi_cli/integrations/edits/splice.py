@@ -1,4 +1,4 @@
-"""A piece of a text that is replaced, and the values inside a parsed document."""
+"""A text edit at a position, and the values inside a parsed document."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""YAML, edited as text at the places that PyYAML tells.
+"""Edits YAML as text, at the positions that PyYAML reports.
 
-A library that writes whole files again would write all of them anew. What is put in is in block
-style, with its scalars as JSON has them. `document` reads the outcome again and compares it with
-what was meant, so that anchors, merges and other arts are refused where they would matter.
+A library that writes whole files would reformat them. What is added is in block style, with its
+scalars in JSON's form. `document` parses the outcome again and compares it with the intended
+document, so that anchors and merges are refused where they would matter.
 """
 
 from __future__ import annotations
