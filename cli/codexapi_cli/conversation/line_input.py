@@ -1,4 +1,4 @@
-"""Reads lines without a line editor: where stdin or stdout is no terminal, or the terminal is dumb."""
+"""Reads lines without a line editor: stdin or stdout is no terminal, or the terminal is dumb."""
 
 from __future__ import annotations
 

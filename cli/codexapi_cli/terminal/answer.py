@@ -1,4 +1,4 @@
-"""Writes an answer: plain in a pipe, sanitised on a terminal, as JSON events, or only when complete."""
+"""Writes an answer: plain in a pipe, sanitised on a terminal, as JSON events, or when complete."""
 
 from __future__ import annotations
 
