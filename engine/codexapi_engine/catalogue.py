@@ -115,7 +115,7 @@ def _now() -> float:
 
 
 def _date(headers: Mapping[str, str]) -> float | None:
-    """The backend's clock, in epoch seconds, where it told its time."""
+    """The backend's clock, in epoch seconds, from its `Date` header."""
     from email.utils import parsedate_to_datetime  # seldom needed
 
     try:

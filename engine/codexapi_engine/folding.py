@@ -7,7 +7,7 @@ import re
 from typing import IO
 
 _WORD = re.compile(r"(?:`[^`\n]*`|[^\s`]|`)+")
-"""A command in backticks is one word: it is copied whole."""
+"""A command in backticks is one word: it is not broken."""
 
 INDENT = "  "
 

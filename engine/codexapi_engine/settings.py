@@ -240,7 +240,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes a folder that nobody else may look into, and likewise those above that are missing.
+    """Makes a folder with mode 0700, and likewise those above that are missing.
     Raises OSError."""
     if not folder.is_dir():
         private_folder(folder.parent)

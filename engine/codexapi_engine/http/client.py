@@ -64,8 +64,8 @@ def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
 
 
 class ProxyTransport(httpx.AsyncHTTPTransport):
-    """httpx's own way through a proxy, less its ghosts: cancelled between connecting and sending,
-    httpcore 1.0 keeps a connection that it will neither use nor close."""
+    """httpx's own transport through a proxy, without its leaked connections: when a request is
+    cancelled between connecting and sending, httpcore 1.0 neither uses nor closes its connection."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -97,7 +97,7 @@ def _authorities(settings: Settings) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole JSON answer. `json` is None for a 304."""
+    """A complete JSON answer. `json` is None for a 304."""
 
     json: JsonObject | None
     headers: Mapping[str, str]

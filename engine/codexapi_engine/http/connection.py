@@ -19,26 +19,26 @@ from ._httpx import httpx
 from .deadlines import GRACE, LATE
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a head, of trailers, and of whatever else stands between two pieces of a body. What came
-in one network read with the next piece is not counted."""
+"""Limit for a head, for trailers, and for all else between two chunks of a body. Bytes that arrive
+in one network read with the next chunk are not counted."""
 
 READ_BUFFER = 256 * 1024
-"""Bytes of a body that wait for their reader before the reading stops."""
+"""Unread bytes of a body beyond which reading pauses."""
 
 WRITE_CHUNK = 256 * 1024
-"""Bytes of a request that a connection is given at once."""
+"""Bytes of a request per write."""
 
 KEPT_FOR = 60.0
-"""Seconds that they wait, by the wall clock: a machine that slept has lost them."""
+"""Seconds that a connection may be idle, by the wall clock, which goes on while a machine sleeps."""
 
 Take = Callable[[bytes], bool]
-"""Takes a piece of a body; False when it has enough."""
+"""Takes a chunk of a body; False stops `follow`."""
 
 _BODILESS = (204, 304)
 
 
 class ServerAddress(NamedTuple):
-    """The server at the other end of a connection, as the pool tells servers apart."""
+    """The server at the other end of a connection: the key of the pool."""
 
     scheme: str
     host: str
@@ -66,7 +66,7 @@ class Pool(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. It takes a request, and the next when that one is answered."""
+    """One connection, which serves one request at a time."""
 
     _transport: asyncio.Transport
 
@@ -79,10 +79,10 @@ class Connection(asyncio.Protocol):
         # moves with its requests
         self._answer: ResponseParser | None = None
         self.sending = False
-        self._full = False  # the network takes no more at the moment
+        self._full = False  # the transport's write buffer is full
         self._idle_since = 0.0
         self._ended = False
-        # silence
+        # idle timeout
         self._last_read = 0.0
         self._idle_timeout = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
     async def send(
         self, answer: ResponseParser, head: bytes, body: bytes, limit: float | None
     ) -> None:
-        """Sends a request: all of it, unless it is refused before that. Raises httpx's ConnectError
-        where the other side has left before: then nothing was sent."""
+        """Sends a request, and stops early when it is refused. Raises httpx's ConnectError where
+        the server has closed the connection before: then nothing was sent."""
         if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
             raise _left_before(answer._request)
         self._answer, self.sending = answer, True
@@ -100,18 +100,18 @@ class Connection(asyncio.Protocol):
             while self._full and not answer.refused:
                 await answer.wait(limit)
             if answer.refused or self._ended:
-                return  # and so the connection is good for nothing more
+                return  # `sending` stays set, so the connection is not used again
             self._transport.write(body[start : start + WRITE_CHUNK])
         self.sending = False
 
     def end(self) -> None:
-        """Closes it at once, whatever is under way."""
+        """Closes it at once, also in the middle of a request."""
         if not self._ended:
             self._ended = True
             self._transport.abort()
 
     def is_sound(self) -> bool:
-        """Whether it waits in silence: unasked, the other side only says that it leaves."""
+        """Whether it is open and idle: a readable idle connection has been closed by the server."""
         if self._ended or not 0 <= time.time() - self._idle_since < KEPT_FOR:
             return False
         if self._readable is None:
@@ -173,10 +173,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._pool.release(self)
 
-    # Silence: one timer for all answers, set again only when it has run out.
+    # Idle timeout: one timer for all answers, set again only when it has run out.
 
     def listen(self, idle_timeout: float) -> None:
-        """From now on its answer is told when it was silent for so long."""
+        """From now on the answer fails after `idle_timeout` seconds without data."""
         self._last_read, self._idle_timeout = self._loop.time(), idle_timeout
         due = self._last_read + idle_timeout
         if self._timer is not None and self._timer.when() > due:
@@ -200,7 +200,7 @@ class Connection(asyncio.Protocol):
 
 
 class ResponseParser(httpx.AsyncByteStream):
-    """The answer to one request, as it comes: its head, then its body piece by piece."""
+    """The answer to one request as it arrives: its head, then its body in chunks."""
 
     def __init__(
         self, connection: Connection, request: httpx.Request, silence: float | None
@@ -230,7 +230,7 @@ class ResponseParser(httpx.AsyncByteStream):
 
     @property
     def refused(self) -> bool:
-        """Whether nobody will read the rest of the request."""
+        """Whether the server will not read the rest of the request."""
         return self._error is not None or (self._begun and self.status >= 400)
 
     async def begin(self) -> None:
@@ -241,8 +241,8 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
 
     async def wait(self, limit: float | None) -> bool:
-        """Until there is something new, but never longer than `limit` in silence. Whether who
-        takes the pieces has enough."""
+        """Waits for news, at most `limit` seconds without data. True when the `take` of `follow` has
+        returned False."""
         self._waiter = asyncio.get_running_loop().create_future()
         if limit is not None:
             self._connection.listen(limit)
@@ -262,9 +262,9 @@ class ResponseParser(httpx.AsyncByteStream):
         return self._piece()
 
     async def follow(self, take: Take) -> bool:
-        """Gives `take` each piece as the network brings it, within the network's own call: to wake
-        a task for each would cost more than what is done with it. Returns True when `take` has
-        said False, which is that it has enough; False at the body's end. Raises what `take` does.
+        """Calls `take` with the bytes of each network read, within asyncio's own callback: to wake
+        a task for each would cost more than their processing. Returns True when `take` has
+        returned False, to stop; False at the body's end. Raises what `take` raises.
         """
         while True:
             if self._pieces and not take(self._piece()):
@@ -295,7 +295,7 @@ class ResponseParser(httpx.AsyncByteStream):
         finally:
             if self.complete:
                 del self._pieces[self._whole :]  # what stands behind is no part of it
-                self._parser = None  # which has this answer: a circle for the garbage collector
+                self._parser = None  # it refers to this answer: a reference cycle
         if len(self._pieces) > count:
             self._dry = 0
             self._unread += len(data)
@@ -313,7 +313,7 @@ class ResponseParser(httpx.AsyncByteStream):
             self.wake()
 
     def feed_end(self) -> None:
-        """The other side says nothing more."""
+        """The server has closed its side."""
         if self._begun and not self._framed():
             self._finish(keep=False)
             self.wake()
@@ -323,14 +323,14 @@ class ResponseParser(httpx.AsyncByteStream):
             self._fail(httpx.RemoteProtocolError("the server left in the middle of the body"))
 
     def broken(self, error: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection was lost."""
         if not self.complete and self._error is None:
             lost = httpx.ReadError(str(error or "the connection was closed"))
             lost.__cause__ = error
             self._fail(lost)
 
     def unheard(self) -> None:
-        """The other side was silent for too long, if somebody waits for it."""
+        """Fails the answer with a timeout, if a task waits for it."""
         if self._waiter is None:
             return
         if self._begun or not self._connection.sending:
@@ -349,7 +349,7 @@ class ResponseParser(httpx.AsyncByteStream):
         return self.complete
 
     def _piece(self) -> bytes:
-        """What has come, and waits for its reader."""
+        """The unread bytes, of one or several network reads."""
         piece = b"".join(self._pieces)  # no copy of a single one
         self._pieces.clear()
         self._unread = 0
@@ -361,20 +361,20 @@ class ResponseParser(httpx.AsyncByteStream):
     def _hand_over(self, take: Take) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
-            return  # it has enough, or is cancelled, and only has not run yet
+            return  # it has returned False, or is cancelled, and has not run yet
         try:
             if not take(self._piece()):
                 waiter.set_result(True)
-        except BaseException as error:  # noqa: BLE001  (who waits is to hear it, whatever it is)
+        except BaseException as error:  # noqa: BLE001  (raised in the waiting task)
             if waiter.done():
-                return  # `take` has ended the task that waits: nobody is left to tell
+                return  # `take` has cancelled the waiting task
             waiter.set_exception(error)
 
     # Called by the parser.
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self.keep = False  # an answer that nobody asked for
+            self.keep = False  # a second answer to one request
         else:
             self.headers = []
 
@@ -399,7 +399,7 @@ class ResponseParser(httpx.AsyncByteStream):
             self._finish(keep=self._parser.should_keep_alive())
 
     def _framed(self) -> bool:
-        """Whether the head tells of a body, and where it ends."""
+        """Whether the head announces a body with a known end."""
         framed = {name.lower(): value for name, value in self.headers}
         return b"transfer-encoding" in framed or framed.get(b"content-length", b"0") != b"0"
 
@@ -427,7 +427,7 @@ def _left_before(request: httpx.Request) -> httpx.ConnectError:
 
 
 def _readable(connection: socket.socket) -> Callable[[], bool]:
-    """Tells whether something can be read, or was ended."""
+    """A test whether the socket has data, or is at its end."""
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([connection], [], [], 0)[0])
     poll = select.poll()

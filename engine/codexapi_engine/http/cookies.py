@@ -20,7 +20,7 @@ _AGE = re.compile(rb"-?[0-9]{1,10}")
 
 
 class Cookies:
-    """What one host wants back. `clock` tells epoch seconds."""
+    """The cookies of one host. `clock` returns epoch seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -175,7 +175,7 @@ class _Response(httpx.Response):
 
 
 def _head(request: httpx.Request) -> bytes:
-    """The request's first bytes. Raises LocalProtocolError for what would not stay in its line."""
+    """The request's head. Raises LocalProtocolError for a header that contains a line end."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     lines += [b"%b: %b" % line for line in request.headers.raw]
     head = b"\r\n".join([*lines, b"", b""])
@@ -188,7 +188,7 @@ def _head(request: httpx.Request) -> bytes:
 
 
 async def _request_body(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):  # ours is: to have httpx read it takes longer
+    if isinstance(request.stream, httpx.ByteStream):  # ours is: `aread` would take longer
         return b"".join(request.stream)
     return await request.aread()
 

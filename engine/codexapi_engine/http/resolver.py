@@ -19,7 +19,7 @@ Addresses = list[tuple[Any, ...]]
 
 
 class Resolver:
-    """Looks names up, for one loop. Who asks for a name that is being looked up waits for that."""
+    """Looks names up, for one loop. Concurrent look-ups of a name share one call."""
 
     def __init__(self) -> None:
         self._pending: dict[tuple[str, int], asyncio.Future[Addresses]] = {}

@@ -28,7 +28,7 @@ _SERVER_FAULTS = (500, 502, 503, 504)
 
 
 class Attempts:
-    """How often a request may be tried again. Only ever asked before its first event."""
+    """How often a request may be tried again. It is used before the first event alone."""
 
     def __init__(self, observer: Observer, size: int) -> None:
         self._observer = observer

@@ -94,7 +94,7 @@ class Fetcher:
         name, port = _parse_url(url)
         addresses = await self._resolve(name, port)
         if not addresses or not all(map(public, addresses)):
-            # Whatever the name is: which addresses are in there is the user's own business.
+            # The same message for every name: the addresses of the user's network stay private.
             raise FetchRefused(f"{name} is not a public address")
         target = httpx.URL(url).copy_with(host=addresses[0])
         with translate_errors():

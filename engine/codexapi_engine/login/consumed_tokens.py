@@ -28,7 +28,7 @@ _REWRITE = 4 * 1024
 
 
 def fingerprint(token: Secret | None) -> str:
-    """A name for a token that tells nothing of it."""
+    """A name for a token from which it cannot be derived."""
     return hashlib.sha256(token.reveal().encode() if token else b"").hexdigest()
 
 

@@ -13,7 +13,7 @@ WITHOUT = "To try codexapi without a login: --demo"
 
 
 def not_logged_in(reason: str) -> str:
-    """The message where there is no login, the same at every door."""
+    """The message for a missing login, the same in every front end."""
     return with_client(f"not logged in ({reason}). To log in, {LOGIN_HINT}. {WITHOUT}")
 
 

@@ -38,11 +38,11 @@ from .store import Snapshot, Store
 from .token_endpoint import TOKEN_DEADLINE, TokenAnswer, ask_token_endpoint
 
 SCHEDULE = 8 * 86400.0
-"""Seconds after which an access token that tells no expiry is renewed."""
+"""Seconds after which an access token without an expiry is refreshed."""
 
 
 BACK_OFF = 5.0
-"""Seconds after a passing failure in which nobody asks again."""
+"""Seconds after a temporary failure without another attempt."""
 
 NEWER = 2.0
 """Seconds to look for the pair that another program got for a token that we lost to it."""
@@ -242,7 +242,7 @@ class Login(httpx.Auth):
             self._store.clear_mark(token)
 
     async def _persist(self, login: Snapshot, answer: JsonObject) -> Snapshot:
-        """Memory first, then disk: whatever happens to the disk, the new pair is not lost.
+        """Memory first, then disk: if the disk fails, the new pair is not lost.
         Raises LoginExpired for a pair that cannot be used: the old one is spent all the same."""
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         try:
@@ -277,7 +277,7 @@ class Login(httpx.Auth):
             self._store.clear_mark(token)
 
     def _save_again(self) -> None:
-        """Tries again to save what is only in memory, if it is time; nobody waits for it."""
+        """Tries again to save a pair that is only in memory, if it is time, in the background."""
         idle = self._saving is None or self._saving.done()
         if self._kept and idle and asyncio.get_running_loop().time() >= self._save_after:
             self._saving = asyncio.create_task(self._saved())
@@ -333,7 +333,7 @@ class Login(httpx.Auth):
         return lost
 
     async def _identified(self, login: Snapshot) -> Snapshot:
-        """A personal access token with its owner, who is asked for once. Raises TokenRejected,
+        """A personal access token with its owner, who is requested once. Raises TokenRejected,
         RefreshUnavailable."""
         token = login.credentials.access_token
         if token not in self._owners:
@@ -439,7 +439,7 @@ def _when_due(credentials: Credentials) -> tuple[float, str]:
     """When the login should be renewed, and why in the token endpoint's words."""
     refreshed = _epoch(credentials.last_refresh)
     if credentials.expires_at is not None:
-        # What looked stale when it was new tells of a wrong clock. Then a 401 must decide, or
+        # A pair that was stale when it was new means a wrong clock. Then a 401 must decide, or
         # every process would renew it again and again.
         born_stale = refreshed is not None and not credentials.fresh(refreshed)
         return _NEVER if born_stale else credentials.expires_at - REFRESH_AT, "proactive_expiry"

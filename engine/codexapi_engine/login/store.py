@@ -53,7 +53,7 @@ class Store(Protocol):
         token is sent, since that is good for one use."""
 
     def mark_consumed(self, token: Secret, reason: str) -> None:
-        """Tells every process that comes later never to send this refresh token again. `reason`
+        """Records for every later process that this refresh token is not sent again. `reason`
         is a word of the login's own. On the disk when it returns. Raises OSError."""
 
     def clear_mark(self, token: Secret) -> None:

@@ -46,8 +46,8 @@ class Credentials:
     fedramp: bool = False
     issuer: str = ISSUER
     client_id: str = CLIENT_ID
-    personal: bool = False  # a personal access token: whose it is, only `whoami` tells
-    email: Secret | None = None  # told to nobody who does not ask for it
+    personal: bool = False  # a personal access token: only `whoami` has its owner
+    email: Secret | None = None  # shown on request alone
 
     def fresh(self, now: float, margin: float = REFRESH_AT) -> bool:
         """Whether the access token is good for more than `margin` seconds; True if unreadable."""
@@ -142,7 +142,7 @@ def from_access_token(token: str) -> bytes:
 
 
 def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
-    """A personal access token, with what `whoami` tells of its owner."""
+    """A personal access token, with its owner from `whoami`."""
     account = _text_or_none(answer.get("chatgpt_account_id"))
     return replace(
         credentials,

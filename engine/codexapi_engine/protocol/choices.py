@@ -39,7 +39,7 @@ class SharedEnvelope:
         # set once
         self._prefix = prefix
         self._include_usage = include_usage
-        # told by the run that is first
+        # set by the first stream
         self.envelope: JsonObject = {
             "id": prefix,
             "object": object,
@@ -54,7 +54,7 @@ class SharedEnvelope:
         self._usages: list[JsonObject | None] = []
 
     def adopt(self, response: JsonObject) -> None:
-        """The id, time and model that the backend tells, for all chunks the same."""
+        """The backend's id, time and model, the same in all chunks."""
         if not self._is_set:
             self._is_set = True
             # A new one: who made something of the old one sees that it is another.
@@ -84,7 +84,7 @@ def envelope_fields(response: JsonObject, prefix: str) -> JsonObject:
 
 
 def usage(response: JsonObject) -> JsonObject | None:
-    """The tokens in the older dialects' words; None if the backend told none."""
+    """The tokens in the older dialects' form; None if the backend sent none."""
     counts = response.get("usage")
     if not isinstance(counts, dict):
         return None
@@ -108,7 +108,7 @@ def usage(response: JsonObject) -> JsonObject | None:
 
 
 def sum_usages(usages: Iterable[JsonObject | None]) -> JsonObject | None:
-    """What all runs cost; None unless every one of them told it. Nothing is made up."""
+    """The usage of all streams; None unless each of them reported it. Nothing is estimated."""
     total: JsonObject | None = None
     for usage in usages:
         if usage is None:
@@ -132,7 +132,7 @@ def merged(replies: list[JsonObject]) -> JsonObject:
 
 
 def empty_response() -> BackendError:
-    """An empty answer is no success, whatever the backend calls it."""
+    """The error for an empty answer, which the backend reports as a success."""
     return BackendError(
         "the backend finished the run without an answer: no text, no refusal, no call",
         code="upstream_empty_response",

@@ -32,7 +32,7 @@ def text(data: bytes) -> str | None:
 
 
 def claims_text(media_type: str, name: str) -> bool:
-    """Whether a file is said to be text, by its media type or else by its name."""
+    """Whether a file is declared as text, by its media type or else by its name."""
     if media_type not in _SAYS_NOTHING:
         kind, _, subtype = media_type.partition("/")
         return kind == "text" or subtype in _TEXT_TYPES

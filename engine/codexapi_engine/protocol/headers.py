@@ -91,7 +91,7 @@ def to_client(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as one may show them: what is secret, or says who somebody is, is left out."""
+    """Headers without secrets and without the user's identity."""
     return {
         name: "(left out)" if name in _SECRET or _SECRET_WORDS.search(name) else value
         for name, value in headers.items()

@@ -18,17 +18,17 @@ PIECE = 256 * 1024
 """What is larger goes in pieces."""
 
 _STEP = 4 * PIECE
-"""What is written in one call, where nobody waits for a first piece."""
+"""Bytes per call where no client waits for a first chunk."""
 
 _EACH = 100
-"""What a value weighs, whatever it is: a long list of small things takes its time too."""
+"""The weight of any value, in bytes: a long list of small values takes its time too."""
 
 _LONG = "a long string"  # stands where one was lifted out
 
 
 class ChunkedString:
-    """A long string of plain ASCII, in the pieces that it came in: between quotes, they are its
-    JSON. So a picture need not be copied to be read and told again."""
+    """A long string of plain ASCII, in the chunks of the network: between quotes, they are its
+    JSON. So a picture need not be copied to be parsed and written again."""
 
     __slots__ = ("pieces",)
 

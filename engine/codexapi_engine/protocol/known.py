@@ -15,7 +15,7 @@ from .shapes import get_dict, get_list, get_str
 from .sse import Event
 
 ANOTHER = "(a name of another form)"
-"""In place of a name that is no plain word, and could be somebody's: an id, an address."""
+"""In place of a name that is no plain word, and could be private: an id, an address."""
 
 _LONGEST, _MOST_DIGITS = 120, 4
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -193,7 +193,7 @@ _LIMIT_HEADER = re.compile(
 
 
 def plain(name: str) -> str:
-    """A name as anybody may see it: an id, an address or a key is none."""
+    """A name that may be public: an id, an address or a key is none."""
     digits = sum(letter.isdigit() for letter in name)
     fits = len(name) <= _LONGEST and digits <= _MOST_DIGITS and _PLAIN.fullmatch(name)
     return name if fits else ANOTHER

@@ -12,10 +12,10 @@ from ..errors import JsonObject
 from .shapes import get_dict, get_list, get_str
 
 WHOLE = 100
-"""A window in the units that we tell it in: percent points of the plan's window."""
+"""The precision of a window: percent points of the plan's window."""
 
 ALIKE = 32
-"""So many answers' limits are remembered: most tell what the one before has told."""
+"""Parsed limits are cached for so many answers: most repeat those of the one before."""
 
 
 class Window(NamedTuple):
@@ -37,7 +37,7 @@ class Credits:
 
 
 class Limits(NamedTuple):
-    """What the backend told of the plan. None stands for what it did not tell."""
+    """The plan's limits as the backend reports them. None stands for a missing value."""
 
     plan: str | None
     primary: Window | None
@@ -180,7 +180,7 @@ def _int(value: object) -> int | None:
 
 
 def _moment(value: object) -> int | None:
-    """Epoch seconds of a year that a calendar has, in whatever zone."""
+    """Epoch seconds of a year that a calendar has, in any zone."""
     moment = _int(value)
     return moment if moment is not None and 0 < moment < _YEAR_9999 else None
 

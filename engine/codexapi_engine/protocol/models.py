@@ -15,7 +15,7 @@ from ..errors import JsonObject
 from .shapes import get_dict, get_int, get_list, get_str
 
 CREATED = 1_704_067_200
-"""`created` of every entry: the catalogue tells no date, and clients only need a number."""
+"""`created` of every entry: the catalogue has no date, and clients only need a number."""
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
 """Reasoning efforts, least first."""
@@ -94,7 +94,7 @@ def nearest_effort(model: Model, effort: str) -> str:
 
 
 def client_version(models: Iterable[Model], *, at_least: str) -> str:
-    """The newest Codex version that an entry asks for, or `at_least` where that is newer.
+    """The newest Codex version that an entry requires, or `at_least` where that is newer.
 
     The backend hides the models that are too new for the version that asks, so this rises only
     where it lists a model that it would then refuse.
@@ -132,7 +132,7 @@ def for_codex(model: Model) -> JsonObject:
 
 
 def named(models: Sequence[Model], aliases: Mapping[str, str], name: str) -> JsonObject | None:
-    """The entry under the name it is asked for by: a slug, `slug:effort` or an alias."""
+    """The entry by the name in a request: a slug, `slug:effort` or an alias."""
     slug, effort = resolve(models, aliases, name)
     model = find(models, slug)
     if model is None and name not in aliases:

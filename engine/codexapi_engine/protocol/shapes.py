@@ -19,7 +19,7 @@ def get_str(holder: Mapping[str, object], name: str) -> str:
 
 def get_int(holder: Mapping[str, object], name: str) -> int | None:
     value = holder.get(name)
-    # By `type`, which a bool is not: asked for each delta of a stream.
+    # By `type`, which excludes bool and is fast: it runs for each delta of a stream.
     if type(value) is int:
         return value if -_MOST < value < _MOST else None
     return int(value) if type(value) is float and -_MOST < value < _MOST else None

@@ -53,7 +53,7 @@ class CompletionStream:
         event.check()
         out = self._text_chunks(self._stop.feed(self._text.feed(event)))
         if self._stop.hit:
-            # The run is left where it is, and its usage mostly never told.
+            # The stream is closed here, mostly before its usage.
             return out + self._last_chunks("stop", None)
         if kind in _ENDS:
             return out + self._finish(get_dict(event.json, "response"))
@@ -92,7 +92,7 @@ class CompletionStream:
 
 
 def from_response(response: JsonObject, form: CompletionOptions, *, created: int) -> JsonObject:
-    """The whole reply, a `text_completion`. Raises BackendError if the response says nothing.
+    """The complete reply, a `text_completion`. Raises BackendError if the response is empty.
 
     Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
     """

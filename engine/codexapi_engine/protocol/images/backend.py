@@ -24,7 +24,7 @@ from ..choices import sum_usages
 from ..shapes import get_dict, get_int, get_list, get_str
 
 MODEL = "gpt-image-2"
-"""What the official client asks for (0.169.0)."""
+"""The official client's request (0.169.0)."""
 
 MAPPED = frozenset({"gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini", "dall-e-2", "dall-e-3"})
 """Names that clients have hard-coded, of models that the backend does not offer."""
@@ -32,7 +32,7 @@ MAPPED = frozenset({"gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini", "dall-e-
 MAX_PROMPT = 32_000
 MIN_EDGE, MAX_EDGE = 16, 3840
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
-"""What the backend makes; it normalises every other size, so the nearest is asked for."""
+"""The backend's sizes; it normalises every other, so the nearest is requested."""
 
 QUALITIES = {
     "standard": "medium", "hd": "high",  # the names of older models
@@ -103,7 +103,7 @@ class Images:
 
     images: tuple[Image, ...]
     created: int | None
-    quality: str | None  # as the backend tells it; it does not always do what was asked
+    quality: str | None  # as the backend reports it, which may differ from the request
     usage: JsonObject | None
 
 
@@ -198,14 +198,14 @@ def from_backend(reply: JsonObject) -> Images:
 
 
 def from_response(response: JsonObject) -> Images:
-    """What a run of the hosted tool brought. Raises CodexError where the model said something
+    """The result of the hosted tool. Raises CodexError where the model wrote something
     in place of drawing."""
     items = get_list(response, "output")
     calls = [item for item in items if get_str(item, "type") == "image_generation_call"]
     drawn = [item for item in calls if get_str(item, "result")]
     if not drawn:
         raise undrawn(calls, items)
-    last = drawn[-1]  # asked for one, a model may draw twice: the last is what it settled on
+    last = drawn[-1]  # a model may draw twice for one request: the last picture counts
     image = Image(decoded(_taken(last, "result")), get_str(last, "revised_prompt") or None)
     return Images(
         (image,),
@@ -227,7 +227,7 @@ def merge(answers: Sequence[Images]) -> Images:
 
 
 def tool_usage(response: JsonObject) -> JsonObject | None:
-    """What the hosted tool cost, told beside the run's own usage."""
+    """The hosted tool's usage, which is beside the stream's own."""
     return get_dict(get_dict(response, "tool_usage"), "image_gen") or None
 
 

@@ -16,7 +16,7 @@ _LONGEST_HEAD = 256
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACES = (" ", "\t", "\r", "\n")
 _SIGNATURE = 32
-"""Characters of base64 that tell the format: of the 24 bytes, a WebP's takes 12."""
+"""Characters of base64 that contain the format: of the 24 bytes, a WebP's takes 12."""
 
 
 def split(url: str) -> tuple[str, str] | None:

@@ -50,7 +50,7 @@ class Picture:
 
 
 def to_reply(pictures: Sequence[Picture], answer: Images, *, created: int) -> Iterator[bytes]:
-    """An ImagesResponse, in pieces: a picture of 20 MB is never copied whole. Size, format and
+    """An ImagesResponse, in chunks: a picture of 20 MB is never copied. Size, format and
     background are the first picture's own."""
     first = pictures[0]
     reply: JsonObject = {
@@ -96,7 +96,7 @@ class ImageStream:
         # set once
         self._kind = kind
         self._options = {"size": size, "quality": quality, "background": background}
-        # told by response.created
+        # from response.created
         self._created = created
         # moves as the stream moves
         self._items: list[JsonObject] = []
@@ -173,7 +173,7 @@ class ImageStream:
 
 
 def completed(kind: str, picture: Picture, answer: Images, *, created: int, quality: str) -> bytes:
-    """The one event of a stream whose picture came whole."""
+    """The one event of a stream whose picture is complete."""
     name = f"{kind}.completed"
     data = {
         "type": name,

@@ -95,7 +95,7 @@ def request(
     form: JsonObject | None = None,
     search: bool = False,
 ) -> JsonObject:
-    """A request of our own doors: a text, or items such as `user()` makes.
+    """A request of our own front ends: a text, or items such as `user()` makes.
 
     `summary` asks for summaries of the reasoning, `form` is a `text.format` such as `json_form()`
     makes, and `search` lets the model search the web.

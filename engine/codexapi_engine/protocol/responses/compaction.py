@@ -10,7 +10,7 @@ from .items import kind_of
 from .public import complete_usage
 
 TRIGGER: JsonObject = {"type": "compaction_trigger"}
-"""As the last item of a request's input, it asks for a compaction (backend.md I)."""
+"""The last item of a request's input, which requests a compaction."""
 
 
 def from_response(response: JsonObject, items: Iterable[JsonObject], created: int) -> JsonObject:

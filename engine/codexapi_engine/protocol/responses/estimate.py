@@ -18,7 +18,7 @@ ITEM_TOKENS = 4
 _FILE_BYTES_PER_TOKEN = 40  # of a PDF: a page of 500 words is 30 kB
 _CODED = 3 / 4  # bytes in a character of base64
 _NAMES = frozenset({"type", "id", "role", "status", "detail", "call_id", "phase"})
-"""Fields that the model is not told, or not as text."""
+"""Fields that the model does not see, or not as text."""
 
 
 def input_tokens(body: JsonObject) -> int:

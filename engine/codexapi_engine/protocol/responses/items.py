@@ -25,7 +25,7 @@ _WITH_STATUS = frozenset(
 
 
 def as_items(value: Any) -> list[JsonObject]:
-    """A request's `input` as items, whatever of its two forms it has."""
+    """A request's `input` as items, from either of its two forms."""
     if isinstance(value, str):
         return [user(value)]
     return [item for item in value or [] if isinstance(item, dict)]

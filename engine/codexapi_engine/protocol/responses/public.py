@@ -88,7 +88,7 @@ def items_for_client(items: list[JsonObject], include: object) -> list[JsonObjec
 
 
 def shows_encrypted(include: object) -> bool:
-    """Whether a client's `include` asks for the encrypted content of reasoning."""
+    """Whether a client's `include` has the encrypted content of reasoning."""
     return isinstance(include, list) and ENCRYPTED_REASONING in include
 
 
@@ -163,7 +163,7 @@ def error_event(error: CodexError, number: int) -> bytes:
 
 
 def replay(response: JsonObject) -> list[Event]:
-    """Events that tell a stored response to a client, for one whose own are not there."""
+    """Events that replay a stored response whose own events were not stored."""
     response = for_client(response, None)
     begun = {**response, "status": "in_progress", "output": [], "usage": None, "error": None}
     payloads: list[JsonObject] = [
@@ -184,7 +184,7 @@ def replay(response: JsonObject) -> list[Event]:
 
 
 def _echoes(request: JsonObject) -> JsonObject:
-    """What the backend echoes of our request, as the client said it.
+    """The fields that the backend echoes of our request, as the client sent them.
 
     A parameter that is ignored has no echo: the response says what was done. Only identifiers,
     which change no answer, have one. The backend's own `safety_identifier` is bound to the

@@ -83,7 +83,7 @@ class Assembler:
         return [self._items[index] for index in sorted(self._items)]
 
     def item(self, data: JsonObject) -> None:
-        """Takes the item that an event tells to be done."""
+        """Adds the item of a done event."""
         item, index = data.get("item"), get_int(data, "output_index")
         if not isinstance(item, dict):
             raise StreamInterrupted(
@@ -368,7 +368,8 @@ class Text:
         return ""
 
     def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
-        """Whatever of a message was not streamed. Some models stream nothing of it."""
+        """The rest of a message that was not streamed. Some models stream nothing of it
+        (`tests/wires/no_text_deltas.sse`)."""
         if item.get("type") != "message":
             return ""
         return "".join(
@@ -422,8 +423,7 @@ class ReasoningText:
 
 
 def delta_of(data: JsonObject) -> str:
-    """The words of a delta. Raises StreamInterrupted if there are none: left out, they would be
-    missed by nobody."""
+    """The text of a delta. Raises StreamInterrupted if there is none: the gap would be unnoticed."""
     delta = data.get("delta")
     if not isinstance(delta, str):
         raise StreamInterrupted(
@@ -455,7 +455,7 @@ def _response(data: JsonObject) -> JsonObject:
 
 
 def _output_of(response: JsonObject) -> list[JsonObject]:
-    """The output that a lifecycle event tells; often empty."""
+    """The output in a lifecycle event; often empty (`tests/wires/text.sse`)."""
     return get_list(response, "output")
 
 

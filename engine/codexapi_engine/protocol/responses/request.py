@@ -273,7 +273,7 @@ def _check_call_id(item: JsonObject, kind: str, path: str) -> None:
 
 
 def _translate_message(item: JsonObject, path: str) -> JsonObject:
-    """The item, made whole in its place."""
+    """The item, completed in place."""
     role, content = item.get("role"), item.get("content")
     if role not in ("user", "assistant", "system", "developer"):
         raise InvalidRequest(

@@ -32,7 +32,7 @@ _INSISTS_ON = (("object", "properties"), ("array", "items"))
 
 
 def complete(schema: Any) -> Any:
-    """The schema, with `properties` and `items` wherever the backend asks for them."""
+    """The schema, with `properties` and `items` wherever the backend requires them."""
     if not isinstance(schema, dict):
         return schema
     changes: JsonObject = {}
