@@ -97,7 +97,7 @@ async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Chec
 
 
 def _strange(names: Iterable[str]) -> set[str]:
-    """The headers that are not of our picture, and are told as such."""
+    """The headers that we do not know."""
     return {name for name in names if known.unknown_headers([name])}
 
 

@@ -29,7 +29,7 @@ class Metrics:
     """The counts of one server."""
 
     def __init__(self) -> None:
-        # A second series for each, which nobody asked for.
+        # A second series for each, which nobody uses.
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)

@@ -18,7 +18,7 @@ _COUNTS = (
     ("cached", "input_tokens_details", "cached_tokens"),
     ("reasoning", "output_tokens_details", "reasoning_tokens"),
 )
-"""Kinds of tokens, and where a backend's usage object tells how many: in which member, as what."""
+"""Kinds of tokens, and the member and name of each in the backend's usage object."""
 
 
 class Reports(Observer):

@@ -28,7 +28,7 @@ MAX_SESSIONS = 256
 is open: clients that crash or restart leave theirs behind, and each takes 45 kB."""
 
 SESSION_IDLE = 1800.0
-"""Seconds without a request after which a session ends; its client is told to begin another."""
+"""Seconds without a request after which a session ends; its client begins another at a 404."""
 
 _SESSION = b"mcp-session-id"
 
@@ -94,7 +94,7 @@ class Endpoint:
             await self._close_session(oldest)
 
     async def _close_session(self, session: bytes) -> None:
-        """As its client would end it. One that is gone already is a 404, which nobody hears."""
+        """Ends a session as its client would. For one that has ended, the 404 is dropped."""
         scope = {
             "type": "http", "method": "DELETE", "path": self.path, "query_string": b"",
             "headers": [(_SESSION, session)],

@@ -54,7 +54,7 @@ class Partial(Exception):
 
 
 def to_result(tool: str, error: ToolError) -> CallToolResult:
-    """The result that tells of what the SDK raised for this tool."""
+    """The result for an exception of the SDK in this tool."""
     cause, partial = error.__cause__, ""
     if isinstance(cause, Partial):
         partial, cause = cause.text, cause.__cause__

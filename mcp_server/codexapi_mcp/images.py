@@ -42,7 +42,7 @@ MAX_PREVIEW = 200 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What a call asks for, beside the picture itself."""
+    """The options of a call, beside the picture itself."""
 
     kind: str | None  # the format
     count: int
@@ -238,7 +238,7 @@ async def _kept(resources: Runtime, order: ImageJob) -> ImageBatch | None:
 
     try:
         return await asyncio.to_thread(read) if paths else None
-    except (OSError, CodexError):  # somebody has changed the file
+    except (OSError, CodexError):  # the file was changed by another program
         return None
 
 

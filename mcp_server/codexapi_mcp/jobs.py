@@ -68,7 +68,7 @@ class Jobs(Generic[T]):
             result = await asyncio.shield(job.task)
         finally:
             job.waiting -= 1
-        if self._is_ending:  # nobody may read the answer any more
+        if self._is_ending:  # the client may have stopped waiting
             return result, found is not None
         job.arrived = True
         if found is not None or self._clock() - job.started <= self._wait:

@@ -59,7 +59,7 @@ async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing, Sink]]:
 
 
 class Sink:
-    """Where whole lines go, one after the other. Nobody may be there to read them."""
+    """Writes complete lines in order, to a pipe that may be closed."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -85,7 +85,7 @@ class Sink:
 
 
 async def _messages(source: int, sink: Sink) -> AsyncIterator[JSONRPCMessage]:
-    """What comes in; what is no message is answered here."""
+    """Reads messages; invalid ones are answered here."""
     async for line in _lines(source):
         try:
             message = parse(line)
@@ -105,9 +105,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
     put, get = anyio.create_memory_object_stream[RawLine](0)
 
     def read() -> None:
-        with suppress(
-            RuntimeError, CancelledError, anyio.BrokenResourceError
-        ):  # nobody listens any more
+        with suppress(RuntimeError, CancelledError, anyio.BrokenResourceError):  # stdout is closed
             for line in split(_pieces(source)):
                 asyncio.run_coroutine_threadsafe(put.send(line), loop).result()
             loop.call_soon_threadsafe(put.close)

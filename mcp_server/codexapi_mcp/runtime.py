@@ -122,7 +122,7 @@ class Runtime:
         return Unclaimed(self.codex.settings.state_dir / "mcp-pictures")
 
     def news(self) -> list[Path]:
-        """The pictures that nobody has been told of."""
+        """The record of unreturned pictures."""
         opened = self._callers_codex is not None or self._own is not None
         return self.unclaimed.news() if opened else []
 

@@ -70,7 +70,7 @@ def run(made: Callable[[], Server]) -> int:
         leave.server.linger = LINGER
         leave.server.run("stdio")
     except* (BrokenPipeError, ConnectionResetError):
-        pass  # the editor closed the pipe: nobody is left to tell
+        pass  # the editor has closed the pipe
     return 0
 
 

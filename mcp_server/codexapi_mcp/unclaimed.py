@@ -19,7 +19,7 @@ from codexapi_engine import user_files
 from .jobs import KEEP
 
 FORGET = 30 * 24 * 3600.0
-"""Seconds after which nobody is told any more."""
+"""Seconds after which a record expires."""
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -63,7 +63,7 @@ class Unclaimed:
         return []
 
     def news(self) -> list[Path]:
-        """The pictures that nobody has been told of. They are told once."""
+        """Takes the pictures that no call has returned: each is returned once."""
         found = []
         with suppress(OSError):
             for name in sorted(os.listdir(self._folder)):

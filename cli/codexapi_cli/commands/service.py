@@ -118,7 +118,7 @@ def systemd(service: Service) -> str:
             f"ExecStart={command}",
             *environ,
             "Restart=on-failure",
-            # A wrong option or a port of somebody else's does not get better by itself.
+            # A wrong option or an occupied port needs the user.
             "RestartPreventExitStatus=2 7 8",
             "SuccessExitStatus=143",
             "UMask=0077",

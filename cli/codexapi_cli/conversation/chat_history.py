@@ -92,7 +92,7 @@ class ChatHistory:
         return (head for cid, row in rows if (head := _checked_head(cid, row)) is not None)
 
     def search(self, text: str) -> Iterator[JsonObject]:
-        """The heads of the chats that have a text, in whatever case, the newest first."""
+        """The heads of the chats that contain a text, in any case, the newest first."""
         words = text.casefold()
         return (
             head
@@ -201,7 +201,7 @@ def sayable(item: JsonObject) -> JsonObject:
 
 
 def transcript(items: list[JsonObject]) -> str:
-    """What was said, as Markdown. Pictures and files are named by their kind alone."""
+    """The conversation as Markdown. Pictures and files are named by their kind alone."""
     blocks = []
     for item in items:
         if item.get("type") == "message" and (text := text_in(item)):

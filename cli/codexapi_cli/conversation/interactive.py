@@ -85,7 +85,7 @@ class _ChatSession:
         return LineEditor(self.runner, _line_store(self.conversation), self._values)
 
     async def begin(self, model: str | None) -> None:
-        """Finds out who asks, and which model answers. Raises CodexError."""
+        """Loads the account and the model. Raises CodexError."""
         await self.codex.credentials()  # without a login, no question needs to be typed
         try:
             self.models = await self.codex.models()

@@ -236,7 +236,7 @@ def refusal_in(response: JsonObject) -> str | None:
 async def _show(
     events: engine.EventStream, shown: _LastingAnswer, texts: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
-    """The finished response, its words shown and put into `said` as they come."""
+    """The finished response; its text is shown and added to `said` as it streams."""
     fold, text, thoughts = engine.Assembler(), engine.Text(), ReasoningText()
     while batch := await events.batch():
         for event in batch:
@@ -257,13 +257,13 @@ def _last_question(items: list[JsonObject]) -> int | None:
 
 
 def _spoken(text: str) -> JsonObject:
-    """What a model had said when it was cut short, as one may send it."""
+    """The partial output of an interrupted answer, as items that may be sent."""
     part = {"type": "output_text", "text": text}
     return {"type": "message", "role": "assistant", "content": [part]}
 
 
 def _cut_short(response: JsonObject) -> str | None:
-    """Why an answer is not whole; None if it is."""
+    """Why an answer is incomplete; None if it is complete."""
     if response.get("status") != "incomplete":
         return None
     return str(get_dict(response, "incomplete_details").get("reason"))

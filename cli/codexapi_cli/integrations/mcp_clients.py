@@ -276,7 +276,7 @@ CLIENTS: Final = (
         "Its MCP settings > Edit Global MCP opens the file.",
         entry={**STDIO, "timeout": TIMEOUT, "disabled": False},
         project=".roo/mcp.json",
-        written=False,  # the folder of the user's file is told by no page of its own
+        written=False,  # no page documents the folder of the user's file
         source="2026-11-28, docs.roocode.com/features/mcp/using-mcp-in-roo",
     ),
     McpClient(

@@ -116,7 +116,7 @@ def summary(command: Any) -> str:
 
 
 def name_of(param: Any) -> str:
-    """A parameter as one speaks of it: the longest name of an option, as a person types it."""
+    """The display name of a parameter: the longest name of an option, as a person types it."""
     if param.param_type_name == "argument":
         return str(param.metavar or param.name.upper()).strip("[].")
     return max(_spellings(param), key=len)

@@ -35,7 +35,7 @@ class Outcome:
     """What became of the server: the models that it lists, or the stage at which it failed."""
 
     loop: str  # the event loop that it runs on
-    models: int | None = None  # None: it was not asked
+    models: int | None = None  # None: it was not checked
     stage: str = ""  # "start" or "models", where that failed
     status: int = 0  # of the answer to the question for models
     reason: str = ""

@@ -77,7 +77,7 @@ def _word(raw: str) -> Word:
     for single, double, escaped, plain in _PART.findall(raw):
         pieces.append(single or re.sub(r'\\(["\\])', r"\1", double) or escaped or plain)
     outside = re.sub(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", "_", raw)
-    pattern = any(c in outside for c in "*?[^")  # ^: where zsh is told to have more of them
+    pattern = any(c in outside for c in "*?[^")  # ^: with zsh's EXTENDED_GLOB
     return Word("".join(pieces), pattern, pattern and outside[0] in "-*?[^")
 
 

@@ -23,7 +23,7 @@ class Answer(Protocol):
 
 
 class Thinking:
-    """Reasoning summaries on stderr, dim on a terminal, and apart from the answer."""
+    """Reasoning summaries on stderr, dim on a terminal, and separate from the answer."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._terminal = sys.stderr.isatty()
@@ -72,7 +72,7 @@ class Plain:
 
 
 class SilentSink:
-    """Writes nothing: the answer is wanted whole, and the caller has it."""
+    """Writes nothing: the caller uses the complete answer."""
 
     def __init__(self) -> None:
         self._thinking = Thinking()

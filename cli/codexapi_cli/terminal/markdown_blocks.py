@@ -105,7 +105,7 @@ class Blocks:
         self._item, self._blank, self._goes_on = None, False, True
 
     def _more(self, piece: str, ready: list[Piece]) -> None:
-        """The line goes on. After a blank one its first letter tells whether a block is over."""
+        """The line goes on. After a blank one its first letter decides whether a block ends."""
         if not piece:
             return
         if not self._line and self._blank and piece[0] not in " \t":

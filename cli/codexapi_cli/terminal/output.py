@@ -195,7 +195,7 @@ def quiet() -> bool:
 
 
 def verbosity() -> int:
-    """How often --verbose was said."""
+    """How often --verbose was given."""
     level = os.environ.get(VERBOSE, "")
     return int(level) if level.isdecimal() else int(bool(level))
 

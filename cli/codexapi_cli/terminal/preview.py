@@ -99,7 +99,7 @@ def _is_ours() -> bool:
 
 
 def _attributes() -> bytes:
-    """What the terminal answers when it is asked for its attributes (DA1); nothing if it does not."""
+    """The terminal's reply to a request for its attributes (DA1); empty without a reply."""
     import select
     import time
 

@@ -19,7 +19,7 @@ class VerboseObserver(Observer):
     def __init__(self, *, headers: bool = False) -> None:
         self._headers = headers
         drawn = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._clear = "\r\x1b[K" if drawn else ""  # a line that tells of progress, perhaps
+        self._clear = "\r\x1b[K" if drawn else ""  # a progress line, perhaps
 
     def finished(self, run: FinishedRun) -> None:
         self._say(f"codexapi: {', '.join(_facts(run))}")

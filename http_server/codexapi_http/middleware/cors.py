@@ -54,7 +54,7 @@ class Cors:
         return asks and self.allows(headers)
 
     def preflight(self, headers: Mapping[bytes, bytes]) -> Headers:
-        """What a page may send, of all that its browser asks for."""
+        """The headers that a page may send, of those that its browser requests."""
         method = headers.get(b"access-control-request-method", b"").decode("latin-1")
         wanted = headers.get(b"access-control-request-headers", b"").decode("latin-1").split(",")
         names = [

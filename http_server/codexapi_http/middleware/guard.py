@@ -85,7 +85,7 @@ class Guard:
                 await permission(scope, receive, answer.send)
             elif error is None:
                 await self._app(scope, receive, answer.send)
-        except Exception:  # the outermost edge of this door
+        except Exception:  # the outermost edge of the server
             error = unforeseen(scope["request_id"])
             if answer.entry.status:
                 answer.entry.failed(error)

@@ -33,7 +33,7 @@ from .answer import (
 )
 
 Keep = Callable[[JsonObject], Awaitable[CodexError | None]]
-"""What is done with a whole reply that the client asked to store."""
+"""Stores a complete reply where the client requests it."""
 
 
 @with_caller_names(chat_param)

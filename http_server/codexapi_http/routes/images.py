@@ -145,7 +145,7 @@ def _streamed(request: Request, order: Order) -> Response:
 
 
 class _Drawing:
-    """A picture that comes whole, as a stream of one event."""
+    """A complete picture, as a stream of one event."""
 
     def __init__(self, request: Request, order: Order) -> None:
         self._request = request

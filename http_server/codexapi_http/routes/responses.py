@@ -114,7 +114,7 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
 
 
 async def responses_input_tokens(request: Request, body: JsonObject) -> Response:
-    """POST /v1/responses/input_tokens: an estimate, which no backend is asked for."""
+    """POST /v1/responses/input_tokens: an estimate, made without the backend."""
     params = {**body, "input": body.get("input") or []}
     await aside(json.is_heavy(params), checked, params)
     owner = await codex_of(request).owner(get_str(params, "model"))

@@ -33,7 +33,7 @@ MAX_AHEAD = 100
 """Requests that may wait on one connection while another is answered."""
 
 LITTLE = 64 * 1024
-"""Bytes that are sooner copied than sent apart."""
+"""Up to so many bytes, a copy is cheaper than a second write."""
 
 CLIENT = "codexapi.client"
 """The ASGI extension by which an application has the request's `Client`."""
@@ -44,7 +44,7 @@ LINGER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds that a client gets. There is none for a whole request: a slow line is no fault."""
+    """Seconds that a client gets. A complete request has no limit: a slow line is no fault."""
 
     head: float = 10.0  # for all of a request's head, from its first byte on
     body: float = 30.0  # between two pieces of a body
@@ -69,8 +69,8 @@ class Connection(HttpToolsProtocol):
         self._part: Part | None = None  # of a request, that is coming in
         self._unclaimed = 0  # bytes since the last end of a head, or piece of a body
         self._answering: RequestResponseCycle | None = None  # `cycle` may be ahead of it
-        self._deaf = False  # behind what is not HTTP, nothing can be told apart
-        self._error: CodexError | None = None  # to be told when its turn has come
+        self._deaf = False  # after bytes that are not HTTP, nothing can be parsed
+        self._error: CodexError | None = None  # to be sent after the answers before it
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for: Part | None = None  # what the timer is about
 
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
         plain = unquote(path.decode()) if b"%" in path else path.decode()
         target_fields = {"path": plain, "raw_path": path, "query_string": query}
         self.scope.update(target_fields)  # type: ignore[typeddict-item]
-        self.headers = []  # what comes as trailers must not become headers
+        self.headers = []  # trailers must not become headers
         self.cycle.transport = HeadBuffer(self.cycle, self.transport, self.loop)
         self.scope["extensions"] = {CLIENT: ClientConnection(self.cycle)}  # type: ignore[dict-item]
         self._part, self._unclaimed = Part.BODY, 0
@@ -233,7 +233,7 @@ class Connection(HttpToolsProtocol):
         self._close_with(refusal(408, "request_timeout", message))
 
     def _close_with(self, error: CodexError) -> None:
-        """The error is the last that is said, when all that came before it has been answered."""
+        """The error is sent after the answers to all requests before it, and then closes."""
         if self._deaf:
             return
         self._deaf = True
@@ -266,7 +266,7 @@ class Connection(HttpToolsProtocol):
 
 
 class ClientConnection:
-    """Whoever waits for one answer: what ASGI has no words for, or dear ones."""
+    """The client of one request: what ASGI lacks, or offers at a higher cost."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
@@ -291,7 +291,7 @@ class ClientConnection:
         return bool(writable) and cycle.scope["method"] != "HEAD"
 
     def write(self, piece: bytes) -> None:
-        """A piece of the body, as `send` writes it: at once, since nobody has to wait."""
+        """A chunk of the body, as `send` writes it, without a coroutine."""
         self.written += len(piece)
         self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
@@ -337,7 +337,7 @@ class HeadBuffer(asyncio.Transport):
         return self._transport.is_closing()
 
     def open(self) -> None:
-        """Sends a head that is held, and is out of the way."""
+        """Sends the head in the buffer, and no longer intercepts writes."""
         self._cycle.transport = self._transport
         if self._head:
             head, self._head = self._head, b""

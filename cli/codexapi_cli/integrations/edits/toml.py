@@ -60,7 +60,7 @@ def remove(text: str, path: Path) -> TextEdit:
 def _scalar(text: str, path: Path, value: Any, *, new: bool) -> TextEdit:
     if len(path) > 1 or not new:
         return _by_tomlkit(text, path, value)
-    # The top of the file is before all tables, whatever comments stand there.
+    # The top of the file is before all tables, with its comments.
     return TextEdit(0, "", _rendered(path, value, newline_of(text)))
 
 
