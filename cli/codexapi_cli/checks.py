@@ -1,6 +1,6 @@
-"""What `codexapi doctor` looks at, one thing after the other: each is a finding, with its fix.
+"""The checks of `codexapi doctor`, each with a result and its fix.
 
-Asks the backend for the model list and the plan alone, which cost nothing. Changes nothing.
+They request only the model list and the plan from the backend, which is free, and change nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .terminal.plan import length, local
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
 
 SKEW = 60.0
-"""Seconds by which a clock may be wrong before a token's end is told wrongly: we renew at 60."""
+"""Seconds by which a clock may be wrong before a token's expiry is misjudged: we refresh at 60."""
 
 LOCK_WAIT = 1.0
 PORT_WAIT = 2.0
@@ -96,7 +96,7 @@ def _program() -> Check:
 
 
 def _on_path() -> Check:
-    """Which `codexapi` the shell would start: a stranger's package installs one too."""
+    """Which `codexapi` the shell would start: another package installs one too."""
     import shutil
 
     first = shutil.which("codexapi")
@@ -254,7 +254,7 @@ def _store(chosen: engine.Settings) -> Check:
 
 
 def _login_file(chosen: engine.Settings) -> Iterator[Check]:
-    """The file of the login: whose it is, and who may read it. What it says is told elsewhere."""
+    """The owner and mode of the login's file. Other checks read its content."""
     path = chosen.codex_home / "auth.json"
     if chosen.demo:
         return
@@ -291,7 +291,7 @@ async def _lock(chosen: engine.Settings) -> Check:
 
 
 async def _renewal(chosen: engine.Settings) -> Check:
-    """Whether a renewed login could be saved where the login is: asked before a token is sent."""
+    """Whether a refreshed login could be saved, which is checked before a token is sent."""
     from codexapi_engine.login.location import store_of
 
     store = store_of(chosen)

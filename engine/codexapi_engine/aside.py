@@ -1,4 +1,4 @@
-"""Work that would hold the event loop, on a thread."""
+"""Runs blocking or slow work on a thread, so that the event loop stays free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) -> T:
-    """What `work` gives. Where it is `much`, on a thread: others are heard meanwhile. One at a
+    """The result of `work`. With `much`, it runs on a thread: other requests go on. One at a
     time, since each takes much memory."""
     if not much:
         return work(*args, **options)

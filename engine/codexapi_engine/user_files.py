@@ -1,9 +1,8 @@
-"""Files that a user asked for: an answer, a picture. One function writes all of them.
+"""Writes the files that a user asked for: an answer, a picture.
 
-What was asked for costs something. So whether it can be written is looked at first (`check`), a
-file is there complete or not at all, and it stays what it is: a link is followed, mode and owner
-are kept, what has a second name (a hard link) keeps it, and a FIFO or a device is written to and
-never replaced.
+Their content costs quota. So the target is checked first (`check`), and a file is written
+completely or not at all. It keeps its nature: a link is followed, mode and owner are kept, a hard
+link stays one, and a FIFO or a device is written to and never replaced.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Runs that need no client: each goes on until it ends, is cancelled, or the server goes down.
+"""Background responses: each runs without a client to its end, its cancellation or the server's.
 
-What a run says is taped, so that clients can follow it from any event on, and leave as they like.
+Its events are recorded, so that clients can follow them from any event on, and disconnect freely.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Background:
         created: int,
         owner: Owner,
     ) -> Job:
-        """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
-        gets, and `owner` whose request it is, by the login as it stands. Raises Unavailable, with
-        nothing sent, where the response cannot be kept."""
+        """Starts a background response. `asked` is the client's body, `items` its input, `sent` the
+        backend's request, and `owner` its account and model, by the current login. Raises
+        Unavailable, with nothing sent, where the response cannot be stored."""
         starting = asyncio.create_task(self._start(request, items, sent, created, owner))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
@@ -67,7 +67,7 @@ class Background:
         return self._jobs.get(name)
 
     async def end(self, *names: str) -> None:
-        """Ends the runs of these responses, if they run here. What they are now is not said."""
+        """Ends the streams of these responses, if they run here. Their status is not changed."""
         tasks = [job.task for name in names if (job := self._jobs.get(name)) and job.task]
         if tasks:
             await ended(*tasks)
@@ -166,7 +166,7 @@ class Background:
 
 
 class Job:
-    """One run, and all that it said so far."""
+    """One backend stream, and its events so far."""
 
     def __init__(self, queued: JsonObject, stream: responses.ResponseStream, owner: Owner) -> None:
         # set once
@@ -177,7 +177,7 @@ class Job:
         # moves
         self.owner = owner  # in the end, whose login has signed the request
         self.event_log = EventLog(limit=MAX_JOB_BYTES)
-        self.error: CodexError | None = None  # of a run that failed before it said a word
+        self.error: CodexError | None = None  # of a stream that failed before its first event
         self.ended = False
         self._news = asyncio.Event()
 
@@ -219,7 +219,7 @@ class LiveEvents:
         self._at = 0
 
     async def batch(self, *, coalesce: bool = False) -> list[Event]:
-        """The next events; empty at the end. Raises CodexError where the run has none to tell."""
+        """The next events; empty at the end. Raises CodexError for a stream that failed at once."""
         job = self._job
         while True:
             if job.event_log.overflow:
@@ -234,7 +234,7 @@ class LiveEvents:
             await job.news()
 
     async def aclose(self) -> None:
-        """Nobody follows any more; the run goes on."""
+        """The follower has left; the stream goes on."""
 
 
 class StoredEvents:

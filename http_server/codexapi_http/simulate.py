@@ -1,4 +1,4 @@
-"""The simulated backend in a process of its own."""
+"""Runs the simulated backend in a server process."""
 
 from __future__ import annotations
 

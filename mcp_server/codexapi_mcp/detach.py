@@ -1,7 +1,7 @@
-"""How a picture outlives the process that an editor started: many give that a few seconds to end,
-then kill it and its group. A copy of the process goes on in a session of its own.
+"""Lets a picture outlive the process that an editor started, as a copy in a session of its own.
 
-Linux alone: elsewhere the system's list of open connections does not survive a copy.
+Many editors give a process a few seconds to end, then kill it and its group. Linux alone:
+elsewhere open connections do not survive a copy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IS_POSSIBLE = sys.platform == "linux"
 
 
 def detach(wire: int | None, code: int) -> None:
-    """Ends the process with this exit code, and goes on in a copy of it that nobody waits for: it
+    """Ends the process with this exit code, and goes on in a detached copy of it: it
     has no stream of the editor's. Where there can be no copy, this process goes on."""
     loop = asyncio.get_running_loop()
     ready, done = os.pipe()
@@ -26,7 +26,7 @@ def detach(wire: int | None, code: int) -> None:
         return
     if pid:
         os.close(done)
-        os.read(ready, 1)  # it is on its own now: whoever kills our group does not reach it
+        os.read(ready, 1)  # it has left our process group, so a kill of the group does not reach it
         os._exit(code)
     with suppress(OSError):
         os.setsid()

@@ -1,6 +1,6 @@
-"""The tools that draw: a file on the user's disk, told as structured content, and a small preview.
+"""The image tools: they save a file on the user's disk, and return its description and a preview.
 
-Some clients show their model the structured content and nothing else, so that says everything.
+Some clients show their model the structured content alone, so that has everything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAX_PREVIEW = 200 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What a call asks for, beside the picture itself."""
+    """The options of a call, beside the picture itself."""
 
     kind: str | None  # the format
     count: int
@@ -78,7 +78,7 @@ class ImageJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ImageBatch:
     """What came of an order."""
 
     saved: Sequence[tuple[Picture, Path]]
@@ -225,7 +225,7 @@ async def _answer(
     return await with_progress(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
 
-async def _kept(resources: Runtime, order: ImageJob) -> Drawn | None:
+async def _kept(resources: Runtime, order: ImageJob) -> ImageBatch | None:
     """What the same call has made, where its client has left that process since."""
     if resources.jobs.has(order.key):
         return None
@@ -233,16 +233,16 @@ async def _kept(resources: Runtime, order: ImageJob) -> Drawn | None:
         await asyncio.sleep(GLANCE)
     paths = resources.unclaimed.claim(order.key)
 
-    def read() -> Drawn:
-        return Drawn([(processing.finished(path.read_bytes()), path) for path in paths], None)
+    def read() -> ImageBatch:
+        return ImageBatch([(processing.finished(path.read_bytes()), path) for path in paths], None)
 
     try:
         return await asyncio.to_thread(read) if paths else None
-    except (OSError, CodexError):  # somebody has changed the file
+    except (OSError, CodexError):  # the file was changed by another program
         return None
 
 
-async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
+async def _drawn(runtime: Runtime, order: ImageJob) -> ImageBatch:
     """Draws and saves, as many as the server may yet make. What is there is kept, whatever becomes
     of the others: it was paid for."""
     most = runtime.options.max_images
@@ -265,7 +265,7 @@ async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
         runtime.pictures -= order.count - len(saved)
 
 
-async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> Drawn:
+async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> ImageBatch:
     """Puts each into `saved` as it comes."""
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -284,7 +284,7 @@ async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]])
     if failures and not (saved and isinstance(failures[0], CodexError)):
         raise failures[0]
     failure = failures[0] if failures else None
-    return Drawn(in_order, failure if isinstance(failure, CodexError) else None)
+    return ImageBatch(in_order, failure if isinstance(failure, CodexError) else None)
 
 
 def _saved(
@@ -304,7 +304,7 @@ def _saved(
         ) from None
 
 
-def _to_result(drawn: Drawn, order: ImageJob, inline: str, *, earlier: bool) -> CallToolResult:
+def _to_result(drawn: ImageBatch, order: ImageJob, inline: str, *, earlier: bool) -> CallToolResult:
     files = [_image_file(picture, path) for picture, path in drawn.saved]
     notes = []
     if earlier:

@@ -1,8 +1,8 @@
-"""Work that outlives the call that asked for it.
+"""Jobs that outlive the call that started them.
 
-A picture takes a minute or two, and many clients give up before that: at 60 s, at 240, at 300. It
-is paid for all the same. So the job runs on, and the next call that asks for just the same gets it.
-Knows nothing of pictures.
+A picture takes a minute or two, and many clients time out before that: at 60 s, at 240, at 300. It
+costs quota all the same. So the job runs on, and the next call with equal arguments gets the
+result.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Jobs(Generic[T]):
             result = await asyncio.shield(job.task)
         finally:
             job.waiting -= 1
-        if self._is_ending:  # nobody may read the answer any more
+        if self._is_ending:  # the client may have stopped waiting
             return result, found is not None
         job.arrived = True
         if found is not None or self._clock() - job.started <= self._wait:

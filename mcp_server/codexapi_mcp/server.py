@@ -1,5 +1,6 @@
-"""The tools, by the words that clients are told of them. What they do stands in `text.py`,
-`images.py` and `status.py`, which are loaded with the engine when the first tool is called.
+"""Registers the tools with their descriptions.
+
+`text.py`, `images.py` and `status.py` implement them, and are loaded by the first call of a tool.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The server on stdin and stdout, as editors start it.
+"""Runs the server on stdin and stdout, as editors start it.
 
-Stdout belongs to the protocol: nothing here writes to it but the SDK.
+Stdout belongs to the protocol: only the SDK writes to it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def run(made: Callable[[], Server]) -> int:
         leave.server.linger = LINGER
         leave.server.run("stdio")
     except* (BrokenPipeError, ConnectionResetError):
-        pass  # the editor closed the pipe: nobody is left to tell
+        pass  # the editor has closed the pipe
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Pictures that were paid for and saved when nobody was there to be told: the call had been given
-up, or the editor had left. Kept on disk, since the next call may reach another process.
+"""Records finished pictures that no call has returned, so that the next call can.
 
-Kept are a hash of the call and the paths, and nothing of what was asked.
+Either the call was cancelled, or the editor had left. The record is on disk, since the next call
+may reach another process. It has a hash of the call and the paths, and no content of the call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from codexapi_engine import user_files
 from .jobs import KEEP
 
 FORGET = 30 * 24 * 3600.0
-"""Seconds after which nobody is told any more."""
+"""Seconds after which a record expires."""
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -63,7 +63,7 @@ class Unclaimed:
         return []
 
     def news(self) -> list[Path]:
-        """The pictures that nobody has been told of. They are told once."""
+        """Takes the pictures that no call has returned: each is returned once."""
         found = []
         with suppress(OSError):
             for name in sorted(os.listdir(self._folder)):

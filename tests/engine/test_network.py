@@ -25,7 +25,8 @@ from tests.virtual_time import hurried
 
 from codexapi_engine.http import connection as road
 from codexapi_engine.http.client import Transport
-from codexapi_engine.http.connection import KEPT, KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER, Network
+from codexapi_engine.http.connection import KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER
+from codexapi_engine.http.network import MAX_IDLE, Network
 from codexapi_engine.settings import Settings
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -100,7 +101,7 @@ async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False)
         pass
     except httpx.TransportError as caught:
         error = type(caught)
-    kept = connection in network._idle.get(connection.place, [])
+    kept = connection in network._idle.get(connection.address, [])
     assert kept != (line.aborted or end or not answer.complete)
     return Outcome(answer.status, answer.headers, body, error, kept)
 
@@ -110,7 +111,7 @@ async def on_a_line(
 ) -> tuple[Lines, road.ResponseParser]:
     """What answers a request that was sent."""
     network, asked = Lines(), request("http://127.0.0.1/", method)
-    connection = network._waiting(road.ServerAddress.of(asked))
+    connection = network._idle_connection(road.ServerAddress.of(asked))
     answer = road.ResponseParser(connection, asked, silence)
     await connection.send(answer, b"", b"", None)
     return network, answer
@@ -816,14 +817,14 @@ async def test_an_old_connection_is_not_used_again(age: float) -> None:
 
 async def test_only_so_many_connections_are_kept() -> None:
     go = asyncio.Event()
-    count = KEPT + 7
+    count = MAX_IDLE + 7
     async with FaultyBackend(otherwise=[go, stream(b"hi")]) as backend, opened() as network:
         asking = [asyncio.create_task(ask(network, request(backend.url))) for _ in range(count)]
         await backend.until(lambda: len(backend.requests) == count)
         go.set()
         await asyncio.gather(*asking)
-        await backend.until(lambda: len(backend.open) == KEPT)
-        assert sum(map(len, network._idle.values())) == KEPT
+        await backend.until(lambda: len(backend.open) == MAX_IDLE)
+        assert sum(map(len, network._idle.values())) == MAX_IDLE
 
 
 async def test_each_place_has_connections_of_its_own() -> None:
@@ -929,7 +930,7 @@ def test_a_large_request_is_sent_encrypted(authority: Authority, loop: str) -> N
     """The loops have a TLS of their own each."""
     loops = pytest.importorskip(loop, reason="uvloop is not made for Windows")
     context = ssl.create_default_context(cafile=str(authority.file))
-    body = b"x" * (8 * road.PIECE)
+    body = b"x" * (8 * road.WRITE_CHUNK)
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -45,13 +45,13 @@ from codexapi_engine.errors import (
 )
 from codexapi_engine.http.body import MAX_ERROR_BYTES
 from codexapi_engine.http.client import Transport, client, connect
-from codexapi_engine.http.connection import Network
 from codexapi_engine.http.event_stream import EventStream
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.network import Network
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings
-from codexapi_engine.telemetry import Finished, Observer, RunMetrics
+from codexapi_engine.telemetry import FinishedRun, Observer, RunMetrics
 
 CREATED = b'event: response.created\ndata: {"type":"response.created","response":{}}\n\n'
 DELTA = b'data: {"type":"response.output_text.delta","delta":"a\xe2\x80\xa8b"}\n\n'
@@ -589,14 +589,14 @@ class Told:
 
     batches: list[list[bytes]]
     error: type[Exception] | None
-    counted: list[Finished]
+    counted: list[FinishedRun]
 
 
 class Runs(Observer):
     def __init__(self) -> None:
-        self.ended: list[Finished] = []
+        self.ended: list[FinishedRun] = []
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         self.ended.append(run._replace(seconds=0, first_after=None))
 
 

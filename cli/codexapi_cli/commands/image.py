@@ -1,7 +1,7 @@
-"""`codexapi image`: a picture in a file.
+"""`codexapi image`: draws or edits a picture, and saves it.
 
-Whatever can be wrong on this machine is found before anything is spent: no request is made for a
-picture that has no place to go.
+Local problems are found before any quota is used: no request is made for a picture that cannot be
+saved.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ MAX_IN_CHAT = 1024 * 1024
 
 MOST = 10
 PARTIALS = 2
-"""Partial pictures that are asked for where there is a terminal to count them on."""
+"""Partial pictures that are requested where a terminal shows their progress."""
 
 app = command()
 
@@ -250,7 +250,7 @@ def _prompt(words: Sequence[str]) -> str:
 
 
 def _format(kind: str | None, output: str | None) -> str:
-    """By the name of the file, else as told. The two may not disagree."""
+    """By the name of the file, else by the option. The two may not disagree."""
     ending = Path(output).suffix.lower() if output not in (None, "-") else ""
     if kind is not None and kind not in FORMATS:
         _wrong(f"--format: {kind} is none of {', '.join(FORMATS)}")
@@ -302,7 +302,7 @@ async def _image(chosen_settings: engine.Settings, order: Order) -> None:
         async def one(path: Path | None) -> tuple[Picture, Path | None, images.Images]:
             async with turns:
                 answer = await codex.draw(request, partial=progress.step)
-            # What is there is kept, whatever becomes of the others: it was paid for.
+            # Finished pictures are kept if others fail: they have used quota.
             picture = await asyncio.to_thread(_finished, answer.images[0], order)
             return picture, _written(picture, path, order), answer
 

@@ -1,4 +1,4 @@
-"""`codexapi setup`: makes a program that you have use `codexapi serve`."""
+"""`codexapi setup`: configures an installed program to use `codexapi serve`."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def _for_the_user_alone() -> Iterator[None]:
 
 
 def _undo(client: ApiClient, path: Path | None, *, dry_run: bool) -> None:
-    """Raises Refused, and Conflict where the settings are somebody else's."""
+    """Raises Refused, and Conflict where the settings are not ours."""
     point = ServerInfo("", [ModelInfo("")])
     if client.entries is None:
         if variables := client.env(point):

@@ -1,7 +1,7 @@
-"""The values that the Tab key offers for an option or an argument, each with a few words on it.
+"""Completes the values of options and arguments, each with a short description.
 
-They are looked up on this machine alone, and whatever goes wrong there, nothing is offered. Each
-is called by the parser with its context; `before` are the words that stand there already.
+Candidates are looked up on this machine alone; a failure means no candidates. The parser calls each
+with its context; `before` are the words before the cursor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Manners at the terminal: what goes to stdout, what to stderr, and the exit codes."""
+"""The conventions of output: stdout, stderr, and the exit codes."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def quiet() -> bool:
 
 
 def verbosity() -> int:
-    """How often --verbose was said."""
+    """How often --verbose was given."""
     level = os.environ.get(VERBOSE, "")
     return int(level) if level.isdecimal() else int(bool(level))
 

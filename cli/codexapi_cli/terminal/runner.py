@@ -1,4 +1,4 @@
-"""Runs a command's coroutines, and ends them in order when a signal comes."""
+"""Runs a command's coroutines, and cancels them in order at a signal."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Runner:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._task is None or self._number is not None:
-            raise Terminated(number)  # nothing runs, or it was asked to end before
+            raise Terminated(number)  # nothing runs, or it is being cancelled already
         self._number = number
         task = self._task
         task.get_loop().call_soon_threadsafe(task.cancel)

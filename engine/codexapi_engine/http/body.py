@@ -1,4 +1,4 @@
-"""The head and the body of an answer: read within bounds, checked, drained."""
+"""Reads the head and the body of a response within limits, validates them, and drains the rest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def read_body(
     limit: int = MAX_EVENT_BYTES,
     too_large: Exception | None = None,
 ) -> bytes:
-    """A whole body. Raises CodexError, and `too_large` for one beyond the limit."""
+    """A complete body. Raises CodexError, and `too_large` for one beyond the limit."""
     whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
     async with aclosing(body_chunks(response)) as coming:
         with translate_errors():

@@ -1,7 +1,7 @@
-"""Request bodies with a Content-Encoding (RFC 9110, 8.4), decoded piece by piece.
+"""Decodes request bodies with a Content-Encoding (RFC 9110, 8.4), chunk by chunk.
 
-A few bytes can stand for gigabytes. So no step makes more than a piece at once, and each coding's
-output is counted: what exceeds the limit is refused before it is held.
+A few bytes can expand to gigabytes. So no step produces more than one chunk, and each coding's
+output is counted: a body over the limit is refused before it is in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from codexapi_engine.errors import InvalidRequest
 
 from ..errors import refusal
 
-PIECE = 256 * 1024
+CHUNK_SIZE = 256 * 1024
 """Bytes that one step makes at most."""
 
 AT_ONCE = 1024 * 1024
@@ -122,11 +122,11 @@ class _Zlib:
         more = True
         while more and not self.eof:
             try:
-                piece = self._stream.decompress(data, PIECE)
+                piece = self._stream.decompress(data, CHUNK_SIZE)
             except zlib.error as error:
                 raise _DecodeError(error) from None
             data = self._stream.unconsumed_tail
-            more = bool(data) or len(piece) == PIECE
+            more = bool(data) or len(piece) == CHUNK_SIZE
             if piece:
                 yield piece
 
@@ -155,7 +155,7 @@ class _Zstd:
         more = True
         while more and not self.eof:
             try:
-                piece = self._stream.decompress(data, PIECE)
+                piece = self._stream.decompress(data, CHUNK_SIZE)
             except self._error as error:
                 raise _DecodeError(error) from None
             data, more = b"", not self._stream.needs_input

@@ -1,4 +1,4 @@
-"""What the endpoints' answers have in common."""
+"""What the responses of several endpoints have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions, the legacy dialect."""
+"""The legacy Completions endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images: generations, edits, variations, and the addresses of finished pictures."""
+"""The image endpoints: generations, edits, variations, and files of finished pictures."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.params.stream and order.wanted.needs_the_tool:
         return _streamed(request, order)
     if order.params.stream:
-        run = Run(_Drawing(request, order), images.Whole())
+        run = Run(_Drawing(request, order), images.CompletedImage())
         headers = ignored_header(order.ignored)
         return EventStreamResponse(run, headers=headers)
     finished, answer, failures = await _finished(request, order)
@@ -145,7 +145,7 @@ def _streamed(request: Request, order: Order) -> Response:
 
 
 class _Drawing:
-    """A picture that comes whole, as a stream of one event."""
+    """A complete picture, as a stream of one event."""
 
     def __init__(self, request: Request, order: Order) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""Responses that were kept: to get, to hear again, to cancel, to delete."""
+"""The endpoints of stored responses: retrieve, stream again, cancel, delete."""
 
 from __future__ import annotations
 

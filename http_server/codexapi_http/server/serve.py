@@ -1,4 +1,4 @@
-"""`serve`: the application in a process of its own."""
+"""`serve`: builds the application and runs it in a server process."""
 
 from __future__ import annotations
 

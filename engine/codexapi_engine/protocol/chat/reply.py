@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
-from ..responses import Pieces, delta_of
+from ..responses import StreamedParts as Pieces
+from ..responses import delta_of
 from ..responses.backend import SERVICE_TIERS
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict as inner
+from ..shapes import get_int as number
+from ..shapes import get_list as listed
+from ..shapes import get_str as word
 from ..sse import Event
 from ..stop import Stop
 from .splice import DeltaPattern, DeltaRun, Part, around_text
