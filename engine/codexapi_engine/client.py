@@ -6,9 +6,9 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Self, TypeVar
 
 from .aside import aside
 from .catalogue import Catalogue
@@ -18,6 +18,7 @@ from .http._httpx import httpx
 from .http.client import Reply, Transport, client
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
+from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
 from .login.refresh import Login
@@ -38,6 +39,8 @@ _CANNOT_READ = re.compile(
     r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
 )
 _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
+
+T = TypeVar("T")
 
 
 class Codex:
@@ -237,6 +240,18 @@ class Codex:
         async with await self.open_drawing(request) as stream:
             response = await collect_response(stream, partial)
         return self._count_images(await asyncio.to_thread(images.from_response, response))
+
+    async def draw_many(
+        self,
+        request: images.ImageRequest,
+        n: int,
+        finish: Callable[[int, images.Images], Awaitable[T]],
+        *,
+        partial: Callable[[], None] | None = None,
+    ) -> Batch[T]:
+        """Several pictures, each given to `finish` with its index as soon as it is drawn: what is
+        saved there is kept, whatever fails later. Raises the first failure if all fail."""
+        return await draw_many(lambda: self.draw(request, partial=partial), n, finish)
 
     async def search(self, body: JsonObject, caller: Mapping[str, str]) -> Reply:
         """The answer to a search of a Codex client, whose headers `caller` are. Of the body only a

@@ -88,18 +88,6 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await ended(*tasks)
 
 
-async def some_of(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[list[T], list[CodexError]]:
-    """What those give that succeed, and why the others failed. Raises the first failure if all
-    do."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    succeeded = [one for one in done if not isinstance(one, BaseException)]
-    failures = [one for one in done if isinstance(one, BaseException)]
-    ours = [one for one in failures if isinstance(one, CodexError)]
-    if failures and not (succeeded and ours == failures):
-        raise failures[0]
-    return succeeded, ours
-
-
 async def ended(*tasks: asyncio.Task[Any]) -> None:
     """Cancels the tasks, and returns when they have cleaned up."""
     running = [task for task in tasks if not task.done()]

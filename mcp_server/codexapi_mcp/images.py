@@ -28,9 +28,6 @@ from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
 from .schema import ImageFile, ImageResult
 
-AT_ONCE = 2
-"""Pictures of one call that are made at the same time."""
-
 MAX_INLINE = 700_000
 """Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
 
@@ -267,24 +264,16 @@ async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
 
 async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> Drawn:
     """Puts each into `saved` as it comes."""
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def one(path: Path) -> tuple[Picture, Path]:
-        async with turns:
-            (made, *_) = (await codex.draw(order.request)).images
-        state_dir = codex.settings.state_dir
-        done = await asyncio.to_thread(_saved, made, order, path, state_dir)
-        saved.append(done)
-        return done
-
     paths = image_files.numbered(order.path, order.count)
-    done = await asyncio.gather(*map(one, paths), return_exceptions=True)
-    in_order = [result for result in done if not isinstance(result, BaseException)]
-    failures = [result for result in done if isinstance(result, BaseException)]
-    if failures and not (saved and isinstance(failures[0], CodexError)):
-        raise failures[0]
-    failure = failures[0] if failures else None
-    return Drawn(in_order, failure if isinstance(failure, CodexError) else None)
+
+    async def finish(index: int, answer: images.Images) -> tuple[Picture, Path]:
+        state_dir, picture = codex.settings.state_dir, answer.images[0]
+        file = await asyncio.to_thread(_saved, picture, order, paths[index], state_dir)
+        saved.append(file)
+        return file
+
+    batch = await codex.draw_many(order.request, len(paths), finish)
+    return Drawn(batch.images, next(iter(batch.errors()), None))
 
 
 def _saved(
