@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Self, TypeVar
 
 from .aside import aside
+from .bounds import IMAGE_IDLE_TIMEOUT, MAX_LOGIN_BYTES
 from .catalogue import Catalogue
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .files import read_regular
@@ -22,7 +23,7 @@ from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
 from .login.refresh import Login
-from .login.store import MAX_BYTES, InMemory, Store
+from .login.store import InMemory, Store
 from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
@@ -31,9 +32,6 @@ from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoni
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
-
-IMAGE_WAIT = 600.0
-"""Seconds that the backend may be silent over a picture: one or two minutes are usual."""
 
 _CANNOT_READ = re.compile(
     r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
@@ -227,7 +225,7 @@ class Codex:
         if not request.needs_the_tool:
             path, body = images.to_backend(request)
             try:
-                reply = await self._posted(path, body, timeout=IMAGE_WAIT)
+                reply = await self._posted(path, body, timeout=IMAGE_IDLE_TIMEOUT)
             except CodexError as error:
                 if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
@@ -300,7 +298,8 @@ class Codex:
     async def open_drawing(self, request: images.ImageRequest) -> EventStream:
         """A run that draws with the hosted tool; you close it. Raises CodexError."""
         return await self.open(
-            images.to_responses(self._drawable(request), host=await self.model()), idle=IMAGE_WAIT
+            images.to_responses(self._drawable(request), host=await self.model()),
+            idle=IMAGE_IDLE_TIMEOUT,
         )
 
     def _drawable(self, request: images.ImageRequest) -> images.ImageRequest:
@@ -445,7 +444,7 @@ def codex_config(settings: Settings) -> JsonObject:
 
     try:
         return tomllib.loads(
-            read_regular(settings.codex_home / "config.toml", MAX_BYTES)[1].decode()
+            read_regular(settings.codex_home / "config.toml", MAX_LOGIN_BYTES)[1].decode()
         )
     except (OSError, ValueError, RecursionError):
         return {}

@@ -19,12 +19,9 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached
+from codexapi_engine.bounds import MAX_RETRY_AFTER
 from codexapi_engine.errors import AuthError, JsonObject
 from codexapi_engine.protocol import Translator, sse
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds. Some programs sleep in silence for as long as a Retry-After says, hours too: beyond this
-the message, the body and the `x-codex-*` headers alone say when it resets."""
 
 _SCOPE = "codexapi.dialect"
 _IN_A_COMMAND = re.compile(r"[\w.:/@-]{1,80}", re.ASCII)

@@ -19,7 +19,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings, Unavailable, user_files
-from codexapi_engine.attachments import MAX_BYTES
+from codexapi_engine.bounds import MAX_FILE_BYTES, MAX_INLINE, MAX_PREVIEW_BYTES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
@@ -28,13 +28,8 @@ from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
 from .schema import ImageFile, ImageResult
 
-MAX_INLINE = 700_000
-"""Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
-
 GLANCE = 0.5
 """Seconds between two looks at whether another process has made its picture."""
-
-MAX_PREVIEW = 200 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +195,7 @@ async def _load_input(
 ) -> processing.Input:
     if is_address(name):
         return await codex.fetcher.fetch(name, param=param)
-    room = MAX_BYTES - sum(len(read.data) for read in before)
+    room = MAX_FILE_BYTES - sum(len(read.data) for read in before)
     disk = Disk.of(codex.settings)
     return processing.Input(param, await asyncio.to_thread(disk.read, name, param, max(0, room)))
 
@@ -321,7 +316,7 @@ def _to_result(drawn: Drawn, order: ImageJob, inline: str, *, earlier: bool) -> 
         )
     if inline != "never":
         room = MAX_INLINE * 3 // 4 // len(files) - 3
-        room = room if inline == "always" else min(MAX_PREVIEW, room)
+        room = room if inline == "always" else min(MAX_PREVIEW_BYTES, room)
         content += [_preview(picture, room) for picture, _ in drawn.saved]
     return CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
 

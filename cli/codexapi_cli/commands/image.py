@@ -21,6 +21,7 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine import user_files
+from codexapi_engine.bounds import MAX_CHAT_IMAGE_BYTES, MAX_IMAGES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol import images
@@ -48,10 +49,6 @@ from ..terminal.preview import Preview, chosen, escapes, in_multiplexer, shows_s
 from ..terminal.stdin import stdin_bytes, stdin_text
 from ..terminal.streams import StdoutError
 
-MAX_IN_CHAT = 1024 * 1024
-"""Bytes of a picture in a conversation: it goes along with each later question."""
-
-MOST = 10
 PARTIALS = 2
 """Partial pictures that are asked for where there is a terminal to count them on."""
 
@@ -144,7 +141,7 @@ def image(
     n: Annotated[
         int,
         typer.Option(
-            "-n", "--n", metavar="N", min=1, max=MOST, rich_help_panel="Picture",
+            "-n", "--n", metavar="N", min=1, max=MAX_IMAGES, rich_help_panel="Picture",
             help="How many pictures to draw",
         ),
     ] = 1,
@@ -328,7 +325,7 @@ async def draw_in_chat(codex: engine.Codex, prompt: str) -> str:
         picture = await asyncio.to_thread(_finished, reply.images[0], order)
         path = _written(picture, order.paths[0], order)
     _report([(picture, path)], reply, order)
-    small = await asyncio.to_thread(processing.preview, picture, max_bytes=MAX_IN_CHAT)
+    small = await asyncio.to_thread(processing.preview, picture, max_bytes=MAX_CHAT_IMAGE_BYTES)
     return images.data_url(f"image/{small.format}", small.data)
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import httptools
 from aiohappyeyeballs import start_connection
 
+from ..bounds import CONNECTION_LIFETIME, MAX_IDLE_CONNECTIONS, MAX_RESPONSE_HEAD_BYTES
 from ._httpx import httpx
 from .deadlines import GRACE, LATE, deadline
 from .resolver import Resolver
@@ -30,9 +31,6 @@ from .resolver import Resolver
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Of a head, of trailers, and of whatever else stands between two pieces of a body. What came
-in one network read with the next piece is not counted."""
 
 READ_BUFFER = 256 * 1024
 """Bytes of a body that wait for their reader before the reading stops."""
@@ -40,11 +38,6 @@ READ_BUFFER = 256 * 1024
 PIECE = 256 * 1024
 """Bytes of a request that a connection is given at once."""
 
-KEPT = 20
-"""Connections that wait for another request, for each host."""
-
-KEPT_FOR = 60.0
-"""Seconds that they wait, by the wall clock: a machine that slept has lost them."""
 
 Take = Callable[[bytes], bool]
 """Takes a piece of a body; False when it has enough."""
@@ -172,7 +165,7 @@ class Network(httpx.AsyncBaseTransport):
         """It can take another request."""
         idle = self._idle.setdefault(connection.place, [])
         idle.append(connection)
-        if len(idle) > KEPT:
+        if len(idle) > MAX_IDLE_CONNECTIONS:
             idle.pop(0).end()
 
     def lost(self, connection: Connection) -> None:
@@ -257,7 +250,7 @@ class Connection(asyncio.Protocol):
 
     def is_sound(self) -> bool:
         """Whether it waits in silence: unasked, the other side only says that it leaves."""
-        if self._ended or not 0 <= time.time() - self._idle_since < KEPT_FOR:
+        if self._ended or not 0 <= time.time() - self._idle_since < CONNECTION_LIFETIME:
             return False
         if self._readable is None:
             self._readable = _readable(self._transport.get_extra_info("socket"))
@@ -446,7 +439,7 @@ class ResponseParser(httpx.AsyncByteStream):
             self._unread += len(data)
         else:
             self._dry += len(data)
-        if self._dry > MAX_HEAD_BYTES and not self.complete:
+        if self._dry > MAX_RESPONSE_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
         if self._pieces and self._take is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from .backend import (
     FORMATS,
-    MAX_PROMPT,
     MODEL,
     ONLY_THE_TOOL,
     Image,
@@ -27,7 +26,6 @@ from .reply import PARTIAL, ImageStream, Picture, Whole, completed, to_reply
 
 __all__ = [
     "FORMATS",
-    "MAX_PROMPT",
     "MODEL",
     "ONLY_THE_TOOL",
     "PARTIAL",
