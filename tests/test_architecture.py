@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,35 @@ WIDE_CATCHES = {
 }
 """How often each may catch everything: once per front end, at its outermost edge."""
 
+BOUNDS = f"{ENGINE}.bounds"
+A_BOUND = re.compile(r"(?!_)(MAX|MIN)_|[A-Z].*_(TIMEOUT|LIFETIME|MARGIN|INTERVAL|AGE|LINGER)$")
+ELSEWHERE = {
+    "codexapi_cli.commands.": "how long a command waits for one program that it has started",
+    "codexapi_cli.integrations.http_clients.CONTEXT": "what a client's settings say of a model",
+    "codexapi_cli.terminal.output.": "exit codes",
+    "codexapi_cli.terminal.preview.MAX_BYTES": "what a terminal takes: only the preview knows it",
+    "codexapi_cli.terminal.stdin.": "how long a pipe may hesitate: only the reading of stdin",
+    "codexapi_engine.errors.MAX_MESSAGE": "the words of an error, cut where errors are made",
+    "codexapi_engine.http.body.MAX_ERROR_BYTES": "how much of an error's body is read for its words",
+    "codexapi_engine.http.cookies.": "RFC 6265's, kept by the cookie jar alone",
+    "codexapi_engine.http.deadlines.": "the margins of one algorithm, which two sockets use",
+    "codexapi_engine.http.errors.LARGE": "from which size on a broken request has a hint",
+    "codexapi_engine.images.processing.CLEAR": "a value of a pixel",
+    "codexapi_engine.login.locks.POLL_INTERVAL": "how lock files are polled",
+    "codexapi_engine.login.token_endpoint.MAX_ANSWER": "ten times what that endpoint sends",
+    "codexapi_engine.protocol.chat.splice.": "when deltas are worth a pattern",
+    "codexapi_engine.protocol.headers.": "which headers are passed on: a list with its own room",
+    "codexapi_engine.protocol.json.PIECE": "how much is done before others have a turn",
+    "codexapi_engine.protocol.responses.estimate.": "the weights of an estimate",
+    "codexapi_engine.settings.PORT": "an address",
+    "codexapi_engine.simulator.": "it stands for the backend, whose bounds must not follow ours",
+    "codexapi_http.middleware.request_log.CLIENT_LEFT": "a status",
+    "codexapi_http.routes.answer.MAX_NAMES": "how many ignored fields a header names",
+    "codexapi_http.server.process.PORT_IN_USE": "an exit code",
+    "codexapi_mcp.messages.EDGE": "which ends of a message that is too long are searched for its id",
+}
+"""Numbers that look like bounds, or that two modules know, and are at home elsewhere; and why."""
+
 EMPTY_NAMES = {
     "utils", "util", "helpers", "helper", "common", "compat", "base", "core", "misc", "shared",
     "manager", "managers", "handler", "handlers",
@@ -48,7 +78,7 @@ class Module:
 
     @property
     def layer(self) -> int:
-        """0 errors · 1 protocol · 2 engine · 3 doors · 4 cli"""
+        """0 errors, bounds · 1 protocol · 2 engine · 3 doors · 4 cli"""
         return _layer(self.name)
 
     def imports(self) -> Iterator[tuple[str, ast.AST]]:
@@ -72,7 +102,7 @@ def _layer(name: str) -> int:
         return 4
     if top in FRONT_ENDS:
         return 3
-    if name.startswith(f"{ENGINE}.errors"):
+    if name.startswith((f"{ENGINE}.errors", f"{ENGINE}.bounds")):
         return 0
     return 1 if name.startswith(f"{ENGINE}.protocol") else 2
 
@@ -247,3 +277,53 @@ def test_a_module_says_what_it_is(module: Module) -> None:
 def test_every_dialect_has_the_same_two_files(dialect: str) -> None:
     for half in ("request", "reply"):
         assert _exists(f"{ENGINE}.protocol.{dialect}.{half}")
+
+
+def _is_number(node: ast.AST | None) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left) and _is_number(node.right)
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
+
+
+def _numbers(module: Module) -> Iterator[str]:
+    """The names of a module's numbers, in full."""
+    for line in module.tree.body:
+        if isinstance(line, ast.Assign):
+            values = line.value.elts if isinstance(line.value, ast.Tuple) else [line.value]
+            if all(map(_is_number, values)):
+                names = [n for target in line.targets for n in ast.walk(target)]
+                yield from (f"{module.name}.{n.id}" for n in names if isinstance(n, ast.Name))
+
+
+def _stands_elsewhere(number: str) -> bool:
+    return any(
+        number == name or (name[-1] == "." and number.startswith(name)) for name in ELSEWHERE
+    )
+
+
+NUMBERS = {name for module in MODULES if module.name != BOUNDS for name in _numbers(module)}
+
+
+@every_module
+def test_what_looks_like_a_bound_is_in_the_file_of_bounds(module: Module) -> None:
+    if module.name == BOUNDS:
+        return
+    names = [name for name in _numbers(module) if A_BOUND.match(name.rpartition(".")[2])]
+    assert [name for name in names if not _stands_elsewhere(name)] == []
+
+
+@every_module
+def test_a_number_that_two_modules_know_is_in_the_file_of_bounds(module: Module) -> None:
+    modules = {module.name for module in MODULES}
+    known = {name for name, _ in module.imports() if name in NUMBERS}
+    homes = {name.rpartition(".")[2]: name for name, _ in module.imports() if name in modules}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = f"{homes.get(node.value.id)}.{node.attr}"
+            known |= {name} & NUMBERS
+    assert [name for name in known if not _stands_elsewhere(name)] == []
+
+
+def test_no_exception_is_for_a_number_that_is_gone() -> None:
+    for name in ELSEWHERE:
+        assert any(number.startswith(name) for number in NUMBERS), name

@@ -16,13 +16,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
+from codexapi_engine.bounds import MAX_CLOCK_SKEW, MAX_LOGIN_BYTES
 from codexapi_engine.client import codex_config, named_model
 from codexapi_engine.errors import duration
 from codexapi_engine.files import read_regular
 from codexapi_engine.listeners import listener
 from codexapi_engine.login.location import STORE
 from codexapi_engine.login.login_hint import CODEX, INSTALL, with_client
-from codexapi_engine.login.store import MAX_BYTES
 from codexapi_engine.protocol.limits import Window
 
 from .commands.config import DEFAULT, effective, plain
@@ -32,8 +32,6 @@ from .terminal.plan import length, local
 
 OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
 
-SKEW = 60.0
-"""Seconds by which a clock may be wrong before a token's expiry is misjudged: we refresh at 60."""
 
 LOCK_WAIT = 1.0
 PORT_WAIT = 2.0
@@ -117,7 +115,7 @@ def _config(chosen: engine.Settings) -> Check:
     path = chosen.codex_home / "config.toml"
     try:
         if not chosen.demo:
-            tomllib.loads(read_regular(path, MAX_BYTES)[1].decode())
+            tomllib.loads(read_regular(path, MAX_LOGIN_BYTES)[1].decode())
     except FileNotFoundError:
         pass
     except (OSError, ValueError, RecursionError) as error:
@@ -380,7 +378,7 @@ def clock(ahead: float | None) -> Check:
     """What it means that our clock is so many seconds ahead of the backend's."""
     if ahead is None:
         return Check("clock", UNKNOWN, "the backend told no time")
-    if abs(ahead) <= SKEW:
+    if abs(ahead) <= MAX_CLOCK_SKEW:
         return Check("clock", OK, "agrees with the backend's")
     text = f"this machine is {duration(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
     return Check("clock", WARNING, text, "let the system set its clock (NTP)")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
+from codexapi_engine.bounds import PROBE_IDLE_TIMEOUT
 from codexapi_engine.protocol import known, models
 from codexapi_engine.telemetry import Observer
 
@@ -19,8 +20,6 @@ from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
 CONSENT = "one small request is sent now, and counts against your plan (--online)"
 PROMPT = "Reply with the one word: ok"
-IDLE = 60.0
-"""Seconds that the backend may be silent."""
 
 NEWS = "this is news: open an issue with this report"
 UNTRIED = (
@@ -81,7 +80,7 @@ async def _check_usage_page(codex: engine.Codex, statuses: Statuses) -> Check:
 async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Check]:
     request = engine.request(PROMPT, model=await codex.model(), effort="low")
     seen = known.Survey()
-    async with await codex.open(request, idle=IDLE) as stream:
+    async with await codex.open(request, idle=PROBE_IDLE_TIMEOUT) as stream:
         headers = stream.headers
         yield Check("answer", OK, f"{statuses.newest}, {len(headers)} headers")
         names = {name.lower() for name in headers}

@@ -10,10 +10,7 @@ from urllib.parse import urlsplit
 from .protocol.files import PDF, is_pdf, text
 from .protocol.images.header import header
 
-__all__ = ["MAX_BYTES", "PDF", "is_on_the_web", "media_type", "text"]
-
-MAX_BYTES = 50 * 1024 * 1024
-"""Of one file. The backend takes no more."""
+__all__ = ["PDF", "is_on_the_web", "media_type", "text"]
 
 
 def media_type(data: bytes) -> str | None:

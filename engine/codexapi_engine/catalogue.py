@@ -9,20 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from .bounds import MODELS_MAX_AGE, MODELS_RETRY_AFTER, MODELS_TIMEOUT
 from .errors import AuthError, CodexError
 from .http.client import Reply, Transport
 from .protocol import models
 from .protocol.models import Model
 from .settings import Settings
-
-MAX_AGE = 300.0
-"""Seconds that the list is kept, as long as the Codex client keeps it."""
-
-TIMEOUT = 5.0
-"""Seconds that a request waits for the list at most, as long as the Codex client waits."""
-
-RETRY_AFTER = 60.0
-"""Seconds after a failure in which no request waits for the list."""
 
 
 class Catalogue:
@@ -62,7 +54,7 @@ class Catalogue:
         """The models, for a decision about a request: after seconds without an answer, or soon
         after a failure, what there is of them, and the backend then says what is wrong."""
         try:
-            async with asyncio.timeout(TIMEOUT), self._lock:
+            async with asyncio.timeout(MODELS_TIMEOUT), self._lock:
                 if await self._is_stale() and not self._failed_lately():
                     await self._fetch()
         except (CodexError, TimeoutError) as error:
@@ -74,7 +66,7 @@ class Catalogue:
     async def ask(self, headers: Mapping[str, str] | None = None) -> Reply:
         """The list as the backend gives it. Raises CodexError."""
         url = f"/models?client_version={self._version}"
-        return await self._transport.fetch(url, headers=headers, timeout=TIMEOUT)
+        return await self._transport.fetch(url, headers=headers, timeout=MODELS_TIMEOUT)
 
     def compare(self, etag: str | None) -> None:
         """Takes the list's ETag from another answer of the backend: the list may have changed."""
@@ -87,10 +79,10 @@ class Catalogue:
             self.models, self.etag = [], None
             self._fetched_at = self._failed_at = None
         self._owner = account or self._owner
-        return self._fetched_at is None or _now() - self._fetched_at > MAX_AGE
+        return self._fetched_at is None or _now() - self._fetched_at > MODELS_MAX_AGE
 
     def _failed_lately(self) -> bool:
-        return self._failed_at is not None and _now() - self._failed_at < RETRY_AFTER
+        return self._failed_at is not None and _now() - self._failed_at < MODELS_RETRY_AFTER
 
     async def _fetch(self) -> None:
         began = _now()

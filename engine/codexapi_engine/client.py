@@ -6,11 +6,12 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Self, TypeVar
 
 from .aside import aside
+from .bounds import IMAGE_IDLE_TIMEOUT, MAX_LOGIN_BYTES
 from .catalogue import Catalogue
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .files import read_regular
@@ -18,10 +19,11 @@ from .http._httpx import httpx
 from .http.client import Reply, Transport, client
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
+from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
 from .login.refresh import Login
-from .login.store import MAX_BYTES, InMemory, Store
+from .login.store import InMemory, Store
 from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
@@ -31,13 +33,12 @@ from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
 
-IMAGE_WAIT = 600.0
-"""Seconds that the backend may be silent over a picture: one or two minutes are usual."""
-
 _CANNOT_READ = re.compile(
     r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
 )
 _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
+
+T = TypeVar("T")
 
 
 class Codex:
@@ -224,7 +225,7 @@ class Codex:
         if not request.needs_the_tool:
             path, body = images.to_backend(request)
             try:
-                reply = await self._posted(path, body, timeout=IMAGE_WAIT)
+                reply = await self._posted(path, body, timeout=IMAGE_IDLE_TIMEOUT)
             except CodexError as error:
                 if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
@@ -237,6 +238,18 @@ class Codex:
         async with await self.open_drawing(request) as stream:
             response = await collect_response(stream, partial)
         return self._count_images(await asyncio.to_thread(images.from_response, response))
+
+    async def draw_many(
+        self,
+        request: images.ImageRequest,
+        n: int,
+        finish: Callable[[int, images.Images], Awaitable[T]],
+        *,
+        partial: Callable[[], None] | None = None,
+    ) -> Batch[T]:
+        """Several pictures, each given to `finish` with its index as soon as it is drawn: what is
+        saved there is kept, whatever fails later. Raises the first failure if all fail."""
+        return await draw_many(lambda: self.draw(request, partial=partial), n, finish)
 
     async def search(self, body: JsonObject, caller: Mapping[str, str]) -> Reply:
         """The answer to a search of a Codex client, whose headers `caller` are. Of the body only a
@@ -285,7 +298,8 @@ class Codex:
     async def open_drawing(self, request: images.ImageRequest) -> EventStream:
         """A run that draws with the hosted tool; you close it. Raises CodexError."""
         return await self.open(
-            images.to_responses(self._drawable(request), host=await self.model()), idle=IMAGE_WAIT
+            images.to_responses(self._drawable(request), host=await self.model()),
+            idle=IMAGE_IDLE_TIMEOUT,
         )
 
     def _drawable(self, request: images.ImageRequest) -> images.ImageRequest:
@@ -430,7 +444,7 @@ def codex_config(settings: Settings) -> JsonObject:
 
     try:
         return tomllib.loads(
-            read_regular(settings.codex_home / "config.toml", MAX_BYTES)[1].decode()
+            read_regular(settings.codex_home / "config.toml", MAX_LOGIN_BYTES)[1].decode()
         )
     except (OSError, ValueError, RecursionError):
         return {}

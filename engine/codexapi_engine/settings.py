@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import __version__
+from .bounds import CONNECT_TIMEOUT, DRAIN_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_INTERVAL
 from .errors import InvalidRequest
 from .protocol.headers import CLIENT_VERSION
 from .protocol.secret import Secret
@@ -91,19 +92,20 @@ class Settings:
     model_aliases: Mapping[str, str] = field(
         default_factory=dict, metadata=_about("other names for models: a client's name and ours")
     )
-    connect_timeout: float = field(default=10.0, metadata=_about("seconds to connect"))
+    connect_timeout: float = field(default=CONNECT_TIMEOUT, metadata=_about("seconds to connect"))
     timeout: float = field(
-        default=300.0,
+        default=IDLE_TIMEOUT,
         metadata=_about(
             "seconds that a backend stream may be silent", "CODEXAPI_TIMEOUT", parse=parse_seconds
         ),
     )
     keep_alive: float = field(
-        default=10.0,
+        default=KEEP_ALIVE_INTERVAL,
         metadata=_about("seconds of silence before a client is sent a keep-alive comment"),
     )
     drain: float = field(
-        default=5.0, metadata=_about("seconds that open streams get when the server stops")
+        default=DRAIN_TIMEOUT,
+        metadata=_about("seconds that open streams get when the server stops"),
     )
     host: str = field(
         default="127.0.0.1", metadata=_about("the address to listen on", "CODEXAPI_HOST")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from codexapi_engine import Codex, CodexError, Unavailable
+from codexapi_engine.bounds import MAX_JOB_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
@@ -18,9 +19,6 @@ from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, new_id
 
 from .requests import ended
 from .streaming import Run
-
-MAX_JOB_BYTES = 64 * 1024 * 1024
-"""Of events that are held for followers: more than the longest answer of any model."""
 
 TRIES = 24
 """How often the end of a run is written where another program holds the state file's lock. Each waits

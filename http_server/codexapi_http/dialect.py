@@ -19,12 +19,9 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from codexapi_engine import CodexError, ModelNotFound, UsageLimitReached
+from codexapi_engine.bounds import MAX_RETRY_AFTER
 from codexapi_engine.errors import AuthError, JsonObject
 from codexapi_engine.protocol import Translator, sse
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds. Some programs sleep for as long as a Retry-After says, hours too, and show nothing. Beyond
-this limit only the message, the body and the `x-codex-*` headers have the time of the reset."""
 
 _SCOPE = "codexapi.dialect"
 _IN_A_COMMAND = re.compile(r"[\w.:/@-]{1,80}", re.ASCII)

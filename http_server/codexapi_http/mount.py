@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from codexapi_engine import Codex, Unavailable
+from codexapi_engine.bounds import MAX_BODY_BYTES
 
 from .errors import codex_error
-from .requests import MAX_BODY_BYTES, content_length, reserve
+from .requests import content_length, reserve
 
 
 class MountedApp(Protocol):

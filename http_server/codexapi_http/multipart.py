@@ -11,15 +11,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
+from codexapi_engine.bounds import MAX_FORM_BYTES, MAX_INPUTS
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
-from codexapi_engine.images.processing import MAX_INPUTS, Input
+from codexapi_engine.images.processing import Input
 from codexapi_engine.protocol.images import data_urls
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
 from .requests import body_pieces, codex_of, content_length, json_body, media_type, reserve
 
-MAX_IMAGE_BODY = 64 * 1024 * 1024
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
 _INTEGERS = ("n", "partial_images", "output_compression")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -56,7 +56,7 @@ async def _work(
 
 async def _fields_and_files(request: Request) -> tuple[JsonObject, list[tuple[str, Input]]]:
     if media_type(request) == "application/json":
-        return await json_body(request, MAX_IMAGE_BODY), []
+        return await json_body(request, MAX_FORM_BYTES), []
     if media_type(request) != "multipart/form-data":
         raise refusal(
             415,
@@ -71,7 +71,7 @@ async def _fields_and_files(request: Request) -> tuple[JsonObject, list[tuple[st
 
 
 async def _form(request: Request) -> FormData:
-    reserve(request.scope, content_length(request, MAX_IMAGE_BODY))
+    reserve(request.scope, content_length(request, MAX_FORM_BYTES))
     parser = MultiPartParser(request.headers, _pieces(request), max_files=MAX_FILES, max_fields=100)
     try:
         return await parser.parse()
@@ -93,7 +93,7 @@ class _Refused(MultiPartException):
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
     try:
-        async for piece in body_pieces(request, MAX_IMAGE_BODY):
+        async for piece in body_pieces(request, MAX_FORM_BYTES):
             yield piece
     except CodexError as error:
         raise _Refused(error) from None
@@ -144,9 +144,9 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
             at = f"{name}[{index}]" if isinstance(value, list) else name
             named = await _load(request, one, at)
             size += len(named.data)
-            if size > MAX_IMAGE_BODY:  # a short body can name a lot to fetch
+            if size > MAX_FORM_BYTES:  # a short body can name a lot to fetch
                 raise InvalidRequest(
-                    f"With '{at}', the pictures have over {MAX_IMAGE_BODY >> 20} MiB together.",
+                    f"With '{at}', the pictures have over {MAX_FORM_BYTES >> 20} MiB together.",
                     code="image_too_large",
                     param=named.param,
                 )

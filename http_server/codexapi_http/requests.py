@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.aside import aside
+from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_INTEGER, MAX_JSON_DEPTH, MAX_JSON_VALUES
 from codexapi_engine.errors import JsonObject, Unavailable
 from codexapi_engine.protocol import json, long_json
 from codexapi_engine.storage import Owner, State
@@ -21,19 +22,12 @@ from codexapi_engine.storage import Owner, State
 from .errors import refusal
 from .middleware import compression
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-MAX_DEPTH = 100
-MAX_VALUES = 100_000
-"""In one body. 32 MiB have room for a hundred times as many, which take a minute to look at, and a
-gigabyte; the longest conversation has some ten thousand."""
-
 LARGE = 256 * 1024
 """Bytes of a body. To read a larger one takes longer than a thread does."""
 
 TIMES = 8
 """Bytes that each byte of a body may take until it is answered: as it came, as text, as JSON again."""
 
-MAX_INTEGER = 2**64
 
 _PRIVATE: dict[str, int] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
@@ -86,18 +80,6 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         return await asyncio.gather(*tasks)
     finally:
         await ended(*tasks)
-
-
-async def some_of(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[list[T], list[CodexError]]:
-    """What those give that succeed, and why the others failed. Raises the first failure if all
-    do."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    succeeded = [one for one in done if not isinstance(one, BaseException)]
-    failures = [one for one in done if isinstance(one, BaseException)]
-    ours = [one for one in failures if isinstance(one, CodexError)]
-    if failures and not (succeeded and ours == failures):
-        raise failures[0]
-    return succeeded, ours
 
 
 async def ended(*tasks: asyncio.Task[Any]) -> None:
@@ -168,8 +150,8 @@ def content_length(request: Request, limit: int) -> int:
 
 def checked(data: bytes) -> JsonObject:
     """A JSON object from untrusted bytes. Raises InvalidRequest."""
-    if len(data) > 2 * MAX_VALUES and _values(data) > MAX_VALUES:
-        raise _unreadable(f"The JSON body of your request has over {MAX_VALUES:,} values.")
+    if len(data) > 2 * MAX_JSON_VALUES and _values(data) > MAX_JSON_VALUES:
+        raise _unreadable(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
     try:
         body = long_json.loads(data)
     except (ValueError, RecursionError):
@@ -177,7 +159,7 @@ def checked(data: bytes) -> JsonObject:
         raise _unreadable(message) from None
     if not isinstance(body, dict):
         raise _unreadable("The JSON body of your request is not an object.")
-    _measure(body, MAX_DEPTH)
+    _measure(body, MAX_JSON_DEPTH)
     return body
 
 
@@ -185,11 +167,11 @@ def _values(data: bytes) -> int:
     """At most so many values can be in there, by the marks between them. Strings are passed over,
     where that matters. In steps: other threads have their turn between them."""
     found = sum(_marks(data[at : at + json.PIECE]) for at in range(0, len(data), json.PIECE))
-    if found <= MAX_VALUES:
+    if found <= MAX_JSON_VALUES:
         return found
     found = quotes = at = 0
     # With their names, two strings a value.
-    while at < len(data) and found <= MAX_VALUES and quotes <= 4 * MAX_VALUES:
+    while at < len(data) and found <= MAX_JSON_VALUES and quotes <= 4 * MAX_JSON_VALUES:
         piece = data[at : at + json.PIECE]
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # half an escape
             piece = data[at : at + json.PIECE + 1]
@@ -210,7 +192,7 @@ def _measure(value: Any, depth: int) -> None:
     if kind is dict or kind is list:
         if depth == 0:
             raise _unreadable(
-                f"The JSON body of your request is nested more than {MAX_DEPTH} deep."
+                f"The JSON body of your request is nested more than {MAX_JSON_DEPTH} deep."
             )
         for item in value.values() if kind is dict else value:
             if type(item) is not str:  # most are

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from codexapi_engine import InvalidRequest, Settings
-from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type, text
+from codexapi_engine.attachments import PDF, is_on_the_web, media_type, text
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
@@ -31,7 +32,7 @@ class Disk:
     def of(cls, settings: Settings) -> Disk:
         return cls(LoginFiles.of(settings))
 
-    def read(self, name: str, param: str, room: int = MAX_BYTES) -> bytes:
+    def read(self, name: str, param: str, room: int = MAX_FILE_BYTES) -> bytes:
         """A complete file, by its absolute path or `file:` URL. `room` is what is left of the
         bytes that a call takes, which are no more than those of one file."""
         path = absolute(name, param)
@@ -50,7 +51,7 @@ class Disk:
             raise _invalid_input(param, "no file can have such a name") from None
         if len(data) > room:
             raise _invalid_input(
-                param, f"{_short(path)} is too large: a call takes {MAX_BYTES >> 20} MB"
+                param, f"{_short(path)} is too large: a call takes {MAX_FILE_BYTES >> 20} MB"
             )
         return data
 
@@ -69,7 +70,7 @@ def absolute(name: str, param: str) -> Path:
 
 def message(prompt: str, images: Sequence[str], files: Sequence[str], disk: Disk) -> JsonObject:
     """The user's message: the prompt, the texts after it, and pictures and PDFs beside it."""
-    room = MAX_BYTES
+    room = MAX_FILE_BYTES
     urls, texts, documents = [], [prompt], []
     for at, name in enumerate(images):
         if is_address(name):

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import Message, Receive, Scope, Send
 
-from .messages import MAX_BYTES
+from codexapi_engine.bounds import (
+    MAX_BODY_BYTES,
+    MAX_SESSIONS,
+    PROGRESS_INTERVAL,
+    SESSION_IDLE_TIMEOUT,
+)
+
 from .options import Options
-from .runtime import HEARTBEAT, LINE, ClientConnection
+from .runtime import LINE, ClientConnection
 from .server import Server, create_server
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex
 
-MAX_SESSIONS = 256
-"""Of the older era. Beyond it the one that was used the longest time ago ends, if no request of it
-is open: clients that crash or restart leave theirs behind, and each takes 45 kB."""
-
-SESSION_IDLE = 1800.0
-"""Seconds without a request after which a session ends; its client begins another at a 404."""
 
 _SESSION = b"mcp-session-id"
 
@@ -44,13 +44,13 @@ class Endpoint:
         options: Options | None = None,
         *,
         server: Server | None = None,
-        heartbeat: float = HEARTBEAT,
+        heartbeat: float = PROGRESS_INTERVAL,
     ) -> None:
         made = server or create_server(codex, options=options, heartbeat=heartbeat)
         made.streamable_http_app(
             streamable_http_path=self.path,
-            max_request_body_size=MAX_BYTES,
-            session_idle_timeout=SESSION_IDLE,
+            max_request_body_size=MAX_BODY_BYTES,
+            session_idle_timeout=SESSION_IDLE_TIMEOUT,
             max_sessions=MAX_SESSIONS,
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )

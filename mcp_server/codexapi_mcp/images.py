@@ -19,7 +19,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 
 from codexapi_engine import Codex, CodexError, InvalidRequest, Settings, Unavailable, user_files
-from codexapi_engine.attachments import MAX_BYTES
+from codexapi_engine.bounds import MAX_FILE_BYTES, MAX_INLINE, MAX_PREVIEW_BYTES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
@@ -28,16 +28,8 @@ from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
 from .schema import ImageFile, ImageResult
 
-AT_ONCE = 2
-"""Pictures of one call that are made at the same time."""
-
-MAX_INLINE = 700_000
-"""Characters of base64 in one result: clients refuse results of a megabyte, texts and all."""
-
 GLANCE = 0.5
 """Seconds between two looks at whether another process has made its picture."""
-
-MAX_PREVIEW = 200 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +195,7 @@ async def _load_input(
 ) -> processing.Input:
     if is_address(name):
         return await codex.fetcher.fetch(name, param=param)
-    room = MAX_BYTES - sum(len(read.data) for read in before)
+    room = MAX_FILE_BYTES - sum(len(read.data) for read in before)
     disk = Disk.of(codex.settings)
     return processing.Input(param, await asyncio.to_thread(disk.read, name, param, max(0, room)))
 
@@ -267,24 +259,16 @@ async def _drawn(runtime: Runtime, order: ImageJob) -> ImageBatch:
 
 async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> ImageBatch:
     """Puts each into `saved` as it comes."""
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def one(path: Path) -> tuple[Picture, Path]:
-        async with turns:
-            (made, *_) = (await codex.draw(order.request)).images
-        state_dir = codex.settings.state_dir
-        done = await asyncio.to_thread(_saved, made, order, path, state_dir)
-        saved.append(done)
-        return done
-
     paths = image_files.numbered(order.path, order.count)
-    done = await asyncio.gather(*map(one, paths), return_exceptions=True)
-    in_order = [result for result in done if not isinstance(result, BaseException)]
-    failures = [result for result in done if isinstance(result, BaseException)]
-    if failures and not (saved and isinstance(failures[0], CodexError)):
-        raise failures[0]
-    failure = failures[0] if failures else None
-    return ImageBatch(in_order, failure if isinstance(failure, CodexError) else None)
+
+    async def finish(index: int, answer: images.Images) -> tuple[Picture, Path]:
+        state_dir, picture = codex.settings.state_dir, answer.images[0]
+        file = await asyncio.to_thread(_saved, picture, order, paths[index], state_dir)
+        saved.append(file)
+        return file
+
+    batch = await codex.draw_many(order.request, len(paths), finish)
+    return ImageBatch(batch.images, next(iter(batch.errors()), None))
 
 
 def _saved(
@@ -332,7 +316,7 @@ def _to_result(drawn: ImageBatch, order: ImageJob, inline: str, *, earlier: bool
         )
     if inline != "never":
         room = MAX_INLINE * 3 // 4 // len(files) - 3
-        room = room if inline == "always" else min(MAX_PREVIEW, room)
+        room = room if inline == "always" else min(MAX_PREVIEW_BYTES, room)
         content += [_preview(picture, room) for picture, _ in drawn.saved]
     return CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
 

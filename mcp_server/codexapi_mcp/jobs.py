@@ -13,12 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-KEEP = 600.0
-"""Seconds that a result waits for the next call."""
-
-CALL_WAIT = 50.0
-"""Seconds after which a client may have gone without a word: the most impatient one known waits
-60. What was quicker has arrived."""
+from codexapi_engine.bounds import CALL_WAIT, RESULT_LIFETIME
 
 T = TypeVar("T")
 
@@ -45,7 +40,7 @@ class Jobs(Generic[T]):
     def __init__(
         self,
         *,
-        keep: float = KEEP,
+        keep: float = RESULT_LIFETIME,
         wait: float = CALL_WAIT,
         clock: Callable[[], float] = time.monotonic,
         record: Callable[[str, T, bool], None] = lambda key, result, arrived: None,

@@ -24,16 +24,8 @@ from mcp.types import (
     jsonrpc_message_adapter,
 )
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_JSON_TOKENS
 from codexapi_engine.protocol import json
-
-MAX_BYTES = 32 * 1024 * 1024
-"""Of one message, as the HTTP server takes them."""
-
-MAX_DEPTH = 100
-"""Levels of nesting in a message, as the HTTP server takes them."""
-
-MAX_TOKENS = 1_000_000
-"""Of a text that is no JSON, which are searched for an id."""
 
 EDGE = 64 * 1024
 """Bytes of each end of a line that is too long, which are searched for an id."""
@@ -49,7 +41,7 @@ _LAST_MEMBERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """The two ends of a line that has over MAX_BYTES."""
+    """The two ends of a line that has over MAX_BODY_BYTES."""
 
     head: bytes
     tail: bytes
@@ -74,7 +66,7 @@ def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
     """The message in a line; None where there is nothing to do. Bytes that are no UTF-8 and lone
     surrogates become U+FFFD. Raises InvalidMessage."""
     if isinstance(line, LongLine):
-        message = f"Invalid request: the message is longer than {MAX_BYTES >> 20} MiB"
+        message = f"Invalid request: the message is longer than {MAX_BODY_BYTES >> 20} MiB"
         raise InvalidMessage(INVALID_REQUEST, message, _ids_of_long_line(line))
     text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace").strip()
     if not text:
@@ -138,12 +130,12 @@ def _fault(value: dict[str, Any]) -> str | None:
         return "`method` is not a string"
     if not isinstance(value.get("params"), dict | None):
         return "`params` is not an object"
-    if _is_deep(value, MAX_DEPTH):
+    if _is_deep(value, MAX_JSON_DEPTH):
         return _TOO_DEEP
     return None
 
 
-_TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
+_TOO_DEEP = f"it is nested more than {MAX_JSON_DEPTH} deep"
 
 
 def _is_deep(value: Any, levels: int) -> bool:
@@ -200,7 +192,7 @@ def _members(text: str) -> dict[str, str]:
     """The outermost members that are no containers, as far as a text that is no JSON has such."""
     depth, key, found = 0, "", dict[str, str]()
     before = ""
-    for token in islice(_TOKEN.finditer(text), MAX_TOKENS):
+    for token in islice(_TOKEN.finditer(text), MAX_JSON_TOKENS):
         word = token[0]
         depth += (word in "{[") - (word in "}]")
         if depth == 1 and before == ":" and key and word not in "{}[]:,":

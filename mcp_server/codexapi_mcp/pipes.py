@@ -21,7 +21,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCMessage
 
-from .messages import EDGE, MAX_BYTES, InvalidMessage, LongLine, parse, serialized
+from codexapi_engine.bounds import MAX_BODY_BYTES
+
+from .messages import EDGE, InvalidMessage, LongLine, parse, serialized
 
 READ_SIZE = 64 * 1024
 
@@ -130,7 +132,7 @@ def _pieces(descriptor: int) -> Iterator[bytes]:
         yield piece
 
 
-def split(pieces: Iterable[bytes], most: int = MAX_BYTES) -> Iterator[RawLine]:
+def split(pieces: Iterable[bytes], most: int = MAX_BODY_BYTES) -> Iterator[RawLine]:
     """The lines of a text that comes in pieces."""
     line = _Collector(most)
     for piece in pieces:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.mcpserver import Context
 
+from codexapi_engine.bounds import PROGRESS_INTERVAL
 from codexapi_engine.errors import CodexError, Unavailable
 
 from .jobs import Jobs
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("codexapi.mcp")
 
-HEARTBEAT = 10.0
-"""Seconds between two signs of life: clients with a watchdog wait 60 and more."""
 
 LINE = "codexapi.line"
 """Where an HTTP request's scope has the `Line` that it came by."""
@@ -80,7 +79,7 @@ class Runtime:
         settings: Settings | None = None,
         *,
         options: Options | None = None,
-        heartbeat: float = HEARTBEAT,
+        heartbeat: float = PROGRESS_INTERVAL,
     ) -> None:
         # set once
         self.options = options or Options()

@@ -13,16 +13,9 @@ from typing import Annotated, Any, Literal
 from mcp.types import ToolAnnotations
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from codexapi_engine.bounds import MAX_CALL_IMAGES, MAX_EDGE, MAX_IMAGE_PROMPT, MAX_INPUTS, MIN_EDGE
+
 from .options import Options
-
-MAX_PROMPT = 32_000
-"""Characters of an image prompt, as the backend takes them."""
-
-MAX_PICTURES = 4
-"""Of one call."""
-
-MAX_INPUTS = 16
-"""Pictures or files of one call."""
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=True)
 LOOKS = ToolAnnotations(read_only_hint=True)
@@ -144,7 +137,7 @@ ShownImages = Annotated[
     BeforeValidator(_listed),
     parameter(
         "images",
-        "Pictures to look at, at most 16: absolute paths (png, jpeg, webp, gif), or https "
+        f"Pictures to look at, at most {MAX_INPUTS}: absolute paths (png, jpeg, webp, gif), or https "
         "addresses. Default: none.",
         max_length=MAX_INPUTS,
     ),
@@ -154,7 +147,7 @@ Files = Annotated[
     BeforeValidator(_listed),
     parameter(
         "files",
-        "Absolute paths of files to read, at most 16: UTF-8 text, or PDF. Default: none.",
+        f"Absolute paths of files to read, at most {MAX_INPUTS}: UTF-8 text, or PDF. Default: none.",
         max_length=MAX_INPUTS,
     ),
 ]
@@ -187,7 +180,7 @@ ConversationId = Annotated[
 ToDraw = Annotated[
     str,
     BeforeValidator(_numeral),
-    parameter("prompt", "What to draw. Required.", min_length=1, max_length=MAX_PROMPT),
+    parameter("prompt", "What to draw. Required.", min_length=1, max_length=MAX_IMAGE_PROMPT),
 ]
 ToChange = Annotated[
     str,
@@ -196,7 +189,7 @@ ToChange = Annotated[
         "prompt",
         "What to change, or what to make of them. Required.",
         min_length=1,
-        max_length=MAX_PROMPT,
+        max_length=MAX_IMAGE_PROMPT,
     ),
 ]
 EditedImages = Annotated[
@@ -204,7 +197,7 @@ EditedImages = Annotated[
     BeforeValidator(_listed),
     parameter(
         "images",
-        "The pictures to edit, 1 to 16 (png, jpeg, webp, gif): absolute paths, or https "
+        f"The pictures to edit, 1 to {MAX_INPUTS} (png, jpeg, webp, gif): absolute paths, or https "
         "addresses. Required.",
         min_length=1,
         max_length=MAX_INPUTS,
@@ -223,7 +216,8 @@ Size = Annotated[
     BeforeValidator(_size),
     parameter(
         "size",
-        "auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT of 16 to 3840 pixels an edge: "
+        "auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT of "
+        f"{MIN_EDGE} to {MAX_EDGE} pixels an edge: "
         "the nearest shape is made, and the result tells the true size. Default: auto.",
     ),
 ]
@@ -243,7 +237,10 @@ Format = Annotated[
     parameter("format", "png, jpeg or webp. Default: as output_path ends, else png."),
 ]
 Count = Annotated[
-    int, parameter("n", "How many pictures, 1 to 4. Default: 1.", ge=1, le=MAX_PICTURES)
+    int,
+    parameter(
+        "n", f"How many pictures, 1 to {MAX_CALL_IMAGES}. Default: 1.", ge=1, le=MAX_CALL_IMAGES
+    ),
 ]
 OutputPath = Annotated[
     str | None,

@@ -14,11 +14,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, InputRequiredResult, TextContent
 
 from codexapi_engine import __version__
+from codexapi_engine.bounds import PROGRESS_INTERVAL
 
 from . import failures, schema
 from .arguments import present, unknown
 from .options import Options
-from .runtime import HEARTBEAT, Runtime
+from .runtime import Runtime
 from .schema import AccountResult, ImageResult, ModelsResult
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def create_server(
     settings: Settings | None = None,
     *,
     options: Options | None = None,
-    heartbeat: float = HEARTBEAT,
+    heartbeat: float = PROGRESS_INTERVAL,
 ) -> Server:
     """The MCP server. A `codex` of the caller's own stays open at the end; else one is opened with
     `settings`, or with the environment's, when the first tool is called."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from codexapi_engine.bounds import MCP_LINGER
 from codexapi_engine.ending import ending_signals
 
 from .options import Options
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
     from .runtime import Runtime
     from .server import Server
-
-
-LINGER = 180.0
-"""Seconds that a picture, which takes one or two minutes, is waited for when the client has left."""
 
 
 ON_A_TERMINAL = (
@@ -67,7 +64,7 @@ def run(made: Callable[[], Server]) -> int:
     quiet_logging()
     try:
         leave.server = made()
-        leave.server.linger = LINGER
+        leave.server.linger = MCP_LINGER
         leave.server.run("stdio")
     except* (BrokenPipeError, ConnectionResetError):
         pass  # the editor has closed the pipe
@@ -137,7 +134,7 @@ class _Leave:
 
     async def _settle(self, runtime: Runtime, number: int) -> None:
         try:
-            await runtime.settle(LINGER)
+            await runtime.settle(MCP_LINGER)
         finally:
             _exit(number)
 

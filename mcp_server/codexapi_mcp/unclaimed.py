@@ -15,11 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from codexapi_engine import user_files
-
-from .jobs import KEEP
-
-FORGET = 30 * 24 * 3600.0
-"""Seconds after which a record expires."""
+from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -58,7 +54,7 @@ class Unclaimed:
         for ending in (_NEW, _SEEN):
             place = self._folder / f"{key}{ending}"
             at, paths = self._read(place)
-            if paths and _taken(place) and self._clock() - at <= KEEP:
+            if paths and _taken(place) and self._clock() - at <= RESULT_LIFETIME:
                 return paths
         return []
 
@@ -70,11 +66,11 @@ class Unclaimed:
                 place = self._folder / name
                 at, paths = self._read(place)
                 age = self._clock() - at
-                if (place.suffix == _SEEN and age > KEEP) or (
+                if (place.suffix == _SEEN and age > RESULT_LIFETIME) or (
                     place.suffix == _DRAWING and not _is_locked(place)
                 ):
                     _taken(place)
-                elif place.suffix == _NEW and _renamed(place) and age <= FORGET:
+                elif place.suffix == _NEW and _renamed(place) and age <= UNCLAIMED_LIFETIME:
                     found += paths
         return found
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.images import image_files
-from codexapi_engine.images.processing import MAX_BYTES
 from codexapi_engine.login.login_files import LoginFiles
 
 
@@ -41,10 +41,10 @@ def test_several_pictures_are_numbered() -> None:
 def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
-        file.truncate(MAX_BYTES * 3)
+        file.truncate(MAX_FILE_BYTES * 3)
     assert (
         len(image_files.load(path, "image", LoginFiles(tmp_path / "none", tmp_path / "none")).data)
-        == MAX_BYTES + 1
+        == MAX_FILE_BYTES + 1
     )
 
 

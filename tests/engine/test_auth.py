@@ -15,6 +15,7 @@ from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndp
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import MAX_LOGIN_AGE, TOKEN_TIMEOUT
 from codexapi_engine.errors import (
     AuthError,
     CodexError,
@@ -27,9 +28,9 @@ from codexapi_engine.http._httpx import httpx
 from codexapi_engine.http.client import Transport, client
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.file_store import CodexFile
-from codexapi_engine.login.refresh import BACK_OFF, NEWER, SAVE_AGAIN, SCHEDULE, Login
+from codexapi_engine.login.refresh import BACK_OFF, NEWER, SAVE_AGAIN, Login
 from codexapi_engine.login.store import InMemory, Store
-from codexapi_engine.login.token_endpoint import MAX_ANSWER, TOKEN_DEADLINE
+from codexapi_engine.login.token_endpoint import MAX_ANSWER
 from codexapi_engine.protocol.auth_file import jwt_payload
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings, user_agent
@@ -141,8 +142,8 @@ class Unwritable(InMemory):
         (auth_json(exp=NOW - DAY), "proactive_expiry"),
         (auth_json(exp=NOW - DAY, issued=None), "proactive_expiry"),
         (auth_json(exp=NOW + DAY, issued=NOW - 30 * DAY), None),
-        (auth_json(access="opaque", issued=NOW - SCHEDULE), None),
-        (auth_json(access="opaque", issued=NOW - SCHEDULE - 1), "scheduled"),
+        (auth_json(access="opaque", issued=NOW - MAX_LOGIN_AGE), None),
+        (auth_json(access="opaque", issued=NOW - MAX_LOGIN_AGE - 1), "scheduled"),
         (auth_json(access="opaque", issued=None), None),
         (auth_json(access="opaque", issued=None, last_refresh="yesterday"), None),
         (auth_json(access="opaque", issued=None, last_refresh=5), None),
@@ -825,7 +826,7 @@ def test_a_token_endpoint_that_hangs_is_left_in_time_and_never_sent_that_token_a
         for _ in range(3):
             with pytest.raises(RefreshUnavailable, match="codex login"):
                 await there.ask()
-            assert asyncio.get_running_loop().time() == TOKEN_DEADLINE
+            assert asyncio.get_running_loop().time() == TOKEN_TIMEOUT
             there.now += DAY
         assert len(there.redeemed) == 1
         write_login(tmp_path, auth_json(exp=there.now - 1, refresh="canary-refresh-new"))
@@ -875,7 +876,7 @@ def test_a_token_in_doubt_is_not_sent_by_other_processes_either(tmp_path: Path) 
             with pytest.raises(RefreshUnavailable, match="codex login"):
                 await later.ask()
             assert later.redeemed == []
-        assert asyncio.get_running_loop().time() == TOKEN_DEADLINE
+        assert asyncio.get_running_loop().time() == TOKEN_TIMEOUT
         write_login(tmp_path, OF_CODEX)
         assert await World(CodexFile(tmp_path)).ask() == "canary-of-codex"
 

@@ -17,6 +17,7 @@ import pytest
 from tests.logins import ACCOUNT, auth_json, jwt, write_login
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import LOGIN_LOCK_WAIT
 from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
 from codexapi_engine.login.file_store import (
     COMMIT_WAIT,
@@ -27,7 +28,6 @@ from codexapi_engine.login.file_store import (
 )
 from codexapi_engine.login.keyring_store import Keyring, KeyringOrFile
 from codexapi_engine.login.location import store_of
-from codexapi_engine.login.locks import LOCK_WAIT
 from codexapi_engine.login.store import InMemory, MissingStore, Snapshot
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings
@@ -836,7 +836,7 @@ def test_a_refresh_lock_that_is_never_let_go_is_told(tmp_path: Path) -> None:
             with pytest.raises(RefreshUnavailable, match=r"auth\.lock"):
                 async with CodexFile(tmp_path).lock():
                     pytest.fail("two programs may not refresh at once")
-            assert LOCK_WAIT <= asyncio.get_running_loop().time() < LOCK_WAIT + 0.1
+            assert LOGIN_LOCK_WAIT <= asyncio.get_running_loop().time() < LOGIN_LOCK_WAIT + 0.1
 
     hurried(story())
 

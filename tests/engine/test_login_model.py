@@ -33,18 +33,17 @@ from tests.faulty import REUSED
 from tests.logins import NOW, auth_json
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import LOGIN_LOCK_WAIT, TOKEN_TIMEOUT
 from codexapi_engine.errors import CodexError
 from codexapi_engine.files import Disk
 from codexapi_engine.http.client import Transport, client
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.file_store import COMMIT_WAIT, PARTIAL_WRITE, CodexFile
-from codexapi_engine.login.locks import LOCK_WAIT
 from codexapi_engine.login.refresh import NEWER, Login
 from codexapi_engine.login.store import Snapshot
-from codexapi_engine.login.token_endpoint import TOKEN_DEADLINE
 from codexapi_engine.settings import Settings
 
-BOUND = LOCK_WAIT + TOKEN_DEADLINE + NEWER + COMMIT_WAIT + 2 * PARTIAL_WRITE
+BOUND = LOGIN_LOCK_WAIT + TOKEN_TIMEOUT + NEWER + COMMIT_WAIT + 2 * PARTIAL_WRITE
 FOLDERS = ("plain", "file mounted by itself", "read-only folder", "read-only")
 ERRORS = (errno.EROFS, errno.EBUSY, errno.EXDEV, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
 EVENTS = (

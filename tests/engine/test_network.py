@@ -23,10 +23,15 @@ from tests.faulty import FIN, HOLD, RST, FaultyBackend, Script, chunk, endless, 
 from tests.lines import Lines, cut, no_tls
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import (
+    CONNECTION_LIFETIME,
+    MAX_IDLE_CONNECTIONS,
+    MAX_RESPONSE_HEAD_BYTES,
+)
 from codexapi_engine.http import connection as road
 from codexapi_engine.http.client import Transport
-from codexapi_engine.http.connection import KEPT_FOR, MAX_HEAD_BYTES, READ_BUFFER
-from codexapi_engine.http.network import MAX_IDLE, Network
+from codexapi_engine.http.connection import READ_BUFFER
+from codexapi_engine.http.network import Network
 from codexapi_engine.settings import Settings
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -201,12 +206,12 @@ BAD = {
     "a NUL in a header": OK + b"a: \0b\r\n\r\n",
     "a folded header": OK + b"a: b\r\n c\r\n\r\n",
     "another protocol, unasked": b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhi",
-    "a long header": OK + b"a: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n",
-    "many headers": OK + b"a: b\r\n" * MAX_HEAD_BYTES,
-    "a long reason": b"HTTP/1.1 200 " + b"x" * MAX_HEAD_BYTES + b"\r\n",
+    "a long header": OK + b"a: " + b"x" * MAX_RESPONSE_HEAD_BYTES + b"\r\n\r\n",
+    "many headers": OK + b"a: b\r\n" * MAX_RESPONSE_HEAD_BYTES,
+    "a long reason": b"HTTP/1.1 200 " + b"x" * MAX_RESPONSE_HEAD_BYTES + b"\r\n",
     "interim without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 4000,
-    "trailers without end": CHUNKED + b"0\r\n" + b"a: b\r\n" * MAX_HEAD_BYTES,
-    "a chunk extension without end": CHUNKED + b"1;" + b"x" * MAX_HEAD_BYTES * 2,
+    "trailers without end": CHUNKED + b"0\r\n" + b"a: b\r\n" * MAX_RESPONSE_HEAD_BYTES,
+    "a chunk extension without end": CHUNKED + b"1;" + b"x" * MAX_RESPONSE_HEAD_BYTES * 2,
 }
 
 
@@ -803,7 +808,7 @@ async def test_a_connection_that_speaks_unasked_is_not_used_again() -> None:
             assert await ask(network, request(backend.url)) == (200, b"ho")
 
 
-@pytest.mark.parametrize("age", [KEPT_FOR + 1, -5])
+@pytest.mark.parametrize("age", [CONNECTION_LIFETIME + 1, -5])
 async def test_an_old_connection_is_not_used_again(age: float) -> None:
     """Nor one of the future: the clock was set."""
     async with FaultyBackend(otherwise=[stream(b"hi")]) as backend, opened() as network:
@@ -817,14 +822,14 @@ async def test_an_old_connection_is_not_used_again(age: float) -> None:
 
 async def test_only_so_many_connections_are_kept() -> None:
     go = asyncio.Event()
-    count = MAX_IDLE + 7
+    count = MAX_IDLE_CONNECTIONS + 7
     async with FaultyBackend(otherwise=[go, stream(b"hi")]) as backend, opened() as network:
         asking = [asyncio.create_task(ask(network, request(backend.url))) for _ in range(count)]
         await backend.until(lambda: len(backend.requests) == count)
         go.set()
         await asyncio.gather(*asking)
-        await backend.until(lambda: len(backend.open) == MAX_IDLE)
-        assert sum(map(len, network._idle.values())) == MAX_IDLE
+        await backend.until(lambda: len(backend.open) == MAX_IDLE_CONNECTIONS)
+        assert sum(map(len, network._idle.values())) == MAX_IDLE_CONNECTIONS
 
 
 async def test_each_place_has_connections_of_its_own() -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from tests.drawn import animation, bomb, mask, opened, photo, picture
 
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import InvalidRequest, UnexpectedAnswer
 from codexapi_engine.images import processing
 from codexapi_engine.images.processing import Input
@@ -54,7 +55,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
     with pytest.raises(InvalidRequest, match="50 MB") as caught:
-        processing.looked_at(Input("image", bytes(processing.MAX_BYTES + 1)))
+        processing.looked_at(Input("image", bytes(MAX_FILE_BYTES + 1)))
     assert caught.value.code == "image_too_large"
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import MAX_QUEUE_WAIT
 from codexapi_engine.errors import InvalidRequest, Unavailable
-from codexapi_engine.http.concurrency import MAX_WAIT, ConcurrencyLimit
+from codexapi_engine.http.concurrency import ConcurrencyLimit
 
 
 def test_without_a_limit_nobody_waits() -> None:
@@ -47,7 +48,7 @@ def test_patience_ends() -> None:
         await turns.take()
         with pytest.raises(Unavailable) as caught:
             await turns.take()
-        assert asyncio.get_running_loop().time() == MAX_WAIT
+        assert asyncio.get_running_loop().time() == MAX_QUEUE_WAIT
         assert (caught.value.status, caught.value.code) == (503, "too_many_streams")
         assert caught.value.retry_after
         turns.give()

@@ -20,10 +20,9 @@ from tests.http_server import forms, raw
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import get, head, post
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FORM_BYTES
 from codexapi_engine.simulator import Simulator
 from codexapi_http.middleware import compression
-from codexapi_http.multipart import MAX_IMAGE_BODY
-from codexapi_http.requests import MAX_BODY_BYTES
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -324,7 +323,7 @@ async def test_form_may_be_encoded(server: Door, backend: Simulator, name: str) 
 
 
 async def test_form_is_counted_as_it_comes_out(server: Door, backend: Simulator) -> None:
-    form = forms.form(forms.part("prompt", "hat"), forms.picture("image", bytes(MAX_IMAGE_BODY)))
+    form = forms.form(forms.part("prompt", "hat"), forms.picture("image", bytes(MAX_FORM_BYTES)))
     request = post(EDITS, zstd.compress(form), "Content-Encoding: zstd", forms.KIND)
     error = (await server.reply(request)).refused(413, "request_too_large")
     assert "64 MiB" in error["message"]

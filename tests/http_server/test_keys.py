@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from codexapi_engine import InvalidRequest
-from codexapi_http.server.key_file import MAX_BYTES, read_key
+from codexapi_engine.bounds import MAX_KEY_FILE_BYTES
+from codexapi_http.server.key_file import read_key
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's")
 
@@ -27,14 +28,16 @@ def file(folder: Path, data: bytes, mode: int = 0o600) -> Path:
         (b"abc", "abc"),
         (b" abc\r\n", "abc"),
         ("schlüssel\n".encode(), "schlüssel"),
-        (b"x" * MAX_BYTES, "x" * MAX_BYTES),
+        (b"x" * MAX_KEY_FILE_BYTES, "x" * MAX_KEY_FILE_BYTES),
     ],
 )
 def test_key_is_the_one_word_of_the_file(tmp_path: Path, data: bytes, key: str) -> None:
     assert read_key(file(tmp_path, data)) == (key, None)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"two words", b"a\nb", b"x" * (MAX_BYTES + 1)])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n", b"two words", b"a\nb", b"x" * (MAX_KEY_FILE_BYTES + 1)]
+)
 def test_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="--api-key-file") as caught:
         read_key(file(tmp_path, data))

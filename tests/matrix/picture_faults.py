@@ -162,5 +162,5 @@ def attempts(backend: FaultyBackend) -> int:
 def waiting(fault: Fault) -> Iterator[None]:
     """As long as the backend may be silent over a picture: else that is ten minutes."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(client, "IMAGE_WAIT", fault.settings.get("wait", 60.0))
+        patched.setattr(client, "IMAGE_IDLE_TIMEOUT", fault.settings.get("wait", 60.0))
         yield

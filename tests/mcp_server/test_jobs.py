@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from codexapi_mcp.jobs import CALL_WAIT, KEEP, Jobs
+from codexapi_engine.bounds import CALL_WAIT, RESULT_LIFETIME
+from codexapi_mcp.jobs import Jobs
 
 
 class Clock:
@@ -83,7 +84,7 @@ async def test_a_finished_job_waits_ten_minutes() -> None:
     bench.may_end.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    bench.clock.now += KEEP
+    bench.clock.now += RESULT_LIFETIME
     assert await bench.jobs.run("a", bench.work()) == (1, True)
     bench.clock.now += 1
     assert await bench.jobs.run("b", bench.work()) == (3, False)

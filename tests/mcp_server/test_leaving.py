@@ -27,8 +27,8 @@ from tests.mcp_server.roads import (
 from tests.mcp_server.test_stdio import PING, READY, call
 from tests.processes import codexapi
 
-from codexapi_mcp.jobs import KEEP
-from codexapi_mcp.unclaimed import FORGET, Unclaimed
+from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
+from codexapi_mcp.unclaimed import Unclaimed
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -209,7 +209,7 @@ def test_a_record_holds_for_ten_minutes_and_its_news_longer(tmp_path: Path) -> N
     assert kept.claim("a") == []
     assert kept.news() == [picture] * 3
     assert kept.news() == []
-    now = KEEP
+    now = RESULT_LIFETIME
     assert kept.claim("b") == [picture]
     assert kept.claim("e") == [picture]
     now += 1
@@ -217,7 +217,7 @@ def test_a_record_holds_for_ten_minutes_and_its_news_longer(tmp_path: Path) -> N
     assert kept.news() == []
     assert not list((tmp_path / "kept").iterdir())  # what is old is forgotten
     kept.keep("x", [picture])
-    now += FORGET + 1
+    now += UNCLAIMED_LIFETIME + 1
     assert kept.news() == []
 
 

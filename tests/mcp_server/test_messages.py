@@ -14,7 +14,8 @@ from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPC
 from tests.mcp_server.roads import HELLO
 from tests.processes import codexapi, environment
 
-from codexapi_mcp.messages import MAX_BYTES, InvalidMessage, LongLine, parse, serialized
+from codexapi_engine.bounds import MAX_BODY_BYTES
+from codexapi_mcp.messages import InvalidMessage, LongLine, parse, serialized
 from codexapi_mcp.pipes import split
 
 PARSE, INVALID = -32700, -32600
@@ -132,9 +133,9 @@ def sent() -> Iterator[bytes]:
     ).encode()
     yield b'\n{"jsonrpc":"2.0","id":3,"method":"ping","params":{"a":' + DEEP + b"}}\n"
     yield b'{"jsonrpc":"2.0","id":4,"method":"ping","params":{"a":"'
-    yield b"y" * MAX_BYTES
+    yield b"y" * MAX_BODY_BYTES
     yield b'"}}\nnonsense\n'
-    yield b'{"jsonrpc":"2.0","id":5,"method":"ping","params":{"a":"' + b"z" * (MAX_BYTES // 4)
+    yield b'{"jsonrpc":"2.0","id":5,"method":"ping","params":{"a":"' + b"z" * (MAX_BODY_BYTES // 4)
     yield b'"}}\n'
 
 

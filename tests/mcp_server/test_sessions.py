@@ -13,11 +13,11 @@ from tests.mcp_server.roads import HELLO
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, Settings
+from codexapi_engine.bounds import MAX_SESSIONS, SESSION_IDLE_TIMEOUT
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
 from codexapi_mcp import Endpoint
-from codexapi_mcp.endpoint import MAX_SESSIONS, SESSION_IDLE
 
 PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 pytestmark = pytest.mark.timeout(60)
@@ -109,9 +109,9 @@ def test_a_session_that_nobody_uses_ends() -> None:
     async def story() -> None:
         async with endpoint() as mcp:
             _, session = await answer(mcp, HELLO)
-            await anyio.sleep(SESSION_IDLE - 1)
+            await anyio.sleep(SESSION_IDLE_TIMEOUT - 1)
             assert (await answer(mcp, PING, session))[0] == 200
-            await anyio.sleep(SESSION_IDLE + 1)
+            await anyio.sleep(SESSION_IDLE_TIMEOUT + 1)
             assert (await answer(mcp, PING, session))[0] == 404
 
     hurried(story())

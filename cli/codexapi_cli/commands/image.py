@@ -21,6 +21,7 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine import user_files
+from codexapi_engine.bounds import MAX_CHAT_IMAGE_BYTES, MAX_IMAGES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol import images
@@ -48,13 +49,6 @@ from ..terminal.preview import Preview, chosen, escapes, in_multiplexer, shows_s
 from ..terminal.stdin import stdin_bytes, stdin_text
 from ..terminal.streams import StdoutError
 
-AT_ONCE = 2
-"""Pictures that are made at the same time."""
-
-MAX_IN_CHAT = 1024 * 1024
-"""Bytes of a picture in a conversation: it goes along with each later question."""
-
-MOST = 10
 PARTIALS = 2
 """Partial pictures that are requested where a terminal shows their progress."""
 
@@ -147,7 +141,7 @@ def image(
     n: Annotated[
         int,
         typer.Option(
-            "-n", "--n", metavar="N", min=1, max=MOST, rich_help_panel="Picture",
+            "-n", "--n", metavar="N", min=1, max=MAX_IMAGES, rich_help_panel="Picture",
             help="How many pictures to draw",
         ),
     ] = 1,
@@ -297,24 +291,16 @@ async def _image(chosen_settings: engine.Settings, order: Order) -> None:
         progress = Progress()
         if request.needs_the_tool and progress.shown:
             request = replace(request, partial_images=PARTIALS)
-        turns = asyncio.Semaphore(AT_ONCE)
 
-        async def one(path: Path | None) -> tuple[Picture, Path | None, images.Images]:
-            async with turns:
-                answer = await codex.draw(request, partial=progress.step)
-            # Finished pictures are kept if others fail: they have used quota.
+        async def finish(index: int, answer: images.Images) -> tuple[Picture, Path | None]:
             picture = await asyncio.to_thread(_finished, answer.images[0], order)
-            return picture, _written(picture, path, order), answer
+            return picture, _written(picture, order.paths[index], order)
 
         async with progress.running("drawing"):
-            done = await asyncio.gather(*map(one, order.paths), return_exceptions=True)
-    made = [result for result in done if not isinstance(result, BaseException)]
-    _report(
-        [(picture, path) for picture, path, _ in made], [drawing for _, _, drawing in made], order
-    )
-    for result in done:
-        if isinstance(result, BaseException):
-            raise result
+            batch = await codex.draw_many(request, len(order.paths), finish, partial=progress.step)
+    _report(batch.images, batch.answer, order)
+    for failure in batch.failures:
+        raise failure
 
 
 async def draw_in_chat(codex: engine.Codex, prompt: str) -> str:
@@ -338,8 +324,8 @@ async def draw_in_chat(codex: engine.Codex, prompt: str) -> str:
         reply = await codex.draw(order.request)
         picture = await asyncio.to_thread(_finished, reply.images[0], order)
         path = _written(picture, order.paths[0], order)
-    _report([(picture, path)], [reply], order)
-    small = await asyncio.to_thread(processing.preview, picture, max_bytes=MAX_IN_CHAT)
+    _report([(picture, path)], reply, order)
+    small = await asyncio.to_thread(processing.preview, picture, max_bytes=MAX_CHAT_IMAGE_BYTES)
     return images.data_url(f"image/{small.format}", small.data)
 
 
@@ -401,13 +387,11 @@ def _put(picture: Picture, order: Order) -> None:
 
 
 def _report(
-    made: Sequence[tuple[Picture, Path | None]], answers: Sequence[images.Images], order: Order
+    made: Sequence[tuple[Picture, Path | None]], answer: images.Images, order: Order
 ) -> None:
     """What came of it, for a person or a program."""
-    if not made:
-        return
     if order.as_json:
-        _print_json(made, images.merge(answers), order)
+        _print_json(made, answer, order)
     for picture, path in made:
         if not order.as_json and path is not None:
             put_path(path)

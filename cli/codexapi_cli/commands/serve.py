@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.bounds import IDLE_TIMEOUT
 from codexapi_engine.setting_values import parse_alias, parse_host, parse_origin
 
 from ..parser import completers
@@ -86,7 +87,7 @@ def serve(
         float | None,
         typer.Option(
             metavar="SECONDS", rich_help_panel=BACKEND,
-            help="Seconds to wait while the backend sends nothing (default: 300)",
+            help=f"Seconds to wait while the backend sends nothing (default: {IDLE_TIMEOUT:g})",
         ),
     ] = None,
     model: Annotated[

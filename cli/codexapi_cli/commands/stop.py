@@ -11,13 +11,12 @@ from typing import Annotated
 
 import typer
 
+from codexapi_engine.bounds import STOP_TIMEOUT
+
 from ..parser import completers
 from ..parser.options import command, settings
 from ..servers.registry import Server, has_ended, running
 from ..terminal.output import FAILED, Problem, ending, say
-
-DRAIN = 10.0
-"""Seconds that a server gets for the streams that run; it gives them 5 itself."""
 
 LAST = 5.0
 """Seconds after a second signal, which cuts them."""
@@ -74,7 +73,7 @@ def _stop_server(state_dir: Path, server: Server) -> None:
     """Raises Problem if it goes on."""
     if server.host != socket.gethostname():
         raise Problem(f"port {server.port}: its server runs on {server.host}, not here", FAILED)
-    for timeout in (DRAIN, LAST):
+    for timeout in (STOP_TIMEOUT, LAST):
         try:
             # On Windows this ends it at once.
             with suppress(ProcessLookupError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from codexapi_engine.attachments import MAX_BYTES
 from codexapi_engine.attachments import text as text_of
+from codexapi_engine.bounds import MAX_FILE_BYTES
 
 from ..terminal.output import LOCAL_FILE, Problem
 from .question import file_bytes
@@ -17,7 +17,7 @@ _GENERATED = {"__pycache__", "node_modules"}
 def texts(folder: str) -> Iterator[tuple[str, bytes]]:
     """The text files below a folder, by name. Hidden ones are left out, for secrets live there;
     so are links, and what a program has generated. Raises Problem."""
-    room = MAX_BYTES
+    room = MAX_FILE_BYTES
     count = 0
     for name in _names(folder):
         data = file_bytes(name)
@@ -25,7 +25,7 @@ def texts(folder: str) -> Iterator[tuple[str, bytes]]:
             continue
         room -= len(data)
         if room < 0:
-            megabytes = MAX_BYTES // 1024**2
+            megabytes = MAX_FILE_BYTES // 1024**2
             raise Problem(f"{folder}: its texts have more than {megabytes} MiB", LOCAL_FILE)
         count += 1
         yield name, data

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from codexapi_engine.attachments import MAX_BYTES, PDF, is_on_the_web, media_type
+from codexapi_engine.attachments import PDF, is_on_the_web, media_type
 from codexapi_engine.attachments import text as text_of
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
@@ -155,11 +156,11 @@ def file_bytes(name: str, option: str = "") -> bytes:
         with open(path, "rb") as file:
             if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
                 raise Problem(f"{where}: it is a part of your login, which goes to no model")
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise Problem(f"{where}: {error.strerror}", LOCAL_FILE) from None
-    if len(data) > MAX_BYTES:
-        raise Problem(f"{where}: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+    if len(data) > MAX_FILE_BYTES:
+        raise Problem(f"{where}: it has more than {MAX_FILE_BYTES // 1024**2} MiB", LOCAL_FILE)
     return data
 
 

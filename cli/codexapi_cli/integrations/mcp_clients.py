@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
+from codexapi_engine.bounds import MCP_CALL_TIMEOUT
 from codexapi_engine.errors import JsonObject
 
 from .system import LINUX, MACOS, WINDOWS, System
@@ -21,8 +22,6 @@ NAME: Final = "codexapi"
 COMMAND, ARGUMENTS, WHOLE = "{command}", "{arguments}", "{command and arguments}"
 """What stands in an entry for the command that starts the server."""
 
-TIMEOUT = 900
-"""Seconds that a client shall wait for an answer: a picture takes minutes."""
 
 CLAUDE = "Claude/claude_desktop_config.json"
 STDIO: Final = {"command": COMMAND, "args": ARGUMENTS}
@@ -109,7 +108,7 @@ CLIENTS: Final = (
         "Claude Code",
         {"": ("{claude}/.claude.json",)},
         "It is there in the next session; /mcp shows it.",
-        entry={"type": "stdio", **STDIO, "env": {}, "timeout": TIMEOUT * 1000, "alwaysLoad": True},
+        entry={"type": "stdio", **STDIO, "env": {}, "timeout": MCP_CALL_TIMEOUT * 1000, "alwaysLoad": True},
         project=".mcp.json",
         # The file is large, and written by every session that runs.
         add=("claude", "mcp", "add-json", "-s", "user", "{name}", "{entry}"),
@@ -140,7 +139,7 @@ CLIENTS: Final = (
         {"": ("{codex}/config.toml",)},
         "It is there in the next session; codex mcp list shows it.",
         key="mcp_servers",
-        entry={**STDIO, "startup_timeout_sec": 20, "tool_timeout_sec": TIMEOUT},
+        entry={**STDIO, "startup_timeout_sec": 20, "tool_timeout_sec": MCP_CALL_TIMEOUT},
         project=".codex/config.toml",
         form="toml",
         can_require=True,
@@ -183,7 +182,7 @@ CLIENTS: Final = (
         "Gemini CLI",
         {"": ("{home}/.gemini/settings.json",)},
         "It is there in the next session; /mcp shows it. It is off in folders you do not trust.",
-        entry={**STDIO, "timeout": TIMEOUT * 1000},
+        entry={**STDIO, "timeout": MCP_CALL_TIMEOUT * 1000},
         project=".gemini/settings.json",
         source="2026-11-28, google-gemini/gemini-cli docs/tools/mcp-server.md",
     ),
@@ -249,7 +248,7 @@ CLIENTS: Final = (
         key="extensions",
         entry={
             "name": NAME, "type": "stdio", "enabled": True, "cmd": COMMAND, "args": ARGUMENTS,
-            "timeout": TIMEOUT,
+            "timeout": MCP_CALL_TIMEOUT,
         },
         env="envs",
         form="yaml",
@@ -265,7 +264,7 @@ CLIENTS: Final = (
             ).items()
         },
         "Its MCP Servers > Configure shows it.",
-        entry={**STDIO, "timeout": TIMEOUT, "disabled": False},
+        entry={**STDIO, "timeout": MCP_CALL_TIMEOUT, "disabled": False},
         source="2026-11-28, docs.cline.bot/getting-started/config (before 4.0 in VS Code's folder); "
         "cline/cline docs/mcp/adding-and-configuring-servers.mdx",
     ),
@@ -274,7 +273,7 @@ CLIENTS: Final = (
         "Roo Code",
         _vs_code("Code", "globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
         "Its MCP settings > Edit Global MCP opens the file.",
-        entry={**STDIO, "timeout": TIMEOUT, "disabled": False},
+        entry={**STDIO, "timeout": MCP_CALL_TIMEOUT, "disabled": False},
         project=".roo/mcp.json",
         written=False,  # no page documents the folder of the user's file
         source="2026-11-28, docs.roocode.com/features/mcp/using-mcp-in-roo",
@@ -311,7 +310,7 @@ CLIENTS: Final = (
         "Qwen Code",
         {"": ("{home}/.qwen/settings.json",)},
         "It is there in the next session; /mcp shows it.",
-        entry={**STDIO, "timeout": TIMEOUT * 1000},
+        entry={**STDIO, "timeout": MCP_CALL_TIMEOUT * 1000},
         project=".qwen/settings.json",
         source="2026-11-28, QwenLM/qwen-code docs/users/features/mcp.md",
     ),
@@ -337,7 +336,7 @@ CLIENTS: Final = (
         {"": ("{config}/crush/crush.json",)},
         "It warns where crushrc is in the same folder: its documentation tells how to move it there.",
         key="mcp",
-        entry={"type": "stdio", **STDIO, "timeout": TIMEOUT},
+        entry={"type": "stdio", **STDIO, "timeout": MCP_CALL_TIMEOUT},
         project="crush.json",
         written=False,  # JSON is read, and no longer the form that it wants
         source="2026-11-28, charmbracelet/crush docs/config/README.md",

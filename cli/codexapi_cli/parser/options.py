@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.bounds import IDLE_TIMEOUT
 
 from ..terminal.output import LOCAL_FILE, QUIET, USAGE, VERBOSE, say, verbosity
 from . import completers
@@ -134,7 +135,7 @@ Timeout = Annotated[
         "--timeout", metavar="SECONDS", callback=_timeout, expose_value=False, show_default=False,
         rich_help_panel=GLOBAL,
         help="Seconds to wait while the backend sends nothing (env: CODEXAPI_TIMEOUT, "
-        "default: 300)",
+        f"default: {IDLE_TIMEOUT:g})",
     ),
 ]  # fmt: skip
 Unlogged = Annotated[

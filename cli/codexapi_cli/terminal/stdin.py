@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import codexapi_engine as engine
-from codexapi_engine.attachments import MAX_BYTES
+from codexapi_engine.bounds import MAX_FILE_BYTES
 
 from .output import LOCAL_FILE, Problem, note
 
@@ -70,8 +70,10 @@ def _read_all(*, by_name: bool) -> bytes:
     with _telling(LONG, f"codexapi: stdin has not ended, and is still read{without}"):
         while piece:
             data += piece
-            if len(data) > MAX_BYTES:
-                raise Problem(f"stdin: it has more than {MAX_BYTES // 1024**2} MiB", LOCAL_FILE)
+            if len(data) > MAX_FILE_BYTES:
+                raise Problem(
+                    f"stdin: it has more than {MAX_FILE_BYTES // 1024**2} MiB", LOCAL_FILE
+                )
             piece = _piece()
     return bytes(data)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import cast
 
+from ..bounds import MAX_EVENT_BYTES
 from ..errors import (
     JsonObject,
     TransportError,
@@ -15,7 +16,6 @@ from ..errors import (
     UnexpectedAnswer,
 )
 from ..protocol import json
-from ..protocol.sse import MAX_EVENT_BYTES
 from ._httpx import httpx
 from .errors import (
     translate_errors,

@@ -8,16 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from ..bounds import MAX_QUEUE_WAIT
 from ..errors import InvalidRequest, Unavailable
-
-MAX_WAIT = 30.0
-"""Seconds in the queue, after which a client gets an error and may retry."""
 
 
 class ConcurrencyLimit:
     """A limit, and the line before it. Each turn that was taken is given back once."""
 
-    def __init__(self, limit: int | None, *, max_wait: float = MAX_WAIT) -> None:
+    def __init__(self, limit: int | None, *, max_wait: float = MAX_QUEUE_WAIT) -> None:
         self._limit = limit
         self._max_wait = max_wait
         self._free = limit or 0

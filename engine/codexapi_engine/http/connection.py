@@ -15,21 +15,15 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
+from ..bounds import CONNECTION_LIFETIME, MAX_RESPONSE_HEAD_BYTES
 from ._httpx import httpx
 from .deadlines import GRACE, LATE
-
-MAX_HEAD_BYTES = 64 * 1024
-"""Limit for a head, for trailers, and for all else between two chunks of a body. Bytes that arrive
-in one network read with the next chunk are not counted."""
 
 READ_BUFFER = 256 * 1024
 """Unread bytes of a body beyond which reading pauses."""
 
 WRITE_CHUNK = 256 * 1024
 """Bytes of a request per write."""
-
-KEPT_FOR = 60.0
-"""Seconds that a connection may be idle, by the wall clock, which goes on while a machine sleeps."""
 
 Take = Callable[[bytes], bool]
 """Takes a chunk of a body; False stops `follow`."""
@@ -112,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def is_sound(self) -> bool:
         """Whether it is open and idle: a readable idle connection has been closed by the server."""
-        if self._ended or not 0 <= time.time() - self._idle_since < KEPT_FOR:
+        if self._ended or not 0 <= time.time() - self._idle_since < CONNECTION_LIFETIME:
             return False
         if self._readable is None:
             self._readable = _readable(self._transport.get_extra_info("socket"))
@@ -301,7 +295,7 @@ class ResponseParser(httpx.AsyncByteStream):
             self._unread += len(data)
         else:
             self._dry += len(data)
-        if self._dry > MAX_HEAD_BYTES and not self.complete:
+        if self._dry > MAX_RESPONSE_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
         if self._pieces and self._take is not None:

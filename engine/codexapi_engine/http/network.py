@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohappyeyeballs import start_connection
 
+from ..bounds import MAX_IDLE_CONNECTIONS
 from ._httpx import httpx
 from .connection import Connection, ResponseParser, ServerAddress
 from .deadlines import deadline
@@ -26,9 +27,6 @@ from .resolver import Resolver
 
 if TYPE_CHECKING:
     from ssl import SSLContext
-
-MAX_IDLE = 20
-"""Idle connections that are kept for each server."""
 
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 
@@ -154,7 +152,7 @@ class Network(httpx.AsyncBaseTransport):
         """Makes a connection available for another request."""
         idle = self._idle.setdefault(connection.address, [])
         idle.append(connection)
-        if len(idle) > MAX_IDLE:
+        if len(idle) > MAX_IDLE_CONNECTIONS:
             idle.pop(0).end()
 
     def discard(self, connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..bounds import MAX_RETRY_WAIT, RETRY_WITHIN
 from ..errors import (
     RefreshUnavailable,
     StreamInterrupted,
@@ -15,14 +16,6 @@ from .errors import (
     BackendRefusal,
     connection_failed,
 )
-
-RETRY_WITHIN = 12.0
-"""Seconds after which a request is not tried again."""
-
-
-MAX_WAIT = 2.0
-"""Seconds of Retry-After that we wait ourselves; a longer one is the client's to wait."""
-
 
 _SERVER_FAULTS = (500, 502, 503, 504)
 
@@ -52,7 +45,7 @@ class Attempts:
     def _why(self, error: Exception) -> tuple[str | None, float]:
         if isinstance(error, BackendRefusal):
             after = error.error.retry_after
-            if isinstance(error.error, UsageLimitReached) or (after or 0) > MAX_WAIT:
+            if isinstance(error.error, UsageLimitReached) or (after or 0) > MAX_RETRY_WAIT:
                 return None, 0
             if error.status in _SERVER_FAULTS:
                 return "server", after if after is not None else 0.5

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urljoin, urlsplit
 
+from ..bounds import CONNECT_TIMEOUT, FETCH_TIMEOUT, MAX_FILE_BYTES, MAX_REDIRECTS
 from ..errors import CodexError, InvalidRequest
 from ..http._httpx import httpx
 from ..http.body import read_body
@@ -20,13 +21,8 @@ from ..http.client import connect
 from ..http.errors import translate_errors
 from ..http.resolver import Resolver
 from ..settings import Settings, user_agent
-from .processing import MAX_BYTES, Input
+from .processing import Input
 
-REDIRECTS = 3
-SECONDS = 30.0
-"""For all of it: the names, the redirects, the bytes."""
-
-_CONNECT = 10.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -45,8 +41,8 @@ class Fetcher:
         *,
         resolve: Resolve | None = None,
         http: httpx.AsyncBaseTransport | None = None,
-        max_bytes: int = MAX_BYTES,
-        seconds: float = SECONDS,
+        max_bytes: int = MAX_FILE_BYTES,
+        seconds: float = FETCH_TIMEOUT,
     ) -> None:
         self._settings = settings
         self._resolve = resolve or _resolved
@@ -79,7 +75,7 @@ class Fetcher:
             await self._client.aclose()
 
     async def _following(self, url: str) -> bytes:
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = await self._send(url)
             try:
                 if response.is_redirect:
@@ -88,7 +84,7 @@ class Fetcher:
                 return await self._read_body(response)
             finally:
                 await response.aclose()
-        raise FetchRefused(f"it was redirected more than {REDIRECTS} times")
+        raise FetchRefused(f"it was redirected more than {MAX_REDIRECTS} times")
 
     async def _send(self, url: str) -> httpx.Response:
         name, port = _parse_url(url)
@@ -118,7 +114,7 @@ class Fetcher:
         if self._client is None:  # a client reads the certificate authorities: 20 ms
             self._client = httpx.AsyncClient(
                 transport=self._http or connect(self._settings, "https://example.org"),
-                timeout=httpx.Timeout(self._seconds, connect=_CONNECT),
+                timeout=httpx.Timeout(self._seconds, connect=CONNECT_TIMEOUT),
                 headers={"user-agent": user_agent(), "accept-encoding": "identity"},
                 follow_redirects=False,
                 trust_env=False,

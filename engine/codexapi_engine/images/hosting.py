@@ -10,11 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ..bounds import IMAGE_LIFETIME
 from ..errors import Unavailable
 from ..settings import private_folder
-
-LIFETIME = 3600.0
-"""Seconds; as long as the official API keeps its own addresses good."""
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif)\Z")
 
@@ -58,6 +56,6 @@ class HostedImages:
 
     def _good(self, path: Path) -> bool:
         try:
-            return path.is_file() and self._clock() - path.stat().st_mtime <= LIFETIME
+            return path.is_file() and self._clock() - path.stat().st_mtime <= IMAGE_LIFETIME
         except OSError:
             return False

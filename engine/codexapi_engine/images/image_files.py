@@ -7,8 +7,9 @@ import os
 import re
 from pathlib import Path
 
+from ..bounds import MAX_FILE_BYTES
 from ..login.login_files import LoginFiles
-from .processing import MAX_BYTES, Input
+from .processing import Input
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """By the extension of a name."""
@@ -50,4 +51,4 @@ def load(path: Path, param: str, login: LoginFiles) -> Input:
             raise PermissionError(
                 errno.EACCES, "it is a part of your login, which goes to no model"
             )
-        return Input(param, file.read(MAX_BYTES + 1))
+        return Input(param, file.read(MAX_FILE_BYTES + 1))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zlib import error as zlib_error
 
+from ..bounds import MAX_FILE_BYTES, MAX_INPUTS, MAX_PIXELS
 from ..errors import InvalidRequest, UnexpectedAnswer
 from ..protocol import images
 from ..protocol.images import FORMATS, Picture
@@ -21,11 +22,7 @@ from ..protocol.images import FORMATS, Picture
 if TYPE_CHECKING:
     from PIL import Image as pillow
 
-MAX_INPUTS = 16
-MAX_PIXELS = 64 * 1024 * 1024
-"""Pixels of an input: four times the largest that the backend makes. More is a bomb."""
 
-MAX_BYTES = 50 * 1024 * 1024
 _PHOTO_QUALITY = 95
 _READS = ("PNG", "JPEG", "WEBP", "GIF")
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib_error)
@@ -110,8 +107,8 @@ def _turn(orientation: int) -> pillow.Transpose:
 def looked_at(source: Input) -> Picture:
     """The format of an input. Raises InvalidRequest for a truncated picture, or too large a one."""
     data = source.data
-    if len(data) > MAX_BYTES:
-        raise _invalid_picture(source, f"it has over {MAX_BYTES >> 20} MB", "image_too_large")
+    if len(data) > MAX_FILE_BYTES:
+        raise _invalid_picture(source, f"it has over {MAX_FILE_BYTES >> 20} MB", "image_too_large")
     seen = images.header(data)
     if seen is not None and seen.width * seen.height > MAX_PIXELS:
         raise _invalid_picture(

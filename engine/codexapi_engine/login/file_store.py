@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
+from ..bounds import MAX_LOGIN_BYTES
 from ..errors import NotLoggedIn, RefreshUnavailable
 from ..files import MOUNT_POINT, NO_WAIT, Disk, read_regular
 from ..protocol.auth_file import LOGIN_HINT
@@ -26,7 +27,7 @@ try:
     import fcntl
 except ImportError:  # Windows: the atomic replace alone must do
     fcntl = None  # type: ignore[assignment]
-from .store import MAX_BYTES, Snapshot
+from .store import Snapshot
 
 PARTIAL_WRITE = 1.5
 """Seconds to wait for a file that does not parse: Codex before 0.169 rewrites it in place."""
@@ -235,7 +236,7 @@ class CodexFile(MarksTokens):
     def _read_file(self) -> tuple[_Identity, bytes]:
         """The file's identity, taken before its bytes: what changes between is read again."""
         try:
-            status, data = read_regular(self.path, MAX_BYTES)
+            status, data = read_regular(self.path, MAX_LOGIN_BYTES)
         except FileNotFoundError:
             raise NotLoggedIn(not_logged_in(f"there is no {self.path}")) from None
         except OSError as error:
@@ -282,7 +283,7 @@ class CodexFile(MarksTokens):
                     continue
                 async with self._committing(real):
                     if await self._is_next(left, real):
-                        await self._put(left, real, read_regular(left, MAX_BYTES)[1])
+                        await self._put(left, real, read_regular(left, MAX_LOGIN_BYTES)[1])
                     else:
                         self._disk.unlink(left)
 
@@ -292,13 +293,15 @@ class CodexFile(MarksTokens):
         try:
             if not stat.S_ISREG(os.lstat(left).st_mode):
                 return False
-            Snapshot.of(read_regular(left, MAX_BYTES)[1])
+            Snapshot.of(read_regular(left, MAX_LOGIN_BYTES)[1])
         except NotLoggedIn:
             return False
         until = asyncio.get_running_loop().time() + PARTIAL_WRITE
         while True:
             try:
-                on_disk = Snapshot.of(read_regular(real, MAX_BYTES)[1]).credentials.refresh_token
+                on_disk = Snapshot.of(
+                    read_regular(real, MAX_LOGIN_BYTES)[1]
+                ).credentials.refresh_token
                 return on_disk is not None and left.name.startswith(_prefix(on_disk))
             except NotLoggedIn as error:
                 if error.code != "auth_file_invalid":

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..bounds import KEYRING_TIMEOUT
 from ..errors import NotLoggedIn
 from ..protocol import json
 from ..protocol.secret import Secret
@@ -36,8 +37,6 @@ KNOWN_FOR = 0.5
 UNAVAILABLE = "keyring_unavailable"
 """The code of the error where it is unknown whether a keyring has a login."""
 
-ANSWER_TIMEOUT = 30.0
-"""Seconds for a keyring to answer: it may ask its owner first."""
 
 T = TypeVar("T")
 
@@ -217,10 +216,10 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="keyring", daemon=True).start()
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT):
+        async with asyncio.timeout(KEYRING_TIMEOUT):
             return await done
     except TimeoutError:
-        raise _Unavailable(f"it has not answered for {ANSWER_TIMEOUT:g} s: unlock it") from None
+        raise _Unavailable(f"it has not answered for {KEYRING_TIMEOUT:g} s: unlock it") from None
 
 
 class _SecretService(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..bounds import MAX_LOGIN_BYTES
 from ..errors import NotLoggedIn
 from ..files import read_regular
 from ..protocol import auth_file
@@ -15,7 +16,7 @@ try:
     import fcntl
 except ImportError:  # Windows: the atomic replace alone must do
     fcntl = None  # type: ignore[assignment]
-from .store import MAX_BYTES, InMemory, MissingStore, Store
+from .store import InMemory, MissingStore, Store
 
 STORE = "cli_auth_credentials_store"
 """The setting of Codex's config.toml that says where a login is."""
@@ -48,7 +49,7 @@ def store_of(settings: Settings) -> Store:
 def _setting(config: Path, name: str) -> object:
     """One setting of Codex's own config.toml; None if it is not there."""
     try:
-        text = read_regular(config, MAX_BYTES)[1].decode()
+        text = read_regular(config, MAX_LOGIN_BYTES)[1].decode()
         if name not in text:
             return None  # reading TOML takes 12 ms to begin with
         import tomllib

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from ..bounds import LOGIN_LOCK_WAIT
 from ..errors import RefreshUnavailable
 from ..files import NO_WAIT, Disk
 from ..protocol.secret import Secret
@@ -21,9 +22,6 @@ try:
     import fcntl
 except ImportError:  # Windows: the atomic replace alone must do
     fcntl = None  # type: ignore[assignment]
-
-LOCK_WAIT = 15.0
-"""Seconds to wait for `auth.lock`: a refresh under it may take 10."""
 
 
 POLL_INTERVAL = 0.02
@@ -58,7 +56,7 @@ class CodexHomeLock:
         self.consumed = ConsumedTokens(places, disk or Disk())
 
     @asynccontextmanager
-    async def lock(self, wait: float = LOCK_WAIT) -> AsyncIterator[None]:
+    async def lock(self, wait: float = LOGIN_LOCK_WAIT) -> AsyncIterator[None]:
         """Where `auth.lock` cannot be made, one in our own folder keeps at least those of ours from
         each other."""
         common = _lockable(self._lock_path, 0o666) if self.locks else None

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from ..bounds import MAX_LOGIN_AGE, REFRESH_MARGIN, TOKEN_TIMEOUT
 from ..errors import (
     AuthError,
     CodexError,
@@ -27,7 +28,7 @@ from ..http._httpx import httpx
 from ..http.connect_errors import connect_failure
 from ..http.deadlines import deadline
 from ..protocol import auth_file, json
-from ..protocol.auth_file import LOGIN_HINT, REFRESH_AT, Credentials
+from ..protocol.auth_file import LOGIN_HINT, Credentials
 from ..protocol.headers import signature
 from ..protocol.secret import Secret
 from ..setting_values import parse_url
@@ -35,11 +36,7 @@ from ..settings import ACCOUNTS_URL
 from ..telemetry import Observer
 from .consumed_tokens import SENT, UNREADABLE
 from .store import Snapshot, Store
-from .token_endpoint import TOKEN_DEADLINE, TokenAnswer, ask_token_endpoint
-
-SCHEDULE = 8 * 86400.0
-"""Seconds after which an access token without an expiry is refreshed."""
-
+from .token_endpoint import TokenAnswer, ask_token_endpoint
 
 BACK_OFF = 5.0
 """Seconds after a temporary failure without another attempt."""
@@ -306,7 +303,7 @@ class Login(httpx.Auth):
         async with self._connect(url) as http:
             await self._prepare(token)
             try:
-                async with deadline(TOKEN_DEADLINE):
+                async with deadline(TOKEN_TIMEOUT):
                     answer = await ask_token_endpoint(http, "POST", url, _JSON, body)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
                 self._store.clear_mark(token)
@@ -358,7 +355,7 @@ class Login(httpx.Auth):
         url = f"{self._accounts_url}/v1/user-auth-credential/whoami"
         signed = {"authorization": f"Bearer {token.reveal()}", "connection": "close"}
         try:
-            async with self._connect(url) as http, deadline(TOKEN_DEADLINE):
+            async with self._connect(url) as http, deadline(TOKEN_TIMEOUT):
                 answer = await ask_token_endpoint(http, "GET", url, signed)
         except (httpx.HTTPError, TimeoutError) as error:
             raise RefreshUnavailable(
@@ -442,10 +439,10 @@ def _when_due(credentials: Credentials) -> tuple[float, str]:
         # A pair that was stale when it was new means a wrong clock. Then a 401 must decide, or
         # every process would renew it again and again.
         born_stale = refreshed is not None and not credentials.fresh(refreshed)
-        return _NEVER if born_stale else credentials.expires_at - REFRESH_AT, "proactive_expiry"
+        return _NEVER if born_stale else credentials.expires_at - REFRESH_MARGIN, "proactive_expiry"
     if refreshed is None or credentials.refresh_token is None:
         return _NEVER, ""
-    return refreshed + SCHEDULE, "scheduled"
+    return refreshed + MAX_LOGIN_AGE, "scheduled"
 
 
 def _epoch(moment: str | None) -> float | None:

@@ -22,9 +22,6 @@ except ImportError:  # Windows: the atomic replace alone must do
     fcntl = None  # type: ignore[assignment]
 
 
-MAX_BYTES = 1_000_000
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A login as it was at one moment: the bytes, and what they say."""

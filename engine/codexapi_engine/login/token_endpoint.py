@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..bounds import TOKEN_TIMEOUT
 from ..errors import (
     JsonObject,
 )
 from ..http._httpx import httpx
 from ..protocol import json
 
-TOKEN_DEADLINE = 10.0
-"""Seconds that the token endpoint gets in all."""
-
-
-CONNECT_TIMEOUT = httpx.Timeout(TOKEN_DEADLINE, connect=TOKEN_DEADLINE / 4)
+_TIMEOUTS = httpx.Timeout(TOKEN_TIMEOUT, connect=TOKEN_TIMEOUT / 4)
 """A failed connection and a lost answer are different: only the first may be tried again."""
 
 
@@ -47,9 +44,7 @@ async def ask_token_endpoint(
 ) -> TokenAnswer:
     """Sends a request and reads the answer, up to its limit: an endless answer, or a small one
     that inflates to a large one, must not fill the memory. Raises httpx's exceptions."""
-    request = http.build_request(
-        method, url, content=body, headers=headers, timeout=CONNECT_TIMEOUT
-    )
+    request = http.build_request(method, url, content=body, headers=headers, timeout=_TIMEOUTS)
     response = await http.send(request, stream=True)
     try:
         if response.headers.get("content-encoding", "identity").lower() != "identity":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, replace
 
+from ..bounds import REFRESH_MARGIN
 from ..errors import JsonObject, LoginExpired, NotLoggedIn
 from . import json
 from .secret import Secret
@@ -18,8 +19,6 @@ ISSUER = "https://auth.openai.com"
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """The login's own OAuth client: a refresh token is only good for the client it was issued to."""
 
-REFRESH_AT = 60.0
-"""Seconds before expiry at which we refresh. Codex itself goes first, at 300."""
 
 _LAST_MOMENT = 253_000_000_000
 """Epoch seconds, in the year 9987: `datetime` ends in 9999, wherever one lives."""
@@ -49,7 +48,7 @@ class Credentials:
     personal: bool = False  # a personal access token: only `whoami` has its owner
     email: Secret | None = None  # shown on request alone
 
-    def fresh(self, now: float, margin: float = REFRESH_AT) -> bool:
+    def fresh(self, now: float, margin: float = REFRESH_MARGIN) -> bool:
         """Whether the access token is good for more than `margin` seconds; True if unreadable."""
         return self.expires_at is None or self.expires_at - now > margin
 

@@ -8,10 +8,6 @@ from ..errors import BackendError, InvalidRequest, JsonObject
 from . import sse
 from .shapes import get_dict, get_int, get_str
 
-MAX_STOPS = 4
-MAX_CHOICES = 8
-"""Choices of one request, all prompts together: each is a call on the user's plan."""
-
 
 def check_stream_options(options: JsonObject | None, stream: bool | None) -> None:
     """Raises InvalidRequest where there is no stream that they could be options of."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..bounds import MAX_LOG_BYTES
 from ..errors import CodexError, StreamInterrupted
 from . import Event, Translator, sse
 from .responses.public import error_event
 from .shapes import get_int
-
-MAX_LOG_BYTES = 8 * 1024 * 1024
-"""A run of 128,000 tokens in deltas of a token is larger, and one of 20,000 is not."""
 
 
 class EventLog:

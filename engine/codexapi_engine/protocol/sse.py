@@ -10,11 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..bounds import MAX_EVENT_BYTES
 from ..errors import JsonObject, StreamInterrupted
 from . import json
-
-MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""An image of 20 MB arrives as one event of 27 MB; this leaves room for twice that."""
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"

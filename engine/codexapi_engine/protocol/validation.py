@@ -11,20 +11,20 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
 
+from ..bounds import MAX_METADATA_KEY, MAX_METADATA_PAIRS, MAX_METADATA_VALUE
 from ..errors import InvalidRequest, JsonObject
 
 M = TypeVar("M", bound=BaseModel)
-MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
 
 def _bounded(pairs: dict[str, str]) -> dict[str, str]:
-    if len(pairs) > MAX_PAIRS:
-        raise ValueError(f"at most {MAX_PAIRS} pairs are allowed")
+    if len(pairs) > MAX_METADATA_PAIRS:
+        raise ValueError(f"at most {MAX_METADATA_PAIRS} pairs are allowed")
     for key, value in pairs.items():
-        if len(key) > MAX_KEY:
-            raise ValueError(f"a key has at most {MAX_KEY} characters")
-        if len(value) > MAX_VALUE:
-            raise ValueError(f"a value has at most {MAX_VALUE} characters")
+        if len(key) > MAX_METADATA_KEY:
+            raise ValueError(f"a key has at most {MAX_METADATA_KEY} characters")
+        if len(value) > MAX_METADATA_VALUE:
+            raise ValueError(f"a value has at most {MAX_METADATA_VALUE} characters")
     return pairs
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ..bounds import HEARTBEAT_INTERVAL, STATE_LOCK_WAIT
 from ..errors import CodexError, InvalidRequest, JsonObject
 from ..protocol import json
 from ..protocol.event_log import EventLog
@@ -29,8 +30,8 @@ from .conversations import Conversations
 from .names import new_id
 from .owner import Owner
 from .reasoning import Reasoning
-from .responses import HEARTBEAT_INTERVAL, Responses, listable
-from .sqlite import MAX_WAIT, ObjectStore
+from .responses import Responses, listable
+from .sqlite import ObjectStore
 
 __all__ = ["HEARTBEAT_INTERVAL", "ObjectStore", "Owner", "Reasoning", "State", "listable", "new_id"]
 
@@ -51,7 +52,7 @@ class State:
         path: Path | None = None,
         *,
         clock: Callable[[], float] = time.time,
-        max_wait: float = MAX_WAIT,
+        max_wait: float = STATE_LOCK_WAIT,
     ) -> None:
         self._objects = ObjectStore(path, max_wait=max_wait)
         self.in_thread = self._objects.in_thread

@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..bounds import MAX_REASONING_BYTES
 from ..errors import JsonObject
 from .owner import Owner
 
-MAX_BYTES = 32 * 1024 * 1024
 _CALLS = ("function_call", "custom_tool_call")
 
 
@@ -25,7 +25,7 @@ class _Thought(NamedTuple):
 class Reasoning:
     """Reasoning items by the call they came before. In memory: they are of no use for long."""
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, *, max_bytes: int = MAX_REASONING_BYTES) -> None:
         self._max_bytes = max_bytes
         self._before: OrderedDict[str, _Thought] = OrderedDict()
         self._size = 0

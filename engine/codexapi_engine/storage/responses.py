@@ -9,21 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from ..bounds import HEARTBEAT_TIMEOUT, MAX_LOG_BYTES
 from ..errors import CodexError, InvalidRequest, JsonObject
 from ..protocol import Event
-from ..protocol.event_log import MAX_LOG_BYTES, EventLog, events_of
+from ..protocol.event_log import EventLog, events_of
 from ..protocol.responses import conversation_of, failed, replay
 from ..protocol.responses.items import is_bare, is_hollow, kind_of, shown
 from ..protocol.shapes import get_dict, get_int, get_list, get_str
 from .names import absent, new_id
 from .owner import Owner
 from .sqlite import ObjectStore
-
-HEARTBEAT_INTERVAL = 10.0
-"""Seconds after which a server that runs responses in the background says so again."""
-
-HEARTBEAT_TIMEOUT = 60.0
-"""Seconds after which a server that has not said so is gone, and its runs with it."""
 
 _KIND, _SERVER = "response", "server"
 _RUNNING = frozenset({"queued", "in_progress"})

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ..bounds import MAX_STORED_BYTES, MAX_STORED_OBJECTS, STATE_LOCK_WAIT
 from ..errors import JsonObject, Unavailable
 from ..files import BINARY, NO_WAIT
 from ..protocol import json, long_json
@@ -29,10 +30,6 @@ from ..settings import private_folder
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-MAX_OBJECTS = 1_000
-MAX_BYTES = 256 * 1024 * 1024
-MAX_WAIT = 5.0
-"""Seconds that a change waits for another process's transaction."""
 
 _READ_WAIT = 0.05
 """Seconds that reading waits. It has to only where a file system has no WAL: see `_prepare`."""
@@ -75,9 +72,9 @@ class ObjectStore:
         self,
         path: Path | None = None,
         *,
-        max_objects: int = MAX_OBJECTS,
-        max_bytes: int = MAX_BYTES,
-        max_wait: float = MAX_WAIT,
+        max_objects: int = MAX_STORED_OBJECTS,
+        max_bytes: int = MAX_STORED_BYTES,
+        max_wait: float = STATE_LOCK_WAIT,
     ) -> None:
         self._max_objects = max_objects
         self._max_bytes = max_bytes

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from codexapi_engine import CodexError
+from codexapi_engine.bounds import MAX_CODINGS, MAX_MEMBERS, MAX_WINDOW_LOG
 from codexapi_engine.errors import InvalidRequest
 
 from ..errors import refusal
@@ -24,12 +25,6 @@ CHUNK_SIZE = 256 * 1024
 AT_ONCE = 1024 * 1024
 """Bytes that are made on the loop, of one piece of the body; more is work for a thread."""
 
-MAX_WINDOW_LOG = 23
-"""8 MiB: what a decoder of zstd has to have room for, and may refuse to exceed (RFC 9659)."""
-
-MAX_CODINGS = 3
-MAX_MEMBERS = 2_000
-"""Of one body, empty ones too: each costs a new decoder. Block gzip has one for each 64 KiB."""
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 

@@ -16,12 +16,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codexapi_engine import CodexError, Settings
+from codexapi_engine.bounds import MAX_REQUEST_HEAD_BYTES
 from codexapi_engine.http.deadlines import deadline
 
 from ..dialect import OPENAI, Dialect, Dialects
 from ..errors import refusal, render, unforeseen
 from ..reports import Reports
-from ..server.uvicorn_protocol import MAX_HEAD_BYTES, ClientConnection, Deadlines, client_of, new_id
+from ..server.uvicorn_protocol import ClientConnection, Deadlines, client_of, new_id
 from .cors import Cors
 from .request_log import Entry, begin, plain
 
@@ -222,7 +223,7 @@ def _misshapen(scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect) -
         what = twice.decode("latin-1")[:60]
         return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
     size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
-    if size + sum([len(name) + len(value) for name, value in lines]) > MAX_HEAD_BYTES:
+    if size + sum([len(name) + len(value) for name, value in lines]) > MAX_REQUEST_HEAD_BYTES:
         return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
     if b"content-length" in headers and b"transfer-encoding" in headers:
         message = "A body has either a Content-Length or a Transfer-Encoding, not both."

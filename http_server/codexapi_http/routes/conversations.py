@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.aside import aside
+from codexapi_engine.bounds import MAX_ITEMS
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import items_for_client
@@ -21,9 +22,6 @@ from codexapi_engine.storage import Owner
 from ..requests import change_state, codex_of, read_state, state_of
 from .answer import json_response
 from .lists import include, page
-
-MAX_ITEMS = 20
-"""Items that may come at once."""
 
 _ANY_MODEL = ""
 """A client does not say whose model wrote the items that it adds."""

@@ -13,19 +13,17 @@ from starlette.responses import FileResponse, Response
 
 from codexapi_engine import EventStream
 from codexapi_engine.aside import aside
-from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
+from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.images import processing
+from codexapi_engine.images.batch import Batch
 from codexapi_engine.protocol import Event, images, json
 from codexapi_engine.protocol.images import request as asked_by
 
 from ..errors import refusal
 from ..multipart import Uploads
-from ..requests import codex_of, settings_of, some_of
+from ..requests import codex_of, settings_of
 from ..streaming import NOT_OPEN, EventStreamResponse, Run
 from .answer import ignored_header, pieces_response, stream_response
-
-AT_ONCE = 2
-"""Pictures of one request that are made at the same time."""
 
 FILES = "/v1/files/images/"
 
@@ -114,10 +112,12 @@ async def _drawn(request: Request, order: Order) -> Response:
         run = Run(_Drawing(request, order), images.CompletedImage())
         headers = ignored_header(order.ignored)
         return EventStreamResponse(run, headers=headers)
-    finished, answer, failures = await _finished(request, order)
+    batch = await _draw_batch(request, order)
+    failures = batch.errors()
+    finished = [picture for pictures in batch.images for picture in pictures]
     if order.params.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
-    pieces = images.to_reply(finished, answer, created=order.created)
+    pieces = images.to_reply(finished, batch.answer, created=order.created)
     limits = codex_of(request).limits  # as the pictures' answers have just told them
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     if failures:
@@ -153,9 +153,10 @@ class _Drawing:
 
     async def batch(self, *, coalesce: bool = False) -> list[Event]:
         order = self._order
-        (picture,), answer, _ = await _finished(self._request, order)
+        batch = await _draw_batch(self._request, order)
+        ((picture,),) = batch.images
         event = images.completed(
-            order.kind, picture, answer, created=order.created, quality=order.wanted.quality
+            order.kind, picture, batch.answer, created=order.created, quality=order.wanted.quality
         )
         return [Event(event.removesuffix(b"\n\n"))]
 
@@ -163,25 +164,13 @@ class _Drawing:
         pass  # the drawing ends with the task that waits for it
 
 
-async def _finished(
-    request: Request, order: Order
-) -> tuple[list[images.Picture], images.Images, list[CodexError]]:
-    """The pictures of an order, in the form that it asks for, and why others did not come.
+async def _draw_batch(request: Request, order: Order) -> Batch[list[images.Picture]]:
+    """The pictures, in the format that the client wants. Raises CodexError if there is none."""
 
-    What is there is kept, whatever becomes of the others: it was paid for, and clients would try a
-    request that failed again, for all of them. Raises CodexError where none came.
-    """
-    codex, turns = codex_of(request), asyncio.Semaphore(AT_ONCE)
+    async def finish(index: int, answer: images.Images) -> list[images.Picture]:
+        return await asyncio.to_thread(_formed, order.params, answer.images)
 
-    async def one() -> tuple[list[images.Picture], images.Images]:
-        async with turns:
-            answer = await codex.draw(order.wanted)
-        made = await asyncio.to_thread(_formed, order.params, answer.images)
-        return made, replace(answer, images=())
-
-    done, failures = await some_of(one() for _ in range(order.params.n or 1))
-    answer_of_all = images.merge([answer_of_all for _, answer_of_all in done])
-    return [picture for made, _ in done for picture in made], answer_of_all, failures
+    return await codex_of(request).draw_many(order.wanted, order.params.n or 1, finish)
 
 
 def _formed(params: asked_by.ImageParams, drawn: Sequence[images.Image]) -> list[images.Picture]:

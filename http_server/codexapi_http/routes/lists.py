@@ -8,13 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import InvalidRequest
+from codexapi_engine.bounds import DEFAULT_PAGE, MAX_PAGE
 from codexapi_engine.errors import JsonObject
 
 from .answer import json_response
-
-MOST = 100
-AT_FIRST = 20
-"""Objects on a page that does not say how many."""
 
 
 def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Response:
@@ -24,9 +21,9 @@ def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Resp
     if wanted not in ("asc", "desc"):
         raise _wrong("order", f"'{wanted}' is neither 'asc' nor 'desc'")
     ordered = list(objects) if wanted == "asc" else list(reversed(objects))
-    limit = whole(request, "limit", AT_FIRST)
-    if not 1 <= limit <= MOST:
-        raise _wrong("limit", f"expected 1 to {MOST}")
+    limit = whole(request, "limit", DEFAULT_PAGE)
+    if not 1 <= limit <= MAX_PAGE:
+        raise _wrong("limit", f"expected 1 to {MAX_PAGE}")
     start = _start(ordered, request.query_params.get("after"))
     shown = ordered[start : start + limit]
     return json_response(

@@ -8,17 +8,16 @@ import sys
 from pathlib import Path
 
 from codexapi_engine import InvalidRequest
-
-MAX_BYTES = 4096
+from codexapi_engine.bounds import MAX_KEY_FILE_BYTES
 
 
 def read_key(path: Path) -> tuple[str, str | None]:
     """The key in a file, and what the user should know of that file. Raises OSError, and
     InvalidRequest where it holds none."""
     with open(os.path.expanduser(path), "rb") as file:
-        key = file.read(MAX_BYTES + 1).strip()
+        key = file.read(MAX_KEY_FILE_BYTES + 1).strip()
         mode = os.fstat(file.fileno()).st_mode
-    if not key or len(key) > MAX_BYTES or len(key.split()) != 1:
+    if not key or len(key) > MAX_KEY_FILE_BYTES or len(key.split()) != 1:
         raise InvalidRequest(
             f"--api-key-file: {path} does not hold one key: expected a single word, for example "
             "of `openssl rand -hex 32`",

@@ -40,15 +40,12 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from codexapi_engine import CodexError
+from codexapi_engine.bounds import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_PIPELINED, MAX_REQUEST_HEAD_BYTES
 from codexapi_engine.http.deadlines import GRACE, LATE
 from codexapi_engine.protocol import json
 
 from ..errors import refusal
 from ..middleware.request_log import Entry
-
-MAX_HEAD_BYTES = 32 * 1024
-MAX_AHEAD = 100
-"""Requests that may wait on one connection while another is answered."""
 
 LITTLE = 64 * 1024
 """Up to so many bytes, a copy is cheaper than a second write."""
@@ -64,8 +61,8 @@ LINGER = 2.0
 class Deadlines:
     """Seconds that a client gets. A complete request has no limit: a slow line is no fault."""
 
-    head: float = 10.0  # for all of a request's head, from its first byte on
-    body: float = 30.0  # between two pieces of a body
+    head: float = HEAD_TIMEOUT  # for all of a request's head, from its first byte on
+    body: float = BODY_TIMEOUT  # between two pieces of a body
 
 
 class Part(Enum):
@@ -114,11 +111,11 @@ class Connection(HttpToolsProtocol):
         self._part = self._part or Part.HEAD
         self._unclaimed += len(data)
         self._feed(data)
-        if self._unclaimed > MAX_HEAD_BYTES:
+        if self._unclaimed > MAX_REQUEST_HEAD_BYTES:
             message = "The head of your request exceeds 32 kB."
             self._close_with(refusal(431, "headers_too_large", message))
-        elif len(self.pipeline) > MAX_AHEAD:
-            message = f"Over {MAX_AHEAD} requests came before the one before them was answered."
+        elif len(self.pipeline) > MAX_PIPELINED:
+            message = f"Over {MAX_PIPELINED} requests came before the one before them was answered."
             self._close_with(refusal(400, "invalid_http", message))
         self._set_timer()
 
@@ -184,7 +181,7 @@ class Connection(HttpToolsProtocol):
         self._part, self._unclaimed = None, 0
         super().on_message_complete()
         # uvicorn pauses over a large body, and over a request that has to wait: a disconnect would
-        # go unnoticed. Those that wait are few (MAX_AHEAD), and each large one pauses again.
+        # go unnoticed. Those that wait are few (MAX_PIPELINED), and each large one pauses again.
         self.flow.resume_reading()
         if self.cycle.response_complete:
             self._await_request()

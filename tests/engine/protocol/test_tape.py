@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.wire_files import events, wire
 
+from codexapi_engine.bounds import MAX_EVENT_BYTES
 from codexapi_engine.errors import CodexError, StreamInterrupted
 from codexapi_engine.protocol import responses, sse
 from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator, Replay, events_of
@@ -112,4 +113,4 @@ def test_taping_parses_nothing() -> None:
 
 def test_what_is_no_tape_tells_nothing() -> None:
     assert events_of(b"") == []
-    assert events_of(b"x" * (sse.MAX_EVENT_BYTES + 1)) == []
+    assert events_of(b"x" * (MAX_EVENT_BYTES + 1)) == []

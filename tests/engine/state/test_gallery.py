@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from codexapi_engine.bounds import IMAGE_LIFETIME
 from codexapi_engine.errors import Unavailable
-from codexapi_engine.images.hosting import LIFETIME, HostedImages
+from codexapi_engine.images.hosting import HostedImages
 
 
 class Clock:
@@ -25,7 +26,7 @@ def test_a_picture_is_found_by_its_name_for_an_hour(tmp_path: Path) -> None:
     path = gallery.find(name)
     assert path is not None
     assert path.read_bytes() == b"one"
-    clock.now += LIFETIME
+    clock.now += IMAGE_LIFETIME
     assert gallery.find(name) == path
     clock.now += 1
     assert gallery.find(name) is None
@@ -36,7 +37,7 @@ def test_what_has_expired_goes_when_another_comes(tmp_path: Path) -> None:
     gallery = HostedImages(tmp_path, clock=clock)
     (tmp_path / "mine.png").write_bytes(b"not ours")
     old = gallery.add(b"old", "png")
-    clock.now += LIFETIME + 1
+    clock.now += IMAGE_LIFETIME + 1
     new = gallery.add(b"new", "webp")
     assert {path.name for path in tmp_path.iterdir()} == {"mine.png", new}
     assert old != new

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from codexapi_engine.bounds import HEARTBEAT_TIMEOUT, MAX_LOG_BYTES
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
 from codexapi_engine.protocol import sse
-from codexapi_engine.protocol.event_log import MAX_LOG_BYTES, EventLog
+from codexapi_engine.protocol.event_log import EventLog
 from codexapi_engine.protocol.responses import failed, user
 from codexapi_engine.storage import ObjectStore, Owner
-from codexapi_engine.storage.responses import HEARTBEAT_TIMEOUT, Responses
+from codexapi_engine.storage.responses import Responses
 
 THOUGHT: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "opaque"}
 SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}

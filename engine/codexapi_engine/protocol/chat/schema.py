@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..choices import MAX_CHOICES, MAX_STOPS
+from ...bounds import MAX_CHOICES, MAX_STOPS, MAX_TOOLS
 from ..rules import FieldRule
 from ..validation import Metadata
 
@@ -64,9 +64,6 @@ ASKS_NOTHING: dict[str, object] = {
     "modalities": ["text"],
     "stop": [],
 }
-
-
-MAX_TOOLS = 128
 
 
 class Message(BaseModel):

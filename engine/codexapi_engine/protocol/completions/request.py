@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...bounds import MAX_CHOICES, MAX_STOPS
 from ...errors import InvalidRequest, JsonObject
-from ..choices import MAX_CHOICES, MAX_STOPS, SharedEnvelope, check_stream_options
+from ..choices import SharedEnvelope, check_stream_options
 from ..responses.backend import request as asking
 from ..rules import FieldRule, apply
 from ..validation import validated

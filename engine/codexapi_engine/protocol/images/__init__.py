@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from .backend import (
     FORMATS,
-    MAX_PROMPT,
     MODEL,
     ONLY_THE_TOOL,
     Image,
@@ -28,7 +27,6 @@ from .reply import PARTIAL, CompletedImage, ImageStream, Picture, completed, to_
 
 __all__ = [
     "FORMATS",
-    "MAX_PROMPT",
     "MODEL",
     "ONLY_THE_TOOL",
     "PARTIAL",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ...bounds import MAX_EDGE, MAX_IMAGE_PROMPT, MIN_EDGE
 from ...errors import (
     BackendError,
     CodexError,
@@ -29,8 +30,6 @@ MODEL = "gpt-image-2"
 MAPPED = frozenset({"gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini", "dall-e-2", "dall-e-3"})
 """Names that clients have hard-coded, of models that the backend does not offer."""
 
-MAX_PROMPT = 32_000
-MIN_EDGE, MAX_EDGE = 16, 3840
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
 """The backend's sizes; it normalises every other, so the nearest is requested."""
 
@@ -78,8 +77,8 @@ class ImageRequest:
         """With the backend's model and quality. Raises InvalidRequest, naming the field."""
         if not self.prompt.strip():
             raise _invalid("prompt", "Missing required parameter: 'prompt'.")
-        if len(self.prompt) > MAX_PROMPT:
-            raise _invalid("prompt", f"The prompt exceeds {MAX_PROMPT} characters.")
+        if len(self.prompt) > MAX_IMAGE_PROMPT:
+            raise _invalid("prompt", f"The prompt exceeds {MAX_IMAGE_PROMPT} characters.")
         if self.quality not in QUALITIES:
             raise _one_of("quality", self.quality, QUALITIES)
         if self.background not in BACKGROUNDS:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...bounds import MAX_IMAGES
 from ...errors import InvalidRequest, JsonObject
 from ..rules import FieldRule, apply, unsupported
 from ..validation import validated
 from .backend import FORMATS, MODEL, ImageRequest
 
-MAX_PICTURES = 10
 VARIATION = (
     "Create a variation of this image: the same subject, style and mood, in a new composition."
 )
@@ -65,7 +65,7 @@ class ImageParams(BaseModel):
     moderation: Literal["auto", "low"] | None = None
     input_fidelity: Literal["high", "low"] | None = None
     partial_images: int | None = Field(None, ge=0, le=3)
-    n: int | None = Field(None, ge=1, le=MAX_PICTURES)
+    n: int | None = Field(None, ge=1, le=MAX_IMAGES)
     stream: bool | None = None
     response_format: Literal["b64_json", "url"] | None = None
     output_format: str | None = None

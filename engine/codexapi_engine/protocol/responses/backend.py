@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from ...bounds import MAX_CACHE_KEY
 from ...errors import JsonObject
 from .. import json
 from ..shapes import get_dict, get_list, get_str
@@ -18,7 +19,6 @@ INSTRUCTIONS = "You are a helpful assistant."
 """Sent where a client gave none: the classic shape is refused without."""
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
-MAX_CACHE_KEY = 64
 SERVICE_TIERS = {"priority": "priority", "fast": "priority", "flex": "flex"}
 """The public tiers that the backend takes, and its words for them. It refuses others."""
 

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from ...bounds import MAX_ID, MAX_TOOL_NAME
 from ...errors import JsonObject
 
 PREFIXES = {
@@ -24,9 +25,6 @@ PREFIXES = {
 }  # fmt: skip
 """How the ids of each kind of item begin, before the underscore. The official client's do too."""
 
-MAX_ID = 64
-MAX_NAME = 128
-"""Characters of a tool's name: the backend took 64 before, and takes so many now."""
 
 _NEEDS_ID = frozenset({"image_generation_call"})
 """Kinds that are nothing without an id: the official client never leaves it out."""
@@ -34,7 +32,7 @@ _NEEDS_ID = frozenset({"image_generation_call"})
 _ENCRYPTED = "encrypted_content"
 _NAMES_A_TOOL = ("name", "namespace")
 _LEGAL_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID}}}")
-_LEGAL_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_NAME}}}")
+_LEGAL_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOOL_NAME}}}")
 
 
 def short_call_id(call_id: str) -> str:
@@ -48,7 +46,7 @@ def legal_name(name: str) -> str:
     if is_name(name):
         return name
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
-    if len(plain) <= MAX_NAME and plain.strip("_-"):
+    if len(plain) <= MAX_TOOL_NAME and plain.strip("_-"):
         return plain
     return f"{plain[:64]}_{_digest(name)}"
 

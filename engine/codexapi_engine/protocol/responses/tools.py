@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ...bounds import MAX_TOOL_NAME
 from ...errors import InvalidRequest, JsonObject
 from ..images import data_urls
 from ..shapes import get_dict, get_str
-from .ids import MAX_NAME, is_name
+from .ids import is_name
 
 _NOT_AVAILABLE = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use_preview", "mcp"}
@@ -55,7 +56,7 @@ def check_name(name: str, path: str) -> None:
     """Raises InvalidRequest for a name that no tool can have, at OpenAI neither."""
     if not is_name(name):
         raise InvalidRequest(
-            f"Invalid '{path}': expected up to {MAX_NAME} letters, digits, '_' or '-'.",
+            f"Invalid '{path}': expected up to {MAX_TOOL_NAME} letters, digits, '_' or '-'.",
             code="invalid_value",
             param=path,
         )
