@@ -23,6 +23,7 @@ from codexapi_engine.attachments import MAX_BYTES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
+from codexapi_engine.settings import private_folder
 
 from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
@@ -292,6 +293,8 @@ def _saved(
 ) -> tuple[Picture, Path]:
     picture = processing.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
     try:
+        if path.is_relative_to(state_dir):
+            private_folder(state_dir)
         if order.root is None:
             path.parent.mkdir(parents=True, exist_ok=True)
         return picture, user_files.write(path, picture.data, over=False, root=order.root)
