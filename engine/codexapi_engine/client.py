@@ -366,11 +366,12 @@ class Codex:
         if changed and self.settings.strict:
             raise InvalidRequest(
                 f"Unsupported value: '{wanted}' is not supported with the model `{slug}`. "
-                f"Supported values are: {', '.join(models.efforts(model))}.",
+                f"Supported values are: {', '.join(model.efforts)}.",
                 code="unsupported_value",
                 param="reasoning.effort",
             )
-        return {**request, "model": slug, "reasoning": {**options, "effort": nearest}}, changed
+        options = {**options, "effort": models.sent_effort(model, nearest)}
+        return {**request, "model": slug, "reasoning": options}, changed
 
     async def _with_suggestions(self, error: ModelNotFound, name: str) -> ModelNotFound:
         try:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .files import BINARY, MOUNT_POINT, NO_LINK
+from .settings import private_folder
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 """What every file system takes."""
@@ -243,7 +244,7 @@ def rescue(folder: Path, name: str, data: bytes) -> Path | None:
     does not take it either."""
     place = folder / "unsaved" / (name if _PLAIN_NAME.match(name) else secrets.token_hex(8))
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(place.parent)
         return write(place, data, over=False)
     except OSError:
         return None

@@ -23,6 +23,7 @@ from codexapi_engine.bounds import MAX_FILE_BYTES, MAX_INLINE, MAX_PREVIEW_BYTES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
+from codexapi_engine.settings import private_folder
 
 from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
@@ -207,29 +208,36 @@ async def _answer(
     inline = output.inline or runtime.options.inline
 
     async def run() -> CallToolResult:
-        drawn, earlier = await _kept(runtime, order), True
-        if drawn is None:
-            drawn, earlier = await runtime.jobs.run(order.key, lambda: _drawn(runtime, order))
-            if earlier:
-                runtime.unclaimed.claim(order.key)
-        return await asyncio.to_thread(_to_result, drawn, order, inline, earlier=earlier)
+        if paths := await _earlier_files(runtime, order):
+            try:
+                kept = await asyncio.to_thread(_read, paths)
+                if kept is not None:
+                    return await asyncio.to_thread(_to_result, kept, order, inline, earlier=True)
+            except asyncio.CancelledError:
+                runtime.unclaimed.keep(order.key, paths)
+                raise
+        async with runtime.jobs.result(order.key, lambda: _drawn(runtime, order)) as made:
+            drawn, earlier = made
+            result = await asyncio.to_thread(_to_result, drawn, order, inline, earlier=earlier)
+        if earlier:
+            runtime.unclaimed.claim(order.key)
+        return result
 
     return await with_progress(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
 
-async def _kept(resources: Runtime, order: ImageJob) -> ImageBatch | None:
+async def _earlier_files(runtime: Runtime, order: ImageJob) -> list[Path]:
     """What the same call has made, where its client has left that process since."""
-    if resources.jobs.has(order.key):
-        return None
-    while resources.unclaimed.is_drawing(order.key):  # noqa: ASYNC110  (of another process)
+    if runtime.jobs.has(order.key):
+        return []
+    while runtime.unclaimed.is_drawing(order.key):  # noqa: ASYNC110  (of another process)
         await asyncio.sleep(GLANCE)
-    paths = resources.unclaimed.claim(order.key)
+    return runtime.unclaimed.claim(order.key)
 
-    def read() -> ImageBatch:
-        return ImageBatch([(processing.finished(path.read_bytes()), path) for path in paths], None)
 
+def _read(paths: Sequence[Path]) -> ImageBatch | None:
     try:
-        return await asyncio.to_thread(read) if paths else None
+        return ImageBatch([(processing.finished(path.read_bytes()), path) for path in paths], None)
     except (OSError, CodexError):  # the file was changed by another program
         return None
 
@@ -276,6 +284,8 @@ def _saved(
 ) -> tuple[Picture, Path]:
     picture = processing.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
     try:
+        if path.is_relative_to(state_dir):
+            private_folder(state_dir)
         if order.root is None:
             path.parent.mkdir(parents=True, exist_ok=True)
         return picture, user_files.write(path, picture.data, over=False, root=order.root)

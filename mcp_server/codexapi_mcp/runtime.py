@@ -133,11 +133,11 @@ class Runtime:
                 self.is_lingering = True
                 for key in running:
                     self.unclaimed.begin(key)
-            count = len(running)
-            log.warning(
-                "the client has left; waiting up to %d s for %s, to save what is paid for",
-                linger, f"{count} picture calls" if count > 1 else "a picture",
-            )  # fmt: skip
+                count = len(running)
+                log.warning(
+                    "the client has left; waiting up to %d s for %s, to save what is paid for",
+                    linger, f"{count} picture calls" if count > 1 else "a picture",
+                )  # fmt: skip
             await self.jobs.finish(linger)
             left = len(self.jobs.running)
             log.warning("%s", f"gave up {left}" if left else "saved; the next call tells where")

@@ -128,8 +128,8 @@ Effort = Annotated[
     BeforeValidator(_word),
     parameter(
         "effort",
-        "How hard the model thinks: minimal, low, medium, high or xhigh. The nearest that the "
-        "model has is taken. Default: the model's own.",
+        "How hard the model thinks: low, medium, high or another that list_models tells of it. The "
+        "nearest that the model has is taken. Default: the model's own.",
     ),
 ]
 ShownImages = Annotated[

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from codexapi_engine import user_files
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
+from codexapi_engine.settings import private_folder
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -32,7 +33,7 @@ class Unclaimed:
         """`arrived`: somebody may have been told, so that the same call alone needs the record."""
         record = {"at": self._clock(), "paths": [str(path) for path in paths]}
         with suppress(OSError, ValueError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             place = self._folder / f"{key}{_SEEN if arrived else _NEW}"
             user_files.write(place, json.dumps(record).encode(), over=True)
             place.chmod(0o600)
@@ -41,7 +42,7 @@ class Unclaimed:
         """Says that a picture of this call is being made, as long as this process or a copy of it
         lives: then the lock is dropped by the system."""
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             _is_locked(self._folder / f"{key}{_DRAWING}", keep=True)
 
     def is_drawing(self, key: str) -> bool:

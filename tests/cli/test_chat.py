@@ -237,6 +237,12 @@ def test_an_effort_that_the_model_lacks_is_the_nearest_and_a_note(
     assert done.stderr == "codexapi: gpt-5.5 has no such effort: the nearest is used\n"
 
 
+@pytest.mark.parametrize("arguments", [("-e", "ultra"), ("-m", "gpt-6.2-sol:ultra")])
+def test_an_effort_that_models_lists_is_taken_without_a_note(arguments: tuple[str, ...]) -> None:
+    done = run("chat", "--demo", *arguments, "[[say Hello.]]")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello.\n", "")
+
+
 def test_json_is_one_object_about_the_answer() -> None:
     done = run("chat", "--demo", "--json", "[[say Hello.]]")
     told = json.loads(done.stdout)

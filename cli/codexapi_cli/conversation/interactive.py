@@ -179,7 +179,7 @@ class _ChatSession:
         for slug, model in rows:
             mark = "*" if slug == family(self.conversation.model) else " "
             default = "  (default)" if slug == self.default_model else ""
-            say(f"{mark} {slug:<{width}}  {' '.join(catalogue.efforts(model))}{default}")
+            say(f"{mark} {slug:<{width}}  {' '.join(model.efforts)}{default}")
         if family(self.conversation.model) not in [slug for slug, _ in rows]:
             say(f"* {self.conversation.model}")
 
@@ -340,7 +340,7 @@ class _ChatSession:
 
     def _efforts(self) -> list[str]:
         model = self._model()
-        return (catalogue.efforts(model) if model else []) or list(EFFORTS)
+        return list((model.efforts if model else ()) or EFFORTS)
 
     def _values(self, command: str) -> Iterable[str]:
         """What the Tab key knows of a command's argument."""

@@ -38,6 +38,7 @@ class Outcome:
     models: int | None = None  # None: it was not checked
     stage: str = ""  # "start" or "models", where that failed
     status: int = 0  # of the answer to the question for models
+    code: str | None = None  # of the error in that answer
     reason: str = ""
 
 
@@ -57,8 +58,9 @@ async def check_server(chosen: engine.Settings, *, online: bool) -> Outcome:
     if status == 200 and isinstance(data, list):
         return Outcome(loop, models=len(data))
     fields = error if isinstance(error, dict) else {}
-    reason = f"{fields.get('code') or fields.get('type')}: {fields.get('message')}"
-    return Outcome(loop, stage="models", status=status, reason=reason)
+    code = fields.get("code") or fields.get("type")
+    reason = f"{code}: {fields.get('message')}"
+    return Outcome(loop, stage="models", status=status, code=code, reason=reason)
 
 
 @asynccontextmanager

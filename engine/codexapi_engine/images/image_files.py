@@ -39,7 +39,7 @@ def numbered(path: Path, count: int) -> list[Path]:
 def default_folder(state_dir: Path, home: Path) -> Path:
     """The default folder of pictures: the user's own folder for them, else ours."""
     pictures = home / "Pictures"
-    return (pictures if pictures.is_dir() else state_dir) / "codexapi"
+    return pictures / "codexapi" if pictures.is_dir() else state_dir / "pictures"
 
 
 def load(path: Path, param: str, login: LoginFiles) -> Input:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..files import Disk, read_regular
 from ..protocol.secret import Secret
+from ..settings import private_folder
 
 SENT = "unanswered"
 """The reason of a token that was sent, and whose answer is not known."""
@@ -48,7 +49,7 @@ class ConsumedTokens:
         failure: OSError | None = None
         for place in self._places:
             try:
-                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(place.parent)
                 self._shorten(place)
                 self._disk.append(place, f"\n{fingerprint(token)} {reason}\n".encode())
                 self._disk.sync_folder(place.parent)

@@ -10,6 +10,11 @@ from ..protocol.auth_file import LOGIN_HINT
 CODEX = "codex"
 INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
 WITHOUT = "To try codexapi without a login: --demo"
+MAKE_WRITABLE = (
+    "mount its folder, and not auth.json alone, so that it can be written, or renew it where it "
+    "can be (run `codex` there)"
+)
+"""What to do where a login has to be renewed, and a new one could not be saved."""
 
 
 def not_logged_in(reason: str) -> str:

@@ -35,6 +35,7 @@ from ..setting_values import parse_url
 from ..settings import ACCOUNTS_URL
 from ..telemetry import Observer
 from .consumed_tokens import SENT, UNREADABLE
+from .login_hint import MAKE_WRITABLE
 from .store import Snapshot, Store
 from .token_endpoint import TokenAnswer, ask_token_endpoint
 
@@ -225,9 +226,8 @@ class Login(httpx.Auth):
         except OSError as error:
             raise LoginNotWritable(
                 "the login has to be renewed, and a new one could not be saved here "
-                f"({error.strerror or type(error).__name__}): mount its folder, and not auth.json "
-                "alone, so that it can be written, or renew it where it can be (run `codex` "
-                "there). Nothing was sent, and the login is as it was"
+                f"({error.strerror or type(error).__name__}): {MAKE_WRITABLE}. "
+                "Nothing was sent, and the login is as it was"
             ) from error
 
     def _mark_refused(self, token: Secret, error: LoginExpired) -> None:

@@ -18,10 +18,12 @@ CREATED = 1_704_067_200
 """`created` of every entry: the catalogue has no date, and clients only need a number."""
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
-"""Reasoning efforts, least first."""
+"""Reasoning efforts that are known, least first. The catalogue decides which a model has, and may
+list others."""
 
 _NEVER_SENT = "ultra"
-"""The catalogue lists it, and it is a mode of the Codex client: the backend takes `max` at most."""
+"""The catalogue lists it, and it is a mode of the Codex client, in which agents work for the model.
+The backend refuses it by this name, so the highest of the model's others goes up in its place."""
 
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 _NEEDED_BY_CODEX: JsonObject = {
@@ -68,14 +70,10 @@ def resolve(
     name = aliases.get(wanted, wanted)
     head, mark, effort = name.rpartition(":")
     slug = aliases.get(head, head)
-    if mark and effort in EFFORTS and find(models, slug):
+    model = find(models, slug) if mark else None
+    if model is not None and effort in (*EFFORTS, *model.efforts):
         return slug, effort
     return name, None
-
-
-def efforts(model: Model) -> list[str]:
-    """The efforts that a request may name, least first."""
-    return [name for name in EFFORTS if name in model.efforts and name != _NEVER_SENT]
 
 
 def nearest_effort(model: Model, effort: str) -> str:
@@ -83,14 +81,26 @@ def nearest_effort(model: Model, effort: str) -> str:
     that are equally near.
 
     Upwards too: several clients report that an unlisted `minimal` is refused, or never answered.
-    Where the catalogue lists no effort, the backend decides.
+    Where the catalogue lists no effort, or nobody knows this one, the backend decides.
     """
-    if effort not in EFFORTS:
+    available = _comparable_efforts(model)
+    if effort in model.efforts or effort not in EFFORTS or not available:
         return effort
-    wanted, available = EFFORTS.index(effort), efforts(model)
-    if not available:
-        return "max" if effort == _NEVER_SENT else effort
+    wanted = EFFORTS.index(effort)
     return min(available, key=lambda name: abs(EFFORTS.index(name) - wanted))
+
+
+def sent_effort(model: Model, effort: str) -> str:
+    """The effort as the backend takes it."""
+    if effort != _NEVER_SENT:
+        return effort
+    available = _comparable_efforts(model)
+    return available[-1] if available else "max"
+
+
+def _comparable_efforts(model: Model) -> list[str]:
+    """Those that the backend takes, and whose order is known; least first."""
+    return [name for name in EFFORTS if name in model.efforts and name != _NEVER_SENT]
 
 
 def client_version(models: Iterable[Model], *, at_least: str) -> str:
