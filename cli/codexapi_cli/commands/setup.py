@@ -211,10 +211,11 @@ def _point(
     """What the client has to know. Raises Problem, and CodexError where the models cannot be had."""
     models = [ModelInfo(model)] if model else []
     if client.models and not models:
-        import asyncio  # seldom needed
+        from ..terminal.runner import Runner  # asyncio is 40 ms, and seldom needed
 
         try:
-            models = asyncio.run(_models(chosen))
+            with Runner() as runner:
+                models = runner.run(_models(chosen))
         except engine.CodexError:
             say("codexapi: the models cannot be listed; --model NAME asks nobody")
             raise

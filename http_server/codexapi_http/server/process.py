@@ -10,12 +10,12 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
 
-from codexapi_engine.ending import ending_signals
+from codexapi_engine.ending import ending_signals, signals_later
 from codexapi_engine.listeners import listener
 
 from ..logs import announce
@@ -123,6 +123,21 @@ class Process(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         asyncio.get_running_loop().call_later(LAST_WORDS, setattr, self, "force_exit", True)
+
+
+def run(
+    work: Coroutine[Any, Any, int],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
+    """Runs a server to its end. Ctrl-C before its own handler is there leaves nothing half done."""
+    runner = asyncio.Runner(loop_factory=loop_factory)
+    try:
+        with signals_later():
+            runner.get_loop()
+        with runner:
+            return runner.run(work)
+    finally:
+        work.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
