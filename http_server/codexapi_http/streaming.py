@@ -155,7 +155,7 @@ class StreamPump:
             return write(b"".join(out)) if out else True
 
         try:
-            await run.events.follow(take)
+            await run.events.push(take)
         except CodexError as error:
             self._error = error
 

@@ -46,8 +46,8 @@ KEPT = 20
 KEPT_FOR = 60.0
 """Seconds that they wait, by the wall clock: a machine that slept has lost them."""
 
-Take = Callable[[bytes], bool]
-"""Takes a piece of a body; False when it has enough."""
+OnChunk = Callable[[bytes], bool]
+"""Takes a chunk of a body. False when it wants no more for the moment."""
 
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 _BODILESS = (204, 304)
@@ -57,7 +57,7 @@ class Network(httpx.AsyncBaseTransport):
     """Connections to whatever host is asked, each kept for the next request.
 
     `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
-    came; `complete`, whether all of it is here; `follow`, which is `_Answer.follow`.
+    came; `complete`, whether all of it is here; `push`, which is `ResponseParser.push`.
     """
 
     def __init__(self, tls: Callable[[], SSLContext]) -> None:
@@ -87,7 +87,7 @@ class Network(httpx.AsyncBaseTransport):
             extensions={
                 "headers": answer.headers,
                 "complete": lambda: answer.complete,
-                "follow": answer.follow,
+                "push": answer.push,
             },
         )
         del response.headers  # the empty ones: they would hide its own
@@ -371,7 +371,7 @@ class ResponseParser(httpx.AsyncByteStream):
         # who waits
         self._error: httpx.TransportError | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._take: Take | None = None
+        self._on_chunk: OnChunk | None = None
 
     @property
     def refused(self) -> bool:
@@ -386,8 +386,8 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
 
     async def wait(self, limit: float | None) -> bool:
-        """Until there is something new, but never longer than `limit` in silence. Whether who
-        takes the pieces has enough."""
+        """Until there is something new, but never longer than `limit` in silence. Returns whether
+        `on_chunk` wants no more."""
         self._waiter = asyncio.get_running_loop().create_future()
         if limit is not None:
             self._connection.listen(limit)
@@ -406,22 +406,22 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
         return self._piece()
 
-    async def follow(self, take: Take) -> bool:
-        """Gives `take` each piece as the network brings it, within the network's own call: to wake
-        a task for each would cost more than what is done with it. Returns True when `take` has
-        said False, which is that it has enough; False at the body's end. Raises what `take` does.
+    async def push(self, on_chunk: OnChunk) -> bool:
+        """Calls `on_chunk` with each chunk as the network brings it, within the network's own call:
+        to wake a task for each would cost more than what is done with it. Returns True when
+        `on_chunk` has returned False; False at the body's end. Raises what `on_chunk` raises.
         """
         while True:
-            if self._pieces and not take(self._piece()):
+            if self._pieces and not on_chunk(self._piece()):
                 return True
             if self._at_end():
                 return False
-            self._take = take
+            self._on_chunk = on_chunk
             try:
                 if await self.wait(self._silence):
                     return True
             finally:
-                self._take = None
+                self._on_chunk = None
 
     async def aclose(self) -> None:
         if not self.complete:
@@ -449,12 +449,12 @@ class ResponseParser(httpx.AsyncByteStream):
         if self._dry > MAX_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
-        if self._pieces and self._take is not None:
-            self._hand_over(self._take)
+        if self._pieces and self._on_chunk is not None:
+            self._hand_over(self._on_chunk)
         if self._unread > READ_BUFFER and not (self.paused or self.complete):
             self.paused = True
             self._connection.pause()
-        if (self._pieces or self._begun) and (self._take is None or self.complete):
+        if (self._pieces or self._begun) and (self._on_chunk is None or self.complete):
             self.wake()
 
     def feed_end(self) -> None:
@@ -503,16 +503,16 @@ class ResponseParser(httpx.AsyncByteStream):
             self._connection.resume()
         return piece
 
-    def _hand_over(self, take: Take) -> None:
+    def _hand_over(self, on_chunk: OnChunk) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
             return  # it has enough, or is cancelled, and only has not run yet
         try:
-            if not take(self._piece()):
+            if not on_chunk(self._piece()):
                 waiter.set_result(True)
         except BaseException as error:  # noqa: BLE001  (who waits is to hear it, whatever it is)
             if waiter.done():
-                return  # `take` has ended the task that waits: nobody is left to tell
+                return  # `on_chunk` has ended the task that waits: nobody is left to tell
             waiter.set_exception(error)
 
     # Called by the parser.
