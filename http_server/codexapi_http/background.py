@@ -13,12 +13,13 @@ from functools import partial
 from codexapi_engine import Codex, CodexError, Unavailable
 from codexapi_engine.bounds import MAX_JOB_BYTES
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
 from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, new_id
 
+from .pump import translate
 from .requests import ended
-from .streaming import Run
 
 TRIES = 24
 """How often the end of a run is written where another program holds the state file's lock. Each waits
@@ -128,11 +129,12 @@ class Background:
     async def _play(self, job: Job, sent: JsonObject) -> None:
         async with await self._codex.open(sent) as events:
             job.owner = job.owner.with_account(events.account)
-            run, begun = Run(events, job.stream), False
-            while not run.ended:
-                job.say(run.take(await events.batch(coalesce=True)))
+            begun = False
+            while not job.stream.finished:
+                batch = await events.batch(coalesce=True)
+                job.say(translate(job.stream, batch) if batch else job.stream.close())
                 response = job.stream.stored_response
-                if response is not None and not begun and not run.ended:
+                if response is not None and not begun and not job.stream.finished:
                     begun = True
                     await self._persist(partial(self._state.responses.settle, response), tries=1)
 
@@ -216,7 +218,7 @@ class LiveEvents:
         self._job = job
         self._at = 0
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
+    async def batch(self) -> list[Event]:
         """The next events; empty at the end. Raises CodexError for a stream that failed at once."""
         job = self._job
         while True:
@@ -231,6 +233,14 @@ class LiveEvents:
                 return []
             await job.news()
 
+    async def push(self, on_events: OnEvents) -> bool:
+        """Calls `on_events` with each batch, until it returns False or the run ends; returns
+        whether there is more. Raises CodexError as `batch` does."""
+        while events := await self.batch():
+            if not on_events(events):
+                return True
+        return False
+
     async def aclose(self) -> None:
         """The follower has left; the stream goes on."""
 
@@ -241,9 +251,11 @@ class StoredEvents:
     def __init__(self, events: list[Event]) -> None:
         self._events = events
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
+    async def push(self, on_events: OnEvents) -> bool:
         events, self._events = self._events, []
-        return events
+        if events:
+            on_events(events)
+        return False
 
     async def aclose(self) -> None:
         self._events = []

@@ -15,9 +15,9 @@ from codexapi_engine.errors import JsonObject
 
 from .errors import codex_error
 from .middleware.request_log import CLIENT_LEFT
+from .pump import EventStreamResponse
 from .requests import json_body
 from .server.uvicorn_protocol import client_of
-from .streaming import EventStreamResponse
 
 Working = Coroutine[Any, Any, Response]
 
@@ -74,7 +74,7 @@ class Endpoint:
                 raise
         finally:
             cut.withdraw()
-        if stream is not None and stream.begun:
+        if stream is not None and stream.committed:
             return None
         raise cut.shutdown.error() if cut.by_shutdown else cut.why()
 

@@ -479,7 +479,7 @@ async def following(
     answer: road.ResponseParser, take: Callable[[bytes], bool]
 ) -> asyncio.Task[bool]:
     """A task that follows, and waits for something to come."""
-    task = asyncio.create_task(answer.follow(take))
+    task = asyncio.create_task(answer.push(take))
     await asyncio.sleep(0)
     return task
 
@@ -489,7 +489,7 @@ async def rest(answer: road.ResponseParser, by: str) -> bytes:
     if by == "pieces":
         return b"".join([piece async for piece in answer])
     takes = Takes()
-    assert not await answer.follow(takes)
+    assert not await answer.push(takes)
     return takes.all
 
 
@@ -518,7 +518,7 @@ async def test_who_follows_takes_each_piece_as_it_comes(name: str, size: int) ->
     assert takes.all == body
     assert not await task
     assert [piece async for piece in answer] == []
-    assert not await answer.follow(takes)
+    assert not await answer.push(takes)
 
 
 async def test_what_came_before_is_taken_first_and_as_one_piece() -> None:
@@ -532,7 +532,7 @@ async def test_what_came_before_is_taken_first_and_as_one_piece() -> None:
     assert not await task
 
 
-@pytest.mark.parametrize("by", ["pieces", "follow"])
+@pytest.mark.parametrize("by", ["pieces", "push"])
 @pytest.mark.parametrize("last", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", ["several chunks", "length", "until the end"])
 async def test_who_has_enough_is_given_no_more_and_the_rest_is_kept(
@@ -553,9 +553,9 @@ async def test_who_has_enough_is_given_no_more_and_the_rest_is_kept(
 async def test_who_has_enough_of_what_came_before_is_given_no_more() -> None:
     network, answer = await on_a_line()
     network.receive(H, ELL)
-    assert await answer.follow(Takes(1))
+    assert await answer.push(Takes(1))
     network.receive(O)
-    assert await rest(answer, "follow") == b"o"
+    assert await rest(answer, "push") == b"o"
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -579,7 +579,7 @@ async def test_nothing_is_lost_or_taken_twice_however_it_is_cut_and_read(seed: i
                 pieces.append(piece)
                 continue
             takes = Takes(chance.randint(1, 5))
-            more = await answer.follow(takes)
+            more = await answer.push(takes)
             pieces += takes.pieces
             if not more:
                 return pieces
@@ -625,7 +625,7 @@ async def test_who_no_longer_waits_is_given_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert takes.pieces == [b"h"]
-    assert await rest(answer, "follow") == b"ello"
+    assert await rest(answer, "push") == b"ello"
 
 
 @pytest.mark.parametrize("takes", [Takes(1), Takes(1, ValueError()), Takes()])
@@ -658,10 +658,10 @@ async def test_what_came_is_taken_before_the_failure_is_told(
     network.receive(H, ELL + last)
     network.leave(ConnectionResetError() if error is httpx.ReadError else None)
     with pytest.raises(error):
-        await (task or answer.follow(takes))
+        await (task or answer.push(takes))
     assert takes.all == b"hell"
     with pytest.raises(error):
-        await answer.follow(takes)
+        await answer.push(takes)
 
 
 async def test_silence_is_told_to_who_follows() -> None:
@@ -670,7 +670,7 @@ async def test_silence_is_told_to_who_follows() -> None:
         response = await network.handle_async_request(request(backend.url, read=0.1))
         takes = Takes()
         with pytest.raises(httpx.ReadTimeout):
-            await response.extensions["follow"](takes)
+            await response.extensions["push"](takes)
         assert takes.all == b"hi"
         await response.aclose()
 
@@ -719,7 +719,7 @@ def test_the_answers_of_a_connection_have_one_timer_and_each_its_own_patience() 
         async def asked(patience: float) -> asyncio.Task[bytes]:
             answer = road.ResponseParser(connection, request("http://127.0.0.1/"), patience)
             await connection.send(answer, b"", b"", None)
-            return asyncio.create_task(rest(answer, "follow"))
+            return asyncio.create_task(rest(answer, "push"))
 
         for patience, silence in ((100.0, 99), (10.0, 9), (50.0, 49), (200.0, 1)):
             reading = await asked(patience)

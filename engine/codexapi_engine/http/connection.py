@@ -25,8 +25,8 @@ READ_BUFFER = 256 * 1024
 WRITE_CHUNK = 256 * 1024
 """Bytes of a request per write."""
 
-Take = Callable[[bytes], bool]
-"""Takes a chunk of a body; False stops `follow`."""
+OnChunk = Callable[[bytes], bool]
+"""Takes a chunk of a body; False stops `push`."""
 
 _BODILESS = (204, 304)
 
@@ -220,7 +220,7 @@ class ResponseParser(httpx.AsyncByteStream):
         # who waits
         self._error: httpx.TransportError | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._take: Take | None = None
+        self._on_chunk: OnChunk | None = None
 
     @property
     def refused(self) -> bool:
@@ -235,8 +235,8 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
 
     async def wait(self, limit: float | None) -> bool:
-        """Waits for news, at most `limit` seconds without data. True when the `take` of `follow` has
-        returned False."""
+        """Waits for news, at most `limit` seconds without data. True when `on_chunk` has returned
+        False."""
         self._waiter = asyncio.get_running_loop().create_future()
         if limit is not None:
             self._connection.listen(limit)
@@ -255,22 +255,22 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
         return self._piece()
 
-    async def follow(self, take: Take) -> bool:
-        """Calls `take` with the bytes of each network read, within asyncio's own callback: to wake
-        a task for each would cost more than their processing. Returns True when `take` has
-        returned False, to stop; False at the body's end. Raises what `take` raises.
+    async def push(self, on_chunk: OnChunk) -> bool:
+        """Calls `on_chunk` with the bytes of each network read, within asyncio's own callback: to
+        wake a task for each would cost more than their processing. Returns True when `on_chunk` has
+        returned False, to stop; False at the end of the body. Raises what `on_chunk` raises.
         """
         while True:
-            if self._pieces and not take(self._piece()):
+            if self._pieces and not on_chunk(self._piece()):
                 return True
             if self._at_end():
                 return False
-            self._take = take
+            self._on_chunk = on_chunk
             try:
                 if await self.wait(self._silence):
                     return True
             finally:
-                self._take = None
+                self._on_chunk = None
 
     async def aclose(self) -> None:
         if not self.complete:
@@ -298,12 +298,12 @@ class ResponseParser(httpx.AsyncByteStream):
         if self._dry > MAX_RESPONSE_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
-        if self._pieces and self._take is not None:
-            self._hand_over(self._take)
+        if self._pieces and self._on_chunk is not None:
+            self._hand_over(self._on_chunk)
         if self._unread > READ_BUFFER and not (self.paused or self.complete):
             self.paused = True
             self._connection.pause()
-        if (self._pieces or self._begun) and (self._take is None or self.complete):
+        if (self._pieces or self._begun) and (self._on_chunk is None or self.complete):
             self.wake()
 
     def feed_end(self) -> None:
@@ -352,16 +352,16 @@ class ResponseParser(httpx.AsyncByteStream):
             self._connection.resume()
         return piece
 
-    def _hand_over(self, take: Take) -> None:
+    def _hand_over(self, on_chunk: OnChunk) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
             return  # it has returned False, or is cancelled, and has not run yet
         try:
-            if not take(self._piece()):
+            if not on_chunk(self._piece()):
                 waiter.set_result(True)
         except BaseException as error:  # noqa: BLE001  (raised in the waiting task)
             if waiter.done():
-                return  # `take` has cancelled the waiting task
+                return  # `on_chunk` has cancelled the waiting task
             waiter.set_exception(error)
 
     # Called by the parser.

@@ -35,7 +35,7 @@ class Network(httpx.AsyncBaseTransport):
     """Connections to any server, each kept for the next request.
 
     `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
-    came; `complete`, whether all of it is here; `follow`, which is `ResponseParser.follow`.
+    came; `complete`, whether all of it is here; `push`, which is `ResponseParser.push`.
     """
 
     def __init__(self, tls: Callable[[], SSLContext]) -> None:
@@ -66,7 +66,7 @@ class Network(httpx.AsyncBaseTransport):
             extensions={
                 "headers": answer.headers,
                 "complete": lambda: answer.complete,
-                "follow": answer.follow,
+                "push": answer.push,
             },
         )
         del response.headers  # the empty ones: they would hide its own

@@ -20,8 +20,8 @@ from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner
 
+from ..pump import NOT_OPEN, Run, attach
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
-from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collect_responses,

@@ -23,8 +23,8 @@ from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner, listable
 
 from ..background import Background
+from ..pump import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from ..requests import codex_of, context_of, not_kept, settings_of, state_of
-from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 

@@ -307,6 +307,11 @@ class ClientConnection:
         writable = cycle.chunked_encoding and not (cycle.disconnected or cycle.flow.write_paused)
         return bool(writable) and cycle.scope["method"] != "HEAD"
 
+    async def drain(self) -> None:
+        """Returns when the client keeps up, or has left."""
+        if not self._cycle.disconnected:
+            await self._cycle.flow.drain()
+
     def write(self, piece: bytes) -> None:
         """A chunk of the body, as `send` writes it, without a coroutine."""
         self.written += len(piece)
