@@ -11,6 +11,7 @@ interpreter of its own.
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import fcntl
 import gc
@@ -23,7 +24,9 @@ import signal
 import socket
 import sys
 import termios
+import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from tests.processes import codexapi
@@ -188,7 +191,29 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     except KeyboardInterrupt:
         sys.exit(130)
-    program()
+    _run(program)
+
+
+def _run(program: Callable[[], None]) -> None:
+    """Ends at once where all is well: an interpreter that takes itself apart writes to all of its
+    memory, which is the server's until then."""
+    try:
+        program()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        code = end.code or 0
+    else:
+        code = 0
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)  # the interpreter says what it says of streams that do not take their rest
+    os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":
