@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 
 class Stop:
-    """Feed it text in pieces; it hands on what may be said. `hit` tells that nothing more may."""
+    """Feed it text in pieces; it hands on what may be said. `hit` tells that nothing more may, and
+    `sequence` is what was said then."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = [sequence for sequence in sequences if sequence]
         self._pending = ""
         self.hit = False
+        self.sequence: str | None = None
 
     def feed(self, text: str) -> str:
         """All but what could be the beginning of a sequence, or what follows one."""
@@ -22,13 +24,14 @@ class Stop:
         text, self._pending = self._pending + text, ""
         # The one that is whole first, however the text came; of two that end there, the longer.
         found = [
-            (at + len(sequence), at)
+            (at + len(sequence), at, sequence)
             for sequence in self._sequences
             if (at := text.find(sequence)) >= 0
         ]
         if found:
             self.hit = True
-            return text[: min(found)[1]]
+            _, start, self.sequence = min(found)
+            return text[:start]
         overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
         end = len(text) - overlap
         self._pending = text[end:]
