@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
@@ -20,7 +20,7 @@ from codexapi_engine.protocol.models import Model
 from codexapi_engine.protocol.shapes import word
 from codexapi_engine.storage import Owner
 
-from ..dialect import Dialect, DialectRoutes, traceable_message
+from ..dialect import Dialect, DialectRoutes, retry_headers, traceable_message
 from ..endpoint import got, posted
 from ..errors import refusal
 from ..requests import codex_of, header, settings_of
@@ -47,11 +47,15 @@ def error_body(error: CodexError, request_id: str) -> JsonObject:
     }
 
 
+def error_headers(error: CodexError, request_id: str) -> Mapping[str, str]:
+    return {**retry_headers(error, request_id), **anthropic.error_headers(error, request_id)}
+
+
 MESSAGES = Dialect(
     "anthropic",
     error_body=error_body,
     error_status=anthropic.error_status,
-    error_headers=anthropic.error_headers,
+    error_headers=error_headers,
     keep_alive=anthropic.PING,
     key_headers=(b"x-api-key", b"authorization"),
 )
@@ -197,10 +201,7 @@ ROUTES = DialectRoutes(
 async def _model(request: Request, name: str) -> tuple[str, list[Model], Owner]:
     """The model that is to answer, those that there are, and whose the answer will be."""
     codex, settings = codex_of(request), settings_of(request)
-    try:
-        known = await codex.models()
-    except CodexError:  # the request then fails too, and says why
-        known = []
+    known = await codex.available_models()
     default = name
     if anthropic.is_foreign(name) and name not in settings.model_aliases:
         default = await codex.model()

@@ -53,8 +53,8 @@ class Splicer:
         self._run, self._alike, self._learn_after = None, 0, WORTHWHILE
 
     def feed(self, deltas: DeltaBatch) -> Iterable[bytes]:
-        if (spliced := self._splice(deltas)) is not None:
-            return spliced
+        if (events := self._splice(deltas)) is not None:
+            return events
         self._run, self._alike = None, self._alike + deltas.count
         return self._each(deltas) if self._alike < self._learn_after else self._learning(deltas)
 
@@ -77,9 +77,9 @@ class Splicer:
         self._run = self._learn(first, out)
         if rest is None:
             return
-        if (spliced := self._splice(rest)) is None:
-            self._run, spliced = None, self._each(rest)
-        yield from spliced
+        if (events := self._splice(rest)) is None:
+            self._run, events = None, self._each(rest)
+        yield from events
 
     def _learn(self, event: Event, out: list[bytes]) -> _Run | None:
         pattern, around = DeltaPattern.of(event), self._frame(event, out)

@@ -7,14 +7,12 @@ import re
 from collections.abc import Mapping
 
 from ...errors import (
-    AuthError,
     CodexError,
     ContextTooLong,
     JsonObject,
     ModelNotFound,
     Overloaded,
     Unavailable,
-    UsageLimitReached,
 )
 from .. import sse
 
@@ -54,12 +52,12 @@ def error_object(error: CodexError, message: str | None = None) -> JsonObject:
 
 
 def error_headers(error: CodexError, request_id: str) -> Mapping[str, str]:
-    """What the official clients read. Claude Code waits for a long Retry-After in no silence: it
-    ends, and says why."""
+    """What the official clients read besides. A Retry-After may be long: Claude Code then ends, and
+    says why. To a 401 it would say nothing, and try again for half a minute."""
     headers = {"request-id": request_id}
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
-    if isinstance(error, AuthError | UsageLimitReached) or error.status == 401:
+    if error.status == 401:
         headers["x-should-retry"] = "false"
     return headers
 

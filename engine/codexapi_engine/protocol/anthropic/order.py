@@ -17,11 +17,11 @@ class ItemOrder(Generic[S]):
     def __init__(self) -> None:
         self.present: int | None = None
         self._waiting: dict[int, list[tuple[S, JsonObject]]] = {}
-        self._past: set[int] = set()
+        self._over: set[int] = set()
 
     def takes(self, index: int, step: S, data: JsonObject) -> bool:
         """Whether the event is the present item's. If not, it waits, or comes too late."""
-        if index in self._past:
+        if index in self._over:
             return False
         if self.present is None:
             self.present = index
@@ -30,17 +30,17 @@ class ItemOrder(Generic[S]):
         self._waiting.setdefault(index, []).append((step, data))
         return False
 
-    def is_past(self, index: int) -> bool:
-        return index in self._past
+    def is_over(self, index: int) -> bool:
+        return index in self._over
 
     @property
     def free(self) -> int:
         """An index that no item has had."""
-        return max([-1, *self._past, *self._waiting, *self._present()]) + 1
+        return max([-1, *self._over, *self._waiting, *self._present()]) + 1
 
     def next(self) -> Iterator[tuple[S, JsonObject]]:
         """Ends the present item. What has waited for the next one comes back."""
-        self._past.update(self._present())
+        self._over.update(self._present())
         self.present = None
         if self._waiting:
             self.present = next(iter(self._waiting))

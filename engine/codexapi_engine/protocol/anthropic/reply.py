@@ -113,6 +113,9 @@ class MessageStream:
         item = inner(data, "item")
         return self._begin_call(item) if word(item, "type") in CALLS else []
 
+    def _part_added(self, data: JsonObject) -> list[bytes]:
+        return []  # the first that is heard of some items
+
     def _on_text(self, data: JsonObject) -> list[bytes]:
         return self._text(self._pieces.delta(part_of(data), delta_of(data)))
 
@@ -195,7 +198,7 @@ class MessageStream:
         out: list[bytes] = []
         for index, item in enumerate(listed(response, "output")):
             if (word(item, "id") or index) not in self._arrived:  # some come only at the end
-                place = self._order.free if self._order.is_past(index) else index
+                place = self._order.free if self._order.is_over(index) else index
                 out += self._arrive({"output_index": place, "item": item})
         while self._order.present is not None and not self.finished:  # some are never done
             if self._search is not None:
@@ -357,6 +360,8 @@ def _by_turn(handler: Handler) -> Handler:
 _HANDLERS: dict[str, Handler] = {
     "response.created": MessageStream._created,
     "response.output_item.added": _by_turn(MessageStream._item_added),
+    "response.content_part.added": _by_turn(MessageStream._part_added),
+    "response.reasoning_summary_part.added": _by_turn(MessageStream._part_added),
     "response.output_text.delta": _by_turn(MessageStream._on_text),
     "response.output_text.done": _by_turn(MessageStream._text_done),
     "response.refusal.delta": _by_turn(MessageStream._on_text),

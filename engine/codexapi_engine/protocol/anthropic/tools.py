@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ...errors import InvalidRequest, JsonObject
+from ..responses.backend import can_be_strict
 from ..responses.ids import legal_name
 from ..shapes import inner, listed, word
 from .client_tools import CLIENT_TOOLS
@@ -89,8 +90,12 @@ class Toolbox:
         self.names[made["name"]] = name
         if isinstance(about, str):
             made["description"] = about
+        schema = cleaned(schema)
+        strict = tool.get("strict") is True and can_be_strict(schema)
+        if tool.get("strict") is True and not strict:
+            self._ignored.add(f"{path}.strict")
         # Always said: where it is left out, the backend is strict, and optional fields are filled.
-        return {**made, "parameters": cleaned(schema), "strict": tool.get("strict") is True}
+        return {**made, "parameters": schema, "strict": strict}
 
     def _web_search(self, tool: JsonObject, path: str) -> JsonObject:
         made: JsonObject = {"type": _SEARCH, "external_web_access": True}
