@@ -61,19 +61,16 @@ class Conversation:
 
     def _assistant(self, content: list[JsonObject], path: str) -> list[JsonObject]:
         made: list[JsonObject] = []
-        texts: list[JsonObject] = []
         for index, block in enumerate(content):
-            here = f"{path}.{index}"
             to_items = _ASSISTANT.get(word(block, "type"), Conversation._other)
-            if to_items is None:
-                if text := required_text(block, "text", here):
-                    texts.append({"type": "output_text", "text": text, "annotations": []})
-                continue
-            items = to_items(self, block, here)
-            if items:
-                made += [*_message("assistant", texts), *items]
-                texts = []
-        return made + _message("assistant", texts)
+            made += to_items(self, block, f"{path}.{index}")
+        return made
+
+    def _text(self, block: JsonObject, path: str) -> list[JsonObject]:
+        """A message for each, as the backend wrote them: its cache knows what comes back the same."""
+        text = required_text(block, "text", path)
+        part = {"type": "output_text", "text": text, "annotations": []}
+        return _message("assistant", [part] if text else [])
 
     def _call(self, block: JsonObject, path: str) -> list[JsonObject]:
         arguments = json.dumps(required_object(block, "input", path)).decode()
@@ -107,8 +104,8 @@ _BY_ROLE: dict[str, Callable[[Conversation, list[JsonObject], str], list[JsonObj
     "assistant": Conversation._assistant,
     "system": Conversation._system,
 }
-_ASSISTANT: dict[str, Callable[[Conversation, JsonObject, str], list[JsonObject]] | None] = {
-    "text": None,
+_ASSISTANT: dict[str, Callable[[Conversation, JsonObject, str], list[JsonObject]]] = {
+    "text": Conversation._text,
     "tool_use": Conversation._call,
     "thinking": Conversation._thinking,
     "redacted_thinking": Conversation._nothing,
@@ -116,7 +113,6 @@ _ASSISTANT: dict[str, Callable[[Conversation, JsonObject, str], list[JsonObject]
     "container_upload": Conversation._nothing,
     "server_tool_use": Conversation._query,
 }
-"""None: texts become one message."""
 
 
 def _message(role: str, parts: list[JsonObject]) -> list[JsonObject]:

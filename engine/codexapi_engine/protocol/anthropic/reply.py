@@ -76,7 +76,9 @@ class MessageStream:
         if isinstance(event, sse.DeltaBatch) and not self._options.stop:
             return self._splicer.feed(event)
         self._splicer.reset()
-        return [piece for one in event.each for piece in self._one(one)]
+        if isinstance(event, sse.DeltaBatch):
+            return (piece for one in event.each for piece in self._one(one))
+        return self._one(event)
 
     def close(self) -> Iterable[bytes]:
         if self.finished:
