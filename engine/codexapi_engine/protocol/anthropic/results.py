@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ...errors import JsonObject
 from .. import json
-from ..shapes import inner, listed, word
+from ..shapes import listed, word
 from .blocks import block_parts
 from .fields import Ignored, content_blocks, required_text
 
@@ -93,5 +93,5 @@ def _texts(holder: JsonObject) -> Iterator[str]:
     content = holder.get("content")
     if isinstance(content, str):
         yield content
-    for inside in [inner(holder, "content"), *listed(holder, "content")]:
+    for inside in [content] if isinstance(content, dict) else listed(holder, "content"):
         yield from _texts(inside)

@@ -6,8 +6,7 @@ the whole request for reasoning of another account or model; and what is not our
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
 from ...errors import JsonObject
@@ -47,8 +46,8 @@ def reasoning_item(signature: str, reader: Writer) -> JsonObject | None:
     if account and reader.account and account != reader.account:
         return None
     try:
-        item_id = urlsafe_b64decode(name.encode()).decode()
-    except (binascii.Error, UnicodeError):
+        item_id = b64decode(name, altchars=b"-_", validate=True).decode()
+    except ValueError:
         return None
     item: JsonObject = {"type": "reasoning", "summary": [], "encrypted_content": encrypted}
     return {"id": item_id, **item} if item_id else item
