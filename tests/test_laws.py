@@ -3,7 +3,7 @@
 1. Chunking does not matter.
 2. Two roads, one reply: what the chunks add up to is what the whole reply says.
 3. Nothing is lost on the Responses road, and what the official API would say besides is there.
-4. A chat stream is well-formed.
+4. A stream is well-formed, and a failure is told in it.
 5. Garbage in, our error out.
 6. In and back: a reply of ours, sent back as history, keeps its content.
 7. No secret leaves. (The part of it that needs no login; the rest is with the doors.)
@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import traceback
 from typing import Any
@@ -19,8 +18,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.chat_replies import added_up, chunks, official
 from tests.grammar import assert_official as assert_official_order
+from tests.replies import (
+    CHAT_OPTIONS,
+    FORMS,
+    FULL,
+    MESSAGES_OPTIONS,
+    MessagesForm,
+    ReplyForm,
+)
 from tests.streams import CUTS, JSON, WORDS, bends, bent, streams
 from tests.wire_files import NAMES, events, table, translated, wire
 
@@ -30,6 +36,7 @@ from codexapi_engine.protocol import (
     Event,
     JsonObject,
     Translator,
+    anthropic,
     auth_file,
     chat,
     limits,
@@ -41,16 +48,11 @@ from codexapi_engine.protocol import json as wire_json
 from codexapi_engine.protocol.responses.reply import LIFECYCLE
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 
-FORMS = [
-    chat.ReplyOptions("asked", include_usage, tier, reasoning, as_json, legacy)
-    for include_usage, tier, reasoning, as_json, legacy in itertools.product(
-        (False, True), (None, "priority"), (False, True), (False, True), (False, True)
-    )
-]
-FULL = chat.ReplyOptions("asked", include_usage=True, reasoning=True)
 SMALL = [name for name in NAMES if len(wire(name)) < 2_600]
 
-forms = st.sampled_from(FORMS)
+forms = st.sampled_from(list(FORMS.values())).flatmap(st.sampled_from)
+chat_options = st.sampled_from(CHAT_OPTIONS)
+every_dialect = pytest.mark.parametrize("dialect", FORMS)
 
 
 def folded(stream: list[Event]) -> JsonObject:
@@ -58,10 +60,6 @@ def folded(stream: list[Event]) -> JsonObject:
     for event in stream:
         assembler.feed(event)
     return assembler.finish()
-
-
-def chat_stream(stream: list[Event], form: chat.ReplyOptions) -> tuple[bytes, CodexError | None]:
-    return translated(stream, chat.ChatStream(form, created=1))
 
 
 def passed_on(
@@ -76,8 +74,11 @@ def passed_on(
 def everything(stream: list[Event]) -> list[object]:
     """All that we ever make of a stream."""
     made: list[object] = []
-    for out, error in (chat_stream(stream, FULL), passed_on(stream)):
+    for form in FULL:
+        out, error = translated(stream, form.translator())
         made += [out, type(error), str(error)]
+    out, error = passed_on(stream)
+    made += [out, type(error), str(error)]
     text = responses.Text()
     made.append([text.feed(event) for event in stream])
     return made
@@ -134,51 +135,28 @@ def test_even_garbage_is_cut_without_a_difference(data: bytes, cuts: list[int]) 
 # Law 2
 
 
-def assert_one_reply(data: bytes, form: chat.ReplyOptions) -> None:
+def assert_one_reply(data: bytes, form: ReplyForm) -> None:
     """Either both roads fail with one error, or both give one reply."""
     stream = events(data)
-    out, error = chat_stream(stream, form)
+    out, error = translated(stream, form.translator())
     if error is not None:
         with pytest.raises(type(error)) as other:
-            chat.from_response(folded(stream), form, created=1)
-        assert other.value.body() == error.body()
+            form.whole(folded(stream))
+        assert form.failure(other.value).body() == error.body()
         return
-    whole = chat.from_response(folded(stream), form, created=1)
-    if not form.include_usage:
-        whole.pop("usage", None)
-    # The tier that was used is known at the end: chunks carry the one that was asked for.
-    assert ("service_tier" in whole) == (form.service_tier is not None)
-    if form.service_tier:
-        whole["service_tier"] = form.service_tier
-    assert added_up(out) == whole
-    if not any(
-        c.get("type") == "custom" for c in whole["choices"][0]["message"].get("tool_calls", ())
-    ):
-        assert_official(official(out), whole)
+    form.assert_adds_up(out, form.whole(folded(stream)))
 
 
-def assert_official(told: JsonObject, whole: JsonObject) -> None:
-    """The official client fills fields that it lacks with null, and keeps the index of calls."""
-    choice, ours = told["choices"][0], whole["choices"][0]
-    for call in choice["message"].get("tool_calls") or ():
-        del call["index"]
-        del call["function"]["parsed_arguments"]
-    given = {key: value for key, value in choice["message"].items() if value is not None}
-    expected = {key: value for key, value in ours["message"].items() if value not in (None, [])}
-    assert given == expected
-    assert choice["finish_reason"] == ours["finish_reason"]
-    assert (told.get("usage") or None) == whole.get("usage")
-
-
+@every_dialect
 @pytest.mark.parametrize("name", NAMES)
-def test_chunks_add_up_to_the_whole_reply(name: str) -> None:
-    for form in FORMS:
+def test_what_is_streamed_adds_up_to_the_whole_reply(name: str, dialect: str) -> None:
+    for form in FORMS[dialect]:
         assert_one_reply(wire(name), form)
 
 
 @given(data=streams(), form=forms)
-def test_chunks_of_a_made_stream_add_up_to_the_whole_reply(
-    data: bytes, form: chat.ReplyOptions
+def test_what_is_made_of_a_made_stream_adds_up_to_the_whole_reply(
+    data: bytes, form: ReplyForm
 ) -> None:
     assert_one_reply(data, form)
 
@@ -329,85 +307,43 @@ def test_sequence_numbers_have_no_holes(data: bytes) -> None:
 # Law 4
 
 
-def assert_well_formed(out: bytes, form: chat.ReplyOptions) -> None:
-    assert out.endswith(sse.DONE)
-    assert out.count(sse.DONE) == 1
-    given = chunks(out)
-    assert all(set(c) >= {"id", "object", "created", "model", "choices"} for c in given)
-    assert {c["object"] for c in given} == {"chat.completion.chunk"}
-    for name in ("id", "created", "model"):
-        assert len({chunk[name] for chunk in given}) == 1, name
-    told = given
-    if form.include_usage:
-        if given[-1]["choices"] == []:
-            *told, last = given
-            assert last["usage"]["total_tokens"] >= 0
-        assert all(chunk["usage"] is None for chunk in told)
-    else:
-        assert not any("usage" in chunk for chunk in given)
-    choices = [choice for chunk in told for choice in chunk["choices"]]
-    assert len(choices) == len(told)
-    assert all(choice["index"] == 0 and choice["logprobs"] is None for choice in choices)
-    assert [bool(choice["delta"].get("role")) for choice in choices] == [True] + [False] * (
-        len(choices) - 1
-    )
-    reasons = [choice["finish_reason"] for choice in choices]
-    assert reasons[:-1] == [None] * (len(reasons) - 1)
-    assert reasons[-1] in ("stop", "length", "content_filter", "tool_calls", "function_call")
-    assert_calls_are_dense([choice["delta"] for choice in choices])
-
-
-def assert_calls_are_dense(deltas: list[JsonObject]) -> None:
-    seen = 0
-    for call in (call for delta in deltas for call in delta.get("tool_calls", ())):
-        if "id" in call:
-            assert call["index"] == seen
-            assert call["id"]
-            assert call["type"] in ("function", "custom")
-            assert call[call["type"]]["name"]
-            seen += 1
-        assert call["index"] < seen
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_chat_stream_of_a_wire_is_well_formed(name: str) -> None:
-    for form in FORMS:
-        out, error = chat_stream(events(wire(name)), form)
-        if error is None:
-            assert_well_formed(out, form)
-        else:
-            assert_told(out, error)
-
-
-def assert_told(out: bytes, error: CodexError) -> None:
-    """A failure is one last chunk with `error`, no finish reason and no `[DONE]`."""
-    *before, last = chunks(out)
-    assert b"data: [DONE]" not in out
-    assert last["error"] == error.body()
-    assert set(last) >= {"id", "object", "created", "model", "choices"}
-    assert not any("error" in chunk for chunk in before)
-    reasons = [choice["finish_reason"] for chunk in before for choice in chunk["choices"]]
-    assert not any(reasons)
-
-
-@given(data=streams(), form=forms)
-def test_the_chat_stream_of_a_made_stream_is_well_formed(
-    data: bytes, form: chat.ReplyOptions
-) -> None:
-    out, error = chat_stream(events(data), form)
+def assert_well_formed(stream: list[Event], form: ReplyForm) -> None:
+    """An answer in the form of its dialect, or a failure that is told in it."""
+    out, error = translated(stream, form.translator())
     if error is None:
-        assert_well_formed(out, form)
+        form.assert_well_formed(out)
     else:
-        assert_told(out, error)
+        form.assert_told(out, error)
+
+
+@every_dialect
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_made_of_a_wire_is_well_formed(name: str, dialect: str) -> None:
+    for form in FORMS[dialect]:
+        assert_well_formed(events(wire(name)), form)
 
 
 @given(data=streams(), form=forms)
-def test_nothing_follows_a_terminal_event(data: bytes, form: chat.ReplyOptions) -> None:
+def test_what_is_made_of_a_made_stream_is_well_formed(data: bytes, form: ReplyForm) -> None:
+    assert_well_formed(events(data), form)
+
+
+@every_dialect
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wire_that_ends_anywhere_before_its_end_is_a_failure(name: str, dialect: str) -> None:
+    stream = events(wire(name))
+    ends = [n for n, event in enumerate(stream) if event.type in responses.TERMINAL]
+    for count in range(min(ends, default=len(stream))):
+        for form in FORMS[dialect][-1:]:
+            out, error = translated(stream[:count], form.translator())
+            assert error is not None
+            form.assert_told(out, error)
+
+
+@given(data=streams(), form=forms)
+def test_nothing_follows_a_terminal_event(data: bytes, form: ReplyForm) -> None:
     stream = events(data)
-    translators: list[Translator] = [
-        chat.ChatStream(form, created=1),
-        responses.ResponseStream({}, created=1),
-    ]
+    translators: list[Translator] = [form.translator(), responses.ResponseStream({}, created=1)]
     for translator in translators:
         _, error = translated(stream, translator)
         if error is None:
@@ -418,10 +354,13 @@ def test_nothing_follows_a_terminal_event(data: bytes, form: chat.ReplyOptions) 
 # Law 5
 
 
+ALL_KINDS = [*FULL, *(several[-1] for several in FORMS.values())]
+
+
 def survives(stream: list[Event]) -> None:
     """Only CodexError may escape from anything that reads events."""
-    for form in (FULL, FORMS[-1]):
-        chat_stream(stream, form)
+    for form in ALL_KINDS:
+        translated(stream, form.translator())
     passed_on(stream)
     passed_on(stream, {"stream_options": {"include_obfuscation": False}}, verbatim=True)
     try:
@@ -431,8 +370,8 @@ def survives(stream: list[Event]) -> None:
         whole = folded(stream)
         assert isinstance(responses.text_of(whole), str)
         responses.from_response(whole, {}, 1)
-        for form in (FULL, FORMS[-1]):
-            chat.from_response(whole, form, created=1)
+        for form in ALL_KINDS:
+            form.whole(whole)
     except CodexError:
         pass
 
@@ -611,11 +550,73 @@ RESPONSES_BODY: JsonObject = {
 }
 
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+SIGNATURE = "cxa1:a:m:cnNfMQ==:gAAAAAB"
+MESSAGES_BODY: JsonObject = {
+    "model": "claude-opus-5-5",
+    "max_tokens": 10,
+    "system": [
+        {"type": "text", "text": "x-anthropic-billing-header: cch=1"},
+        {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}},
+    ],
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {
+            "role": "system",
+            "content": [
+                {"type": "text", "text": "now"},
+                {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "g"}},
+                {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "bash"}},
+            ],
+            "output_config": {"effort": "max"},
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "so", "signature": SIGNATURE},
+                {"type": "text", "text": "Let me see."},
+                {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "q"}},
+                {"type": "web_search_tool_result", "tool_use_id": "s1", "content": [{"type": "web_search_result", "url": "https://example.org", "title": "t"}]},
+                {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
+                {"type": "tool_use", "id": "c2", "name": "f", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "1"}, {"type": "tool_reference", "tool_name": "f"}], "is_error": True},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
+                {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+                {"type": "document", "title": "a", "context": "b", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}, "citations": {"enabled": True}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}},
+                {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "y"}]}},
+                {"type": "search_result", "title": "t", "source": "s", "content": [{"type": "text", "text": "z"}]},
+            ],
+        },
+    ],
+    "tools": [
+        {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"type": "string", "pattern": "^a"}}}, "strict": True},
+        {"name": "g", "input_schema": {"$schema": "s", "required": None}, "defer_loading": True},
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "web_search_20250305", "name": "web_search", "max_uses": 8, "allowed_domains": ["example.org"], "user_location": {"type": "approximate", "city": "Oslo"}},
+    ],
+    "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+    "thinking": {"type": "enabled", "budget_tokens": 4000, "display": "summarized"},
+    "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}, "task_budget": {"total": 1}},
+    "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    "stop_sequences": ["END"],
+    "metadata": {"user_id": "{\"session_id\":\"s\"}"},
+    "speed": "fast",
+    "stream": True,
+}  # fmt: skip
+
+
 def chat_road(body: JsonObject) -> None:
     request, _ = chat.from_client(body)
     made = responses.to_backend(chat.to_responses(request))
     wire_json.dumps(made)
-    chat_stream(events(wire("minimal_for_codex_exec")), chat.form(request))
+    stream = chat.ChatStream(chat.form(request), created=1)
+    translated(events(wire("minimal_for_codex_exec")), stream)
 
 
 def responses_road(body: JsonObject) -> None:
@@ -624,6 +625,23 @@ def responses_road(body: JsonObject) -> None:
     out, error = passed_on(events(wire("minimal_for_codex_exec")), body)
     assert error is None
     assert out.endswith(sse.DONE)
+
+
+def messages_road(body: JsonObject) -> None:
+    made = anthropic.from_client(body, model="m", reader=anthropic.Writer("a", "m"))
+    wire_json.dumps(responses.to_backend(made.sent))
+    assert anthropic.tokens(anthropic.to_count(body)) > 0
+    stream = anthropic.MessageStream(made.options)
+    translated(events(wire("minimal_for_codex_exec")), stream)
+
+
+def messages_survives(body: Any) -> None:
+    if isinstance(body, dict):
+        try:
+            messages_road(body)
+        except InvalidRequest as error:
+            assert_renders(error)
+            wire_json.dumps(anthropic.error_object(error))
 
 
 def chat_survives(body: Any) -> None:
@@ -648,6 +666,11 @@ def test_a_chat_request_with_an_odd_member_gives_only_our_errors(body: JsonObjec
         chat_survives(odd)
 
 
+def test_a_messages_request_with_an_odd_member_gives_only_our_errors() -> None:
+    for odd in bends(MESSAGES_BODY):
+        messages_survives(odd)
+
+
 def test_a_responses_request_with_an_odd_member_gives_only_our_errors() -> None:
     for odd in bends(RESPONSES_BODY):
         responses_survives(odd)
@@ -656,6 +679,11 @@ def test_a_responses_request_with_an_odd_member_gives_only_our_errors() -> None:
 @given(body=bent(CHAT_BODY).flatmap(bent) | bent(LEGACY_BODY).flatmap(bent))
 def test_a_bent_chat_request_gives_only_our_errors(body: Any) -> None:
     chat_survives(body)
+
+
+@given(body=bent(MESSAGES_BODY).flatmap(bent))
+def test_a_bent_messages_request_gives_only_our_errors(body: Any) -> None:
+    messages_survives(body)
 
 
 @given(body=bent(RESPONSES_BODY).flatmap(bent))
@@ -667,6 +695,7 @@ def test_the_bodies_that_are_bent_are_good_themselves() -> None:
     for body in (CHAT_BODY, LEGACY_BODY):
         chat_road(body)
     responses_road(RESPONSES_BODY)
+    messages_road(MESSAGES_BODY)
 
 
 def test_a_catalogue_with_an_odd_member_is_still_a_list() -> None:
@@ -690,6 +719,9 @@ def test_limits_of_odd_headers_are_still_limits(headers: dict[str, str]) -> None
 
 
 # Law 6
+
+
+MESSAGES = MessagesForm(MESSAGES_OPTIONS[2])
 
 
 def sent_back(reply: JsonObject) -> list[JsonObject]:
@@ -734,13 +766,63 @@ def assert_comes_back(data: bytes, form: chat.ReplyOptions) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reply_comes_back_without_loss(name: str) -> None:
-    for form in FORMS:
+    for form in CHAT_OPTIONS:
         assert_comes_back(wire(name), form)
 
 
-@given(data=streams(), form=forms)
+@given(data=streams(), form=chat_options)
 def test_a_made_reply_comes_back_without_loss(data: bytes, form: chat.ReplyOptions) -> None:
     assert_comes_back(data, form)
+
+
+def assert_message_comes_back(data: bytes, form: MessagesForm) -> None:
+    """The items of a request whose history is the reply are the output of the response, but for
+    what the dialect has no place for."""
+    try:
+        reply = form.whole(response := folded(events(data)))
+    except CodexError:
+        return
+    results = [
+        {"type": "tool_result", "tool_use_id": block["id"], "content": "1"}
+        for block in reply["content"]
+        if block["type"] == "tool_use"
+    ]
+    messages = [
+        {"role": "user", "content": "go on"},
+        {"role": "assistant", "content": reply["content"]},
+        {"role": "user", "content": [*results, {"type": "text", "text": "and?"}]},
+    ]
+    body = {"model": "asked", "max_tokens": 1, "messages": messages}
+    sent = anthropic.from_client(body, model="m", reader=form.options.writer).sent["input"]
+    assert [carried(item) for item in sent[1:-1] if carried(item)] == [
+        carried(item) for item in response["output"] if carried(item)
+    ]
+    outputs = [item for item in sent if item["type"] == "function_call_output"]
+    assert [item["call_id"] for item in outputs] == [block["tool_use_id"] for block in results]
+
+
+def carried(item: JsonObject) -> object:
+    """What comes back of an item: the words, the calls, the reasoning."""
+    if item["type"] == "message":
+        parts = item["content"] if item["role"] == "assistant" else []
+        return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+    if item["type"] == "reasoning":
+        return item["id"], item["encrypted_content"]
+    if item["type"] == "function_call":
+        return item["call_id"], item["name"], json.loads(item["arguments"] or "{}")
+    if item["type"] == "custom_tool_call":
+        return item["call_id"], item["name"], {"input": item["input"]}
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_message_comes_back_without_loss(name: str) -> None:
+    assert_message_comes_back(wire(name), MESSAGES)
+
+
+@given(data=streams())
+def test_a_made_message_comes_back_without_loss(data: bytes) -> None:
+    assert_message_comes_back(data, MESSAGES)
 
 
 @given(data=streams())

@@ -190,6 +190,11 @@ class Codex:
         """The models of this account, first choice first; kept for minutes."""
         return await self._catalogue.current()
 
+    async def available_models(self) -> list[Model]:
+        """What there is of them, for a decision about a request, which the backend decides if there
+        is nothing: where they cannot be had, no request waits for them again and again."""
+        return await self._catalogue.available()
+
     @property
     def models_etag(self) -> str | None:
         """The ETag that the newest list of models came with: answers name it too."""

@@ -23,7 +23,7 @@ from .middleware.guard import Guard
 from .mount import Counted, MountedApp
 from .reports import Reports
 from .requests import Bodies
-from .routes import ROUTES
+from .routes import DIALECTS, ROUTES
 from .routes.health import healthz
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import Deadlines
@@ -68,7 +68,7 @@ def create_app(
         *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
         *_extra(reports),
     ]
-    spoken = Dialects(routes, dialects if api else ())
+    spoken = Dialects(routes, (*DIALECTS, *dialects) if api else ())
     app = App(
         dialects=spoken,
         guard=lambda inside: Guard(

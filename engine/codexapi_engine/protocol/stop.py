@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 
 class Stop:
-    """Cuts a streamed text at its first stop sequence. `hit`: the sequence was found."""
+    """Cuts a streamed text at its first stop sequence. `hit`: one was found; `sequence` is that one."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = [sequence for sequence in sequences if sequence]
         self._pending = ""
         self.hit = False
+        self.sequence: str | None = None
 
     def feed(self, text: str) -> str:
         """All but what could be the beginning of a sequence, or what follows one."""
@@ -22,13 +23,14 @@ class Stop:
         text, self._pending = self._pending + text, ""
         # The one that ends first, however the text is split; of two that end there, the longer.
         found = [
-            (at + len(sequence), at)
+            (at + len(sequence), at, sequence)
             for sequence in self._sequences
             if (at := text.find(sequence)) >= 0
         ]
         if found:
             self.hit = True
-            return text[: min(found)[1]]
+            _, start, self.sequence = min(found)
+            return text[:start]
         overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
         end = len(text) - overlap
         self._pending = text[end:]

@@ -21,6 +21,7 @@ from .conversations import (
 )
 from .health import healthz
 from .images import images_edits, images_file, images_generations, images_variations
+from .messages import ROUTES as MESSAGES
 from .models import models_get, models_list
 from .openapi import openapi
 from .responses import responses_compact, responses_create, responses_input_tokens
@@ -63,3 +64,6 @@ ROUTES = [
     Route("/healthz", healthz),
     Route("/openapi.json", openapi),
 ]
+
+DIALECTS = [MESSAGES]
+"""The dialects beside OpenAI's."""

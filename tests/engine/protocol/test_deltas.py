@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.replies import FORMS
 from tests.streams import CUTS, streams
-from tests.test_laws import FORMS
 from tests.wire_files import NAMES, pieces, wire
 
 from codexapi_engine.errors import CodexError
@@ -51,7 +51,7 @@ def said(translator: Translator, events: list[Event]) -> tuple[bytes, str]:
 
 def translators() -> list[Translator]:
     asked: list[JsonObject] = [{}, {"stream_options": {"include_obfuscation": False}}]
-    made: list[Translator] = [chat.ChatStream(form, created=1) for form in FORMS]
+    made: list[Translator] = [form.translator() for several in FORMS.values() for form in several]
     made += [responses.ResponseStream(body, created=1) for body in asked]
     made.append(responses.ResponseStream({}, created=1, verbatim=True))
     form = completions.CompletionOptions(model="m")

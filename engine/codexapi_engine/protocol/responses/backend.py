@@ -136,7 +136,7 @@ def message(role: str, text: str) -> JsonObject:
 def json_form(schema: JsonObject, name: str = "answer") -> JsonObject:
     """The `text.format` that makes an answer fit a JSON Schema. Strict wherever the schema is one
     that the backend can be strict about."""
-    return {"type": "json_schema", "name": name, "schema": schema, "strict": _is_strict(schema)}
+    return {"type": "json_schema", "name": name, "schema": schema, "strict": can_be_strict(schema)}
 
 
 def _file_part(name: str, url: str) -> JsonObject:
@@ -145,10 +145,11 @@ def _file_part(name: str, url: str) -> JsonObject:
     return {"type": "input_file", "file_url": url}
 
 
-def _is_strict(schema: object) -> bool:
-    """Whether every object in a schema is closed, and needs all that it has."""
+def can_be_strict(schema: object) -> bool:
+    """Whether the backend can be strict about a schema: every object in it is closed, and needs all
+    that it has."""
     if isinstance(schema, list):
-        return all(map(_is_strict, schema))
+        return all(map(can_be_strict, schema))
     if not isinstance(schema, dict):
         return True
     properties = schema.get("properties")
@@ -158,7 +159,7 @@ def _is_strict(schema: object) -> bool:
         needed = set(map(str, required)) if isinstance(required, list) else set()
         if schema.get("additionalProperties") is not False or wanted != needed:
             return False
-    return all(map(_is_strict, schema.values()))
+    return all(map(can_be_strict, schema.values()))
 
 
 def conversation_key(request: JsonObject) -> str:

@@ -25,15 +25,15 @@ def input_tokens(body: JsonObject) -> int:
     """An estimate for a request in the Responses dialect, whose `input` is a list."""
     items = body.get("input") or []
     sizes = [
-        _token_count(items),
-        _token_count(body.get("instructions")),
-        _token_count(body.get("tools")),
+        token_count(items),
+        token_count(body.get("instructions")),
+        token_count(body.get("tools")),
     ]
-    sizes.append(_token_count(get_dict(get_dict(body, "text"), "format").get("schema")))
+    sizes.append(token_count(get_dict(get_dict(body, "text"), "format").get("schema")))
     return round(sum(sizes)) + ITEM_TOKENS * len(items)
 
 
-def _token_count(value: Any) -> float:
+def token_count(value: Any) -> float:
     """In tokens."""
     if isinstance(value, str):
         return len(value.encode(errors="replace")) / BYTES_PER_TOKEN
@@ -53,4 +53,4 @@ def _token_count(value: Any) -> float:
 
 
 def _sum(values: Iterable[Any]) -> float:
-    return sum(map(_token_count, values))
+    return sum(map(token_count, values))

@@ -10,7 +10,7 @@ A schema that is complete is returned as it is, and none is changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...errors import JsonObject
@@ -39,7 +39,7 @@ def complete(schema: Any) -> Any:
     for keyword, value in schema.items():
         # Most values are strings: a request has some hundred of them.
         if isinstance(value, dict | list):
-            inside = _complete_inside(keyword, value)
+            inside = change_inside(keyword, value, complete)
             if inside is not value:
                 changes[keyword] = inside
     types = schema.get("type")
@@ -75,15 +75,17 @@ def _complete_tool(tool: JsonObject) -> JsonObject:
     return {**tool, **changes}
 
 
-def _complete_inside(keyword: str, value: JsonObject | list[Any]) -> Any:
+def change_inside(keyword: str, value: JsonObject | list[Any], change: Callable[[Any], Any]) -> Any:
+    """The value of a keyword, with `change` done to each schema that it holds. The value itself,
+    where that changes none."""
     if isinstance(value, list):
         if keyword not in _SEVERAL:
             return value
-        several = [complete(schema) for schema in value]
+        several = [change(schema) for schema in value]
         same = all(new is old for new, old in zip(several, value, strict=True))
         return value if same else several
     if keyword in _BY_NAME:
-        by_name = {name: complete(schema) for name, schema in value.items()}
+        by_name = {name: change(schema) for name, schema in value.items()}
         same = all(by_name[name] is value[name] for name in value)
         return value if same else by_name
-    return complete(value) if keyword in _ONE else value
+    return change(value) if keyword in _ONE else value

@@ -1,0 +1,38 @@
+"""The Messages dialect, Anthropic's."""
+
+from __future__ import annotations
+
+from .content import MessageOptions
+from .count import tokens
+from .errors import error_headers, error_object, error_status, with_sizes
+from .models import is_foreign, model_entry, models_page, resolve
+from .params import messages_param
+from .reply import PING, MessageStream
+from .request import Request, from_client, session_of, to_count
+from .schema import RULES
+from .signature import Writer
+from .whole import fold, from_response
+
+__all__ = [
+    "PING",
+    "RULES",
+    "MessageOptions",
+    "MessageStream",
+    "Request",
+    "Writer",
+    "error_headers",
+    "error_object",
+    "error_status",
+    "fold",
+    "from_client",
+    "from_response",
+    "is_foreign",
+    "messages_param",
+    "model_entry",
+    "models_page",
+    "resolve",
+    "session_of",
+    "to_count",
+    "tokens",
+    "with_sizes",
+]  # fmt: skip

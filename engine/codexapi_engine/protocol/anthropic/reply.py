@@ -1,0 +1,386 @@
+"""A Responses stream as the events of a Messages stream.
+
+Two roads, one reply: what these events add up to is what `whole.from_response` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ...errors import CodexError, JsonObject, from_event
+from .. import json, sse
+from ..chat.splice import Part
+from ..choices import empty_response
+from ..responses import Pieces, delta_of
+from ..shapes import get_dict, get_int, get_list, get_str
+from ..sse import Event
+from ..stop import Stop
+from .content import (
+    CALLS,
+    TEXTS,
+    MessageOptions,
+    arguments,
+    blocks_of,
+    call_block,
+    citations,
+    ending,
+    message_id,
+    own_sources,
+    refusal_of,
+    rewrites,
+    says_something,
+    text_tokens,
+    thinking_block,
+    usage_of,
+)
+from .deltas import Around, Splicer, part_of
+from .errors import error_event, with_sizes
+from .order import ItemOrder
+
+PING = sse.encode({"type": "ping"}, "ping")
+
+_GAP = "\n\n"  # between the summaries of one thought
+_DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
+_INPUT = ("input_json_delta", "partial_json")
+
+
+class MessageStream:
+    """Messages events, from Responses events. A Translator."""
+
+    def __init__(self, options: MessageOptions) -> None:
+        # set once
+        self._options = options
+        # moves as the stream moves
+        self._response: JsonObject = {}  # as the backend began it
+        self._order: ItemOrder[Handler] = ItemOrder()
+        self._pieces = Pieces()
+        self._stop = Stop(options.stop)
+        self._splicer = Splicer(self._one, self._frame, self._pieces.delta)
+        self._call: JsonObject = {}  # the one that is being told, from when its name is known
+        self._thought: Part | None = None  # the summary that is being told
+        self._search: JsonObject | None = None  # the present item, which waits for its sources
+        self._cited: dict[int, list[JsonObject]] = {}  # by each message that is done
+        self._arrived: set[object] = set()  # the items that are done, by id or else by index
+        self._kinds: list[str] = []  # of the blocks that have begun
+        self._open = ""  # the type of the block that has not ended
+        self._text_bytes = 0  # bytes of text
+        self.thread: list[JsonObject] = []  # the items that were told, for a client's next turn
+        self.finished = False
+
+    def feed(self, event: Event) -> Iterable[bytes]:
+        if self.finished:
+            return ()
+        if event.type not in _HANDLERS:
+            event.check()
+            return ()
+        if isinstance(event, sse.DeltaBatch) and not self._options.stop:
+            return self._splicer.feed(event)
+        self._splicer.reset()
+        if isinstance(event, sse.DeltaBatch):
+            return (piece for one in event.each for piece in self._one(one))
+        return self._one(event)
+
+    def close(self) -> Iterable[bytes]:
+        if self.finished:
+            return ()
+        raise sse.interruption()
+
+    def fail(self, error: CodexError) -> Iterable[bytes]:
+        """One `error` event: a stream that only ends is an answer to some clients."""
+        self.finished = True
+        return (error_event(self._sized(error)),)
+
+    def _one(self, event: Event) -> Iterable[bytes]:
+        return () if self.finished else _HANDLERS[event.type](self, event.json)
+
+    def _frame(self, event: Event, out: list[bytes]) -> Around | None:
+        """What stands around the words of a delta, where one event tells just them."""
+        kind = _INPUT if self._open == "tool_use" else _DELTAS.get(self._open)
+        if kind is None or not out:
+            return None
+        before, behind = self._around(*kind)
+        words = sse.escape_line_ends(json.dumps(delta_of(event.json)))
+        return (before, behind) if out[-1] == before + words + behind else None
+
+    def _sized(self, error: CodexError) -> CodexError:
+        return with_sizes(error, self._options.input_tokens, self._options.window)
+
+    # Handlers, in the order of a stream.
+
+    def _created(self, data: JsonObject) -> list[bytes]:
+        self._response = get_dict(data, "response")
+        return []
+
+    def _item_added(self, data: JsonObject) -> list[bytes]:
+        item = get_dict(data, "item")
+        return self._begin_call(item) if get_str(item, "type") in CALLS else []
+
+    def _part_added(self, data: JsonObject) -> list[bytes]:
+        return []  # the first that is heard of some items
+
+    def _on_text(self, data: JsonObject) -> list[bytes]:
+        return self._text(self._pieces.delta(part_of(data), delta_of(data)))
+
+    def _text_done(self, data: JsonObject) -> list[bytes]:
+        whole = get_str(data, "text") or get_str(data, "refusal")
+        return self._text(self._pieces.rest(part_of(data), whole))
+
+    def _on_reasoning(self, data: JsonObject) -> list[bytes]:
+        part = part_of(data)
+        return self._think(part, self._pieces.delta(part, delta_of(data)))
+
+    def _reasoning_done(self, data: JsonObject) -> list[bytes]:
+        part = part_of(data)
+        return self._think(part, self._pieces.rest(part, get_str(data, "text")))
+
+    def _on_arguments(self, data: JsonObject) -> list[bytes]:
+        if not self._call or rewrites(self._call):
+            return []  # told whole, when the item is done
+        return self._input(self._pieces.delta(part_of(data), delta_of(data)))
+
+    def _item_done(self, data: JsonObject) -> list[bytes]:
+        item, index = get_dict(data, "item"), _index(data)
+        kind = get_str(item, "type")
+        if kind == "web_search_call" and (sources := self._sources(item, index)) is None:
+            self._search = item
+            return []
+        self.thread.append(item)
+        out: list[bytes] = []
+        if kind == "message":
+            out = self._rest_of_message(item, index)
+        elif kind == "reasoning":
+            out = self._rest_of_thought(item, index)
+        elif kind in CALLS:
+            out = self._rest_of_call(item, index)
+        elif kind == "web_search_call":
+            out = self._search_blocks(item, sources or [])
+        return out + self._next_item()
+
+    # Around them: which item's turn it is.
+
+    def _in_turn(self, handler: Handler, data: JsonObject) -> list[bytes]:
+        """Does what an event asks for once its item's turn has come: blocks may not overlap."""
+        return handler(self, data) if self._order.takes(_index(data), handler, data) else []
+
+    def _next_item(self) -> list[bytes]:
+        # The end of a call waits for what follows it: clients run it at once, and run it again when
+        # the stream then breaks.
+        out = self._text_events(self._stop.rest())
+        if self._open != "tool_use":
+            out += self._end_block()
+        self._call, self._thought, self._search = {}, None, None
+        for handler, data in self._order.next():
+            if not self.finished:
+                out += handler(self, data)
+        return out
+
+    def _arrive(self, data: JsonObject) -> list[bytes]:
+        """An item is done at the backend, whether it is its turn or not."""
+        item, index = get_dict(data, "item"), _index(data)
+        self._arrived.add(get_str(item, "id") or index)
+        if get_str(item, "type") == "message":
+            self._cited.setdefault(index, citations(item))
+        out = self._in_turn(MessageStream._item_done, data)
+        if self._search is not None and self._order.present is not None:
+            place: JsonObject = {"output_index": self._order.present}
+            if self._sources(self._search, self._order.present) is not None:
+                out += self._item_done({**place, "item": self._search})
+        return out
+
+    def _sources(self, item: JsonObject, index: int) -> list[JsonObject] | None:
+        """What a search found: as it tells itself, else what the message cites that follows it.
+        None while that is not known."""
+        if own := own_sources(item):
+            return own
+        later = [place for place in self._cited if place > index]
+        return self._cited[min(later)] if later else None
+
+    def _finish(self, data: JsonObject) -> list[bytes]:
+        response = get_dict(data, "response")
+        out: list[bytes] = []
+        for index, item in enumerate(get_list(response, "output")):
+            if (get_str(item, "id") or index) not in self._arrived:  # some come only at the end
+                place = self._order.free if self._order.is_over(index) else index
+                out += self._arrive({"output_index": place, "item": item})
+        while self._order.present is not None and not self.finished:  # some are never done
+            if self._search is not None:
+                self.thread.append(self._search)
+                out += self._search_blocks(self._search, [])
+            out += self._next_item()
+        if self.finished:
+            return out
+        end = ending(response, "tool_use" in self._kinds, refusal_of(self.thread))
+        if end["stop_reason"] == "end_turn" and not says_something(self._kinds):
+            raise empty_response()
+        searches = self._kinds.count("server_tool_use")
+        return out + self._last_events(end, usage_of(response, self._options, searches))
+
+    def _failed(self, data: JsonObject) -> list[bytes]:
+        raise self._sized(from_event(data))
+
+    # What of an item was not streamed. Some models stream nothing of it.
+
+    def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
+        out: list[bytes] = []
+        for number_, part in enumerate(get_list(item, "content")):
+            if field := TEXTS.get(get_str(part, "type")):
+                place = (index, None, number_)
+                out += self._text(self._pieces.rest(place, get_str(part, field)))
+        return out
+
+    def _rest_of_thought(self, item: JsonObject, index: int) -> list[bytes]:
+        out: list[bytes] = []
+        for number_, part in enumerate(get_list(item, "summary")):
+            place: Part = (index, number_, None)
+            out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
+        for number_, part in enumerate(get_list(item, "content")):
+            place = (index, None, number_)
+            out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
+        for block in thinking_block(item, self._options):
+            out += self._begin_block({**block, "thinking": "", "signature": ""})
+            if block["signature"]:
+                out.append(self._delta("signature_delta", "signature", block["signature"]))
+        return out
+
+    def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
+        out = [] if self._call else self._begin_call(item)
+        return out + self._input(self._pieces.rest((index, None, None), arguments(item)))
+
+    def _search_blocks(self, item: JsonObject, sources: list[JsonObject]) -> list[bytes]:
+        use, result = blocks_of(item, self._options, sources)
+        query = json.dumps(use["input"]).decode()
+        out = self._begin_block({**use, "input": {}})
+        out += [self._delta(*_INPUT, query), *self._end_block()]
+        return out + self._begin_block(result) + self._end_block()
+
+    # What goes out.
+
+    def _text(self, piece: str) -> list[bytes]:
+        piece = self._stop.feed(piece)
+        out = self._text_events(piece)
+        if self._stop.hit:
+            out += self._stopped()
+        return out
+
+    def _text_events(self, piece: str) -> list[bytes]:
+        if not piece:
+            return []
+        self._text_bytes += len(piece.encode(errors="replace"))
+        begun = self._begin_block({"type": "text", "text": ""})
+        return [*begun, self._delta(*_DELTAS["text"], piece)]
+
+    def _stopped(self) -> list[bytes]:
+        """The end, once a stop sequence was said. The run is left where it is, so its usage is
+        never told: what is known of it is an estimate."""
+        end = ending({}, "tool_use" in self._kinds, None)
+        if end["stop_reason"] == "end_turn":
+            end |= {"stop_reason": "stop_sequence", "stop_sequence": self._stop.sequence}
+        usage = usage_of({}, self._options, self._kinds.count("server_tool_use"))
+        return self._last_events(end, {**usage, "output_tokens": text_tokens(self._text_bytes)})
+
+    def _think(self, part: Part, piece: str) -> list[bytes]:
+        if not (piece and self._options.thinking and self._options.summaries):
+            return []
+        gap = _GAP if self._thought not in (None, part) else ""
+        self._thought = part
+        begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
+        return [*begun, self._delta(*_DELTAS["thinking"], gap + piece)]
+
+    def _begin_call(self, item: JsonObject) -> list[bytes]:
+        self._call = item
+        begun = self._begin_block(call_block(item, self._options))
+        return [*begun, self._delta(*_INPUT, "")]
+
+    def _input(self, piece: str) -> list[bytes]:
+        return [self._delta(*_INPUT, piece)] if piece else []
+
+    def _begin_block(self, block: JsonObject) -> list[bytes]:
+        """The start of a block, unless one of its type is open: a call is one for each item."""
+        if block["type"] == self._open != "tool_use":
+            return []
+        out = [*self._begin_message(), *self._end_block()]
+        self._open = block["type"]
+        self._kinds.append(self._open)
+        return [*out, self._event("content_block_start", content_block=block)]
+
+    def _end_block(self) -> list[bytes]:
+        if not self._open:
+            return []
+        self._open = ""
+        return [self._event("content_block_stop")]
+
+    def _begin_message(self) -> list[bytes]:
+        if self._kinds:
+            return []
+        usage = usage_of({}, self._options, 0)
+        message: JsonObject = {
+            "id": message_id(self._response),
+            "type": "message",
+            "role": "assistant",
+            "model": self._options.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "stop_details": None,
+            "usage": {**usage, "output_tokens": 1},
+        }
+        event = {"type": "message_start", "message": message}
+        return [sse.encode(event, "message_start"), PING]
+
+    def _last_events(self, end: JsonObject, usage: JsonObject) -> list[bytes]:
+        out = [*self._begin_message(), *self._end_block()]
+        self.finished = True
+        delta: JsonObject = {"type": "message_delta", "delta": end, "usage": usage}
+        if self._options.edits:
+            delta["context_management"] = {"applied_edits": []}
+        stop = sse.encode({"type": "message_stop"}, "message_stop")
+        return [*out, sse.encode(delta, "message_delta"), stop]
+
+    def _event(self, kind: str, **more: object) -> bytes:
+        return sse.encode({"type": kind, "index": len(self._kinds) - 1, **more}, kind)
+
+    def _delta(self, kind: str, field: str, piece: str) -> bytes:
+        before, behind = self._around(kind, field)
+        return before + sse.escape_line_ends(json.dumps(piece)) + behind
+
+    def _around(self, kind: str, field: str) -> Around:
+        """The event of a delta before and behind its words."""
+        before = (
+            'event: content_block_delta\ndata: {"type":"content_block_delta",'
+            f'"index":{len(self._kinds) - 1},"delta":{{"type":"{kind}","{field}":'
+        )
+        return before.encode(), b"}}\n\n"
+
+
+Handler = Callable[[MessageStream, JsonObject], list[bytes]]
+
+
+def _by_turn(handler: Handler) -> Handler:
+    return lambda stream, data: stream._in_turn(handler, data)
+
+
+_HANDLERS: dict[str, Handler] = {
+    "response.created": MessageStream._created,
+    "response.output_item.added": _by_turn(MessageStream._item_added),
+    "response.content_part.added": _by_turn(MessageStream._part_added),
+    "response.reasoning_summary_part.added": _by_turn(MessageStream._part_added),
+    "response.output_text.delta": _by_turn(MessageStream._on_text),
+    "response.output_text.done": _by_turn(MessageStream._text_done),
+    "response.refusal.delta": _by_turn(MessageStream._on_text),
+    "response.refusal.done": _by_turn(MessageStream._text_done),
+    "response.reasoning_summary_text.delta": _by_turn(MessageStream._on_reasoning),
+    "response.reasoning_summary_text.done": _by_turn(MessageStream._reasoning_done),
+    "response.reasoning_text.delta": _by_turn(MessageStream._on_reasoning),
+    "response.reasoning_text.done": _by_turn(MessageStream._reasoning_done),
+    "response.function_call_arguments.delta": _by_turn(MessageStream._on_arguments),
+    "response.output_item.done": MessageStream._arrive,
+    "response.completed": MessageStream._finish,
+    "response.done": MessageStream._finish,
+    "response.incomplete": MessageStream._finish,
+    "response.failed": MessageStream._failed,
+    "error": MessageStream._failed,
+}
+
+
+def _index(data: JsonObject) -> int:
+    return get_int(data, "output_index") or 0

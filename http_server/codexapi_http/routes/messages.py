@@ -1,0 +1,221 @@
+"""Messages, Anthropic's dialect: for Claude Code, the Anthropic SDKs and what speaks only that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from functools import partial, wraps
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from codexapi_engine import Codex, CodexError, EventStream, ModelNotFound
+from codexapi_engine.aside import aside
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import anthropic, json, models
+from codexapi_engine.protocol.models import Model
+from codexapi_engine.protocol.shapes import get_str
+from codexapi_engine.storage import Owner
+
+from ..dialect import Dialect, DialectRoutes, retry_headers, traceable_message
+from ..endpoint import got, posted
+from ..errors import refusal
+from ..requests import codex_of, header, settings_of
+from ..streaming import NOT_OPEN, Run, attach
+from .answer import (
+    answer_headers,
+    collect_responses,
+    collected_chunks,
+    json_response,
+    stream_response,
+    with_caller_names,
+    with_model,
+)
+
+_SESSION = (b"x-claude-code-session-id", b"x-claude-code-agent-id")
+_Endpoint = Callable[..., Coroutine[Any, Any, Response]]
+
+
+def error_body(error: CodexError, request_id: str) -> JsonObject:
+    return {
+        "type": "error",
+        "error": anthropic.error_object(error, traceable_message(error, request_id)),
+        "request_id": request_id,
+    }
+
+
+def error_headers(error: CodexError, request_id: str) -> Mapping[str, str]:
+    return {**retry_headers(error, request_id), **anthropic.error_headers(error, request_id)}
+
+
+MESSAGES = Dialect(
+    "anthropic",
+    error_body=error_body,
+    error_status=anthropic.error_status,
+    error_headers=error_headers,
+    keep_alive=anthropic.PING,
+    key_headers=(b"x-api-key", b"authorization"),
+)
+
+
+def with_request_id(work: _Endpoint) -> _Endpoint:
+    """Gives an answer the header by which the official clients name a request."""
+
+    @wraps(work)
+    async def answer(request: Request, *body: JsonObject) -> Response:
+        response = await work(request, *body)
+        response.raw_headers.append((b"request-id", request.scope["request_id"].encode()))
+        return response
+
+    return answer
+
+
+@with_request_id
+@with_caller_names(anthropic.messages_param)
+async def messages_create(request: Request, body: JsonObject) -> Response:
+    """POST /v1/messages"""
+    body, codex = with_model(request, body), codex_of(request)
+    model, known, owner = await _model(request, get_str(body, "model"))
+    translate = partial(
+        anthropic.from_client,
+        body,
+        model=model,
+        reader=anthropic.Writer(*owner),
+        session=_session(request, body),
+        strict=settings_of(request).strict,
+    )
+    heavy = json.is_heavy(body)
+    sent, options, ignored = await aside(heavy, translate)
+    options = replace(
+        options,
+        input_tokens=await aside(heavy, anthropic.tokens, sent),
+        window=_window(known, model),
+    )
+    # The reasoning before the calls of earlier turns, where the client has none of it.
+    sent["input"] = await aside(heavy, codex.reasoning.restore, sent["input"], owner=owner)
+
+    async def open_runs() -> Sequence[EventStream]:
+        try:
+            return await codex.open_all([sent])
+        except CodexError as error:
+            raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+
+    if body.get("stream") is True:
+        return stream_response(open_runs, _run(codex, options, owner), ignored=ignored)
+    return await _complete(codex, open_runs, options, owner, ignored)
+
+
+def _run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
+    stream = anthropic.MessageStream(options)
+
+    def remember(run: Run) -> None:
+        codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))
+
+    return Run(NOT_OPEN, stream, remember)
+
+
+async def _complete(
+    codex: Codex,
+    open_runs: Callable[[], Awaitable[Sequence[EventStream]]],
+    options: anthropic.MessageOptions,
+    owner: Owner,
+    ignored: Sequence[str],
+) -> Response:
+    runs = await open_runs()
+    headers = answer_headers(runs[0], ignored)
+    if options.stop:  # a run ends at its stop sequence, and then has no finished response
+        run = _run(codex, options, owner)
+        attach([run], runs)
+        return json_response(anthropic.fold(await collected_chunks([run])), headers)
+    try:
+        (response,) = await collect_responses(runs)
+    except CodexError as error:
+        raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+    codex.reasoning.remember(response["output"], owner=owner.with_account(runs[0].account))
+    return json_response(anthropic.from_response(response, options), headers)
+
+
+@with_request_id
+@with_caller_names(anthropic.messages_param)
+async def messages_count_tokens(request: Request, body: JsonObject) -> Response:
+    """POST /v1/messages/count_tokens: an estimate, which no backend is asked for."""
+    heavy = json.is_heavy(body)
+    sent = await aside(heavy, anthropic.to_count, body)
+    tokens = await aside(heavy, anthropic.tokens, sent)
+    return json_response({"input_tokens": tokens}, {"x-codexapi-estimate": "1"})
+
+
+@with_request_id
+async def models_page(request: Request) -> Response:
+    """GET /v1/models"""
+    known, aliases = await codex_of(request).models(), settings_of(request).model_aliases
+    return json_response(anthropic.models_page(known, aliases))
+
+
+@with_request_id
+async def model_get(request: Request) -> Response:
+    """GET /v1/models/{id}"""
+    name, aliases = request.path_params["model"], settings_of(request).model_aliases
+    entry = anthropic.model_entry(await codex_of(request).models(), aliases, name)
+    if entry is None:
+        error = ModelNotFound("GET /v1/models lists all names", param="model")
+        error.model = name
+        raise error
+    return json_response(entry)
+
+
+@with_request_id
+async def hello(request: Request) -> Response:
+    """GET and HEAD /api/hello, by which Claude Code sees whether there is a server."""
+    return Response(status_code=200)
+
+
+async def absent(request: Request) -> Response:
+    """What the backend lacks."""
+    path = request.scope["path"]
+    what = "text completions" if path == "/v1/complete" else "batches"
+    message = f"Invalid URL ({request.method} {path}): the Codex backend has no {what}."
+    raise refusal(404, "not_found", message)
+
+
+ROUTES = DialectRoutes(
+    MESSAGES,
+    [
+        Route("/v1/messages", posted(messages_create), methods=["POST"]),
+        Route("/v1/messages/count_tokens", posted(messages_count_tokens), methods=["POST"]),
+        Route("/v1/models", got(models_page), methods=["GET"]),
+        Route("/v1/models/{model:path}", got(model_get), methods=["GET"]),
+        Route("/api/hello", got(hello), methods=["GET"]),
+        Route("/v1/messages/batches", got(absent)),
+        Route("/v1/messages/batches/{rest:path}", got(absent)),
+        Route("/v1/complete", got(absent)),
+    ],
+    prefixes=("/v1/messages", "/v1/complete", "/api/hello"),
+    header=b"anthropic-version",
+)
+
+
+async def _model(request: Request, name: str) -> tuple[str, list[Model], Owner]:
+    """The model that is to answer, those that there are, and whose the answer will be."""
+    codex, settings = codex_of(request), settings_of(request)
+    known = await codex.available_models()
+    default = name
+    if anthropic.is_foreign(name) and name not in settings.model_aliases:
+        default = await codex.model()
+    model = anthropic.resolve(known, settings.model_aliases, name, default)
+    return model, known, await codex.owner(model)
+
+
+def _window(known: Sequence[Model], model: str) -> int | None:
+    found = models.find(known, model.partition(":")[0])
+    return found.context_window if found is not None else None
+
+
+def _session(request: Request, body: JsonObject) -> str:
+    """The conversation's name for the backend's cache; empty leaves it to how it begins."""
+    parts = [header(request, name) for name in _SESSION]
+    name = "/".join(parts) if parts[0] else anthropic.session_of(body)
+    return hashlib.sha256(name.encode(errors="replace")).hexdigest() if name else ""
