@@ -11,12 +11,17 @@ from tests.chat_replies import added_up, chunks, official
 
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import JsonObject, Translator, anthropic, chat, sse
+from codexapi_engine.protocol.anthropic.reply import MessageStream
+from codexapi_engine.protocol.chat.reply import ChatStream
 
 
 class ReplyForm(Protocol):
     """One dialect, with one choice of its options."""
 
     def translator(self) -> Translator: ...
+
+    def usual_translator(self) -> Translator:
+        """The translator without the fast way of plain deltas."""
 
     def whole(self, response: JsonObject) -> JsonObject:
         """The reply of a finished response. Raises CodexError."""
@@ -38,6 +43,9 @@ class ChatForm:
 
     def translator(self) -> Translator:
         return chat.ChatStream(self.options, created=1)
+
+    def usual_translator(self) -> Translator:
+        return ChatStream(self.options, created=1)
 
     def whole(self, response: JsonObject) -> JsonObject:
         return chat.from_response(response, self.options, created=1)
@@ -103,6 +111,9 @@ class MessagesForm:
 
     def translator(self) -> Translator:
         return anthropic.MessageStream(self.options)
+
+    def usual_translator(self) -> Translator:
+        return MessageStream(self.options)
 
     def whole(self, response: JsonObject) -> JsonObject:
         return anthropic.from_response(response, self.options)

@@ -23,8 +23,8 @@ from codexapi_engine.storage import Owner
 from ..dialect import Dialect, DialectRoutes, retry_headers, traceable_message
 from ..endpoint import got, posted
 from ..errors import refusal
+from ..pump import NOT_OPEN, Run, attach
 from ..requests import codex_of, header, settings_of
-from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collect_responses,

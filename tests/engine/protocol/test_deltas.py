@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import re
@@ -13,17 +14,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.replies import FORMS
+from tests.replies import FORMS, ReplyForm
 from tests.streams import CUTS, streams
 from tests.wire_files import NAMES, pieces, wire
 
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import Event, Translator, chat, completions, responses, sse
 from codexapi_engine.protocol import json as wire_json
-from codexapi_engine.protocol.chat import splice
-from codexapi_engine.protocol.chat.reply import ChatStream
-from codexapi_engine.protocol.chat.splice import PlainDeltas
 from codexapi_engine.protocol.choices import SharedEnvelope
+from codexapi_engine.protocol.plain_deltas import PlainDeltas
 from codexapi_engine.protocol.sse import Decoder, DeltaBatch
 
 JsonObject = dict[str, Any]
@@ -260,7 +259,7 @@ def test_several_deltas_are_asked_one_by_one() -> None:
 
 # The fast way: it says what the long one says, byte by byte, and knows when to leave it alone.
 
-PLAIN_STREAM, SPLICED_STREAM = ChatStream, chat.ChatStream
+every_dialect = pytest.mark.parametrize("dialect", FORMS)
 
 
 def reads(data: bytes, cuts: Iterable[int]) -> list[list[Event]]:
@@ -268,54 +267,79 @@ def reads(data: bytes, cuts: Iterable[int]) -> list[list[Event]]:
     return [*(decoder.feed(piece) for piece in pieces(data, cuts)), decoder.flush()]
 
 
-def assert_same_bytes(data: bytes, cuts: Iterable[int], form: chat.ReplyOptions) -> None:
+def assert_same_bytes(data: bytes, cuts: Iterable[int], form: ReplyForm) -> None:
     stream = [event for batch in reads(data, cuts) for event in batch]
-    plain, spliced = (
-        said(translator, stream)
-        for translator in (PLAIN_STREAM(form, created=1), SPLICED_STREAM(form, created=1))
-    )
-    assert spliced == plain
+    usual = said(form.usual_translator(), stream)
+    assert said(form.translator(), stream) == usual
 
 
-def test_the_fast_way_is_one_file_and_one_line() -> None:
+@every_dialect
+def test_the_fast_way_is_one_file_and_one_line(dialect: str) -> None:
     """Without both, the program is the one that the tests below compare it with."""
-    assert issubclass(SPLICED_STREAM, PLAIN_STREAM)
-    assert SPLICED_STREAM.__module__ == splice.__name__
-    package = Path(chat.__file__).parents[2]
+    fast, usual = type(FORMS[dialect][0].translator()), type(FORMS[dialect][0].usual_translator())
+    assert fast.__mro__[1] is usual
+    file, parent = Path(inspect.getfile(fast)), Path(inspect.getfile(usual)).parent
+    assert file == parent / "splice.py"
     lines = [
         line
-        for path in package.rglob("*.py")
+        for path in parent.rglob("*.py")
         for line in path.read_text().splitlines()
         if "splice" in line and "import" in line
     ]
-    assert lines == ["from .splice import SplicingChatStream as ChatStream"]
+    assert lines == [f"from .splice import {fast.__name__} as {usual.__name__}"]
 
 
+def test_no_other_module_imports_a_fast_way() -> None:
+    package = Path(inspect.getfile(chat)).parents[2]
+    files = [path for path in package.rglob("*.py") if "splice import" in path.read_text()]
+    assert len(files) == len(FORMS)
+
+
+@every_dialect
 @pytest.mark.parametrize("name", NAMES)
-def test_a_wire_cut_anywhere_gives_the_same_bytes_without_the_fast_way(name: str) -> None:
+def test_a_wire_cut_anywhere_gives_the_same_bytes_without_the_fast_way(
+    name: str, dialect: str
+) -> None:
     """Each place within its deltas; elsewhere nothing is spliced, and a few places are enough."""
     data = wire(name)
     deltas = [found.span() for found in re.finditer(rb"event: [a-z_.]+\.delta\n.*\n\n", data)]
     places = {at for start, stop in deltas for at in range(start, stop + 1)}
     for cut in sorted(places | set(range(0, len(data), 997))):
-        assert_same_bytes(data, [cut], FORMS[0])
+        assert_same_bytes(data, [cut], FORMS[dialect][0])
 
 
+@every_dialect
 @pytest.mark.parametrize("name", NAMES)
-def test_a_wire_in_many_pieces_gives_the_same_bytes_without_the_fast_way(name: str) -> None:
+def test_a_wire_in_many_pieces_gives_the_same_bytes_without_the_fast_way(
+    name: str, dialect: str
+) -> None:
     data, chance = wire(name), random.Random(name)
-    assert_same_bytes(data, range(len(data)), FORMS[0])
-    for form in FORMS:
+    assert_same_bytes(data, range(len(data)), FORMS[dialect][0])
+    for form in FORMS[dialect]:
         assert_same_bytes(data, [], form)
         for _ in range(5):
             assert_same_bytes(data, [chance.randrange(len(data)) for _ in range(20)], form)
 
 
-@given(data=streams(), cuts=CUTS, form=st.sampled_from(FORMS))
+@given(
+    data=streams(), cuts=CUTS, form=st.sampled_from(list(FORMS.values())).flatmap(st.sampled_from)
+)
 def test_a_made_stream_gives_the_same_bytes_without_the_fast_way(
-    data: bytes, cuts: list[int], form: chat.ReplyOptions
+    data: bytes, cuts: list[int], form: ReplyForm
 ) -> None:
     assert_same_bytes(data, cuts, form)
+
+
+@every_dialect
+def test_plain_deltas_of_a_part_that_has_begun_are_not_parsed(
+    dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"".join(plain_delta(RECORDED, delta=f'"w{n}"', number=str(n)) for n in range(9))
+    stream = FORMS[dialect][0].translator()
+    b"".join(stream.feed(batch_of(plain_delta(RECORDED))))
+    monkeypatch.setattr(Event, "json", property(lambda event: pytest.fail("parsed")))
+    (out,) = stream.feed(batch_of(data))
+    assert all(b'"w%d"' % n in out for n in range(9))
 
 
 RECORDED = (
@@ -427,7 +451,7 @@ def test_a_text_that_is_spliced_is_written_as_we_write_it(text: str) -> None:
 def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:
     form = chat.ReplyOptions("m")
     shared = chat.shared_envelope(form, created=1)
-    stream = SPLICED_STREAM(form, shared=shared)
+    stream = chat.ChatStream(form, shared=shared)
     for _ in range(3):
         early = b"".join(stream.feed(batch_of(plain_delta(RECORDED))))
     shared.adopt({"id": "resp_7"})

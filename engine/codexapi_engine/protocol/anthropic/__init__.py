@@ -7,10 +7,11 @@ from .count import tokens
 from .errors import error_headers, error_object, error_status, with_sizes
 from .models import is_foreign, model_entry, models_page, resolve
 from .params import messages_param
-from .reply import PING, MessageStream
+from .reply import PING
 from .request import Request, from_client, session_of, to_count
 from .schema import RULES
 from .signature import Writer
+from .splice import SplicingMessageStream as MessageStream
 from .whole import fold, from_response
 
 __all__ = [

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
-from ..chat.splice import Part
 from ..choices import empty_response
-from ..responses import Pieces, delta_of
+from ..responses import Part, StreamedParts, delta_of, part_of
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from ..stop import Stop
@@ -33,15 +32,16 @@ from .content import (
     thinking_block,
     usage_of,
 )
-from .deltas import Around, Splicer, part_of
 from .errors import error_event, with_sizes
 from .order import ItemOrder
 
 PING = sse.encode({"type": "ping"}, "ping")
 
 _GAP = "\n\n"  # between the summaries of one thought
-_DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
-_INPUT = ("input_json_delta", "partial_json")
+TEXT_BLOCK_DELTA = ("text_delta", "text")
+INPUT_DELTA = ("input_json_delta", "partial_json")
+_THINKING_DELTA = ("thinking_delta", "thinking")
+_SIGNATURE_DELTA = ("signature_delta", "signature")
 
 
 class MessageStream:
@@ -53,9 +53,8 @@ class MessageStream:
         # moves as the stream moves
         self._response: JsonObject = {}  # as the backend began it
         self._order: ItemOrder[Handler] = ItemOrder()
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._stop = Stop(options.stop)
-        self._splicer = Splicer(self._one, self._frame, self._pieces.delta)
         self._call: JsonObject = {}  # the one that is being told, from when its name is known
         self._thought: Part | None = None  # the summary that is being told
         self._search: JsonObject | None = None  # the present item, which waits for its sources
@@ -73,11 +72,8 @@ class MessageStream:
         if event.type not in _HANDLERS:
             event.check()
             return ()
-        if isinstance(event, sse.DeltaBatch) and not self._options.stop:
-            return self._splicer.feed(event)
-        self._splicer.reset()
         if isinstance(event, sse.DeltaBatch):
-            return (piece for one in event.each for piece in self._one(one))
+            return self._feed_batch(event)
         return self._one(event)
 
     def close(self) -> Iterable[bytes]:
@@ -93,14 +89,12 @@ class MessageStream:
     def _one(self, event: Event) -> Iterable[bytes]:
         return () if self.finished else _HANDLERS[event.type](self, event.json)
 
-    def _frame(self, event: Event, out: list[bytes]) -> Around | None:
-        """What stands around the words of a delta, where one event tells just them."""
-        kind = _INPUT if self._open == "tool_use" else _DELTAS.get(self._open)
-        if kind is None or not out:
-            return None
-        before, behind = self._around(*kind)
-        words = sse.escape_line_ends(json.dumps(delta_of(event.json)))
-        return (before, behind) if out[-1] == before + words + behind else None
+    def _feed_batch(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
+        return self._each(deltas)
+
+    def _each(self, deltas: Event) -> Iterable[bytes]:
+        for event in deltas.each:
+            yield from self._one(event)
 
     def _sized(self, error: CodexError) -> CodexError:
         return with_sizes(error, self._options.input_tokens, self._options.window)
@@ -239,7 +233,7 @@ class MessageStream:
         for block in thinking_block(item, self._options):
             out += self._begin_block({**block, "thinking": "", "signature": ""})
             if block["signature"]:
-                out.append(self._delta("signature_delta", "signature", block["signature"]))
+                out.append(self._delta(*_SIGNATURE_DELTA, block["signature"]))
         return out
 
     def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
@@ -250,7 +244,7 @@ class MessageStream:
         use, result = blocks_of(item, self._options, sources)
         query = json.dumps(use["input"]).decode()
         out = self._begin_block({**use, "input": {}})
-        out += [self._delta(*_INPUT, query), *self._end_block()]
+        out += [self._delta(*INPUT_DELTA, query), *self._end_block()]
         return out + self._begin_block(result) + self._end_block()
 
     # What goes out.
@@ -267,7 +261,7 @@ class MessageStream:
             return []
         self._text_bytes += len(piece.encode(errors="replace"))
         begun = self._begin_block({"type": "text", "text": ""})
-        return [*begun, self._delta(*_DELTAS["text"], piece)]
+        return [*begun, self._delta(*TEXT_BLOCK_DELTA, piece)]
 
     def _stopped(self) -> list[bytes]:
         """The end, once a stop sequence was said. The run is left where it is, so its usage is
@@ -284,15 +278,15 @@ class MessageStream:
         gap = _GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
-        return [*begun, self._delta(*_DELTAS["thinking"], gap + piece)]
+        return [*begun, self._delta(*_THINKING_DELTA, gap + piece)]
 
     def _begin_call(self, item: JsonObject) -> list[bytes]:
         self._call = item
         begun = self._begin_block(call_block(item, self._options))
-        return [*begun, self._delta(*_INPUT, "")]
+        return [*begun, self._delta(*INPUT_DELTA, "")]
 
     def _input(self, piece: str) -> list[bytes]:
-        return [self._delta(*_INPUT, piece)] if piece else []
+        return [self._delta(*INPUT_DELTA, piece)] if piece else []
 
     def _begin_block(self, block: JsonObject) -> list[bytes]:
         """The start of a block, unless one of its type is open: a call is one for each item."""
@@ -343,7 +337,7 @@ class MessageStream:
         before, behind = self._around(kind, field)
         return before + sse.escape_line_ends(json.dumps(piece)) + behind
 
-    def _around(self, kind: str, field: str) -> Around:
+    def _around(self, kind: str, field: str) -> tuple[bytes, bytes]:
         """The event of a delta before and behind its words."""
         before = (
             'event: content_block_delta\ndata: {"type":"content_block_delta",'

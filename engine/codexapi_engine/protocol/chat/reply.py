@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
+from ..responses import Part, delta_of, part_of
 from ..responses import StreamedParts as Pieces
-from ..responses import delta_of
 from ..responses.backend import SERVICE_TIERS
 from ..shapes import get_dict as inner
 from ..shapes import get_int as number
@@ -22,9 +22,6 @@ from ..sse import Event
 from ..stop import Stop
 
 PREFIX = "chatcmpl-"
-
-Part = tuple[int | None, int | None, int | None]
-"""Which part of which item: the indices of the item, of the summary, of the content."""
 
 # item type -> (the word for it in chat, the field of its input)
 _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
@@ -111,7 +108,7 @@ class ChatStream:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
         if isinstance(event, sse.DeltaBatch):
-            return self._feed_batch(event, handler)
+            return self._feed_batch(event)
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -126,7 +123,11 @@ class ChatStream:
         error_field = b',"error":' + json.dumps(error.body())
         return (self._chunk({}, behind=_behind(self._tier + error_field)),)
 
-    def _feed_batch(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
+    def _feed_batch(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
+        return self._each(deltas)
+
+    def _each(self, deltas: Event) -> Iterable[bytes]:
+        handler = _HANDLERS[deltas.type]
         for event in deltas.each:
             if not self.finished:
                 yield from handler(self, event.json)
@@ -146,24 +147,24 @@ class ChatStream:
         return ()
 
     def _on_text(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         return self._content(part, self._pieces.delta(part, delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_text(_part_of(data), data)
+        return self._rest_of_text(part_of(data), data)
 
     def _refusal(self, data: JsonObject) -> Iterable[bytes]:
-        return self._refusal_chunks(self._pieces.delta(_part_of(data), delta_of(data)))
+        return self._refusal_chunks(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_refusal(_part_of(data), data)
+        return self._rest_of_refusal(part_of(data), data)
 
     def _on_reasoning(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         return self._think(part, self._pieces.delta(part, delta_of(data)))
 
     def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_reasoning(_part_of(data), data)
+        return self._rest_of_reasoning(part_of(data), data)
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
         return self._input_delta("function", data)
@@ -297,13 +298,13 @@ class ChatStream:
         return out + self._stopped()
 
     def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
-        part, piece = _part_of(data), delta_of(data)
+        part, piece = part_of(data), delta_of(data)
         if _index(data) not in self._calls:
             return []  # its name is not known before the item is done, and has it whole
         return self._input(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         if _index(data) not in self._calls:
             return []
         return self._input(part, kind, self._pieces.rest(part, whole))
@@ -507,15 +508,6 @@ def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
     """What stands behind the delta of a chunk; `more` are the last members."""
     reason = json.dumps(finish_reason) if finish_reason else b"null"
     return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, sse.escape_line_ends(more))
-
-
-def _part_of(data: JsonObject) -> Part:
-    """Which part of which item an event is about."""
-    return (
-        number(data, "output_index"),
-        number(data, "summary_index"),
-        number(data, "content_index"),
-    )
 
 
 def _index(data: JsonObject) -> int:

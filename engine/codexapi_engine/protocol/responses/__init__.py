@@ -18,17 +18,20 @@ from .public import (
 from .reply import (
     TERMINAL,
     Assembler,
+    Part,
     ReasoningText,
     ResponseStream,
     StreamedParts,
     Text,
     delta_of,
+    part_of,
     text_of,
 )
 
 __all__ = [
     "TERMINAL",
     "Assembler",
+    "Part",
     "ReasoningText",
     "ResponseStream",
     "StreamedParts",
@@ -41,6 +44,7 @@ __all__ = [
     "from_response",
     "items_for_client",
     "json_form",
+    "part_of",
     "replay",
     "text_of",
     "to_backend",

@@ -432,6 +432,19 @@ def delta_of(data: JsonObject) -> str:
     return delta
 
 
+Part = tuple[int | None, int | None, int | None]
+"""Which part of which item: the indices of the item, of the summary, of the content."""
+
+
+def part_of(data: JsonObject) -> Part:
+    """Which part of which item an event is about."""
+    return (
+        get_int(data, "output_index"),
+        get_int(data, "summary_index"),
+        get_int(data, "content_index"),
+    )
+
+
 def _part(data: JsonObject) -> tuple[int | None, int | None]:
     """Which part of which item an event is about."""
     return get_int(data, "output_index"), get_int(data, "content_index")
