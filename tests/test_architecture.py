@@ -47,7 +47,6 @@ ELSEWHERE = {
     "codexapi_engine.images.processing.CLEAR": "a value of a pixel",
     "codexapi_engine.login.locks.POLL_INTERVAL": "how lock files are polled",
     "codexapi_engine.login.token_endpoint.MAX_ANSWER": "ten times what that endpoint sends",
-    "codexapi_engine.protocol.chat.splice.": "when deltas are worth a pattern",
     "codexapi_engine.protocol.headers.": "which headers are passed on: a list with its own room",
     "codexapi_engine.protocol.json.PIECE": "how much is done before others have a turn",
     "codexapi_engine.protocol.responses.estimate.": "the weights of an estimate",
