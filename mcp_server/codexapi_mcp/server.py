@@ -18,6 +18,7 @@ from codexapi_engine import __version__
 from . import failures, schema
 from .arguments import present, unknown
 from .options import Options
+from .pipes import pipes
 from .runtime import HEARTBEAT, Runtime
 from .schema import AccountResult, ImageResult, ModelsResult
 
@@ -37,8 +38,6 @@ class Server(MCPServer[Runtime]):
 
     async def run_stdio_async(self) -> None:
         """On pipes of our own: the SDK leaves what it cannot read without an answer."""
-        from .pipes import pipes
-
         inner = self._lowlevel_server
         async with pipes() as (incoming, outgoing, sink):
             self.wire = sink.descriptor
@@ -93,7 +92,8 @@ def create_server(
         subscriptions=False,  # nothing that clients see ever changes
     )
     _add_text(server)
-    _add_images(server)
+    _add_generate_image(server)
+    _add_edit_image(server)
     _add_status(server)
     for name in Options().tools:
         if name not in options.tools:
@@ -131,7 +131,7 @@ def _add_text(server: Server) -> None:
         return await text.generate(ctx, question)
 
 
-def _add_images(server: Server) -> None:
+def _add_generate_image(server: Server) -> None:
     @server.tool(title="Generate image", annotations=schema.DRAWS)
     async def generate_image(
         ctx: Ctx,
@@ -154,6 +154,8 @@ def _add_images(server: Server) -> None:
             ctx, request, drawing.OutputOptions(format, n, output_path, inline)
         )
 
+
+def _add_edit_image(server: Server) -> None:
     @server.tool(title="Edit image", annotations=schema.DRAWS)
     async def edit_image(
         ctx: Ctx,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from codexapi_engine.ending import ending_signals
 
+from .detach import IS_POSSIBLE, detach
 from .options import Options
 
 if TYPE_CHECKING:
@@ -126,8 +127,6 @@ class _Leave:
             loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
 
     def _detach(self, server: Server, number: int) -> None:
-        from .detach import IS_POSSIBLE, detach
-
         if IS_POSSIBLE:
             logging.getLogger("codexapi.mcp").warning("a copy of this process saves the picture")
             sys.stderr.flush()

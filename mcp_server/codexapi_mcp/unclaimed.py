@@ -18,6 +18,9 @@ from codexapi_engine import user_files
 
 from .jobs import KEEP
 
+if sys.platform != "win32":
+    import fcntl
+
 FORGET = 30 * 24 * 3600.0
 """Seconds after which a record expires."""
 
@@ -93,8 +96,6 @@ def _is_locked(place: Path, *, keep: bool = False) -> bool:
     such lock, and there nothing is known."""
     if sys.platform == "win32":
         return False
-    import fcntl
-
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import typer
+from anyio import BrokenResourceError, ClosedResourceError
 
 from ..integrations.system import Scope
 from ..parser.options import Json
@@ -91,8 +93,6 @@ async def _examined(seen: Registration) -> Check:
 
 async def _tools(command: list[str], env: dict[str, str]) -> set[str]:
     """The names of a server's tools. Raises ValueError."""
-    import anyio
-    from anyio import BrokenResourceError, ClosedResourceError
     from mcp import Client, MCPError, StdioServerParameters
 
     # An editor gives a server little of its environment, and no folder that can be relied on.
