@@ -438,7 +438,7 @@ def codex_config(settings: Settings) -> JsonObject:
 
 
 def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
-    from .simulator import Simulator  # only where it is asked for
+    from .simulator import Simulator  # for --demo alone
 
     simulator = Simulator()
     return in_process(simulator.handle), InMemory(simulator.login())

@@ -72,7 +72,7 @@ class AnswerFormat:
         wanted = self.markdown or (sys.stdout.isatty() and not (self.schema or dumb))
         if wanted and not self.raw:
             from ..terminal.markdown import (
-                Markdown,  # rich: 100 ms, which the model's thinking hides
+                Markdown,  # rich, while the model thinks
             )
 
             return Markdown()

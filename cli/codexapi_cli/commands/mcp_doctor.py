@@ -13,9 +13,10 @@ import anyio
 import typer
 from anyio import BrokenResourceError, ClosedResourceError
 
-from ..integrations.system import Scope
+from ..integrations.system import Scope, System
 from ..parser.options import Json
 from ..terminal.output import FAILED, put, put_json, run
+from .mcp_list import described
 
 if TYPE_CHECKING:
     from ..checks import Check
@@ -39,7 +40,6 @@ def doctor(as_json: Json = False) -> None:
 async def _doctor(as_json: bool) -> None:
     from ..checks import PROBLEM, UNKNOWN, Check
     from ..integrations.registration import NONE, NOT_HERE, found
-    from ..integrations.system import System
 
     seen = [one for one in found(System.this()) if one.state not in (NONE, NOT_HERE)]
     results = [(one, await _examined(one)) for one in seen]
@@ -120,8 +120,6 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
 
 
 def _where(seen: Registration) -> dict[str, Any]:
-    from .mcp_list import described
-
     return described(seen)
 
 

@@ -85,7 +85,7 @@ class _ChatSession:
         dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
         if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return PlainInput()
-        from .line_editor import LineEditor  # 150 ms, for a person alone
+        from .line_editor import LineEditor  # for a person alone
 
         return LineEditor(self.runner, _line_store(self.conversation), self._values)
 

@@ -59,7 +59,7 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
     try:
         with ending(as_json=as_json):
-            from .runner import Runner  # asyncio is 40 ms that --help does without
+            from .runner import Runner  # asyncio, which --help does without
 
             hear_warnings()
             with Runner() as runner:

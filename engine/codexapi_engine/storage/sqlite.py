@@ -17,17 +17,15 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ..errors import JsonObject, Unavailable
 from ..files import BINARY, NO_WAIT
 from ..protocol import json, long_json
 from ..settings import private_folder
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 MAX_OBJECTS = 1_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -115,8 +113,7 @@ class ObjectStore:
                 return work()
             finally:
                 self._lock.release()
-        import asyncio  # 40 ms that `history` does without
-        from concurrent.futures import ThreadPoolExecutor
+        import asyncio  # `history` does without
 
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="codexapi-state")
