@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import lazy_imports
 
 TREE = Path(__file__).parents[1]
 ENGINE = "codexapi_engine"
@@ -202,6 +203,50 @@ def test_httpx_is_imported_in_one_place() -> None:
                 yield f"line {_line(node)}: {name}"
 
     each([module for module in MODULES if module.name != f"{ENGINE}.http._httpx"], wrong)
+
+
+def test_no_import_is_a_circle() -> None:
+    names = {module.name for module in MODULES}
+    imported = {module.name: set(_loaded(module, names)) for module in MODULES}
+    while loaded := {name for name, needs in imported.items() if not needs & set(imported)}:
+        for name in loaded:  # all that it needs is loaded
+            del imported[name]
+    assert not imported
+
+
+def _loaded(module: Module, names: set[str]) -> Iterator[str]:
+    """Our modules that are imported when the module is: neither in functions nor for types only."""
+    at_top = Module(module.name, module.path, ast.Module(_outside(module.tree.body), []))
+    for name, node in at_top.imports():
+        members = {f"{name}.{alias.name}" for alias in getattr(node, "names", ())}
+        if name in names and not members <= names and name != module.name:
+            yield name
+
+
+def _outside(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The imports of a block that run with it."""
+    found: list[ast.stmt] = []
+    for line in body:
+        if isinstance(line, ast.Import | ast.ImportFrom):
+            found.append(line)
+        elif isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING":
+            found += _outside(line.orelse)
+        elif not isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef):
+            for block in ("body", "orelse", "finalbody"):
+                found += _outside(getattr(line, block, []))
+    return found
+
+
+def test_an_import_within_a_function_has_a_measured_cost() -> None:
+    assert sorted(lazy_imports.found()) == sorted(lazy_imports.COSTS)
+
+
+def test_an_import_that_costs_next_to_nothing_is_at_the_top() -> None:
+    starts = {f"{CLI}.__main__", *FRONT_ENDS}  # a front end is loaded by the command that starts it
+    for (importer, imported), cost in lazy_imports.COSTS.items():
+        assert cost is None or cost[0] >= lazy_imports.FROM or starts & {importer, imported}, (
+            f"{importer}: {imported}"
+        )
 
 
 def test_no_module_keeps_state() -> None:

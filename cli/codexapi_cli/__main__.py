@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import sys
 
+from codexapi_engine import __version__
+
 NEW_OBJECTS = 10_000
 """What the collector waits for; by default it is 700. Of what is loaded nothing is garbage, and of a
 request hardly anything: so a start takes a twentieth less, and a request too, for 2 MB."""
@@ -44,8 +46,6 @@ def _main() -> None:
 
 
 def _put_version() -> None:
-    from codexapi_engine import __version__
-
     try:
         if sys.stdout is None:
             raise OSError(None, "it is closed")

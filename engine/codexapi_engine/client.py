@@ -19,6 +19,7 @@ from .http._httpx import httpx
 from .http.client import Reply, Transport, client
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
+from .http.in_process import in_process
 from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
@@ -441,7 +442,7 @@ def codex_config(settings: Settings) -> JsonObject:
     """The Codex client's own config.toml: the user's choice of model. `{}` if unreadable."""
     if settings.demo:
         return {}
-    import tomllib  # 12 ms, and seldom needed
+    import tomllib  # seldom needed
 
     try:
         return tomllib.loads(
@@ -452,8 +453,7 @@ def codex_config(settings: Settings) -> JsonObject:
 
 
 def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
-    from .http.in_process import in_process
-    from .simulator import Simulator  # only where it is asked for
+    from .simulator import Simulator  # for --demo alone
 
     simulator = Simulator()
     return in_process(simulator.handle), InMemory(simulator.login())

@@ -16,7 +16,9 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine import user_files
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.headers import affinity, identity
 from codexapi_engine.protocol.responses import json_form, to_backend
+from codexapi_engine.settings import user_agent
 
 from ..conversation.chat_history import ChatHistory, path_in
 from ..conversation.question import Question, composed, text_or_file
@@ -70,7 +72,7 @@ class AnswerFormat:
         wanted = self.markdown or (sys.stdout.isatty() and not (self.schema or dumb))
         if wanted and not self.raw:
             from ..terminal.markdown import (
-                Markdown,  # rich: 100 ms, which the model's thinking hides
+                Markdown,  # rich, while the model thinks
             )
 
             return Markdown()
@@ -416,8 +418,6 @@ def _request(
 ) -> str:
     """The request that would be sent. No login is read, and pictures are cut short."""
     from codexapi_engine.client import named_model
-    from codexapi_engine.protocol.headers import affinity, identity
-    from codexapi_engine.settings import user_agent
 
     known = named_model(chosen, model)
     conversation.switch(known or "")

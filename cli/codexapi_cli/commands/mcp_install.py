@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..integrations.system import Scope
+from ..integrations.system import Scope, System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand
 from ..parser.options import Json
@@ -77,8 +78,6 @@ def install(
     already has a different entry named codexapi, nothing is changed (exit code 8).
     """
     with ending(as_json=as_json):
-        import os
-
         from ..integrations import itself, registration
         from ..integrations.edits import Refused
 
@@ -161,7 +160,6 @@ def _each(
     """Does it for each client, tells how it went, and ends with the first exit code that is not
     zero: one client's trouble is not the next one's."""
     from ..integrations import registration
-    from ..integrations.system import System
 
     system = System.this()
     chosen = registration.named(names or [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import plistlib
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -138,8 +140,6 @@ def _acceptable(command: Sequence[str]) -> Sequence[str]:
 
 def launchd(service: Service) -> str:
     """An agent, as launchd.plist(5) has it."""
-    import plistlib  # 30 ms, and seldom needed
-
     agent = {
         "Label": NAME,
         "ProgramArguments": list(service.command),
@@ -155,8 +155,6 @@ def launchd(service: Service) -> str:
 
 def windows(service: Service) -> str:
     """A task, as the schema of Task Scheduler 1.2 has it. It runs in no window: --detach."""
-    from xml.sax.saxutils import escape  # likewise
-
     user = escape(getpass.getuser())
     domain = escape(os.environ.get("USERDOMAIN", ""))
     who = f"{domain}\\{user}" if domain else user
@@ -186,7 +184,7 @@ def windows(service: Service) -> str:
   </Settings>
   <Actions Context="Owner">
     <Exec>
-      <Command>{escape(program)}</Command>
+      <Command>{escape(program, quote=False)}</Command>
       <Arguments>{escape(subprocess.list2cmdline([*arguments, "--detach"]))}</Arguments>
     </Exec>
   </Actions>

@@ -49,7 +49,7 @@ def usage(
 
 
 async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) -> None:
-    import asyncio  # 40 ms that --help does without
+    import asyncio  # --help does without
 
     shown = 0  # lines of it on the terminal
     async with opened(chosen) as codex:

@@ -21,9 +21,14 @@ from codexapi_engine.protocol.models import EFFORTS, Model
 from codexapi_engine.protocol.responses.items import family
 from codexapi_engine.protocol.shapes import get_dict, get_int
 
+from ..commands.image import draw_in_chat
+from ..commands.usage import speaks_unicode
 from ..parser.options import opened
 from ..terminal.answer import Answer
+from ..terminal.cleaning import clean
+from ..terminal.clipboard import copy
 from ..terminal.output import Problem, note, say
+from ..terminal.plan import lines
 from ..terminal.runner import Runner
 from .chat_history import ChatHistory, is_question, text_in, title_of, transcript
 from .line_input import InputLine, Interrupt, LineStore, PlainInput
@@ -80,7 +85,7 @@ class _ChatSession:
         dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
         if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return PlainInput()
-        from .line_editor import LineEditor  # 150 ms, for a person alone
+        from .line_editor import LineEditor  # for a person alone
 
         return LineEditor(self.runner, _line_store(self.conversation), self._values)
 
@@ -233,8 +238,6 @@ class _ChatSession:
     def image(self, prompt: str) -> None:
         if not prompt:
             raise Problem("/image: say what to draw")
-        from ..commands.image import draw_in_chat  # many chats have none
-
         try:
             url = self.runner.run(draw_in_chat(self.codex, _mended(prompt)))
             self.runner.run(self.conversation.add_picture(self.codex, prompt, url))
@@ -242,9 +245,6 @@ class _ChatSession:
             note("stopped; no picture came")
 
     def usage(self, _: str) -> None:
-        from ..commands.usage import speaks_unicode
-        from ..terminal.plan import lines
-
         limits = self.runner.run(self.codex.plan())
         windows = list(lines(limits.as_json(), letters=not speaks_unicode()))
         for line in windows or ["the backend says nothing of your plan"]:
@@ -259,9 +259,6 @@ class _ChatSession:
         ]
         if not answers:
             raise Problem("/copy: there is no answer yet")
-        from ..terminal.cleaning import clean
-        from ..terminal.clipboard import copy  # many chats copy nothing
-
         say(copy(clean("\n\n".join(map(text_in, answers)))))
 
     def retry(self, _: str) -> None:

@@ -40,6 +40,11 @@ from .line_input import (
 from .shell_words import last_word, quote
 from .slash import COMMANDS
 
+if sys.platform != "win32":
+    import termios
+
+    from prompt_toolkit.input.vt100 import Vt100Input
+
 _PLAIN = "fg:default"
 """A style that changes nothing, and for which the blank at the end of a prompt is written too."""
 
@@ -202,8 +207,6 @@ def _typing_ahead() -> Iterator[None]:
     if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
         yield
         return
-    import termios
-
     before = termios.tcgetattr(0)
     quiet = termios.tcgetattr(0)
     quiet[0] &= ~termios.ICRNL
@@ -228,7 +231,6 @@ def _typing_ahead() -> Iterator[None]:
 def _input() -> Input:
     if sys.platform == "win32":
         return create_input()
-    from prompt_toolkit.input.vt100 import Vt100Input
 
     class TerminalInput(Vt100Input):
         """A newline that comes along with other letters was sent by a program, or typed ahead: it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -290,8 +291,6 @@ def _existing(path: Path) -> Iterator[Path]:
 
 
 def _with_values(words: Sequence[str], value: JsonObject) -> list[str]:
-    import json
-
     fillings = {"{name}": NAME, "{entry}": json.dumps(value, ensure_ascii=False)}
     return [fillings.get(word, word) for word in words]
 

@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..terminal.output import Problem, colourful, put_drawn
+from ..terminal.wrapping import shell_line, table, wrap
 
 GLOBAL = "Global options"
 OPTIONS = "Options"
@@ -68,8 +70,6 @@ class DocumentedGroup(TyperGroup):
         name, known = args[0], self.list_commands(ctx)
         if name in known or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from difflib import get_close_matches  # only after a slip of the finger
-
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
         raise Problem(f"there is no command {name}; {hint}")
@@ -101,8 +101,6 @@ def _columns() -> int:
 
 
 def render(command: Any, ctx: Any, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:
-    from ..terminal.wrapping import wrap  # only where help is shown
-
     blocks = [wrap(paragraph, width) for paragraph in _paragraphs(command.help)]
     for heading, lines in _sections(command, ctx, width):
         title = f"{_BOLD}{heading.upper()}{_PLAIN}" if bold else heading.upper()
@@ -142,8 +140,6 @@ def limits_of(param: Any) -> str:
 
 
 def _sections(command: Any, ctx: Any, width: int) -> Iterator[tuple[str, Iterable[str]]]:
-    from ..terminal.wrapping import shell_line, table, wrap
-
     params = [param for param in command.get_params(ctx) if not param.hidden]
     options = [param for param in params if param.param_type_name == "option"]
     arguments = [param for param in params if param.param_type_name == "argument"]
@@ -252,8 +248,6 @@ def _plain(value: Any) -> str:
 
 
 def _example(line: str, width: int) -> str:
-    from ..terminal.wrapping import shell_line, wrap
-
     return shell_line(line, width, "  ") if line.startswith("$") else wrap(line, width, "  ")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.folding import columns_of, fold
 
 from .streams import StdoutError, failing, silence
 
@@ -57,7 +59,7 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
     try:
         with ending(as_json=as_json):
-            from .runner import Runner  # asyncio is 40 ms that --help does without
+            from .runner import Runner  # asyncio, which --help does without
 
             hear_warnings()
             with Runner() as runner:
@@ -139,8 +141,6 @@ def error_line(error: engine.CodexError) -> str:
 
 
 def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
-    import json  # only where something went wrong
-
     # In a log too, an error is the line that it looks like.
     plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
     say(json.dumps({"error": body})) if as_json else say_error(plain)
@@ -164,8 +164,6 @@ def say_warning(message: str) -> None:
 
 def _say(line: str, color: str) -> None:
     if sys.stderr.isatty():
-        from codexapi_engine.folding import columns_of, fold  # where there is a terminal
-
         line = _clean(line)
         line = fold(line, columns_of(sys.stderr)) if line.startswith(PREFIX) else line
     if color and line.startswith(PREFIX):

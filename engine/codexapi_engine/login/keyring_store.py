@@ -265,7 +265,7 @@ def forget_copy(name: str, machine: str) -> None:
     looks first: it would go on with the spent pair."""
     if machine not in _KEYCTL:
         return
-    import ctypes  # only here
+    import ctypes
 
     libc = ctypes.CDLL(None)
 

@@ -11,6 +11,7 @@ from ..protocol import auth_file
 from ..protocol.auth_file import LOGIN_HINT
 from ..settings import Settings
 from .file_store import CodexFile
+from .keyring_store import Keyring, KeyringOrFile
 
 try:
     import fcntl
@@ -32,8 +33,6 @@ def store_of(settings: Settings) -> Store:
     home = settings.codex_home
     kind = _setting(home / "config.toml", STORE)
     if kind in ("keyring", "auto"):
-        from .keyring_store import Keyring, KeyringOrFile  # seldom, and it reads much
-
         kinds = Keyring if kind == "keyring" else KeyringOrFile
         return kinds(home, state_dir=settings.state_dir)
     if kind == "ephemeral":

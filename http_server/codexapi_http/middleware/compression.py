@@ -133,7 +133,7 @@ class _Zstd:
         if sys.version_info >= (3, 14):
             from compression import zstd
         else:
-            from backports import zstd  # 5 ms, and few requests need it
+            from backports import zstd  # few requests need it
         options = {int(zstd.DecompressionParameter.window_log_max): MAX_WINDOW_LOG}
         self._stream = zstd.ZstdDecompressor(options=options)
         self._error = zstd.ZstdError
