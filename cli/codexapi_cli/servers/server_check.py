@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import codexapi_engine as engine
 
+from ..global_options import environment
 from .registry import version_at
 
 START = 30.0
@@ -67,7 +67,7 @@ async def _serving(chosen: engine.Settings) -> AsyncIterator[str]:
     pipe = asyncio.subprocess.PIPE
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
-            *_command(chosen), env={**os.environ, "CODEXAPI_STATE_DIR": folder},
+            *_command(chosen), env={**environment(), "CODEXAPI_STATE_DIR": folder},
             stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe,
         )  # fmt: skip
         assert process.stdout is not None

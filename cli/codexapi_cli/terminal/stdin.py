@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import MAX_FILE_BYTES
@@ -95,7 +96,7 @@ def _telling(seconds: float, what: str) -> Iterator[None]:
         return
     import threading  # loaded with asyncio anyway, and not before
 
-    timer = threading.Timer(seconds, note, [what])
+    timer = threading.Timer(seconds, copy_context().run, [note, what])
     timer.daemon = True
     timer.start()
     try:
