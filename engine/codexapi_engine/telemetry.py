@@ -27,6 +27,16 @@ class Finished(NamedTuple):
     backend_id: str | None  # what the backend calls the request
 
 
+class Exchange(NamedTuple):
+    """A request and the head of its answer, with all that is secret in them."""
+
+    method: str
+    url: object  # its text is `str` of it
+    sent: Mapping[str, str]  # headers
+    status: int
+    received: Mapping[str, str]  # headers
+
+
 class Observer:
     """Hears what the engine does. What a subclass leaves out is not heard.
 
@@ -39,16 +49,8 @@ class Observer:
     def finished(self, run: Finished) -> None:
         """A run has ended."""
 
-    def exchanged(
-        self,
-        method: str,
-        url: object,
-        sent: Mapping[str, str],
-        status: int,
-        received: Mapping[str, str],
-    ) -> None:
-        """The backend has answered: the request's method and its URL, whose text is `str` of it, and
-        the headers of both, with all that is secret in them."""
+    def exchanged(self, exchange: Exchange) -> None:
+        """The backend has answered."""
 
     def retried(self, why: str) -> None:
         """A request is tried again: after a `server` fault, a `limit`, on the `connection`, or

@@ -34,8 +34,10 @@ def store_of(settings: Settings) -> Store:
     if kind in ("keyring", "auto"):
         from .keyring_store import Keyring, KeyringOrFile  # seldom, and it reads much
 
-        kinds = Keyring if kind == "keyring" else KeyringOrFile
-        return kinds(home, state_dir=settings.state_dir)
+        keyring = Keyring(home, state_dir=settings.state_dir)
+        if kind == "keyring":
+            return keyring
+        return KeyringOrFile(keyring, CodexFile(home, state_dir=settings.state_dir))
     if kind == "ephemeral":
         return MissingStore(
             NotLoggedIn(
