@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.settings import VARIABLES
+from codexapi_engine.settings import SECRETS, VARIABLES
 
 from ..conversation.chat_history import path_in
 from ..global_options import environment, global_options
@@ -82,7 +82,7 @@ def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> s
 
 def plain(name: str, value: object) -> object:
     """A value as JSON has it, and without secrets."""
-    if name in ("api_key", "access_token"):
+    if name in SECRETS:
         return value and "(set)"
     if name == "proxy" and value:
         parts = urlsplit(str(value))
