@@ -39,10 +39,12 @@ A name that the list lacks is sent as it is; if the backend refuses it, the 404 
 the account has.
 
 * **Effort in the name**: `gpt-6.1-sol:high` is the model `gpt-6.1-sol` at effort `high`, in every
-  dialect. Only for a model of the list and one of the efforts {efforts}; an effort that the
-  request itself gives goes first.
+  dialect. Only for a model of the list, and an effort that it lists or one of {efforts}; an effort
+  that the request itself gives goes first.
 * **Aliases**: `serve --model-alias gpt-4o=gpt-6-luna`, as often as needed, for clients whose model
   names are built in. Replies name the real model. Aliases stand after the plain ids in the list.
+* **`ultra`**, which the list has for some models, is a mode of the Codex client: for those it is
+  taken, and goes to the backend as the highest of the model's other efforts.
 * **An effort that the model lacks** becomes the nearest that it has, the lower one of two, and
   `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. A request with an effort
   waits for the list, 5 s at most; where it cannot be had, the effort goes as it is, and for 60 s

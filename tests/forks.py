@@ -1,121 +1,217 @@
-"""codexapi as processes of its own at the price of a fork, to their end.
+"""codexapi as processes of its own at the price of a fork.
 
-A server of forks has imported what the command line needs; each command is a child of it, with an
-environment, a working folder, arguments and standard streams of its own.
+`Popen`, `run` and `spawn` are those of `subprocess` and `pexpect`. A command line of codexapi whose
+interpreter would begin as ours did is forked by a server (`tests/fork_server.py`) that has imported
+what codexapi needs; any other command is started as ever.
 """
 
 from __future__ import annotations
 
 import atexit
+import inspect
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from threading import Thread
-from typing import Any
+from threading import Lock
+from typing import Any, AnyStr
 
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, codexapi, environment
 
 _AT_START = ("PYTHON", "LC_", "LANG")
 """Variables that an interpreter reads when it starts, by their beginnings."""
 
+_HEEDED = {"PYTHONUNBUFFERED", "PYTHONIOENCODING"}
+"""Those that the server heeds too."""
 
-def can_fork(env: Mapping[str, str]) -> bool:
+_OWN_START = {"preexec_fn", "pass_fds", "shell", "executable", "gid", "gids", "uid"}
+"""Arguments of Popen that a fork does not heed."""
+
+
+def arguments_of(command: object) -> list[str] | None:
+    """What a codexapi is started with; None for another program."""
+    head = codexapi()
+    if not isinstance(command, list | tuple) or list(command[: len(head)]) != head:
+        return None
+    words = list(command[len(head) :])
+    return words if all(isinstance(word, str) for word in words) else None
+
+
+def begins_like_ours(env: Mapping[str, str] | None) -> bool:
     """Whether a forked command meets these variables as an interpreter of its own would."""
-    return sys.platform == "linux" and not any(name.startswith(_AT_START) for name in env)
+    if sys.platform != "linux" or env is None:
+        return False
+    ours = environment()
+    names = {name for name in {*env, *ours} - _HEEDED if name.startswith(_AT_START)}
+    return all(env.get(name) == ours.get(name) for name in names)
+
+
+class Popen(subprocess.Popen[AnyStr]):
+    _fork: Fork | None = None
+
+    @property
+    def is_forked(self) -> bool:
+        return self._fork is not None
+
+    def _execute_child(self, *values: Any) -> None:
+        """CPython 3.11 to 3.14 start the process here; `tests/test_forks.py` checks it."""
+        start: dict[str, Any] = inspect.signature(super()._execute_child).bind(*values).arguments  # type: ignore[misc]
+        arguments = arguments_of(start["args"])
+        if (
+            arguments is None
+            or not begins_like_ours(start["env"])
+            or any(start[name] for name in _OWN_START & {*start})
+        ):
+            super()._execute_child(*values)  # type: ignore[misc]
+            return
+        streams = [start["p2cread"], start["c2pwrite"], start["errwrite"]]
+        self._fork = server().fork(
+            arguments,
+            start["env"],
+            [number if stream == -1 else stream for number, stream in enumerate(streams)],
+            cwd=start["cwd"],
+            session=start["start_new_session"],
+        )
+        self.pid = self._fork.pid
+        self._child_created = True
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(start[name] for name in pipes))  # type: ignore[attr-defined]
+
+    def poll(self) -> int | None:
+        if self._fork is None:
+            return super().poll()
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self._fork is None:
+            return super().wait(timeout)
+        try:
+            self.returncode = self._fork.wait(timeout)
+        except TimeoutError:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(self.args, timeout) from None
+        return self.returncode
 
 
 def run(
-    arguments: Sequence[str], env: Mapping[str, str], stdin: bytes | None, timeout: float
-) -> tuple[int, bytes, bytes]:
-    """The exit code, and what was written to stdout and stderr. Raises TimeoutExpired, with the
-    command killed."""
-    return _server().run(arguments, env, stdin, timeout)
+    command: Sequence[str],
+    *,
+    input: str | bytes | None = None,  # noqa: A002 - the word of `subprocess.run`
+    capture_output: bool = False,
+    timeout: float | None = None,
+    check: bool = False,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """As `subprocess.run`. Raises TimeoutExpired, with the command killed."""
+    if input is not None:
+        options["stdin"] = subprocess.PIPE
+    if capture_output:
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process: Popen[Any] = Popen(command, **options)
+    with process:
+        try:
+            output, errors = process.communicate(input, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(command, process.wait(), output, errors)
+    if check:
+        done.check_returncode()
+    return done
+
+
+def spawn(command: Sequence[str], **options: Any) -> Any:
+    """As `pexpect.spawn`, with a terminal of its own."""
+    from tests.terminals import Terminal  # Windows has no pexpect
+
+    program, *rest = command
+    return Terminal(program, rest, **options)
+
+
+class Fork:
+    """A child of the server."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._lock = Lock()
+        self._code: int | None = None
+        self.pid: int = self._hear(None)["begin"]
+
+    def wait(self, seconds: float | None = None) -> int:
+        """The exit code. Raises TimeoutError."""
+        with self._lock:
+            if self._code is None:
+                self._code = self._hear(seconds)["code"]
+                self._line.close()
+            return self._code
+
+    def fileno(self) -> int:
+        """Can be read when the child has ended."""
+        return self._line.fileno()
+
+    def _hear(self, seconds: float | None) -> dict[str, Any]:
+        self._line.settimeout(seconds)
+        try:
+            data = self._line.recv(1024)
+        except BlockingIOError:
+            raise TimeoutError from None
+        if not data:
+            raise RuntimeError("the server of forks has ended")
+        message: dict[str, Any] = json.loads(data)
+        return message
 
 
 @cache
-def _server() -> _Server:
+def server() -> _Server:
     return _Server()
 
 
 class _Server:
     def __init__(self) -> None:
-        self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line, other = _pair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storm.nursery", str(other.fileno())],
+            [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
             cwd=ROOT, env=environment(PYTHONPATH=_PATHS), pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         other.close()
         atexit.register(self._end)
-        self._message()
+        self._line.recv(1024)
 
-    def run(
-        self, arguments: Sequence[str], env: Mapping[str, str], stdin: bytes | None, timeout: float
-    ) -> tuple[int, bytes, bytes]:
-        out, err = os.pipe(), os.pipe()
-        source = os.pipe() if stdin is not None else (os.open(os.devnull, os.O_RDONLY), -1)
-        order = {"arguments": list(arguments), "env": dict(env), "fresh": False, "cwd": os.getcwd()}
-        theirs = [source[0], out[1], err[1]]
-        socket.send_fds(self._line, [json.dumps(order).encode()], theirs)
-        for descriptor in theirs:
-            os.close(descriptor)
-        pid = self._message()["begin"]
-        output, errors = _Thread(lambda: _read(out[0])), _Thread(lambda: _read(err[0]))
-        if stdin is not None:
-            _Thread(lambda: _write(source[1], stdin))
-        self._line.settimeout(timeout)
-        try:
-            code = self._message()["code"]
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            self._line.settimeout(None)
-            self._message()
-            raise subprocess.TimeoutExpired(list(arguments), timeout) from None
-        self._line.settimeout(None)
-        return code, output.result(), errors.result()
-
-    def _message(self) -> dict[str, Any]:
-        data = self._line.recv(1024)
-        if not data:
-            raise RuntimeError("the server of forks has ended")
-        message: dict[str, Any] = json.loads(data)
-        return message
+    def fork(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        streams: Sequence[int],
+        *,
+        cwd: str | os.PathLike[str] | None = None,
+        session: bool = False,
+        terminal: bool = False,
+    ) -> Fork:
+        """Forks a codexapi. Its child has these streams, which stay open here."""
+        line, other = _pair()
+        order = {
+            "arguments": list(arguments), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()),
+            "session": session or terminal, "terminal": terminal,
+        }  # fmt: skip
+        with other:
+            data = json.dumps(order).encode()
+            socket.send_fds(self._line, [data], [*streams, other.fileno()])
+        return Fork(line)
 
     def _end(self) -> None:
         self._line.close()
         self._process.wait()
 
 
-class _Thread(Thread):
-    def __init__(self, work: Callable[[], bytes]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._data = b""
-        self.start()
-
-    def run(self) -> None:
-        self._data = self._work()
-
-    def result(self) -> bytes:
-        self.join()
-        return self._data
-
-
-def _read(descriptor: int) -> bytes:
-    with open(descriptor, "rb") as stream:
-        return stream.read()
-
-
-def _write(descriptor: int, data: bytes) -> bytes:
-    with suppress(BrokenPipeError), open(descriptor, "wb") as stream:
-        stream.write(data)
-    return b""
+def _pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 _PATHS = os.pathsep.join([environment()["PYTHONPATH"], str(ROOT)])

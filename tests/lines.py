@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 from codexapi_engine.http import connection as road
-from codexapi_engine.http.connection import Network
+from codexapi_engine.http.network import Network
 
 
 class Line(asyncio.Transport):
@@ -59,8 +59,8 @@ class Lines(Network):
         self.line = Line()
         self.connection: road.Connection | None = None
 
-    def _waiting(self, place: road.ServerAddress) -> road.Connection:
-        self.line, self.connection = Line(), road.Connection(self, place)
+    def _idle_connection(self, address: road.ServerAddress) -> road.Connection:
+        self.line, self.connection = Line(), road.Connection(self, address)
         self.connection.connection_made(self.line)
         return self.connection
 

@@ -54,7 +54,9 @@ class Running:
 @contextmanager
 def process(command: Sequence[str], environ: Mapping[str, str], ready: str) -> Iterator[Running]:
     """A process that says on stderr, by the pattern `ready`, where it is."""
-    process = subprocess.Popen(
+    from tests import forks  # it stands on this module
+
+    process: subprocess.Popen[str] = forks.Popen(
         command, env=environ, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,6 @@ ELSEWHERE = {
     "codexapi_engine.images.processing.CLEAR": "a value of a pixel",
     "codexapi_engine.login.locks.POLL_INTERVAL": "how lock files are polled",
     "codexapi_engine.login.token_endpoint.MAX_ANSWER": "ten times what that endpoint sends",
-    "codexapi_engine.protocol.chat.splice.": "when deltas are worth a pattern",
     "codexapi_engine.protocol.headers.": "which headers are passed on: a list with its own room",
     "codexapi_engine.protocol.json.PIECE": "how much is done before others have a turn",
     "codexapi_engine.protocol.responses.estimate.": "the weights of an estimate",
@@ -117,7 +116,12 @@ def _modules() -> Iterator[Module]:
 
 MODULES = list(_modules())
 PURE = [module for module in MODULES if module.layer <= 1]
-every_module = pytest.mark.parametrize("module", MODULES, ids=str)
+
+
+def each(modules: list[Module], wrong: Callable[[Module], Iterable[str]]) -> None:
+    """Fails with all that is wrong, each with its module."""
+    found = [f"{module}: {complaint}" for module in modules for complaint in wrong(module)]
+    assert not found, "\n".join(found)
 
 
 def _exists(name: str) -> bool:
@@ -146,64 +150,88 @@ def test_the_tree_is_where_this_test_looks() -> None:
     assert len(PURE) > 10
 
 
-@every_module
-def test_arrows_go_down(module: Module) -> None:
-    for name, node in module.imports():
-        if name.partition(".")[0] in OURS and _exists(name):
-            assert _layer(name) <= module.layer, f"line {node.lineno}: {name}"  # type: ignore[attr-defined]
+def test_arrows_go_down() -> None:
+    def wrong(module: Module) -> Iterator[str]:
+        for name, node in module.imports():
+            if name.partition(".")[0] in OURS and _exists(name) and _layer(name) > module.layer:
+                yield f"line {_line(node)}: {name}"
+
+    each(MODULES, wrong)
 
 
-@every_module
-def test_doors_do_not_know_each_other(module: Module) -> None:
-    mine = module.name.partition(".")[0]
-    for name, node in module.imports():
-        other = name.partition(".")[0]
-        if other == mine or other not in FRONT_ENDS | {CLI}:
-            continue
-        assert mine == CLI, f"{name} is another front end"
-        assert _in_function(module, node), (
-            f"{name}: the program starts a front end inside its command"
-        )
+def test_doors_do_not_know_each_other() -> None:
+    def wrong(module: Module) -> Iterator[str]:
+        mine = module.name.partition(".")[0]
+        for name, node in module.imports():
+            other = name.partition(".")[0]
+            if other == mine or other not in FRONT_ENDS | {CLI}:
+                continue
+            if mine != CLI:
+                yield f"{name} is another front end"
+            elif not _in_function(module, node):
+                yield f"{name}: the program starts a front end inside its command"
+
+    each(MODULES, wrong)
 
 
-@pytest.mark.parametrize("module", PURE, ids=str)
-def test_the_pure_floor_touches_nothing(module: Module) -> None:
-    # errors.py turns an epoch into words, by a fixed zone and without a clock.
-    allowed = {"datetime"} if module.name == f"{ENGINE}.errors" else set()
-    imported = {name.partition(".")[0] for name, _ in module.imports()}
-    assert not imported & (IMPURE - allowed)
+def test_the_pure_floor_touches_nothing() -> None:
     asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    assert not [node for node in ast.walk(module.tree) if isinstance(node, asynchronous)]
-    calls = [node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
-    assert not {f.id for f in calls if isinstance(f, ast.Name)} & {"open", "print", "input"}
-    assert not {f.attr for f in calls if isinstance(f, ast.Attribute)} & {"now", "today", "utcnow"}
+
+    def wrong(module: Module) -> Iterator[str]:
+        # errors.py turns an epoch into words, by a fixed zone and without a clock.
+        allowed = {"datetime"} if module.name == f"{ENGINE}.errors" else set()
+        imported = {name.partition(".")[0] for name, _ in module.imports()}
+        yield from imported & (IMPURE - allowed)
+        for node in ast.walk(module.tree):
+            if isinstance(node, asynchronous):
+                yield f"line {node.lineno} is asynchronous"
+            elif isinstance(node, ast.Call):
+                name = getattr(node.func, "id", None)
+                method = getattr(node.func, "attr", None)
+                if name in {"open", "print", "input"} or method in {"now", "today", "utcnow"}:
+                    yield f"line {node.lineno}: {name or method}"
+
+    each(PURE, wrong)
 
 
-@every_module
-def test_httpx_is_imported_in_one_place(module: Module) -> None:
-    imported = {
-        name.partition(".")[0]
-        for name, node in module.imports()
-        if not _for_types_only(module, node)
-    }
-    if module.name != f"{ENGINE}.http._httpx":
-        assert not imported & {"httpx", "httpx2", "httpcore"}
+def test_httpx_is_imported_in_one_place() -> None:
+    def wrong(module: Module) -> Iterator[str]:
+        clients = {"httpx", "httpx2", "httpcore"}
+        for name, node in module.imports():
+            if name.partition(".")[0] in clients and not _for_types_only(module, node):
+                yield f"line {_line(node)}: {name}"
+
+    each([module for module in MODULES if module.name != f"{ENGINE}.http._httpx"], wrong)
 
 
-@every_module
-def test_no_module_keeps_state(module: Module) -> None:
+def test_no_module_keeps_state() -> None:
     """A module may have tables, in capitals, and nobody may change one."""
+
+    def wrong(module: Module) -> Iterator[str]:
+        tables = _tables(module)
+        yield from (
+            f"{name} is state" for name in tables if not name.isupper() and name != "__all__"
+        )
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Global):
+                yield f"line {node.lineno}: global"
+            if _changed_name(node) in tables:
+                yield f"line {_line(node)} changes a table"
+
+    each(MODULES, wrong)
+
+
+def _line(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 0))
+
+
+def _tables(module: Module) -> set[str]:
     tables = set()
     for line in module.tree.body:
         targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-        value = getattr(line, "value", None)
-        for target in targets:
-            if isinstance(target, ast.Name) and _is_mutable(value):
-                assert target.id.isupper() or target.id == "__all__", f"{target.id} is state"
-                tables.add(target.id)
-    for node in ast.walk(module.tree):
-        assert not isinstance(node, ast.Global), "global"
-        assert _changed_name(node) not in tables, f"line {node.lineno} changes a table"  # type: ignore[attr-defined]
+        if _is_mutable(getattr(line, "value", None)):
+            tables |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return tables
 
 
 def _is_mutable(value: ast.AST | None) -> bool:
@@ -260,17 +288,23 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(k, ast.Name) and k.id in ("Exception", "BaseException") for k in kinds)
 
 
-@every_module
-def test_names_say_something(module: Module) -> None:
-    assert not EMPTY_NAMES & set(module.name.split("."))
+def test_names_say_something() -> None:
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    names = {n.name.lower() for n in ast.walk(module.tree) if isinstance(n, defined)}
-    assert not [name for name in names for word in BANNED_WORDS if word in name]
+
+    def wrong(module: Module) -> Iterator[str]:
+        yield from EMPTY_NAMES & set(module.name.split("."))
+        names = {n.name.lower() for n in ast.walk(module.tree) if isinstance(n, defined)}
+        yield from (name for name in names for word in BANNED_WORDS if word in name)
+
+    each(MODULES, wrong)
 
 
-@every_module
-def test_a_module_says_what_it_is(module: Module) -> None:
-    assert ast.get_docstring(module.tree) or not module.tree.body
+def test_a_module_says_what_it_is() -> None:
+    def wrong(module: Module) -> Iterator[str]:
+        if module.tree.body and not ast.get_docstring(module.tree):
+            yield "has no docstring"
+
+    each(MODULES, wrong)
 
 
 @pytest.mark.parametrize("dialect", ["chat", "completions", "images", "responses"])
@@ -292,11 +326,17 @@ def _writes_to_the_environment(node: ast.AST) -> bool:
     return place is not None and ast.unparse(place) in {"os.environ", "os.environb"}
 
 
-@every_module
-def test_the_environment_is_read_and_never_written(module: Module) -> None:
+def test_the_environment_is_read_and_never_written() -> None:
     """What one command sets there, every thread and every program that it starts would inherit."""
-    assert not [n.lineno for n in ast.walk(module.tree) if _writes_to_the_environment(n)]  # type: ignore[attr-defined]
-    assert "os.environ" not in {name for name, _ in module.imports()}, "as os.environ alone"
+
+    def wrong(module: Module) -> Iterator[str]:
+        for node in ast.walk(module.tree):
+            if _writes_to_the_environment(node):
+                yield f"line {node.lineno}"  # type: ignore[attr-defined]
+        if "os.environ" in {name for name, _ in module.imports()}:
+            yield "import it as os.environ, so that this test sees it"
+
+    each(MODULES, wrong)
 
 
 def _is_number(node: ast.AST | None) -> bool:
@@ -324,24 +364,27 @@ def _stands_elsewhere(number: str) -> bool:
 NUMBERS = {name for module in MODULES if module.name != BOUNDS for name in _numbers(module)}
 
 
-@every_module
-def test_what_looks_like_a_bound_is_in_the_file_of_bounds(module: Module) -> None:
-    if module.name == BOUNDS:
-        return
-    names = [name for name in _numbers(module) if A_BOUND.match(name.rpartition(".")[2])]
-    assert [name for name in names if not _stands_elsewhere(name)] == []
+def test_what_looks_like_a_bound_is_in_the_file_of_bounds() -> None:
+    def wrong(module: Module) -> Iterator[str]:
+        names = [name for name in _numbers(module) if A_BOUND.match(name.rpartition(".")[2])]
+        yield from (name for name in names if not _stands_elsewhere(name))
+
+    each([module for module in MODULES if module.name != BOUNDS], wrong)
 
 
-@every_module
-def test_a_number_that_two_modules_know_is_in_the_file_of_bounds(module: Module) -> None:
+def test_a_number_that_two_modules_know_is_in_the_file_of_bounds() -> None:
     modules = {module.name for module in MODULES}
-    known = {name for name, _ in module.imports() if name in NUMBERS}
-    homes = {name.rpartition(".")[2]: name for name, _ in module.imports() if name in modules}
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            name = f"{homes.get(node.value.id)}.{node.attr}"
-            known |= {name} & NUMBERS
-    assert [name for name in known if not _stands_elsewhere(name)] == []
+
+    def wrong(module: Module) -> Iterator[str]:
+        known = {name for name, _ in module.imports() if name in NUMBERS}
+        homes = {name.rpartition(".")[2]: name for name, _ in module.imports() if name in modules}
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                name = f"{homes.get(node.value.id)}.{node.attr}"
+                known |= {name} & NUMBERS
+        yield from (name for name in known if not _stands_elsewhere(name))
+
+    each(MODULES, wrong)
 
 
 def test_no_exception_is_for_a_number_that_is_gone() -> None:

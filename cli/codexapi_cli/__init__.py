@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line, which starts the other front ends."""

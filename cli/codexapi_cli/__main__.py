@@ -1,6 +1,6 @@
-"""`codexapi`, and `python -m codexapi_cli`.
+"""`codexapi`, and `python -m codexapi_cli`: the entry point.
 
-Imports next to nothing: `--version` is answered before anything else is loaded.
+Imports next to nothing, so that `--version` is answered before anything else is loaded.
 """
 
 from __future__ import annotations

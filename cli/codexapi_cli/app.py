@@ -1,4 +1,4 @@
-"""The commands by name. A command's module is loaded when it is called, and only then."""
+"""The table of commands. A command's module is loaded only when the command is called."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _parsing() -> Iterator[None]:
 
 
 class Lazy(DocumentedGroup):
-    """A group that knows its commands by name, and loads one when it is asked for."""
+    """A group that knows its commands by name, and loads one when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -96,7 +96,7 @@ class Lazy(DocumentedGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        with _parsing():  # whatever a command does not see to itself, such as a closed pipe
+        with _parsing():  # exceptions that a command does not handle, such as a closed pipe
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

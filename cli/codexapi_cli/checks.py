@@ -1,6 +1,6 @@
-"""What `codexapi doctor` looks at, one thing after the other: each is a finding, with its fix.
+"""The checks of `codexapi doctor`, each with a result and its fix.
 
-Asks the backend for the model list and the plan alone, which cost nothing. Changes nothing.
+They request only the model list and the plan from the backend, which is free, and change nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from urllib.parse import urlsplit
 import codexapi_engine as engine
 from codexapi_engine.bounds import MAX_CLOCK_SKEW, MAX_LOGIN_BYTES
 from codexapi_engine.client import codex_config, named_model
-from codexapi_engine.errors import duration
+from codexapi_engine.errors import LoginNotWritable, duration
 from codexapi_engine.files import read_regular
 from codexapi_engine.listeners import listener
+from codexapi_engine.login.keyring_store import UNAVAILABLE
 from codexapi_engine.login.location import STORE
-from codexapi_engine.login.login_hint import CODEX, INSTALL, with_client
+from codexapi_engine.login.login_hint import CODEX, INSTALL, MAKE_WRITABLE, with_client
 from codexapi_engine.protocol.limits import Window
 
 from .commands.config import DEFAULT, effective, plain
 from .global_options import environment
 from .integrations.itself import PACKAGE, is_ours
+from .servers.server_check import Outcome, check_server
 from .terminal.output import error_line
 from .terminal.plan import length, local
 
@@ -72,10 +74,12 @@ async def found(
         yield finding
     if not chosen.demo:
         yield await _lock(chosen)
-        if chosen.access_token is None:  # that one has nothing to renew it by
-            yield await _renewal(chosen)
+    renewal = None
+    if not chosen.demo and chosen.access_token is None:  # that one has nothing to renew it by
+        renewal = await _renewal(chosen)
+        yield renewal
     async with engine.Codex(chosen) as codex:
-        login = await _login(codex, discreet)
+        login = await _login(codex, discreet, renewal)
         yield login
         online = not offline and login.state != PROBLEM
         yield await _served(chosen, online=online, discreet=discreet)
@@ -95,7 +99,7 @@ def _program() -> Check:
 
 
 def _on_path() -> Check:
-    """Which `codexapi` the shell would start: a stranger's package installs one too."""
+    """Which `codexapi` the shell would start: another package installs one too."""
     import shutil
 
     first = shutil.which("codexapi")
@@ -253,7 +257,7 @@ def _store(chosen: engine.Settings) -> Check:
 
 
 def _login_file(chosen: engine.Settings) -> Iterator[Check]:
-    """The file of the login: whose it is, and who may read it. What it says is told elsewhere."""
+    """The owner and mode of the login's file. Other checks read its content."""
     path = chosen.codex_home / "auth.json"
     if chosen.demo:
         return
@@ -290,7 +294,7 @@ async def _lock(chosen: engine.Settings) -> Check:
 
 
 async def _renewal(chosen: engine.Settings) -> Check:
-    """Whether a renewed login could be saved where the login is: asked before a token is sent."""
+    """Whether a refreshed login could be saved, which is checked before a token is sent."""
     from codexapi_engine.login.location import store_of
 
     store = store_of(chosen)
@@ -303,8 +307,7 @@ async def _renewal(chosen: engine.Settings) -> Check:
         return Check("renewal", UNKNOWN, f"{error}")
     except OSError as error:
         text = f"a new login could not be saved in {chosen.codex_home}: {error.strerror or error}"
-        fix = "mount the folder so that it can be written, or renew the login where it can be"
-        return Check("renewal", WARNING, text, fix)
+        return Check("renewal", WARNING, text, MAKE_WRITABLE)
     return Check("renewal", OK, "a new login can be saved where the old one is")
 
 
@@ -313,27 +316,42 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)
 
 
-async def _login(codex: engine.Codex, discreet: bool) -> Check:
+async def _login(codex: engine.Codex, discreet: bool, renewal: Check | None) -> Check:
+    problem: engine.CodexError | None
     try:
         login = await codex.credentials()
+        problem = await codex.login_problem()
     except engine.NotLoggedIn as error:
-        return Check("login", PROBLEM, with_client(str(error)), "codexapi login")
-    problem = await codex.login_problem()
+        problem = error
     if problem is not None:
-        return Check("login", PROBLEM, with_client(str(problem)), "codexapi login")
+        fix = _login_remedy(codex.settings, problem.code)
+        return Check("login", PROBLEM, with_client(str(problem)), fix)
     text = "it is there" if discreet else f"plan {login.plan or 'unknown'}"
-    if login.expires_at is not None:
-        left = login.expires_at - time.time()
-        text += f", access token good until {local(login.expires_at)}"
-        text += f" ({duration(left)})" if left > 0 else " (it is renewed when it is needed)"
-    return Check("login", OK, text)
+    if login.expires_at is None:
+        return Check("login", OK, text)
+    left, when = login.expires_at - time.time(), local(login.expires_at)
+    if left > 0:
+        return Check("login", OK, f"{text}, access token good until {when} ({duration(left)})")
+    text += f", access token expired at {when}"
+    if renewal is not None and renewal.state == WARNING:
+        return Check("login", PROBLEM, f"{text}, and a new one could not be saved", renewal.fix)
+    return Check("login", OK, f"{text} (it is renewed when it is needed)")
+
+
+def _login_remedy(chosen: engine.Settings, code: str | None) -> str:
+    """What helps where a login is missing or refused. A new login helps only where it is used."""
+    if chosen.access_token is not None:
+        return "set CODEX_ACCESS_TOKEN to a token that is good, or unset it and run codexapi login"
+    if code == LoginNotWritable.code:
+        return MAKE_WRITABLE
+    if code == UNAVAILABLE:
+        return f'set {STORE} = "file" in Codex\'s config.toml, and then codexapi login'
+    return "codexapi login"
 
 
 async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> Check:
     """Whether `codexapi serve` starts, and reaches the backend: that is another program than this
     one, on another event loop."""
-    from .servers.server_check import check_server
-
     outcome = await check_server(chosen, online=online)
     if outcome.stage == "start":
         fix = "run codexapi serve by hand, and look at what it says"
@@ -344,13 +362,13 @@ async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> C
         return Check("serve", OK, text + request)
     text += f", and answers {outcome.status} to who asks for the models"
     text += "" if discreet else f": {outcome.reason}"
-    return Check("serve", PROBLEM, text, _server_remedy(outcome.status))
+    return Check("serve", PROBLEM, text, _server_remedy(chosen, outcome))
 
 
-def _server_remedy(status: int) -> str:
-    if status in (401, 403):
-        return "codexapi login"
-    if status == 500:
+def _server_remedy(chosen: engine.Settings, outcome: Outcome) -> str:
+    if outcome.status in (401, 403):
+        return _login_remedy(chosen, outcome.code)
+    if outcome.status == 500:
         return "this is a fault of codexapi: report it, with what codexapi serve -v logs"
     return "look at the network, and at the proxy and certificates above"
 
@@ -359,7 +377,7 @@ async def _backend(codex: engine.Codex) -> AsyncIterator[Check]:
     try:
         listed = [model.slug for model in await codex.models() if model.listed]
     except engine.CodexError as error:
-        yield Check("backend", PROBLEM, error_line(error), _remedy(error))
+        yield Check("backend", PROBLEM, error_line(error), _remedy(codex.settings, error))
         return
     yield Check("backend", OK, f"{len(listed)} models, first {listed[0] if listed else 'none'}")
     yield clock(codex.clock_ahead)
@@ -367,9 +385,9 @@ async def _backend(codex: engine.Codex) -> AsyncIterator[Check]:
     yield await _plan(codex)
 
 
-def _remedy(error: engine.CodexError) -> str:
+def _remedy(chosen: engine.Settings, error: engine.CodexError) -> str:
     if isinstance(error, engine.AuthError):
-        return "codexapi login"
+        return _login_remedy(chosen, error.code)
     if isinstance(error, engine.TransportError):
         return "look at the network, and at the proxy and certificates above"
     return "try again later; codexapi status tells when your plan is the reason"
@@ -398,7 +416,7 @@ async def _plan(codex: engine.Codex) -> Check:
     try:
         limits = await codex.plan()
     except engine.CodexError as error:
-        return Check("plan", WARNING, error_line(error), _remedy(error))
+        return Check("plan", WARNING, error_line(error), _remedy(codex.settings, error))
     windows = [window for window in (limits.primary, limits.secondary) if window is not None]
     text = ", ".join(_used(window) for window in windows) or "not told"
     if limits.reached:

@@ -1,7 +1,7 @@
-"""`codexapi doctor --online`: what of our picture of the backend holds, by one small request.
+"""`codexapi doctor --online`: compares our picture of the backend with one small real request.
 
-A report to be shown to anybody: statuses, counts, and names that `known.plain` lets pass. Of what
-the backend says, and of who asks, it holds nothing.
+The report can be shown to anybody: statuses, counts, and names that `known.plain` accepts. It has
+no text of the backend and nothing about the user.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Chec
 
 
 def _strange(names: Iterable[str]) -> set[str]:
-    """The headers that are not of our picture, and are told as such."""
+    """The headers that we do not know."""
     return {name for name in names if known.unknown_headers([name])}
 
 

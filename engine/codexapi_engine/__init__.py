@@ -4,11 +4,11 @@
         response = await codex.respond(request("Say hello", model=await codex.model()))
         print(text_of(response))
 
-`Codex` is the backend as one object. It is built of a `Login` (who we are), a `Transport` (the
-road) and, in `codexapi_engine.protocol`, of pure translations: `responses` is the language spoken
-inside, `chat` is a dialect of it. Everything that goes wrong is a `CodexError`.
+`Codex` combines a `Login` (the credentials), a `Transport` (the connections) and the pure
+translations of `codexapi_engine.protocol`: `responses` is the internal format, `chat` is a dialect
+that is translated to it. All errors are `CodexError`s.
 
-Names are loaded when first used, so that importing the package costs nothing.
+Names are loaded on first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

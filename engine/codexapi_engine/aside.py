@@ -1,7 +1,8 @@
-"""Work that would hold the event loop, on a thread."""
+"""Runs blocking or slow work on a thread, so that the event loop stays free."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import cache, partial
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 
 async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) -> T:
-    """What `work` gives. Where it is `much`, on a thread: others are heard meanwhile. One at a
+    """The result of `work`. With `much`, it runs on a thread: other requests go on. One at a
     time, since each takes much memory."""
     if not much:
         return work(*args, **options)
@@ -29,3 +30,7 @@ def _thread() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(1, "codexapi aside")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_thread.cache_clear)  # a copy of the process lacks it

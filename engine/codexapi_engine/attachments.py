@@ -1,6 +1,6 @@
-"""What goes along with a question: what it is, told by its bytes and never by its name.
+"""The files and pictures that accompany a question, with their types detected from their bytes.
 
-Nothing here reads a file: who may read which is for a door to say.
+Nothing here reads a file: which files may be read is for a front end to decide.
 """
 
 from __future__ import annotations

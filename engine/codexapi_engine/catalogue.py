@@ -1,7 +1,7 @@
-"""The model catalogue of the account that is logged in, kept for minutes.
+"""The model catalogue of the current account, cached for minutes.
 
-What is decided by it is decided alike in the first request of a process and in the thousandth: it
-is fetched before the decision, once for all who wait, and a failure is remembered for a while.
+Every decision that depends on it waits for the fetch, so the first request of a process is decided
+as the thousandth is. Concurrent requests share one fetch, and a failure is cached for a while.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _now() -> float:
 
 
 def _date(headers: Mapping[str, str]) -> float | None:
-    """The backend's clock, in epoch seconds, where it told its time."""
+    """The backend's clock, in epoch seconds, from its `Date` header."""
     from email.utils import parsedate_to_datetime  # seldom needed
 
     try:

@@ -1,4 +1,4 @@
-"""The Codex backend, as one object."""
+"""`Codex`, the client of the Codex backend that all front ends use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 class Codex:
     """The Codex backend, with one login. Open it once, share it, close it.
 
-    `http` replaces the backend's network, `fetcher` that of strangers' pictures and `store` the
+    `http` replaces the backend's network, `fetcher` that of pictures by URL and `store` the
     login on disk: all for tests. With `settings.demo` the simulated backend stands in for `http`
     and `store`. `observer` hears what is done.
     """
@@ -197,7 +197,7 @@ class Codex:
 
     @property
     def clock_ahead(self) -> float | None:
-        """Seconds that this clock is ahead of the backend's, as the list of models told it."""
+        """Seconds that this clock is ahead of the backend's, by the `Date` of the model list."""
         return self._catalogue.clock_ahead
 
     async def owner(self, model: str) -> Owner:
@@ -205,7 +205,7 @@ class Codex:
         return Owner.of(await self._account(), self.settings.model_aliases.get(model, model))
 
     async def model(self, name: str | None = None) -> str:
-        """The model to use: the one asked for, the user's own choice, else the account's first."""
+        """The model to use: the request's, the user's own choice, else the account's first."""
         if chosen := named_model(self.settings, name):
             return chosen
         listed = [model.slug for model in await self.models() if model.listed]
@@ -219,7 +219,7 @@ class Codex:
         """A picture, or an edit of others: by the backend's own endpoint, and by the hosted tool
         for what that lacks. Takes a minute or two. Raises CodexError.
 
-        `partial` is called for each partial picture; only the tool tells of them.
+        `partial` is called for each partial picture; only the tool sends them.
         """
         request = self._drawable(request)
         if not request.needs_the_tool:
@@ -307,7 +307,7 @@ class Codex:
         return replace(request, model=name).checked()
 
     async def plan(self) -> limits.Limits:
-        """How much of the plan is used, asked of the usage endpoint."""
+        """How much of the plan is used, from the usage endpoint."""
         return limits.from_usage((await self.usage_page()).json or {})
 
     async def usage_page(self) -> Reply:
@@ -366,11 +366,12 @@ class Codex:
         if changed and self.settings.strict:
             raise InvalidRequest(
                 f"Unsupported value: '{wanted}' is not supported with the model `{slug}`. "
-                f"Supported values are: {', '.join(models.efforts(model))}.",
+                f"Supported values are: {', '.join(model.efforts)}.",
                 code="unsupported_value",
                 param="reasoning.effort",
             )
-        return {**request, "model": slug, "reasoning": {**options, "effort": nearest}}, changed
+        options = {**options, "effort": models.sent_effort(model, nearest)}
+        return {**request, "model": slug, "reasoning": options}, changed
 
     async def _with_suggestions(self, error: ModelNotFound, name: str) -> ModelNotFound:
         try:
@@ -387,7 +388,7 @@ class Codex:
         return found
 
     def _learn(self, headers: Mapping[str, str]) -> limits.Limits:
-        """Keeps what an answer's headers tell of the plan and of the catalogue."""
+        """Stores the plan's usage and the catalogue's etag from a response's headers."""
         plan_limits = limits.from_headers(headers)
         if plan_limits.primary or plan_limits.secondary:
             self.limits = plan_limits
@@ -431,7 +432,7 @@ def _session(cache_key: object) -> str:
 
 
 def named_model(settings: Settings, name: str | None = None) -> str | None:
-    """The model asked for, else the user's own choice; None leaves it to the account."""
+    """The request's model, else the user's own choice; None leaves it to the account."""
     chosen = name or settings.model or codex_config(settings).get("model")
     return chosen if isinstance(chosen, str) and chosen else None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 _IGNORABLE = ("SIGHUP", "SIGQUIT")
@@ -20,3 +22,17 @@ def ending_signals() -> list[signal.Signals]:
         for name, number in found
         if name not in _IGNORABLE or signal.getsignal(number) is not signal.SIG_IGN
     ]
+
+
+@contextmanager
+def signals_later() -> Iterator[None]:
+    """Signals wait: an exception in the midst of making a loop leaves half a loop, which complains
+    on stderr when it is collected. Not on Windows."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

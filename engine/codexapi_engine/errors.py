@@ -1,13 +1,13 @@
 """Everything that can go wrong, as one tree.
 
-* CodexError                         status  said to the client when
+* CodexError                         status  raised when
   x InvalidRequest                   400     the request cannot be translated (param says where)
   x AuthError                        401
     + NotLoggedIn                            there is no login, or none we can use
     + LoginExpired                           the login can no longer be refreshed
-    + LoginNotWritable                       it has to be renewed, and could not be saved
+    + LoginNotWritable                       it must be refreshed, and could not be saved
     + TokenRejected                          the backend refuses a token that looks good
-  x BackendError                     as told the backend answered, and the answer is no
+  x BackendError                     its own the backend answered with an error
     + PermissionDenied               403
     + ModelNotFound                  404
     + ContextTooLong                 400
@@ -15,7 +15,7 @@
     + UsageLimitReached              429     the plan's window is used up
     + RateLimited                    429
     + Overloaded                     503
-  x TransportError                   502     no usable answer came
+  x TransportError                   502     there is no usable answer
     + ConnectFailed                  502
     + TimedOut                       504
     + StreamInterrupted              502     it ended before its last event, or was unreadable
@@ -23,11 +23,12 @@
     + RefreshUnavailable             503     the token endpoint did not answer
   x Unavailable                      503     we cannot take the request now
 
-An error knows its OpenAI face (`status`, `type`, `code`, `param`, `message`, `retry_after`,
-`body()`), and nothing of HTTP responses, exit codes or MCP: each door renders it once.
+An error knows its OpenAI form (`status`, `type`, `code`, `param`, `message`, `retry_after`,
+`body()`), and nothing of HTTP responses, exit codes or MCP: each front end renders it once.
 
-`from_status` and `from_event` turn the backend's words into this tree. They share one table,
-since the backend says the same codes in an HTTP error and in `response.failed`.
+`from_status` and `from_event` map the backend's errors to this tree. They share one table, since
+the backend uses the same codes in an HTTP error and in `response.failed`
+(`tests/wires/failed_insufficient_quota.sse`).
 """
 
 from __future__ import annotations

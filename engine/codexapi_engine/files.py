@@ -1,4 +1,4 @@
-"""Files that other programs can reach: read without hanging, written so that nothing is lost.
+"""Reads and writes files that other programs use too, without hanging or losing data.
 
 `Disk` holds every call that changes a file of the login, so that a test can make each of them fail.
 """

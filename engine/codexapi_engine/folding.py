@@ -1,4 +1,4 @@
-"""Lines for a terminal that break between words: nothing is cut that somebody would copy."""
+"""Wraps text for a terminal between words, so that paths and commands stay copyable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import IO
 
 _WORD = re.compile(r"(?:`[^`\n]*`|[^\s`]|`)+")
-"""A command in backticks is one word: it is copied whole."""
+"""A command in backticks is one word: it is not broken."""
 
 INDENT = "  "
 

@@ -1,7 +1,7 @@
-"""Keeps other programs out of this process's memory, where the login is: Linux alone.
+"""Keeps other programs of the user out of this process's memory, on Linux.
 
-No debugger of another process, no core file, and `/proc/PID/{environ,mem}` are root's. Not promised:
-secrecy from root, or from swap.
+It prevents debuggers and core files, and makes `/proc/PID/{environ,mem}` readable to root alone. It
+does not protect from root, or from swap.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which program has a port of this machine. Only Linux tells, and only of one's own programs."""
+"""Finds the program of this user that listens on a port of this machine (Linux only)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a setting may be: readers of texts, which raise ValueError with the fix."""
+"""Parsers of setting values: each raises a ValueError that names the fix."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def is_loopback(host: str) -> bool:
 
 
 def expand_path(text: str) -> Path:
-    """A `~` of somebody unknown stays as it is, of which `Path.expanduser` would make an error."""
+    """A `~` of an unknown user stays as it is; `Path.expanduser` would raise an error."""
     return Path(os.path.expanduser(text))
 
 

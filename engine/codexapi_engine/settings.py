@@ -1,6 +1,6 @@
-"""What the user can set, read from the environment once.
+"""The settings that a user can make, read from the environment once.
 
-Knows nothing of the command line: a flag is laid over with `dataclasses.replace`.
+The command line is not known here: it applies its flags with `dataclasses.replace`.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ SECRETS = frozenset(name for name, one in _FIELDS.items() if one.metadata["secre
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes a folder that nobody else may look into, and likewise those above that are missing.
+    """Makes a folder with mode 0700, and likewise those above that are missing.
     Raises OSError."""
     if not folder.is_dir():
         private_folder(folder.parent)

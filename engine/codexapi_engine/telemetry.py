@@ -1,7 +1,7 @@
-"""What the engine tells of its work, to whoever counts it or writes it down.
+"""The events that the engine reports to observers, such as a log or a counter.
 
-Nothing is told for an event: a run is counted while it runs, and told once, when it has ended.
-Knows nothing of logs, metrics or doors.
+A backend stream is counted while it runs and reported once, at its end; there is no report for a
+single event. Nothing here depends on logs, metrics or front ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .errors import CodexError, JsonObject, from_event
 from .protocol import Event
 
 
-class Finished(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run at the backend that has ended: well or not, or left by its reader."""
 
     model: str  # as the backend calls it, where it said so
@@ -46,7 +46,7 @@ class Observer:
     def began(self) -> None:
         """A run begins; exactly one `finished` follows."""
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         """A run has ended."""
 
     def exchanged(self, exchange: Exchange) -> None:
@@ -106,7 +106,7 @@ class RunMetrics:
         self._closed = True
         self.then()
         self.observer.finished(
-            Finished(
+            FinishedRun(
                 model=self.model,
                 seconds=time.monotonic() - self._since,
                 first_after=self._first_after,

@@ -1,9 +1,8 @@
-"""Files that a user asked for: an answer, a picture. One function writes all of them.
+"""Writes the files that a user asked for: an answer, a picture.
 
-What was asked for costs something. So whether it can be written is looked at first (`check`), a
-file is there complete or not at all, and it stays what it is: a link is followed, mode and owner
-are kept, what has a second name (a hard link) keeps it, and a FIFO or a device is written to and
-never replaced.
+Their content costs quota. So the target is checked first (`check`), and a file is written
+completely or not at all. It keeps its nature: a link is followed, mode and owner are kept, a hard
+link stays one, and a FIFO or a device is written to and never replaced.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .files import BINARY, MOUNT_POINT, NO_LINK
+from .settings import private_folder
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 """What every file system takes."""
@@ -244,7 +244,7 @@ def rescue(folder: Path, name: str, data: bytes) -> Path | None:
     does not take it either."""
     place = folder / "unsaved" / (name if _PLAIN_NAME.match(name) else secrets.token_hex(8))
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(place.parent)
         return write(place, data, over=False)
     except OSError:
         return None

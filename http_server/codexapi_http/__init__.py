@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server over the engine: it parses, calls and renders."""
+"""An OpenAI-compatible HTTP server over the engine."""
 
 from __future__ import annotations
 

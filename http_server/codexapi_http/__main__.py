@@ -1,4 +1,4 @@
-"""`python -m codexapi_http`: the server, set up by the environment alone."""
+"""`python -m codexapi_http`: runs the server with settings from the environment alone."""
 
 from __future__ import annotations
 

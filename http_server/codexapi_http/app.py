@@ -1,4 +1,4 @@
-"""The application: routes, guard, errors, and the engine that lives as long as it does."""
+"""Assembles the ASGI application: routes, guard, error handlers, and the engine's lifetime."""
 
 from __future__ import annotations
 

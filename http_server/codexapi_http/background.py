@@ -1,6 +1,6 @@
-"""Runs that need no client: each goes on until it ends, is cancelled, or the server goes down.
+"""Background responses: each runs without a client to its end, its cancellation or the server's.
 
-What a run says is taped, so that clients can follow it from any event on, and leave as they like.
+Its events are recorded, so that clients can follow them from any event on, and disconnect freely.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from functools import partial
 from codexapi_engine import Codex, CodexError, Unavailable
 from codexapi_engine.bounds import MAX_JOB_BYTES
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
 from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, new_id
 
+from .pump import translate
 from .requests import ended
-from .streaming import Run
 
 TRIES = 24
 """How often the end of a run is written where another program holds the state file's lock. Each waits
@@ -52,9 +53,9 @@ class Background:
         created: int,
         owner: Owner,
     ) -> Job:
-        """Begins a run. `asked` is the client's body, `items` its input, `sent` what the backend
-        gets, and `owner` whose request it is, by the login as it stands. Raises Unavailable, with
-        nothing sent, where the response cannot be kept."""
+        """Starts a background response. `asked` is the client's body, `items` its input, `sent` the
+        backend's request, and `owner` its account and model, by the current login. Raises
+        Unavailable, with nothing sent, where the response cannot be stored."""
         starting = asyncio.create_task(self._start(request, items, sent, created, owner))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
@@ -65,7 +66,7 @@ class Background:
         return self._jobs.get(name)
 
     async def end(self, *names: str) -> None:
-        """Ends the runs of these responses, if they run here. What they are now is not said."""
+        """Ends the streams of these responses, if they run here. Their status is not changed."""
         tasks = [job.task for name in names if (job := self._jobs.get(name)) and job.task]
         if tasks:
             await ended(*tasks)
@@ -128,11 +129,12 @@ class Background:
     async def _play(self, job: Job, sent: JsonObject) -> None:
         async with await self._codex.open(sent) as events:
             job.owner = job.owner.with_account(events.account)
-            run, begun = Run(events, job.stream), False
-            while not run.ended:
-                job.say(run.take(await events.batch(coalesce=True)))
+            begun = False
+            while not job.stream.finished:
+                batch = await events.batch(coalesce=True)
+                job.say(translate(job.stream, batch) if batch else job.stream.close())
                 response = job.stream.stored_response
-                if response is not None and not begun and not run.ended:
+                if response is not None and not begun and not job.stream.finished:
                     begun = True
                     await self._persist(partial(self._state.responses.settle, response), tries=1)
 
@@ -164,7 +166,7 @@ class Background:
 
 
 class Job:
-    """One run, and all that it said so far."""
+    """One backend stream, and its events so far."""
 
     def __init__(self, queued: JsonObject, stream: responses.ResponseStream, owner: Owner) -> None:
         # set once
@@ -175,7 +177,7 @@ class Job:
         # moves
         self.owner = owner  # in the end, whose login has signed the request
         self.event_log = EventLog(limit=MAX_JOB_BYTES)
-        self.error: CodexError | None = None  # of a run that failed before it said a word
+        self.error: CodexError | None = None  # of a stream that failed before its first event
         self.ended = False
         self._news = asyncio.Event()
 
@@ -216,8 +218,8 @@ class LiveEvents:
         self._job = job
         self._at = 0
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
-        """The next events; empty at the end. Raises CodexError where the run has none to tell."""
+    async def batch(self) -> list[Event]:
+        """The next events; empty at the end. Raises CodexError for a stream that failed at once."""
         job = self._job
         while True:
             if job.event_log.overflow:
@@ -231,8 +233,16 @@ class LiveEvents:
                 return []
             await job.news()
 
+    async def push(self, on_events: OnEvents) -> bool:
+        """Calls `on_events` with each batch, until it returns False or the run ends; returns
+        whether there is more. Raises CodexError as `batch` does."""
+        while events := await self.batch():
+            if not on_events(events):
+                return True
+        return False
+
     async def aclose(self) -> None:
-        """Nobody follows any more; the run goes on."""
+        """The follower has left; the stream goes on."""
 
 
 class StoredEvents:
@@ -241,9 +251,11 @@ class StoredEvents:
     def __init__(self, events: list[Event]) -> None:
         self._events = events
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
+    async def push(self, on_events: OnEvents) -> bool:
         events, self._events = self._events, []
-        return events
+        if events:
+            on_events(events)
+        return False
 
     async def aclose(self) -> None:
         self._events = []

@@ -1,10 +1,10 @@
 """The policy of an API dialect: how errors, keep-alives and keys look to its clients.
 
-A dialect is one `Dialect` and its routes, handed to `create_app` as `DialectRoutes`. The guard, the
-error handlers and the stream writer ask the dialect of the request, so a failure before the first
+A dialect is one `Dialect` and its routes, given to `create_app` as `DialectRoutes`. The guard, the
+error handlers and the stream writer use the dialect of the request, so a failure before the first
 byte has the dialect's form too. The error event of a stream is not here: it continues the ids and
-numbers of its stream, so the Translator's `fail` writes it. Bytes that are no HTTP request have no
-path and so no dialect: `connection.py` refuses them in OpenAI's form.
+numbers of its stream, so the Translator's `fail` writes it. Bytes that are not an HTTP request have
+no path and so no dialect: `server/uvicorn_protocol.py` refuses them in OpenAI's form.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Dialect:
     error_status: Callable[[CodexError], int] = status_of
     error_headers: Callable[[CodexError, str], Mapping[str, str]] = retry_headers
     keep_alive: bytes = sse.KEEP_ALIVE
-    """What fills silence in a stream. A response may have its own, where this depends on the
+    """The keep-alive of an idle stream. A response may have its own, where this depends on the
     request."""
     media_type: str = "text/event-stream; charset=utf-8"
     """Of a stream."""

@@ -1,4 +1,4 @@
-"""Working on a request, and only as long as its client is there and the server may go on."""
+"""Runs an endpoint, and cancels it when its client disconnects or the server stops."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from codexapi_engine.errors import JsonObject
 
 from .errors import codex_error
 from .middleware.request_log import CLIENT_LEFT
+from .pump import EventStreamResponse
 from .requests import json_body
 from .server.uvicorn_protocol import client_of
-from .streaming import EventStreamResponse
 
 Working = Coroutine[Any, Any, Response]
 
@@ -26,7 +26,7 @@ class Endpoint:
     """An ASGI application out of a function that works on a request.
 
     `begin` reads what it has to of the request, and gives the work on it. That is cancelled when
-    the client leaves, and when the server has to go down. `reads`: the whole body, if any.
+    the client disconnects, and when the server stops. `reads`: the complete body, if any.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Endpoint:
         try:
             response = await self._answered(request, send)
         except ClientDisconnect:
-            response = Response(status_code=CLIENT_LEFT)  # goes nowhere: nobody is there
+            response = Response(status_code=CLIENT_LEFT)  # not sent: the client has disconnected
         except CodexError as error:
             response = await codex_error(request, error)
         finally:
@@ -74,7 +74,7 @@ class Endpoint:
                 raise
         finally:
             cut.withdraw()
-        if stream is not None and stream.begun:
+        if stream is not None and stream.committed:
             return None
         raise cut.shutdown.error() if cut.by_shutdown else cut.why()
 
@@ -99,7 +99,7 @@ def got(work: Callable[[Request], Working]) -> Endpoint:
 
 class CancelOnDisconnect:
     """Cancels the task that makes it when its client leaves or the server has to go down, and only
-    then. A body that nobody has read is read meanwhile, and thrown away."""
+    then. An unread body is read meanwhile, and dropped."""
 
     def __init__(self, request: Request, has_body: bool) -> None:
         task = asyncio.current_task()

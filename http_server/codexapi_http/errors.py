@@ -1,4 +1,4 @@
-"""Errors as HTTP responses, each in the dialect of its request."""
+"""Renders errors as HTTP responses, each in the dialect of its request."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def unforeseen(request_id: str) -> CodexError:
 
 
 def refusal(status: int, code: str, message: str, param: str | None = None) -> CodexError:
-    """A request that this door turns away."""
+    """A request that the server refuses itself."""
     return CodexError(message, status=status, type="invalid_request_error", code=code, param=param)
 
 

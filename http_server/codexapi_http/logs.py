@@ -1,8 +1,8 @@
-"""The server's log on stderr: as lines of text or of JSON, and fit for a terminal in both.
+"""The server's log on stderr, as lines of text or of JSON, safe for a terminal in both.
 
-Secrets stay out by construction: other libraries are heard from WARNING on, since below that they
-tell of headers and URLs, and of an exception only its kind and place are told, since its text may
-hold anything.
+Secrets stay out by construction: other libraries log from WARNING on, since they log headers and
+URLs below that, and of an exception only its class and place are logged, since its text may hold
+anything.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def configure(
 
 
 class QueueHandler(logging.Handler):
-    """Writes on a thread of its own: whoever started us and does not read our stderr would stop the
-    server with the first 64 kB. Lines that find no room are left out, and their number told."""
+    """Writes on a thread of its own: a parent that does not read our stderr would block the server
+    after the first 64 kB. Lines over the queue's limit are dropped, and their number is logged."""
 
     def __init__(self, stream: IO[str], *, room: int = ROOM) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class QueueHandler(logging.Handler):
             self._lost += 1
 
     def flush(self) -> None:
-        """Returns when all is written, or when nobody seems to read."""
+        """Returns when all is written, or when stderr seems to be unread."""
         written = threading.Event()
         with suppress(queue.Full):
             self._waiting.put_nowait(written)
@@ -86,7 +86,7 @@ class QueueHandler(logging.Handler):
             if isinstance(line, threading.Event):
                 line.set()
                 continue
-            with suppress(OSError, ValueError):  # closed: there is nobody to tell
+            with suppress(OSError, ValueError):  # closed: no log is possible
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
 

@@ -1,7 +1,7 @@
-"""`GET /metrics`, for Prometheus: open under `serve --metrics` alone.
+"""`GET /metrics`, for Prometheus: available under `serve --metrics` alone.
 
 Only then is its library loaded (12 ms, 0.6 MB in this process). Labels come from short lists, or
-from the backend: no client can make new series at will.
+from the backend: no client can create time series at will.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from codexapi_engine.telemetry import Finished
+from codexapi_engine.telemetry import FinishedRun
 
 from .middleware.request_log import Entry, model_name
 
@@ -29,7 +29,7 @@ class Metrics:
     """The counts of one server."""
 
     def __init__(self) -> None:
-        # A second series for each, which nobody asked for.
+        # A second series for each, which nobody uses.
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)
@@ -65,7 +65,7 @@ class Metrics:
     def began(self) -> None:
         self._open.inc()
 
-    def finished(self, run: Finished, tokens: Mapping[str, int]) -> None:
+    def finished(self, run: FinishedRun, tokens: Mapping[str, int]) -> None:
         self._open.dec()
         self._seconds.observe(run.seconds)
         if run.first_after is not None:

@@ -1,6 +1,6 @@
-"""An application of another package at a path of its own, behind the same guard.
+"""Mounts an application of another package at a path, behind the same guard.
 
-Knows no other front end: the program that starts the server hands it over.
+Front ends do not know each other: the program that starts the server passes the application in.
 """
 
 from __future__ import annotations

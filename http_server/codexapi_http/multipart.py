@@ -1,4 +1,4 @@
-"""Forms with files, and JSON that stands for them: what the image doors take."""
+"""Parses the bodies of image requests: multipart forms, and JSON with data URLs."""
 
 from __future__ import annotations
 

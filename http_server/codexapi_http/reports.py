@@ -1,11 +1,11 @@
-"""The engine's news on their way to the access log and, where it is open, to `/metrics`."""
+"""An observer that passes the engine's events to the access log and to the metrics."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.telemetry import Finished, Observer
+from codexapi_engine.telemetry import FinishedRun, Observer
 
 from .middleware.request_log import Entry, current, model_name
 
@@ -18,7 +18,7 @@ _COUNTS = (
     ("cached", "input_tokens_details", "cached_tokens"),
     ("reasoning", "output_tokens_details", "reasoning_tokens"),
 )
-"""Kinds of tokens, and where a backend's usage object tells how many: in which member, as what."""
+"""Kinds of tokens, and the member and name of each in the backend's usage object."""
 
 
 class Reports(Observer):
@@ -40,7 +40,7 @@ class Reports(Observer):
         if self.metrics is not None:
             self.metrics.began()
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         tokens = _tokens(run.usage)
         entry = current()
         entry.events += run.events

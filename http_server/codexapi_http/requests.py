@@ -1,4 +1,4 @@
-"""Reading a request, and what its work is done with."""
+"""Reads and validates a request's body, and finds the engine objects of its application."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def codex_of(request: Request) -> Codex:
 
 
 def state_of(request: Request) -> State:
-    """What clients asked to be kept."""
+    """The state that clients have stored."""
     return request.app.state.kept  # type: ignore[no-any-return]
 
 
@@ -65,7 +65,7 @@ async def change_state(request: Request, change: Callable[..., T], *arguments: A
 
 
 def not_kept(error: CodexError | None) -> dict[str, str]:
-    """The header of an answer that is not kept, though its client asked for that."""
+    """The header of an answer that could not be stored, though its client requested that."""
     return {} if error is None else {"x-codexapi-not-kept": str(error.code or error.type)}
 
 
@@ -149,7 +149,7 @@ def content_length(request: Request, limit: int) -> int:
 
 
 def checked(data: bytes) -> JsonObject:
-    """A JSON object out of a stranger's bytes. Raises InvalidRequest."""
+    """A JSON object from untrusted bytes. Raises InvalidRequest."""
     if len(data) > 2 * MAX_JSON_VALUES and _values(data) > MAX_JSON_VALUES:
         raise _unreadable(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
     try:
@@ -243,7 +243,7 @@ async def body_pieces(request: Request, limit: int) -> AsyncGenerator[bytes, Non
 
 
 async def _limit(pieces: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes, None]:
-    """A body that need not have said how large it is."""
+    """A body that may have no Content-Length."""
     size = 0
     async for piece in pieces:
         size += len(piece)

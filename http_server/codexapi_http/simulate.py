@@ -1,15 +1,14 @@
-"""The simulated backend in a process of its own."""
+"""Runs the simulated backend in a server process."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.asgi import app
 
 from .logs import announce
-from .server.process import PORT_IN_USE, Process, cannot_listen, listen
+from .server.process import PORT_IN_USE, Process, cannot_listen, listen, run
 
 
 def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None]) -> int:
@@ -24,4 +23,4 @@ def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None
         ready(url)
 
     process = Process(app(simulator), ready=tell)
-    return asyncio.run(process.run_on(listening))
+    return run(process.run_on(listening))

@@ -1,6 +1,6 @@
 """An MCP server over the engine. Its stdout belongs to the protocol.
 
-Names are loaded when first used: a wrong option is told without loading the SDK.
+Names are loaded on first use: an invalid option is reported without loading the SDK.
 """
 
 from __future__ import annotations

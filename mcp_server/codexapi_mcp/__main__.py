@@ -1,4 +1,4 @@
-"""`python -m codexapi_mcp`: the server on stdin and stdout, set up by the environment alone."""
+"""`python -m codexapi_mcp`: serves stdin and stdout, with settings from the environment."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The arguments of a call, before a tool's schema looks at them. Models write one thing in many
-ways, and some must fill in every parameter that there is.
+"""Normalises the arguments of a call before the tool's schema validates them.
 
-One rule for all tools: where a parameter may be left out, null, "", and "null" leave it out, inside
-a list too, and so does 0 for a number that begins at 1. A required one stays as it is.
+Models write one thing in many ways, and some must fill in every parameter. One rule holds for all
+tools: where a parameter is optional, null, "", and "null" omit it, inside a list too, and so does 0
+for a number that begins at 1. A required parameter stays as it is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a call sends along: pictures to look at and files to read, from the user's disk.
+"""Reads the pictures and files that a call names on the user's disk.
 
-Knows nothing of tools. Everything raised is an InvalidRequest that names the parameter.
+It raises InvalidRequest alone, with the name of the parameter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from codexapi_engine.protocol.responses import user
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The user's files, but for the login: that is nobody's to read."""
+    """The user's files, without those of the login."""
 
     login: LoginFiles
 
@@ -33,7 +33,7 @@ class Disk:
         return cls(LoginFiles.of(settings))
 
     def read(self, name: str, param: str, room: int = MAX_FILE_BYTES) -> bytes:
-        """A whole file, by its absolute path or `file:` address. `room` is what is left of the
+        """A complete file, by its absolute path or `file:` URL. `room` is what is left of the
         bytes that a call takes, which are no more than those of one file."""
         path = absolute(name, param)
         try:

@@ -1,8 +1,8 @@
-"""The server over HTTP, as a part of another door's application: streamable HTTP, at `/mcp`.
+"""The server over streamable HTTP, mounted at `/mcp` in another application.
 
-Whose requests may come in is for whatever stands in front to say: the SDK looks at no Host and no
-Origin, since it would turn away the web pages that the user has let in. Answers are event streams, and older clients have sessions: without the one or the other
-a call could not be cancelled.
+That application checks Host and Origin. The SDK checks neither, since it would refuse the web pages
+that the user allows. Answers are event streams, and clients of the older protocol have sessions:
+without the one or the other a call could not be cancelled.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Endpoint:
             await self._close_session(oldest)
 
     async def _close_session(self, session: bytes) -> None:
-        """As its client would end it. One that is gone already is a 404, which nobody hears."""
+        """Ends a session as its client would. For one that has ended, the 404 is dropped."""
         scope = {
             "type": "http", "method": "DELETE", "path": self.path, "query_string": b"",
             "headers": [(_SESSION, session)],

@@ -1,7 +1,7 @@
-"""What the model is told when a call fails: what happened, and what would help.
+"""Renders an error as a tool result: what happened, and how to fix it.
 
-A failure is a result, in words and as an object: some clients show their model only the one or
-only the other. Nothing that a caller sent gets into the log.
+A failure is a text and an object, since some clients show their model only one of them. Nothing
+that a caller sent gets into the log.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Partial(Exception):
 
 
 def to_result(tool: str, error: ToolError) -> CallToolResult:
-    """The result that tells of what the SDK raised for this tool."""
+    """The result for an exception of the SDK in this tool."""
     cause, partial = error.__cause__, ""
     if isinstance(cause, Partial):
         partial, cause = cause.text, cause.__cause__

@@ -1,6 +1,6 @@
-"""The tools that draw: a file on the user's disk, told as structured content, and a small preview.
+"""The image tools: they save a file on the user's disk, and return its description and a preview.
 
-Some clients show their model the structured content and nothing else, so that says everything.
+Some clients show their model the structured content alone, so that has everything.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from codexapi_engine.bounds import MAX_FILE_BYTES, MAX_INLINE, MAX_PREVIEW_BYTES
 from codexapi_engine.images import image_files, processing
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import Picture
+from codexapi_engine.settings import private_folder
 
 from .attachments import Disk, is_address
 from .runtime import Runtime, with_progress
@@ -34,7 +35,7 @@ GLANCE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What a call asks for, beside the picture itself."""
+    """The options of a call, beside the picture itself."""
 
     kind: str | None  # the format
     count: int
@@ -70,7 +71,7 @@ class ImageJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ImageBatch:
     """What came of an order."""
 
     saved: Sequence[tuple[Picture, Path]]
@@ -207,34 +208,41 @@ async def _answer(
     inline = output.inline or runtime.options.inline
 
     async def run() -> CallToolResult:
-        drawn, earlier = await _kept(runtime, order), True
-        if drawn is None:
-            drawn, earlier = await runtime.jobs.run(order.key, lambda: _drawn(runtime, order))
-            if earlier:
-                runtime.unclaimed.claim(order.key)
-        return await asyncio.to_thread(_to_result, drawn, order, inline, earlier=earlier)
+        if paths := await _earlier_files(runtime, order):
+            try:
+                kept = await asyncio.to_thread(_read, paths)
+                if kept is not None:
+                    return await asyncio.to_thread(_to_result, kept, order, inline, earlier=True)
+            except asyncio.CancelledError:
+                runtime.unclaimed.keep(order.key, paths)
+                raise
+        async with runtime.jobs.result(order.key, lambda: _drawn(runtime, order)) as made:
+            drawn, earlier = made
+            result = await asyncio.to_thread(_to_result, drawn, order, inline, earlier=earlier)
+        if earlier:
+            runtime.unclaimed.claim(order.key)
+        return result
 
     return await with_progress(ctx, lambda seconds: f"drawing, {seconds:.0f} s", run)
 
 
-async def _kept(resources: Runtime, order: ImageJob) -> Drawn | None:
+async def _earlier_files(runtime: Runtime, order: ImageJob) -> list[Path]:
     """What the same call has made, where its client has left that process since."""
-    if resources.jobs.has(order.key):
-        return None
-    while resources.unclaimed.is_drawing(order.key):  # noqa: ASYNC110  (of another process)
+    if runtime.jobs.has(order.key):
+        return []
+    while runtime.unclaimed.is_drawing(order.key):  # noqa: ASYNC110  (of another process)
         await asyncio.sleep(GLANCE)
-    paths = resources.unclaimed.claim(order.key)
+    return runtime.unclaimed.claim(order.key)
 
-    def read() -> Drawn:
-        return Drawn([(processing.finished(path.read_bytes()), path) for path in paths], None)
 
+def _read(paths: Sequence[Path]) -> ImageBatch | None:
     try:
-        return await asyncio.to_thread(read) if paths else None
-    except (OSError, CodexError):  # somebody has changed the file
+        return ImageBatch([(processing.finished(path.read_bytes()), path) for path in paths], None)
+    except (OSError, CodexError):  # the file was changed by another program
         return None
 
 
-async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
+async def _drawn(runtime: Runtime, order: ImageJob) -> ImageBatch:
     """Draws and saves, as many as the server may yet make. What is there is kept, whatever becomes
     of the others: it was paid for."""
     most = runtime.options.max_images
@@ -257,7 +265,7 @@ async def _drawn(runtime: Runtime, order: ImageJob) -> Drawn:
         runtime.pictures -= order.count - len(saved)
 
 
-async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> Drawn:
+async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]]) -> ImageBatch:
     """Puts each into `saved` as it comes."""
     paths = image_files.numbered(order.path, order.count)
 
@@ -268,7 +276,7 @@ async def _all(codex: Codex, order: ImageJob, saved: list[tuple[Picture, Path]])
         return file
 
     batch = await codex.draw_many(order.request, len(paths), finish)
-    return Drawn(batch.images, next(iter(batch.errors()), None))
+    return ImageBatch(batch.images, next(iter(batch.errors()), None))
 
 
 def _saved(
@@ -276,6 +284,8 @@ def _saved(
 ) -> tuple[Picture, Path]:
     picture = processing.finished(made.data, format=order.kind, revised_prompt=made.revised_prompt)
     try:
+        if path.is_relative_to(state_dir):
+            private_folder(state_dir)
         if order.root is None:
             path.parent.mkdir(parents=True, exist_ok=True)
         return picture, user_files.write(path, picture.data, over=False, root=order.root)
@@ -288,7 +298,7 @@ def _saved(
         ) from None
 
 
-def _to_result(drawn: Drawn, order: ImageJob, inline: str, *, earlier: bool) -> CallToolResult:
+def _to_result(drawn: ImageBatch, order: ImageJob, inline: str, *, earlier: bool) -> CallToolResult:
     files = [_image_file(picture, path) for picture, path in drawn.saved]
     notes = []
     if earlier:

@@ -1,15 +1,16 @@
-"""Work that outlives the call that asked for it.
+"""Jobs that outlive the call that started them.
 
-A picture takes a minute or two, and many clients give up before that: at 60 s, at 240, at 300. It
-is paid for all the same. So the job runs on, and the next call that asks for just the same gets it.
-Knows nothing of pictures.
+A picture takes a minute or two, and many clients time out before that: at 60 s, at 240, at 300. It
+costs quota all the same. So the job runs on, and the next call with equal arguments gets the
+result.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,23 +53,30 @@ class Jobs(Generic[T]):
         self._jobs: dict[str, _Job[T]] = {}
         self._is_ending = False
 
-    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """What the work gives, and whether an earlier call had begun it. Cancelled, it leaves the
-        work running."""
+    @asynccontextmanager
+    async def result(
+        self, key: str, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> AsyncIterator[tuple[T, bool]]:
+        """What the work gives, and whether an earlier call had begun it. The block makes an answer
+        of it: a call that is cancelled before or within leaves the work running, and its result
+        for the next call."""
         self._forget()
         found = self._jobs.get(key)
         job = found or self._start(key, work)
         job.waiting += 1
         try:
-            result = await asyncio.shield(job.task)
+            yield await asyncio.shield(job.task), found is not None
+        except asyncio.CancelledError:
+            if job.waiting == 1 and job.has_result:
+                self._keep_record(key, job)
+            raise
         finally:
             job.waiting -= 1
-        if self._is_ending:  # nobody may read the answer any more
-            return result, found is not None
+        if self._is_ending:  # the client may have stopped waiting
+            return
         job.arrived = True
         if found is not None or self._clock() - job.started <= self._wait:
             self._drop(key, job)  # handed over: the same call again is a new wish
-        return result, found is not None
 
     def has(self, key: str) -> bool:
         self._forget()

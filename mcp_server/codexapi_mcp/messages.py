@@ -1,7 +1,7 @@
-"""One JSON-RPC message in a line of bytes, and a message as a line.
+"""Parses and writes JSON-RPC messages, one per line.
 
-A request is answered whatever is wrong with it, by its own id where one can be read: a client waits
-for it, some for ever. A notification and a response are never answered. Knows nothing of streams.
+An invalid request is answered too, by its own id where one can be read: its client waits, some
+without a timeout. A notification and a response are never answered.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
 
 
 def serialized(message: JSONRPCMessage) -> bytes:
-    """A message as a line, whatever lone surrogates are in it."""
+    """A message as a line; lone surrogates are replaced."""
     return _to_line(message.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
 
@@ -146,7 +146,7 @@ def _is_deep(value: Any, levels: int) -> bool:
 
 
 def _readable(value: Any) -> Id:
-    """An id that an answer can name; a whole number is one, however it is written."""
+    """An id that an answer can repeat; `1.0` is an integer too."""
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     if isinstance(value, float) and abs(value) < 2**53:

@@ -1,4 +1,4 @@
-"""What whoever starts the server may decide. Loads nothing of the SDK."""
+"""The options of the server. Loads nothing of the SDK."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The messages on stdin and stdout. Both belong to the protocol alone: while it is served, whatever
-else reads stdin finds its end, and what else is written to stdout goes to stderr.
+"""Reads and writes the messages on stdin and stdout.
+
+Both belong to the protocol alone: while it is served, other readers of stdin get end of file, and
+other writers to stdout write to stderr.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from codexapi_engine.bounds import MAX_BODY_BYTES
 
 from .messages import EDGE, InvalidMessage, LongLine, parse, serialized
 
-PIECE = 64 * 1024
+READ_SIZE = 64 * 1024
 
 RawLine: TypeAlias = bytes | LongLine
 Incoming: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
@@ -59,7 +61,7 @@ async def pipes() -> AsyncIterator[tuple[Incoming, Outgoing, Sink]]:
 
 
 class Sink:
-    """Where whole lines go, one after the other. Nobody may be there to read them."""
+    """Writes complete lines in order, to a pipe that may be closed."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -85,7 +87,7 @@ class Sink:
 
 
 async def _messages(source: int, sink: Sink) -> AsyncIterator[JSONRPCMessage]:
-    """What comes in; what is no message is answered here."""
+    """Reads messages; invalid ones are answered here."""
     async for line in _lines(source):
         try:
             message = parse(line)
@@ -105,9 +107,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
     put, get = anyio.create_memory_object_stream[RawLine](0)
 
     def read() -> None:
-        with suppress(
-            RuntimeError, CancelledError, anyio.BrokenResourceError
-        ):  # nobody listens any more
+        with suppress(RuntimeError, CancelledError, anyio.BrokenResourceError):  # stdout is closed
             for line in split(_pieces(source)):
                 asyncio.run_coroutine_threadsafe(put.send(line), loop).result()
             loop.call_soon_threadsafe(put.close)
@@ -121,7 +121,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
 def _pieces(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
-            piece = os.read(descriptor, PIECE)
+            piece = os.read(descriptor, READ_SIZE)
         except BlockingIOError:
             select.select([descriptor], [], [])
             continue

@@ -1,8 +1,7 @@
-"""What the tools work with, and what a call owes its client meanwhile: signs of life, and an end
-when nobody waits for it any more.
+"""The objects that the tools use, and the progress, timeout and cancellation of a call.
 
-The engine is loaded when the first tool is called, not when the server starts: editors count the
-time until a server answers, and some go on without it.
+The engine is loaded by the first call of a tool, not at the start of the server: editors measure
+the time until a server answers, and some go on without a slow one.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
     from codexapi_engine.storage import State
 
-    from .images import Drawn
+    from .images import ImageBatch
 
 log = logging.getLogger("codexapi.mcp")
 
@@ -85,7 +84,7 @@ class Runtime:
         # set once
         self.options = options or Options()
         self.heartbeat = heartbeat
-        self.jobs: Jobs[Drawn] = Jobs(record=self._record)
+        self.jobs: Jobs[ImageBatch] = Jobs(record=self._record)
         self._callers_codex = codex
         self._settings = settings
         # opened at the first call
@@ -122,7 +121,7 @@ class Runtime:
         return Unclaimed(self.codex.settings.state_dir / "mcp-pictures")
 
     def news(self) -> list[Path]:
-        """The pictures that nobody has been told of."""
+        """The record of unreturned pictures."""
         opened = self._callers_codex is not None or self._own is not None
         return self.unclaimed.news() if opened else []
 
@@ -134,18 +133,18 @@ class Runtime:
                 self.is_lingering = True
                 for key in running:
                     self.unclaimed.begin(key)
-            count = len(running)
-            log.warning(
-                "the client has left; waiting up to %d s for %s, to save what is paid for",
-                linger, f"{count} picture calls" if count > 1 else "a picture",
-            )  # fmt: skip
+                count = len(running)
+                log.warning(
+                    "the client has left; waiting up to %d s for %s, to save what is paid for",
+                    linger, f"{count} picture calls" if count > 1 else "a picture",
+                )  # fmt: skip
             await self.jobs.finish(linger)
             left = len(self.jobs.running)
             log.warning("%s", f"gave up {left}" if left else "saved; the next call tells where")
         if self._own is not None:
             await self._own.login.aclose()
 
-    def _record(self, key: str, drawn: Drawn, arrived: bool) -> None:
+    def _record(self, key: str, drawn: ImageBatch, arrived: bool) -> None:
         self.unclaimed.keep(key, [path for _, path in drawn.saved], arrived=arrived)
 
     async def aclose(self, linger: float = 0.0) -> None:

@@ -1,7 +1,7 @@
-"""What clients are told of the tools: parameters, results, and when to use them.
+"""The tools as clients see them: parameters, results, and when to use them.
 
 Some clients strip defaults, ranges and titles from a schema, so they stand in the descriptions.
-Loads nothing of the engine: a client waits for these words before it shows a single tool.
+Loads nothing of the engine: a client waits for these texts before it shows a tool.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ Effort = Annotated[
     BeforeValidator(_word),
     parameter(
         "effort",
-        "How hard the model thinks: minimal, low, medium, high or xhigh. The nearest that the "
-        "model has is taken. Default: the model's own.",
+        "How hard the model thinks: low, medium, high or another that list_models tells of it. The "
+        "nearest that the model has is taken. Default: the model's own.",
     ),
 ]
 ShownImages = Annotated[

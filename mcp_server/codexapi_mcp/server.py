@@ -1,9 +1,11 @@
-"""The tools, by the words that clients are told of them. What they do stands in `text.py`,
-`images.py` and `status.py`, which are loaded with the engine when the first tool is called.
+"""Registers the tools with their descriptions.
+
+`text.py`, `images.py` and `status.py` implement them, and are loaded by the first call of a tool.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -24,6 +26,8 @@ from .schema import AccountResult, ImageResult, ModelsResult
 if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
 
+    from .detach import Workers
+
 Ctx: TypeAlias = Context[Runtime, Any]
 
 
@@ -33,12 +37,16 @@ class Server(MCPServer[Runtime]):
 
     runtime: Runtime | None = None  # while it serves
     wire: int | None = None  # the descriptor of its own stdout, where it has one
+    workers: Workers | None = None  # its loop's threads, while it serves on stdio
     linger = 0.0  # seconds that its end waits for pictures which are being made
 
     async def run_stdio_async(self) -> None:
         """On pipes of our own: the SDK leaves what it cannot read without an answer."""
+        from .detach import Workers
         from .pipes import pipes
 
+        self.workers = Workers()
+        asyncio.get_running_loop().set_default_executor(self.workers)
         inner = self._lowlevel_server
         async with pipes() as (incoming, outgoing, sink):
             self.wire = sink.descriptor

@@ -1,6 +1,6 @@
-"""The tools that tell of the account: its models, its plan and how much of that is used.
+"""The tools that report the account's models, plan and usage.
 
-No token is ever told, and no e-mail address unless it is asked for.
+No token is ever returned, and no e-mail address unless the call asks for it.
 """
 
 from __future__ import annotations

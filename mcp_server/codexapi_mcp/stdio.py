@@ -1,6 +1,6 @@
-"""The server on stdin and stdout, as editors start it.
+"""Runs the server on stdin and stdout, as editors start it.
 
-Stdout belongs to the protocol: nothing here writes to it but the SDK.
+Stdout belongs to the protocol: only the SDK writes to it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .runtime import Runtime
     from .server import Server
 
+
+CAN_COPY = sys.platform == "linux"
+"""Elsewhere the open connections of a process do not survive a copy of it."""
 
 ON_A_TERMINAL = (
     "codexapi: this is an MCP server, which waits for JSON-RPC on stdin: editors start it. "
@@ -67,7 +70,7 @@ def run(made: Callable[[], Server]) -> int:
         leave.server.linger = MCP_LINGER
         leave.server.run("stdio")
     except* (BrokenPipeError, ConnectionResetError):
-        pass  # the editor closed the pipe: nobody is left to tell
+        pass  # the editor has closed the pipe
     return 0
 
 
@@ -106,37 +109,37 @@ class _Leave:
     def __init__(self) -> None:
         self.server: Server | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._detaching: asyncio.Task[None] | None = None
         self._signals: list[int] = []
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         runtime = self.server.runtime if self.server is not None else None
         if runtime is None or self.server is None:
             _exit(number)
-        if runtime.is_lingering and number not in self._signals:
-            self._detach(self.server, number)
+        loop = asyncio.get_running_loop()
+        if runtime.is_lingering and number not in self._signals and CAN_COPY:
+            self._detaching = loop.create_task(_detach(self.server, number))
         elif self._settling is not None:
             _exit(number)
         self._signals.append(number)
         if self._settling is None:
-            loop = asyncio.get_running_loop()
             self._settling = loop.create_task(self._settle(runtime, number))
-            loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
-
-    def _detach(self, server: Server, number: int) -> None:
-        from .detach import IS_POSSIBLE, detach
-
-        if IS_POSSIBLE:
-            logging.getLogger("codexapi.mcp").warning("a copy of this process saves the picture")
-            sys.stderr.flush()
-            detach(server.wire, 128 + number)
-        elif self._settling is not None:
-            _exit(number)
+        loop.call_soon_threadsafe(lambda: None)  # it sleeps, and would not see the task
 
     async def _settle(self, runtime: Runtime, number: int) -> None:
         try:
             await runtime.settle(MCP_LINGER)
         finally:
             _exit(number)
+
+
+async def _detach(server: Server, number: int) -> None:
+    from .detach import detach
+
+    logging.getLogger("codexapi.mcp").warning("a copy of this process saves the picture")
+    sys.stderr.flush()
+    if server.workers is not None:
+        await detach(server.workers, server.wire, 128 + number)
 
 
 def _exit(number: int) -> NoReturn:

@@ -1,7 +1,7 @@
-"""The tool that asks a model, and the conversations that it keeps.
+"""The tool that asks a model, and its conversations.
 
-The answer is plain text, a block of its own: clients that find structured content show their model
-nothing else. What is to be known about it follows in a second block, and for programs in `_meta`.
+The answer is plain text in a block of its own: clients show their model nothing else where they
+find structured content. Facts about it follow in a second block, and for programs in `_meta`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol.responses import json_form
 from codexapi_engine.protocol.responses.estimate import BYTES_PER_TOKEN
 from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT
-from codexapi_engine.protocol.shapes import inner, word
+from codexapi_engine.protocol.shapes import get_dict, get_str
 from codexapi_engine.storage import Owner
 
 from .attachments import Disk, message
@@ -84,13 +84,13 @@ async def generate(ctx: Context[Runtime, Any], question: Question) -> CallToolRe
     answer = Answer(round(question.limit * BYTES_PER_TOKEN) if question.limit else None)
 
     async def run() -> tuple[str, Owner, JsonObject]:
-        model = await codex.model(question.model or word(begun, "model") or None)
+        model = await codex.model(question.model or get_str(begun, "model") or None)
         owner = await codex.owner(model)
         history = runtime.state.conversations.history(before, owner=owner) if before else []
         body = request(
             [*history, item],
             model=model,
-            instructions=question.system or word(begun, "system") or None,
+            instructions=question.system or get_str(begun, "system") or None,
             effort=question.effort,
             form=json_form(question.schema) if question.schema is not None else None,
         )
@@ -152,13 +152,13 @@ def _before(runtime: Runtime, question: Question) -> tuple[str | None, JsonObjec
             code="conversation_not_found",
             param="conversation_id",
         ) from None
-    return question.conversation, inner(kept, "metadata")
+    return question.conversation, get_dict(kept, "metadata")
 
 
 def _new_conversation(runtime: Runtime, model: str, system: str | None) -> str:
     kept = {"model": model, **({"system": system} if system else {})}
     made = runtime.state.conversations.create([], kept, created=int(time.time()))
-    return word(made, "id")
+    return get_str(made, "id")
 
 
 def _assistant_message(text: str) -> JsonObject:
@@ -170,7 +170,7 @@ def _assistant_message(text: str) -> JsonObject:
 def _finish_reason(response: JsonObject) -> str:
     if response["status"] != "incomplete":
         return "stop"
-    reason = word(inner(response, "incomplete_details"), "reason")
+    reason = get_str(get_dict(response, "incomplete_details"), "reason")
     return {"max_output_tokens": "length"}.get(reason, reason or "unknown")
 
 
@@ -180,7 +180,7 @@ def _notes(
     """What of the request could not stay as it was."""
     notes = []
     if "reasoning_effort" in changed:
-        effort = word(inner(response, "reasoning"), "effort") or "the nearest"
+        effort = get_str(get_dict(response, "reasoning"), "effort") or "the nearest"
         wanted = question.effort or model.rpartition(":")[2]
         notes.append(f"[effort: {model} does not have {wanted[:40]}; {effort} was used.]")
     if ENCRYPTED_INPUT in changed:
@@ -203,7 +203,7 @@ def _to_result(
     notes.append(f"[conversation_id: {conversation}]")
     content: list[ContentBlock] = [TextContent(text=text), TextContent(text="\n".join(notes))]
     meta = {
-        "model": word(response, "model") or model,
+        "model": get_str(response, "model") or model,
         "usage": response.get("usage"),
         "conversation_id": conversation,
         "finish_reason": reason,

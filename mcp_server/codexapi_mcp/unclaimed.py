@@ -1,7 +1,7 @@
-"""Pictures that were paid for and saved when nobody was there to be told: the call had been given
-up, or the editor had left. Kept on disk, since the next call may reach another process.
+"""Records finished pictures that no call has returned, so that the next call can.
 
-Kept are a hash of the call and the paths, and nothing of what was asked.
+Either the call was cancelled, or the editor had left. The record is on disk, since the next call
+may reach another process. It has a hash of the call and the paths, and no content of the call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from codexapi_engine import user_files
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
+from codexapi_engine.settings import private_folder
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -32,7 +33,7 @@ class Unclaimed:
         """`arrived`: somebody may have been told, so that the same call alone needs the record."""
         record = {"at": self._clock(), "paths": [str(path) for path in paths]}
         with suppress(OSError, ValueError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             place = self._folder / f"{key}{_SEEN if arrived else _NEW}"
             user_files.write(place, json.dumps(record).encode(), over=True)
             place.chmod(0o600)
@@ -41,7 +42,7 @@ class Unclaimed:
         """Says that a picture of this call is being made, as long as this process or a copy of it
         lives: then the lock is dropped by the system."""
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             _is_locked(self._folder / f"{key}{_DRAWING}", keep=True)
 
     def is_drawing(self, key: str) -> bool:
@@ -59,7 +60,7 @@ class Unclaimed:
         return []
 
     def news(self) -> list[Path]:
-        """The pictures that nobody has been told of. They are told once."""
+        """Takes the pictures that no call has returned: each is returned once."""
         found = []
         with suppress(OSError):
             for name in sorted(os.listdir(self._folder)):

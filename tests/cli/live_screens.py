@@ -9,6 +9,7 @@ from typing import Any
 
 import pyte
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE, exit_code
 from tests.processes import codexapi, environment
 
@@ -94,12 +95,10 @@ def screen(
     program: Sequence[str] = (),
 ) -> Iterator[Screen]:
     """`codexapi` with these arguments, or another program."""
-    import pexpect  # Windows has none
-
-    first, *rest = program or codexapi(*arguments)
     environ = environment(**{"TERM": "xterm-256color", **(env or {})})
-    child = pexpect.spawn(
-        first, rest, env=environ, timeout=PATIENCE, dimensions=(height, width), cwd=cwd
+    child = forks.spawn(
+        program or codexapi(*arguments), env=environ, timeout=PATIENCE,
+        dimensions=(height, width), cwd=cwd,
     )  # fmt: skip
     try:
         yield Screen(child, width, height)

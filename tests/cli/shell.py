@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +20,25 @@ def run(
     *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command with nothing or a pipe on stdin, to its end."""
-    if forks.can_fork(env or {}):
-        code, output, errors = forks.run(arguments, environment(**(env or {})), stdin, PATIENCE)
-        command = codexapi(*arguments)
-        return subprocess.CompletedProcess(command, code, output.decode(), errors.decode())
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    done = subprocess.run(
+    done = forks.run(
         codexapi(*arguments), env=environment(**(env or {})), capture_output=True, check=False,
         timeout=PATIENCE, **given,
     )  # fmt: skip
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+@contextmanager
+def pipe_without_reader() -> Iterator[int]:
+    """The end to write to: its reader is gone before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
 
 
 @contextmanager
@@ -41,12 +49,10 @@ def terminal(
     python: Sequence[str] = (),
 ) -> Iterator[Any]:
     """A command on a terminal of its own; `python` are options of the interpreter."""
-    import pexpect  # Windows has none
-
     environ = {"TERM": "xterm-256color", **(env or {})}
     program, *rest = codexapi(*arguments)
-    child = pexpect.spawn(
-        program, [*python, *rest], env=environment(**environ), encoding="utf-8", timeout=PATIENCE,
+    child = forks.spawn(
+        [program, *python, *rest], env=environment(**environ), encoding="utf-8", timeout=PATIENCE,
         dimensions=(24, width),
     )  # fmt: skip
     try:

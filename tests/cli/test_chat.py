@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE, plain, run
 from tests.drawn import picture
 from tests.faulty import HOLD, FaultyBackend, chunk, head
@@ -63,7 +64,7 @@ def test_a_file_on_stdin_is_read_as_a_pipe_is(tmp_path: Path) -> None:
     path = tmp_path / "question"
     path.write_text("from a file")
     with path.open() as file:
-        done = subprocess.run(
+        done = forks.run(
             codexapi("chat", "--dry-run", "-m", "m"), env=environment(), stdin=file,
             capture_output=True, text=True, check=True, timeout=PATIENCE,
         )  # fmt: skip
@@ -71,7 +72,7 @@ def test_a_file_on_stdin_is_read_as_a_pipe_is(tmp_path: Path) -> None:
 
 
 def test_an_idle_pipe_is_told_of_and_waited_for() -> None:
-    process = subprocess.Popen(
+    process = forks.Popen(
         codexapi("chat", "--demo"), env=environment(), text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -192,7 +193,7 @@ def test_files_go_into_the_question_in_fences_that_they_cannot_close(tmp_path: P
 def test_what_is_wrong_here_is_found_before_anything_is_asked(
     arguments: tuple[str, ...], code: int, said: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
+    done = forks.run(
         codexapi("chat", "--demo", "hi", *arguments), env=environment(), cwd=tmp_path,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
@@ -235,6 +236,12 @@ def test_an_effort_that_the_model_lacks_is_the_nearest_and_a_note(
     done = run("chat", "--demo", *arguments, "[[say Hello.]]")
     assert (done.returncode, done.stdout) == (0, "Hello.\n"), done.stderr
     assert done.stderr == "codexapi: gpt-5.5 has no such effort: the nearest is used\n"
+
+
+@pytest.mark.parametrize("arguments", [("-e", "ultra"), ("-m", "gpt-6.2-sol:ultra")])
+def test_an_effort_that_models_lists_is_taken_without_a_note(arguments: tuple[str, ...]) -> None:
+    done = run("chat", "--demo", *arguments, "[[say Hello.]]")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello.\n", "")
 
 
 def test_json_is_one_object_about_the_answer() -> None:

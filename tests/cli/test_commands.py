@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from tests import forks
 from tests.cli.shell import terminal
 from tests.processes import ROOT, Running, codexapi, environment, simulator
 
@@ -23,8 +25,8 @@ DOORS = {"mcp", "starlette", "uvicorn", "openai", "codexapi_http", "codexapi_mcp
 def run(
     *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    given: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    return forks.run(
         codexapi(*arguments), env=environment(**(env or {})), capture_output=True, text=True,
         check=False, **given,
     )  # fmt: skip
@@ -251,7 +253,7 @@ def _loaded(told: str) -> set[str]:
 
 def test_a_closed_pipe_ends_quietly_and_stops_the_backend(tmp_path: Path) -> None:
     with simulator(tmp_path / "login") as backend:
-        process = subprocess.Popen(
+        process = forks.Popen[bytes](
             codexapi("chat", "-m", "gpt-6.1-sol", "[[long 100000]]"),
             env=environment(**backend.env), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -40,6 +40,7 @@ def offered(*words: str, shell: str = "bash", env: Mapping[str, str] | None = No
         (("chat", "--cid", ""), []),
         (("chat", "--demo", "-m", "gpt-5.5"), ["gpt-5.5"]),
         (("chat", "--demo", "-m", "gpt-5.5", "-e", ""), ["low", "medium", "high", "xhigh"]),
+        (("chat", "--demo", "-m", "gpt-6.2-sol", "-e", "u"), ["ultra"]),
         (("chat", "-e", "mi"), ["minimal"]),
         (("chat", "--", "--sys"), [":files"]),
         (("image", "--quality", "m"), ["medium"]),

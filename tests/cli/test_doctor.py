@@ -18,12 +18,13 @@ import pytest
 from tests.cli.shell import run
 from tests.engine.test_login_mounts import can_mount
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
-from tests.logins import auth_json, write_login
+from tests.logins import access_token, auth_json, write_login
 from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
 from codexapi_cli.checks import Check, clock
 from codexapi_cli.online import shareable
+from codexapi_engine.login.login_hint import MAKE_WRITABLE
 from codexapi_engine.protocol.models import parse
 from codexapi_engine.protocol.sse import encode
 from codexapi_engine.settings import Settings
@@ -455,21 +456,48 @@ def test_its_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.skipif(not can_mount(), reason="only root may mount")
-def test_a_login_that_could_not_be_renewed_here_is_told(tmp_path: Path) -> None:
-    """As in a container that mounts it read-only."""
-    write_login(tmp_path, auth_json())
+@pytest.mark.parametrize(
+    ("login", "problems"),
+    [
+        (auth_json(exp=4e9), {"serve", "backend"}),  # a token that the backend refuses
+        (auth_json(exp=1.0), {"login"}),
+    ],
+)
+def test_a_login_that_could_not_be_renewed_here_is_told(
+    login: bytes, problems: set[str], simulated: Running, tmp_path: Path
+) -> None:
+    """As in a container that mounts it read-only. A new login could not be saved there either."""
+    write_login(tmp_path, login)
     remount = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,bind,ro {tmp_path}"
     state = tmp_path.with_name("state")
     state.touch()  # nor does our own folder take anything
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f'{remount} && exec "$@"', "sh",
-         sys.executable, "-m", "codexapi_cli", "doctor", "--offline", "--json"],
-        env=environment(CODEX_HOME=str(tmp_path), CODEXAPI_STATE_DIR=str(state)),
+         sys.executable, "-m", "codexapi_cli", "doctor", "--json"],
+        env=environment(
+            **{**simulated.env, "CODEX_HOME": str(tmp_path), "CODEXAPI_STATE_DIR": str(state)}
+        ),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     found = {one["name"]: one for one in json.loads(done.stdout)["findings"]}
     assert found["renewal"]["state"] == "warning"
-    assert "mount the folder" in found["renewal"]["fix"]
+    assert {name for name in found if found[name]["fix"] == MAKE_WRITABLE} == {"renewal", *problems}
+    assert all(found[name]["state"] == "problem" for name in problems)
+    assert not any(one["fix"] == "codexapi login" for one in found.values())
+
+
+def test_a_token_of_the_environment_is_not_mended_by_a_login(tmp_path: Path) -> None:
+    token = access_token(exp=1.0)
+    code, found = doctor(env={"CODEX_HOME": str(tmp_path), "CODEX_ACCESS_TOKEN": token})
+    assert (code, found["login"]["state"]) == (1, "problem")
+    assert "unset it and run codexapi login" in found["login"]["fix"]
+
+
+def test_a_keyring_that_cannot_be_read_is_not_mended_by_a_login_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('cli_auth_credentials_store = "keyring"\n')
+    code, found = doctor(env={"CODEX_HOME": str(tmp_path)})
+    assert (code, found["login"]["state"]) == (1, "problem")
+    assert found["login"]["fix"].startswith('set cli_auth_credentials_store = "file"')
 
 
 def test_what_is_well_has_nothing_to_fix() -> None:

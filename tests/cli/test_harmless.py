@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests import forks
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment
 
@@ -177,7 +178,7 @@ def git(*arguments: str, folder: Path) -> None:
 
 
 def at_once(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forks.run(
         codexapi("sh", "--demo", "-y", f"[[say {command}]]"), cwd=folder, text=True, check=False,
         env=environment(SHELL="/bin/sh"), stdin=subprocess.DEVNULL, capture_output=True,
         timeout=PATIENCE,

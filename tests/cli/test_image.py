@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli import shell
 from tests.cli.shell import PATIENCE
 from tests.drawn import mask, opened, picture
@@ -31,7 +32,7 @@ def run(
     folder: Path, *arguments: str, demo: bool = True, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     more = ("--demo",) if demo else ()
-    return subprocess.run(
+    return forks.run(
         codexapi("image", *more, *arguments), env=environment(**(env or {})), cwd=folder,
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
@@ -245,10 +246,10 @@ def test_what_was_paid_for_is_kept_where_another_picture_fails(
 
 def test_ctrl_c_at_a_terminal_leaves_no_file(tmp_path: Path, backend: Running) -> None:
     pexpect = pytest.importorskip("pexpect")
-    command, *arguments = codexapi("image", "[[silence 600]]", "-o", "out.png", "-m", "gpt-image-2")
-    child = pexpect.spawn(
-        command, arguments, env=environment(**backend.env, TERM="xterm"), cwd=tmp_path
-    )
+    child = forks.spawn(
+        codexapi("image", "[[silence 600]]", "-o", "out.png", "-m", "gpt-image-2"),
+        env=environment(**backend.env, TERM="xterm"), cwd=tmp_path,
+    )  # fmt: skip
     try:
         child.expect("drawing, [0-9]+ s")
         child.sendintr()
@@ -300,8 +301,10 @@ def test_partial_pictures_are_counted_on_a_terminal_alone(tmp_path: Path, backen
     (tmp_path / "in.png").write_bytes(picture())
     (tmp_path / "mask.png").write_bytes(mask())
     arguments = ["-i", "in.png", "--mask", "mask.png", "-o", "out.png"]
-    command, *rest = codexapi("image", "x [[slow 1.5]]", *arguments)
-    child = pexpect.spawn(command, rest, env=environment(**backend.env, TERM="xterm"), cwd=tmp_path)
+    child = forks.spawn(
+        codexapi("image", "x [[slow 1.5]]", *arguments),
+        env=environment(**backend.env, TERM="xterm"), cwd=tmp_path,
+    )  # fmt: skip
     try:
         child.expect("drawing, [0-9]+ s, 1 partial")
         child.expect("out.png")
@@ -315,8 +318,8 @@ def test_partial_pictures_are_counted_on_a_terminal_alone(tmp_path: Path, backen
 
 def test_a_terminal_is_no_place_for_bytes(tmp_path: Path) -> None:
     pexpect = pytest.importorskip("pexpect")
-    command, *arguments = codexapi("image", "--demo", "x", "-o", "-")
-    child = pexpect.spawn(command, arguments, env=environment(TERM="xterm"), cwd=tmp_path)
+    command = codexapi("image", "--demo", "x", "-o", "-")
+    child = forks.spawn(command, env=environment(TERM="xterm"), cwd=tmp_path)
     child.expect("--output")
     child.expect(pexpect.EOF)
     child.close()
@@ -336,13 +339,13 @@ def test_a_terminal_that_can_show_it_shows_it(
     tmp_path: Path, env: dict[str, str], begins: str | None
 ) -> None:
     pexpect = pytest.importorskip("pexpect")
-    command, *arguments = codexapi("image", "--demo", "x", "-o", "out.webp")
+    command = codexapi("image", "--demo", "x", "-o", "out.webp")
     given = {
         name: value
         for name, value in environment().items()
         if name not in ("CI", "TMUX", "STY", "TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID")
     }
-    child = pexpect.spawn(command, arguments, env={**given, **env}, cwd=tmp_path)
+    child = forks.spawn(command, env={**given, **env}, cwd=tmp_path)
     child.expect(pexpect.EOF)
     child.close()
     shown = child.before.decode("latin-1")
@@ -356,11 +359,10 @@ def test_a_terminal_that_can_show_it_shows_it(
 
 
 def at_a_terminal(folder: Path, *arguments: str, **env: str) -> Any:
-    pexpect = pytest.importorskip("pexpect")
-    command, *rest = codexapi("image", "--demo", "x", "-o", "out.webp", *arguments)
+    command = codexapi("image", "--demo", "x", "-o", "out.webp", *arguments)
     names = ("CI", "TMUX", "STY", "TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID")
     kept = {name: value for name, value in environment().items() if name not in names}
-    return pexpect.spawn(command, rest, env={**kept, **env}, cwd=folder, encoding="latin-1")
+    return forks.spawn(command, env={**kept, **env}, cwd=folder, encoding="latin-1")
 
 
 def test_a_terminal_that_says_that_it_knows_sixel_gets_it(tmp_path: Path) -> None:
@@ -461,7 +463,7 @@ def test_a_long_name_is_taken_or_refused_before_anything_is_asked(
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_a_picture_that_stdout_does_not_take_is_kept(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(
+        done = forks.run(
             codexapi("image", "--demo", "a fox", "-o", "-"), stdin=subprocess.DEVNULL, stdout=full,
             stderr=subprocess.PIPE, env=environment(CODEXAPI_STATE_DIR=str(tmp_path)), check=False,
         )  # fmt: skip
@@ -472,19 +474,15 @@ def test_a_picture_that_stdout_does_not_take_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_nobody_reads_is_kept(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        codexapi("image", "--demo", "a fox", "-o", "-"), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment(CODEXAPI_STATE_DIR=str(tmp_path)),
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.wait(PATIENCE) == 141
-        (kept,) = (tmp_path / "unsaved").iterdir()
-        assert process.stderr.read().decode() == (
-            f"codexapi: nobody reads stdout; the picture is {kept}\n"
-        )
+    with shell.pipe_without_reader() as stdout:
+        done = forks.run(
+            codexapi("image", "--demo", "a fox", "-o", "-"), stdin=subprocess.DEVNULL,
+            stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE,
+            env=environment(CODEXAPI_STATE_DIR=str(tmp_path)),
+        )  # fmt: skip
+    assert done.returncode == 141
+    (kept,) = (tmp_path / "unsaved").iterdir()
+    assert done.stderr.decode() == f"codexapi: nobody reads stdout; the picture is {kept}\n"
     assert kept.read_bytes().startswith(b"\x89PNG")
 
 

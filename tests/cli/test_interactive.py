@@ -335,7 +335,10 @@ def test_models_are_listed_checked_and_changed() -> None:
         assert "The default is gpt-6.2-sol; /model lists them" in " ".join(shown.text.split())
         shown.enter("/model gpt-6-luna", "gpt-6-luna answers")
         shown.enter("/effort hgh", "did you mean high?")
+        shown.enter("/effort ultra", "gpt-6-luna has no effort ultra")
         shown.enter("/effort high", "effort: high;")
+        shown.enter("/model gpt-6.2-sol", "gpt-6.2-sol answers")
+        shown.enter("/effort ultra", "effort: ultra;")
         shown.enter("[[say Fine.]]", "Fine.")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.shell import PATIENCE, exit_code, run, shown, terminal
+from tests import forks
+from tests.cli.shell import PATIENCE, exit_code, pipe_without_reader, run, shown, terminal
 from tests.cli.test_chat import NEVER
 from tests.faulty import HOLD, FaultyBackend, chunk, head, whole
 from tests.logins import auth_json, write_login
@@ -30,7 +31,7 @@ def asked(stdout: str) -> str:
 
 
 def dry(*words: str, stdin: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forks.run(
         codexapi(*DRY, *words), env=environment(), stdin=stdin, capture_output=True, text=True,
         check=False, timeout=PATIENCE,
     )  # fmt: skip
@@ -73,7 +74,7 @@ def test_a_socket_that_nobody_closes_is_not_waited_for() -> None:
 
 
 def test_an_idle_pipe_beside_a_question_is_told_of_and_waited_for() -> None:
-    with subprocess.Popen(
+    with forks.Popen(
         codexapi("chat", "--demo", "[[say Yes.]]"), env=environment(), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
@@ -84,7 +85,7 @@ def test_an_idle_pipe_beside_a_question_is_told_of_and_waited_for() -> None:
 
 
 def test_an_idle_pipe_that_is_not_wanted_is_not_waited_for() -> None:
-    with subprocess.Popen(
+    with forks.Popen(
         codexapi("chat", "--demo", "--no-stdin", "[[say Yes.]]"), env=environment(), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
@@ -113,16 +114,12 @@ def test_a_terminal_is_not_waited_for_where_there_is_a_question() -> None:
     ],
 )  # fmt: skip
 def test_a_closed_pipe_ends_every_command_quietly(command: str) -> None:
-    """The reader is gone before anything is written."""
-    with subprocess.Popen(
-        codexapi(*command.split()), env=environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.wait(PATIENCE) == 141
-        assert process.stderr.read() == b""
+    with pipe_without_reader() as stdout:
+        done = forks.run(
+            codexapi(*command.split()), env=environment(), stdin=subprocess.DEVNULL,
+            stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 # Ctrl-C
@@ -174,7 +171,7 @@ def test_a_refusal_and_half_an_answer_have_a_code_and_a_note(
     (tmp_path / "out").write_text("old")
 
     def ask(script: str) -> tuple[int, str, str]:
-        done = subprocess.run(
+        done = forks.run(
             codexapi(*command.split(), script), env=environment(), cwd=tmp_path, text=True,
             stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
@@ -262,7 +259,7 @@ async def test_an_error_without_a_code_is_told_by_its_type(command: str, tmp_pat
 def test_with_json_every_error_is_one_object_on_stderr(
     arguments: tuple[str, ...], code: int, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
+    done = forks.run(
         codexapi(*arguments, "--demo"), env=environment(CODEXAPI_STATE_DIR=str(tmp_path)),
         cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=PATIENCE,
@@ -289,7 +286,7 @@ def test_json_has_its_shape(arguments: tuple[str, ...], keys: set[str], tmp_path
     env = {"CODEXAPI_STATE_DIR": str(tmp_path / "state"), "CODEXAPI_NO_LOG": ""}
     if arguments[0] == "history":
         assert run("chat", "--demo", "hi", env=env).returncode == 0
-    done = subprocess.run(
+    done = forks.run(
         codexapi(*arguments, "--json", "--demo"), env=environment(**env), cwd=tmp_path,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import run
 from tests.processes import codexapi, environment
 
@@ -52,7 +53,7 @@ class Home:
 
     def here(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The same in a folder."""
-        return subprocess.run(
+        return forks.run(
             codexapi("mcp", *arguments), cwd=folder, env=environment(**self.env),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -129,20 +129,24 @@ main()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is another event")
 @pytest.mark.parametrize(
-    ("place", "name"),
+    ("command", "place", "name"),
     [
-        ("codexapi_cli.app", "SIGINT"),
-        ("codexapi_cli.terminal.runner", "SIGINT"),
-        ("a loop", "SIGINT"),
-        ("a loop", "SIGHUP"),
-        ("a task", "SIGINT"),
-        ("a task", "SIGHUP"),
+        ("chat --demo hi", "codexapi_cli.app", "SIGINT"),
+        ("chat --demo hi", "codexapi_cli.terminal.runner", "SIGINT"),
+        ("chat --demo hi", "a loop", "SIGINT"),
+        ("chat --demo hi", "a loop", "SIGHUP"),
+        ("chat --demo hi", "a task", "SIGINT"),
+        ("chat --demo hi", "a task", "SIGHUP"),
+        ("simulate", "a loop", "SIGINT"),
+        ("simulate", "a task", "SIGINT"),
     ],
 )
-def test_a_signal_while_a_command_starts_ends_it_without_a_word(place: str, name: str) -> None:
+def test_a_signal_while_a_command_starts_ends_it_without_a_word(
+    command: str, place: str, name: str
+) -> None:
     number = signal.Signals[name]
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, place, str(number.value), "chat", "--demo", "hi"],
+        [sys.executable, "-c", INTERRUPTED, place, str(number.value), *command.split()],
         env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.cli.test_matrix import asked, dry
 from tests.processes import codexapi, environment
@@ -25,6 +26,15 @@ def by_shell(redirection: str, *arguments: str, **env: str) -> subprocess.Comple
         env=environment(**env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=PATIENCE,
     )  # fmt: skip
+
+
+def onto_full_device(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A command whose stdout takes nothing."""
+    with open("/dev/full", "w") as full:
+        return forks.run(
+            codexapi(*arguments), env=environment(**env), stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+        )  # fmt: skip
 
 
 def keeping(folder: Path) -> dict[str, str]:
@@ -48,7 +58,7 @@ WRITERS = [
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", WRITERS)
 def test_a_full_stdout_is_one_line_and_a_code_of_its_own(command: str, unbuffered: str) -> None:
-    done = by_shell(">/dev/full", *command.split(), PYTHONUNBUFFERED=unbuffered)
+    done = onto_full_device(*command.split(), PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 7
     assert [line for line in done.stderr.splitlines() if "No space left on device" in line]
     assert "Traceback" not in done.stderr
@@ -89,7 +99,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no full device")
 @pytest.mark.parametrize("more", [(), ("--json",), ("--stream-json",), ("-x",), ("--raw",)])
 def test_an_answer_that_stdout_does_not_take_is_kept(more: tuple[str, ...], tmp_path: Path) -> None:
-    done = by_shell(">/dev/full", "chat", "--demo", *more, "[[long 50]]", **keeping(tmp_path))
+    done = onto_full_device("chat", "--demo", *more, "[[long 50]]", **keeping(tmp_path))
     assert done.returncode == 7
     assert "the answer is kept: codexapi history show" in done.stderr
     shown = run("history", "show", "--demo", env=keeping(tmp_path))
@@ -101,9 +111,8 @@ def test_an_answer_that_stdout_does_not_take_is_kept(more: tuple[str, ...], tmp_
     "command", ["chat --help", "chat --demo [[say 日本]]", "usage --demo", "models --demo", "nö"]
 )
 def test_a_narrow_encoding_breaks_nothing(command: str, encoding: str) -> None:
-    words = codexapi(*command.split())
-    done = subprocess.run(
-        words, env=environment(PYTHONIOENCODING=encoding), stdin=subprocess.DEVNULL,
+    done = forks.run(
+        codexapi(*command.split()), env=environment(PYTHONIOENCODING=encoding), stdin=subprocess.DEVNULL,
         capture_output=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr
@@ -118,7 +127,7 @@ def test_a_narrow_encoding_breaks_nothing(command: str, encoding: str) -> None:
 def test_the_name_of_a_picture_is_told_byte_for_byte(
     name: str, encoding: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
+    done = forks.run(
         codexapi("image", "--demo", "fox", "-o", name), cwd=tmp_path, capture_output=True,
         env=environment(PYTHONIOENCODING=encoding), stdin=subprocess.DEVNULL, check=False,
         timeout=PATIENCE,
@@ -158,7 +167,7 @@ def test_a_socket_that_has_something_is_read(words: tuple[str, ...]) -> None:
 def test_a_socket_is_waited_for_where_it_is_named() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        process = subprocess.Popen(
+        process = forks.Popen(
             codexapi("chat", "--dry-run", "-m", "m", "-"), env=environment(), text=True,
             stdin=theirs.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -215,7 +224,7 @@ def test_stdin_has_the_bound_of_files(command: str, tmp_path: Path) -> None:
     with large.open("wb") as file:
         file.truncate(50 * 1024 * 1024 + 1)
     with large.open("rb") as file:
-        done = subprocess.run(
+        done = forks.run(
             codexapi(*command.split()), env=environment(), cwd=tmp_path, stdin=file,
             capture_output=True, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
@@ -229,7 +238,7 @@ def test_a_pipe_that_does_not_block_is_read_to_its_end(command: str) -> None:
     """As some programs leave the pipes of their children."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-    process = subprocess.Popen(
+    process = forks.Popen(
         codexapi(*command.split()), env=environment(), text=True, stdin=reader,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -247,7 +256,7 @@ def test_a_pipe_that_does_not_block_is_read_to_its_end(command: str) -> None:
 @posix
 @pytest.mark.parametrize("command", ["chat --demo hi", "sh --demo hi", "chat --dry-run -m m -"])
 def test_whoever_waits_for_stdin_says_so(command: str) -> None:
-    with subprocess.Popen(
+    with forks.Popen(
         codexapi(*command.split()), env=environment(), text=True, stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
@@ -262,7 +271,7 @@ def test_whoever_waits_for_stdin_says_so(command: str) -> None:
 
 
 def test_a_command_leaves_stdin_alone_where_it_is_told_to() -> None:
-    with subprocess.Popen(
+    with forks.Popen(
         codexapi("sh", "--demo", "--no-stdin", "[[say ls]]"), env=environment(), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.downloads import PINS, Unavailable, cached, npm_ci
 from tests.loopback import loopback_only
 from tests.processes import codexapi, environment, server, simulator
@@ -165,10 +166,11 @@ def built_in(url: str, env: dict[str, str]) -> str:
 
 def custom(url: str, env: dict[str, str]) -> str:
     """A provider of the user's own, as `codexapi setup codex` prints it."""
-    return subprocess.run(
+    done = forks.run(
         codexapi("setup", "codex", "--print", "--url", url), env=environment(**env),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=True,
-    ).stdout  # fmt: skip
+    )  # fmt: skip
+    return str(done.stdout)
 
 
 def unharmed(sent: Message, received: Message) -> None:

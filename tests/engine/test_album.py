@@ -50,6 +50,6 @@ def test_no_more_of_a_file_is_read_than_would_be_taken(tmp_path: Path) -> None:
 
 def test_pictures_go_to_the_users_folder_for_them_or_to_ours(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    assert image_files.default_folder(state, tmp_path) == state / "codexapi"
+    assert image_files.default_folder(state, tmp_path) == state / "pictures"
     (tmp_path / "Pictures").mkdir()
     assert image_files.default_folder(state, tmp_path) == tmp_path / "Pictures" / "codexapi"

@@ -503,7 +503,10 @@ class LoginMachine(RuleBasedStateMachine):
 
     def _dead(self, process: Ours, token: str) -> bool:
         secret = Secret(token)
-        return secret in process.login._dead or process.disk.consumed_reason(secret) is not None
+        return (
+            secret in process.login._failed_tokens
+            or process.disk.consumed_reason(secret) is not None
+        )
 
     def _hopeful(self, process: Ours) -> bool:
         """Whether a request must succeed: the login is good, or can be made so."""

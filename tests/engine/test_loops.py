@@ -117,7 +117,7 @@ def test_nothing_is_sent_on_a_connection_that_has_just_ended(run: Run) -> None:
             connection.end()
             while network._open:  # noqa: ASYNC110  (nobody tells)
                 await asyncio.sleep(0)
-            network._waiting = lambda place: connection  # type: ignore[method-assign]
+            network._idle_connection = lambda address: connection  # type: ignore[method-assign]
             with pytest.raises(httpx.ConnectError, match="left before it was asked"):
                 await network.handle_async_request(asked)
 

@@ -30,7 +30,8 @@ from codexapi_engine.bounds import (
 )
 from codexapi_engine.http import connection as road
 from codexapi_engine.http.client import Transport
-from codexapi_engine.http.connection import READ_BUFFER, Network
+from codexapi_engine.http.connection import READ_BUFFER
+from codexapi_engine.http.network import Network
 from codexapi_engine.settings import Settings
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -105,7 +106,7 @@ async def framed(pieces: list[bytes], *, method: str = "GET", end: bool = False)
         pass
     except httpx.TransportError as caught:
         error = type(caught)
-    kept = connection in network._idle.get(connection.place, [])
+    kept = connection in network._idle.get(connection.address, [])
     assert kept != (line.aborted or end or not answer.complete)
     return Outcome(answer.status, answer.headers, body, error, kept)
 
@@ -115,7 +116,7 @@ async def on_a_line(
 ) -> tuple[Lines, road.ResponseParser]:
     """What answers a request that was sent."""
     network, asked = Lines(), request("http://127.0.0.1/", method)
-    connection = network._waiting(road.ServerAddress.of(asked))
+    connection = network._idle_connection(road.ServerAddress.of(asked))
     answer = road.ResponseParser(connection, asked, silence)
     await connection.send(answer, b"", b"", None)
     return network, answer
@@ -478,7 +479,7 @@ async def following(
     answer: road.ResponseParser, take: Callable[[bytes], bool]
 ) -> asyncio.Task[bool]:
     """A task that follows, and waits for something to come."""
-    task = asyncio.create_task(answer.follow(take))
+    task = asyncio.create_task(answer.push(take))
     await asyncio.sleep(0)
     return task
 
@@ -488,7 +489,7 @@ async def rest(answer: road.ResponseParser, by: str) -> bytes:
     if by == "pieces":
         return b"".join([piece async for piece in answer])
     takes = Takes()
-    assert not await answer.follow(takes)
+    assert not await answer.push(takes)
     return takes.all
 
 
@@ -517,7 +518,7 @@ async def test_who_follows_takes_each_piece_as_it_comes(name: str, size: int) ->
     assert takes.all == body
     assert not await task
     assert [piece async for piece in answer] == []
-    assert not await answer.follow(takes)
+    assert not await answer.push(takes)
 
 
 async def test_what_came_before_is_taken_first_and_as_one_piece() -> None:
@@ -531,7 +532,7 @@ async def test_what_came_before_is_taken_first_and_as_one_piece() -> None:
     assert not await task
 
 
-@pytest.mark.parametrize("by", ["pieces", "follow"])
+@pytest.mark.parametrize("by", ["pieces", "push"])
 @pytest.mark.parametrize("last", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", ["several chunks", "length", "until the end"])
 async def test_who_has_enough_is_given_no_more_and_the_rest_is_kept(
@@ -552,9 +553,9 @@ async def test_who_has_enough_is_given_no_more_and_the_rest_is_kept(
 async def test_who_has_enough_of_what_came_before_is_given_no_more() -> None:
     network, answer = await on_a_line()
     network.receive(H, ELL)
-    assert await answer.follow(Takes(1))
+    assert await answer.push(Takes(1))
     network.receive(O)
-    assert await rest(answer, "follow") == b"o"
+    assert await rest(answer, "push") == b"o"
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -578,7 +579,7 @@ async def test_nothing_is_lost_or_taken_twice_however_it_is_cut_and_read(seed: i
                 pieces.append(piece)
                 continue
             takes = Takes(chance.randint(1, 5))
-            more = await answer.follow(takes)
+            more = await answer.push(takes)
             pieces += takes.pieces
             if not more:
                 return pieces
@@ -624,7 +625,7 @@ async def test_who_no_longer_waits_is_given_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert takes.pieces == [b"h"]
-    assert await rest(answer, "follow") == b"ello"
+    assert await rest(answer, "push") == b"ello"
 
 
 @pytest.mark.parametrize("takes", [Takes(1), Takes(1, ValueError()), Takes()])
@@ -657,10 +658,10 @@ async def test_what_came_is_taken_before_the_failure_is_told(
     network.receive(H, ELL + last)
     network.leave(ConnectionResetError() if error is httpx.ReadError else None)
     with pytest.raises(error):
-        await (task or answer.follow(takes))
+        await (task or answer.push(takes))
     assert takes.all == b"hell"
     with pytest.raises(error):
-        await answer.follow(takes)
+        await answer.push(takes)
 
 
 async def test_silence_is_told_to_who_follows() -> None:
@@ -669,7 +670,7 @@ async def test_silence_is_told_to_who_follows() -> None:
         response = await network.handle_async_request(request(backend.url, read=0.1))
         takes = Takes()
         with pytest.raises(httpx.ReadTimeout):
-            await response.extensions["follow"](takes)
+            await response.extensions["push"](takes)
         assert takes.all == b"hi"
         await response.aclose()
 
@@ -718,7 +719,7 @@ def test_the_answers_of_a_connection_have_one_timer_and_each_its_own_patience() 
         async def asked(patience: float) -> asyncio.Task[bytes]:
             answer = road.ResponseParser(connection, request("http://127.0.0.1/"), patience)
             await connection.send(answer, b"", b"", None)
-            return asyncio.create_task(rest(answer, "follow"))
+            return asyncio.create_task(rest(answer, "push"))
 
         for patience, silence in ((100.0, 99), (10.0, 9), (50.0, 49), (200.0, 1)):
             reading = await asked(patience)
@@ -934,7 +935,7 @@ def test_a_large_request_is_sent_encrypted(authority: Authority, loop: str) -> N
     """The loops have a TLS of their own each."""
     loops = pytest.importorskip(loop, reason="uvloop is not made for Windows")
     context = ssl.create_default_context(cafile=str(authority.file))
-    body = b"x" * (8 * road.PIECE)
+    body = b"x" * (8 * road.WRITE_CHUNK)
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

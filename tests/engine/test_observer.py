@@ -19,7 +19,7 @@ from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import images
 from codexapi_engine.protocol.responses.backend import request
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.telemetry import Finished, Observer
+from codexapi_engine.telemetry import FinishedRun, Observer
 
 MODEL = "gpt-6.1-sol"
 
@@ -27,13 +27,13 @@ MODEL = "gpt-6.1-sol"
 @dataclass
 class Heard(Observer):
     open: int = 0
-    runs: list[Finished] = field(default_factory=list)
+    runs: list[FinishedRun] = field(default_factory=list)
     others: list[tuple[str, object]] = field(default_factory=list)
 
     def began(self) -> None:
         self.open += 1
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         self.open -= 1
         self.runs.append(run)
 

@@ -45,13 +45,13 @@ from codexapi_engine.errors import (
 )
 from codexapi_engine.http.body import MAX_ERROR_BYTES
 from codexapi_engine.http.client import Transport, client, connect
-from codexapi_engine.http.connection import Network
 from codexapi_engine.http.event_stream import EventStream
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.network import Network
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings
-from codexapi_engine.telemetry import Finished, Observer, RunMetrics
+from codexapi_engine.telemetry import FinishedRun, Observer, RunMetrics
 
 CREATED = b'event: response.created\ndata: {"type":"response.created","response":{}}\n\n'
 DELTA = b'data: {"type":"response.output_text.delta","delta":"a\xe2\x80\xa8b"}\n\n'
@@ -97,34 +97,31 @@ async def asked_for(stream: EventStream, got: list[Batch]) -> None:
         got.append(events)
 
 
-async def followed(stream: EventStream, got: list[Batch]) -> None:
-    """The same, without asking for more than the first."""
+async def pushed(stream: EventStream, got: list[Batch]) -> None:
+    """The same, without asking for any."""
 
-    def take(events: Batch) -> bool:
+    def on_events(events: Batch) -> bool:
         assert events
         got.append(events)
         return True
 
-    if events := await stream.batch(coalesce=True):
-        take(events)
-        await stream.follow(take)
-        assert await stream.batch() == []
-        await stream.follow(take)
+    assert not await stream.push(on_events)
+    assert await stream.batch() == []
+    assert not await stream.push(on_events)
 
 
 async def by_turns(stream: EventStream, got: list[Batch]) -> None:
     """Both, one after the other."""
 
-    def take(events: Batch) -> bool:
+    def on_events(events: Batch) -> bool:
         got.append(events)
         return len(got) % 3 != 1
 
-    while events := await stream.batch(coalesce=True):
+    while await stream.push(on_events) and (events := await stream.batch(coalesce=True)):
         got.append(events)
-        await stream.follow(take)
 
 
-READERS = pytest.mark.parametrize("read", [asked_for, followed, by_turns])
+READERS = pytest.mark.parametrize("read", [asked_for, pushed, by_turns])
 
 
 async def outcome(
@@ -589,14 +586,14 @@ class Told:
 
     batches: list[list[bytes]]
     error: type[Exception] | None
-    counted: list[Finished]
+    counted: list[FinishedRun]
 
 
 class Runs(Observer):
     def __init__(self) -> None:
-        self.ended: list[Finished] = []
+        self.ended: list[FinishedRun] = []
 
-    def finished(self, run: Finished) -> None:
+    def finished(self, run: FinishedRun) -> None:
         self.ended.append(run._replace(seconds=0, first_after=None))
 
 
@@ -648,17 +645,19 @@ ENDS = {
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("name", ENDS)
-async def test_who_follows_has_what_who_asks_has_wherever_it_is_cut(name: str, whole: bool) -> None:
+async def test_what_is_pushed_is_what_is_asked_for_wherever_it_is_cut(
+    name: str, whole: bool
+) -> None:
     data = ENDS[name]
     for at in range(1, len(data)):
         pieces = [data[:at], data[at:]]
         asked = await told(pieces, asked_for, whole=whole)
-        assert await told(pieces, followed, whole=whole) == asked
+        assert await told(pieces, pushed, whole=whole) == asked
         assert await told(pieces, by_turns, whole=whole) == asked
 
 
 @pytest.mark.parametrize("name", ["reasoning_summary", "failed_server_error", "unnamed_events"])
-async def test_who_follows_has_a_recorded_stream_as_who_asks_has_it(name: str) -> None:
+async def test_a_recorded_stream_is_pushed_as_it_is_asked_for(name: str) -> None:
     recorded = wire(name)
     chance = random.Random(name)
     ways = [cut(recorded, size) for size in (1, 2, 7, 100, 4096)]
@@ -669,59 +668,48 @@ async def test_who_follows_has_a_recorded_stream_as_who_asks_has_it(name: str) -
         asked = await told(pieces, asked_for)
         assert asked.counted[0].events >= 3
         assert asked.counted[0].model, "as its last event told it"
-        assert await told(pieces, followed) == asked
+        assert await told(pieces, pushed) == asked
         assert await told(pieces, by_turns) == asked
 
 
-async def test_a_batch_is_taken_before_any_task_has_run() -> None:
+async def test_a_batch_is_pushed_before_any_task_has_run() -> None:
     network, transport, stream = await on_a_line()
     async with stream:
-        network.receive(chunk(CREATED))
-        got: list[Batch] = [await stream.batch(coalesce=True)]
-        following = asyncio.create_task(followed_on(stream, got, 3))
+        got: list[Batch] = []
+
+        def on_events(events: Batch) -> bool:
+            got.append(events)
+            return len(got) < 3
+
+        pushing = asyncio.create_task(stream.push(on_events))
         await asyncio.sleep(0)
-        network.receive(chunk(DELTA), chunk(DELTA[:9]), chunk(DELTA[9:] + CREATED), chunk(DELTA))
+        network.receive(chunk(CREATED), chunk(DELTA), chunk(DELTA[:9]), chunk(DELTA[9:] + CREATED))
+        network.receive(chunk(DELTA))
         assert [len(batch) for batch in got] == [1, 1, 2], "and no more when it has enough"
-        await following
+        assert await pushing
         assert [event.raw + b"\n\n" for event in await stream.batch()] == [DELTA]
     await transport.aclose()
 
 
-async def followed_on(stream: EventStream, got: list[Batch], enough: int) -> None:
-    def take(events: Batch) -> bool:
-        got.append(events)
-        return len(got) < enough
-
-    await stream.follow(take)
-
-
-async def test_a_stream_is_followed_only_after_its_first_batch() -> None:
-    _, transport, stream = await on_a_line()
-    async with stream:
-        with pytest.raises(AssertionError):
-            await stream.follow(lambda _: True)
-    await transport.aclose()
-
-
-async def test_what_a_taker_raises_is_raised_by_follow() -> None:
-    def take(events: Batch) -> bool:
+async def test_what_the_callback_raises_is_raised_by_push() -> None:
+    def on_events(events: Batch) -> bool:
         raise KeyError(len(events))
 
     network, transport, stream = await on_a_line()
     async with stream:
         network.receive(chunk(CREATED))
         await stream.batch()
-        following = asyncio.create_task(stream.follow(take))
+        pushing = asyncio.create_task(stream.push(on_events))
         await asyncio.sleep(0)
         network.receive(chunk(DELTA + DELTA), chunk(COMPLETED))
         with pytest.raises(KeyError, match="2"):
-            await following
+            await pushing
         assert [event.type for event in await stream.batch()] == ["response.completed"]
     await transport.aclose()
 
 
 @READERS
-async def test_a_transport_that_cannot_push_is_followed_too(read: Read) -> None:
+async def test_a_transport_that_cannot_push_is_read_all_the_same(read: Read) -> None:
     async def body() -> AsyncIterator[bytes]:
         for piece in cut(LITTLE + DELTA, 50):
             yield piece

@@ -21,7 +21,7 @@ from tests.logins import auth_json
 
 from codexapi_engine.errors import ContentRefused, InvalidRequest, StreamInterrupted
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.telemetry import Finished
+from codexapi_engine.telemetry import FinishedRun
 from codexapi_http import logs
 from codexapi_http.middleware.request_log import Entry, begin, field_names, model_name, plain
 from codexapi_http.reports import Reports
@@ -115,7 +115,7 @@ async def test_what_is_no_count_of_tokens_is_not_told(said: object) -> None:
     begin(entry)
     for details in (said, {"cached_tokens": said}):
         told = {**usage, "input_tokens_details": details}
-        Reports().finished(Finished("m", 0.1, None, 1, told, None, None))
+        Reports().finished(FinishedRun("m", 0.1, None, 1, told, None, None))
     assert entry.tokens == {"input": 6}
 
 

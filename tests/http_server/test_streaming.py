@@ -28,13 +28,14 @@ from tests.logins import auth_json
 from tests.wire_files import events, table, wire
 
 from codexapi_engine import Codex, CodexError, Settings
+from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import sse
 from codexapi_engine.protocol.responses import ResponseStream as PassThrough
 from codexapi_engine.simulator import Simulator
 from codexapi_http import create_app
-from codexapi_http.streaming import NOT_OPEN, EventStreamResponse, Run
+from codexapi_http.pump import EventStreamResponse, Run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -582,29 +583,58 @@ async def _next(client: raw.Connection) -> bytes:
     return piece
 
 
-async def test_what_follows_a_run_is_not_begun_before_it_is_waited_for() -> None:
-    """A client that leaves just then would leave a coroutine that nobody awaits."""
-    done: list[Run] = []
+class Recorded:
+    """A sink that keeps each write, and what was done between."""
 
-    async def keep(run: Run) -> None:
-        done.append(run)
+    def __init__(self) -> None:
+        self.seen: list[bytes | str] = []
 
-    class Ended:
-        finished = True
+    def write(self, data: bytes, *, complete: bool = True) -> bool:
+        self.seen.append(data)
+        return True
 
-        def feed(self, event: object) -> list[bytes]:
-            return []
+    async def drain(self) -> None:
+        self.seen.append("drained")
 
-        def close(self) -> list[bytes]:
-            return [b"x"]
 
-        def fail(self, error: object) -> list[bytes]:
-            return []
+class Scripted:
+    """Events that are pushed one by one, each in a batch of its own."""
 
-    run = Run(NOT_OPEN, Ended(), keep)
-    assert list(run.take([])) == [b"x"]
-    assert run.ended
-    assert done == []
-    await run.settle()
-    await run.settle()
-    assert done == [run]
+    def __init__(self, sink: Recorded, *payloads: JsonObject) -> None:
+        self._sink = sink
+        self._left = [sse.Event(encoded(payload).rstrip()) for payload in payloads]
+
+    async def push(self, on_events: OnEvents) -> bool:
+        while self._left:
+            if not on_events([self._left.pop(0)]):
+                break
+        return bool(self._left)
+
+    async def aclose(self) -> None:
+        self._sink.seen.append("closed")
+
+
+async def test_a_run_is_closed_and_stored_before_its_end_is_written() -> None:
+    sink = Recorded()
+
+    async def store(run: Run) -> None:
+        sink.seen.append("stored")
+
+    stream = Scripted(sink, CREATED, COMPLETED, delta("behind the end"))
+    last = await Run(stream, PassThrough({}, created=0), store).pump(sink)
+    first, *others = sink.seen
+    assert [event.type for event in events(bytes(first))] == ["response.created"]  # type: ignore[arg-type]
+    assert others == ["closed", "stored"]
+    assert last.endswith(sse.DONE)
+    assert b"response.completed" in last
+
+
+async def test_what_came_before_a_failure_is_written_and_nothing_is_stored() -> None:
+    sink = Recorded()
+    failed = {"type": "error", "code": "slow_down", "message": "Wait."}
+    stream = Scripted(sink, CREATED, failed, delta("behind it"))
+    run = Run(stream, PassThrough({}, created=0), lambda run: sink.seen.append("stored"))
+    with pytest.raises(CodexError, match="Wait"):
+        await run.pump(sink)
+    (only,) = sink.seen
+    assert b"response.created" in bytes(only)  # type: ignore[arg-type]

@@ -18,11 +18,13 @@ from tests.http_server.raw import connect, post
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from codexapi_engine import CodexError
+from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import json, sse
 from codexapi_engine.protocol.responses import ResponseStream
+from codexapi_engine.protocol.responses.public import error_event
 from codexapi_http import create_app
 from codexapi_http.middleware.guard import Guard
-from codexapi_http.streaming import Run, StreamPump
+from codexapi_http.pump import ClientSink, pump
 
 JsonObject = dict[str, Any]
 TEXT = "response.output_text.delta"
@@ -78,9 +80,12 @@ def _around(kind: str, words: str) -> tuple[list[JsonObject], list[JsonObject]]:
 
 
 def _delta(kind: str, number: int) -> JsonObject:
-    place = {} if kind == ARGUMENTS else {"content_index": 0, "logprobs": []}
-    told = {"output_index": 0, "item_id": "x", "sequence_number": number, "obfuscation": "q" * 9}
-    return {"type": kind, **place, "delta": "ab", **told}
+    """With its members in the order of the recorded streams."""
+    members: JsonObject = {"delta": "ab", "item_id": "x", "obfuscation": "q" * 9}
+    if kind != ARGUMENTS:
+        members |= {"content_index": 0, "logprobs": []}
+    members |= {"output_index": 0, "sequence_number": number}
+    return {"type": kind, **{name: members[name] for name in sorted(members)}}
 
 
 ROADS: dict[str, tuple[str, JsonObject, str]] = {
@@ -143,7 +148,7 @@ async def test_an_event_among_many_costs_nothing_that_counts(
     road: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten times the events in as many pieces: as much is parsed, made and written as before."""
-    await work(road, 1, 20, monkeypatch)  # what such deltas have in common is learnt but once
+    await work(road, 1, 20, monkeypatch)  # what is made but once
     few, _ = await work(road, 10, 20, monkeypatch)
     many, out = await work(road, 10, 200, monkeypatch)
     assert many == few
@@ -259,38 +264,71 @@ class Picture:
         self._pieces = [stream[at : at + 2**16] for at in range(0, len(stream), 2**16)]
         self._decoder = sse.Decoder()
 
-    async def batch(self, *, coalesce: bool = False) -> list[sse.Event]:
+    async def push(self, on_events: OnEvents) -> bool:
         while self._pieces:
-            if events := self._decoder.feed(self._pieces.pop(0)):
-                return events
-        return []
+            if (events := self._decoder.feed(self._pieces.pop(0))) and not on_events(events):
+                break
+        return bool(self._pieces)
 
     async def aclose(self) -> None:
         pass
 
 
+class Writes:
+    """A sink that takes one write at a time, and no more than it is allowed."""
+
+    def __init__(self, room: int = 1000) -> None:
+        self.made: list[bytes] = []
+        self.complete = True
+        self._room = room
+
+    def write(self, data: bytes, *, complete: bool = True) -> bool:
+        self.made.append(data)
+        self.complete = complete
+        return False
+
+    async def drain(self) -> None:
+        if len(self.made) >= self._room:
+            await asyncio.Event().wait()
+
+
 async def test_a_client_that_reads_slowly_is_not_behind_by_a_large_event() -> None:
-    relay = StreamPump(Run(Picture(), ResponseStream({}, created=1)))
-    writes = [piece async for piece in written(relay)]
+    sink = Writes()
+    last = await pump(Picture(), ResponseStream({}, created=1), sink)
+    writes = [*sink.made, last]
     assert max(map(len, writes)) <= json.PIECE + 2**16
-    (*_, last) = sse.Decoder().feed(b"".join(writes).removesuffix(sse.DONE))
-    assert len(last.json["response"]["output"][0]["result"]) == 2**21
+    (*_, event) = sse.Decoder().feed(b"".join(writes).removesuffix(sse.DONE))
+    assert len(event.json["response"]["output"][0]["result"]) == 2**21
+
+
+async def test_a_client_that_stalls_within_a_large_event_is_sent_no_more_of_it() -> None:
+    sink = Writes(room=2)
+    pumping = asyncio.create_task(pump(Picture(), ResponseStream({}, created=1), sink))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(sink.made) == 2
+    assert not sink.complete
+    pumping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pumping
 
 
 async def test_a_large_event_that_is_cut_short_does_not_hide_the_error() -> None:
-    relay = StreamPump(Run(Picture(), ResponseStream({}, created=1)))
-    told = await relay.piece() + await relay.piece()
-    told += relay.broken(CodexError("the server goes down"))
-    *_, half, error = sse.Decoder().feed(told)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sink = ClientSink(send, None, [], b"")
+    sink.write(b'event: response.created\ndata: {"a":', complete=False)
+    await sink.drain()
+    await sink.fail(error_event(CodexError("the server goes down"), 1))
+    told = b"".join(message.get("body", b"") for message in sent)
+    half, error = sse.Decoder().feed(told)
     with pytest.raises(CodexError):
         half.json  # noqa: B018
     assert error.json["message"] == "the server goes down"
-    assert await relay.piece() == b""
-
-
-async def written(relay: StreamPump) -> AsyncGenerator[bytes, None]:
-    while piece := await relay.piece():
-        yield piece
+    assert sent[-1]["more_body"] is False
 
 
 def test_the_door_has_no_middleware_that_would_take_a_stream_apart() -> None:

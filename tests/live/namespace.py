@@ -43,12 +43,14 @@ _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _SETUP = f"""
 ip link set lo up
 ip -6 address add {DARK}/128 dev lo nodad
+until ip -6 route get {DARK} >/dev/null 2>&1; do :; done
 for file in hosts resolv.conf nsswitch.conf; do mount --bind "$0/$file" "/etc/$file"; done
 [ ! -d /run/nscd ] || mount -t tmpfs none /run/nscd
 echo ready
 exec cat
 """
-"""What the first program of the network runs. It ends with its stdin, and the network with it."""
+"""What the first program of the network runs. It ends with its stdin, and the network with it. The
+kernel adds the route to an IPv6 address later than the address."""
 
 _NO_UVLOOP = 'raise ImportError("not made for this platform")\n'
 

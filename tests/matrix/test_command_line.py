@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.matrix import picture_faults
 from tests.matrix.doors import attempts, faulty
 from tests.matrix.elsewhere import Elsewhere, Ended, at_the_command_line, settings
@@ -87,7 +88,7 @@ def test_fault_in_a_process_of_its_own(elsewhere: Elsewhere, name: str, tmp_path
     fault = FAULTS[name]
     with elsewhere.open(faulty(fault)) as backend:
         env = environment(**settings(tmp_path, backend.url, timeout(fault)))
-        done = subprocess.run(
+        done = forks.run(
             codexapi(*command(NOW)), env=env, capture_output=True, stdin=subprocess.DEVNULL,
             check=False, timeout=60,
         )  # fmt: skip

@@ -194,7 +194,7 @@ def any_reply(data: bytes) -> None:
     translated(stream, drawn)
     told, _ = translated(stream, chat.ChatStream(FORM, created=1))
     chat.collected(event.json for event in events(told) if event.json)
-    fold, thoughts = responses.Assembler(), responses.Thoughts()
+    fold, thoughts = responses.Assembler(), responses.ReasoningText()
     for event in stream:
         thoughts.feed(event)
         fold.feed(event)

@@ -287,20 +287,27 @@ async def test_the_end_of_the_server_ends_its_jobs(tmp_path: Path) -> None:
     assert slow.simulator.cancelled == 1
 
 
-@pytest.mark.parametrize("variable", [True, False])
-async def test_the_folder_is_the_environments_or_the_users_own_for_pictures(
-    tmp_path: Path, variable: bool
+@pytest.mark.parametrize(
+    ("variable", "folder", "expected"),
+    [
+        ("~/mine", "Pictures", "mine"),
+        ("", "Pictures", "Pictures/codexapi"),
+        ("", "", ".local/state/codexapi/pictures"),
+    ],
+)
+async def test_the_folder_is_the_environments_or_the_users_own_for_pictures_or_ours(
+    tmp_path: Path, variable: str, folder: str, expected: str
 ) -> None:
-    (tmp_path / "Pictures").mkdir()
-    env = environment(HOME=str(tmp_path))
-    if variable:
-        env["CODEXAPI_IMAGE_DIR"] = "~/mine"
+    (tmp_path / folder).mkdir(exist_ok=True)
+    env = environment(HOME=str(tmp_path), XDG_STATE_HOME="", CODEXAPI_IMAGE_DIR=variable)
     command, *arguments = codexapi("mcp", "serve", "--demo")
     parameters = StdioServerParameters(command=command, args=arguments, env=env, cwd="/")
     async with Client(parameters) as client:
         result = await client.call_tool("generate_image", {"prompt": "a red fox"})
-    expected = tmp_path / "mine" if variable else tmp_path / "Pictures" / "codexapi"
-    assert Path(made(result)[0]["path"]).parent == expected
+    assert Path(made(result)[0]["path"]).parent == tmp_path / expected
+    if not folder:
+        state = tmp_path / ".local" / "state" / "codexapi"
+        assert state.stat().st_mode & 0o077 == 0, "others may not look into it"
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,14 @@ class Bench:
 
         return work
 
+    async def run(self, key: str) -> tuple[int, bool]:
+        """A call that has its answer."""
+        async with self.jobs.result(key, self.work()) as made:
+            return made
+
     async def abandoned(self, key: str = "a") -> None:
         """A call whose client has gone."""
-        call = asyncio.create_task(self.jobs.run(key, self.work()))
+        call = asyncio.create_task(self.run(key))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         call.cancel()
@@ -55,26 +60,49 @@ class Bench:
 async def test_a_result_that_arrived_is_not_given_again() -> None:
     bench = Bench()
     bench.may_end.set()
-    assert await bench.jobs.run("a", bench.work()) == (1, False)
-    assert await bench.jobs.run("a", bench.work()) == (2, False)
+    assert await bench.run("a") == (1, False)
+    assert await bench.run("a") == (2, False)
 
 
 async def test_a_job_outlives_its_call_and_the_same_call_gets_it_once() -> None:
     bench = Bench()
     await bench.abandoned()
     assert (bench.begun, bench.cancelled) == (1, 0)
-    again = asyncio.create_task(bench.jobs.run("a", bench.work()))
+    again = asyncio.create_task(bench.run("a"))
     await asyncio.sleep(0)
     bench.may_end.set()
     assert await again == (1, True)
-    assert await bench.jobs.run("a", bench.work()) == (2, False)
+    assert await bench.run("a") == (2, False)
+
+
+async def test_a_call_that_is_cancelled_while_its_answer_is_made_leaves_the_result() -> None:
+    bench, records = Bench(), list[tuple[str, int, bool]]()
+    bench.jobs = Jobs(clock=bench.clock, record=lambda *record: records.append(record))
+    bench.may_end.set()
+    answering = asyncio.Event()
+
+    async def call() -> None:
+        async with bench.jobs.result("a", bench.work()):
+            answering.set()
+            await asyncio.Event().wait()
+
+    for _ in range(2):
+        answering.clear()
+        task = asyncio.create_task(call())
+        await answering.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert records == [("a", 1, False)]
+    assert await bench.run("a") == (1, True)
+    assert await bench.run("a") == (2, False)
 
 
 async def test_another_call_gets_a_job_of_its_own() -> None:
     bench = Bench()
     await bench.abandoned()
     bench.may_end.set()
-    assert await bench.jobs.run("b", bench.work()) == (2, False)
+    assert await bench.run("b") == (2, False)
 
 
 async def test_a_finished_job_waits_ten_minutes() -> None:
@@ -85,20 +113,20 @@ async def test_a_finished_job_waits_ten_minutes() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     bench.clock.now += RESULT_LIFETIME
-    assert await bench.jobs.run("a", bench.work()) == (1, True)
+    assert await bench.run("a") == (1, True)
     bench.clock.now += 1
-    assert await bench.jobs.run("b", bench.work()) == (3, False)
+    assert await bench.run("b") == (3, False)
 
 
 async def test_a_result_that_took_long_may_not_have_arrived() -> None:
     bench = Bench()
-    call = asyncio.create_task(bench.jobs.run("a", bench.work()))
+    call = asyncio.create_task(bench.run("a"))
     await asyncio.sleep(0)
     bench.clock.now += CALL_WAIT + 1
     bench.may_end.set()
     assert await call == (1, False)
-    assert await bench.jobs.run("a", bench.work()) == (1, True)
-    assert await bench.jobs.run("a", bench.work()) == (2, False)
+    assert await bench.run("a") == (1, True)
+    assert await bench.run("a") == (2, False)
 
 
 async def test_a_job_that_failed_is_tried_anew() -> None:
@@ -109,7 +137,8 @@ async def test_a_job_that_failed_is_tried_anew() -> None:
 
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            await jobs.run("a", fail)
+            async with jobs.result("a", fail):
+                pass
 
 
 async def test_the_end_cancels_what_is_running() -> None:
@@ -133,7 +162,11 @@ async def test_a_result_that_nobody_comes_for_is_let_go_without_another_call() -
         await asyncio.sleep(0)
         return heavy
 
-    call = asyncio.create_task(jobs.run("a", work))
+    async def run() -> None:
+        async with jobs.result("a", work):
+            pass
+
+    call = asyncio.create_task(run())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     call.cancel()

@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.mcp_server.roads import (
     texts,
 )
 from tests.mcp_server.test_stdio import PING, READY, call
-from tests.processes import codexapi
+from tests.processes import codexapi, environment
 
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
 from codexapi_mcp.unclaimed import Unclaimed
@@ -60,10 +60,12 @@ class Session:
 
 
 @asynccontextmanager
-async def session(env: dict[str, str], **how: Any) -> AsyncIterator[Session]:
+async def session(
+    env: dict[str, str], command: Sequence[str] = codexapi("mcp", "serve"), **how: Any
+) -> AsyncIterator[Session]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *codexapi("mcp", "serve"), env=env, stdin=pipe, stdout=pipe, stderr=pipe,
+        *command, env=env, stdin=pipe, stdout=pipe, stderr=pipe,
         limit=2**24, **how,
     )  # fmt: skip
     try:
@@ -173,6 +175,91 @@ async def test_a_picture_outlives_a_client_that_kills(tmp_path: Path, ways: list
         os.close(alive)
         (path,) = (tmp_path / "pictures").iterdir()
     assert result["structuredContent"]["images"][0]["path"] == str(path)
+
+
+SIGNAL_WITHIN_A_LOG_LINE = """
+import logging, signal, sys
+from codexapi_engine import Settings
+from codexapi_mcp import stdio
+
+class Impatient(logging.Handler):
+    def emit(self, record):
+        if "waiting up to" in record.getMessage():
+            signal.raise_signal(signal.SIGTERM)
+
+logging.getLogger("codexapi.mcp").addHandler(Impatient())
+sys.exit(stdio.serve(Settings.from_env()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can copy a process at work")
+async def test_a_signal_in_the_middle_of_a_log_line_leaves_a_copy_that_works(
+    tmp_path: Path,
+) -> None:
+    """A copy of the process does not hold the lock of the log that this one holds."""
+    slow = Slow()
+    alive, inherited = os.pipe()
+    async with backend(slow.simulator, tmp_path) as env:
+        command = [sys.executable, "-c", SIGNAL_WITHIN_A_LOG_LINE]
+        async with session(env, command, pass_fds=[inherited]) as here:
+            os.close(inherited)
+            here.say(call("generate_image", **FOX))
+            await slow.waiting.wait()
+            here.stdin.close()
+            assert await here.process.wait() == 128 + signal.SIGTERM
+        slow.ready.set()
+        assert await asyncio.to_thread(os.read, alive, 1) == b""  # the copy has ended
+        os.close(alive)
+        (path,) = (tmp_path / "pictures").iterdir()
+        async with session(env) as again:
+            result = await again.result("generate_image", **FOX)
+    assert result["structuredContent"]["images"][0]["path"] == str(path)
+    assert slow.simulator.runs == 1
+
+
+COPY_OF_THE_BUSY = """
+import asyncio, os, sys
+from codexapi_engine.aside import aside
+from codexapi_mcp.detach import Workers, detach
+
+async def main():
+    workers = Workers()
+    asyncio.get_running_loop().set_default_executor(workers)
+
+    async def work():
+        await aside(True, lambda: None)
+        first = await asyncio.to_thread(sys.stdin.buffer.read, 1)
+        second = await asyncio.to_thread(sys.stdin.buffer.read, 1)
+        return first + await aside(True, lambda: second)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    out = os.dup(1)
+    detaching = asyncio.create_task(detach(workers, None, 7))
+    os.write(out, b"leaving\\n")
+    read = await task
+    await detaching
+    os.write(out, read + b" by %d" % os.getpid())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can copy a process at work")
+async def test_what_threads_do_is_finished_before_the_process_is_copied() -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COPY_OF_THE_BUSY, env=environment(), stdin=pipe, stdout=pipe
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"leaving\n"
+    process.stdin.write(b"ab")
+    await process.stdin.drain()
+    assert await process.wait() == 7
+    done = await process.stdout.read()
+    assert done.startswith(b"ab by ")
+    assert int(done.rpartition(b" ")[2]) != process.pid
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from tests import forks
 from tests.mcp_server.roads import HELLO
 from tests.processes import codexapi, environment
 
@@ -140,7 +141,7 @@ def sent() -> Iterator[bytes]:
 
 
 def test_a_process_answers_each_request_and_goes_on() -> None:
-    process = subprocess.Popen(
+    process = forks.Popen[bytes](
         codexapi("mcp", "serve", "--demo"), env=environment(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

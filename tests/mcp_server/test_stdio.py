@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.faulty import FaultyBackend, whole
 from tests.logins import access_token, auth_json, write_login
 from tests.mcp_server.roads import HELLO, Slow, backend, launched
@@ -249,7 +250,7 @@ def test_once_the_login_is_there_nobody_looks_into_the_process() -> None:
     ],
 )
 def test_a_wrong_option_says_what_would_do(flags: list[str], said: str) -> None:
-    done = subprocess.run(
+    done = forks.run(
         codexapi("mcp", "serve", *flags), env=environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -270,7 +271,7 @@ def test_an_editor_does_not_wait_for_the_command_line() -> None:
 
 
 def test_a_wrong_setting_ends_it_before_it_begins() -> None:
-    done = subprocess.run(
+    done = forks.run(
         codexapi("mcp", "serve"), env=environment(CODEXAPI_PORT="x"), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -283,7 +284,7 @@ def test_on_a_terminal_it_says_what_it_is() -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = forks.Popen(
         codexapi("mcp", "serve", "--demo"), env=environment(), text=True,
         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -249,6 +249,15 @@ async def test_an_effort_below_all_that_the_model_has_is_its_lowest(
     assert asked(simulator)[0]["reasoning"]["effort"] == "low"
 
 
+async def test_every_effort_that_list_models_tells_is_taken(tmp_path: Path) -> None:
+    async with in_memory(tmp_path) as client:
+        model = structured(await client.call_tool("list_models", {}))["models"][0]
+        assert "ultra" in model["efforts"]
+        for effort in model["efforts"]:
+            given = {"prompt": "x", "model": model["slug"], "effort": effort}
+            assert facts(await client.call_tool("generate_text", given))["ignored"] == []
+
+
 @pytest.mark.parametrize("as_text", [False, True])
 async def test_a_schema_makes_json(tmp_path: Path, as_text: bool) -> None:
     schema = {

@@ -71,7 +71,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    _renew_streams()
+    renew_streams()
     environ, arguments = order["env"], order["arguments"]
     assert isinstance(environ, dict)
     assert isinstance(arguments, list)
@@ -87,7 +87,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
 
 
-def _renew_streams() -> None:
+def renew_streams() -> None:
     """Ours were made for other files, and know whether those could seek."""
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
@@ -96,7 +96,7 @@ def _renew_streams() -> None:
     )
 
 
-def _heed_signals() -> None:
+def heed_signals() -> None:
     """A driver in the background ignores some signals, and codexapi would honour that."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -117,14 +117,19 @@ def _let_the_clock_jump() -> None:
     time.time = now
 
 
-def main() -> None:
-    _let_the_clock_jump()
-    _heed_signals()
+def load() -> None:
+    """Imports what the commands need, so that a fork need not."""
     for module in MODULES:
         with suppress(ImportError):  # uvloop, where there is none
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
+
+
+def main() -> None:
+    _let_the_clock_jump()
+    heed_signals()
+    load()
     line = socket.socket(fileno=int(sys.argv[1]))
     line.send(b"{}")
     serve(line)

@@ -1,1 +1,1 @@
-"""One module for each command. It is loaded when its command is called."""
+"""One module per command, loaded when the command is called."""

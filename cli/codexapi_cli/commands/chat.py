@@ -1,4 +1,4 @@
-"""`codexapi chat`: a question, an answer."""
+"""`codexapi chat`: asks the model one question, or starts an interactive chat."""
 
 from __future__ import annotations
 
@@ -340,7 +340,7 @@ def ending_of(outcome: JsonObject) -> int:
 
 
 async def begin(conversation: Conversation, codex: engine.Codex, model: str | None) -> None:
-    """Gives a talk its model: the one asked for, else the one it had, else the user's own."""
+    """Sets a conversation's model: the option's, else the one it had, else the user's own."""
     conversation.switch(await codex.model(model))
 
 
@@ -359,7 +359,7 @@ def nothing_to_ask(ctx: typer.Context) -> NoReturn:
 
 
 def extracted(text: str) -> str:
-    """What stands in the first fenced block; the whole text where there is none."""
+    """The content of the first fenced block; the complete text where there is none."""
     block = first_block(text)
     if block is None:
         note("codexapi: the answer has no fenced block; this is all of it")
@@ -392,7 +392,7 @@ def _go_on(
 
 
 def _output_path(output: str | None) -> Path | None:
-    """Where the answer goes. Raises Problem where it cannot go there: before anything is asked."""
+    """The sink of the answer. Raises Problem where it is unusable, before any request."""
     if output in (None, "-"):
         return None
     try:

@@ -1,7 +1,7 @@
-"""`codexapi completion`: the Tab key, for bash, zsh, fish and PowerShell.
+"""`codexapi completion`: completion scripts for bash, zsh, fish and PowerShell.
 
-The scripts know nothing: they ask this command what may come next. It answers a line for each
-word, with a few words on it after a tab, and last `:files` where the name of a file fits.
+The scripts ask this command for the candidates. It prints one line per candidate, with a short
+description after a tab, and `:files` at the end where a file name fits.
 """
 
 from __future__ import annotations

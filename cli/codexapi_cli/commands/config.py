@@ -1,4 +1,4 @@
-"""`codexapi config`: the settings that hold, and where each of them comes from."""
+"""`codexapi config`: shows the effective settings, and where each of them comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi doctor`: what is wrong with this machine's codexapi, and what would mend it."""
+"""`codexapi doctor`: finds problems of this machine's codexapi, and their fixes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _usual(chosen: engine.Settings, offline: bool) -> AsyncIterator[Check]:
 
 
 async def _online(chosen: engine.Settings) -> AsyncIterator[Check]:
-    """The findings that may be shown to anybody, and what one small request tells."""
+    """The checks that may be shown to anybody, and the result of one small request."""
     from ..checks import PROBLEM, found
     from ..online import CONSENT, shareable, survey
 

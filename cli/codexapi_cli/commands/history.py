@@ -1,4 +1,4 @@
-"""`codexapi history`: the chats that are kept on this machine."""
+"""`codexapi history`: lists, shows and deletes the chats on this machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`codexapi image`: a picture in a file.
+"""`codexapi image`: draws or edits a picture, and saves it.
 
-Whatever can be wrong on this machine is found before anything is spent: no request is made for a
-picture that has no place to go.
+Local problems are found before any quota is used: no request is made for a picture that cannot be
+saved.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from ..terminal.stdin import stdin_bytes, stdin_text
 from ..terminal.streams import StdoutError
 
 PARTIALS = 2
-"""Partial pictures that are asked for where there is a terminal to count them on."""
+"""Partial pictures that are requested where a terminal shows their progress."""
 
 app = command()
 
@@ -244,7 +244,7 @@ def _prompt(words: Sequence[str]) -> str:
 
 
 def _format(kind: str | None, output: str | None) -> str:
-    """By the name of the file, else as told. The two may not disagree."""
+    """By the name of the file, else by the option. The two may not disagree."""
     ending = Path(output).suffix.lower() if output not in (None, "-") else ""
     if kind is not None and kind not in FORMATS:
         _wrong(f"--format: {kind} is none of {', '.join(FORMATS)}")

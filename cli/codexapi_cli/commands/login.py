@@ -1,4 +1,4 @@
-"""`codexapi login`: the official client's own login."""
+"""`codexapi login`: runs the official client's login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi logout`: the official client's own logout."""
+"""`codexapi logout`: runs the official client's logout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi mcp`: the MCP door."""
+"""`codexapi mcp`: the group of MCP commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`codexapi mcp doctor`: whether what is registered starts, answers, and is ours."""
+"""`codexapi mcp doctor`: checks that the registered server starts, answers, and is ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 20.0
 """How long a server may take to start and to list its tools: as long as Codex waits."""
 
 TOOLS = {"generate_text", "generate_image"}
-"""What our server offers, and a stranger's of the same name does not."""
+"""A tool of our server that another server of the same name lacks."""
 
 
 def doctor(as_json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""`codexapi mcp install` and `uninstall`: our server among the servers of other programs."""
+"""`codexapi mcp install` and `uninstall`: registers our server with other programs."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _each(
 
 
 def _report(client: McpClient, result: dict[str, Any]) -> None:
-    """A change is told on stdout, with what can be piped on; all else on stderr."""
+    """A change is printed on stdout, which can be piped; all else on stderr."""
     state, title = result["state"], client.title
     if state == "failed":
         say(f"codexapi: {title}: {result['error']['message']}")

@@ -1,4 +1,4 @@
-"""`codexapi mcp list`: what is registered where."""
+"""`codexapi mcp list`: shows which programs have our server."""
 
 from __future__ import annotations
 

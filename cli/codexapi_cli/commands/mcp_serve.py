@@ -1,4 +1,4 @@
-"""`codexapi mcp serve`: the MCP door, on stdin and stdout or over HTTP."""
+"""`codexapi mcp serve`: runs the MCP server, on stdin and stdout or over HTTP."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def serve(
             base_url=base_url, demo=demo, model=model, image_dir=image_dir,
             host=host, port=port, api_key=key_of(api_key, api_key_file), allow_hosts=hosts,
         )  # fmt: skip
-    import codexapi_mcp  # a door: loaded when it is opened
+    import codexapi_mcp  # a front end: loaded when it starts
 
     if http is None:
         raise typer.Exit(codexapi_mcp.serve(chosen, options))
-    import codexapi_http  # the door whose guard and process it is behind
+    import codexapi_http  # the front end that serves it
 
     codexapi_http.configure_log(level="warning")
     mounts = [lambda codex: codexapi_mcp.Endpoint(codex, options)]

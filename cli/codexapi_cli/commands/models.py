@@ -1,4 +1,4 @@
-"""`codexapi models`: what the account can use."""
+"""`codexapi models`: lists the models of the account."""
 
 from __future__ import annotations
 

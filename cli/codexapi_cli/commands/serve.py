@@ -1,4 +1,4 @@
-"""`codexapi serve`: the HTTP door."""
+"""`codexapi serve`: runs the HTTP server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = command()
 
 
 class Level(StrEnum):
-    """What the log tells: this, and what is graver."""
+    """The log's level: this, and more severe."""
 
     debug = "debug"
     info = "info"
@@ -35,7 +35,7 @@ class Level(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How the log tells it."""
+    """The log's format."""
 
     text = "text"
     json = "json"
@@ -191,7 +191,7 @@ def serve(
             raise typer.Exit(start(chosen.state_dir, chosen.port, again))
     with ending(), PortLock(chosen.state_dir, demo=chosen.demo) as place:
         _take(place, chosen.port)
-        import codexapi_http  # a door: loaded when it is opened
+        import codexapi_http  # a front end: loaded when it starts
 
         level = log_level or _level()
         codexapi_http.configure_log(form=log_format.value, level=level.value)
@@ -223,7 +223,7 @@ def _level() -> Level:
 
 def _take(place: PortLock, port: int) -> None:
     """Raises Problem where another server of ours has the port."""
-    with suppress(OSError):  # told when the server is ready
+    with suppress(OSError):  # shown when the server is ready
         if port:
             place.take(port)
 

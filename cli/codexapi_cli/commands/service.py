@@ -1,6 +1,6 @@
-"""`codexapi service`: what makes the system's own service manager run the server.
+"""`codexapi service`: prints the configuration for the system's service manager.
 
-It is printed, and nothing is installed: starting, restarting and logging are the system's job.
+Nothing is installed: starting, restarting and logging are the service manager's job.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def systemd(service: Service) -> str:
             f"ExecStart={command}",
             *environ,
             "Restart=on-failure",
-            # A wrong option or a port of somebody else's does not get better by itself.
+            # A wrong option or an occupied port needs the user.
             "RestartPreventExitStatus=2 7 8",
             "SuccessExitStatus=143",
             "UMask=0077",

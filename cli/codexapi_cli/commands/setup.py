@@ -1,4 +1,4 @@
-"""`codexapi setup`: makes a program that you have use `codexapi serve`."""
+"""`codexapi setup`: configures an installed program to use `codexapi serve`."""
 
 from __future__ import annotations
 
@@ -211,10 +211,11 @@ def _point(
     """What the client has to know. Raises Problem, and CodexError where the models cannot be had."""
     models = [ModelInfo(model)] if model else []
     if client.models and not models:
-        import asyncio  # seldom needed
+        from ..terminal.runner import Runner  # asyncio is 40 ms, and seldom needed
 
         try:
-            models = asyncio.run(_models(chosen))
+            with Runner() as runner:
+                models = runner.run(_models(chosen))
         except engine.CodexError:
             say("codexapi: the models cannot be listed; --model NAME asks nobody")
             raise
@@ -301,7 +302,7 @@ def _for_the_user_alone() -> Iterator[None]:
 
 
 def _undo(client: ApiClient, path: Path | None, *, dry_run: bool) -> None:
-    """Raises Refused, and Conflict where the settings are somebody else's."""
+    """Raises Refused, and Conflict where the settings are not ours."""
     point = ServerInfo("", [ModelInfo("")])
     if client.entries is None:
         if variables := client.env(point):

@@ -1,7 +1,7 @@
-"""`codexapi sh`: words in, one command out, and the person decides what becomes of it.
+"""`codexapi sh`: turns a request into one shell command, which the person runs, edits or drops.
 
-Nothing is run that nobody asked for: what a model writes is a proposal, and what is piped in is
-something to look at and no instruction.
+Nothing runs without consent: the model's text is a proposal, and piped input is data, not an
+instruction.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ DESCRIBE = "Explain in a few short lines what this {shell} command does, part by
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters that are printable by Unicode's word, and that nobody sees."""
+"""Letters that Unicode calls printable, and that are invisible."""
 
 _NEARBY = ("/bin", "/usr/bin", "/usr/local/bin")
 
@@ -222,7 +222,7 @@ class _ShellSession:
         outcome = self._turn(question, SilentSink)
         if outcome["refusal"] is not None:
             raise Problem(f"the model refused: {outcome['refusal']}", FAILED)
-        if code := ending_of(outcome):  # why is said by now
+        if code := ending_of(outcome):  # the reason has been printed
             raise typer.Exit(code)
         return one_command(str(outcome["text"]))
 
@@ -241,7 +241,7 @@ class _ShellSession:
                 why = danger(proposed) or "it is not known to be harmless"
                 raise Problem(f"not run: {why}, and nobody is there to be asked", FAILED)
             return 0
-        # With -y, only what is known to be dangerous is not asked about twice.
+        # With -y, a known danger still needs a confirmation.
         answer = "run" if at_once and danger(proposed) else _ask(CHOICE)
         while True:
             match answer.lower():
@@ -333,7 +333,7 @@ def _encoded(command: str) -> bytes:
 
 
 def _person_on_stdin() -> bool:
-    """Whether a person can be asked. Where stdin was a pipe, it is the terminal from now on."""
+    """Whether a person can answer. Where stdin was a pipe, it is the terminal from now on."""
     if sys.stdin.isatty():
         return True
     try:

@@ -1,4 +1,4 @@
-"""`codexapi simulate`: the simulated backend on a port, for other programs."""
+"""`codexapi simulate`: runs the simulated backend on a port, for other programs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def simulate(
     ] = False,
 ) -> None:
     """Run the simulated backend for other programs: no login, no quota, no network."""
-    # Loaded when a simulator is asked for, and the server that carries it.
+    # Loaded when the simulator starts, with its server.
     from codexapi_engine import simulator
     from codexapi_http.simulate import serve_simulator
 

@@ -1,4 +1,4 @@
-"""`codexapi status`: who is logged in, and how much of the plan is used."""
+"""`codexapi status`: shows the login, the plan's usage, and the running servers."""
 
 from __future__ import annotations
 

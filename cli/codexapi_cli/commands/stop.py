@@ -1,4 +1,4 @@
-"""`codexapi stop`: ends a server that runs on this machine."""
+"""`codexapi stop`: stops a server that runs on this machine."""
 
 from __future__ import annotations
 

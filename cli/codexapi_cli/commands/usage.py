@@ -1,4 +1,4 @@
-"""`codexapi usage`: how much of the plan is used, once or all the time."""
+"""`codexapi usage`: shows how much of the plan is used, once or continuously."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The chats of this user, kept on this machine and nowhere else.
+"""The history of this user's chats, on this machine alone.
 
-One SQLite file in the state folder, 0600; `--demo` has a file of its own. A chat is kept whole, so
-that it can go on, and beside it what a list shows of it.
+It is one SQLite file in the state folder, with mode 0600; `--demo` has a file of its own. A chat is
+stored completely, so that it can be continued, with the data that a list shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses.items import family
-from codexapi_engine.protocol.shapes import listed, number, word
+from codexapi_engine.protocol.shapes import get_int, get_list, get_str
 from codexapi_engine.storage import ObjectStore, Owner
 
 _CHAT, _HEAD, _LINE = "chat", "head", "line"
@@ -72,16 +72,16 @@ class ChatHistory:
                 self._objects.get(_CHAT, cid) is not None
                 and (there := self.items(cid)) != turn.base
             ):
-                writer = Owner(self.account(cid), family(word(before, "model")))
+                writer = Owner(self.account(cid), family(get_str(before, "model")))
                 items = [*Owner(account, family(model)).sendable(there, writer), *turn.added]
             self._objects.put(_CHAT, cid, {"items": items, "account": account})
             head = {
-                "title": word(before, "title") or title_of(title),
+                "title": get_str(before, "title") or title_of(title),
                 "model": model,
                 "system": system,
-                "created_at": number(before, "created_at") or now,
+                "created_at": get_int(before, "created_at") or now,
                 "updated_at": now,
-                "turns": (number(before, "turns") or 0) + 1,
+                "turns": (get_int(before, "turns") or 0) + 1,
             }
             self._objects.put(_HEAD, cid, {"cid": cid, **head})
         return items
@@ -92,7 +92,7 @@ class ChatHistory:
         return (head for cid, row in rows if (head := _checked_head(cid, row)) is not None)
 
     def search(self, text: str) -> Iterator[JsonObject]:
-        """The heads of the chats that have a text, in whatever case, the newest first."""
+        """The heads of the chats that contain a text, in any case, the newest first."""
         words = text.casefold()
         return (
             head
@@ -113,11 +113,11 @@ class ChatHistory:
         return found[0] if len(found) == 1 else None
 
     def items(self, cid: str) -> list[JsonObject]:
-        return listed(self._objects.get(_CHAT, cid) or {}, "items")
+        return get_list(self._objects.get(_CHAT, cid) or {}, "items")
 
     def account(self, cid: str) -> str:
         """Whose login the chat is of; "" where that is unknown."""
-        return word(self._objects.get(_CHAT, cid) or {}, "account")
+        return get_str(self._objects.get(_CHAT, cid) or {}, "account")
 
     def take_back(self, cid: str, question: JsonObject) -> list[JsonObject] | None:
         """Removes the last turn that begins with this question, and returns what is left; None where
@@ -135,7 +135,7 @@ class ChatHistory:
                 self._objects.delete(_CHAT, cid)
             self._objects.change(_CHAT, cid, lambda row: {**row, "items": items})
             self._objects.change(
-                _HEAD, cid, lambda row: {**row, "turns": max(1, (number(row, "turns") or 1) - 1)}
+                _HEAD, cid, lambda row: {**row, "turns": max(1, (get_int(row, "turns") or 1) - 1)}
             )
         return items
 
@@ -158,7 +158,7 @@ class ChatHistory:
     def lines(self) -> list[str]:
         """What was typed in interactive chats, the newest first."""
         rows = self._objects.all(_LINE, newest_first=True)
-        return [text for _, row in rows if (text := word(row, "text"))]
+        return [text for _, row in rows if (text := get_str(row, "text"))]
 
     def add_line(self, text: str, cid: str) -> None:
         """Keeps a line for the arrow keys, once, as the newest. The store bounds their number."""
@@ -178,13 +178,13 @@ class ChatHistory:
 
 def _checked_head(cid: str, row: JsonObject) -> JsonObject | None:
     """A head as it was kept; None if its row has another shape than ours."""
-    updated, system = number(row, "updated_at"), row.get("system")
-    if updated is None or not 0 <= updated < _YEAR_9999 or not word(row, "model"):
+    updated, system = get_int(row, "updated_at"), row.get("system")
+    if updated is None or not 0 <= updated < _YEAR_9999 or not get_str(row, "model"):
         return None
     return {
         **row,
         "cid": cid,
-        "title": word(row, "title"),
+        "title": get_str(row, "title"),
         "system": system if isinstance(system, str) else None,
         "updated_at": updated,
     }
@@ -201,7 +201,7 @@ def sayable(item: JsonObject) -> JsonObject:
 
 
 def transcript(items: list[JsonObject]) -> str:
-    """What was said, as Markdown. Pictures and files are named by their kind alone."""
+    """The conversation as Markdown. Pictures and files are named by their kind alone."""
     blocks = []
     for item in items:
         if item.get("type") == "message" and (text := text_in(item)):
@@ -217,10 +217,10 @@ def transcript(items: list[JsonObject]) -> str:
 def text_in(item: JsonObject) -> str:
     """The text of a message; what is no text is named by its kind."""
     parts = [
-        word(part, "text")
-        or word(part, "refusal")
-        or f"[{word(part, 'type').removeprefix('input_')}]"
-        for part in listed(item, "content")
+        get_str(part, "text")
+        or get_str(part, "refusal")
+        or f"[{get_str(part, 'type').removeprefix('input_')}]"
+        for part in get_list(item, "content")
     ]
     return "\n\n".join(parts).strip()
 

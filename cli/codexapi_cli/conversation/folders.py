@@ -1,4 +1,4 @@
-"""The texts in a folder, for a question."""
+"""Reads the text files of a folder, for a question."""
 
 from __future__ import annotations
 

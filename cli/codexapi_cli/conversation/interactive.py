@@ -1,4 +1,4 @@
-"""`codexapi chat` on a terminal: one question after another."""
+"""The interactive chat on a terminal: a loop of questions and answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import models as catalogue
 from codexapi_engine.protocol.models import EFFORTS, Model
 from codexapi_engine.protocol.responses.items import family
-from codexapi_engine.protocol.shapes import inner, number
+from codexapi_engine.protocol.shapes import get_dict, get_int
 
 from ..parser.options import opened
 from ..terminal.answer import Answer
@@ -85,7 +85,7 @@ class _ChatSession:
         return LineEditor(self.runner, _line_store(self.conversation), self._values)
 
     async def begin(self, model: str | None) -> None:
-        """Finds out who asks, and which model answers. Raises CodexError."""
+        """Loads the account and the model. Raises CodexError."""
         await self.codex.credentials()  # without a login, no question needs to be typed
         try:
             self.models = await self.codex.models()
@@ -161,7 +161,7 @@ class _ChatSession:
             if not outcome:
                 self.conversation.keep(question.text)
         for name in ("input_tokens", "output_tokens"):
-            count = number(inner(outcome, "usage"), name) or 0
+            count = get_int(get_dict(outcome, "usage"), name) or 0
             self.tokens[name] = self.tokens.get(name, 0) + count
 
     # Commands
@@ -179,7 +179,7 @@ class _ChatSession:
         for slug, model in rows:
             mark = "*" if slug == family(self.conversation.model) else " "
             default = "  (default)" if slug == self.default_model else ""
-            say(f"{mark} {slug:<{width}}  {' '.join(catalogue.efforts(model))}{default}")
+            say(f"{mark} {slug:<{width}}  {' '.join(model.efforts)}{default}")
         if family(self.conversation.model) not in [slug for slug, _ in rows]:
             say(f"* {self.conversation.model}")
 
@@ -340,7 +340,7 @@ class _ChatSession:
 
     def _efforts(self) -> list[str]:
         model = self._model()
-        return (catalogue.efforts(model) if model else []) or list(EFFORTS)
+        return list((model.efforts if model else ()) or EFFORTS)
 
     def _values(self, command: str) -> Iterable[str]:
         """What the Tab key knows of a command's argument."""

@@ -1,7 +1,7 @@
 """The line editor of an interactive chat, on a terminal.
 
-A paste is one text, Tab completes commands, and the arrow keys find earlier lines. Loads
-prompt_toolkit, so it is loaded for an interactive chat alone.
+A paste is one text, Tab completes commands, and the arrow keys find earlier lines. It imports
+prompt_toolkit, so this module is loaded for an interactive chat alone.
 """
 
 from __future__ import annotations

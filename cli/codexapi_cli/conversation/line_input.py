@@ -1,6 +1,4 @@
-"""Lines that a person types, without a line editor: where stdin or stdout is no terminal, or the
-terminal can do nothing but print.
-"""
+"""Reads lines without a line editor: stdin or stdout is no terminal, or the terminal is dumb."""
 
 from __future__ import annotations
 

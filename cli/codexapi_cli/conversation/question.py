@@ -1,4 +1,4 @@
-"""What is asked: the words, what stands on stdin, and the files beside them."""
+"""Builds the question from the words, stdin, and attached files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.protocol.shapes import listed, word
+from codexapi_engine.protocol.shapes import get_list, get_str
 from codexapi_engine.settings import Settings
 
 from ..parser.words import decoded
@@ -35,11 +35,14 @@ class Question:
     @classmethod
     def of(cls, item: JsonObject) -> Question:
         """The question that a message of a user was made of."""
-        parts = listed(item, "content")
-        files = ((word(p, "filename"), word(p, "file_data") or word(p, "file_url")) for p in parts)
+        parts = get_list(item, "content")
+        files = (
+            (get_str(p, "filename"), get_str(p, "file_data") or get_str(p, "file_url"))
+            for p in parts
+        )
         return cls(
-            "\n\n".join(text for part in parts if (text := word(part, "text"))),
-            tuple(url for part in parts if (url := word(part, "image_url"))),
+            "\n\n".join(text for part in parts if (text := get_str(part, "text"))),
+            tuple(url for part in parts if (url := get_str(part, "image_url"))),
             tuple((name, url) for name, url in files if url),
         )
 

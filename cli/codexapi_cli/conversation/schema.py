@@ -1,6 +1,6 @@
-"""`--schema`: a JSON Schema from a file, from JSON, or from a few words.
+"""Parses `--schema`: a JSON Schema from a file, from JSON, or in short form.
 
-The words are those of `llm`: `name, age int, bio: what they are known for`.
+The short form is that of `llm`: `name, age int, bio: what they are known for`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Words of a line as a shell splits it: blanks, quotes, backslashes and `~`, and the names of files
-that a terminal types when one is dragged onto it.
+"""Splits a line into words as a shell does: blanks, quotes, backslashes and `~`.
+
+It also finds the names of files that a terminal types when they are dragged onto it.
 """
 
 from __future__ import annotations

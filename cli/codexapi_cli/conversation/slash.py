@@ -1,7 +1,4 @@
-"""The commands of an interactive chat, which begin with a slash, and how a line is told apart.
-
-Knows nothing of what a command does.
-"""
+"""The slash commands of an interactive chat: their table, and their parser."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A talk with a model: what was said so far, and the next turn of it.
+"""A conversation with a model: its items so far, and the next turn.
 
-Knows nothing of options; an `Answer` is where the words go.
+It knows nothing of options; an `Answer` is the sink of the text.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.responses import Thoughts, text_of
+from codexapi_engine.protocol.responses import ReasoningText, text_of
 from codexapi_engine.protocol.responses.items import ENCRYPTED_INPUT, family, without_reasoning
-from codexapi_engine.protocol.shapes import inner, listed, word
+from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
 from codexapi_engine.storage import Owner
 
 from ..terminal.answer import Answer
@@ -84,7 +84,7 @@ class Conversation:
                 if texts:
                     self._add(question, [_spoken("".join(texts))])
                 raise
-        self._add(question, [sayable(item) for item in listed(response, "output")])
+        self._add(question, [sayable(item) for item in get_list(response, "output")])
         if reason := _cut_short(response):
             say(f"codexapi: the answer is incomplete ({reason})")
         kept = self._save_turn(question.text, str(response.get("model") or self.model))
@@ -128,7 +128,7 @@ class Conversation:
             return question
         with ChatHistory(self.log) as history:
             head = history.find(self.cid) or {}
-            writer = Owner(history.account(self.cid), family(word(head, "model") or self.model))
+            writer = Owner(history.account(self.cid), family(get_str(head, "model") or self.model))
             rest = history.take_back(self.cid, question)
         if rest is None:  # it was removed from the history meanwhile
             self.items = self.items[:start]
@@ -228,16 +228,16 @@ def history_hint(cid: str | None) -> str:
 
 def refusal_in(response: JsonObject) -> str | None:
     """The words in which a model refuses; None where it answers."""
-    parts = [part for item in listed(response, "output") for part in listed(item, "content")]
-    words = [word(part, "refusal") for part in parts if part.get("type") == "refusal"]
+    parts = [part for item in get_list(response, "output") for part in get_list(item, "content")]
+    words = [get_str(part, "refusal") for part in parts if part.get("type") == "refusal"]
     return "\n\n".join(words) if words else None
 
 
 async def _show(
     events: engine.EventStream, shown: _LastingAnswer, texts: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
-    """The finished response, its words shown and put into `said` as they come."""
-    fold, text, thoughts = engine.Assembler(), engine.Text(), Thoughts()
+    """The finished response; its text is shown and added to `said` as it streams."""
+    fold, text, thoughts = engine.Assembler(), engine.Text(), ReasoningText()
     while batch := await events.batch():
         for event in batch:
             fold.feed(event)
@@ -257,22 +257,22 @@ def _last_question(items: list[JsonObject]) -> int | None:
 
 
 def _spoken(text: str) -> JsonObject:
-    """What a model had said when it was cut short, as one may send it."""
+    """The partial output of an interrupted answer, as items that may be sent."""
     part = {"type": "output_text", "text": text}
     return {"type": "message", "role": "assistant", "content": [part]}
 
 
 def _cut_short(response: JsonObject) -> str | None:
-    """Why an answer is not whole; None if it is."""
+    """Why an answer is incomplete; None if it is complete."""
     if response.get("status") != "incomplete":
         return None
-    return str(inner(response, "incomplete_details").get("reason"))
+    return str(get_dict(response, "incomplete_details").get("reason"))
 
 
 def _citations(response: JsonObject) -> Iterator[str]:
     """The addresses that an answer names as its sources."""
-    for item in listed(response, "output"):
-        for part in listed(item, "content"):
-            for source in listed(part, "annotations"):
+    for item in get_list(response, "output"):
+        for part in get_list(item, "content"):
+            for source in get_list(part, "annotations"):
                 if source.get("type") == "url_citation" and isinstance(source.get("url"), str):
                     yield source["url"]

@@ -1,1 +1,1 @@
-"""Other programs that use codexapi: their settings files, and our entries in them."""
+"""Integrations with other programs: their settings files, and our entries in them."""

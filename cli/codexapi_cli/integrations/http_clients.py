@@ -1,7 +1,7 @@
-"""The programs that can use `codexapi serve`: what each has to be told, and where it keeps that.
+"""The table of programs that can use `codexapi serve`: their settings, and where they keep them.
 
 To add one, add a `Client` to `CLIENTS`: with `entries`, `setup` writes them into its file; with
-`words` alone it prints them, for the user to enter. Everything else follows from the table.
+`words` alone it prints them, for the user to enter. All else follows from the table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ NAME: Final = "codexapi"
 """Our name among the endpoints that a client knows."""
 
 UNUSED = "unused"
-"""What is sent where the server asks for no key: many clients do not go without."""
+"""The key for a server that needs none: many clients require one."""
 
 CONTEXT = 272_000
-"""Tokens that a model takes where nobody tells, as most of the backend's do."""
+"""The default context of a model, which most of the backend's have."""
 
 OUTPUT = 32_000
 """Tokens of an answer that a client shall reckon with."""
@@ -83,7 +83,7 @@ class ApiClient:
     unset: str = "unset {}"  # how its shell forgets a variable
     run: Sequence[str] = ()
     words: Callable[[ServerInfo], str] | None = None
-    models: bool = True  # whether it has to be told of them
+    models: bool = True  # whether its settings must list them
 
     def place(self, system: System) -> PurePath:
         return system.path(self.files.get(system.platform) or self.files[""])
@@ -261,7 +261,7 @@ def _modalities(model: ModelInfo) -> list[str]:
     return ["text", "image"] if model.images else ["text"]
 
 
-# Those that are told by their environment.
+# Those with settings in the environment.
 
 
 def _openai(point: ServerInfo) -> Mapping[str, str]:
@@ -321,7 +321,7 @@ def _open_webui_words(point: ServerInfo) -> str:
 """
 
 
-# Those that are told by hand.
+# Those whose settings the user enters.
 
 
 def _cline(point: ServerInfo) -> str:

@@ -1,4 +1,4 @@
-"""How another program starts this one: by an absolute path, and never a stranger's."""
+"""The command line by which another program starts this one, with an absolute and trusted path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from .edits import Refused
 
 PACKAGE = "codexapi-kit"
-"""Our own name on the package index: `codexapi` there is a stranger's program."""
+"""Our own name on the package index: `codexapi` there is another program."""
 
 NAMES = ("codexapi", PACKAGE)
 MODULE, MCP_MODULE = "codexapi_cli", "codexapi_mcp"
@@ -51,7 +51,7 @@ def is_this(tokens: list[str]) -> bool:
 
 
 def is_ours(program: Path) -> bool:
-    """Whether a script or launcher starts our code: a stranger's package has the same name."""
+    """Whether a script or launcher starts our code: another package has the same name."""
     try:
         if zipfile.is_zipfile(program):  # the launchers of Windows carry their script in one
             with zipfile.ZipFile(program) as launcher:

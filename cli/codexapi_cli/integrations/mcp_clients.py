@@ -1,7 +1,7 @@
-"""The programs that can use our MCP server: where each keeps its servers, and in what form.
+"""The table of programs that can use our MCP server: their settings files and formats.
 
 To add one, add a `Client` to `CLIENTS` and run `python -m tests.cli.test_mcp_clients`, which
-writes its golden file. Everything else follows from the table.
+writes its golden file. All else follows from the table.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ CLIENTS: Final = (
         "Its MCP settings > Edit Global MCP opens the file.",
         entry={**STDIO, "timeout": MCP_CALL_TIMEOUT, "disabled": False},
         project=".roo/mcp.json",
-        written=False,  # the folder of the user's file is told by no page of its own
+        written=False,  # no page documents the folder of the user's file
         source="2026-11-28, docs.roocode.com/features/mcp/using-mcp-in-roo",
     ),
     McpClient(

@@ -1,4 +1,4 @@
-"""Our MCP server among the servers of other programs: put in, taken out, and looked for."""
+"""Registers our MCP server with other programs, removes it, and finds it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Registration:
 
 
 def one_line(text: str) -> str:
-    """Words out of somebody's settings, as a terminal may have them."""
+    """Text from a settings file, sanitised for a terminal."""
     line = " ".join(clean(text).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
@@ -221,7 +221,7 @@ def plan_removal(seen: Registration, *, force: bool) -> Change:
 
 
 def add(where: SettingsTarget, value: JsonObject, change: Change) -> Path | None:
-    """Registers us; tells the backup. Raises Refused."""
+    """Registers us; returns the backup. Raises Refused."""
     adding, removing = where.commands
     if not adding:
         return change.write(make_folder=where.scope is Scope.PROJECT)
@@ -240,7 +240,7 @@ def add(where: SettingsTarget, value: JsonObject, change: Change) -> Path | None
 
 
 def take_out(where: SettingsTarget, change: Change) -> Path | None:
-    """Takes our entry out; tells the backup. Raises Refused."""
+    """Removes our entry; returns the backup. Raises Refused."""
     _, removing = where.commands
     if not removing:
         return change.write()
@@ -297,7 +297,7 @@ def _with_values(words: Sequence[str], value: JsonObject) -> list[str]:
 
 
 def _run_client(words: Sequence[str]) -> None:
-    """A client's own command. Raises Refused with what it said."""
+    """Runs a client's own command. Raises Refused with its output."""
     program = shutil.which(words[0])
     if program is None or os.path.splitext(program)[1].lower() in (".cmd", ".bat"):
         # What starts a batch file would take the quotes of our entry for its own.

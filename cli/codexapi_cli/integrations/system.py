@@ -1,4 +1,4 @@
-"""Where programs keep their settings on a system: this one, or any other that is described."""
+"""The folders where programs keep their settings, on this system or a described one."""
 
 from __future__ import annotations
 

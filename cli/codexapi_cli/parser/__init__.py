@@ -1,1 +1,1 @@
-"""The command line itself: options, help, usage errors and completion."""
+"""The command line's parser: options, help, usage errors and completion."""

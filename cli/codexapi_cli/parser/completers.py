@@ -1,7 +1,7 @@
-"""The values that the Tab key offers for an option or an argument, each with a few words on it.
+"""Completes the values of options and arguments, each with a short description.
 
-They are looked up on this machine alone, and whatever goes wrong there, nothing is offered. Each
-is called by the parser with its context; `before` are the words that stand there already.
+Candidates are looked up on this machine alone; a failure means no candidates. The parser calls each
+with its context; `before` are the words before the cursor.
 """
 
 from __future__ import annotations
@@ -32,17 +32,16 @@ def models(ctx: Any, args: list[str], incomplete: str) -> Values:
 def efforts(ctx: Any, args: list[str], incomplete: str) -> Values:
     """Those of the model that is named, else of all."""
     from codexapi_engine.protocol.models import EFFORTS
-    from codexapi_engine.protocol.models import efforts as efforts_of
 
     from .known_models import remembered
 
-    known: set[str] = set()
+    known: dict[str, None] = {}  # in the order of the list
     with suppress(Exception):
         found = remembered(_settings(ctx))
         named = _value_of(ctx, "-m", "--model")
         for model in [model for model in found if model.slug == named] or found:
-            known.update(efforts_of(model))
-    return [(name, "") for name in EFFORTS if name in known or not known]
+            known.update(dict.fromkeys(model.efforts))
+    return [(name, "") for name in known or EFFORTS]
 
 
 def chats(ctx: Any, args: list[str], incomplete: str) -> Values:

@@ -1,8 +1,8 @@
-"""The help of a command: usage, its options in groups, examples.
+"""Formats the help of a command: usage, its options in groups, examples.
 
 A command declares it where its options are declared: the group of an option is its
-`rich_help_panel`, and the examples are the command's `epilog`, a line each: `# what it does` or
-`$ what to type`.
+`rich_help_panel`, and the examples are the command's `epilog`, a line each: `# description` or
+`$ command`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def summary(command: Any) -> str:
 
 
 def name_of(param: Any) -> str:
-    """A parameter as one speaks of it: the longest name of an option, as a person types it."""
+    """The display name of a parameter: the longest name of an option, as a person types it."""
     if param.param_type_name == "argument":
         return str(param.metavar or param.name.upper()).strip("[].")
     return max(_spellings(param), key=len)

@@ -1,4 +1,4 @@
-"""A command line that does not begin with its command: options first, a question, `help`."""
+"""Handles a command line that does not begin with a command: options first, a question, `help`."""
 
 from __future__ import annotations
 

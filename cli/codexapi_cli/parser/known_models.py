@@ -1,6 +1,6 @@
-"""The models that were listed last, for the Tab key: it must not wait for a network.
+"""Remembers the last model list for the Tab key, which must not wait for a network.
 
-Names alone, in the state folder; and beside them what the Codex client keeps for itself.
+It stores names alone, in the state folder, and also reads the Codex client's own list.
 """
 
 from __future__ import annotations

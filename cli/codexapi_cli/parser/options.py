@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and the settings that come of them."""
+"""The options that commands share, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def command() -> typer.Typer:
 
 
 def opened(chosen: engine.Settings) -> engine.Codex:
-    """The backend. With --verbose, what happens there is told."""
+    """The backend. With --verbose, its events are printed."""
     from .remembering import RememberingCodex  # httpx
 
     if not verbosity():
@@ -190,7 +190,7 @@ def key_of(key_text: str | None, path: Path | None) -> str | None:
     if key_text is not None:
         say("codexapi: --api-key and --api-key-file: give one of them")
         raise typer.Exit(USAGE)
-    import codexapi_http  # a door, for a server that is about to open it
+    import codexapi_http  # a front end, for a server that is about to start
 
     try:
         key, note = codexapi_http.read_key(path)

@@ -1,4 +1,4 @@
-"""The backend as the commands use it: the models that it lists are remembered for the Tab key."""
+"""The `Codex` of the commands, which remembers the model list for the Tab key."""
 
 from __future__ import annotations
 

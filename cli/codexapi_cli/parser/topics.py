@@ -1,4 +1,4 @@
-"""What `codexapi help` explains beside commands."""
+"""The help topics of `codexapi help` that are no commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in one line that names the word and what to do."""
+"""Explains a usage error in one line that names the word and the fix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A command line whose arguments are free words, such as a question.
+"""Parses a command line whose arguments are free words, such as a question.
 
-A word that begins with a dash and has a blank in it is a question and no option: `codexapi chat
+A word that begins with a dash and contains a blank is a question, not an option: `codexapi chat
 "- summarise these points"`.
 """
 

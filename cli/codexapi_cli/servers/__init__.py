@@ -1,1 +1,1 @@
-"""The servers that run on this machine."""
+"""The servers that run on this machine: their registry, checks and background processes."""

@@ -1,4 +1,4 @@
-"""`serve --detach`: a server that goes on when its terminal is gone."""
+"""`serve --detach`: starts a server that outlives its terminal."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _new_log(folder: Path, port: int) -> Path:
 
 
 def _detached_options() -> dict[str, Any]:
-    """What makes a process outlive the terminal, and hear none of its Ctrl-C."""
+    """The options that make a process outlive the terminal, without its Ctrl-C."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}

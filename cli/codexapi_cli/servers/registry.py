@@ -1,7 +1,7 @@
-"""The servers that run on this machine: a file for each port, in the state folder.
+"""The registry of running servers: one file per port, in the state folder.
 
-Its server holds the kernel's lock on the file as long as it lives. So a file tells the truth
-whatever is written in it, and a signal never goes to a process that got an old one's number.
+Its server holds a kernel lock on the file for its lifetime. So a stale file is recognised, and a
+signal never goes to a process that has reused an old one's number.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ..terminal.output import CONFLICT, Problem
 from ..terminal.plan import local
 
 LOCK_WAIT = 0.5
-"""Seconds to wait for a lock: somebody may just be looking whether it is held."""
+"""Seconds to wait for a lock: another process may hold it to test it."""
 
 POLL = 0.02
 _MAX_BYTES = 64 * 1024
 _BEYOND = 1 << 30
-"""Where Windows locks: past what is written, since nobody may read a locked part there."""
+"""Where Windows locks: past the content, since a locked part cannot be read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class PortLock:
         self._tell(Server(port, os.getpid(), socket.gethostname(), time.time(), demo=self._demo))
 
     def ready(self, url: str) -> Server:
-        """Tells where the server can be reached. Raises as `take` does."""
+        """Writes the URL of the server. Raises as `take` does."""
         if self._server is None:
             self.take(urlsplit(url).port or 0)
         assert self._server is not None
@@ -166,7 +166,7 @@ def _claimed(path: Path) -> int | None:
 
 
 def _alive(path: Path) -> bool:
-    """Whether somebody holds the file; if nobody does, it is removed. Raises OSError."""
+    """Whether a process holds the file's lock; if none does, it is removed. Raises OSError."""
     with _open_file(path) as descriptor:
         if not _locked(descriptor):
             return True
@@ -204,7 +204,7 @@ def _server_in(path: Path) -> Server | None:
 
 
 def _locked(descriptor: int) -> bool:
-    """Takes the kernel's lock, unless somebody has it. Raises OSError where there are none."""
+    """Takes the kernel's lock, unless another process has it. Raises OSError without locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -237,7 +237,7 @@ def reachable(url: str) -> str:
 
 def version_at(url: str, timeout: float = 10.0) -> str:
     """The version of the codexapi that answers there. Raises OSError."""
-    from http.client import HTTPConnection, HTTPException  # only where a server is asked
+    from http.client import HTTPConnection, HTTPException  # only to contact a server
 
     place = url.partition("//")[2]
     connection = HTTPConnection(place, timeout=timeout)

@@ -1,7 +1,7 @@
-"""Whether `codexapi serve` works here: a real one is started, asked, and ended.
+"""Checks that `codexapi serve` works here: starts a real server, sends a request, and stops it.
 
-A process of its own, and so the loop, the resolver and the certificates that `serve` has; what this
-command can reach by itself says nothing of those. It costs no quota, and leaves nothing behind.
+It is a process of its own, with the loop, the resolver and the certificates of `serve`, of which a
+connection from this process would tell nothing. It costs no quota, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class Outcome:
     """What became of the server: the models that it lists, or the stage at which it failed."""
 
     loop: str  # the event loop that it runs on
-    models: int | None = None  # None: it was not asked
+    models: int | None = None  # None: it was not checked
     stage: str = ""  # "start" or "models", where that failed
     status: int = 0  # of the answer to the question for models
+    code: str | None = None  # of the error in that answer
     reason: str = ""
 
 
@@ -57,8 +58,9 @@ async def check_server(chosen: engine.Settings, *, online: bool) -> Outcome:
     if status == 200 and isinstance(data, list):
         return Outcome(loop, models=len(data))
     fields = error if isinstance(error, dict) else {}
-    reason = f"{fields.get('code') or fields.get('type')}: {fields.get('message')}"
-    return Outcome(loop, stage="models", status=status, reason=reason)
+    code = fields.get("code") or fields.get("type")
+    reason = f"{code}: {fields.get('message')}"
+    return Outcome(loop, stage="models", status=status, code=code, reason=reason)
 
 
 @asynccontextmanager

@@ -1,1 +1,1 @@
-"""Shell commands that a model proposes: what they may do."""
+"""Classifies the shell commands that a model proposes."""

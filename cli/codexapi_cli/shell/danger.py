@@ -1,5 +1,8 @@
-"""Which shell commands could do harm that nobody can undo. A list of what is known, and no proof
-that the rest is safe: it is for a louder warning, and `harmless` knows what may be run at once."""
+"""Recognises shell commands that can do irreversible harm, for a louder warning.
+
+It is a list of known dangers, and no proof that another command is safe: `read_only` has the
+commands that may run at once.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether the settings of a git repository make git start other programs.
+"""Checks whether the settings of a git repository make git start other programs.
 
-A clone brings none, but an unpacked archive can: `core.fsmonitor` is run by `git status`, a filter or
-a `textconv` by `git diff`. The user's own settings, outside of the repository, are the user's word.
+A clone has none, but an unpacked archive can: `core.fsmonitor` is run by `git status`, a filter or
+a `textconv` by `git diff`. The user's own settings, outside of the repository, are trusted.
 """
 
 from __future__ import annotations

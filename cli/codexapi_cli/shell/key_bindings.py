@@ -1,6 +1,6 @@
-"""Ctrl-G for the shells: it puts a command in place of the words on the line.
+"""Ctrl-G for the shells: replaces the words on the line with a command.
 
-Where there is no command, the line stays as it is, and the reason stands above it.
+Without a command, the line stays as it is, and the reason is printed above it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Programs that look at things, and with which options they do nothing else.
+"""The programs that only read, and the options with which they do.
 
-A list of what is known, and no judgement about the rest. Options that write a file, start another
-program, or change a setting are left out of it, as are options that nobody looked up.
+It is an allowlist. Options that write a file, start another program, or change a setting are left
+out of it, as are options that nobody has verified.
 """
 
 from __future__ import annotations
@@ -173,13 +173,13 @@ _ANYTHING = {
     "expand", "unexpand", "cd", "sleep", "diff", "printenv", "locale", "who", "w", "users", "arch",
     "tty", "lsmod", "lsusb", "lspci", "getconf",
 }  # fmt: skip
-"""Programs that write no file and start no other program, whatever they are given."""
+"""Programs that write no file and start no other program, with any arguments."""
 
 _NAMERS = {
     "ls", "df", "lsblk", "stat", "du", "find", "tree", "readlink", "realpath", "basename", "echo",
     "dirname", "file",
 }  # fmt: skip
-"""They tell of a file, and do not open it."""
+"""They report on a file without opening it."""
 
 _DEVICE = re.compile(r"/dev(?:$|/(?!(?:null|zero|random|urandom)$))")
 """What looking at changes: a watchdog, a tape, a line."""

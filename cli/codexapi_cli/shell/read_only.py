@@ -1,7 +1,7 @@
-"""Which shell commands are known to be harmless: they look at things, and change none.
+"""Recognises shell commands that only read.
 
-What cannot be read here word by word, or is no program of `known_programs`, is not known. Sibling of
-`danger`, which knows some of what does harm.
+A command that cannot be parsed word by word, or whose program is not in `known_programs`, is not
+recognised. `danger` has its counterpart.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _word(raw: str) -> Word:
     for single, double, escaped, plain in _PART.findall(raw):
         pieces.append(single or re.sub(r'\\(["\\])', r"\1", double) or escaped or plain)
     outside = re.sub(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", "_", raw)
-    pattern = any(c in outside for c in "*?[^")  # ^: where zsh is told to have more of them
+    pattern = any(c in outside for c in "*?[^")  # ^: with zsh's EXTENDED_GLOB
     return Word("".join(pieces), pattern, pattern and outside[0] in "-*?[^")
 
 

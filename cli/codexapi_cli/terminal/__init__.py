@@ -1,1 +1,1 @@
-"""Standard streams and what is drawn on a terminal."""
+"""The standard streams, and all drawing on a terminal."""

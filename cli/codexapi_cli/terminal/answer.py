@@ -1,8 +1,4 @@
-"""An answer on its way to the person: in a pipe as it comes, on a terminal without what could harm
-it, as JSON events, or held until it is whole.
-
-Knows nothing of where the text comes from.
-"""
+"""Writes an answer: plain in a pipe, sanitised on a terminal, as JSON events, or when complete."""
 
 from __future__ import annotations
 
@@ -27,7 +23,7 @@ class Answer(Protocol):
 
 
 class Thinking:
-    """Reasoning summaries on stderr, dim on a terminal, and apart from the answer."""
+    """Reasoning summaries on stderr, dim on a terminal, and separate from the answer."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._terminal = sys.stderr.isatty()
@@ -76,7 +72,7 @@ class Plain:
 
 
 class SilentSink:
-    """Writes nothing: the answer is wanted whole, and the caller has it."""
+    """Writes nothing: the caller uses the complete answer."""
 
     def __init__(self) -> None:
         self._thinking = Thinking()

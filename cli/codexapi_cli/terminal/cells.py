@@ -1,6 +1,6 @@
-"""Text in the cells of a terminal: how wide it is, and where it is cut into lines.
+"""Measures and cuts text in the cells of a terminal.
 
-A letter of East Asia has two cells, an accent none, and a family of emoji is one picture.
+An East Asian letter has two cells, an accent none, and a family of emoji is one picture.
 """
 
 from __future__ import annotations

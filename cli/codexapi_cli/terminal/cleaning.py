@@ -1,9 +1,8 @@
-"""Text from outside on its way to a terminal: without what makes a terminal do things, and without
-letters that nobody sees.
+"""Removes from untrusted text what controls a terminal, and invisible characters.
 
-A model, a backend, a server or a file of a stranger's wrote it. Escape sequences, control
-characters, marks that turn the direction of text, and invisible letters go; what joins emoji and
-the letters of a script stays. Knows nothing of streams.
+The text may come from a model, a backend, a server or a foreign file. Escape sequences, control
+characters, bidirectional controls and invisible letters are removed; what joins emoji and the
+letters of a script stays.
 """
 
 from __future__ import annotations

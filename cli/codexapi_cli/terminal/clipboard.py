@@ -1,4 +1,4 @@
-"""The clipboard: by a program that has it, by tmux, or by the terminal itself."""
+"""Copies text to the clipboard: by a program that has it, by tmux, or by the terminal itself."""
 
 from __future__ import annotations
 

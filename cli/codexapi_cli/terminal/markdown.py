@@ -1,7 +1,7 @@
-"""Markdown on a terminal, while it is still being written.
+"""Draws Markdown on a terminal while it is still being written.
 
-What is finished is printed for good, block by block; the end that grows is drawn anew. Loads rich,
-and so is loaded only when an answer is on its way.
+Complete blocks are printed for good, and the growing end is drawn anew. It imports rich, so this
+module is loaded only when an answer is on its way.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NARROWEST = 20
 # cursor, which goes no further down than there are rows.
 _ERASURE = "\r\x1b[2K\x1b7\x1b[B\x1b[J\x1b8"
 _WRAP, _NO_WRAP = "\x1b[?7h", "\x1b[?7l"
-"""A row is one row, whatever the terminal takes for the width of a letter."""
+"""A row stays one row if the terminal measures a letter otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Screen:
 
     @classmethod
     def of_stdout(cls) -> Screen:
-        # Who asks for Markdown in a pipe has it shown elsewhere, and so with its looks.
+        # Markdown in a pipe is shown elsewhere, so it keeps its colours.
         moves = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         return cls(put_drawn, _size, moves, colourful(True), moves and _rewraps(os.environ))
 
@@ -210,7 +210,7 @@ class Markdown:
             # Where drawing takes long, the backend is waiting meanwhile.
             self._next = self._clock() + max(FRAME, 4 * (self._clock() - now))
         elif self._later is None:
-            with suppress(RuntimeError):  # nobody draws later without a loop
+            with suppress(RuntimeError):  # without a loop, nothing is drawn later
                 loop = asyncio.get_running_loop()
                 self._later = loop.call_later(self._next - now, self._draw_later)
 

@@ -1,7 +1,6 @@
-"""A Markdown text that grows, cut where nothing that follows can change what stands before.
+"""Splits a growing Markdown text into blocks that later text cannot change.
 
-Reads each letter once, so that a long answer costs no more a letter than a short one. Knows
-nothing of terminals.
+It reads each letter once, so that the cost per letter does not grow with the answer.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ class Blocks:
         self._item, self._blank, self._goes_on = None, False, True
 
     def _more(self, piece: str, ready: list[Piece]) -> None:
-        """The line goes on. After a blank one its first letter tells whether a block is over."""
+        """The line goes on. After a blank one its first letter decides whether a block ends."""
         if not piece:
             return
         if not self._line and self._blank and piece[0] not in " \t":

@@ -1,8 +1,8 @@
-"""Markdown as lines for a terminal.
+"""Renders Markdown as lines for a terminal.
 
-No letter of the source is left out: what has no look of its own is shown as it is written, and a
-block that would lose something is shown as its source. Code stands at the margin as it was written,
-in lines that only the terminal wraps: what is copied from the screen is the code.
+No letter of the source is lost: unknown markup is shown as it is written, and a block that would
+lose something is shown as its source. Code stands at the margin as it was written, in lines that
+only the terminal wraps, so a copy from the screen is the code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""A paragraph that can be printed word by word, while it is still being written.
+"""Prints a paragraph word by word while it is still being written.
 
-What is printed so is never drawn anew: a terminal that wraps its lines anew in a resize cannot put
-it at another place.
+Printed words are never drawn again: a terminal that rewraps its lines in a resize cannot move them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table in the cells of a terminal."""
+"""Lays out a table in the cells of a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file in the program that the desktop has for it."""
+"""Opens a file in the program that the desktop has for it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def _run(command: Sequence[str]) -> str | None:
     try:
         code = process.wait(FAILURE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.returncode = 0  # it goes on, and is nobody's to wait for
+        process.returncode = 0  # it goes on by itself
         return None
     return f"{command[0]} ended with {code}; the picture is {command[-1]}" if code else None

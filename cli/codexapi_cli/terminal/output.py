@@ -1,4 +1,4 @@
-"""Manners at the terminal: what goes to stdout, what to stderr, and the exit codes."""
+"""The conventions of output: stdout, stderr, and the exit codes."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def quiet() -> bool:
 
 
 def verbosity() -> int:
-    """How often --verbose was said."""
+    """How often --verbose was given."""
     return global_options().verbosity
 
 

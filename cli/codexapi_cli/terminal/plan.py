@@ -1,4 +1,4 @@
-"""How much of the plan is used, as a person reads it. Knows nothing of where the numbers come from."""
+"""Formats the usage of the plan for a person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from codexapi_engine.errors import JsonObject, duration
-from codexapi_engine.protocol.shapes import inner, listed, word
+from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
 
 BAR = 24
 """Characters of a bar."""
@@ -19,9 +19,9 @@ def lines(limits: JsonObject, *, letters: bool = False) -> Iterator[str]:
     """A line for each window: its bar (of `letters` where the terminal has no others), how much
     is used, and when it begins anew."""
     yield from _windows(limits, "", letters)
-    for more in listed(limits, "additional"):
-        yield from _windows(more, word(more, "name"), letters)
-    credits = inner(limits, "credits")  # noqa: A001  (the wire's word)
+    for more in get_list(limits, "additional"):
+        yield from _windows(more, get_str(more, "name"), letters)
+    credits = get_dict(limits, "credits")  # noqa: A001  (the wire's word)
     if credits.get("unlimited"):
         yield f"{'credits':>{_WIDTH}}  unlimited"
     elif credits.get("has_credits"):
@@ -45,7 +45,7 @@ def length(minutes: int) -> str:
 
 
 def _windows(limits: JsonObject, name: str, letters: bool) -> Iterator[str]:
-    for window in (inner(limits, "primary"), inner(limits, "secondary")):
+    for window in (get_dict(limits, "primary"), get_dict(limits, "secondary")):
         if window:
             yield _window(window, letters) + (f"  ({name})" if name else "")
     if limits.get("limit_reached"):

@@ -1,8 +1,7 @@
-"""A picture inside the terminal, where it can show one.
+"""Shows a picture inside a terminal that supports it.
 
-Three ways: kitty's graphics protocol (kitty, Ghostty, Konsole), iTerm2's (iTerm2, WezTerm, VS Code,
-Warp), and sixel (foot, xterm, Windows Terminal and more: a terminal says so when it is asked).
-Knows nothing of where pictures come from.
+Three protocols: kitty's (kitty, Ghostty, Konsole), iTerm2's (iTerm2, WezTerm, VS Code, Warp), and
+sixel (foot, xterm, Windows Terminal and more: a terminal reports it on request).
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ def _is_ours() -> bool:
 
 
 def _attributes() -> bytes:
-    """What the terminal answers when it is asked for its attributes (DA1); nothing if it does not."""
+    """The terminal's reply to a request for its attributes (DA1); empty without a reply."""
     import select
     import time
 

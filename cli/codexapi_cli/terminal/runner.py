@@ -1,88 +1,121 @@
-"""Runs a command's coroutines, and ends them in order when a signal comes."""
+"""Runs a command's coroutines, and cancels them in order at a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+import warnings
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from codexapi_engine.ending import ending_signals
+from codexapi_engine.ending import ending_signals, signals_later
 
 from .output import Terminated
 
 T = TypeVar("T")
 
 
-@contextmanager
-def _later() -> Iterator[None]:
-    """Signals wait: an exception in the midst of making a loop leaves half a loop, which complains
-    on stderr when it is collected. Not on Windows."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _end_by(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
+
+
+def _say_nothing(*_: object) -> None:
+    pass
 
 
 class Runner:
     """`asyncio.Runner`, that does with each signal that ends a program what Python does with
     Ctrl-C alone: what runs is cancelled, so that it can save what it has, and then the program
-    ends. A login on its way to be renewed is saved so. Raises Terminated.
+    ends. A login on its way to be renewed is saved so. Raises KeyboardInterrupt or Terminated.
 
-    SIGINT stays Python's. Its second one, and any second signal, does not wait.
+    While asyncio has control, a signal raises nothing: an exception in the midst of asyncio breaks
+    it, and then it complains on stderr, or waits for ever. The second signal stops the loop, which
+    waits for nobody then. The third one raises: the loop does not turn, since a write is blocked.
     """
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
-        self._number: int | None = None
-        self._watched: Coroutine[Any, Any, Any] | None = None
+        self._signals: list[int] = []  # since asyncio got control
+        self._is_inside = False  # whether it has control
 
     def __enter__(self) -> Self:
-        with _later():
+        with signals_later():
             for number in ending_signals():
-                if number != signal.SIGINT:
+                if (
+                    number != signal.SIGINT
+                    or signal.getsignal(number) is signal.default_int_handler
+                ):
                     self._before[number] = signal.signal(number, self._on_signal)
-            self._runner.__enter__()
+            self._loop = self._runner.__enter__().get_loop()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
-            self._runner.__exit__(*error)
+            with self._control():
+                self._runner.close()
         finally:
-            if self._watched is not None:
-                self._watched.close()  # a signal may have come before its first step
             for number, handler in self._before.items():
                 signal.signal(number, handler)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        watched: Coroutine[Any, Any, T] = self._track(work)
-        self._watched = watched
+        watched = self._track(work)
         try:
-            return self._runner.run(watched)
-        except asyncio.CancelledError:
-            if self._number is None:
-                raise
-            number, self._number = self._number, None
-            raise Terminated(number) from None
+            with self._control():
+                return self._runner.run(watched)
+        finally:
+            for coroutine in (watched, work):  # a signal may have come before its first step
+                with suppress(RuntimeError):  # it waits once more, and the loop has stopped
+                    coroutine.close()
+
+    @contextmanager
+    def _control(self) -> Iterator[None]:
+        """asyncio has control."""
+        if self._must_end:
+            self._loop.call_soon(self._loop.stop)
+        else:
+            self._signals.clear()
+        self._is_inside = True
+        try:
+            yield
+        finally:
+            self._is_inside = False
+            if self._signals:
+                raise _end_by(self._signals[0]) from None
+
+    @property
+    def _must_end(self) -> bool:
+        """Whether nothing is waited for. Ctrl-C ends what runs, and maybe not the program."""
+        return len(self._signals) > 1 and self._signals[-1] != signal.SIGINT
 
     async def _track(self, work: Coroutine[Any, Any, T]) -> T:
-        self._task = asyncio.current_task()
+        self._task = task = asyncio.current_task()
         try:
-            return await work
+            if self._signals:
+                raise asyncio.CancelledError
+            result = await work
         finally:
             self._task = None
+        if self._signals == [signal.SIGINT] and task is not None and task.cancelling():
+            self._signals.clear()  # the work has taken the cancellation for its own end
+        return result
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._task is None or self._number is not None:
-            raise Terminated(number)  # nothing runs, or it was asked to end before
-        self._number = number
-        task = self._task
-        task.get_loop().call_soon_threadsafe(task.cancel)
+        if not self._is_inside:
+            raise _end_by(number)
+        self._signals.append(number)
+        self._loop.set_exception_handler(_say_nothing)
+        if len(self._signals) == 1:
+            if self._task is not None:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            return
+        warnings.simplefilter("ignore")
+        sys.unraisablehook = _say_nothing
+        with suppress(RuntimeError):  # it is closed by now
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        if len(self._signals) > 2:
+            raise _end_by(number)

@@ -1,4 +1,4 @@
-"""Sixel: a picture in bands of six rows, each colour of a band for itself."""
+"""Encodes a picture as sixel: bands of six rows, one pass per colour of a band."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is piped or redirected into us."""
+"""Reads piped or redirected stdin."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LONG = 5.0
 _PIECE = 1 << 20
 
 MOMENT = 0.3
-"""Seconds in which a socket must have something to say. Whoever starts us with one has written to
-it by then; a socket that says nothing is the idle one of an agent's shell, which nobody closes."""
+"""Seconds in which a socket must have data. A program that starts us with one has written to it by
+then; a socket without data is the idle one of an agent's shell, which stays open."""
 
 
 def stdin_bytes(*, by_name: bool = False, moment: float = MOMENT) -> bytes | None:
@@ -67,7 +67,7 @@ def _read_all(*, by_name: bool) -> bytes:
     data = bytearray()
     with _telling(IDLE, f"codexapi: waiting for stdin{without}"):
         piece = _piece()
-    # It may say something and stay open, as does the log that somebody follows.
+    # It may have data and stay open, as does a log that is being followed.
     with _telling(LONG, f"codexapi: stdin has not ended, and is still read{without}"):
         while piece:
             data += piece
@@ -80,7 +80,7 @@ def _read_all(*, by_name: bool) -> bytes:
 
 
 def _piece() -> bytes:
-    """What comes next; nothing at the end. Whoever started us may have left it non-blocking."""
+    """The next bytes; none at the end. The parent may have left stdin non-blocking."""
     while (piece := sys.stdin.buffer.raw.read(_PIECE)) is None:  # type: ignore[union-attr]
         import select  # for such a stdin alone
 
@@ -90,7 +90,7 @@ def _piece() -> bytes:
 
 @contextmanager
 def _telling(seconds: float, what: str) -> Iterator[None]:
-    """A pipe that nobody writes to, as under cron, would otherwise hang without a word."""
+    """A pipe without a writer, as under cron, would otherwise hang without a message."""
     if sys.stdin.isatty():
         yield
         return

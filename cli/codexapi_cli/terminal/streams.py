@@ -1,5 +1,6 @@
-"""The standard streams as the rest relies on them: there, and unable to fail on a letter; and on a
-terminal clean, whoever writes: the parser of the command line, a log, a traceback.
+"""Prepares the standard streams: open, unable to fail on a letter, and sanitised on a terminal.
+
+The last holds for all writers: the parser of the command line, a log, a traceback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text in lines of a width: broken between words, and never inside of one."""
+"""Wraps text to a width, between words only."""
 
 from __future__ import annotations
 

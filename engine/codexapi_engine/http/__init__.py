@@ -1,1 +1,1 @@
-"""HTTP to the backend: connections, requests, event streams, and what failures mean."""
+"""HTTP to the backend: connections, requests, event streams, retries and error mapping."""

@@ -1,10 +1,10 @@
-"""The head and the body of an answer: read within bounds, checked, drained."""
+"""Reads the head and the body of a response within limits, validates them, and drains the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import cast
 
@@ -17,6 +17,7 @@ from ..errors import (
 )
 from ..protocol import json
 from ._httpx import httpx
+from .connection import OnChunk
 from .errors import (
     translate_errors,
 )
@@ -49,7 +50,7 @@ async def read_body(
     limit: int = MAX_EVENT_BYTES,
     too_large: Exception | None = None,
 ) -> bytes:
-    """A whole body. Raises CodexError, and `too_large` for one beyond the limit."""
+    """A complete body. Raises CodexError, and `too_large` for one beyond the limit."""
     whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
     async with aclosing(body_chunks(response)) as coming:
         with translate_errors():
@@ -63,6 +64,20 @@ async def read_body(
 def body_chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """The body as the network gives it, without the layers that httpx puts round it."""
     return cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))
+
+
+async def push_chunks(
+    response: httpx.Response, chunks: AsyncGenerator[bytes, None], on_chunk: OnChunk
+) -> bool:
+    """Calls `on_chunk` with each chunk of the body, until it returns False: then True is returned,
+    and False at the body's end. In the network's own call, where the transport can do that."""
+    push: Callable[[OnChunk], Awaitable[bool]] | None = response.extensions.get("push")
+    if push is not None:
+        return await push(on_chunk)
+    while (chunk := await anext(chunks, None)) is not None:
+        if not on_chunk(chunk):
+            return True
+    return False
 
 
 def is_complete(response: httpx.Response) -> bool:

@@ -1,6 +1,6 @@
-"""The road to the backend: the only file that sends requests, and reads what comes back.
+"""`ApiClient` sends requests to the backend and reads the responses; no other module does.
 
-Knows nothing of dialects. Whatever httpx raises leaves here as one of ours.
+It knows nothing of dialects. Exceptions of httpx leave here as errors of ours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from .body import (
     refuse_encoding,
 )
 from .connect_errors import name_error
-from .connection import Network
 from .cookies import Cookies
 from .errors import (
     HTTPX_ERRORS,
@@ -43,6 +42,7 @@ from .errors import (
     too_large,
 )
 from .event_stream import EventStream
+from .network import Network
 from .retry import Attempts
 
 
@@ -64,8 +64,8 @@ def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
 
 
 class ProxyTransport(httpx.AsyncHTTPTransport):
-    """httpx's own way through a proxy, less its ghosts: cancelled between connecting and sending,
-    httpcore 1.0 keeps a connection that it will neither use nor close."""
+    """httpx's own transport through a proxy, without its leaked connections: when a request is
+    cancelled between connecting and sending, httpcore 1.0 neither uses nor closes its connection."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -97,7 +97,7 @@ def _authorities(settings: Settings) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole JSON answer. `json` is None for a 304."""
+    """A complete JSON answer. `json` is None for a 304."""
 
     json: JsonObject | None
     headers: Mapping[str, str]

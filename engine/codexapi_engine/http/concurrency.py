@@ -1,6 +1,6 @@
-"""How many runs may be open at the backend at a time, where the user has set a limit.
+"""Limits how many backend streams may be open at a time, where the user has set a limit.
 
-Whoever comes too late waits in line, for some seconds. Knows nothing of what a run is.
+A request over the limit waits in a queue, for some seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ConcurrencyLimit:
         count, called = place
         if place in self._line:
             self._line.remove(place)
-        elif called.done() and not called.cancelled():  # called, and gone before it heard
+        elif called.done() and not called.cancelled():  # admitted, and cancelled before it ran
             self._free += count
         self._next()
 

@@ -1,6 +1,6 @@
-"""Why a connection could not be made, in words that name the place.
+"""Explains why a connection could not be made, in a message that names the server.
 
-The system's own say no more than "[Errno 111] Connect call failed ('127.0.0.1', 41420)".
+The system's own message is no more than "[Errno 111] Connect call failed ('127.0.0.1', 41420)".
 """
 
 from __future__ import annotations

@@ -1,13 +1,7 @@
-"""HTTP/1.1 beneath httpx: asyncio's connections, httptools' framing, and a pool of our own.
+"""One HTTP/1.1 connection to a server, on asyncio, and its responses, framed by httptools.
 
-Made for streams: what one network read brought is handed on as one piece, and a reader that takes
-its time stops the reading. Nothing is ever sent twice: who may try again is `transport.py`'s to
-say. Knows nothing of what is asked, and raises httpx's exceptions.
-
-It runs on uvloop, on asyncio's selector loop and on Windows' proactor loop, and so asks of a loop
-only what all of them have (`tests/engine/test_loops.py`): `sock_connect`, and
-`create_connection` with a socket; write buffer limits of one byte, which make a write go out at
-once; a transport's socket and its `fileno`; timer handles that know `when` they are due.
+Made for streams: the bytes of one network read are handed on together, and a slow reader pauses
+the reading. It raises httpx's exceptions.
 """
 
 from __future__ import annotations
@@ -17,181 +11,33 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
-from aiohappyeyeballs import start_connection
 
-from ..bounds import CONNECTION_LIFETIME, MAX_IDLE_CONNECTIONS, MAX_RESPONSE_HEAD_BYTES
+from ..bounds import CONNECTION_LIFETIME, MAX_RESPONSE_HEAD_BYTES
 from ._httpx import httpx
-from .deadlines import GRACE, LATE, deadline
-from .resolver import Resolver
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
-
+from .deadlines import GRACE, LATE
 
 READ_BUFFER = 256 * 1024
-"""Bytes of a body that wait for their reader before the reading stops."""
+"""Unread bytes of a body beyond which reading pauses."""
 
-PIECE = 256 * 1024
-"""Bytes of a request that a connection is given at once."""
+WRITE_CHUNK = 256 * 1024
+"""Bytes of a request per write."""
 
+OnChunk = Callable[[bytes], bool]
+"""Takes a chunk of a body; False stops `push`."""
 
-Take = Callable[[bytes], bool]
-"""Takes a piece of a body; False when it has enough."""
-
-_NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 _BODILESS = (204, 304)
 
 
-class Network(httpx.AsyncBaseTransport):
-    """Connections to whatever host is asked, each kept for the next request.
-
-    `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
-    came; `complete`, whether all of it is here; `follow`, which is `_Answer.follow`.
-    """
-
-    def __init__(self, tls: Callable[[], SSLContext]) -> None:
-        self._tls = tls
-        self._context: SSLContext | None = None
-        self._resolver = Resolver()
-        self._open: set[Connection] = set()
-        self._idle: dict[ServerAddress, list[Connection]] = {}
-        self._connecting: set[asyncio.Task[Connection]] = set()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        place, head, body = ServerAddress.of(request), _head(request), await _request_body(request)
-        limits = request.extensions.get("timeout") or {}
-        connection = self._waiting(place)
-        if connection is None:
-            connection = await self._connected(request, place, limits.get("connect"))
-        answer = ResponseParser(connection, request, limits.get("read"))
-        try:
-            await connection.send(answer, head, body, limits.get("write"))
-            await answer.begin()
-        except BaseException:
-            connection.end()
-            raise
-        response = _Response(
-            answer.status,
-            stream=answer,
-            extensions={
-                "headers": answer.headers,
-                "complete": lambda: answer.complete,
-                "follow": answer.follow,
-            },
-        )
-        del response.headers  # the empty ones: they would hide its own
-        return response
-
-    async def aclose(self) -> None:
-        for connecting in self._connecting:
-            connecting.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
-        for connection in list(self._open):
-            connection.end()
-        for _ in range(10):  # asyncio closes them a step later, and TLS another two
-            if self._open:
-                await asyncio.sleep(0)
-
-    def _waiting(self, place: ServerAddress) -> Connection | None:
-        """A connection that is open, as far as can be known without sending on it."""
-        idle = self._idle.get(place)
-        while idle:
-            connection = idle.pop()
-            if connection.is_sound():
-                return connection
-            connection.end()
-        return None
-
-    async def _connected(
-        self, request: httpx.Request, place: ServerAddress, limit: float | None
-    ) -> Connection:
-        """A new connection. Cancelled in the middle of its race of addresses, asyncio loses the
-        socket that has just won: so it is made in any case, and closed if nobody waits for it."""
-        connecting = asyncio.create_task(self._connect(request, place, limit))
-        self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
-        try:
-            return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_unwanted)
-            raise
-
-    async def _connect(
-        self, request: httpx.Request, place: ServerAddress, limit: float | None
-    ) -> Connection:
-        options: dict[str, Any] = {}
-        if place.scheme == "https":
-            self._context = self._context or self._tls()
-            options = {"ssl": self._context, "server_hostname": place.name}
-        loop = asyncio.get_running_loop()
-        try:
-            async with deadline(limit):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self, place),
-                    sock=await self._open_socket(place.host, place.port),
-                    **options,
-                )
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time", request=request) from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA refuses
-            raise httpx.ConnectError(str(error), request=request) from error
-        return connection
-
-    async def _open_socket(self, host: str, port: int) -> socket.socket:
-        """A TCP connection to a name or an address. Raises OSError, UnicodeError.
-
-        The race of a name's addresses is not the loop's: uvloop's `create_connection` has none.
-        """
-        tcp: dict[str, Any] = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
-        try:
-            addresses = socket.getaddrinfo(host, port, **tcp, flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:  # a name
-            addresses = await self._resolver.addresses(host, port)
-        try:
-            return await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-        except RuntimeError as error:  # uvloop's word for some failures of a socket
-            raise OSError(str(error)) from error
-
-    # Told by the connections.
-
-    def opened(self, connection: Connection) -> None:
-        self._open.add(connection)
-
-    def free(self, connection: Connection) -> None:
-        """It can take another request."""
-        idle = self._idle.setdefault(connection.place, [])
-        idle.append(connection)
-        if len(idle) > MAX_IDLE_CONNECTIONS:
-            idle.pop(0).end()
-
-    def lost(self, connection: Connection) -> None:
-        self._open.discard(connection)
-        idle = self._idle.get(connection.place, [])
-        if connection in idle:
-            idle.remove(connection)
-        if not idle:
-            self._idle.pop(connection.place, None)
-
-
-class _Response(httpx.Response):
-    """Its headers become httpx's where somebody asks for those: each takes httpx six calls."""
-
-    @cached_property
-    def headers(self) -> httpx.Headers:  # type: ignore[override]
-        return httpx.Headers(self.extensions["headers"])
-
-
 class ServerAddress(NamedTuple):
-    """Where a connection leads."""
+    """The server at the other end of a connection: the key of the pool."""
 
     scheme: str
     host: str
     port: int
-    name: str  # whom its certificate must name
+    name: str  # that its certificate must have
 
     @classmethod
     def of(cls, request: httpx.Request) -> ServerAddress:
@@ -203,24 +49,34 @@ class ServerAddress(NamedTuple):
         return cls(scheme, host, port, request.extensions.get("sni_hostname") or host)
 
 
+class Pool(Protocol):
+    """What a connection needs of the pool that it is in."""
+
+    def add(self, connection: Connection) -> None: ...
+
+    def release(self, connection: Connection) -> None: ...
+
+    def discard(self, connection: Connection) -> None: ...
+
+
 class Connection(asyncio.Protocol):
-    """One connection. It takes a request, and the next when that one is answered."""
+    """One connection, which serves one request at a time."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, network: Network, place: ServerAddress) -> None:
+    def __init__(self, pool: Pool, address: ServerAddress) -> None:
         # set once
-        self.place = place
-        self._network = network
+        self.address = address
+        self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._readable: Callable[[], bool] | None = None
         # moves with its requests
         self._answer: ResponseParser | None = None
         self.sending = False
-        self._full = False  # the network takes no more at the moment
+        self._full = False  # the transport's write buffer is full
         self._idle_since = 0.0
         self._ended = False
-        # silence
+        # idle timeout
         self._last_read = 0.0
         self._idle_timeout = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -228,28 +84,28 @@ class Connection(asyncio.Protocol):
     async def send(
         self, answer: ResponseParser, head: bytes, body: bytes, limit: float | None
     ) -> None:
-        """Sends a request: all of it, unless it is refused before that. Raises httpx's ConnectError
-        where the other side has left before: then nothing was sent."""
+        """Sends a request, and stops early when it is refused. Raises httpx's ConnectError where
+        the server has closed the connection before: then nothing was sent."""
         if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
             raise _left_before(answer._request)
         self._answer, self.sending = answer, True
-        self._transport.write(head + body[:PIECE])
-        for start in range(PIECE, len(body), PIECE):
+        self._transport.write(head + body[:WRITE_CHUNK])
+        for start in range(WRITE_CHUNK, len(body), WRITE_CHUNK):
             while self._full and not answer.refused:
                 await answer.wait(limit)
             if answer.refused or self._ended:
-                return  # and so the connection is good for nothing more
-            self._transport.write(body[start : start + PIECE])
+                return  # `sending` stays set, so the connection is not used again
+            self._transport.write(body[start : start + WRITE_CHUNK])
         self.sending = False
 
     def end(self) -> None:
-        """Closes it at once, whatever is under way."""
+        """Closes it at once, also in the middle of a request."""
         if not self._ended:
             self._ended = True
             self._transport.abort()
 
     def is_sound(self) -> bool:
-        """Whether it waits in silence: unasked, the other side only says that it leaves."""
+        """Whether it is open and idle: a readable idle connection has been closed by the server."""
         if self._ended or not 0 <= time.time() - self._idle_since < CONNECTION_LIFETIME:
             return False
         if self._readable is None:
@@ -268,7 +124,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         # At once: uvloop would write when its turn ends. (Of zero, TLS would make a pause for ever.)
         self._transport.set_write_buffer_limits(high=1)
-        self._network.opened(self)
+        self._pool.add(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -288,7 +144,7 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._network.lost(self)
+        self._pool.discard(self)
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.broken(exc)
@@ -309,12 +165,12 @@ class Connection(asyncio.Protocol):
         self._idle_since = time.time()
         if answer.paused:
             self._transport.resume_reading()
-        self._network.free(self)
+        self._pool.release(self)
 
-    # Silence: one timer for all answers, set again only when it has run out.
+    # Idle timeout: one timer for all answers, set again only when it has run out.
 
     def listen(self, idle_timeout: float) -> None:
-        """From now on its answer is told when it was silent for so long."""
+        """From now on the answer fails after `idle_timeout` seconds without data."""
         self._last_read, self._idle_timeout = self._loop.time(), idle_timeout
         due = self._last_read + idle_timeout
         if self._timer is not None and self._timer.when() > due:
@@ -338,7 +194,7 @@ class Connection(asyncio.Protocol):
 
 
 class ResponseParser(httpx.AsyncByteStream):
-    """The answer to one request, as it comes: its head, then its body piece by piece."""
+    """The answer to one request as it arrives: its head, then its body in chunks."""
 
     def __init__(
         self, connection: Connection, request: httpx.Request, silence: float | None
@@ -364,11 +220,11 @@ class ResponseParser(httpx.AsyncByteStream):
         # who waits
         self._error: httpx.TransportError | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._take: Take | None = None
+        self._on_chunk: OnChunk | None = None
 
     @property
     def refused(self) -> bool:
-        """Whether nobody will read the rest of the request."""
+        """Whether the server will not read the rest of the request."""
         return self._error is not None or (self._begun and self.status >= 400)
 
     async def begin(self) -> None:
@@ -379,8 +235,8 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
 
     async def wait(self, limit: float | None) -> bool:
-        """Until there is something new, but never longer than `limit` in silence. Whether who
-        takes the pieces has enough."""
+        """Waits for news, at most `limit` seconds without data. True when `on_chunk` has returned
+        False."""
         self._waiter = asyncio.get_running_loop().create_future()
         if limit is not None:
             self._connection.listen(limit)
@@ -399,22 +255,22 @@ class ResponseParser(httpx.AsyncByteStream):
             await self.wait(self._silence)
         return self._piece()
 
-    async def follow(self, take: Take) -> bool:
-        """Gives `take` each piece as the network brings it, within the network's own call: to wake
-        a task for each would cost more than what is done with it. Returns True when `take` has
-        said False, which is that it has enough; False at the body's end. Raises what `take` does.
+    async def push(self, on_chunk: OnChunk) -> bool:
+        """Calls `on_chunk` with the bytes of each network read, within asyncio's own callback: to
+        wake a task for each would cost more than their processing. Returns True when `on_chunk` has
+        returned False, to stop; False at the end of the body. Raises what `on_chunk` raises.
         """
         while True:
-            if self._pieces and not take(self._piece()):
+            if self._pieces and not on_chunk(self._piece()):
                 return True
             if self._at_end():
                 return False
-            self._take = take
+            self._on_chunk = on_chunk
             try:
                 if await self.wait(self._silence):
                     return True
             finally:
-                self._take = None
+                self._on_chunk = None
 
     async def aclose(self) -> None:
         if not self.complete:
@@ -433,7 +289,7 @@ class ResponseParser(httpx.AsyncByteStream):
         finally:
             if self.complete:
                 del self._pieces[self._whole :]  # what stands behind is no part of it
-                self._parser = None  # which has this answer: a circle for the garbage collector
+                self._parser = None  # it refers to this answer: a reference cycle
         if len(self._pieces) > count:
             self._dry = 0
             self._unread += len(data)
@@ -442,16 +298,16 @@ class ResponseParser(httpx.AsyncByteStream):
         if self._dry > MAX_RESPONSE_HEAD_BYTES and not self.complete:
             self._malformed("a head without end")
             return
-        if self._pieces and self._take is not None:
-            self._hand_over(self._take)
+        if self._pieces and self._on_chunk is not None:
+            self._hand_over(self._on_chunk)
         if self._unread > READ_BUFFER and not (self.paused or self.complete):
             self.paused = True
             self._connection.pause()
-        if (self._pieces or self._begun) and (self._take is None or self.complete):
+        if (self._pieces or self._begun) and (self._on_chunk is None or self.complete):
             self.wake()
 
     def feed_end(self) -> None:
-        """The other side says nothing more."""
+        """The server has closed its side."""
         if self._begun and not self._framed():
             self._finish(keep=False)
             self.wake()
@@ -461,14 +317,14 @@ class ResponseParser(httpx.AsyncByteStream):
             self._fail(httpx.RemoteProtocolError("the server left in the middle of the body"))
 
     def broken(self, error: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection was lost."""
         if not self.complete and self._error is None:
             lost = httpx.ReadError(str(error or "the connection was closed"))
             lost.__cause__ = error
             self._fail(lost)
 
     def unheard(self) -> None:
-        """The other side was silent for too long, if somebody waits for it."""
+        """Fails the answer with a timeout, if a task waits for it."""
         if self._waiter is None:
             return
         if self._begun or not self._connection.sending:
@@ -487,7 +343,7 @@ class ResponseParser(httpx.AsyncByteStream):
         return self.complete
 
     def _piece(self) -> bytes:
-        """What has come, and waits for its reader."""
+        """The unread bytes, of one or several network reads."""
         piece = b"".join(self._pieces)  # no copy of a single one
         self._pieces.clear()
         self._unread = 0
@@ -496,23 +352,23 @@ class ResponseParser(httpx.AsyncByteStream):
             self._connection.resume()
         return piece
 
-    def _hand_over(self, take: Take) -> None:
+    def _hand_over(self, on_chunk: OnChunk) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
-            return  # it has enough, or is cancelled, and only has not run yet
+            return  # it has returned False, or is cancelled, and has not run yet
         try:
-            if not take(self._piece()):
+            if not on_chunk(self._piece()):
                 waiter.set_result(True)
-        except BaseException as error:  # noqa: BLE001  (who waits is to hear it, whatever it is)
+        except BaseException as error:  # noqa: BLE001  (raised in the waiting task)
             if waiter.done():
-                return  # `take` has ended the task that waits: nobody is left to tell
+                return  # `on_chunk` has cancelled the waiting task
             waiter.set_exception(error)
 
     # Called by the parser.
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self.keep = False  # an answer that nobody asked for
+            self.keep = False  # a second answer to one request
         else:
             self.headers = []
 
@@ -537,7 +393,7 @@ class ResponseParser(httpx.AsyncByteStream):
             self._finish(keep=self._parser.should_keep_alive())
 
     def _framed(self) -> bool:
-        """Whether the head tells of a body, and where it ends."""
+        """Whether the head announces a body with a known end."""
         framed = {name.lower(): value for name, value in self.headers}
         return b"transfer-encoding" in framed or framed.get(b"content-length", b"0") != b"0"
 
@@ -558,38 +414,14 @@ class ResponseParser(httpx.AsyncByteStream):
         self.wake()
 
 
-def _head(request: httpx.Request) -> bytes:
-    """The request's first bytes. Raises LocalProtocolError for what would not stay in its line."""
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % line for line in request.headers.raw]
-    head = b"\r\n".join([*lines, b"", b""])
-    if b"\r\ntransfer-encoding:" in head.lower():
-        raise httpx.LocalProtocolError("a body goes with its length", request=request)
-    ends = len(lines) + 1
-    if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
-        raise httpx.LocalProtocolError("a header with a line end in it", request=request)
-    return head
-
-
-async def _request_body(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):  # ours is: to have httpx read it takes longer
-        return b"".join(request.stream)
-    return await request.aread()
-
-
 def _left_before(request: httpx.Request) -> httpx.ConnectError:
     error = httpx.ConnectError("the other side left before it was asked", request=request)
     error.__cause__ = ConnectionResetError()
     return error
 
 
-def _unwanted(connecting: asyncio.Task[Connection]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().end()
-
-
 def _readable(connection: socket.socket) -> Callable[[], bool]:
-    """Tells whether something can be read, or was ended."""
+    """A test whether the socket has data, or is at its end."""
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([connection], [], [], 0)[0])
     poll = select.poll()

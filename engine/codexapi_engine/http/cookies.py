@@ -1,7 +1,7 @@
-"""Cookies of the backend's content delivery network, and of nobody else.
+"""Stores the cookies of the backend's content delivery network, and no others.
 
 Clients that send them back report fewer challenges; a login is never in them. They come from
-outside, so each is bounded, and what no request header can carry is dropped.
+outside, so each is bounded, and a value that no request header can carry is dropped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AGE = re.compile(rb"-?[0-9]{1,10}")
 
 
 class Cookies:
-    """What one host wants back. `clock` tells epoch seconds."""
+    """The cookies of one host. `clock` returns epoch seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

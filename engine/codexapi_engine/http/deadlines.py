@@ -1,8 +1,8 @@
-"""Deadlines that a stopped process does not miss.
+"""Deadlines that allow for a process that was stopped.
 
-A timer runs by the clock. A process that was stopped (Ctrl-Z, SIGSTOP, a machine asleep) finds all
-of its timers due when it goes on, and what came meanwhile still in its sockets. So a timer that
-runs late gives the loop a moment to read before it counts.
+A timer runs by the clock. When a process that was stopped (Ctrl-Z, SIGSTOP, a machine asleep) goes
+on, all of its timers are due, while the data that arrived meanwhile is unread in its sockets. So a
+timer that runs late gives the loop a moment to read before it counts.
 """
 
 from __future__ import annotations

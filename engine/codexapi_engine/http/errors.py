@@ -1,4 +1,4 @@
-"""What a failed exchange means: httpx's errors and the backend's refusals as CodexErrors."""
+"""Maps httpx's exceptions and the backend's error responses to `CodexError`s."""
 
 from __future__ import annotations
 

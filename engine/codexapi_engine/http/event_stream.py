@@ -19,14 +19,18 @@ from .body import (
     body_chunks,
     header_fields,
     is_complete,
+    push_chunks,
     require_event_stream,
 )
-from .connection import Take
+from .connection import OnChunk
 from .errors import (
     BackendRefusal,
     to_codex_error,
 )
 from .retry import Attempts
+
+OnEvents = Callable[[list[Event]], bool]
+"""Takes some events, never none. False when it wants no more for the moment."""
 
 
 class EventStream:
@@ -78,50 +82,45 @@ class EventStream:
         self._response, self._chunks = response, body_chunks(response)
         self._decoder = Decoder(coalesce=True)
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
-        """The next events, at least one; empty when the stream has ended. Raises CodexError.
-        `together` leaves plain deltas that came together in one piece, as `DeltaBatch`."""
-        events = await self._batch()
-        return events if coalesce else [one for event in events for one in event.each]
+    async def push(self, on_events: OnEvents) -> bool:
+        """Calls `on_events` with each batch as the network brings it, until that returns False or
+        the stream ends; returns whether there is more. Plain deltas that came together stay so, as
+        `DeltaBatch`. Raises CodexError, and what `on_events` raises.
 
-    async def follow(self, take: Callable[[list[Event]], bool]) -> None:
-        """Gives `take` each batch as the network brings it, `together`, and never an empty one,
-        until it says False or the stream has ended: for a task to be woken by each would cost
-        more than what is done with it. To be called after the first batch, so that nothing is
-        tried again. Raises CodexError, and what `take` does."""
-        assert self._any_event or self._ended, "batch() comes first"
-        if self._ended:
-            return
-        assert self._response is not None
-        follow: _Follow = self._response.extensions.get("follow") or self._follow_pieces
+        The calls are made in the network's own: to wake a task for each batch would cost more than
+        all that is done with it.
+        """
 
-        def feed(chunk: bytes) -> bool:
-            events = self._decoded(chunk)
-            return not events or (take(events) and not self._ended)
+        def on_chunk(chunk: bytes) -> bool:
+            events = self._decode(chunk)
+            return not events or (on_events(events) and not self._ended)
 
-        try:
-            more = await follow(feed)
-        except httpx.HTTPError as error:
-            raise to_codex_error(error) from error
-        if not more and (events := self._decoded(None)):
-            take(events)
-
-    async def _batch(self) -> list[Event]:
         while not self._ended:
             try:
-                events = await self._next_events()
+                if not await self._push_chunks(on_chunk) and (events := self._decode(None)):
+                    on_events(events)
             except TransportError as error:
                 if self._any_event:
                     raise
                 failure = error
             else:
-                if events:
-                    return events
-                continue
+                break
             await self._close()
             await self._attempts.another(failure)
             await self.begin()
-        return []
+        return not self._ended
+
+    async def batch(self, *, coalesce: bool = False) -> list[Event]:
+        """The next events, at least one; empty when the stream has ended. Raises CodexError.
+        `coalesce` leaves plain deltas that came together in one piece, as `DeltaBatch`."""
+        batch: list[Event] = []
+
+        def on_events(events: list[Event]) -> bool:
+            batch.extend(events)
+            return False
+
+        await self.push(on_events)
+        return batch if coalesce else [one for event in batch for one in event.each]
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while events := await self.batch():
@@ -140,23 +139,16 @@ class EventStream:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _next_events(self) -> list[Event]:
-        assert self._chunks is not None, "begin() comes first"
+    async def _push_chunks(self, on_chunk: OnChunk) -> bool:
+        """False at the body's end, True where `on_chunk` wants no more."""
+        assert self._response is not None, "begin() comes first"
+        assert self._chunks is not None
         try:
-            chunk = await anext(self._chunks, None)
+            return await push_chunks(self._response, self._chunks, on_chunk)
         except httpx.HTTPError as error:
             raise to_codex_error(error) from error
-        return self._decoded(chunk)
 
-    async def _follow_pieces(self, take: Take) -> bool:
-        """As `follow` of our own network does, for a transport that has none."""
-        assert self._chunks is not None
-        while (chunk := await anext(self._chunks, None)) is not None:
-            if not take(chunk):
-                return True
-        return False
-
-    def _decoded(self, chunk: bytes | None) -> list[Event]:
+    def _decode(self, chunk: bytes | None) -> list[Event]:
         """The events that a piece brings, or the body's end, which is None: counted, and none
         behind the terminal one."""
         if chunk is None:
@@ -192,6 +184,3 @@ class EventStream:
         else:
             await chunks.aclose()
             await response.aclose()
-
-
-_Follow = Callable[[Take], Awaitable[bool]]

@@ -1,4 +1,4 @@
-"""An ASGI application in place of the network, such as the simulator."""
+"""Runs an ASGI application in this process in place of the network, such as the simulator."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Names to addresses, by the system's resolver.
+"""Resolves names to addresses with the system's resolver, on daemon threads.
 
-That cannot be interrupted, and a silent name server keeps it for half a minute. On a thread of the
-loop's it would keep the loop's other work as long, and the process, which waits for such threads at
-its end (asyncio and uvloop alike). A daemon thread keeps nobody.
+The resolver cannot be interrupted, and a name server that does not answer keeps it for half a
+minute. On a thread of the loop's pool it would delay the loop's other work, and the end of the
+process, which waits for such threads (with asyncio and uvloop alike). A daemon thread does not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Addresses = list[tuple[Any, ...]]
 
 
 class Resolver:
-    """Looks names up, for one loop. Who asks for a name that is being looked up waits for that."""
+    """Looks names up, for one loop. Concurrent look-ups of a name share one call."""
 
     def __init__(self) -> None:
         self._pending: dict[tuple[str, int], asyncio.Future[Addresses]] = {}

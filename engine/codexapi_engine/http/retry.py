@@ -1,4 +1,4 @@
-"""When a request to the backend is sent again."""
+"""Decides when a request to the backend is sent again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SERVER_FAULTS = (500, 502, 503, 504)
 
 
 class Attempts:
-    """How often a request may be tried again. Only ever asked before its first event."""
+    """How often a request may be tried again. It is used before the first event alone."""
 
     def __init__(self, observer: Observer, size: int) -> None:
         self._observer = observer
@@ -35,8 +35,8 @@ class Attempts:
         why, delay = self._why(error)
         if isinstance(error, StreamInterrupted) and self.request_size > LARGE:
             self._left["connection"] = min(1, self._left["connection"])  # uploads, of so many bytes
-        spent = asyncio.get_running_loop().time() - self._started
-        if why is None or not self._left[why] or spent + delay > RETRY_WITHIN:
+        elapsed = asyncio.get_running_loop().time() - self._started
+        if why is None or not self._left[why] or elapsed + delay > RETRY_WITHIN:
             raise final
         self._left[why] -= 1
         self._observer.retried(why)

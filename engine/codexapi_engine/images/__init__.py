@@ -1,1 +1,1 @@
-"""Images as bytes and as files: checks, conversion, download, names and addresses."""
+"""Images as bytes and as files: validation, conversion, download, file names and URLs."""

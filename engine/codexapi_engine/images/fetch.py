@@ -1,8 +1,8 @@
-"""Pictures by address: what a client names by URL, and the backend does not fetch itself.
+"""Downloads the pictures that a client names by URL, which the backend does not fetch itself.
 
-The address is a stranger's, so it must not lead into the user's own network: https alone, every
+The URL is untrusted input and must not lead into the user's own network: https only, every
 address of the name public, the connection made to the address that was checked, and a redirect
-checked like the first. Knows nothing of pictures but how large one may be.
+checked like the first URL. Only the size of a picture is known here, not its format.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Fetcher:
         name, port = _parse_url(url)
         addresses = await self._resolve(name, port)
         if not addresses or not all(map(public, addresses)):
-            # Whatever the name is: which addresses are in there is the user's own business.
+            # The same message for every name: the addresses of the user's network stay private.
             raise FetchRefused(f"{name} is not a public address")
         target = httpx.URL(url).copy_with(host=addresses[0])
         with translate_errors():

@@ -1,4 +1,4 @@
-"""Pictures on disk that a client may fetch for an hour, by names that cannot be guessed."""
+"""Serves finished pictures from disk for an hour, under names that cannot be guessed."""
 
 from __future__ import annotations
 

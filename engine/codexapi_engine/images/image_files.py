@@ -1,4 +1,4 @@
-"""Pictures on the user's own disk: their names. Knows nothing of who asked."""
+"""Chooses the file names of pictures on the user's disk."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def numbered(path: Path, count: int) -> list[Path]:
 
 
 def default_folder(state_dir: Path, home: Path) -> Path:
-    """Where pictures go when nobody says: the user's own folder for them, else ours."""
+    """The default folder of pictures: the user's own folder for them, else ours."""
     pictures = home / "Pictures"
-    return (pictures if pictures.is_dir() else state_dir) / "codexapi"
+    return pictures / "codexapi" if pictures.is_dir() else state_dir / "pictures"
 
 
 def load(path: Path, param: str, login: LoginFiles) -> Input:

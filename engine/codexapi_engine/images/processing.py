@@ -1,7 +1,7 @@
-"""Pictures as bytes: what they are, and what was asked of them in the end.
+"""Validates pictures and converts them to the format and size of the request.
 
-Truth is read from the data, never from a name or a header. Pillow does the work, and is loaded
-only where pixels are needed. Knows nothing of where pictures come from or go to.
+The format is read from the data, never from a name or a header. Pillow does the work, and is
+loaded only where pixels are needed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _still(picture: Picture) -> Picture:
 def _upright(picture: Picture) -> Picture:
     """The pixels turned as the photo's EXIF block says, where it says so."""
     with _open_image(picture.data) as image:
-        image.load()  # a PNG may tell it behind its pixels
+        image.load()  # a PNG may have it behind its pixels
         # Not by `ImageOps.exif_transpose`: it warns of what else is broken in there.
         exif = image.info.get("exif")
         turn = images.orientation(exif) if isinstance(exif, bytes) else 1
@@ -105,7 +105,7 @@ def _turn(orientation: int) -> pillow.Transpose:
 
 
 def looked_at(source: Input) -> Picture:
-    """What an input is. Raises InvalidRequest for what is no whole picture, or too much of one."""
+    """The format of an input. Raises InvalidRequest for a truncated picture, or too large a one."""
     data = source.data
     if len(data) > MAX_FILE_BYTES:
         raise _invalid_picture(source, f"it has over {MAX_FILE_BYTES >> 20} MB", "image_too_large")
@@ -132,7 +132,7 @@ def finished(
     exact: tuple[int, int] | None = None,
     revised_prompt: str | None = None,
 ) -> Picture:
-    """What the backend made, as it was asked for: in this format, quality (0 to 100, of a lossy
+    """The backend's picture as the request wants it: in this format, quality (0 to 100, of a lossy
     format) and size. The bytes stay as they came where nothing has to change.
 
     Raises UnexpectedAnswer if they are no picture.

@@ -1,1 +1,1 @@
-"""The login of the Codex client: where it is, how it signs requests, and its renewal."""
+"""The login of the Codex client: where it is stored, how it signs requests, how it is refreshed."""

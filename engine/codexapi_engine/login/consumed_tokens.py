@@ -1,8 +1,8 @@
-"""Which refresh tokens are never to be sent again, by whatever process of ours.
+"""Records refresh tokens that no process of ours may send again.
 
-A refresh token is good for one use, and using it twice ends the login (backend.md B.1). So each is
-written down before it is sent, and struck out when the pair that it was sent for is safe, or when
-the token endpoint is known not to have had it. Tokens stand here by a hash that tells nothing.
+A refresh token is good for one use, and using it twice ends the login. So each is recorded on disk
+before it is sent, and removed when the new pair is saved, or when the token endpoint is known not
+to have received it. A record is a hash, from which no token can be derived.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..files import Disk, read_regular
 from ..protocol.secret import Secret
+from ..settings import private_folder
 
 SENT = "unanswered"
 """The reason of a token that was sent, and whose answer is not known."""
@@ -28,7 +29,7 @@ _REWRITE = 4 * 1024
 
 
 def fingerprint(token: Secret | None) -> str:
-    """A name for a token that tells nothing of it."""
+    """A name for a token from which it cannot be derived."""
     return hashlib.sha256(token.reveal().encode() if token else b"").hexdigest()
 
 
@@ -48,7 +49,7 @@ class ConsumedTokens:
         failure: OSError | None = None
         for place in self._places:
             try:
-                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(place.parent)
                 self._shorten(place)
                 self._disk.append(place, f"\n{fingerprint(token)} {reason}\n".encode())
                 self._disk.sync_folder(place.parent)

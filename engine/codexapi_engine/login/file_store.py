@@ -1,4 +1,4 @@
-"""The login in `auth.json`: read without hanging, and saved so that no pair is lost."""
+"""The login in `auth.json`: read without hanging, and written atomically."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ IN_USE = 2.0
 
 
 LEFT_BEHIND = 60.0
-"""Seconds after which a half-written file is nobody's, where no lock can tell."""
+"""Seconds after which a half-written file is abandoned, where there is no lock to check."""
 
 
 MTIME_GRANULARITY = 0.1
@@ -263,7 +263,7 @@ class CodexFile(MarksTokens):
         )
 
     async def _sweep_if_idle(self) -> None:
-        """At the start, unless somebody is saving just now."""
+        """At the start, unless another process is saving."""
         if self._left_behind(self._real()):
             with suppress(RefreshUnavailable):
                 async with self._shared.lock(wait=0):

@@ -1,7 +1,7 @@
-"""The login in the system's keyring, where Codex's config.toml puts it.
+"""The login in the system's keyring, where Codex's config.toml chooses it.
 
-By the package `keyring`, which is loaded when it is needed. Service, account and value are those of
-the official client (codex-rs/login/src/auth/storage.rs).
+It uses the package `keyring`, which is loaded on first use. Service, account and value are those
+of the official client (codex-rs/login/src/auth/storage.rs).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 SERVICE = "Codex Auth"
 KNOWN_FOR = 0.5
-"""Seconds that what a keyring said is taken for true: it tells of no change."""
+"""Seconds that a keyring's entry is cached: a keyring reports no changes."""
 
 UNAVAILABLE = "keyring_unavailable"
-"""The code of the error where nobody can say whether a keyring has a login."""
+"""The code of the error where it is unknown whether a keyring has a login."""
 
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Keyring(MarksTokens):
             self.clear_mark(consumed)
 
     async def check_writable(self) -> None:
-        """A keyring that can be read can be written to, as far as anybody can ask it."""
+        """A keyring that can be read is taken to be writable: it offers no test."""
         self._shared.check()
         try:
             await self.load()
@@ -153,7 +153,7 @@ class KeyringOrFile(MarksTokens):
         except NotLoggedIn as error:
             self._from = self._file
             return await self._in_file(error)
-        # Only now: whoever saves meanwhile has a login of the place before.
+        # Only now: a process that saves meanwhile has loaded its login from the old place.
         self._from = self._keyring
         return found
 
@@ -202,7 +202,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
             value = work()
         except _Unavailable as error:
             failure = error
-        except BaseException as error:  # noqa: BLE001  (backends raise whatever they stand on)
+        except BaseException as error:  # noqa: BLE001  (backends raise their libraries' exceptions)
             reason = " ".join(str(error).split()) or type(error).__name__
             failure = _Unavailable(f"it cannot be used ({reason}): unlock or start it")
         with suppress(RuntimeError):  # the loop may be gone

@@ -1,4 +1,4 @@
-"""Where the login is: in a variable, in a file, or in the system's keyring."""
+"""Finds where the login is stored: in a variable, in a file, or in the system's keyring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock of Codex's folder, which the official client takes around a renewal, and the marks of sent tokens."""
+"""The lock that the official client takes for a refresh, and the marks of consumed tokens."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which files belong to the login: they are attached to nothing, and sent to nobody.
+"""Recognises the files of the login, which are never attached to a request.
 
-A file is known by where it is and by what it is, since links give it other names. Nothing is read.
+A file is compared by path and by inode, since links give it other names. No file is read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What to tell a person who has no login: how to get one on this machine, and how to do without.
+"""The message for a person without a login: how to log in on this machine, or use codexapi without.
 
-The official client alone can log in, and it may not be installed: that is looked up when it is said.
+Only the official client can log in. Whether it is installed is checked when the message is made.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from ..protocol.auth_file import LOGIN_HINT
 CODEX = "codex"
 INSTALL = "npm install -g @openai/codex, or on a Mac brew install --cask codex"
 WITHOUT = "To try codexapi without a login: --demo"
+MAKE_WRITABLE = (
+    "mount its folder, and not auth.json alone, so that it can be written, or renew it where it "
+    "can be (run `codex` there)"
+)
+"""What to do where a login has to be renewed, and a new one could not be saved."""
 
 
 def not_logged_in(reason: str) -> str:
-    """The message where there is no login, the same at every door."""
+    """The message for a missing login, the same in every front end."""
     return with_client(f"not logged in ({reason}). To log in, {LOGIN_HINT}. {WITHOUT}")
 
 

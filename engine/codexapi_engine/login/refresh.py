@@ -1,6 +1,6 @@
-"""The login at work: it signs requests, and renews itself.
+"""`Login` signs requests with the access token, and refreshes it.
 
-The rules are README "The login" and, behind them, the official client's (backend.md A.5, A.6, B.1).
+The rules are those of README "The login", and of the official client behind them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from ..setting_values import parse_url
 from ..settings import ACCOUNTS_URL
 from ..telemetry import Observer
 from .consumed_tokens import SENT, UNREADABLE
+from .login_hint import MAKE_WRITABLE
 from .store import Snapshot, Store
 from .token_endpoint import TokenAnswer, ask_token_endpoint
 
 BACK_OFF = 5.0
-"""Seconds after a passing failure in which nobody asks again."""
+"""Seconds after a temporary failure without another attempt."""
 
 NEWER = 2.0
 """Seconds to look for the pair that another program got for a token that we lost to it."""
@@ -84,7 +85,9 @@ class Login(httpx.Auth):
         self._save_after = 0.0
         self._kept: tuple[Secret | None, Snapshot] | None = None  # (token on disk, unsaved login)
         self._due: tuple[Snapshot, float, str] | None = None  # a login, when to renew it and why
-        self._dead: dict[Secret, CodexError] = {}  # refresh token -> why it is never sent again
+        self._failed_tokens: dict[
+            Secret, CodexError
+        ] = {}  # refresh token -> why it is never sent again
         self._owners: dict[Secret, Credentials] = {}  # of personal access tokens
         self._asking: dict[Secret, asyncio.Task[JsonObject]] = {}
         self._unproven: set[Secret] = set()  # access tokens had for a 401 that have not worked yet
@@ -194,13 +197,13 @@ class Login(httpx.Auth):
             if token is None:
                 raise login.credentials.unusable(now=float("inf")) or RefreshUnavailable("")
             if (reason_before := self._store.consumed_reason(token)) is not None:
-                self._dead.setdefault(token, _consumed(reason_before))
-            if token in self._dead:
-                raise self._dead[token].with_traceback(None)
+                self._failed_tokens.setdefault(token, _consumed(reason_before))
+            if token in self._failed_tokens:
+                raise self._failed_tokens[token].with_traceback(None)
             try:
                 answer = await self._send_token(login.credentials, reason)
             except LoginExpired as error:
-                self._dead[token] = lost = error
+                self._failed_tokens[token] = lost = error
                 self._mark_refused(token, error)
             else:
                 new = await self._persist(login, answer)
@@ -223,21 +226,20 @@ class Login(httpx.Auth):
         except OSError as error:
             raise LoginNotWritable(
                 "the login has to be renewed, and a new one could not be saved here "
-                f"({error.strerror or type(error).__name__}): mount its folder, and not auth.json "
-                "alone, so that it can be written, or renew it where it can be (run `codex` "
-                "there). Nothing was sent, and the login is as it was"
+                f"({error.strerror or type(error).__name__}): {MAKE_WRITABLE}. "
+                "Nothing was sent, and the login is as it was"
             ) from error
 
     def _mark_refused(self, token: Secret, error: LoginExpired) -> None:
         """Of a 401 without a code we are not as sure, and another process may try again."""
-        if error.code and auth_file.lost(error.code):
+        if error.code and auth_file.login_expired(error.code):
             with suppress(OSError):  # then it is marked as sent, which says enough
                 self._store.mark_consumed(token, error.code)
         elif error.code != UNREADABLE:
             self._store.clear_mark(token)
 
     async def _persist(self, login: Snapshot, answer: JsonObject) -> Snapshot:
-        """Memory first, then disk: whatever happens to the disk, the new pair is not lost.
+        """Memory first, then disk: if the disk fails, the new pair is not lost.
         Raises LoginExpired for a pair that cannot be used: the old one is spent all the same."""
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         try:
@@ -272,7 +274,7 @@ class Login(httpx.Auth):
             self._store.clear_mark(token)
 
     def _save_again(self) -> None:
-        """Tries again to save what is only in memory, if it is time; nobody waits for it."""
+        """Tries again to save a pair that is only in memory, if it is time, in the background."""
         idle = self._saving is None or self._saving.done()
         if self._kept and idle and asyncio.get_running_loop().time() >= self._save_after:
             self._saving = asyncio.create_task(self._saved())
@@ -316,7 +318,7 @@ class Login(httpx.Auth):
     def _unknown(self, token: Secret) -> CodexError:
         """The token was sent, and may be spent: to send it again could end the login. So its mark
         stays."""
-        return self._dead.setdefault(token, _unanswered())
+        return self._failed_tokens.setdefault(token, _unanswered())
 
     def _lost_pair(self, token: Secret) -> LoginExpired:
         """The token was taken, and what came for it cannot be used."""
@@ -324,11 +326,11 @@ class Login(httpx.Auth):
             self._store.mark_consumed(token, UNREADABLE)
         lost = _consumed(UNREADABLE)
         assert isinstance(lost, LoginExpired)
-        self._dead[token] = lost
+        self._failed_tokens[token] = lost
         return lost
 
     async def _identified(self, login: Snapshot) -> Snapshot:
-        """A personal access token with its owner, who is asked for once. Raises TokenRejected,
+        """A personal access token with its owner, who is requested once. Raises TokenRejected,
         RefreshUnavailable."""
         token = login.credentials.access_token
         if token not in self._owners:
@@ -413,7 +415,7 @@ def _consumed(reason: str) -> CodexError:
             f"answered with a pair that cannot be used; {LOGIN_HINT}",
             code=UNREADABLE,
         )
-    return auth_file.lost(reason) or _unanswered()
+    return auth_file.login_expired(reason) or _unanswered()
 
 
 def _unanswered() -> RefreshUnavailable:
@@ -434,7 +436,7 @@ def _when_due(credentials: Credentials) -> tuple[float, str]:
     """When the login should be renewed, and why in the token endpoint's words."""
     refreshed = _epoch(credentials.last_refresh)
     if credentials.expires_at is not None:
-        # What looked stale when it was new tells of a wrong clock. Then a 401 must decide, or
+        # A pair that was stale when it was new means a wrong clock. Then a 401 must decide, or
         # every process would renew it again and again.
         born_stale = refreshed is not None and not credentials.fresh(refreshed)
         return _NEVER if born_stale else credentials.expires_at - REFRESH_MARGIN, "proactive_expiry"

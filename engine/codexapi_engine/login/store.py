@@ -1,6 +1,6 @@
-"""Where a login lives on this machine.
+"""The interface of a credential store: it loads a `Snapshot`, locks other programs out, and saves.
 
-Knows nothing of OAuth or HTTP. A store loads a `Snapshot`, locks other programs out, and saves.
+A store knows nothing of OAuth or HTTP.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Store(Protocol):
         token is sent, since that is good for one use."""
 
     def mark_consumed(self, token: Secret, reason: str) -> None:
-        """Tells every process that comes later never to send this refresh token again. `reason`
+        """Records for every later process that this refresh token is not sent again. `reason`
         is a word of the login's own. On the disk when it returns. Raises OSError."""
 
     def clear_mark(self, token: Secret) -> None:

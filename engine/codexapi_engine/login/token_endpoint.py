@@ -1,4 +1,4 @@
-"""One request to the token endpoint, and what it answers: bounded, uncompressed, within one deadline."""
+"""Sends a refresh request to the token endpoint, with one deadline and a bounded response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..http._httpx import httpx
 from ..protocol import json
 
 _TIMEOUTS = httpx.Timeout(TOKEN_TIMEOUT, connect=TOKEN_TIMEOUT / 4)
-"""Failing to connect must be told from losing the answer: only the first may be tried again."""
+"""A failed connection and a lost answer are different: only the first may be tried again."""
 
 
 MAX_ANSWER = 64 * 1024
@@ -23,7 +23,7 @@ class TokenAnswer(NamedTuple):
     """An answer about a login, as much of it as one may have."""
 
     status: int
-    body: bytes  # empty where it is too large, or in a coding that we have not asked for
+    body: bytes  # empty where it is too large, or in a coding that we did not accept
 
     @property
     def is_web_page(self) -> bool:
@@ -42,7 +42,7 @@ class TokenAnswer(NamedTuple):
 async def ask_token_endpoint(
     http: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], body: bytes = b""
 ) -> TokenAnswer:
-    """Sends a request and reads what comes, up to its bound: an endless answer, or a small one
+    """Sends a request and reads the answer, up to its limit: an endless answer, or a small one
     that inflates to a large one, must not fill the memory. Raises httpx's exceptions."""
     request = http.build_request(method, url, content=body, headers=headers, timeout=_TIMEOUTS)
     response = await http.send(request, stream=True)

@@ -1,6 +1,6 @@
-"""The wire and its translations: values and machines.
+"""The wire formats and their translations, as pure functions and state machines.
 
-Nothing here does I/O: no await, no clock, no files, no dice.
+Nothing here does I/O: no await, no clock, no files, no random numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Translator(Protocol):
 
     `feed` is called for each event in order (or for `DeltaBatch`, which are several), then exactly one
     of `close` (the backend's stream ended) or `fail` (it broke). What they return is written to the
-    client as is. `feed` and `close` raise CodexError when the stream tells of a failure, or lacks
+    client as is. `feed` and `close` raise CodexError when the stream reports a failure, or lacks
     its last event; the caller then decides: an HTTP error while nothing has been written,
     `fail(error)` after that. When it is `finished`, `feed` and `close` return nothing more.
     """

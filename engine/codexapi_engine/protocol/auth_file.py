@@ -1,7 +1,7 @@
-"""`auth.json`, the login of the Codex client, and the JWTs in it.
+"""Parses and writes `auth.json`, the login of the Codex client, and reads the JWTs in it.
 
-Knows nothing of files or clocks: bytes in, `Credentials` or bytes out. Signatures are not
-checked: the backend does that. Fields as codex-rs/login (0.169.0) reads and writes them.
+It takes bytes and returns `Credentials` or bytes. Signatures are not verified: the backend does
+that. Fields are those that codex-rs/login (0.169.0) reads and writes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Credentials:
     fedramp: bool = False
     issuer: str = ISSUER
     client_id: str = CLIENT_ID
-    personal: bool = False  # a personal access token: whose it is, only `whoami` tells
-    email: Secret | None = None  # told to nobody who does not ask for it
+    personal: bool = False  # a personal access token: only `whoami` has its owner
+    email: Secret | None = None  # shown on request alone
 
     def fresh(self, now: float, margin: float = REFRESH_MARGIN) -> bool:
         """Whether the access token is good for more than `margin` seconds; True if unreadable."""
@@ -141,7 +141,7 @@ def from_access_token(token: str) -> bytes:
 
 
 def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
-    """A personal access token, with what `whoami` tells of its owner."""
+    """A personal access token, with its owner from `whoami`."""
     account = _text_or_none(answer.get("chatgpt_account_id"))
     return replace(
         credentials,
@@ -169,7 +169,7 @@ def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
     """
     code = _refusal_code(body)
     if code in _PERMANENT:
-        return lost(code)
+        return login_expired(code)
     if status != 401 and not (status == 400 and code == "invalid_grant"):
         return None
     return LoginExpired(
@@ -201,7 +201,7 @@ def _is_endpoint_error(body: bytes) -> bool:
     return _text_or_none(error) is not None
 
 
-def lost(code: str) -> LoginExpired | None:
+def login_expired(code: str) -> LoginExpired | None:
     """The permanent failure of this code; None if it is none."""
     if code not in _PERMANENT:
         return None

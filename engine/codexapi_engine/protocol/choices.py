@@ -1,4 +1,4 @@
-"""What the two dialects with `choices` share: an envelope for all chunks, usage, the last words."""
+"""Shared by the two dialects with `choices`: a chunk's envelope, usage, and the final chunks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..errors import BackendError, InvalidRequest, JsonObject
 from . import sse
-from .shapes import inner, number, word
+from .shapes import get_dict, get_int, get_str
 
 
 def check_stream_options(options: JsonObject | None, stream: bool | None) -> None:
@@ -35,7 +35,7 @@ class SharedEnvelope:
         # set once
         self._prefix = prefix
         self._include_usage = include_usage
-        # told by the run that is first
+        # set by the first stream
         self.envelope: JsonObject = {
             "id": prefix,
             "object": object,
@@ -50,7 +50,7 @@ class SharedEnvelope:
         self._usages: list[JsonObject | None] = []
 
     def adopt(self, response: JsonObject) -> None:
-        """The id, time and model that the backend tells, for all chunks the same."""
+        """The backend's id, time and model, the same in all chunks."""
         if not self._is_set:
             self._is_set = True
             # A new one: who made something of the old one sees that it is another.
@@ -70,32 +70,32 @@ class SharedEnvelope:
 
 def envelope_fields(response: JsonObject, prefix: str) -> JsonObject:
     """What a response says of itself, in the words of an envelope."""
-    name, created = word(response, "id").removeprefix("resp_"), number(response, "created_at")
+    name, created = get_str(response, "id").removeprefix("resp_"), get_int(response, "created_at")
     fields = {
         "id": prefix + name if name else None,
         "created": created,
-        "model": word(response, "model") or None,
+        "model": get_str(response, "model") or None,
     }
     return {field: value for field, value in fields.items() if value is not None}
 
 
 def usage(response: JsonObject) -> JsonObject | None:
-    """The tokens in the older dialects' words; None if the backend told none."""
+    """The tokens in the older dialects' form; None if the backend sent none."""
     counts = response.get("usage")
     if not isinstance(counts, dict):
         return None
-    read, written = (inner(counts, f"{side}_tokens_details") for side in ("input", "output"))
-    prompt_details = {"cached_tokens": number(read, "cached_tokens") or 0, "audio_tokens": 0}
-    if (cached := number(read, "cache_write_tokens")) is not None:
+    read, written = (get_dict(counts, f"{side}_tokens_details") for side in ("input", "output"))
+    prompt_details = {"cached_tokens": get_int(read, "cached_tokens") or 0, "audio_tokens": 0}
+    if (cached := get_int(read, "cache_write_tokens")) is not None:
         prompt_details["cache_write_tokens"] = cached
-    prompt, completion = number(counts, "input_tokens") or 0, number(counts, "output_tokens") or 0
+    prompt, completion = get_int(counts, "input_tokens") or 0, get_int(counts, "output_tokens") or 0
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": number(counts, "total_tokens") or prompt + completion,
+        "total_tokens": get_int(counts, "total_tokens") or prompt + completion,
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {
-            "reasoning_tokens": number(written, "reasoning_tokens") or 0,
+            "reasoning_tokens": get_int(written, "reasoning_tokens") or 0,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -104,7 +104,7 @@ def usage(response: JsonObject) -> JsonObject | None:
 
 
 def sum_usages(usages: Iterable[JsonObject | None]) -> JsonObject | None:
-    """What all runs cost; None unless every one of them told it. Nothing is made up."""
+    """The usage of all streams; None unless each of them reported it. Nothing is estimated."""
     total: JsonObject | None = None
     for usage in usages:
         if usage is None:
@@ -128,7 +128,7 @@ def merged(replies: list[JsonObject]) -> JsonObject:
 
 
 def empty_response() -> BackendError:
-    """An empty answer is no success, whatever the backend calls it."""
+    """The error for an empty answer, which the backend reports as a success."""
     return BackendError(
         "the backend finished the run without an answer: no text, no refusal, no call",
         code="upstream_empty_response",
@@ -139,7 +139,7 @@ def _added(one: JsonObject, other: JsonObject) -> JsonObject:
     total = dict(other)  # a detail may stand in one of them alone
     for name, value in one.items():
         if isinstance(value, dict):
-            total[name] = _added(value, inner(other, name))
-        elif (count := number(one, name)) is not None:
-            total[name] = count + (number(other, name) or 0)
+            total[name] = _added(value, get_dict(other, name))
+        elif (count := get_int(one, name)) is not None:
+            total[name] = count + (get_int(other, name) or 0)
     return total

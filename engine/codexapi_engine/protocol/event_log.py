@@ -1,4 +1,4 @@
-"""What a translator said, kept beside the stream, so that it can be said again."""
+"""Records the events that a translator wrote, so that a stored response can be replayed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..bounds import MAX_LOG_BYTES
 from ..errors import CodexError, StreamInterrupted
 from . import Event, Translator, sse
 from .responses.public import error_event
-from .shapes import number
+from .shapes import get_int
 
 
 class EventLog:
@@ -78,7 +78,7 @@ class Replay:
         if not event.type:  # [DONE]
             self.finished = True
             return (sse.DONE,)
-        number_field = number(event.json, "sequence_number")
+        number_field = get_int(event.json, "sequence_number")
         place = self._count if number_field is None else number_field
         self._count += 1
         self._next = max(self._next, place + 1)

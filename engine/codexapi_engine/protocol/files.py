@@ -1,6 +1,6 @@
-"""Files that go along with a question: what their bytes are, and what becomes of them.
+"""Detects the type of an attached file from its bytes, and translates it into an input part.
 
-The backend reads PDFs. A file of text goes as text, whatever its name or its media type says.
+The backend reads PDFs. A text file is sent as text, whatever its name or its media type is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def text(data: bytes) -> str | None:
 
 
 def claims_text(media_type: str, name: str) -> bool:
-    """Whether a file is said to be text, by its media type or else by its name."""
+    """Whether a file is declared as text, by its media type or else by its name."""
     if media_type not in _SAYS_NOTHING:
         kind, _, subtype = media_type.partition("/")
         return kind == "text" or subtype in _TEXT_TYPES

@@ -1,7 +1,6 @@
-"""What we say of ourselves to the backend, what a Codex client's headers pass on,
-and which of the backend's headers reach our clients.
+"""The request headers for the backend, and the response headers that clients get.
 
-Names as the official client 0.169.0 sends and reads them; HTTP compares them without case.
+Names are those of the official client 0.169.0; HTTP compares them without case.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def to_client(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as one may show them: what is secret, or says who somebody is, is left out."""
+    """Headers without secrets and without the user's identity."""
     return {
         name: "(left out)" if name in _SECRET or _SECRET_WORDS.search(name) else value
         for name, value in headers.items()

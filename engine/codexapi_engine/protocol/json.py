@@ -1,8 +1,8 @@
-"""JSON for the wire, both ways.
+r"""Parses and writes JSON, with long strings in chunks.
 
-pydantic_core comes with a mandated package and is three times as fast as the standard library.
-It refuses lone surrogates (`"\\ud83d"`), which models do emit when a stream cuts an emoji:
-then the slow road is taken and U+FFFD stands for each of them. Nothing here does I/O.
+pydantic_core comes with a required package and is three times as fast as the standard library. It
+refuses lone surrogates (`"\ud83d"`), which models do emit when a stream cuts an emoji: then the
+standard library parses the text, and U+FFFD replaces each of them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ PIECE = 256 * 1024
 """What is larger goes in pieces."""
 
 _STEP = 4 * PIECE
-"""What is written in one call, where nobody waits for a first piece."""
+"""Bytes per call where no client waits for a first chunk."""
 
 _EACH = 100
-"""What a value weighs, whatever it is: a long list of small things takes its time too."""
+"""The weight of any value, in bytes: a long list of small values takes its time too."""
 
 _LONG = "a long string"  # stands where one was lifted out
 
 
 class ChunkedString:
-    """A long string of plain ASCII, in the pieces that it came in: between quotes, they are its
-    JSON. So a picture need not be copied to be read and told again."""
+    """A long string of plain ASCII, in the chunks of the network: between quotes, they are its
+    JSON. So a picture need not be copied to be parsed and written again."""
 
     __slots__ = ("pieces",)
 

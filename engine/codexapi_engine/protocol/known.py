@@ -1,6 +1,6 @@
-"""Our picture of the backend: the names in what it sends, and what in an answer differs from them.
+"""The names in the backend's messages that we know, and the differences of a message from them.
 
-Names alone, and never a value: what is told here can be shown to anybody. Every name stands in a
+Only names are reported, never a value, so a report can be shown to anybody. Every name is in a
 wire of the tests, or is one that the official clients 0.169.0 and 0.171.0 read.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import JsonObject, StreamInterrupted
 from .responses.reply import LIFECYCLE, TERMINAL
-from .shapes import inner, listed, word
+from .shapes import get_dict, get_list, get_str
 from .sse import Event
 
 ANOTHER = "(a name of another form)"
-"""In place of a name that is no plain word, and could be somebody's: an id, an address."""
+"""In place of a name that is no plain word, and could be private: an id, an address."""
 
 _LONGEST, _MOST_DIGITS = 120, 4
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -193,7 +193,7 @@ _LIMIT_HEADER = re.compile(
 
 
 def plain(name: str) -> str:
-    """A name as anybody may see it: an id, an address or a key is none."""
+    """A name that may be public: an id, an address or a key is none."""
     digits = sum(letter.isdigit() for letter in name)
     fits = len(name) <= _LONGEST and digits <= _MOST_DIGITS and _PLAIN.fullmatch(name)
     return name if fits else ANOTHER
@@ -214,7 +214,7 @@ def unknown_headers(names: Iterable[str]) -> set[str]:
 
 def catalogue_differences(catalogue: JsonObject) -> tuple[set[str], set[str]]:
     """The unknown fields of the model list, and those that a model lacks."""
-    models = listed(catalogue, "models")
+    models = get_list(catalogue, "models")
     unknown = _unknown(catalogue, CATALOGUE).union(*(_unknown(each, MODEL) for each in models))
     lack = set() if models else {"models"}
     return unknown, lack.union(*(MODEL_NEEDS - each.keys() for each in models))
@@ -252,9 +252,9 @@ class Survey:
             self.unknown_events.add(name)
             return
         self._note(name, data, EVENTS[event.type])
-        self._visit_item(inner(data, "item"))
-        self._visit_part(inner(data, "part"))
-        self._response(inner(data, "response"))
+        self._visit_item(get_dict(data, "item"))
+        self._visit_part(get_dict(data, "part"))
+        self._response(get_dict(data, "response"))
 
     def finish(self) -> None:
         """The stream has ended."""
@@ -282,14 +282,14 @@ class Survey:
 
     def _response(self, response: JsonObject) -> None:
         self._note("response", response, RESPONSE)
-        for name in set(_paths(inner(response, "usage"))) - USAGE:
+        for name in set(_paths(get_dict(response, "usage"))) - USAGE:
             self.unknown_fields.add(f"usage: {plain(name)}")
-        for item in listed(response, "output"):
+        for item in get_list(response, "output"):
             self._visit_item(item)
 
     def _visit_item(self, item: JsonObject) -> None:
         self._typed("item", item, ITEMS)
-        for part in [*listed(item, "content"), *listed(item, "summary")]:
+        for part in [*get_list(item, "content"), *get_list(item, "summary")]:
             self._visit_part(part)
 
     def _visit_part(self, part: JsonObject) -> None:
@@ -298,7 +298,7 @@ class Survey:
     def _typed(self, kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> None:
         if not value:
             return
-        name = word(value, "type")
+        name = get_str(value, "type")
         if name in known:
             self._note(name, value, known[name])
         else:

@@ -1,4 +1,4 @@
-"""How much of the plan is used: from the headers of any answer, and from the usage endpoint."""
+"""Reads the usage limits of the plan, from response headers and from the usage endpoint."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from math import isfinite
 from typing import NamedTuple
 
 from ..errors import JsonObject
-from .shapes import inner, listed, word
+from .shapes import get_dict, get_list, get_str
 
 WHOLE = 100
-"""A window in the units that we tell it in: percent points of the plan's window."""
+"""The precision of a window: percent points of the plan's window."""
 
 ALIKE = 32
-"""So many answers' limits are remembered: most tell what the one before has told."""
+"""Parsed limits are cached for so many answers: most repeat those of the one before."""
 
 
 class Window(NamedTuple):
@@ -37,7 +37,7 @@ class Credits:
 
 
 class Limits(NamedTuple):
-    """What the backend told of the plan. None stands for what it did not tell."""
+    """The plan's limits as the backend reports them. None stands for a missing value."""
 
     plan: str | None
     primary: Window | None
@@ -96,13 +96,13 @@ def _from_fields(plan: str | None, reached: str | None, *windows: str | None) ->
 
 def from_usage(usage: JsonObject) -> Limits:
     """The limits in the usage endpoint's answer (backend.md G). Any member may be null or absent."""
-    credits = inner(usage, "credits")  # noqa: A001  (the wire's word)
-    return _of(inner(usage, "rate_limit"))._replace(
-        plan=word(usage, "plan_type") or None,
+    credits = get_dict(usage, "credits")  # noqa: A001  (the wire's word)
+    return _of(get_dict(usage, "rate_limit"))._replace(
+        plan=get_str(usage, "plan_type") or None,
         credits=_credits(credits) if credits else None,
         additional=tuple(
-            (word(limit, "limit_name"), _of(inner(limit, "rate_limit")))
-            for limit in listed(usage, "additional_rate_limits")
+            (get_str(limit, "limit_name"), _of(get_dict(limit, "rate_limit")))
+            for limit in get_list(usage, "additional_rate_limits")
         ),
     )
 
@@ -119,7 +119,7 @@ def _of(limit: JsonObject) -> Limits:
     """The limits in one `rate_limit` object."""
 
     def window(name: str) -> Window | None:
-        fields = inner(limit, f"{name}_window")
+        fields = get_dict(limit, f"{name}_window")
         seconds = _int(fields.get("limit_window_seconds"))
         minutes = seconds // 60 if seconds is not None else None
         moment, after = fields.get("reset_at"), fields.get("reset_after_seconds")
@@ -151,7 +151,7 @@ def _credits(fields: JsonObject) -> Credits:
     return Credits(
         bool(fields.get("has_credits")),
         bool(fields.get("unlimited")),
-        word(fields, "balance") or None,
+        get_str(fields, "balance") or None,
     )
 
 
@@ -180,7 +180,7 @@ def _int(value: object) -> int | None:
 
 
 def _moment(value: object) -> int | None:
-    """Epoch seconds of a year that a calendar has, in whatever zone."""
+    """Epoch seconds of a year that a calendar has, in any zone."""
     moment = _int(value)
     return moment if moment is not None and 0 < moment < _YEAR_9999 else None
 

@@ -1,8 +1,8 @@
-"""JSON of megabytes, read in steps of which none holds the interpreter for long.
+"""Parses megabytes of JSON in steps, none of which holds the interpreter lock for long.
 
-One call that reads 32 MiB of escapes keeps all other threads waiting for a fifth of a second. So
-the strings that have escapes are read by themselves, in windows, and the rest, which is read fast,
-without them.
+A single call that reads 32 MiB of escapes keeps all other threads waiting for a fifth of a second.
+So strings with escapes are read by themselves, in windows, and the rest, which is fast, without
+them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The model catalogue: what the backend lists, and the list we show.
+"""Parses the backend's model catalogue, and builds the model list for clients.
 
-Field names as in the Codex catalogue (0.169.0). An entry that lacks one is still an entry.
+Field names are those of the Codex catalogue (0.169.0). An entry that lacks one is still accepted.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import JsonObject
-from .shapes import inner, listed, number, word
+from .shapes import get_dict, get_int, get_list, get_str
 
 CREATED = 1_704_067_200
-"""`created` of every entry: the catalogue tells no date, and clients only need a number."""
+"""`created` of every entry: the catalogue has no date, and clients only need a number."""
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
-"""Reasoning efforts, least first."""
+"""Reasoning efforts that are known, least first. The catalogue decides which a model has, and may
+list others."""
 
 _NEVER_SENT = "ultra"
-"""The catalogue lists it, and it is a mode of the Codex client: the backend takes `max` at most."""
+"""The catalogue lists it, and it is a mode of the Codex client, in which agents work for the model.
+The backend refuses it by this name, so the highest of the model's others goes up in its place."""
 
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 _NEEDED_BY_CODEX: JsonObject = {
@@ -53,7 +55,7 @@ class Model:
 
 def parse(catalogue: JsonObject) -> list[Model]:
     """The models of `GET /models`, first choice first."""
-    models = [_model(entry) for entry in listed(catalogue, "models") if word(entry, "slug")]
+    models = [_model(entry) for entry in get_list(catalogue, "models") if get_str(entry, "slug")]
     return sorted(models, key=lambda model: model.priority)
 
 
@@ -68,14 +70,10 @@ def resolve(
     name = aliases.get(wanted, wanted)
     head, mark, effort = name.rpartition(":")
     slug = aliases.get(head, head)
-    if mark and effort in EFFORTS and find(models, slug):
+    model = find(models, slug) if mark else None
+    if model is not None and effort in (*EFFORTS, *model.efforts):
         return slug, effort
     return name, None
-
-
-def efforts(model: Model) -> list[str]:
-    """The efforts that a request may name, least first."""
-    return [name for name in EFFORTS if name in model.efforts and name != _NEVER_SENT]
 
 
 def nearest_effort(model: Model, effort: str) -> str:
@@ -83,23 +81,35 @@ def nearest_effort(model: Model, effort: str) -> str:
     that are equally near.
 
     Upwards too: several clients report that an unlisted `minimal` is refused, or never answered.
-    Where the catalogue lists no effort, the backend decides.
+    Where the catalogue lists no effort, or nobody knows this one, the backend decides.
     """
-    if effort not in EFFORTS:
+    available = _comparable_efforts(model)
+    if effort in model.efforts or effort not in EFFORTS or not available:
         return effort
-    wanted, available = EFFORTS.index(effort), efforts(model)
-    if not available:
-        return "max" if effort == _NEVER_SENT else effort
+    wanted = EFFORTS.index(effort)
     return min(available, key=lambda name: abs(EFFORTS.index(name) - wanted))
 
 
+def sent_effort(model: Model, effort: str) -> str:
+    """The effort as the backend takes it."""
+    if effort != _NEVER_SENT:
+        return effort
+    available = _comparable_efforts(model)
+    return available[-1] if available else "max"
+
+
+def _comparable_efforts(model: Model) -> list[str]:
+    """Those that the backend takes, and whose order is known; least first."""
+    return [name for name in EFFORTS if name in model.efforts and name != _NEVER_SENT]
+
+
 def client_version(models: Iterable[Model], *, at_least: str) -> str:
-    """The newest Codex version that an entry asks for, or `at_least` where that is newer.
+    """The newest Codex version that an entry requires, or `at_least` where that is newer.
 
     The backend hides the models that are too new for the version that asks, so this rises only
     where it lists a model that it would then refuse.
     """
-    versions = [at_least, *(word(model.raw, "minimal_client_version") for model in models)]
+    versions = [at_least, *(get_str(model.raw, "minimal_client_version") for model in models)]
     return max(filter(_VERSION.fullmatch, versions), key=_version, default=at_least)
 
 
@@ -126,13 +136,13 @@ def for_codex(model: Model) -> JsonObject:
         "priority": model.priority,
         **_NEEDED_BY_CODEX,
     }
-    if isinstance(inner(entry, "model_messages").get("instructions_template"), str):
+    if isinstance(get_dict(entry, "model_messages").get("instructions_template"), str):
         del needed["base_instructions"]
     return entry | {key: value for key, value in needed.items() if entry.get(key) is None}
 
 
 def named(models: Sequence[Model], aliases: Mapping[str, str], name: str) -> JsonObject | None:
-    """The entry under the name it is asked for by: a slug, `slug:effort` or an alias."""
+    """The entry by the name in a request: a slug, `slug:effort` or an alias."""
     slug, effort = resolve(models, aliases, name)
     model = find(models, slug)
     if model is None and name not in aliases:
@@ -190,18 +200,18 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _model(entry: JsonObject) -> Model:
-    efforts = [word(level, "effort") for level in listed(entry, "supported_reasoning_levels")]
-    slug, modalities = word(entry, "slug"), entry.get("input_modalities")
-    priority = number(entry, "priority")
+    efforts = [get_str(level, "effort") for level in get_list(entry, "supported_reasoning_levels")]
+    slug, modalities = get_str(entry, "slug"), entry.get("input_modalities")
+    priority = get_int(entry, "priority")
     return Model(
         slug=slug,
-        display_name=word(entry, "display_name") or slug,
-        description=word(entry, "description"),
+        display_name=get_str(entry, "display_name") or slug,
+        description=get_str(entry, "description"),
         listed=entry.get("visibility", "list") == "list",
         priority=1_000 if priority is None else priority,
         efforts=tuple(filter(None, efforts)),
-        default_effort=word(entry, "default_reasoning_level") or None,
-        context_window=number(entry, "context_window"),
+        default_effort=get_str(entry, "default_reasoning_level") or None,
+        context_window=get_int(entry, "context_window"),
         modalities=tuple(modalities) if isinstance(modalities, list) else ("text", "image"),
         raw=entry,
     )

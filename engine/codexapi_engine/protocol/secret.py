@@ -37,7 +37,7 @@ class Secret:
         return MASK
 
     def __eq__(self, other: object) -> bool:
-        """For tables. What strangers send is compared in constant time, by whoever does it."""
+        """For dictionaries alone: untrusted input is compared in constant time, elsewhere."""
         return isinstance(other, Secret) and self._text == other._text
 
     def __hash__(self) -> int:

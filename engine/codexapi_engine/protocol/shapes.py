@@ -1,6 +1,6 @@
-"""Reading JSON whose shape nobody promised: a member of the right kind, or the empty one.
+"""Reads members of untyped JSON objects: a member of another type counts as an empty one.
 
-What the backend says may change any day, and must then never end as a TypeError of ours.
+The backend may change its messages any day, and that must not end as a TypeError of ours.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from ..errors import JsonObject
 _MOST = 10**18
 
 
-def word(holder: Mapping[str, object], name: str) -> str:
+def get_str(holder: Mapping[str, object], name: str) -> str:
     value = holder.get(name)
     return value if isinstance(value, str) else ""
 
 
-def number(holder: Mapping[str, object], name: str) -> int | None:
+def get_int(holder: Mapping[str, object], name: str) -> int | None:
     value = holder.get(name)
-    # By `type`, which a bool is not: asked for each delta of a stream.
+    # By `type`, which excludes bool and is fast: it runs for each delta of a stream.
     if type(value) is int:
         return value if -_MOST < value < _MOST else None
     return int(value) if type(value) is float and -_MOST < value < _MOST else None
 
 
-def inner(holder: Mapping[str, object], name: str) -> JsonObject:
+def get_dict(holder: Mapping[str, object], name: str) -> JsonObject:
     value = holder.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def listed(holder: Mapping[str, object], name: str) -> list[JsonObject]:
+def get_list(holder: Mapping[str, object], name: str) -> list[JsonObject]:
     """The objects of a list."""
     value = holder.get(name)
     return (

@@ -27,7 +27,7 @@ _HEAD = re.compile(rb"event: ([^\n]+)\ndata: ")
 
 
 class Event:
-    """One event. Its JSON is parsed when first asked for, and only then."""
+    """One event. Its JSON is parsed on first access."""
 
     __slots__ = ("_at", "_json", "_type", "raw")
 
@@ -114,7 +114,7 @@ class Event:
 
 
 class DeltaBatch(Event):
-    """Plain deltas of one name that came together, one or many, and were not taken apart.
+    """One or many plain deltas of one name, in one network read, not parsed.
 
     They pass as one event does: `type`, `check` and `encode` are of all of them. JSON is `each`'s.
     """
@@ -222,7 +222,7 @@ def _unreadable(what: str) -> StreamInterrupted:
 
 
 class Decoder:
-    """Feed it bytes in pieces of any size; it hands back whole events.
+    """Decodes bytes in chunks of any size into complete events.
 
     Call `flush` once when the bytes have ended. Comments and events without data are dropped.
     Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES. `together` hands plain deltas
@@ -289,7 +289,7 @@ class Decoder:
         return ([event] if event else []), data[stop + 2 :]
 
     def _events(self, whole: bytes) -> tuple[list[Event], int]:
-        """The events that are whole, and where they end."""
+        """The complete events, and where they end."""
         events: list[Event] = []
         start = 0
         while True:
@@ -317,7 +317,7 @@ class Decoder:
         return DeltaBatch(found[0], self._kind)
 
     def _is_alone(self, data: bytes, at: int) -> bool:
-        """Whether what begins like a plain delta is a whole one. `at`: behind that beginning."""
+        """Whether the delta that begins here is complete and plain. `at`: behind its beginning."""
         return (
             data.endswith(b"}\n\n")
             and data.find(b"\n", at) == len(data) - 2

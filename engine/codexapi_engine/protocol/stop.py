@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class Stop:
-    """Feed it text in pieces; it hands on what may be said. `hit` tells that nothing more may."""
+    """Cuts a streamed text at its first stop sequence. `hit`: the sequence was found."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = [sequence for sequence in sequences if sequence]
@@ -20,7 +20,7 @@ class Stop:
         if not self._sequences:
             return text
         text, self._pending = self._pending + text, ""
-        # The one that is whole first, however the text came; of two that end there, the longer.
+        # The one that ends first, however the text is split; of two that end there, the longer.
         found = [
             (at + len(sequence), at)
             for sequence in self._sequences

@@ -1,4 +1,4 @@
-"""What strangers send, checked: a pydantic model, or InvalidRequest that names the field.
+"""Validates untrusted input: a pydantic model, or InvalidRequest that names the field.
 
 All models are built when they are first used (`defer_build`): together they would be a twentieth of
 the time that a server takes to start.

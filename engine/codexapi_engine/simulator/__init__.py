@@ -1,16 +1,16 @@
-"""The simulated backend: what `--demo` and the tests talk to.
+"""The simulated backend, which `--demo` and the tests use.
 
 `Simulator` speaks the Codex backend's protocol in this process, as strictly as the real one does;
 `codexapi_engine.simulator.asgi.app` puts it on a socket. It never stands in for a missing login.
 
-* `backend.py`   the object, its endpoints
-* `accounts.py`  who may ask: tokens, and refresh tokens for one use
-* `encryption.py`  what a model thought, readable for the backend alone
-* `checks/`      what is refused, and how that is known; `refusals.py` has the bodies
-* `scripts.py`   what a prompt can ask for: `[[name argument]]`
-* `asked.py`     a request, read
-* `answers.py`   what is said; `schema.py` writes JSON, `png.py` draws
-* `stream.py`    how it is sent
+* `backend.py`        the object and its endpoints
+* `accounts.py`       accounts, access tokens, and refresh tokens for one use
+* `encryption.py`     encrypted reasoning, which only the backend can read
+* `checks/`           the rules, with their evidence; `refusals.py` has the bodies
+* `scripts.py`        the scripts of a prompt: `[[name argument]]`
+* `model_request.py`  a parsed request
+* `answers.py`        the output items; `schema.py` writes JSON, `png.py` draws
+* `stream.py`         the events of a response
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Who may ask the simulated backend: invented accounts, their access tokens, refresh tokens that
-are good for one use, and the key that encrypts what a model thought. Nothing here is a secret.
+"""The accounts of the simulated backend: access tokens, refresh tokens, and the encryption key.
+
+All of them are invented; nothing here is a secret.
 """
 
 from __future__ import annotations

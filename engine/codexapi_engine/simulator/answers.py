@@ -1,6 +1,6 @@
-"""What the simulated backend says: the output items of an answer, as they are when done.
+"""Makes the output items of a simulated response, as they are when done.
 
-Everything it says is visibly simulated. Knows nothing of events: `stream.py` plays the items.
+All texts are visibly simulated. `stream.py` makes the events of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The simulated backend for other processes: a pure ASGI application.
-
-Knows nothing of the server that runs it, and needs none of its packages.
-"""
+"""The simulated backend as a pure ASGI application, for other processes."""
 
 from __future__ import annotations
 

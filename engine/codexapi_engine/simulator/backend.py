@@ -1,6 +1,6 @@
 """The simulated Codex backend: one object that answers HTTP requests, without a network.
 
-It checks what the real one checks and refuses with its words. What it says is in `answers.py`.
+It checks what the real one checks and refuses with the same bodies. `answers.py` has the answers.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The command that a shell is given where an application asks for one: found by the words of the
-prompt, and one that only looks at things.
+"""Chooses the shell command that answers a prompt of `codexapi sh`, by words of the prompt.
+
+Every command only reads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The encrypted content of the simulated backend: opaque to clients, and it says who wrote it.
+"""Encrypts reasoning for the simulated backend: opaque to clients, and bound to account and model.
 
-Nothing in it is a secret. A client may keep it and send it back, and may not look inside.
+Nothing in it is a secret. A client may keep it and send it back, but not read it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Responses request as the simulated backend reads it: what was said, and with which tools."""
+"""Parses a Responses request as the simulated backend reads it: the messages and the tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a prompt tells: people and places, prices and sums, schemas. Found by pattern, not
-understood.
-"""
+"""Finds people and places, prices and sums, and schemas in a prompt, by pattern."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What the simulated backend says no with: the bodies of the real one, by name.
+"""The bodies of the real backend's refusals, by name.
 
-Two families, as the real one has them: `{"detail": …}` of its gateway, and `{"error": {…}}` of the
-API behind it. Knows nothing of when they are said.
+There are two families, as at the real one: `{"detail": …}` of its gateway, and `{"error": {…}}` of
+the API behind it.
 
-Made up by us, since no recording shows what the real one says (where these are said, the comment is
-`ours`): an unsupported service tier, tool type or member of `stream_options`; a model list without
+No recording shows these of the real one, so they are made up, and marked `ours` where they are
+used: an unsupported service tier, tool type or member of `stream_options`; a model list without
 `client_version`; a media type that is not JSON's (415); a body that is no object; Lite without
 `reasoning.context`; the image tool with a transparent background; too many images; a code that
 `FAILURES` lacks.

@@ -1,6 +1,6 @@
-"""JSON that satisfies a JSON Schema, with values from the prompt where they are easy to find.
+"""Generates JSON for a JSON Schema, with values from the prompt where they are easy to find.
 
-Modest on purpose: `pattern`, `not`, `if` and `dependent…` are not looked at.
+Modest on purpose: `pattern`, `not`, `if` and `dependent…` are ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a prompt can ask of the simulated backend: `[[name argument]]`, anywhere in its text.
+"""The scripts that a prompt may contain for the simulated backend: `[[name argument]]`, anywhere.
 
-The table is the documentation: `listing()` prints it. Knows nothing of how a script is played.
+The table is the documentation: `listing()` prints it. `stream.py` and `answers.py` play a script.
 """
 
 from __future__ import annotations

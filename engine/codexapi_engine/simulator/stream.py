@@ -1,6 +1,6 @@
-"""The events of a run: items in, server-sent events out, in the order and form of the real ones.
+"""Makes the events of a simulated response, in the order and form of the real ones.
 
-Two halves: `Run` makes the steps (pure), `played` sends them in pieces of odd sizes.
+`Run` makes the steps, and is pure; `played` sends them in chunks of odd sizes.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Pause:
     seconds: float
 
 
-class Hold:
+class Stall:
     """The stream says no more, and does not end."""
 
 
-class Broken:
+class Disconnect:
     """The connection breaks."""
 
 
-Step = JsonObject | bytes | Pause | Hold | Broken
+Step = JsonObject | bytes | Pause | Stall | Disconnect
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Run:
             return
         yield _event("response.created", response=self._response)
         yield _event("response.in_progress", response=self._response)
-        yield from self._overture()
+        yield from self._opening_events()
         if "fail" in script:
             yield self._failed(script.text("fail"))
             return
@@ -112,9 +112,9 @@ class Run:
                 yield from self._item_steps(index, output)
         yield self._ended()
         if "hold" in script:
-            yield Hold()
+            yield Stall()
 
-    def _overture(self) -> Iterator[Step]:
+    def _opening_events(self) -> Iterator[Step]:
         script = self._script
         if "rate_limits" in script:
             yield _rate_limits(script.count("usage", 12), self._facts.now)
@@ -152,7 +152,7 @@ class Run:
         if "cut" in script:
             return Pause(0), script.count("cut")
         if "drop" in script:
-            return Broken(), script.count("drop")
+            return Disconnect(), script.count("drop")
         if "error" in script:
             detail = self._failure(script.text("error", "server_error"))
             flat = {"code": detail["code"], "message": detail["message"], "param": None}
@@ -293,9 +293,9 @@ async def played(
             yield piece
         if isinstance(step, Pause):
             await sleep(step.seconds)
-        elif isinstance(step, Broken):
+        elif isinstance(step, Disconnect):
             raise ConnectionResetError("the simulated connection broke")
-        elif isinstance(step, Hold):
+        elif isinstance(step, Stall):
             await asyncio.Event().wait()
         else:
             await asyncio.sleep(0)  # a long answer must not keep the loop to itself

@@ -1,13 +1,13 @@
-"""What outlives a request: stored responses, conversations, chats, and the reasoning behind calls.
+"""Stored state: responses, conversations, chats, and the reasoning before tool calls.
 
-* `shelf.py`          JSON objects by kind and id, bounded, in memory or in one SQLite file
+* `sqlite.py`         JSON objects by kind and id, bounded, in memory or in one SQLite file
 * `responses.py`      stored responses, and the history that `previous_response_id` stands for
 * `conversations.py`  conversations and their items
 * `chats.py`          stored chat completions
-* `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot carry it
-* `owner.py`          whose account and model wrote it, and so who can send it again
+* `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot send it
+* `owner.py`          the account and model that encrypted content belongs to
 
-Knows nothing of HTTP or of the backend. Nothing here leaves this machine.
+It knows nothing of HTTP or of the backend. Nothing here leaves this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..protocol import json
 from ..protocol.event_log import EventLog
 from ..protocol.responses import conversation_of
 from ..protocol.responses.items import as_items, without_repeats
-from ..protocol.shapes import listed, word
+from ..protocol.shapes import get_list, get_str
 from .chats import Chats
 from .conversations import Conversations
 from .names import new_id
@@ -69,7 +69,7 @@ class State:
 
     def before(self, request: JsonObject, owner: Owner) -> list[JsonObject]:
         """The items that go before a request's own. Raises InvalidRequest if they are not there."""
-        if previous := word(request, "previous_response_id"):
+        if previous := get_str(request, "previous_response_id"):
             return self.responses.history(previous, owner=owner)
         if conversation := conversation_of(request):
             return self.conversations.history(conversation, owner=owner)
@@ -149,7 +149,7 @@ class State:
         """Adds to its conversation what was said in a run that ended well."""
         conversation = conversation_of(request)
         if conversation and response.get("status") in ("completed", "incomplete"):
-            turn = [*items, *listed(response, "output")]
+            turn = [*items, *get_list(response, "output")]
             self.conversations.add(conversation, turn, owner=owner)
 
     def completed(self, request: JsonObject, completion: JsonObject) -> CodexError | None:

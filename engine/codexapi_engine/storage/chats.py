@@ -1,11 +1,11 @@
-"""Stored chat completions."""
+"""Stores chat completions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ..errors import JsonObject
-from ..protocol.shapes import inner, listed, word
+from ..protocol.shapes import get_dict, get_list, get_str
 from .names import absent
 from .sqlite import ObjectStore
 
@@ -22,34 +22,36 @@ class Chats:
 
     def keep(self, completion: JsonObject, request: JsonObject) -> None:
         """Keeps a completion, and what `asked`, the client's body, says of it."""
-        whole = {**completion, "metadata": inner(request, "metadata")}
-        value = {"completion": whole, "messages": listed(request, "messages")}
-        self._objects.put(_KIND, word(completion, "id"), value)
+        whole = {**completion, "metadata": get_dict(request, "metadata")}
+        value = {"completion": whole, "messages": get_list(request, "messages")}
+        self._objects.put(_KIND, get_str(completion, "id"), value)
 
     def get(self, id: str) -> JsonObject:  # noqa: A002  (the wire's word)
-        return inner(self._require(id), "completion")
+        return get_dict(self._require(id), "completion")
 
     def all(self, *, model: str | None, metadata: Mapping[str, str]) -> list[JsonObject]:
         """The completions of this model, if one is given, with all of this metadata; oldest first."""
         rows = self._objects.all(_KIND)
-        completions = (inner(value, "completion") for name, value in rows if _is_ours(value, name))
+        completions = (
+            get_dict(value, "completion") for name, value in rows if _is_ours(value, name)
+        )
         return [
             completion
             for completion in completions
             if model in (None, completion.get("model"))
-            and metadata.items() <= inner(completion, "metadata").items()
+            and metadata.items() <= get_dict(completion, "metadata").items()
         ]
 
     def update(self, id: str, metadata: JsonObject) -> JsonObject:  # noqa: A002
         def changed(value: JsonObject) -> JsonObject:
             if not _is_ours(value, id):
                 raise absent("Chat completion", id)
-            return {**value, "completion": {**inner(value, "completion"), "metadata": metadata}}
+            return {**value, "completion": {**get_dict(value, "completion"), "metadata": metadata}}
 
         value = self._objects.change(_KIND, id, changed)
         if value is None:
             raise absent("Chat completion", id)
-        return inner(value, "completion")
+        return get_dict(value, "completion")
 
     def delete(self, id: str) -> None:  # noqa: A002
         if not self._objects.delete(_KIND, id):
@@ -57,7 +59,7 @@ class Chats:
 
     def messages(self, id: str) -> list[JsonObject]:  # noqa: A002
         """The messages that were asked with, each with an id."""
-        messages = listed(self._require(id), "messages")
+        messages = get_list(self._require(id), "messages")
         return [_shown(message, f"{id}-{index}") for index, message in enumerate(messages)]
 
     def _require(self, id: str) -> JsonObject:  # noqa: A002
@@ -69,12 +71,12 @@ class Chats:
 
 def _is_ours(value: JsonObject, name: str) -> bool:
     """Whether a row has the shape that we give it."""
-    return word(inner(value, "completion"), "id") == name
+    return get_str(get_dict(value, "completion"), "id") == name
 
 
 def _shown(message: JsonObject, name: str) -> JsonObject:
     content = message.get("content")
-    parts = [part for part in listed(message, "content") if part.get("type") in _SHOWN]
+    parts = [part for part in get_list(message, "content") if part.get("type") in _SHOWN]
     return {
         **message,
         "id": name,

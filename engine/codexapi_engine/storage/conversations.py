@@ -1,4 +1,4 @@
-"""Conversations and their items."""
+"""Stores conversations and their items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..errors import JsonObject
 from ..protocol.responses.items import is_bare, kind_of, shown
-from ..protocol.shapes import inner, listed, number, word
+from ..protocol.shapes import get_dict, get_int, get_list, get_str
 from .names import absent, new_id
 from .owner import Owner
 from .sqlite import ObjectStore
@@ -47,11 +47,11 @@ class Conversations:
             raise absent("Conversation", id)
 
     def items(self, id: str) -> list[JsonObject]:  # noqa: A002
-        return listed(self._require(id), "items")
+        return get_list(self._require(id), "items")
 
     def item(self, id: str, item_id: str) -> JsonObject:  # noqa: A002
         for item in self.items(id):
-            if word(item, "id") == item_id:
+            if get_str(item, "id") == item_id:
                 return item
         raise absent("Item", item_id)
 
@@ -77,8 +77,8 @@ class Conversations:
         """The conversation, without this item."""
 
         def shorter(value: JsonObject) -> JsonObject:
-            left = [item for item in listed(value, "items") if item["id"] != item_id]
-            if len(left) == len(listed(value, "items")):
+            left = [item for item in get_list(value, "items") if item["id"] != item_id]
+            if len(left) == len(get_list(value, "items")):
                 raise absent("Item", item_id)
             return {**value, "items": left}
 
@@ -87,12 +87,12 @@ class Conversations:
     def history(self, id: str, *, owner: Owner) -> list[JsonObject]:  # noqa: A002
         """Its items, less those that `owner` cannot send."""
         value = self._require(id)
-        models, accounts = inner(value, "written_by"), inner(value, "accounts")
+        models, accounts = get_dict(value, "written_by"), get_dict(value, "accounts")
 
         def writer(item: JsonObject) -> Owner:
-            return Owner(word(accounts, item["id"]), word(models, item["id"]))
+            return Owner(get_str(accounts, item["id"]), get_str(models, item["id"]))
 
-        return [item for item in listed(value, "items") if owner.can_send(item, writer(item))]
+        return [item for item in get_list(value, "items") if owner.can_send(item, writer(item))]
 
     def _require(self, id: str) -> JsonObject:  # noqa: A002
         value = self._objects.get(_KIND, id)
@@ -114,15 +114,15 @@ class Conversations:
 def _normal(value: JsonObject, name: str) -> JsonObject:
     """What was kept, with all that is asked of it here. Raises InvalidRequest where the row has
     another shape than ours."""
-    created = number(value, "created_at")
+    created = get_int(value, "created_at")
     if created is None:
         raise absent("Conversation", name)
     return {
         "created_at": created,
-        "metadata": inner(value, "metadata"),
-        "items": [item for item in listed(value, "items") if word(item, "id")],
-        "written_by": inner(value, "written_by"),
-        "accounts": inner(value, "accounts"),
+        "metadata": get_dict(value, "metadata"),
+        "items": [item for item in get_list(value, "items") if get_str(item, "id")],
+        "written_by": get_dict(value, "written_by"),
+        "accounts": get_dict(value, "accounts"),
     }
 
 
@@ -134,7 +134,7 @@ def _add(value: JsonObject, items: Iterable[JsonObject], owner: Owner | None) ->
     for item in items:
         if is_bare(item):
             continue
-        if word(item, "id") in taken:
+        if get_str(item, "id") in taken:
             item = {name: member for name, member in item.items() if name != "id"}
         whole = shown(item, new_id)
         taken.add(whole["id"])

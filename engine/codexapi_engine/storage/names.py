@@ -1,4 +1,4 @@
-"""Ids of our own, and what is said of those that nothing has."""
+"""Makes ids, and the error for an id that is unknown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whose an item is: what a model encrypts, another account cannot send back.
+"""The owner of an item: the account and model whose encrypted content it has.
 
-Several clients report that the backend refuses a whole request for one such item
-(`invalid_encrypted_content`), and a client that never saw it cannot take it out.
+Several clients report that the backend refuses a whole request for one item of another owner
+(`invalid_encrypted_content`), and a client that never saw the item cannot remove it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import JsonObject
 from ..protocol.responses.items import family, kind_of
-from ..protocol.shapes import word
+from ..protocol.shapes import get_str
 
 
 class Owner(NamedTuple):
@@ -30,7 +30,7 @@ class Owner(NamedTuple):
     @classmethod
     def read(cls, row: JsonObject) -> Owner:
         """The owner that stands in an object of the store."""
-        return cls(word(row, "account"), family(word(row, "model")))
+        return cls(get_str(row, "account"), family(get_str(row, "model")))
 
     def with_account(self, account_id: str | None) -> Owner:
         """The same model, of the account that answered."""

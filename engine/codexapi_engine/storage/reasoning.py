@@ -1,4 +1,4 @@
-"""The encrypted reasoning before a tool call, for clients that cannot carry it.
+"""Stores the encrypted reasoning before a tool call, for clients that cannot send it back.
 
 Chat Completions has no field for it, and without it the model loses its thread between tool turns.
 """

@@ -1,7 +1,7 @@
-"""Stored responses, and the history that `previous_response_id` stands for.
+"""Stores responses, and the history that `previous_response_id` stands for.
 
-A stored response is one object: the response, the items that were its input, and the events that
-told it. Its items are found by their own ids too, since clients refer to them.
+A stored response is one object: the response, the items of its input, and the events of its
+stream. Its items are found by their own ids too, since clients refer to them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..protocol import Event
 from ..protocol.event_log import EventLog, events_of
 from ..protocol.responses import conversation_of, failed, replay
 from ..protocol.responses.items import is_bare, is_hollow, kind_of, shown
-from ..protocol.shapes import inner, listed, number, word
+from ..protocol.shapes import get_dict, get_int, get_list, get_str
 from .names import absent, new_id
 from .owner import Owner
 from .sqlite import ObjectStore
@@ -45,7 +45,7 @@ class Responses:
         event_log: EventLog | None = None,
     ) -> None:
         """Keeps a finished response and its own input."""
-        if name := word(response, "id"):
+        if name := get_str(response, "id"):
             value = {"response": response, "input": listable(items), **owner._asdict()}
             value.update(_events_field(event_log))
             self._objects.put(_KIND, name, value, names=_item_ids(value))
@@ -84,21 +84,21 @@ class Responses:
         response = self.get(id)
         if not response.get("background"):
             raise InvalidRequest("Cannot cancel a synchronous response.")
-        if word(response, "status") in _RUNNING:
+        if get_str(response, "status") in _RUNNING:
             self.settle({**response, "status": "cancelled"})
         return self.get(id)
 
     def get(self, id: str) -> JsonObject:  # noqa: A002
-        return inner(self._require(id), "response")
+        return get_dict(self._require(id), "response")
 
     def items(self, id: str) -> list[JsonObject]:  # noqa: A002
         """What its input was, but for what went before it."""
-        return listed(self._require(id), "input")
+        return get_list(self._require(id), "input")
 
     def events(self, id: str) -> list[Event]:  # noqa: A002
         """The events that told it, or such as tell it as well."""
         value = self._require(id)
-        return events_of(word(value, "events").encode()) or replay(inner(value, "response"))
+        return events_of(get_str(value, "events").encode()) or replay(get_dict(value, "response"))
 
     def delete(self, id: str) -> None:  # noqa: A002
         if not self._objects.delete(_KIND, id):
@@ -115,7 +115,7 @@ class Responses:
             value = self._stored_row(name)
             if value is None:
                 raise _no_previous(f"Previous response with id '{name}' not found.")
-            response = inner(value, "response")
+            response = get_dict(value, "response")
             if _status(value) in _RUNNING:
                 raise _no_previous(f"Previous response with id '{name}' is still running.")
             if conversation := conversation_of(response):
@@ -124,7 +124,7 @@ class Responses:
                     f"'conversation': '{conversation}'."
                 )
             turns.append(owner.sendable(_items(value), Owner.read(value)))
-            name = word(response, "previous_response_id")
+            name = get_str(response, "previous_response_id")
         return [item for turn in reversed(turns) for item in turn]
 
     def inlined(self, items: Iterable[JsonObject], *, owner: Owner) -> list[JsonObject]:
@@ -161,27 +161,27 @@ class Responses:
     def _stored_row(self, id: str) -> JsonObject | None:  # noqa: A002
         """What was kept; None if there is none, or the row has another shape than ours."""
         value = self._objects.get(_KIND, id)
-        if value is None or word(inner(value, "response"), "id") != id or not _status(value):
+        if value is None or get_str(get_dict(value, "response"), "id") != id or not _status(value):
             return None
         if _status(value) in _RUNNING and self._is_lost(value):
             gone = CodexError("the server that ran this response is gone", code="server_error")
             # The row stays as it is: to change it would need the lock, and a server that could not
             # write for a minute still ends its run.
-            return {**value, "response": failed(inner(value, "response"), gone)}
+            return {**value, "response": failed(get_dict(value, "response"), gone)}
         return value
 
     def _is_lost(self, value: JsonObject) -> bool:
-        server = word(value, "server")
+        server = get_str(value, "server")
         if server == self._server:
             return False
-        last_heartbeat = number(self._objects.get(_SERVER, server) or {}, "at")
+        last_heartbeat = get_int(self._objects.get(_SERVER, server) or {}, "at")
         return last_heartbeat is None or self._clock() - last_heartbeat > HEARTBEAT_TIMEOUT
 
     def _items_of(self, holder: str, owner: Owner) -> dict[str, JsonObject]:
         value = self._stored_row(holder) or {}
         writer, found = Owner.read(value), {}
         for item in _items(value):
-            name = word(item, "id")
+            name = get_str(item, "id")
             if owner.can_send(item, writer):
                 found[name] = item
             elif kind_of(item) == "reasoning":
@@ -196,7 +196,7 @@ def listable(items: Iterable[JsonObject]) -> list[JsonObject]:
 
 def _items(value: JsonObject) -> list[JsonObject]:
     """The items of one turn."""
-    return listed(value, "input") + listed(inner(value, "response"), "output")
+    return get_list(value, "input") + get_list(get_dict(value, "response"), "output")
 
 
 def _events_field(event_log: EventLog | None) -> JsonObject:
@@ -206,12 +206,12 @@ def _events_field(event_log: EventLog | None) -> JsonObject:
 
 
 def _item_ids(value: JsonObject) -> list[str]:
-    items = listed(value, "input") + listed(inner(value, "response"), "output")
-    return [name for item in items if (name := word(item, "id"))]
+    items = get_list(value, "input") + get_list(get_dict(value, "response"), "output")
+    return [name for item in items if (name := get_str(item, "id"))]
 
 
 def _status(value: JsonObject) -> str:
-    return word(inner(value, "response"), "status")
+    return get_str(get_dict(value, "response"), "status")
 
 
 def _no_previous(message: str) -> InvalidRequest:

@@ -1,11 +1,11 @@
-"""JSON objects by kind and id, in memory or in one SQLite file.
+"""Stores JSON objects by kind and id, in memory or in one SQLite file.
 
-Bounded by count and by bytes: the oldest goes first. Two processes on one file stay correct: every
-change is one transaction. Knows nothing of what it keeps.
+It is bounded by count and by bytes, and evicts the oldest first. Two processes may use one file:
+every change is one transaction.
 
-Another program may hold the file's write lock for as long as it likes. Reading needs no lock: it has
-a connection of its own, and SQLite's WAL lets it read on. A change waits for the lock, and an event
-loop lets it do so in a thread: `in_thread`.
+Another program may hold the file's write lock for any time. Readers need no lock: they have a
+connection of their own, and SQLite's WAL lets it read on. A writer waits for the lock, in an event
+loop on a thread: `in_thread`.
 """
 
 from __future__ import annotations

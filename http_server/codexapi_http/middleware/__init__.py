@@ -1,1 +1,1 @@
-"""What stands before every route: hosts, origins, keys, sizes, compression and the request log."""
+"""The middleware in front of every route: hosts, origins, keys, sizes, compression, request log."""

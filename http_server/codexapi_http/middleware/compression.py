@@ -1,7 +1,7 @@
-"""Request bodies with a Content-Encoding (RFC 9110, 8.4), decoded piece by piece.
+"""Decodes request bodies with a Content-Encoding (RFC 9110, 8.4), chunk by chunk.
 
-A few bytes can stand for gigabytes. So no step makes more than a piece at once, and each coding's
-output is counted: what exceeds the limit is refused before it is held.
+A few bytes can expand to gigabytes. So no step produces more than one chunk, and each coding's
+output is counted: a body over the limit is refused before it is in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codexapi_engine.errors import InvalidRequest
 
 from ..errors import refusal
 
-PIECE = 256 * 1024
+CHUNK_SIZE = 256 * 1024
 """Bytes that one step makes at most."""
 
 AT_ONCE = 1024 * 1024
@@ -118,7 +118,7 @@ class _PieceDecoder(ABC):
         more = True
         while more and not self.eof:
             try:
-                piece = self._stream.decompress(data, PIECE)
+                piece = self._stream.decompress(data, CHUNK_SIZE)
             except self._error as error:
                 raise _DecodeError(error) from None
             data, more = self._rest(piece)
@@ -139,7 +139,7 @@ class _Zlib(_PieceDecoder):
 
     def _rest(self, piece: bytes) -> tuple[bytes, bool]:
         data = self._stream.unconsumed_tail
-        return data, bool(data) or len(piece) == PIECE
+        return data, bool(data) or len(piece) == CHUNK_SIZE
 
 
 class _Zstd(_PieceDecoder):

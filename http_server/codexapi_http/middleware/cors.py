@@ -1,7 +1,7 @@
-"""Web pages of other sites that the user lets in, by their exact origin: `serve --cors`.
+"""CORS for the web pages that the user allows by their exact origin: `serve --cors`.
 
-Knows nothing of keys: a page that may call still has to bring one where one is needed, and cookies
-or other logins of the browser are never asked for.
+Keys are not handled here: an allowed page still needs one where one is required. Cookies and other
+credentials of the browser are never requested.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Cors:
         return asks and self.allows(headers)
 
     def preflight(self, headers: Mapping[bytes, bytes]) -> Headers:
-        """What a page may send, of all that its browser asks for."""
+        """The headers that a page may send, of those that its browser requests."""
         method = headers.get(b"access-control-request-method", b"").decode("latin-1")
         wanted = headers.get(b"access-control-request-headers", b"").decode("latin-1").split(",")
         names = [

@@ -1,8 +1,8 @@
-"""Who may come in: pure ASGI, in front of every route.
+"""Checks host, origin, key and size of every request before any route, as pure ASGI middleware.
 
-A port on loopback can be reached by every web page in the user's browser. So the Host must be
-ours (DNS rebinding), the Origin must be ours or one that the user named (cross-site requests), and
-decisions are made on the raw scope alone. Knows nothing of what is behind it.
+A port on loopback can be reached by every web page in the user's browser. So the Host must be ours
+(DNS rebinding), the Origin must be ours or one that the user allows (cross-site requests), and
+decisions are made on the raw scope alone.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Guard:
                 await permission(scope, receive, answer.send)
             elif error is None:
                 await self._app(scope, receive, answer.send)
-        except Exception:  # the outermost edge of this door
+        except Exception:  # the outermost edge of the server
             error = unforeseen(scope["request_id"])
             if answer.entry.status:
                 answer.entry.failed(error)

@@ -1,6 +1,6 @@
-"""What is written down of a request: one line, once it has been answered.
+"""Writes one log line per request, after the response.
 
-Its place, its outcome and its size; never what was said in it.
+It has the route, the outcome and sizes, and never any content.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _FIELDS = frozenset(
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _OTHER = "other"
-"""Stands for a stranger's words."""
+"""Stands for untrusted text."""
 
 log = logging.getLogger("codexapi.http")
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request, as the log tells it."""
+    """One request in the log."""
 
     request_id: str = ""
     method: str = ""
@@ -75,7 +75,7 @@ class Entry:
         return time.monotonic() - self.since
 
     def failed(self, error: CodexError) -> None:
-        """What went wrong. Words that may quote the request or its answer are not told."""
+        """What went wrong. Text that may quote the request or its answer is left out."""
         self.code = error.known_code
         self.param = _field(error)
         if isinstance(error, _IN_OUR_WORDS):
@@ -145,7 +145,7 @@ def begin(entry: Entry) -> None:
 
 
 def current() -> Entry:
-    """The entry of the request at hand; one that nobody will read where there is none."""
+    """The entry of the current request; an unused one where there is none."""
     return _CURRENT.get(None) or Entry()
 
 
@@ -164,7 +164,7 @@ def _root(param: str) -> str:
 
 
 def model_name(name: str) -> str:
-    """A model's name. Others than names are some client's words, whatever the backend made of it."""
+    """A model's name. Other text is a client's, even where the backend accepted it."""
     return name if not name or _MODEL.fullmatch(name) else _OTHER
 
 
@@ -175,6 +175,6 @@ def field_names(names: Iterable[str]) -> str:
 
 
 def plain(path: str) -> str:
-    """A path fit for a line: it comes from a stranger."""
+    """A path fit for a line: it is untrusted input."""
     shown = path if path.isprintable() else "".join(c if c.isprintable() else "?" for c in path)
     return shown if len(shown) <= 200 else shown[:199] + "…"

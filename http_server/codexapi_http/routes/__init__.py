@@ -1,4 +1,4 @@
-"""The endpoints. ROUTES is the table of contents."""
+"""The endpoints. `ROUTES` is their table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .stored import responses_cancel, responses_delete, responses_get, responses
 from .usage import usage
 
 ROUTES = [
-    # What is asked most comes first: they are tried one after another.
+    # The busiest come first: routes are tried one after another.
     Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
     Route("/v1/responses/input_tokens", posted(responses_input_tokens), methods=["POST"]),

@@ -1,4 +1,4 @@
-"""What the endpoints' answers have in common."""
+"""What the responses of several endpoints have in common."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
 
 from ..middleware.request_log import current, field_names
+from ..pump import EventStreamResponse, Open, Opening, Run, pump_all
 from ..requests import all_of, settings_of
-from ..streaming import EventStreamResponse, Open, Opening, Run, StreamPump
 
 MAX_NAMES = 40
 """Names in a header: its line must stay one that clients can read."""
@@ -107,14 +107,27 @@ async def collect_responses(runs: Sequence[EventStream]) -> list[JsonObject]:
 
 async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
     """The chunks of runs that may end before their time, and the runs closed."""
-    relay, decoder = StreamPump(*runs, whole=True), sse.Decoder()
-    chunks: list[JsonObject] = []
+    sink = _Memory()
     try:
-        while piece := await relay.piece():
-            chunks += [event.json for event in decoder.feed(piece) if event.json]
+        sink.write(await pump_all(runs, sink))
     finally:
-        await relay.aclose()
-    return chunks
+        for run in runs:
+            await run.events.aclose()
+    return [event.json for event in sse.Decoder().feed(bytes(sink.data)) if event.json]
+
+
+class _Memory:
+    """A sink that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes, *, complete: bool = True) -> bool:
+        self.data += data
+        return True
+
+    async def drain(self) -> None:
+        """There is always room."""
 
 
 def answer_headers(events: EventStream, ignored: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Chat Completions."""
+"""The Chat Completions endpoint."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from codexapi_engine.protocol import chat, json
 from codexapi_engine.protocol.chat.params import chat_param
 from codexapi_engine.protocol.choices import merged
 from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator
-from codexapi_engine.protocol.shapes import word
+from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner
 
+from ..pump import NOT_OPEN, Run, attach
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
-from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collect_responses,
@@ -33,7 +33,7 @@ from .answer import (
 )
 
 Keep = Callable[[JsonObject], Awaitable[CodexError | None]]
-"""What is done with a whole reply that the client asked to store."""
+"""Stores a complete reply where the client requests it."""
 
 
 @with_caller_names(chat_param)
@@ -41,7 +41,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
     body = with_model(request, body)
     created, codex = int(time.time()), codex_of(request)
-    owner = await codex.owner(word(body, "model"))
+    owner = await codex.owner(get_str(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)

@@ -1,4 +1,4 @@
-"""Chat completions that were kept."""
+"""The endpoints of stored chat completions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions, the legacy dialect."""
+"""The legacy Completions endpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from codexapi_engine.protocol import completions
 from codexapi_engine.protocol.chat.params import completions_param
 from codexapi_engine.protocol.choices import merged
 
+from ..pump import NOT_OPEN, Run, attach
 from ..requests import codex_of, settings_of
-from ..streaming import NOT_OPEN, Run, attach
 from .answer import (
     answer_headers,
     collect_responses,

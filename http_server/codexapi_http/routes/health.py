@@ -1,4 +1,4 @@
-"""Whether the server is alive. It asks nobody, so it says nothing of the backend."""
+"""The health check of the server itself; it does not contact the backend."""
 
 from __future__ import annotations
 

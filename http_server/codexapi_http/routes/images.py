@@ -1,4 +1,4 @@
-"""Images: generations, edits, variations, and the addresses of finished pictures."""
+"""The image endpoints: generations, edits, variations, and files of finished pictures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 from codexapi_engine import EventStream
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject, missing
+from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.images import processing
 from codexapi_engine.images.batch import Batch
 from codexapi_engine.protocol import Event, images, json
@@ -21,8 +22,8 @@ from codexapi_engine.protocol.images import request as asked_by
 
 from ..errors import refusal
 from ..multipart import Uploads
+from ..pump import NOT_OPEN, EventStreamResponse, Run
 from ..requests import codex_of, settings_of
-from ..streaming import NOT_OPEN, EventStreamResponse, Run
 from .answer import ignored_header, pieces_response, stream_response
 
 FILES = "/v1/files/images/"
@@ -105,7 +106,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.params.stream and order.wanted.needs_the_tool:
         return _streamed(request, order)
     if order.params.stream:
-        run = Run(_Drawing(request, order), images.Whole())
+        run = Run(_Drawing(request, order), images.CompletedImage())
         headers = ignored_header(order.ignored)
         return EventStreamResponse(run, headers=headers)
     batch = await _draw_batch(request, order)
@@ -141,20 +142,21 @@ def _streamed(request: Request, order: Order) -> Response:
 
 
 class _Drawing:
-    """A picture that comes whole, as a stream of one event."""
+    """A complete picture, as a stream of one event."""
 
     def __init__(self, request: Request, order: Order) -> None:
         self._request = request
         self._order = order
 
-    async def batch(self, *, coalesce: bool = False) -> list[Event]:
+    async def push(self, on_events: OnEvents) -> bool:
         order = self._order
         batch = await _draw_batch(self._request, order)
         ((picture,),) = batch.images
         event = images.completed(
             order.kind, picture, batch.answer, created=order.created, quality=order.wanted.quality
         )
-        return [Event(event.removesuffix(b"\n\n"))]
+        on_events([Event(event.removesuffix(b"\n\n"))])
+        return False
 
     async def aclose(self) -> None:
         pass  # the drawing ends with the task that waits for it

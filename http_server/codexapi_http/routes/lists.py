@@ -1,4 +1,4 @@
-"""Lists, page by page, and what a query asks of them."""
+"""Pagination of lists, and its query parameters."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Resp
 
 
 def include(request: Request) -> list[str]:
-    """The extra fields that a query asks for, in both ways of writing a list."""
+    """The `include` of a query, in both forms of a list."""
     return [*request.query_params.getlist("include"), *request.query_params.getlist("include[]")]
 
 
 def whole(request: Request, name: str, otherwise: int) -> int:
-    """A parameter that is a whole number."""
+    """A parameter that is an integer."""
     text = request.query_params.get(name, str(otherwise))
     if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() and len(text) < 19:
         return int(text)

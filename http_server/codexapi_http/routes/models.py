@@ -1,4 +1,4 @@
-"""The model list, for OpenAI clients and the Codex client alike."""
+"""The model list, for OpenAI clients and for the Codex client."""
 
 from __future__ import annotations
 

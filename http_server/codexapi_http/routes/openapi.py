@@ -1,7 +1,7 @@
-"""What the server accepts and answers, as an OpenAPI document.
+"""Generates the OpenAPI document of the server.
 
-Nothing is written down twice: paths come from the routes, request bodies from the models that check
-them, and what becomes of a field from the tables by which it is done.
+Nothing is written twice: paths come from the routes, request bodies from the models that validate
+them, and the handling of a field from the tables that implement it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Body:
     name: str  # of the schema
     model: type[BaseModel]
     rules: Mapping[str, FieldRule]
-    no_effect: Mapping[str, object]  # values that ask for nothing, whatever the rule
+    no_effect: Mapping[str, object]  # values that have no effect, under any rule
     unknown: FieldRule  # for a field that the table lacks
     example: JsonObject
     form: bool = False  # it may come as a form too, with files
@@ -64,7 +64,7 @@ class Reply:
     name: str  # of the schema
     required: tuple[str, ...] = ()
     object: str | None = None  # the value of its field of that name
-    streamed: bool = False  # also as events, where the request asks for them
+    streamed: bool = False  # also as events, with `stream: true`
     kind: str = "application/json"
 
 
@@ -220,7 +220,7 @@ _HEADERS: dict[str, str] = {
 async def openapi(request: Request) -> Response:
     """GET /openapi.json"""
     state = request.app.state
-    if not hasattr(state, "openapi"):  # made when it is first asked for: few ever do
+    if not hasattr(state, "openapi"):  # generated on first request, which few clients make
         state.openapi = document(request.app.routes)
     return json_response(state.openapi)
 

@@ -1,4 +1,4 @@
-"""Responses: those that run a model, or would. What is kept of them is in `stored.py`."""
+"""The Responses endpoints that run a model, or would. `stored.py` has those of stored responses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator, Re
 from codexapi_engine.protocol.responses import compaction
 from codexapi_engine.protocol.responses.estimate import input_tokens
 from codexapi_engine.protocol.responses.request import caller_param, checked, from_client
-from codexapi_engine.protocol.shapes import word
+from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner, listable
 
 from ..background import Background
+from ..pump import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from ..requests import codex_of, context_of, not_kept, settings_of, state_of
-from ..streaming import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 
@@ -114,10 +114,10 @@ async def responses_compact(request: Request, body: JsonObject) -> Response:
 
 
 async def responses_input_tokens(request: Request, body: JsonObject) -> Response:
-    """POST /v1/responses/input_tokens: an estimate, which no backend is asked for."""
+    """POST /v1/responses/input_tokens: an estimate, made without the backend."""
     params = {**body, "input": body.get("input") or []}
     await aside(json.is_heavy(params), checked, params)
-    owner = await codex_of(request).owner(word(params, "model"))
+    owner = await codex_of(request).owner(get_str(params, "model"))
     history, own = await context_of(request, params, owner)
     whole = {**params, "input": [*history, *own]}
     tokens = await aside(json.is_heavy(whole), input_tokens, whole)

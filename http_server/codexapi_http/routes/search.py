@@ -1,4 +1,4 @@
-"""The web search of Codex clients, which they run by themselves: not as a tool of the model."""
+"""The web search endpoint of Codex clients, which run it themselves: not as a tool of the model."""
 
 from __future__ import annotations
 

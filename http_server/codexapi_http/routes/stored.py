@@ -1,4 +1,4 @@
-"""Responses that were kept: to get, to hear again, to cancel, to delete."""
+"""The endpoints of stored responses: retrieve, stream again, cancel, delete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from codexapi_engine.protocol.event_log import Replay
 
 from ..background import Background, StoredEvents
 from ..errors import refusal
+from ..pump import EventStreamResponse, Run
 from ..requests import change_state, read_state, state_of
-from ..streaming import EventStreamResponse, Run
 from .answer import json_response
 from .lists import flag, include, page, whole
 

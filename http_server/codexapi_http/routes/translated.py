@@ -12,8 +12,8 @@ from codexapi_engine.errors import JsonObject
 
 from ..dialect import Dialect
 from ..endpoint import Endpoint, posted
+from ..pump import NOT_OPEN, Run
 from ..requests import codex_of, settings_of
-from ..streaming import NOT_OPEN, Run
 from .answer import answer_headers, json_response, stream_response, with_model
 
 

@@ -1,4 +1,4 @@
-"""How much of the plan is used."""
+"""The endpoint that reports how much of the plan is used."""
 
 from __future__ import annotations
 

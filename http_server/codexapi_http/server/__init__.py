@@ -1,1 +1,1 @@
-"""The process that serves: uvicorn with our connections, signals and shutdown."""
+"""The server process: uvicorn with our connections, signals and shutdown."""

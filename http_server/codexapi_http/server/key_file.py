@@ -1,4 +1,4 @@
-"""`serve --api-key-file`: the local key, where no list of processes shows it."""
+"""Reads the local API key from a file (`serve --api-key-file`), unseen by process lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going down without cutting anyone off: running work is told, and gets some seconds."""
+"""Graceful shutdown: running requests are notified, and have some seconds to end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Shutdown:
         self.begun = True
 
     def end_all(self) -> None:
-        """Tells all running work to end now."""
+        """Cancels all running work."""
         self.ends_all = True
         for end in list(self._at_work):
             end()

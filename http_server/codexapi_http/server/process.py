@@ -1,4 +1,4 @@
-"""A server process: one socket, one loop, signals, and an orderly end."""
+"""Runs a server process: one socket, one event loop, signals, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
 
-from codexapi_engine.ending import ending_signals
+from codexapi_engine.ending import ending_signals, signals_later
 from codexapi_engine.listeners import listener
 
 from ..logs import announce
@@ -53,7 +53,7 @@ class Process(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # nobody stands in front of us whose word we would take
+                proxy_headers=False,  # no proxy is trusted
                 timeout_keep_alive=60,
             )
         )
@@ -90,12 +90,12 @@ class Process(uvicorn.Server):
         self._signal, self.should_exit = number, True
         self._stop(False)
         loop = asyncio.get_running_loop()
-        # Not at once: what only waits has been told to end, and is nothing to wait for.
+        # Not at once: idle connections have been asked to close, and need no time.
         loop.call_later(min(LAST_WORDS, self._drain) / 2, self._tell_of_end)
         loop.call_later(self._drain, self._stop_now)
 
     def _tell_of_end(self) -> None:
-        """What the end waits for, so that nobody takes the silence for a fault."""
+        """Logs what the shutdown waits for, so that it does not look like a hang."""
         if (running := len(self.server_state.tasks)) == 0:
             return
         streams = f"{running} stream" + ("s have" if running > 1 else " has")
@@ -107,7 +107,7 @@ class Process(uvicorn.Server):
         self._hear(len(self.server_state.tasks))
 
     def _hear(self, running: int) -> None:
-        """Cuts when nobody ends any more: a thousand streams have more last words than one."""
+        """Aborts when no more requests end: a thousand streams take longer to end than one."""
 
         def cut() -> None:
             left = len(self.server_state.tasks)
@@ -123,6 +123,21 @@ class Process(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         asyncio.get_running_loop().call_later(LAST_WORDS, setattr, self, "force_exit", True)
+
+
+def run(
+    work: Coroutine[Any, Any, int],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
+    """Runs a server to its end. Ctrl-C before its own handler is there leaves nothing half done."""
+    runner = asyncio.Runner(loop_factory=loop_factory)
+    try:
+        with signals_later():
+            runner.get_loop()
+        with runner:
+            return runner.run(work)
+    finally:
+        work.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

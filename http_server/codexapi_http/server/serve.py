@@ -1,4 +1,4 @@
-"""`serve`: the application in a process of its own."""
+"""`serve`: builds the application and runs it in a server process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..app import create_app
 from ..logs import announce
 from ..mount import AppFactory
 from ..reports import Reports
-from .process import PORT_IN_USE, Process, cannot_listen, listen
+from .process import PORT_IN_USE, Process, cannot_listen, listen, run
 
 LOCAL_FILE = 7
 """The exit code where a file of the user's cannot be used."""
@@ -60,8 +60,7 @@ def serve(
         announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
-        with asyncio.Runner(loop_factory=_loop()) as runner:
-            return runner.run(_serve(settings, state, listening, ready, mounts, api))
+        return run(_serve(settings, state, listening, ready, mounts, api), _loop())
     finally:
         state.close()
 

@@ -1,6 +1,24 @@
-"""A client's connection. What is refused before there is a request: bytes that are not HTTP,
-endless heads, and heads and bodies that never come to their end; and what ASGI has no words for, as
-an extension.
+"""A client's connection: uvicorn's HTTP/1.1 protocol with our checks, limits and deadlines.
+
+It refuses what is not a request yet (bytes that are not HTTP, endless heads, heads and bodies that
+never end), and offers as an extension what ASGI lacks (`ClientConnection`).
+
+These internals of uvicorn 0.54 are used, here and in `process.py`. pyproject pins the minor version,
+and `tests/http_server/test_uvicorn_contract.py` checks each of them:
+
+* module `uvicorn.protocols.http.httptools_impl`: `HttpToolsProtocol`, `RequestResponseCycle`,
+  `STATUS_LINE`
+* `HttpToolsProtocol`, overridden: `connection_made`, `connection_lost`, `data_received`,
+  `on_message_begin`, `on_headers_complete`, `on_body`, `on_message_complete`,
+  `on_response_complete`, `timeout_keep_alive_handler`; called: `_unset_keepalive_if_required`;
+  read or set: `cycle`, `flow`, `headers`, `loop`, `parser`, `pipeline`, `scope`,
+  `timeout_keep_alive`, `timeout_keep_alive_task`, `transport`, `url`
+* `RequestResponseCycle`: `chunked_encoding`, `disconnected`, `expected_content_length`, `flow`,
+  `message_event`, `more_body`, `response_complete`, `response_started`, `scope`, `send`,
+  `transport`, `waiting_for_100_continue`
+* `FlowControl`: `resume_reading`, `write_paused`
+* `Server`: `capture_signals`, `startup`, `force_exit`, `server_state`, `should_exit`
+* `ServerState`: `connections`, `tasks`
 """
 
 from __future__ import annotations
@@ -30,10 +48,10 @@ from ..errors import refusal
 from ..middleware.request_log import Entry
 
 LITTLE = 64 * 1024
-"""Bytes that are sooner copied than sent apart."""
+"""Up to so many bytes, a copy is cheaper than a second write."""
 
 CLIENT = "codexapi.client"
-"""The ASGI extension by which an application has the request's `Client`."""
+"""The ASGI extension that has the request's `ClientConnection`."""
 
 LINGER = 2.0
 """Seconds to read on after a refusal: closed over unread bytes, a connection loses it."""
@@ -41,7 +59,7 @@ LINGER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds that a client gets. There is none for a whole request: a slow line is no fault."""
+    """Seconds that a client gets. A complete request has no limit: a slow line is no fault."""
 
     head: float = HEAD_TIMEOUT  # for all of a request's head, from its first byte on
     body: float = BODY_TIMEOUT  # between two pieces of a body
@@ -53,27 +71,29 @@ class Part(Enum):
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, but that it refuses in our form (its own is plain text, and always a 400), asks
-    for what RFC 9112 does and llhttp does not, and has bounds and deadlines: uvicorn has none but
-    for the time between requests.
+    """uvicorn's protocol with refusals in our form (its own are plain text, and always a 400), with
+    the checks of RFC 9112 that llhttp lacks, and with limits and deadlines: uvicorn has only the
+    one between requests.
 
-    A body that the application reads is the guard's to watch; here it is one that nobody reads.
+    The guard watches a body that the application reads; the deadline here is for an unread one.
     """
 
     def __init__(self, *args: Any, deadlines: Deadlines | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadlines = deadlines or Deadlines()
-        self._part: Part | None = None  # of a request, that is coming in
+        self._part: Part | None = None  # of a request, that is being received
         self._unclaimed = 0  # bytes since the last end of a head, or piece of a body
         self._answering: RequestResponseCycle | None = None  # `cycle` may be ahead of it
-        self._deaf = False  # behind what is not HTTP, nothing can be told apart
-        self._error: CodexError | None = None  # to be told when its turn has come
+        self._deaf = False  # after bytes that are not HTTP, nothing can be parsed
+        self._error: CodexError | None = None  # to be sent after the answers before it
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for: Part | None = None  # what the timer is about
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=1)  # at once: uvloop would write when its turn ends
+        transport.set_write_buffer_limits(
+            high=1
+        )  # at once: uvloop writes at the end of its iteration
         self._await_request()  # browsers connect before they have something to ask
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -144,7 +164,7 @@ class Connection(HttpToolsProtocol):
         plain = unquote(path.decode()) if b"%" in path else path.decode()
         target_fields = {"path": plain, "raw_path": path, "query_string": query}
         self.scope.update(target_fields)  # type: ignore[typeddict-item]
-        self.headers = []  # what comes as trailers must not become headers
+        self.headers = []  # trailers must not become headers
         self.cycle.transport = HeadBuffer(self.cycle, self.transport, self.loop)
         self.scope["extensions"] = {CLIENT: ClientConnection(self.cycle)}  # type: ignore[dict-item]
         self._part, self._unclaimed = Part.BODY, 0
@@ -160,8 +180,8 @@ class Connection(HttpToolsProtocol):
             return
         self._part, self._unclaimed = None, 0
         super().on_message_complete()
-        # uvicorn pauses over a large body, and over a request that has to wait: nobody would hear
-        # the client leave. Those that wait are few (MAX_PIPELINED), and each large one pauses again.
+        # uvicorn pauses over a large body, and over a request that has to wait: a disconnect would
+        # go unnoticed. Those that wait are few (MAX_PIPELINED), and each large one pauses again.
         self.flow.resume_reading()
         if self.cycle.response_complete:
             self._await_request()
@@ -170,7 +190,7 @@ class Connection(HttpToolsProtocol):
         next_one = self.pipeline[-1][0] if self.pipeline else self._answering
         answered = self._answering
         if answered is not None:
-            answered.scope["extensions"] = {}  # else a circle: it keeps what keeps it
+            answered.scope["extensions"] = {}  # breaks a reference cycle
             if isinstance(answered.transport, HeadBuffer):  # a head that no body followed
                 answered.transport.open()
         super().on_response_complete()
@@ -188,8 +208,8 @@ class Connection(HttpToolsProtocol):
         )
 
     def _set_timer(self) -> None:
-        """A timer for what has to come to its end: a head that nothing comes before, or a body
-        that has been answered without."""
+        """Sets the timer for a head that no answer delays, or for a body whose request has been
+        answered."""
         awaited = self._part
         if self._deaf or (
             not self.cycle.response_complete if awaited is Part.BODY else self._busy()
@@ -213,7 +233,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(GRACE, self.timeout_keep_alive_handler)
 
     def _was_stopped(self, timer: asyncio.TimerHandle | None) -> bool:
-        """Whether the loop did not run when the timer was due: what came meanwhile is read first."""
+        """Whether the loop did not run when the timer was due: then the sockets are read first."""
         return timer is not None and self.loop.time() - timer.when() > LATE
 
     def _late(self, awaited: Part) -> None:
@@ -230,7 +250,7 @@ class Connection(HttpToolsProtocol):
         self._close_with(refusal(408, "request_timeout", message))
 
     def _close_with(self, error: CodexError) -> None:
-        """The error is the last that is said, when all that came before it has been answered."""
+        """The error is sent after the answers to all requests before it, and then closes."""
         if self._deaf:
             return
         self._deaf = True
@@ -263,7 +283,7 @@ class Connection(HttpToolsProtocol):
 
 
 class ClientConnection:
-    """Whoever waits for one answer: what ASGI has no words for, or dear ones."""
+    """The client of one request: what ASGI lacks, or offers at a higher cost."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
@@ -287,8 +307,13 @@ class ClientConnection:
         writable = cycle.chunked_encoding and not (cycle.disconnected or cycle.flow.write_paused)
         return bool(writable) and cycle.scope["method"] != "HEAD"
 
+    async def drain(self) -> None:
+        """Returns when the client keeps up, or has left."""
+        if not self._cycle.disconnected:
+            await self._cycle.flow.drain()
+
     def write(self, piece: bytes) -> None:
-        """A piece of the body, as `send` writes it: at once, since nobody has to wait."""
+        """A chunk of the body, as `send` writes it, without a coroutine."""
         self.written += len(piece)
         self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
@@ -300,8 +325,8 @@ def client_of(scope: Scope) -> ClientConnection | None:
 
 
 class HeadBuffer(asyncio.Transport):
-    """A connection until an answer's head is out: that goes in one piece with the body which is
-    written right behind it, and else alone, with the loop's next turn."""
+    """Stands in place of the transport until a response's head is sent: in one write with the body
+    that follows it at once, else alone, in the loop's next iteration."""
 
     def __init__(
         self,
@@ -334,7 +359,7 @@ class HeadBuffer(asyncio.Transport):
         return self._transport.is_closing()
 
     def open(self) -> None:
-        """Sends a head that is held, and is out of the way."""
+        """Sends the head in the buffer, and no longer intercepts writes."""
         self._cycle.transport = self._transport
         if self._head:
             head, self._head = self._head, b""
@@ -356,7 +381,7 @@ def _path_of(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Raises HttpParserError for what llhttp lets in, and could be read in two ways."""
+    """Raises HttpParserError for what llhttp accepts, and other parsers may read in another way."""
     names = [name for name, _ in headers]
     if version not in ("1.0", "1.1") or method in (b"CONNECT", b"SOURCE"):
         raise HttpParserError("not HTTP/1.1, or not for a server like this")
@@ -369,7 +394,7 @@ def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> N
 
 
 def _forsake(cycle: RequestResponseCycle) -> None:
-    """What makes the answer hears that the client has left, and what it still says goes nowhere."""
+    """Notifies the application that the client has disconnected; further writes are dropped."""
     if not cycle.response_complete:
         cycle.disconnected = True
         cycle.message_event.set()

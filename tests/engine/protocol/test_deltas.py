@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.streams import CUTS, streams
 from tests.test_laws import FORMS
-from tests.wire_files import NAMES, wire
+from tests.wire_files import NAMES, pieces, wire
 
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import Event, Translator, chat, completions, responses, sse
 from codexapi_engine.protocol import json as wire_json
 from codexapi_engine.protocol.chat import splice
-from codexapi_engine.protocol.chat.splice import DeltaPattern
+from codexapi_engine.protocol.chat.reply import ChatStream
+from codexapi_engine.protocol.chat.splice import PlainDeltas
 from codexapi_engine.protocol.choices import SharedEnvelope
 from codexapi_engine.protocol.sse import Decoder, DeltaBatch
 
@@ -46,12 +49,6 @@ def said(translator: Translator, events: list[Event]) -> tuple[bytes, str]:
     return b"".join(out), ""
 
 
-def meant(out: bytes) -> list[JsonObject | str]:
-    """What a client reads of it."""
-    lines = [line[6:] for line in out.split(b"\n") if line.startswith(b"data: ")]
-    return [json.loads(line) if line != b"[DONE]" else "[DONE]" for line in lines]
-
-
 def translators() -> list[Translator]:
     asked: list[JsonObject] = [{}, {"stream_options": {"include_obfuscation": False}}]
     made: list[Translator] = [chat.ChatStream(form, created=1) for form in FORMS]
@@ -72,10 +69,7 @@ def assert_alike(data: bytes, cuts: list[int]) -> None:
         expected, why = said(one, apart)
         got, also_why = said(other, joined)
         assert also_why == why
-        if isinstance(one, responses.ResponseStream):
-            assert got == expected
-        else:
-            assert meant(got) == meant(expected)
+        assert got == expected
 
 
 @pytest.mark.parametrize("cut", [[], [700], list(range(0, 40_000, 331))], ids=str)
@@ -161,30 +155,6 @@ def test_any_deltas_say_the_same(
         at = broken % len(deltas)
         deltas = deltas[:at] + b"\xff" + deltas[at + 1 :]
     assert_alike(b"".join([*HEAD, deltas, END]), cuts)
-
-
-@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: str(kind[0]))
-def test_plain_deltas_are_cut_and_not_parsed(kind: tuple[str, JsonObject]) -> None:
-    """So that the tests above are of the road that they mean."""
-    numbers = range(50)
-    pieces = [
-        delta(*kind, f'"w{n}"', f',"sequence_number":{n},"obfuscation":"{n}"') for n in numbers
-    ]
-    (deltas,) = Decoder(coalesce=True).feed(b"".join(pieces))
-    assert isinstance(deltas, DeltaBatch)
-    likeness = DeltaPattern.of(deltas.each[0])
-    assert likeness is not None
-    assert likeness.words(deltas) == ([b'"w%d"' % n for n in numbers], [f"w{n}" for n in numbers])
-
-
-def test_the_bytes_of_an_event_are_in_the_text_in_any_language() -> None:
-    event = Event(delta(*KINDS[0], '"é漢🙂"', ',"sequence_number":1').rstrip())
-    likeness = DeltaPattern.of(event)
-    assert likeness is not None
-    assert likeness.words(DeltaBatch(event.encode(), event.type)) == (
-        ['"é漢🙂"'.encode()],
-        ["é漢🙂"],
-    )
 
 
 # A delta alone in its read, which is the commonest read there is.
@@ -280,23 +250,6 @@ def test_nothing_is_tried_twice(data: bytes, monkeypatch: pytest.MonkeyPatch) ->
     assert sum(event.count for event in events) == len(decoded(data * 20, [], together=False))
 
 
-# What is known of one event's like is known of all, whatever stream they are of.
-
-MEMBERS = ("delta", "item_id", "obfuscation", "sequence_number", "deep", "other")
-VALUES = st.sampled_from(
-    ['"x"', '"y"', '"a b"', '"\\""', '"\\\\"', '""', '"\\u00e9"', "7", "8", "0", "007", "-1", "7.5",
-     "null", '{"delta":"x"}', '{"item_id":"x"}', '{"item_id":"y"}', '["x"]', '"\\"delta\\":"',
-     '"x","item_id":"z"', '"a\\', '",', '"x"}', '"\x01"']
-)  # fmt: skip
-
-
-@st.composite
-def events(draw: st.DrawFn) -> Event:
-    members = draw(st.lists(st.tuples(st.sampled_from(MEMBERS), VALUES), min_size=1, max_size=5))
-    data = ",".join(f'"{name}":{value}' for name, value in members)
-    return Event(f"event: a.delta\ndata: {{{data}}}".encode())
-
-
 def test_several_deltas_are_asked_one_by_one() -> None:
     deltas = DeltaBatch(b'event: a.delta\ndata: {"delta":"x"}\n\n' * 2, "a.delta")
     for ask in (lambda: deltas.data, lambda: deltas.json, lambda: deltas.parsed_lazily):
@@ -305,154 +258,178 @@ def test_several_deltas_are_asked_one_by_one() -> None:
     assert [one.json for one in deltas.each] == [{"delta": "x"}] * 2
 
 
-def as_deltas(event: Event) -> DeltaBatch:
-    return DeltaBatch(event.encode(), event.type, 1)
+# The fast way: it says what the long one says, byte by byte, and knows when to leave it alone.
+
+PLAIN_STREAM, SPLICED_STREAM = ChatStream, chat.ChatStream
 
 
-@given(event=events(), others=st.lists(events(), max_size=4), shuffled=st.randoms())
-@example(
-    Event(b'event: a.delta\ndata: {"delta":"x","deep":{"item_id":"x"}}'),
-    [Event(b'event: a.delta\ndata: {"delta":"x","deep":{"item_id":"y"}}')],
-    random.Random(1),
-)
-@example(
-    Event(b'event: a.delta\ndata: {"delta":"x","deep":{"delta":"x"}}'),
-    [Event(b'event: a.delta\ndata: {"delta":"x","deep":{"delta":"y"}}')],
-    random.Random(1),
-)
-@example(
-    Event(b'event: a.delta\ndata: {"a\\"delta":"x","delta":"x"}'),
-    [Event(b'event: a.delta\ndata: {"a\\"delta":"y","delta":"x"}')],
-    random.Random(1),
-)
-@example(
-    Event(b'event: a.delta\ndata: {"delta":"x","delta":"x" }'),
-    [Event(b'event: a.delta\ndata: {"delta":"y","delta":"x" }')],
-    random.Random(1),
-)
-@example(
-    Event(b'event: a.delta\ndata: {"delta":"y","delta":"y" }'),
-    [Event(b'event: a.delta\ndata: {"delta":"x","delta":"y" }')],
-    random.Random(1),
-)
-def test_what_is_alike_means_the_same_but_for_what_varies(
-    event: Event, others: list[Event], shuffled: random.Random
-) -> None:
-    varies = ("delta", "item_id", "obfuscation", "sequence_number")
-    if (likeness := DeltaPattern.of(event)) is None:
-        return
-    # Strangers, and the same with other values in its places.
-    values = [b'"x"', b'"y"', b"7", b'"\\"a,"', b'"\\\\"', b'"\\""', b'"delta"', b'"}"']
-    changed = [
-        Event(
-            re.sub(rb'(?<=":)(?:"\w*"|\d+)(?=[,}])', lambda _: shuffled.choice(values), event.raw)
-        )
-        for _ in range(4)
+def reads(data: bytes, cuts: Iterable[int]) -> list[list[Event]]:
+    decoder = Decoder(coalesce=True)
+    return [*(decoder.feed(piece) for piece in pieces(data, cuts)), decoder.flush()]
+
+
+def assert_same_bytes(data: bytes, cuts: Iterable[int], form: chat.ReplyOptions) -> None:
+    stream = [event for batch in reads(data, cuts) for event in batch]
+    plain, spliced = (
+        said(translator, stream)
+        for translator in (PLAIN_STREAM(form, created=1), SPLICED_STREAM(form, created=1))
+    )
+    assert spliced == plain
+
+
+def test_the_fast_way_is_one_file_and_one_line() -> None:
+    """Without both, the program is the one that the tests below compare it with."""
+    assert issubclass(SPLICED_STREAM, PLAIN_STREAM)
+    assert SPLICED_STREAM.__module__ == splice.__name__
+    package = Path(chat.__file__).parents[2]
+    lines = [
+        line
+        for path in package.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if "splice" in line and "import" in line
     ]
-    for other in [*others, *changed]:
-        if (words := likeness.words(as_deltas(other))) is not None:
-            same = {name: value for name, value in event.json.items() if name not in varies}
-            data = json.loads(other.data)
-            assert {name: data[name] for name in data if name not in varies} == same
-            assert words[1] == [data["delta"]]
-            assert json.loads(words[0][0]) == data["delta"]
+    assert lines == ["from .splice import SplicingChatStream as ChatStream"]
 
 
-def known() -> int:
-    """How often something was learnt that was not known."""
-    return splice._pattern.cache_info().misses
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wire_cut_anywhere_gives_the_same_bytes_without_the_fast_way(name: str) -> None:
+    """Each place within its deltas; elsewhere nothing is spliced, and a few places are enough."""
+    data = wire(name)
+    deltas = [found.span() for found in re.finditer(rb"event: [a-z_.]+\.delta\n.*\n\n", data)]
+    places = {at for start, stop in deltas for at in range(start, stop + 1)}
+    for cut in sorted(places | set(range(0, len(data), 997))):
+        assert_same_bytes(data, [cut], FORMS[0])
 
 
-def test_the_next_stream_has_nothing_to_learn() -> None:
-    def play(words: str, name: str, tier: str | None = None) -> bytes:
-        each = [
-            delta(*KINDS[0], f'"{words}{n}"', f',"sequence_number":{n},"obfuscation":"{words}"')
-            for n in range(6)
-        ]
-        first = sse.encode(
-            {"type": "response.created", "response": {"id": name}}, "response.created"
-        )
-        data = first + b"".join(each).replace(b"x_1", name.encode()) + END
-        out, why = said(
-            chat.ChatStream(chat.ReplyOptions("m", service_tier=tier)),
-            decoded(data, [], together=True),
-        )
-        assert not why
-        return out
-
-    play("a", "resp_1")
-    before = known()
-    assert b'"content":"b5"' in play("b", "resp_2", "priority")
-    assert known() == before
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wire_in_many_pieces_gives_the_same_bytes_without_the_fast_way(name: str) -> None:
+    data, chance = wire(name), random.Random(name)
+    assert_same_bytes(data, range(len(data)), FORMS[0])
+    for form in FORMS:
+        assert_same_bytes(data, [], form)
+        for _ in range(5):
+            assert_same_bytes(data, [chance.randrange(len(data)) for _ in range(20)], form)
 
 
-def test_what_cannot_be_learnt_is_tried_less_and_less_often() -> None:
-    each = [delta(*KINDS[0], '"a"', f',"logprobs":[{n}]') for n in range(128)]
-    before = known()
-    data = b"".join([*HEAD, *each, END])
-    cuts = list(accumulate(map(len, each), initial=sum(map(len, HEAD))))
-    out, why = said(chat.ChatStream(chat.ReplyOptions("m")), decoded(data, cuts, together=True))
-    assert (out.count(b'"content":"a"'), why) == (128, "")
-    assert 0 < known() - before < 8
+@given(data=streams(), cuts=CUTS, form=st.sampled_from(FORMS))
+def test_a_made_stream_gives_the_same_bytes_without_the_fast_way(
+    data: bytes, cuts: list[int], form: chat.ReplyOptions
+) -> None:
+    assert_same_bytes(data, cuts, form)
 
 
-def test_another_part_is_learnt_at_once_whatever_was_before_it() -> None:
-    stream = chat.ChatStream(chat.ReplyOptions("m"))
-    unwanted, four = delta(*KINDS[2], '"a"'), NEXT * 4
-    for _ in range(9):
-        for event in decoded(
-            unwanted * 40, list(range(0, 40 * len(unwanted), len(unwanted))), together=True
-        ):
-            assert list(stream.feed(event)) == []
-        list(stream.feed(Event(HEAD[1].rstrip())))
-        for event in decoded(four, list(range(0, len(four), len(NEXT))), together=True):
-            list(stream.feed(event))
-        assert stream._run is not None
+RECORDED = (
+    'event: response.output_text.delta\ndata: {{"type":"response.output_text.delta",'
+    '"content_index":{content},"delta":{delta},"item_id":{id},"logprobs":[],"obfuscation":{noise},'
+    '"output_index":{index},"sequence_number":{number}}}\n\n'
+)
+OF_THE_DOCUMENTATION = (
+    'event: response.output_text.delta\ndata: {{"type":"response.output_text.delta",'
+    '"sequence_number":{number},"item_id":{id},"output_index":{index},"content_index":{content},'
+    '"delta":{delta},"logprobs":[],"obfuscation":{noise}}}\n\n'
+)
+A_CALL = (
+    "event: response.function_call_arguments.delta\n"
+    'data: {{"type":"response.function_call_arguments.delta","delta":{delta},"item_id":{id},'
+    '"obfuscation":{noise},"output_index":{index},"sequence_number":{number}}}\n\n'
+)
+FORMS_OF_DELTAS = (RECORDED, OF_THE_DOCUMENTATION, A_CALL)
+HONEST: JsonObject = {
+    "content": "0", "delta": '"a"', "id": '"msg_1"', "noise": '"q"', "index": "1", "number": "7",
+}  # fmt: skip
+
+
+def plain_delta(form: str, **values: str) -> bytes:
+    return form.format(**{**HONEST, **values}).encode()
+
+
+def batch_of(data: bytes) -> DeltaBatch:
+    (deltas,) = Decoder(coalesce=True).feed(data)
+    assert isinstance(deltas, DeltaBatch)
+    return deltas
+
+
+@pytest.mark.parametrize("form", FORMS_OF_DELTAS, ids=["recorded", "documentation", "call"])
+def test_plain_deltas_are_cut_and_not_parsed(form: str) -> None:
+    """So that the tests here are of the way that they mean."""
+    data = b"".join(plain_delta(form, delta=f'"w{n}\\n"', number=str(n)) for n in range(50))
+    plain = PlainDeltas.of(batch_of(data))
+    assert plain is not None
+    assert plain.part == (1, None, None if form == A_CALL else 0)
+    assert plain.literals == [b'"w%d\\n"' % n for n in range(50)]
+    assert plain.texts == [f"w{n}\n" for n in range(50)]
+
+
+def test_deltas_of_the_wires_and_of_the_recorded_form_take_the_fast_way() -> None:
+    data = wire("text")
+    first = re.search(rb"event: response.output_text.delta\n.*\n\n", data)
+    assert first is not None
+    assert PlainDeltas.of(batch_of(first[0])) is not None
+
+
+@pytest.mark.parametrize(
+    "literal", ['"\\ud83d"', '"\\ud83d\\ude00"', '"\\u00e9"', '"\\/"', '"\\x"', '"a\tb"', "null", "7",
+                '"a","b"', '"', "{}", '"a\\"', '"\\b"'],
+)  # fmt: skip
+@pytest.mark.parametrize("form", FORMS_OF_DELTAS, ids=["recorded", "documentation", "call"])
+def test_a_text_that_we_would_write_otherwise_is_parsed(form: str, literal: str) -> None:
+    """Halves of pairs among them, which are no text alone."""
+    data = plain_delta(form) * 2 + plain_delta(form, delta=literal) + plain_delta(form)
+    for deltas in decoded(data, [], together=True):
+        assert not isinstance(deltas, DeltaBatch) or PlainDeltas.of(deltas) is None
+
+
+def test_a_batch_with_bytes_that_are_no_text_is_parsed() -> None:
+    bad = plain_delta(RECORDED).replace(b'"a"', b'"\xff"')
+    assert PlainDeltas.of(batch_of(plain_delta(RECORDED) + bad)) is None
+
+
+def test_deltas_of_two_parts_are_parsed() -> None:
+    for other in ({"index": "2"}, {"content": "1"}):
+        data = plain_delta(RECORDED) + plain_delta(RECORDED, **other)
+        assert PlainDeltas.of(batch_of(data)) is None
+
+
+VALUES = st.sampled_from(
+    ['"x"', '"a b"', '"\\""', '"\\\\"', '""', '"\\u00e9"', "7", "0", "007", "-1", "7.5", "1e3",
+     "null", '{"delta":"x"}', '["x"]', '"\\"delta\\":"', '"x","item_id":"z"', '"a\\', '",', '"x"}',
+     '"\x01"', '"\x7f"', '"é漢🙂\u2028"', '"x","delta":"y"', '"x","output_index":9', "true"]
+)  # fmt: skip
+
+
+@given(
+    form=st.sampled_from(FORMS_OF_DELTAS),
+    values=st.lists(
+        st.dictionaries(st.sampled_from(sorted(HONEST)), VALUES, max_size=3), min_size=1, max_size=4
+    ),
+)
+def test_what_is_spliced_is_what_the_json_says(form: str, values: list[dict[str, str]]) -> None:
+    data = b"".join(plain_delta(form, **one) for one in values)
+    for deltas in decoded(data, [], together=True):
+        if not isinstance(deltas, DeltaBatch) or (plain := PlainDeltas.of(deltas)) is None:
+            continue
+        payloads = [json.loads(one.data) for one in deltas.each]
+        assert plain.texts == [payload["delta"] for payload in payloads]
+        assert plain.literals == [wire_json.dumps(text) for text in plain.texts]
+        places = [(one["output_index"], None, one.get("content_index")) for one in payloads]
+        assert places == [plain.part] * len(places)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_text_that_is_spliced_is_written_as_we_write_it(text: str) -> None:
+    data = plain_delta(RECORDED, delta=wire_json.dumps(text).decode())
+    if (plain := PlainDeltas.of(batch_of(data))) is not None:
+        assert (plain.texts, plain.literals) == ([text], [wire_json.dumps(text)])
+    else:
+        assert re.search(r"[\x00-\x1f]", text), "only the rare escapes are left to the parser"
 
 
 def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:
     form = chat.ReplyOptions("m")
-    shared = chat.reply.shared_envelope(form, created=1)
-    stream = chat.ChatStream(form, shared=shared)
-    for event in decoded(NEXT * 6, [len(NEXT) * n for n in range(1, 6)], together=True):
-        early = b"".join(stream.feed(event))
-    assert stream._run is not None
+    shared = chat.shared_envelope(form, created=1)
+    stream = SPLICED_STREAM(form, shared=shared)
+    for _ in range(3):
+        early = b"".join(stream.feed(batch_of(plain_delta(RECORDED))))
     shared.adopt({"id": "resp_7"})
-    late = b"".join(stream.feed(event))
+    late = b"".join(stream.feed(batch_of(plain_delta(RECORDED))))
     assert late == early.replace(b'"id":"chatcmpl-"', b'"id":"chatcmpl-7"') != early
-
-
-def test_what_is_known_is_bounded() -> None:
-    for n in range(2 * splice.KNOWN):
-        assert DeltaPattern.of(Event(delta(*KINDS[0], '"a"', f',"x":{n}').rstrip())) is not None
-    assert splice._pattern.cache_info().currsize <= splice.KNOWN
-    long = ',"x":"%s"' % ("y" * splice.MAX_SKELETON_BYTES)
-    before = known()
-    assert DeltaPattern.of(Event(delta(*KINDS[0], '"a"', long).rstrip())) is None
-    assert known() == before, "for what is long is not kept"
-
-
-TEXTS = st.text('ax:"\\]}{,é\ue000', max_size=4)
-
-
-@given(text=TEXTS, piece=TEXTS, shape=st.sampled_from(["plain", "call", "more", "list"]))
-@example('a:"x', "x", "plain")
-@example('a"x', "x", "plain")
-@example("x]}", "x]}", "call")
-def test_the_halves_of_a_delta_are_cut_where_its_words_are(
-    text: str, piece: str, shape: str
-) -> None:
-    shapes: dict[str, JsonObject] = {
-        "plain": {"content": text},
-        "call": {"tool_calls": [{"index": 0, "function": {"arguments": text}}]},
-        "more": {"content": piece, "refusal": text},
-        "list": {"content": ["a", text]},
-    }
-    made = shapes[shape]
-    ready = splice.around_text(wire_json.dumps(made), piece)
-    if shape == "list":
-        assert ready is None
-    else:
-        assert (ready is not None) == (text == piece)
-    if ready is not None:
-        assert ready[0] + wire_json.dumps(piece) + ready[1] == wire_json.dumps(made)

@@ -238,7 +238,7 @@ def test_a_whole_picture_is_a_stream_of_one_event() -> None:
     event = images.completed(
         "image_edit", made(), Images((), 5, None, USAGE), created=7, quality="auto"
     )
-    machine = images.Whole()
+    machine = images.CompletedImage()
     told = said([*machine.feed(sse.Event(event.removesuffix(b"\n\n"))), *machine.close()])
     assert [one.type for one in told[:1]] == ["image_edit.completed"]
     assert told[0].json["b64_json"] == B64

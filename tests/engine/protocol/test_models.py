@@ -172,9 +172,14 @@ def test_an_alias_goes_before_a_model_of_that_name() -> None:
         (("low", "high"), "minimal", "low"),
         (("low", "high"), "none", "low"),
         (("none", "high"), "minimal", "none"),
-        # Listed, and a mode of the Codex client.
-        (("low", "max", "ultra"), "ultra", "max"),
-        (("ultra",), "ultra", "max"),
+        # A mode of the Codex client.
+        (("low", "max", "ultra"), "ultra", "ultra"),
+        (("low", "max"), "ultra", "max"),
+        (("low", "ultra"), "max", "low"),
+        # A name that is new to us.
+        (("low", "extreme"), "extreme", "extreme"),
+        (("low", "extreme"), "max", "low"),
+        (("extreme",), "max", "max"),
         (("low", "high"), "hard", "hard"),
         ((), "high", "high"),
         ((), "minimal", "minimal"),
@@ -183,10 +188,36 @@ def test_an_alias_goes_before_a_model_of_that_name() -> None:
 def test_an_effort_that_a_model_lacks_becomes_the_nearest(
     efforts: tuple[str, ...], asked: str, nearest: str
 ) -> None:
+    assert models.nearest_effort(model_with(efforts), asked) == nearest
+
+
+@pytest.mark.parametrize(
+    ("efforts", "named", "sent"),
+    [
+        (("low", "max", "ultra"), "ultra", "max"),
+        (("low", "ultra", "high"), "ultra", "high"),
+        (("ultra",), "ultra", "max"),
+        ((), "ultra", "max"),
+        (("low", "max", "ultra"), "low", "low"),
+        (("extreme",), "extreme", "extreme"),
+    ],
+)
+def test_what_is_a_mode_of_the_codex_client_goes_up_as_the_highest_other(
+    efforts: tuple[str, ...], named: str, sent: str
+) -> None:
+    assert models.sent_effort(model_with(efforts), named) == sent
+
+
+def test_a_name_may_give_an_effort_that_only_the_catalogue_knows() -> None:
+    known = [model_with(("low", "extreme"))]
+    assert models.resolve(known, {}, "m:extreme") == ("m", "extreme")
+    assert models.resolve(known, {}, "m:hard") == ("m:hard", None)
+
+
+def model_with(efforts: tuple[str, ...]) -> models.Model:
     levels = [{"effort": effort} for effort in efforts]
-    entry = {"slug": "m", "supported_reasoning_levels": levels}
-    (model,) = models.parse({"models": [entry]})
-    assert models.nearest_effort(model, asked) == nearest
+    (model,) = models.parse({"models": [{"slug": "m", "supported_reasoning_levels": levels}]})
+    return model
 
 
 @pytest.mark.parametrize(

@@ -630,7 +630,7 @@ def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
 
 
 def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None:
-    told, at = responses.Thoughts(), {"output_index": 0, "summary_index": 0}
+    told, at = responses.ReasoningText(), {"output_index": 0, "summary_index": 0}
     kind = "response.reasoning_summary_text"
     assert told.feed(step(f"{kind}.delta", **at, delta="a")) == "a"
     assert told.feed(step(f"{kind}.done", **at, text="abc")) == "bc"
@@ -650,7 +650,7 @@ def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None
     ],
 )
 def test_thoughts_are_told_whatever_the_model_leaves_out(name: str, text: str | None) -> None:
-    thoughts = responses.Thoughts()
+    thoughts = responses.ReasoningText()
     (item,) = [item for item in folded(name)["output"] if item["type"] == "reasoning"]
     whole = "\n\n".join(part["text"] for part in item["summary"])
     assert whole == (text or whole)

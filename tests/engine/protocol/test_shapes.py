@@ -12,16 +12,16 @@ OTHERS = [None, True, 1, 0.5, "x", [], ["x"], {}, {"a": 1}, [{"a": 1}]]
 @pytest.mark.parametrize("value", OTHERS, ids=repr)
 def test_only_the_right_kind_is_read(value: object) -> None:
     holder = {"m": value}
-    assert shapes.word(holder, "m") == (value if value == "x" and isinstance(value, str) else "")
-    assert shapes.inner(holder, "m") == (value if isinstance(value, dict) else {})
-    assert shapes.listed(holder, "m") == ([{"a": 1}] if value == [{"a": 1}] else [])
+    assert shapes.get_str(holder, "m") == (value if value == "x" and isinstance(value, str) else "")
+    assert shapes.get_dict(holder, "m") == (value if isinstance(value, dict) else {})
+    assert shapes.get_list(holder, "m") == ([{"a": 1}] if value == [{"a": 1}] else [])
 
 
 def test_a_missing_member_is_the_empty_one() -> None:
-    assert shapes.word({}, "m") == ""
-    assert shapes.inner({}, "m") == {}
-    assert shapes.listed({}, "m") == []
-    assert shapes.number({}, "m") is None
+    assert shapes.get_str({}, "m") == ""
+    assert shapes.get_dict({}, "m") == {}
+    assert shapes.get_list({}, "m") == []
+    assert shapes.get_int({}, "m") is None
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_missing_member_is_the_empty_one() -> None:
      (float("inf"), None), (float("nan"), None), (1e300, None), (10**400, None), ([1], None)],
 )  # fmt: skip
 def test_a_number_is_a_whole_one_that_fits(value: object, expected: int | None) -> None:
-    assert shapes.number({"m": value}, "m") == expected
+    assert shapes.get_int({"m": value}, "m") == expected

@@ -1,4 +1,4 @@
-"""A document of another program, as text: entries put in, and taken out again."""
+"""A settings document as text: adds and removes entries, and verifies the outcome."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A settings file of another program on the disk: read, changed at once or not at all, and put
-back as it was."""
+"""A settings file on disk: read, changed atomically, and restored from its backup."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""JSON, with comments and trailing commas where a file has them: edited as text.
+"""Edits JSON as text, with comments and trailing commas where a file has them.
 
 No library for Python does this without Node. Every edit is one splice of the text, in the style of
-its surroundings; `document` reads the outcome again and compares it with what was meant.
+its surroundings; `document` parses the outcome again and compares it with the intended document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A piece of a text that is replaced, and the values inside a parsed document."""
+"""A text edit at a position, and the values inside a parsed document."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def holds(there: Any, wanted: Any) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality that tells 1, 1.0 and true apart."""
+    """Equality that distinguishes 1, 1.0 and true."""
     return one is other or _spelled_out(one) == _spelled_out(other)
 
 

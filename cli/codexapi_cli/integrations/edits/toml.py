@@ -1,8 +1,7 @@
-"""TOML, edited as text: a new table, or a new `[[item]]` of a list, goes to the end of the file, and
-out of it whole.
+"""Edits TOML as text: a new table, or a new `[[item]]` of a list, is appended to the file.
 
-What is inside a table, or at the top, tomlkit edits. `document` reads the outcome again and
-compares it with what was meant, so that a shape that cannot take an entry is refused.
+tomlkit edits inside a table, or at the top. `document` parses the outcome again and compares it
+with the intended document, so that a form that cannot take an entry is refused.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def remove(text: str, path: Path) -> TextEdit:
 def _scalar(text: str, path: Path, value: Any, *, new: bool) -> TextEdit:
     if len(path) > 1 or not new:
         return _by_tomlkit(text, path, value)
-    # The top of the file is before all tables, whatever comments stand there.
+    # The top of the file is before all tables, with its comments.
     return TextEdit(0, "", _rendered(path, value, newline_of(text)))
 
 

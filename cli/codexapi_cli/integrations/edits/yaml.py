@@ -1,8 +1,8 @@
-"""YAML, edited as text at the places that PyYAML tells.
+"""Edits YAML as text, at the positions that PyYAML reports.
 
-A library that writes whole files again would write all of them anew. What is put in is in block
-style, with its scalars as JSON has them. `document` reads the outcome again and compares it with
-what was meant, so that anchors, merges and other arts are refused where they would matter.
+A library that writes whole files would reformat them. What is added is in block style, with its
+scalars in JSON's form. `document` parses the outcome again and compares it with the intended
+document, so that anchors and merges are refused where they would matter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def parse(text: str) -> Any:
     """The document; an empty one is an empty object. Raises Unsafe, with the line."""
     import yaml  # 30 ms that only an edit costs
 
-    _root(text)  # tells what is there twice
+    _root(text)  # reports duplicate keys
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -130,7 +130,7 @@ def _is_null(node: Any) -> bool:
 
 
 def _line_after(text: str, node: Any) -> int:
-    """Where the line after a node begins, whatever comment follows the node."""
+    """Where the line after a node begins, behind a comment."""
     while isinstance(node.value, list) and node.value and not node.flow_style:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last

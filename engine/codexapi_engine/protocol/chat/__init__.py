@@ -5,9 +5,10 @@ from __future__ import annotations
 from . import mixed
 from .collect import collected
 from .params import chat_param, completions_param
-from .reply import ChatStream, ReplyOptions, from_response, shared_envelope
+from .reply import ReplyOptions, from_response, shared_envelope
 from .request import form, from_client, to_responses
 from .schema import RULES, ChatRequest
+from .splice import SplicingChatStream as ChatStream
 
 __all__ = [
     "RULES",

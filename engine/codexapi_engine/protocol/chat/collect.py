@@ -1,11 +1,11 @@
-"""Chunks back into a whole reply: what a client's accumulator does, for a run that was cut short."""
+"""Accumulates chunks into a complete reply, as a client does, for a stream that was cut short."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ...errors import JsonObject
-from ..shapes import inner, listed, word
+from ..shapes import get_dict, get_list, get_str
 
 
 def collected(chunks: Iterable[JsonObject]) -> JsonObject:
@@ -15,9 +15,9 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
     for chunk in chunks:
         # The last chunk has the usage, and not all that the others have.
         reply = {**reply, **chunk, "object": "chat.completion"}
-        for choice in listed(chunk, "choices"):
+        for choice in get_list(chunk, "choices"):
             whole = choices.setdefault(choice["index"], _empty(choice["index"]))
-            _add(whole["message"], inner(choice, "delta"))
+            _add(whole["message"], get_dict(choice, "delta"))
             whole["finish_reason"] = choice.get("finish_reason") or whole["finish_reason"]
     if reply.get("usage") is None:
         reply.pop("usage", None)
@@ -35,18 +35,18 @@ def _add(message: JsonObject, delta: JsonObject) -> None:
     for field in ("content", "refusal", "reasoning_content"):
         if isinstance(delta.get(field), str):
             message[field] = (message.get(field) or "") + delta[field]
-    message["annotations"] += listed(delta, "annotations")
-    if pictures := listed(delta, "images"):
+    message["annotations"] += get_list(delta, "annotations")
+    if pictures := get_list(delta, "images"):
         message.setdefault("images", []).extend(pictures)
-    if call := inner(delta, "function_call"):
+    if call := get_dict(delta, "function_call"):
         _join(message.setdefault("function_call", {"name": "", "arguments": ""}), call)
-    for call in listed(delta, "tool_calls"):
+    for call in get_list(delta, "tool_calls"):
         calls = message.setdefault("tool_calls", [])
         if call["index"] == len(calls):
-            kind = word(call, "type")
+            kind = get_str(call, "type")
             calls.append({"id": call["id"], "type": kind, kind: {}})
         whole = calls[call["index"]]
-        _join(whole[whole["type"]], inner(call, whole["type"]))
+        _join(whole[whole["type"]], get_dict(call, whole["type"]))
 
 
 def _join(whole: JsonObject, piece: JsonObject) -> None:

@@ -1,4 +1,4 @@
-"""The content parts of a chat message, as parts of a Responses message."""
+"""Translates the content parts of a chat message into parts of a Responses message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ...errors import InvalidRequest, JsonObject, missing
 from ..images import data_urls
 from ..responses.parts import file_part, is_data, refuse_file_id, translate_part
-from ..shapes import word
+from ..shapes import get_str
 from .fields import require_field, without_nulls
 from .schema import Message
 
@@ -87,7 +87,7 @@ def _file_part(part: JsonObject, path: str) -> JsonObject:
         raise missing(f"{path}.file")
     refuse_file_id(file, f"{path}.file", "file_data")
     data = require_field(file, "file_data", f"{path}.file")
-    return file_part(data, word(file, "filename"), f"{path}.file.file_data")
+    return file_part(data, get_str(file, "filename"), f"{path}.file.file_data")
 
 
 def _already(part: JsonObject, path: str) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Fields of a chat request's objects: required ones, and those that are left out."""
+"""Reads fields of a chat request's objects, required or optional."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of a chat request, as items of a Responses request."""
+"""Translates the messages of a chat request into items of a Responses request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A Responses body sent to Chat Completions: Cursor does so, and expects chunks back.
+"""Translates a Responses body that was sent to Chat Completions, as Cursor does.
 
-`input` stands in place of `messages`; tools may be flat or nested; fields of both dialects mix.
+Its client expects chunks. `input` stands in place of `messages`, tools may be flat or nested, and
+fields of both dialects may be present.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ...errors import JsonObject
 from ..choices import check_stream_options
 from ..responses import request as responses
 from ..rules import FieldRule, apply
-from ..shapes import inner, word
+from ..shapes import get_dict, get_str
 from ..validation import validated
 from .reply import ReplyOptions, tier_of
 from .request import text_of_wanted
@@ -57,9 +58,9 @@ def _translated(body: JsonObject) -> JsonObject:
     reasoning = {"effort": body.get("reasoning_effort"), "summary": body.get("reasoning_summary")}
     reasoning = {name: value for name, value in reasoning.items() if value is not None}
     if reasoning:
-        made["reasoning"] = {**reasoning, **inner(body, "reasoning")}
-    if text := text_of_wanted(inner(body, "response_format"), body.get("verbosity")):
-        made["text"] = {**text, **inner(body, "text")}
+        made["reasoning"] = {**reasoning, **get_dict(body, "reasoning")}
+    if text := text_of_wanted(get_dict(body, "response_format"), body.get("verbosity")):
+        made["text"] = {**text, **get_dict(body, "text")}
     tools = body.get("tools")
     if isinstance(tools, list):
         made["tools"] = [
@@ -75,10 +76,10 @@ def _form(sent: JsonObject, body: JsonObject) -> ReplyOptions:
     stop = body.get("stop")
     return ReplyOptions(
         model=sent["model"],
-        include_usage=inner(body, "stream_options").get("include_usage") is True,
+        include_usage=get_dict(body, "stream_options").get("include_usage") is True,
         service_tier=tier_of(body.get("service_tier")),
-        reasoning=bool(inner(sent, "reasoning").get("summary")),
-        json=word(inner(inner(sent, "text"), "format"), "type").startswith("json"),
+        reasoning=bool(get_dict(sent, "reasoning").get("summary")),
+        json=get_str(get_dict(get_dict(sent, "text"), "format"), "type").startswith("json"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         n=body.get("n") or 1,
     )

@@ -1,7 +1,7 @@
-"""A field of the request that the backend saw, by the name that the caller gave it.
+"""Maps the parameter that an error names to the field of the caller's chat request.
 
 The backend's refusals name fields of the Responses dialect (`input`, `text.format.schema`), and so
-do those of ours that are found behind the translation.
+do our own that are raised behind the translation.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ...errors import JsonObject
-from ..shapes import inner, listed, word
+from ..shapes import get_dict, get_list, get_str
 
 _WHOLE = {
     "instructions": "messages",
@@ -65,22 +65,26 @@ def _is_in(param: str, field: str) -> bool:
 
 def _tool_param(match: re.Match[str], rest: str, holder: JsonObject) -> str:
     """The backend's tools are flat, and in their list the legacy functions come last."""
-    tools, functions, index = listed(holder, "tools"), listed(holder, "functions"), int(match[2])
+    tools, functions, index = (
+        get_list(holder, "tools"),
+        get_list(holder, "functions"),
+        int(match[2]),
+    )
     if 0 <= index - len(tools) < len(functions):
         return f"{match[1]}functions[{index - len(tools)}]{rest}"
     tool = tools[index] if index < len(tools) else {}
     if inside := _TOOL.match(rest):
         return match[0] + _tool_param(inside, rest[inside.end() :], tool)
-    kind = word(tool, "type")
-    nested = inner(tool, kind) and any(_is_in(rest[1:], name) for name in _OF_A_TOOL)
+    kind = get_str(tool, "type")
+    nested = get_dict(tool, kind) and any(_is_in(rest[1:], name) for name in _OF_A_TOOL)
     return f"{match[0]}.{kind}{rest}" if nested else match[0] + rest
 
 
 def _choice_param(param: str, body: JsonObject) -> str:
-    choice = inner(body, "tool_choice")
-    kind, (head, dot, rest) = word(choice, "type"), param.partition(".")
+    choice = get_dict(body, "tool_choice")
+    kind, (head, dot, rest) = get_str(choice, "type"), param.partition(".")
     if "tool_choice" not in body and "function_call" in body:
         head = "function_call"
     elif _is_in(rest, "name") or _is_in(rest, "tools"):
-        head = f"{head}.{kind}" if inner(choice, kind) else head
+        head = f"{head}.{kind}" if get_dict(choice, kind) else head
     return head + dot + rest

@@ -5,24 +5,26 @@ Two roads, one reply: what the chunks of `Stream` add up to is what `from_respon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
-from ..responses import Pieces, delta_of
+from ..responses import StreamedParts as Pieces
+from ..responses import delta_of
 from ..responses.backend import SERVICE_TIERS
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict as inner
+from ..shapes import get_int as number
+from ..shapes import get_list as listed
+from ..shapes import get_str as word
 from ..sse import Event
 from ..stop import Stop
-from .splice import DeltaPattern, DeltaRun, Part, around_text
 
 PREFIX = "chatcmpl-"
-WORTHWHILE = 2
-"""Deltas in a row, from which on it pays to learn what they have in common."""
 
-TEXT = "response.output_text.delta"
+Part = tuple[int | None, int | None, int | None]
+"""Which part of which item: the indices of the item, of the summary, of the content."""
 
 # item type -> (the word for it in chat, the field of its input)
 _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
@@ -98,9 +100,6 @@ class ChatStream:
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
-        self._run: DeltaRun | None = None  # that the newest event belongs to
-        self._alike = 0  # deltas since something else came, or was learnt
-        self._learn_after = WORTHWHILE  # so many of them are waited for
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -112,9 +111,7 @@ class ChatStream:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
         if isinstance(event, sse.DeltaBatch):
-            chunks = self._splice(event)
-            return self._several(event, handler) if chunks is None else chunks
-        self._run, self._alike, self._learn_after = None, 0, WORTHWHILE
+            return self._feed_batch(event, handler)
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -129,54 +126,7 @@ class ChatStream:
         error_field = b',"error":' + json.dumps(error.body())
         return (self._chunk({}, behind=_behind(self._tier + error_field)),)
 
-    # Deltas that come together, or one after another.
-
-    def _several(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
-        """The usual way, until it is known what their chunks are; then of their words alone."""
-        self._run, self._alike = None, self._alike + deltas.count
-        if self._alike < self._learn_after or self._form.stop:
-            return self._each(deltas, handler)
-        return self._learning(deltas, handler)
-
-    def _splice(self, deltas: sse.DeltaBatch) -> Iterable[bytes] | None:
-        run = self._run
-        if run is None or run.envelope is not self._shared.envelope:
-            return None
-        if (words := run.pattern.words(deltas)) is None:
-            return None
-        written, meant = words
-        text = self._pieces.delta(run.part, "".join(meant))
-        if run.is_content:
-            self._length += len(text)
-        if "" in meant:  # says nothing, and so has no chunk
-            written = [word for word, piece in zip(written, meant, strict=True) if piece]
-        return (run.chunks(written),) if written else ()
-
-    def _learning(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
-        # What cannot be learnt, or is soon over, is not tried at every event.
-        self._alike, self._learn_after = 0, 2 * self._learn_after
-        first, rest = deltas.parted()
-        out = list(handler(self, first.json))
-        yield from out
-        self._run = self._learnt(first, out[-1]) if out else None
-        if rest is None:
-            return
-        if (chunks := self._splice(rest)) is None:
-            self._run, chunks = None, self._each(rest, handler)
-        yield from chunks
-
-    def _learnt(self, event: Event, chunk: bytes) -> DeltaRun | None:
-        """What those that follow this one have in common with it; None if that is not certain."""
-        data, pattern = event.json, DeltaPattern.of(event)
-        delta = chunk[len(self._before) : -len(self._behind)]
-        if pattern is None or (ready := around_text(delta, delta_of(data))) is None:
-            return None
-        before, behind = self._before + ready[0], ready[1] + self._behind
-        part = _part_of(data)
-        is_content = event.type == TEXT and (part[0] or 0) not in self._asides
-        return DeltaRun(pattern, before, behind + before, behind, part, is_content, self._envelope)
-
-    def _each(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
+    def _feed_batch(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
         for event in deltas.each:
             if not self.finished:
                 yield from handler(self, event.json)
@@ -369,13 +319,16 @@ class ChatStream:
         return [self._chunk({"tool_calls": [{"index": order, kind: body}]})]
 
     def _chunk(self, delta: JsonObject, *, behind: bytes | None = None) -> bytes:
-        """All of a chunk but its delta is written once for many: it is the most of it."""
+        body = sse.escape_line_ends(json.dumps(delta))
+        return self._head() + body + (behind or self._behind)
+
+    def _head(self) -> bytes:
+        """What stands before the delta of a chunk. Written once for many: it is the most of it."""
         envelope = self._shared.envelope
         if self._envelope is not envelope:
             self._envelope, head = envelope, sse.escape_line_ends(json.dumps(envelope)[:-1])
             self._before = b'data: %b,"choices":[{"index":%d,"delta":' % (head, self._choice)
-        body = sse.escape_line_ends(json.dumps(delta))
-        return self._before + body + (behind or self._behind)
+        return self._before
 
 
 Handler = Callable[[ChatStream, JsonObject], Iterable[bytes]]

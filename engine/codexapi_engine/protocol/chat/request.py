@@ -1,7 +1,4 @@
-"""A Chat Completions request as a Responses request.
-
-Field by field as translation.md 1 and 2 have it. Knows nothing of the reply.
-"""
+"""Translates a Chat Completions request into a Responses request, field by field."""
 
 from __future__ import annotations
 

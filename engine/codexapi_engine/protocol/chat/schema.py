@@ -1,4 +1,4 @@
-"""The fields of a chat request, and what becomes of each."""
+"""The fields of a chat request, and how each is handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools and the choice among them, from chat's form to the Responses form."""
+"""Translates tools and the tool choice from the chat form to the Responses form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InvalidRequest, JsonObject, missing
 from ..responses.ids import legal_name
 from ..responses.tools import check_name, translate_choice, translate_tool
-from ..shapes import listed
+from ..shapes import get_list
 from .fields import require_field, without_nulls
 from .schema import ChatRequest
 
@@ -33,7 +33,7 @@ def tool_of(tool: JsonObject, path: str) -> JsonObject:
     if not isinstance(kind, str):
         raise missing(f"{path}.type")
     if kind == "namespace":
-        inside = enumerate(listed(tool, "tools"))
+        inside = enumerate(get_list(tool, "tools"))
         tool = {**tool, "tools": [tool_of(one, f"{path}.tools[{n}]") for n, one in inside]}
     # A hosted tool in the Responses form: beyond the official API, and useful.
     return translate_tool(tool, path)
@@ -105,7 +105,7 @@ def choice_of(choice: JsonObject) -> JsonObject:
         return {**flat, "name": require_field(flat, "name", f"tool_choice.{kind}")}
     allowed = choice.get("allowed_tools")
     if kind == "allowed_tools" and isinstance(allowed, dict):
-        tools = [_flat(tool) for tool in listed(allowed, "tools")]
+        tools = [_flat(tool) for tool in get_list(allowed, "tools")]
         choice = {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
         return translate_choice(choice, "tool_choice.allowed_tools")
     return translate_choice(choice)
@@ -125,7 +125,7 @@ def _tool_names(tools: Iterable[JsonObject]) -> Iterator[Any]:
     """What a choice can name, inside namespaces too."""
     for tool in tools:
         yield _flat(tool).get("name")
-        yield from _tool_names(listed(tool, "tools"))
+        yield from _tool_names(get_list(tool, "tools"))
 
 
 def _flat(tool: JsonObject) -> JsonObject:

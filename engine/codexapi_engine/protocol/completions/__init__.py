@@ -1,4 +1,4 @@
-"""The legacy Completions dialect: a prompt, a text."""
+"""The legacy Completions dialect: a text prompt in, a text out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Responses stream, or a finished response, as a legacy Completions reply."""
+"""Translates a Responses stream, or a finished response, into a legacy Completions reply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...errors import CodexError, JsonObject, from_event
 from .. import sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
 from ..responses import Text, text_of
-from ..shapes import inner, listed, word
+from ..shapes import get_dict, get_list, get_str
 from ..sse import Event
 from ..stop import Stop
 
@@ -47,16 +47,16 @@ class CompletionStream:
             return (piece for one in event.each for piece in self.feed(one))
         kind = event.type
         if kind == "response.created":
-            self._shared.adopt(inner(event.json, "response"))
+            self._shared.adopt(get_dict(event.json, "response"))
         if kind in ("response.failed", "error"):
             raise from_event(event.json)
         event.check()
         out = self._text_chunks(self._stop.feed(self._text.feed(event)))
         if self._stop.hit:
-            # The run is left where it is, and its usage mostly never told.
+            # The stream is closed here, mostly before its usage.
             return out + self._last_chunks("stop", None)
         if kind in _ENDS:
-            return out + self._finish(inner(event.json, "response"))
+            return out + self._finish(get_dict(event.json, "response"))
         return out
 
     def close(self) -> Iterable[bytes]:
@@ -92,7 +92,7 @@ class CompletionStream:
 
 
 def from_response(response: JsonObject, form: CompletionOptions, *, created: int) -> JsonObject:
-    """The whole reply, a `text_completion`. Raises BackendError if the response says nothing.
+    """The complete reply, a `text_completion`. Raises BackendError if the response is empty.
 
     Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
     """
@@ -118,7 +118,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
     choices: dict[int, JsonObject] = {}
     for chunk in chunks:
         reply = chunk
-        for choice in listed(chunk, "choices"):
+        for choice in get_list(chunk, "choices"):
             whole = choices.setdefault(choice["index"], _choice(choice["index"], "", None))
             whole["text"] += choice["text"]
             whole["finish_reason"] = choice["finish_reason"]
@@ -129,7 +129,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
 
 
 def finish_reason(response: JsonObject) -> str:
-    reason = word(inner(response, "incomplete_details"), "reason")
+    reason = get_str(get_dict(response, "incomplete_details"), "reason")
     return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason, "stop")
 
 

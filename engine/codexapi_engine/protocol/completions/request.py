@@ -1,7 +1,4 @@
-"""A legacy Completions request as Responses requests: one for each prompt and choice.
-
-Knows nothing of the reply.
-"""
+"""Translates a legacy Completions request into Responses requests, one per prompt and choice."""
 
 from __future__ import annotations
 
@@ -125,9 +122,9 @@ def form(request: CompletionRequest, prompt: str) -> CompletionOptions:
 def shared_envelope(
     request: CompletionRequest, choices: int, *, created: int, include_usage: bool = False
 ) -> SharedEnvelope:
-    """What the choices of one reply share. `created` stands in where the backend tells no time.
+    """What the choices of one reply share. `created` is used where the backend sends no time.
 
-    `include_usage` tells the usage even where the request does not ask for it.
+    `include_usage` adds the usage even where the request does not have it.
     """
     wanted = (request.stream_options or {}).get("include_usage") is True
     return SharedEnvelope(

@@ -1,6 +1,7 @@
 """The Images dialect.
 
-What clients send (`request.py`) is not loaded here: it needs pydantic, and only the HTTP door.
+`request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
+the HTTP server loads.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from .backend import (
     to_responses,
 )
 from .header import Header, header, orientation
-from .reply import PARTIAL, ImageStream, Picture, Whole, completed, to_reply
+from .reply import PARTIAL, CompletedImage, ImageStream, Picture, completed, to_reply
 
 __all__ = [
     "FORMATS",
     "MODEL",
     "ONLY_THE_TOOL",
     "PARTIAL",
+    "CompletedImage",
     "Header",
     "Image",
     "ImageRequest",
     "ImageStream",
     "Images",
     "Picture",
-    "Whole",
     "completed",
     "data_url",
     "decoded",

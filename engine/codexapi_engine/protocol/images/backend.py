@@ -1,7 +1,7 @@
-"""What the doors ask for, in the backend's words, and what it gives back.
+"""Builds the backend's image requests, and reads its results.
 
-Two roads: the native endpoints and, for what they lack, the hosted tool inside a
-Responses run. Imports no pydantic: the command line comes this way.
+There are two transports: the native endpoints and, for what they lack, the hosted tool inside a
+Responses stream. Imports no pydantic, since the command line loads this module.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ...errors import (
     missing,
 )
 from ..choices import sum_usages
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 
 MODEL = "gpt-image-2"
-"""What the official client asks for (0.169.0)."""
+"""The official client's request (0.169.0)."""
 
 MAPPED = frozenset({"gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini", "dall-e-2", "dall-e-3"})
 """Names that clients have hard-coded, of models that the backend does not offer."""
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
-"""What the backend makes; it normalises every other size, so the nearest is asked for."""
+"""The backend's sizes; it normalises every other, so the nearest is requested."""
 
 QUALITIES = {
     "standard": "medium", "hd": "high",  # the names of older models
@@ -103,7 +103,7 @@ class Images:
 
     images: tuple[Image, ...]
     created: int | None
-    quality: str | None  # as the backend tells it; it does not always do what was asked
+    quality: str | None  # as the backend reports it, which may differ from the request
     usage: JsonObject | None
 
 
@@ -184,33 +184,33 @@ def from_backend(reply: JsonObject) -> Images:
     """What a native endpoint answered; its pictures are taken out of the answer, so that none is
     in memory twice. Raises BackendError for one without a picture."""
     images = tuple(
-        Image(decoded(_taken(datum, "b64_json")), word(datum, "revised_prompt") or None)
-        for datum in listed(reply, "data")
+        Image(decoded(_taken(datum, "b64_json")), get_str(datum, "revised_prompt") or None)
+        for datum in get_list(reply, "data")
     )
     if not images:
         raise BackendError("the backend's answer holds no picture", code="upstream_empty_response")
     return Images(
         images,
-        number(reply, "created"),
-        word(reply, "quality") or None,
-        inner(reply, "usage") or None,
+        get_int(reply, "created"),
+        get_str(reply, "quality") or None,
+        get_dict(reply, "usage") or None,
     )
 
 
 def from_response(response: JsonObject) -> Images:
-    """What a run of the hosted tool brought. Raises CodexError where the model said something
+    """The result of the hosted tool. Raises CodexError where the model wrote something
     in place of drawing."""
-    items = listed(response, "output")
-    calls = [item for item in items if word(item, "type") == "image_generation_call"]
-    drawn = [item for item in calls if word(item, "result")]
+    items = get_list(response, "output")
+    calls = [item for item in items if get_str(item, "type") == "image_generation_call"]
+    drawn = [item for item in calls if get_str(item, "result")]
     if not drawn:
         raise undrawn(calls, items)
-    last = drawn[-1]  # asked for one, a model may draw twice: the last is what it settled on
-    image = Image(decoded(_taken(last, "result")), word(last, "revised_prompt") or None)
+    last = drawn[-1]  # a model may draw twice for one request: the last picture counts
+    image = Image(decoded(_taken(last, "result")), get_str(last, "revised_prompt") or None)
     return Images(
         (image,),
-        number(response, "created_at"),
-        word(last, "quality") or None,
+        get_int(response, "created_at"),
+        get_str(last, "quality") or None,
         tool_usage(response),
     )
 
@@ -227,21 +227,21 @@ def merge(answers: Sequence[Images]) -> Images:
 
 
 def tool_usage(response: JsonObject) -> JsonObject | None:
-    """What the hosted tool cost, told beside the run's own usage."""
-    return inner(inner(response, "tool_usage"), "image_gen") or None
+    """The hosted tool's usage, which is beside the stream's own."""
+    return get_dict(get_dict(response, "tool_usage"), "image_gen") or None
 
 
 def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> CodexError:
     """Why a run ended without a picture."""
     for call in calls:
-        if error := inner(call, "error"):
+        if error := get_dict(call, "error"):
             return ContentRefused(
-                word(error, "message") or "the picture was refused",
-                code=word(error, "code") or "moderation_blocked",
+                get_str(error, "message") or "the picture was refused",
+                code=get_str(error, "code") or "moderation_blocked",
                 type="image_generation_user_error",
             )
-    texts = [word(part, "text") or word(part, "refusal")
-             for item in items for part in listed(item, "content")]  # fmt: skip
+    texts = [get_str(part, "text") or get_str(part, "refusal")
+             for item in items for part in get_list(item, "content")]  # fmt: skip
     words = " ".join(text for text in texts if text)
     if words:
         return ContentRefused(

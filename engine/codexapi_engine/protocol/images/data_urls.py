@@ -1,8 +1,8 @@
-"""Data URLs, read by what their bytes are.
+"""Parses data URLs, and takes the media type from the bytes.
 
-Clients write `image/jpg`, `image/x-png` or `application/octet-stream`, give one format the name of
-another, break base64 into lines, use its URL-safe alphabet and leave out its padding. The backend
-is said to refuse what it is told wrong; the bytes tell what is right.
+Clients write `image/jpg`, `image/x-png` or `application/octet-stream`, name the wrong format,
+break base64 into lines, use its URL-safe alphabet and omit its padding. The backend is reported to
+refuse a wrong media type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LONGEST_HEAD = 256
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACES = (" ", "\t", "\r", "\n")
 _SIGNATURE = 32
-"""Characters of base64 that tell the format: of the 24 bytes, a WebP's takes 12."""
+"""Characters of base64 that contain the format: of the 24 bytes, a WebP's takes 12."""
 
 
 def split(url: str) -> tuple[str, str] | None:

@@ -1,7 +1,6 @@
-"""What the first bytes of a picture tell: its format, its size, whether it has alpha.
+"""Reads format, size and alpha channel from the first bytes of a picture.
 
-Truth is read here and never from a name or a media type. Decodes no pixels, and so cannot know
-whether a picture is whole.
+Names and media types are ignored. No pixels are decoded, so a truncated picture is not detected.
 """
 
 from __future__ import annotations

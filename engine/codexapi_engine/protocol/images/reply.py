@@ -1,4 +1,4 @@
-"""Pictures as an Images reply: whole, or as a stream of partial ones."""
+"""Renders pictures as an Images reply: complete, or as a stream of partial images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from .backend import Images, decoded, encoded, tool_usage, undrawn
 from .header import header
@@ -50,7 +50,7 @@ class Picture:
 
 
 def to_reply(pictures: Sequence[Picture], answer: Images, *, created: int) -> Iterator[bytes]:
-    """An ImagesResponse, in pieces: a picture of 20 MB is never copied whole. Size, format and
+    """An ImagesResponse, in chunks: a picture of 20 MB is never copied. Size, format and
     background are the first picture's own."""
     first = pictures[0]
     reply: JsonObject = {
@@ -96,7 +96,7 @@ class ImageStream:
         # set once
         self._kind = kind
         self._options = {"size": size, "quality": quality, "background": background}
-        # told by response.created
+        # from response.created
         self._created = created
         # moves as the stream moves
         self._items: list[JsonObject] = []
@@ -107,13 +107,13 @@ class ImageStream:
         if self.finished:
             return ()
         if kind == "response.created":
-            self._created = number(inner(event.json, "response"), "created_at") or self._created
+            self._created = get_int(get_dict(event.json, "response"), "created_at") or self._created
         elif kind == PARTIAL:
             return (self._partial(event.json),)
         elif kind == "response.output_item.done":
-            self._items.append(inner(event.json, "item"))
+            self._items.append(get_dict(event.json, "item"))
         elif kind in ("response.completed", "response.done", "response.incomplete"):
-            return self._complete(inner(event.json, "response"))
+            return self._complete(get_dict(event.json, "response"))
         elif kind in ("response.failed", "error"):
             raise from_event(event.json)
         else:
@@ -131,23 +131,23 @@ class ImageStream:
 
     def _partial(self, data: JsonObject) -> bytes:
         name = f"{self._kind}.partial_image"
-        picture = word(data, "partial_image_b64")
+        picture = get_str(data, "partial_image_b64")
         event = {
             "type": name,
             "b64_json": picture,
-            "partial_image_index": number(data, "partial_image_index") or 0,
+            "partial_image_index": get_int(data, "partial_image_index") or 0,
             **self._described(data, picture),
         }
         return sse.encode(event, name)
 
     def _complete(self, response: JsonObject) -> Iterable[bytes]:
-        items = self._items or listed(response, "output")
-        calls = [item for item in items if word(item, "type") == "image_generation_call"]
-        drawn = [item for item in calls if word(item, "result")]
+        items = self._items or get_list(response, "output")
+        calls = [item for item in items if get_str(item, "type") == "image_generation_call"]
+        drawn = [item for item in calls if get_str(item, "result")]
         if not drawn:
             raise undrawn(calls, items)
         self.finished = True
-        name, picture = f"{self._kind}.completed", word(drawn[-1], "result")
+        name, picture = f"{self._kind}.completed", get_str(drawn[-1], "result")
         event = {
             "type": name,
             "b64_json": picture,
@@ -158,7 +158,7 @@ class ImageStream:
 
     def _described(self, data: JsonObject, picture: str) -> JsonObject:
         """What the bytes say, where they say it; then the backend; then the request."""
-        options = {name: word(data, name) or options for name, options in self._options.items()}
+        options = {name: get_str(data, name) or options for name, options in self._options.items()}
         beginning = picture[:_HEAD]
         seen = header(decoded(beginning[: len(beginning) // 4 * 4]))
         if seen is None:
@@ -173,7 +173,7 @@ class ImageStream:
 
 
 def completed(kind: str, picture: Picture, answer: Images, *, created: int, quality: str) -> bytes:
-    """The one event of a stream whose picture came whole."""
+    """The one event of a stream whose picture is complete."""
     name = f"{kind}.completed"
     data = {
         "type": name,
@@ -188,7 +188,7 @@ def completed(kind: str, picture: Picture, answer: Images, *, created: int, qual
     return sse.encode(data, name)
 
 
-class Whole:
+class CompletedImage:
     """Passes on the event that `completed` has made. A Translator."""
 
     def __init__(self) -> None:

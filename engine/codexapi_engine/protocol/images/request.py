@@ -1,4 +1,4 @@
-"""What a client sends in the Images dialect: a generation, an edit, a variation."""
+"""The schema of a client's Images requests: a generation, an edit, a variation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ASKS_NOTHING: dict[str, object] = {}
 
 
 class ImageParams(BaseModel):
-    """A generation, or an edit: then with pictures, which the door has made data URLs of."""
+    """A generation, or an edit: then with pictures, which the front end made data URLs of."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
@@ -123,7 +123,7 @@ def from_client(
     request = validated(model, {name: body[name] for name in body.keys() - ignored})
     if request.output_format not in (None, *FORMATS):
         raise _invalid("output_format", "supported values are 'png', 'jpeg' and 'webp'")
-    # 100 is what the official API takes where nobody says anything.
+    # 100 is the official API's default.
     if request.output_compression not in (None, 100) and request.output_format in (None, "png"):
         raise _invalid("output_compression", "png has none: ask for 'jpeg' or 'webp'")
     if request.background == "transparent" and request.output_format == "jpeg":

@@ -1,6 +1,7 @@
-"""The Responses dialect: the language spoken inside, and the door that mostly passes bytes on.
+"""The Responses dialect, into which all others are translated.
 
-What clients send (`request.py`) is not loaded here: it needs pydantic, and only the HTTP door.
+`request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
+the HTTP server loads.
 """
 
 from __future__ import annotations
@@ -14,10 +15,34 @@ from .public import (
     items_for_client,
     replay,
 )
-from .reply import TERMINAL, Assembler, Pieces, ResponseStream, Text, Thoughts, delta_of, text_of
+from .reply import (
+    TERMINAL,
+    Assembler,
+    ReasoningText,
+    ResponseStream,
+    StreamedParts,
+    Text,
+    delta_of,
+    text_of,
+)
 
 __all__ = [
-    "TERMINAL", "Assembler", "Pieces", "ResponseStream", "Text", "Thoughts", "cache_key",
-    "conversation_of", "delta_of", "failed", "for_client", "from_response", "items_for_client",
-    "json_form", "replay", "text_of", "to_backend", "user",
+    "TERMINAL",
+    "Assembler",
+    "ReasoningText",
+    "ResponseStream",
+    "StreamedParts",
+    "Text",
+    "cache_key",
+    "conversation_of",
+    "delta_of",
+    "failed",
+    "for_client",
+    "from_response",
+    "items_for_client",
+    "json_form",
+    "replay",
+    "text_of",
+    "to_backend",
+    "user",
 ]  # fmt: skip

@@ -1,9 +1,9 @@
-"""The events that the official API sends around an item, where the backend leaves them out.
+"""Adds the events that the official API sends around an item, where the backend omits them.
 
 Some models send an item only when it is done, or a text without its deltas or without its part
 (reported by gateways, for several models and clients). A client that follows the official order
-then shows nothing, or fails: it waits for the item before its parts, the part before its deltas,
-and the deltas before their end.
+then shows nothing, or fails: it expects an item before its parts, a part before its deltas, and
+the deltas before their end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ...errors import JsonObject, StreamInterrupted
 from .. import json, sse
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 
 ADDED, DONE = "response.output_item.added", "response.output_item.done"
@@ -85,15 +85,15 @@ class _Part:
         if len(found) == self._count:  # then all of them are read at once
             return str(json.loads(b'"%b"' % b"".join(found)))
         events = sse.Decoder().feed(deltas)
-        return "".join(word(event.json, "delta") for event in events)
+        return "".join(get_str(event.json, "delta") for event in events)
 
 
 class _Item:
     """An item that was announced."""
 
     def __init__(self, item: JsonObject, *, inferred: bool = False) -> None:
-        self.id = word(item, "id")
-        self.type = word(item, "type")
+        self.id = get_str(item, "id")
+        self.type = get_str(item, "type")
         self.inferred = inferred  # from an event of one of its parts
         self.done = False
         self.parts: dict[tuple[str, int], _Part] = {}
@@ -179,13 +179,13 @@ class Announcer:
 
     def _item_added(self, event: Event) -> tuple[list[JsonObject], bool]:
         item, index = (
-            inner(event.parsed_lazily, "item"),
-            number(event.parsed_lazily, "output_index"),
+            get_dict(event.parsed_lazily, "item"),
+            get_int(event.parsed_lazily, "output_index"),
         )
         if index is None or not item:
             return [], True
         known = self._items.get(index)
-        if known and (known.inferred or (known.id and known.id == word(item, "id"))):
+        if known and (known.inferred or (known.id and known.id == get_str(item, "id"))):
             known.inferred = False
             return [], False  # it has been announced
         self._items[index] = _Item(item)
@@ -193,11 +193,11 @@ class Announcer:
 
     def _item_done(self, event: Event) -> tuple[list[JsonObject], bool]:
         item, index = (
-            inner(event.parsed_lazily, "item"),
-            number(event.parsed_lazily, "output_index"),
+            get_dict(event.parsed_lazily, "item"),
+            get_int(event.parsed_lazily, "output_index"),
         )
         if _has_parts(item):
-            item = inner(event.json, "item")
+            item = get_dict(event.json, "item")
         if index is not None:
             return self._close(index, item), True
         index = self._next_index()
@@ -205,7 +205,7 @@ class Announcer:
         return [*self._close(index, item), end], False
 
     def _part_added(self, event: Event) -> tuple[list[JsonObject], bool]:
-        form = _OF_PART.get(word(inner(event.json, "part"), "type"))
+        form = _OF_PART.get(get_str(get_dict(event.json, "part"), "type"))
         if form is None:
             return [], True
         payloads, item = self._announce(form, event.json)
@@ -218,8 +218,8 @@ class Announcer:
         return payloads, True
 
     def _part_done(self, event: Event) -> tuple[list[JsonObject], bool]:
-        content = inner(event.json, "part")
-        form = _OF_PART.get(word(content, "type"))
+        content = get_dict(event.json, "part")
+        form = _OF_PART.get(get_str(content, "type"))
         payloads, part = self._open(form, event.json) if form else ([], None)
         if part is None:
             return payloads, True
@@ -246,7 +246,7 @@ class Announcer:
         if part is None:
             return payloads, not _is_call_without_item(form, event.json)
         if not part.ended:
-            payloads += _delta(part, part.rest(word(event.json, form.field)))
+            payloads += _delta(part, part.rest(get_str(event.json, form.field)))
         part.ended = True
         return payloads, True
 
@@ -258,10 +258,10 @@ class Announcer:
 
     def _hosted(self, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
         """An event of a hosted tool's call, such as `response.web_search_call.searching`."""
-        index, hosted = number(event.json, "output_index"), _HOSTED.fullmatch(kind)
+        index, hosted = get_int(event.json, "output_index"), _HOSTED.fullmatch(kind)
         if index is None or hosted is None or index in self._items:
             return [], True
-        item = {"id": word(event.json, "item_id"), "type": hosted[1], "status": "in_progress"}
+        item = {"id": get_str(event.json, "item_id"), "type": hosted[1], "status": "in_progress"}
         self._items[index] = _Item(item, inferred=True)
         return [{"type": ADDED, "output_index": index, "item": item}], True
 
@@ -270,14 +270,14 @@ class Announcer:
     def _announce(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Item | None]:
         """The item that an event is about, announced by now. None where it cannot be: of a call,
         the name is not known before the item is done."""
-        index = number(data, "output_index")
+        index = get_int(data, "output_index")
         if index is None:
             return [], None
         if item := self._items.get(index):
             return [], item
         if not form.part:
             return [], None
-        begun = _begun(form, word(data, "item_id"))
+        begun = _begun(form, get_str(data, "item_id"))
         self._items[index] = _Item(begun, inferred=True)
         return [{"type": ADDED, "output_index": index, "item": begun}], self._items[index]
 
@@ -297,7 +297,7 @@ class Announcer:
             known = self._items[index] = _Item(item)
             payloads.append({"type": ADDED, "output_index": index, "item": _empty(item)})
         for form, n, content in _texts(item):
-            place: JsonObject = {"item_id": word(item, "id"), "output_index": index}
+            place: JsonObject = {"item_id": get_str(item, "id"), "output_index": index}
             if form.member:
                 place[form.member] = n
             part, added = _add_part(known, form, (form.member, n), place)
@@ -311,11 +311,11 @@ class Announcer:
     def _index_of(self, item: JsonObject, position: int) -> int:
         """The index of an item of the last event's list: some lists leave items out, and some
         backends change an item's id."""
-        name = word(item, "id")
+        name = get_str(item, "id")
         if name and (found := [i for i, known in self._items.items() if known.id == name]):
             return found[0]
         known = self._items.get(position)
-        if known is None or not name or known.type == word(item, "type"):
+        if known is None or not name or known.type == get_str(item, "type"):
             return position
         return self._next_index()
 
@@ -351,7 +351,7 @@ def _begun(form: _Form, name: str) -> JsonObject:
 def _empty(item: JsonObject) -> JsonObject:
     """A finished item as it was announced. What has no text to be streamed is announced whole, but
     for a picture, which is not there yet."""
-    kind, empty = word(item, "type"), dict(item)
+    kind, empty = get_str(item, "type"), dict(item)
     if "status" in item or kind in ("message", *_OF_CALL):
         empty["status"] = "in_progress"
     if kind == "message":
@@ -369,18 +369,18 @@ def _empty(item: JsonObject) -> JsonObject:
 
 
 def _has_parts(item: JsonObject) -> bool:
-    kind = word(item, "type")
+    kind = get_str(item, "type")
     return kind in ("message", "reasoning") or kind in _OF_CALL
 
 
 def _texts(item: JsonObject) -> list[tuple[_Form, int, JsonObject]]:
     """The texts of an item: which they are, and what has them whole."""
-    if form := _OF_CALL.get(word(item, "type")):
+    if form := _OF_CALL.get(get_str(item, "type")):
         return [(form, 0, item)]
     if not _has_parts(item):
         return []
-    parts = [*enumerate(listed(item, "summary")), *enumerate(listed(item, "content"))]
-    return [(form, n, part) for n, part in parts if (form := _OF_PART.get(word(part, "type")))]
+    parts = [*enumerate(get_list(item, "summary")), *enumerate(get_list(item, "content"))]
+    return [(form, n, part) for n, part in parts if (form := _OF_PART.get(get_str(part, "type")))]
 
 
 def _add_part(
@@ -403,9 +403,9 @@ def _text_end(part: _Part, content: JsonObject) -> list[JsonObject]:
     if part.ended:
         return []
     part.ended = True
-    form, whole = part.form, word(content, part.form.field)
+    form, whole = part.form, get_str(content, part.form.field)
     payloads = _delta(part, part.rest(whole))
-    for n, annotation in enumerate(listed(content, "annotations")[part.annotations :]):
+    for n, annotation in enumerate(get_list(content, "annotations")[part.annotations :]):
         at = {"annotation_index": part.annotations + n, "annotation": annotation}
         payloads.append({"type": f"{form.name}.annotation.added", **part.place, **at})
     return [*payloads, _text_event(part, "done", form.field, whole)]
@@ -425,21 +425,21 @@ def _part_event(form: _Form, verb: str) -> str:
 
 
 def _key(form: _Form, data: JsonObject) -> tuple[str, int]:
-    return form.member, number(data, form.member) or 0
+    return form.member, get_int(data, form.member) or 0
 
 
 def _position(form: _Form, data: JsonObject) -> JsonObject:
     place: JsonObject = {
-        "item_id": word(data, "item_id"),
-        "output_index": number(data, "output_index") or 0,
+        "item_id": get_str(data, "item_id"),
+        "output_index": get_int(data, "output_index") or 0,
     }
     if form.member:
-        place[form.member] = number(data, form.member) or 0
+        place[form.member] = get_int(data, form.member) or 0
     return place
 
 
 def _is_call_without_item(form: _Form, data: JsonObject) -> bool:
-    return not form.part and number(data, "output_index") is not None
+    return not form.part and get_int(data, "output_index") is not None
 
 
 def _marks(form: _Form, event: Event) -> tuple[_Mark, ...] | None:
@@ -463,5 +463,5 @@ def _marks(form: _Form, event: Event) -> tuple[_Mark, ...] | None:
 
 
 def _value(event: Event, name: str) -> int:
-    value = number(event.json, name)
+    value = get_int(event.json, name)
     return -1 if value is None else value

@@ -1,6 +1,6 @@
-"""Requests of our own, and what the backend insists on.
+"""Builds Responses requests of our own, and sets the fields that the backend requires.
 
-Imports no pydantic: the command line comes this way.
+Imports no pydantic, since the command line loads this module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ...bounds import MAX_CACHE_KEY
 from ...errors import JsonObject
 from .. import json
-from ..shapes import inner, listed, word
+from ..shapes import get_dict, get_list, get_str
 from .ids import repair_choice, repair_items
 from .schemas import complete, complete_tools
 
@@ -51,7 +51,7 @@ def _with_valid_input(body: JsonObject) -> JsonObject:
         else item
         for item in repair_items(body["input"])
     ]
-    wants_json = inner(inner(body, "text"), "format").get("type") == "json_object"
+    wants_json = get_dict(get_dict(body, "text"), "format").get("type") == "json_object"
     if wants_json and not mentions_json(items):
         items.insert(0, message("developer", "Respond in JSON."))
     return {**body, "input": items}
@@ -63,7 +63,7 @@ def _with_valid_tools(body: JsonObject) -> JsonObject:
         changes["tools"] = complete_tools(body["tools"])
     if isinstance(body.get("tool_choice"), dict):
         changes["tool_choice"] = repair_choice(body["tool_choice"])
-    form = inner(inner(body, "text"), "format")
+    form = get_dict(get_dict(body, "text"), "format")
     if form.get("type") == "json_schema":
         form = {**form, "schema": complete(form.get("schema"))}
         changes["text"] = {**body["text"], "format": form}
@@ -81,7 +81,7 @@ def _texts(item: JsonObject) -> list[str]:
         return []
     content = item.get("content")
     return [content] if isinstance(content, str) else [
-        word(part, "text") for part in listed(item, "content") if part.get("type") in _TEXTS
+        get_str(part, "text") for part in get_list(item, "content") if part.get("type") in _TEXTS
     ]  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def request(
     form: JsonObject | None = None,
     search: bool = False,
 ) -> JsonObject:
-    """A request of our own doors: a text, or items such as `user()` makes.
+    """A request of our own front ends: a text, or items such as `user()` makes.
 
     `summary` asks for summaries of the reasoning, `form` is a `text.format` such as `json_form()`
     makes, and `search` lets the model search the web.

@@ -1,16 +1,16 @@
-"""A conversation made short: the user's words, and one item that only the backend can read."""
+"""Builds a compacted conversation: the user's messages, and one encrypted item."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ...errors import JsonObject, UnexpectedAnswer
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from .items import kind_of
 from .public import complete_usage
 
 TRIGGER: JsonObject = {"type": "compaction_trigger"}
-"""As the last item of a request's input, it asks for a compaction (backend.md I)."""
+"""The last item of a request's input, which requests a compaction."""
 
 
 def from_response(response: JsonObject, items: Iterable[JsonObject], created: int) -> JsonObject:
@@ -18,14 +18,14 @@ def from_response(response: JsonObject, items: Iterable[JsonObject], created: in
 
     Raises UnexpectedAnswer if the run made no compaction.
     """
-    made = [item for item in listed(response, "output") if kind_of(item) == "compaction"]
+    made = [item for item in get_list(response, "output") if kind_of(item) == "compaction"]
     if not made:
         raise UnexpectedAnswer("the backend made no compaction")
     messages = [item for item in items if kind_of(item) == "message" and item.get("role") == "user"]
     return {
-        "id": word(response, "id"),
+        "id": get_str(response, "id"),
         "object": "response.compaction",
-        "created_at": number(response, "created_at") or created,
+        "created_at": get_int(response, "created_at") or created,
         "output": [*messages, *made[-1:]],
-        "usage": complete_usage(inner(response, "usage")),
+        "usage": complete_usage(get_dict(response, "usage")),
     }

@@ -1,4 +1,4 @@
-"""How many tokens an input is, about. No tokenizer of these models is public: this counts bytes."""
+"""Estimates the tokens of an input from its bytes: no tokenizer of these models is public."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...errors import JsonObject
-from ..shapes import inner
+from ..shapes import get_dict
 
 BYTES_PER_TOKEN = 3.6
 IMAGE_TOKENS = 765
@@ -18,7 +18,7 @@ ITEM_TOKENS = 4
 _FILE_BYTES_PER_TOKEN = 40  # of a PDF: a page of 500 words is 30 kB
 _CODED = 3 / 4  # bytes in a character of base64
 _NAMES = frozenset({"type", "id", "role", "status", "detail", "call_id", "phase"})
-"""Fields that the model is not told, or not as text."""
+"""Fields that the model does not see, or not as text."""
 
 
 def input_tokens(body: JsonObject) -> int:
@@ -29,7 +29,7 @@ def input_tokens(body: JsonObject) -> int:
         _token_count(body.get("instructions")),
         _token_count(body.get("tools")),
     ]
-    sizes.append(_token_count(inner(inner(body, "text"), "format").get("schema")))
+    sizes.append(_token_count(get_dict(get_dict(body, "text"), "format").get("schema")))
     return round(sum(sizes)) + ITEM_TOKENS * len(items)
 
 

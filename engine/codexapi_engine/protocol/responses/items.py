@@ -1,6 +1,6 @@
-"""Items as they are kept and shown: each with an id, a status, and its content as parts.
+"""Normalises items for storage and display: each gets an id, a status, and its content as parts.
 
-Knows nothing of where they are kept, and throws no dice: who keeps an item names it.
+It is deterministic: the caller that stores an item supplies its id.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...errors import JsonObject
-from ..shapes import listed, word
+from ..shapes import get_list, get_str
 from .backend import user
 from .ids import PREFIXES
 
@@ -25,7 +25,7 @@ _WITH_STATUS = frozenset(
 
 
 def as_items(value: Any) -> list[JsonObject]:
-    """A request's `input` as items, whatever of its two forms it has."""
+    """A request's `input` as items, from either of its two forms."""
     if isinstance(value, str):
         return [user(value)]
     return [item for item in value or [] if isinstance(item, dict)]
@@ -83,10 +83,10 @@ def without_repeats(items: Iterable[JsonObject], history: Iterable[JsonObject]) 
     A client that counts its own ids anew in each request means another item by the same one: that
     goes without it.
     """
-    by_id = {name: item for item in history if (name := word(item, "id"))}
+    by_id = {name: item for item in history if (name := get_str(item, "id"))}
     rest = []
     for item in items:
-        twin = by_id.get(word(item, "id"))
+        twin = by_id.get(get_str(item, "id"))
         if twin is None:
             rest.append(item)
         elif not (is_bare(item) or _is_same(item, twin)):
@@ -111,7 +111,7 @@ def _parts(message: JsonObject) -> list[JsonObject]:
     spoken, content = message.get("role") == "assistant", message.get("content")
     if isinstance(content, str):
         content = [{"type": "output_text" if spoken else "input_text", "text": content}]
-    return [_complete_part(part) for part in listed({"content": content}, "content")]
+    return [_complete_part(part) for part in get_list({"content": content}, "content")]
 
 
 def _complete_part(part: JsonObject) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Parts of a message or of a tool's output: pictures and files as the backend takes them."""
+"""Translates parts of a message or of a tool's output: pictures and files in the backend's form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InvalidRequest, JsonObject
 from .. import files
 from ..images import data_urls
-from ..shapes import word
+from ..shapes import get_str
 
 _PICTURES = ("input_image", "computer_screenshot")
 _UNNAMED = "file.pdf"
@@ -33,7 +33,7 @@ def translate_part(part: JsonObject, path: str) -> JsonObject:
     if kind == "input_file":
         refuse_file_id(part, path, "file_data")
         if isinstance(data, str):
-            new = file_part(data, word(part, "filename"), f"{path}.file_data")
+            new = file_part(data, get_str(part, "filename"), f"{path}.file_data")
             return part if new.get("file_data") == data else new
     return part
 

@@ -1,4 +1,4 @@
-"""The backend's response object as a public one: complete, and about the client's request."""
+"""Completes the backend's response object with the fields of the client's request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...errors import CodexError, JsonObject
 from .. import json, sse
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from .announce import announcement
 from .backend import ENCRYPTED_REASONING
@@ -75,7 +75,7 @@ def from_response(
 
 def for_client(response: JsonObject, include: object) -> JsonObject:
     """A stored response as the client gets it. `include` is the client's list of extra fields."""
-    output = listed(response, "output")
+    output = get_list(response, "output")
     return {**response, "output": items_for_client(output, include)} if output else response
 
 
@@ -88,7 +88,7 @@ def items_for_client(items: list[JsonObject], include: object) -> list[JsonObjec
 
 
 def shows_encrypted(include: object) -> bool:
-    """Whether a client's `include` asks for the encrypted content of reasoning."""
+    """Whether a client's `include` has the encrypted content of reasoning."""
     return isinstance(include, list) and ENCRYPTED_REASONING in include
 
 
@@ -120,7 +120,7 @@ class Public:
         stated = {name: request[name] for name in _FROM_REQUEST if request.get(name) is not None}
         self._under = {**_DEFAULTS, **stated}
         self._over = _echoes(request)
-        self._tools = listed(request, "tools")
+        self._tools = get_list(request, "tools")
         self._created = created
         self._name = name
         self._has_user = "user" in request
@@ -130,11 +130,11 @@ class Public:
         """`output` stands in place of its own."""
         fields = {name: value for name, value in response.items() if value is not None}
         whole = {**self._under, **fields, **self._over}
-        whole["created_at"] = number(fields, "created_at") or self._created
+        whole["created_at"] = get_int(fields, "created_at") or self._created
         whole["id"] = self._name or whole["id"]
-        whole["tools"] = [_tool(tool) for tool in listed(fields, "tools") or self._tools]
-        whole["usage"] = complete_usage(fields["usage"]) if inner(fields, "usage") else None
-        items = listed(fields, "output") if output is None else output
+        whole["tools"] = [_tool(tool) for tool in get_list(fields, "tools") or self._tools]
+        whole["usage"] = complete_usage(fields["usage"]) if get_dict(fields, "usage") else None
+        items = get_list(fields, "output") if output is None else output
         whole["output"] = [complete_item(item) for item in items]
         if not self._has_user:
             whole.pop("user", None)
@@ -163,15 +163,15 @@ def error_event(error: CodexError, number: int) -> bytes:
 
 
 def replay(response: JsonObject) -> list[Event]:
-    """Events that tell a stored response to a client, for one whose own are not there."""
+    """Events that replay a stored response whose own events were not stored."""
     response = for_client(response, None)
     begun = {**response, "status": "in_progress", "output": [], "usage": None, "error": None}
     payloads: list[JsonObject] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
-        *announcement(listed(response, "output")),
+        *announcement(get_list(response, "output")),
     ]
-    end = word(response, "status")
+    end = get_str(response, "status")
     if end in ("completed", "incomplete", "failed"):
         payloads.append({"type": f"response.{end}", "response": response})
     events = []
@@ -184,7 +184,7 @@ def replay(response: JsonObject) -> list[Event]:
 
 
 def _echoes(request: JsonObject) -> JsonObject:
-    """What the backend echoes of our request, as the client said it.
+    """The fields that the backend echoes of our request, as the client sent them.
 
     A parameter that is ignored has no echo: the response says what was done. Only identifiers,
     which change no answer, have one. The backend's own `safety_identifier` is bound to the
@@ -209,7 +209,7 @@ def _echoes(request: JsonObject) -> JsonObject:
 
 def conversation_of(request: JsonObject) -> str:
     """The id of the conversation that a request is part of; empty if of none."""
-    return word(request, "conversation") or word(inner(request, "conversation"), "id")
+    return get_str(request, "conversation") or get_str(get_dict(request, "conversation"), "id")
 
 
 def _tool(tool: JsonObject) -> JsonObject:
@@ -224,7 +224,7 @@ def complete_usage(usage: Mapping[str, object]) -> JsonObject:
     details = {
         "cached_tokens": 0,
         "cache_write_tokens": 0,
-        **inner(usage, "input_tokens_details"),
+        **get_dict(usage, "input_tokens_details"),
     }
     return {
         "input_tokens": 0,
@@ -234,13 +234,13 @@ def complete_usage(usage: Mapping[str, object]) -> JsonObject:
         "input_tokens_details": details,
         "output_tokens_details": {
             "reasoning_tokens": 0,
-            **inner(usage, "output_tokens_details"),
+            **get_dict(usage, "output_tokens_details"),
         },
     }
 
 
 def public_error(error: JsonObject) -> JsonObject:
-    code, message = word(error, "code"), word(error, "message") or "the model run failed"
+    code, message = get_str(error, "code"), get_str(error, "message") or "the model run failed"
     if code in _PUBLIC_CODES:
         return {**error, "message": message}
     return {**error, "code": "server_error", "message": f"{message} ({code})" if code else message}

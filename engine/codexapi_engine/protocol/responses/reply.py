@@ -1,7 +1,7 @@
-"""What a Responses stream becomes: a finished response, the client's stream, or plain text.
+"""Turns a Responses stream into a finished response, the client's stream, or plain text.
 
-On the stream road bytes pass on as they came. Only what the backend leaves empty or tells of
-itself is rebuilt: the `response` object of the lifecycle events.
+In the client's stream, bytes pass unchanged. Only the `response` object of the lifecycle events is
+rebuilt, which the backend leaves empty or fills with its own settings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
-from ..shapes import inner, listed, number, word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from .announce import ADDED, DONE, Announcer
 from .backend import ENCRYPTED_REASONING
@@ -83,8 +83,8 @@ class Assembler:
         return [self._items[index] for index in sorted(self._items)]
 
     def item(self, data: JsonObject) -> None:
-        """Takes the item that an event tells to be done."""
-        item, index = data.get("item"), number(data, "output_index")
+        """Adds the item of a done event."""
+        item, index = data.get("item"), get_int(data, "output_index")
         if not isinstance(item, dict):
             raise StreamInterrupted(
                 "the backend sent an output item without an item", code="upstream_protocol_error"
@@ -101,7 +101,7 @@ class Assembler:
         status = "incomplete" if kind == "response.incomplete" else "completed"
         # The backend sends `output: []` at the end: the items came one by one before.
         self._ended = {**self._begun, **response, "output": _output_of(response) or self.output}
-        self._ended["status"] = word(response, "status") or status
+        self._ended["status"] = get_str(response, "status") or status
 
 
 class ResponseStream:
@@ -232,7 +232,7 @@ class ResponseStream:
             self._assembler.item(event.parsed_lazily)
         elif self._announcer is None:
             return None
-        item = inner(event.parsed_lazily, "item")
+        item = get_dict(event.parsed_lazily, "item")
         shown = self._client_item(item)
         return None if shown is item else shown
 
@@ -310,14 +310,16 @@ class ResponseStream:
     def _next_number(self) -> int:
         try:
             last = (
-                number(self._last.each[-1].parsed_lazily, "sequence_number") if self._last else None
+                get_int(self._last.each[-1].parsed_lazily, "sequence_number")
+                if self._last
+                else None
             )
         except StreamInterrupted:  # it passed unread, and is what broke the stream
             return 0
         return 0 if last is None else last + 1 + self._shift
 
 
-class Pieces:
+class StreamedParts:
     """What has been streamed of each part, so that its final form adds only what is missing.
 
     Some models send no deltas for a part, and some not all of them.
@@ -342,7 +344,7 @@ class Text:
     """The text of a stream, piece by piece: what a terminal prints."""
 
     def __init__(self) -> None:
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._spoke = False
         self._message: object = None  # the item that is being printed
 
@@ -351,25 +353,28 @@ class Text:
         kind = event.type
         if kind in _TEXT_DELTAS:
             piece = self._pieces.delta(_part(event.json), delta_of(event.json))
-            return self._with_gap(number(event.json, "output_index"), piece)
+            return self._with_gap(get_int(event.json, "output_index"), piece)
         if kind in _TEXT_ENDS:
-            whole = word(event.json, _TEXT_ENDS[kind])
+            whole = get_str(event.json, _TEXT_ENDS[kind])
             piece = self._pieces.rest(_part(event.json), whole)
-            return self._with_gap(number(event.json, "output_index"), piece)
+            return self._with_gap(get_int(event.json, "output_index"), piece)
         if kind == "response.output_item.done":
-            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(
+                get_int(event.json, "output_index"), get_dict(event.json, "item")
+            )
         if kind in _ENDED_WELL and not self._spoke:  # some tell their items only at the end
-            items = _output_of(inner(event.json, "response"))
+            items = _output_of(get_dict(event.json, "response"))
             return "".join(self._rest_of_item(index, item) for index, item in enumerate(items))
         return ""
 
     def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
-        """Whatever of a message was not streamed. Some models stream nothing of it."""
+        """The rest of a message that was not streamed. Some models stream nothing of it
+        (`tests/wires/no_text_deltas.sse`)."""
         if item.get("type") != "message":
             return ""
         return "".join(
             self._with_gap(index, self._pieces.rest((index, n), _part_text(part)))
-            for n, part in enumerate(listed(item, "content"))
+            for n, part in enumerate(get_list(item, "content"))
         )
 
     def _with_gap(self, index: int | None, piece: str) -> str:
@@ -380,31 +385,33 @@ class Text:
         return gap + piece
 
 
-class Thoughts:
+class ReasoningText:
     """The reasoning summaries of a stream, piece by piece, a blank line between their parts."""
 
     def __init__(self) -> None:
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._part_of: object = None  # the one that is being told
 
     def feed(self, event: Event) -> str:
         """The next piece, often empty."""
         kind = event.type
         if kind == DONE:  # some models stream nothing of it
-            return self._rest_of_item(number(event.json, "output_index"), inner(event.json, "item"))
+            return self._rest_of_item(
+                get_int(event.json, "output_index"), get_dict(event.json, "item")
+            )
         if not kind.startswith("response.reasoning_summary_text."):
             return ""
-        part = (number(event.json, "output_index"), number(event.json, "summary_index"))
+        part = (get_int(event.json, "output_index"), get_int(event.json, "summary_index"))
         if kind.endswith(".delta"):
             return self._with_gap(part, self._pieces.delta(part, delta_of(event.json)))
-        return self._with_gap(part, self._pieces.rest(part, word(event.json, "text")))
+        return self._with_gap(part, self._pieces.rest(part, get_str(event.json, "text")))
 
     def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
         if item.get("type") != "reasoning":
             return ""
         return "".join(
-            self._with_gap((index, n), self._pieces.rest((index, n), word(part, "text")))
-            for n, part in enumerate(listed(item, "summary"))
+            self._with_gap((index, n), self._pieces.rest((index, n), get_str(part, "text")))
+            for n, part in enumerate(get_list(item, "summary"))
         )
 
     def _with_gap(self, part: object, piece: str) -> str:
@@ -416,8 +423,7 @@ class Thoughts:
 
 
 def delta_of(data: JsonObject) -> str:
-    """The words of a delta. Raises StreamInterrupted if there are none: left out, they would be
-    missed by nobody."""
+    """The text of a delta. Raises StreamInterrupted if there is none: the gap would be unnoticed."""
     delta = data.get("delta")
     if not isinstance(delta, str):
         raise StreamInterrupted(
@@ -428,12 +434,14 @@ def delta_of(data: JsonObject) -> str:
 
 def _part(data: JsonObject) -> tuple[int | None, int | None]:
     """Which part of which item an event is about."""
-    return number(data, "output_index"), number(data, "content_index")
+    return get_int(data, "output_index"), get_int(data, "content_index")
 
 
 def text_of(response: JsonObject) -> str:
     """The text of a finished response: its messages, with a blank line between them."""
-    return "\n\n".join(text for item in listed(response, "output") if (text := _message_text(item)))
+    return "\n\n".join(
+        text for item in get_list(response, "output") if (text := _message_text(item))
+    )
 
 
 def _response(data: JsonObject) -> JsonObject:
@@ -447,15 +455,15 @@ def _response(data: JsonObject) -> JsonObject:
 
 
 def _output_of(response: JsonObject) -> list[JsonObject]:
-    """The output that a lifecycle event tells; often empty."""
-    return listed(response, "output")
+    """The output in a lifecycle event; often empty (`tests/wires/text.sse`)."""
+    return get_list(response, "output")
 
 
 def _message_text(item: JsonObject) -> str:
     if item.get("type") != "message":
         return ""
-    return "".join(_part_text(part) for part in listed(item, "content"))
+    return "".join(_part_text(part) for part in get_list(item, "content"))
 
 
 def _part_text(part: JsonObject) -> str:
-    return word(part, "text") or word(part, "refusal")
+    return get_str(part, "text") or get_str(part, "refusal")

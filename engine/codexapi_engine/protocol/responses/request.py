@@ -1,7 +1,6 @@
-"""What a client sends in the Responses dialect, as a request that the backend takes.
+"""Validates a client's Responses request, and translates it into one that the backend accepts.
 
-Knows nothing of models, logins or HTTP. What the backend refuses is from backend.md C.5; a field
-that nobody here knows passes on.
+It knows nothing of models, logins or HTTP. An unknown field is passed on.
 """
 
 from __future__ import annotations
@@ -262,7 +261,7 @@ def _check_call_id(item: JsonObject, kind: str, path: str) -> None:
 
 
 def _translate_message(item: JsonObject, path: str) -> JsonObject:
-    """The item, made whole in its place."""
+    """The item, completed in place."""
     role, content = item.get("role"), item.get("content")
     if role not in ("user", "assistant", "system", "developer"):
         raise InvalidRequest(

@@ -1,11 +1,11 @@
-"""Schemas of functions and of answers, with what the backend insists on.
+"""Adds the keywords that the backend requires to the JSON Schemas of functions and answers.
 
 It refuses an object without `properties` and an array without `items` (`object schema missing
 properties`, `array schema missing items`), at any depth, and with it the whole request: clients
 report that one tool of one MCP server, which takes no arguments, ends every conversation. Both
-keywords say nothing when they are empty, so a schema means the same with them.
+keywords mean nothing when they are empty, so the meaning of the schema stays.
 
-What is complete stays the same object, and no schema is changed in its place.
+A schema that is complete is returned as it is, and none is changed in place.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INSISTS_ON = (("object", "properties"), ("array", "items"))
 
 
 def complete(schema: Any) -> Any:
-    """The schema, with `properties` and `items` wherever the backend asks for them."""
+    """The schema, with `properties` and `items` wherever the backend requires them."""
     if not isinstance(schema, dict):
         return schema
     changes: JsonObject = {}

@@ -1,4 +1,4 @@
-"""Tools and what names them, in the backend's words: for Responses and Chat alike."""
+"""Translates tools and references to them into the backend's form, for Responses and Chat alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ...bounds import MAX_TOOL_NAME
 from ...errors import InvalidRequest, JsonObject
 from ..images import data_urls
-from ..shapes import inner, word
+from ..shapes import get_dict, get_str
 from .ids import is_name
 
 _NOT_AVAILABLE = frozenset(
@@ -29,12 +29,12 @@ def translate_tools(tools: Sequence[Any], path: str) -> list[Any]:
 
 def translate_tool(tool: JsonObject, path: str) -> JsonObject:
     """A tool in the Responses form."""
-    kind = word(tool, "type")
+    kind = get_str(tool, "type")
     if kind in ("function", "custom") and isinstance(tool.get("name"), str):
         check_name(tool["name"], f"{path}.name")
     if kind == "namespace" and isinstance(tool.get("tools"), list):
         tool = {**tool, "tools": translate_tools(tool["tools"], f"{path}.tools")}
-    if mask := word(inner(tool, "input_image_mask"), "image_url"):
+    if mask := get_str(get_dict(tool, "input_image_mask"), "image_url"):
         url = data_urls.picture(mask, f"{path}.input_image_mask.image_url")
         tool = {**tool, "input_image_mask": {**tool["input_image_mask"], "image_url": url}}
     return _with_backend_type(tool, path)
@@ -63,7 +63,7 @@ def check_name(name: str, path: str) -> None:
 
 
 def _with_backend_type(holder: JsonObject, path: str) -> JsonObject:
-    kind = word(holder, "type")
+    kind = get_str(holder, "type")
     if kind in _NOT_AVAILABLE:
         raise InvalidRequest(
             f"The tool type '{kind}' is not available on the Codex backend.",

@@ -1,12 +1,12 @@
-"""What the real backend refuses of a request, refused with its words.
+"""Checks a request by the rules of the real backend, and refuses it with the real bodies.
 
-Bodies that no report shows are those of the public API. Raises `Refused` for the first thing that
-is wrong.
+Bodies that no report shows are those of the public API. Raises `Refused` for the first rule that a
+request breaks.
 
 * `table.py`       the rules, each with its evidence, and how they are switched off
-* `forms.py`       what has to be right before a rule can be asked
+* `forms.py`       what must hold before a rule can read the body
 * `items.py`, `tools.py`, `options.py`, `pictures.py`, `search.py`   the rules themselves
-* `submission.py`  what a rule sees
+* `submission.py`  the request as a rule sees it
 """
 
 from __future__ import annotations

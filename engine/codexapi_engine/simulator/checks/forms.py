@@ -1,4 +1,4 @@
-"""What a body must be before any rule can read it. None of this can be switched off."""
+"""Checks the form of a body before any rule reads it. None of this can be switched off."""
 
 from __future__ import annotations
 

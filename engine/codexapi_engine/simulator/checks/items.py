@@ -1,4 +1,4 @@
-"""Rules of the input: its items, their ids, what is encrypted in them, and their pictures."""
+"""Rules of the input: its items, their ids, their encrypted content, and their pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request as the rules see it, and the words that several of them use."""
+"""A request as the rules see it, and the helpers that several rules use."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The table of rules: what the real backend is known to refuse, and how that is known.
+"""The table of rules: what the real backend is known to refuse, with the evidence.
 
-Each rule can be switched off by its name, for the day when it turns out wrong.
+Each rule can be switched off by its name, in case it turns out wrong.
 """
 
 from __future__ import annotations

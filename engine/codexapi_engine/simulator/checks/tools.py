@@ -1,4 +1,4 @@
-"""Rules of the tools: their types, names and schemas, and what chooses among them."""
+"""Rules of the tools: their types, names and schemas, and the tool choice."""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""A signal ends a command without a word, at whatever step of it. Real processes, and steps that
+are drawn evenly from all of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from tests.processes import ROOT, environment
+from tests.storm.nursery import SIGNALS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and sends POSIX signals")
+
+
+def words(number: int, runs: int, signals: int, since: str) -> dict[int, tuple[int, str]]:
+    """The exit code and the words of each run that did not end as it should, by the step at which
+    the signal came."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "tests.cli.signalled",
+            str(int(number)), str(runs), str(signals), since, "chat", "--demo", "hi",
+        ],
+        cwd=ROOT, env=environment(PYTHONPATH=f"{environment()['PYTHONPATH']}:{ROOT}"),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert len(found) == runs, done.stderr
+    # Where asyncio is no more, the system ends the process.
+    ends = (128 + number, -number)
+    return {at: (code, text) for at, code, text in found if text or code not in ends}
+
+
+@pytest.mark.parametrize("number", sorted(SIGNALS), ids=lambda number: number.name)
+def test_a_signal_while_the_loop_closes_ends_a_command_without_a_word(
+    number: signal.Signals,
+) -> None:
+    assert words(number, 24, 1, "close") == {}
+
+
+@pytest.mark.parametrize("signals", [1, 2, 3])
+def test_a_signal_at_any_step_ends_a_command_without_a_word(signals: int) -> None:
+    assert words(signal.SIGTERM, 12, signals, "__enter__") == {}

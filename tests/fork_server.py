@@ -1,0 +1,220 @@
+"""A server of forks: a process that has imported codexapi, and forks commands of it.
+
+    python -m tests.fork_server NUMBER   a socket's descriptor
+
+An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has one, the socket
+that hears of this command. An answer is its process id, and later its exit code; without such a
+socket both are written to the socket of the orders. A child does from there what an interpreter of
+its own would do: it gets signals, writes, and ends by itself. A child that is `fresh` is an
+interpreter of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import fcntl
+import gc
+import importlib
+import io
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from tests.processes import codexapi
+
+MODULES = (
+    "codexapi_cli.app", "codexapi_cli.commands.chat", "codexapi_cli.commands.serve",
+    "codexapi_cli.commands.history", "codexapi_cli.commands.image", "codexapi_cli.commands.models",
+    "codexapi_cli.commands.status", "codexapi_cli.commands.setup", "codexapi_cli.commands.doctor",
+    "codexapi_cli.checks", "codexapi_cli.commands.mcp_install", "codexapi_cli.commands.sh",
+    "codexapi_cli.commands.mcp_serve", "codexapi_cli.commands.simulate",
+    "codexapi_cli.commands.completion", "codexapi_cli.conversation.interactive",
+    "codexapi_cli.conversation.line_editor", "codexapi_cli.terminal.markdown", "codexapi_http",
+    "codexapi_http.app", "codexapi_http.simulate", "codexapi_mcp", "codexapi_mcp.server", "tomlkit",
+    "uvloop", "sqlite3", "yaml", "PIL.Image", "PIL.PngImagePlugin", "PIL.JpegImagePlugin",
+    "PIL.WebPImagePlugin",
+)  # fmt: skip
+MOST = 64 * 1024
+CLOCK = "CODEXAPI_STORM_CLOCK"
+"""Names the file that says how many seconds our clock is ahead."""
+
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+
+
+class Server:
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._children: dict[int, socket.socket] = {}
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+
+    def serve(self) -> None:
+        """Returns in a child alone, which is then a codexapi with arguments of its own."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        self._line.send(b"{}")
+        while True:
+            readable, _, _ = select.select([self._line, self._wake], [], [])
+            if self._wake in readable:
+                self._wake.recv(MOST)
+            self._reap()
+            if self._line in readable:
+                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 4)
+                if not data:
+                    break
+                if self._fork(json.loads(data), descriptors) == 0:
+                    return  # the signals come when codexapi begins
+        for child in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        os._exit(0)
+
+    def _fork(self, order: dict[str, object], descriptors: list[int]) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        child = os.fork()
+        if child == 0:
+            self._leave()
+            _become(order, descriptors)
+            return 0
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        for descriptor in descriptors[:3]:
+            os.close(descriptor)
+        listener = socket.socket(fileno=descriptors[3]) if descriptors[3:] else self._line
+        self._children[child] = listener
+        _tell(listener, {"begin": child})
+        return child
+
+    def _reap(self) -> None:
+        while self._children and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            listener = self._children.pop(ended[0])
+            _tell(listener, {"pid": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+            if listener is not self._line:
+                listener.close()
+
+    def _leave(self) -> None:
+        """A child has none of what its server has open."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for owned in {self._line, self._wake, self._waker, *self._children.values()}:
+            owned.close()
+
+
+def _tell(listener: socket.socket, message: dict[str, int]) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for that command
+        listener.send(json.dumps(message).encode())
+
+
+def _become(order: dict[str, object], descriptors: list[int]) -> None:
+    for descriptor in descriptors[3:]:
+        os.close(descriptor)
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    if order.get("session"):
+        os.setsid()
+    if order.get("terminal"):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    environ, arguments = order["env"], order["arguments"]
+    assert isinstance(environ, dict)
+    assert isinstance(arguments, list)
+    os.environ.clear()
+    os.environ.update(environ)
+    _renew_streams()
+    os.chdir(str(order.get("cwd", os.curdir)))
+    if order.get("fresh"):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        command = codexapi(*arguments)
+        os.execv(command[0], command)
+    sys.argv = ["codexapi", *arguments]
+    faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
+
+
+def _renew_streams() -> None:
+    """Ours were made for other files and variables, and know whether those could seek."""
+    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
+    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    sys.stdin = os.fdopen(0, encoding=encoding, closefd=False)
+    sys.stdout = _writer(1, encoding, "strict", unbuffered)
+    sys.stderr = _writer(2, encoding, "backslashreplace", unbuffered)
+
+
+def _writer(number: int, encoding: str, errors: str, unbuffered: bool) -> io.TextIOWrapper:
+    raw = os.fdopen(number, "wb", buffering=0 if unbuffered else -1, closefd=False)
+    lines = number == 2 or os.isatty(number)
+    return io.TextIOWrapper(raw, encoding, errors, line_buffering=lines, write_through=unbuffered)
+
+
+def _heed_signals() -> None:
+    """A driver in the background ignores some signals, and codexapi would honour that."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _let_the_clock_jump() -> None:
+    """Before anything of ours is imported: some of it takes the clock as a default."""
+    real = time.time
+
+    def now() -> float:
+        try:
+            with open(os.environ[CLOCK], encoding="ascii") as file:
+                return real() + float(file.read() or 0)
+        except (KeyError, OSError, ValueError):
+            return real()
+
+    time.time = now
+
+
+def main() -> None:
+    _let_the_clock_jump()
+    _heed_signals()
+    for module in MODULES:
+        with suppress(ImportError):  # uvloop, where there is none
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    from codexapi_cli.__main__ import main as program
+
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    _run(program)
+
+
+def _run(program: Callable[[], None]) -> None:
+    """Ends at once where all is well: an interpreter that takes itself apart writes to all of its
+    memory, which is the server's until then."""
+    try:
+        program()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        code = end.code or 0
+    else:
+        code = 0
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)  # the interpreter says what it says of streams that do not take their rest
+    os._exit(code & 0xFF)
+
+
+if __name__ == "__main__":
+    main()

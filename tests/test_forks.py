@@ -1,0 +1,66 @@
+"""A forked command is as one of an interpreter of its own: its streams, its terminal, its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests import forks
+from tests.cli.shell import PATIENCE, exit_code
+from tests.processes import codexapi, environment
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
+
+
+def started(*arguments: str, **options: object) -> forks.Popen[str]:
+    process = forks.Popen(
+        codexapi(*arguments), env=environment(), text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # type: ignore[call-overload]  # fmt: skip
+    assert isinstance(process, forks.Popen)
+    return process
+
+
+def test_a_command_reads_and_writes_and_ends_with_its_code(tmp_path: Path) -> None:
+    with started("chat", "--demo", "-f", "none", "x", cwd=tmp_path) as process:
+        assert process.communicate(timeout=PATIENCE)[0] == ""
+        assert (process.is_forked, process.returncode) == (True, 7)
+    with started("chat", "--demo", "-") as process:
+        assert process.communicate("[[say Hi.]]", PATIENCE) == ("Hi.\n", "")
+        assert (process.is_forked, process.poll()) == (True, 0)
+
+
+def test_a_command_that_goes_on_can_be_waited_for_and_signalled() -> None:
+    with started("simulate") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("codexapi simulator on ")
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_a_terminal_is_the_commands_own() -> None:
+    child = forks.spawn(
+        codexapi("chat", "--demo", "-i", "--raw"), env=environment(TERM="xterm"), encoding="utf-8",
+        timeout=PATIENCE, dimensions=(24, 40),
+    )  # fmt: skip
+    child.expect("> ")
+    child.sendintr()
+    child.sendeof()
+    child.read()
+    assert (child.ptyproc.is_forked, exit_code(child)) == (True, 0)
+
+
+def test_another_interpreter_or_program_is_not_forked() -> None:
+    for command, env in (
+        (codexapi("--version"), environment(PYTHONUTF8="0")),
+        ([sys.executable, "-c", "print('codexapi 0')"], environment()),
+    ):
+        with forks.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.communicate(timeout=PATIENCE)[0].startswith("codexapi ")
+            assert not process.is_forked
