@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
 from .protocol import Event
+from .protocol.shapes import get_dict, get_str
 
 
 class FinishedRun(NamedTuple):
@@ -91,9 +92,8 @@ class RunMetrics:
         """What the last event, or a whole answer, says of the run."""
         response = payload.get("response", payload)
         if isinstance(response, dict):
-            usage, model = response.get("usage"), response.get("model")
-            self._usage = usage if isinstance(usage, dict) else {}
-            self.model = model if isinstance(model, str) and model else self.model
+            self._usage = get_dict(response, "usage")
+            self.model = get_str(response, "model") or self.model
         if payload.get("type") in ("response.failed", "error"):
             self.failed(from_event(payload))
 
