@@ -358,6 +358,32 @@ def test_every_dialect_has_the_same_two_files(dialect: str) -> None:
         assert _exists(f"{ENGINE}.protocol.{dialect}.{half}")
 
 
+def _writes_to_the_environment(node: ast.AST) -> bool:
+    place: ast.AST | None = None
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+        place = node.value
+    elif isinstance(node, ast.AugAssign):
+        place = node.target
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in {"putenv", "unsetenv"}:
+            return True
+        place = node.func.value if node.func.attr in _CHANGES else None
+    return place is not None and ast.unparse(place) in {"os.environ", "os.environb"}
+
+
+def test_the_environment_is_read_and_never_written() -> None:
+    """What one command sets there, every thread and every program that it starts would inherit."""
+
+    def wrong(module: Module) -> Iterator[str]:
+        for node in ast.walk(module.tree):
+            if _writes_to_the_environment(node):
+                yield f"line {node.lineno}"  # type: ignore[attr-defined]
+        if "os.environ" in {name for name, _ in module.imports()}:
+            yield "import it as os.environ, so that this test sees it"
+
+    each(MODULES, wrong)
+
+
 def _is_number(node: ast.AST | None) -> bool:
     if isinstance(node, ast.BinOp):
         return _is_number(node.left) and _is_number(node.right)

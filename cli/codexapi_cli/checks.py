@@ -33,6 +33,7 @@ from codexapi_engine.login.login_hint import CODEX, INSTALL, MAKE_WRITABLE, with
 from codexapi_engine.protocol.limits import Window
 
 from .commands.config import DEFAULT, effective, plain
+from .global_options import environment
 from .integrations import registration as mcp
 from .integrations.itself import PACKAGE, is_ours
 from .integrations.system import System
@@ -130,7 +131,7 @@ def _config(chosen: engine.Settings) -> Check:
     except (OSError, ValueError, RecursionError) as error:
         fix = "mend it: until then its model and its place of the login are not known here"
         return Check("config", WARNING, f"{path} cannot be read: {error}", fix)
-    sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}
+    sources = {setting.source for setting in effective(chosen, environment())} - {DEFAULT}
     text = f"settings from {', '.join(sorted(sources))}" if sources else "all settings are defaults"
     return Check("config", OK, text)
 

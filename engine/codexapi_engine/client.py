@@ -30,6 +30,7 @@ from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
+from .protocol.shapes import get_dict
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
@@ -351,11 +352,10 @@ class Codex:
     async def named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it
         could not stay as it was. An effort that the request gives goes before the name's."""
-        name, reasoning = request.get("model"), request.get("reasoning")
+        name, options = request.get("model"), get_dict(request, "reasoning")
         if not isinstance(name, str):
             return request, ()
         aliases = self.settings.model_aliases
-        options = reasoning if isinstance(reasoning, dict) else {}
         names_effort = options.get("effort") or ":" in name + aliases.get(name, "")
         known = await self._catalogue.available() if names_effort else []
         slug, effort = models.resolve(known, aliases, name)

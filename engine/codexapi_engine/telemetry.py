@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
 from .protocol import Event
+from .protocol.shapes import get_dict, get_str
 
 
 class FinishedRun(NamedTuple):
@@ -27,6 +28,16 @@ class FinishedRun(NamedTuple):
     backend_id: str | None  # what the backend calls the request
 
 
+class Exchange(NamedTuple):
+    """A request and the head of its answer, with all that is secret in them."""
+
+    method: str
+    url: object  # its text is `str` of it
+    sent: Mapping[str, str]  # headers
+    status: int
+    received: Mapping[str, str]  # headers
+
+
 class Observer:
     """Hears what the engine does. What a subclass leaves out is not heard.
 
@@ -39,16 +50,8 @@ class Observer:
     def finished(self, run: FinishedRun) -> None:
         """A run has ended."""
 
-    def exchanged(
-        self,
-        method: str,
-        url: object,
-        sent: Mapping[str, str],
-        status: int,
-        received: Mapping[str, str],
-    ) -> None:
-        """The backend has answered: the request's method and its URL, whose text is `str` of it, and
-        the headers of both, with all that is secret in them."""
+    def exchanged(self, exchange: Exchange) -> None:
+        """The backend has answered."""
 
     def retried(self, why: str) -> None:
         """A request is tried again: after a `server` fault, a `limit`, on the `connection`, or
@@ -89,9 +92,8 @@ class RunMetrics:
         """What the last event, or a whole answer, says of the run."""
         response = payload.get("response", payload)
         if isinstance(response, dict):
-            usage, model = response.get("usage"), response.get("model")
-            self._usage = usage if isinstance(usage, dict) else {}
-            self.model = model if isinstance(model, str) and model else self.model
+            self._usage = get_dict(response, "usage")
+            self.model = get_str(response, "model") or self.model
         if payload.get("type") in ("response.failed", "error"):
             self.failed(from_event(payload))
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from tests.cli.shell import run, shown
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
+from typer.main import get_command
 
+from codexapi_cli.commands import serve
 from codexapi_cli.terminal.plan import lines
-from codexapi_engine.settings import VARIABLES
+from codexapi_engine.settings import VARIABLES, Settings
 
 
 def config(env: dict[str, str]) -> dict[str, tuple[Any, str]]:
@@ -272,3 +275,39 @@ def test_the_latest_chat_has_a_name(tmp_path: Path) -> None:
     assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> second")
     assert run("history", "rm", "latest", "--demo", env=env).returncode == 0
     assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> first")
+
+
+def _table() -> list[list[str]]:
+    """The cells of the README's table of settings."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    _, _, table = text.partition(
+        "| setting | flag of `serve` | environment | default |\n|---|---|---|---|\n"
+    )
+    lines = table.partition("\n\n")[0].splitlines()
+    return [
+        [cell.strip().replace("\0", "|") for cell in line.replace("\\|", "\0").split("|")[1:-1]]
+        for line in lines
+    ]
+
+
+def test_the_readme_has_every_setting_with_its_variable_and_its_default() -> None:
+    defaults = {one.name: one.default for one in fields(Settings)}
+    cells = {name: row[3] for row in _table() for name in re.findall(r"`([A-Z_]+)`", row[2])}
+    for setting, variables in VARIABLES.items():
+        assert variables[0] in cells, setting
+        default, cell = defaults[setting], cells[variables[0]]
+        if isinstance(default, str | int | float) and cell.startswith("`"):
+            assert cell == (f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
+    known = {name for names in VARIABLES.values() for name in names}
+    assert set(cells) <= known
+
+
+def test_the_readme_names_flags_that_serve_has_and_their_defaults() -> None:
+    options = {name: option for option in get_command(serve.app).params for name in option.opts}
+    for _, flags, _, default in _table():
+        if "mcp serve" in flags:
+            continue
+        for flag in re.findall(r"`(--[a-z-]+)", flags):
+            in_help = re.search(r"\(default: ([^)]+)\)", getattr(options[flag], "help", None) or "")
+            if in_help:
+                assert default.replace("`", "").startswith(in_help[1]), flag

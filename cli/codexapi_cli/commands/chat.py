@@ -24,6 +24,7 @@ from ..conversation.chat_history import ChatHistory, path_in
 from ..conversation.question import Question, composed, text_or_file
 from ..conversation.schema import schema as schema_of
 from ..conversation.turns import Conversation, history_hint
+from ..global_options import global_options
 from ..parser import completers
 from ..parser.options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
 from ..parser.words import WordsCommand
@@ -295,7 +296,7 @@ def chat(
             form=json_form(schema_of(schema)) if schema is not None else None,
             search=search,
             summary=show_reasoning,
-            log=None if no_log else path_in(chosen),
+            log=None if no_log or global_options().no_log else path_in(chosen),
         )
         if continue_ or cid is not None:
             model = _go_on(conversation, path_in(chosen), cid, model)

@@ -23,6 +23,7 @@ import typer
 
 from codexapi_engine.settings import VARIABLES
 
+from ..global_options import environment
 from ..integrations import itself
 from ..parser.options import command
 from ..terminal.output import Problem, ending, put, say
@@ -89,7 +90,7 @@ def print_(
         chosen = system or own_system(sys.platform)
         served = Service(
             command=[*itself.command(), "serve", *_check_options(options or ())],
-            environ=_environ(os.environ),
+            environ=_environ(environment()),
         )
         put(_WRITERS[chosen](served))
         if chosen is ServiceManager.WINDOWS and served.environ:

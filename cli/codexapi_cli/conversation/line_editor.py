@@ -22,10 +22,11 @@ from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
-from prompt_toolkit.output import create_output
+from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from ..terminal.cleaning import DIRECTIONS, INVISIBLE, clean
+from ..terminal.output import colourful
 from ..terminal.runner import Runner
 from .line_input import (
     MORE,
@@ -77,6 +78,7 @@ class LineEditor:
             enable_open_in_editor=True,
             input=_input(),
             output=output,
+            color_depth=None if colourful(True) else ColorDepth.DEPTH_1_BIT,
         )
 
     def read(self) -> InputLine:

@@ -15,14 +15,11 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.folding import columns_of, fold
 
+from ..global_options import global_options
 from .streams import StdoutError, failing, silence
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
 INCOMPLETE, INTERRUPTED, CLOSED_PIPE = 9, 130, 141
-
-QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
-"""Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
-variable for one run: so it holds everywhere, and stands before the command or after it."""
 
 PREFIX = "codexapi:"
 """How a message begins that is ours, among those of other programs."""
@@ -189,17 +186,18 @@ def note(line: str) -> None:
 
 
 def quiet() -> bool:
-    return bool(os.environ.get(QUIET))
+    return global_options().quiet
 
 
 def verbosity() -> int:
     """How often --verbose was given."""
-    level = os.environ.get(VERBOSE, "")
-    return int(level) if level.isdecimal() else int(bool(level))
+    return global_options().verbosity
 
 
 def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether to write more than plain letters, to a terminal or what is none."""
+    if (color := global_options().color) is not None:
+        return color
     if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
         return not environ.get("NO_COLOR")
     return terminal and environ.get("TERM") != "dumb"

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import MAX_FILE_BYTES
@@ -91,7 +92,7 @@ def _telling(seconds: float, what: str) -> Iterator[None]:
     if sys.stdin.isatty():
         yield
         return
-    timer = threading.Timer(seconds, note, [what])
+    timer = threading.Timer(seconds, copy_context().run, [note, what])
     timer.daemon = True
     timer.start()
     try:

@@ -33,8 +33,10 @@ def store_of(settings: Settings) -> Store:
     home = settings.codex_home
     kind = _setting(home / "config.toml", STORE)
     if kind in ("keyring", "auto"):
-        kinds = Keyring if kind == "keyring" else KeyringOrFile
-        return kinds(home, state_dir=settings.state_dir)
+        keyring = Keyring(home, state_dir=settings.state_dir)
+        if kind == "keyring":
+            return keyring
+        return KeyringOrFile(keyring, CodexFile(home, state_dir=settings.state_dir))
     if kind == "ephemeral":
         return MissingStore(
             NotLoggedIn(
