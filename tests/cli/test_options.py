@@ -17,7 +17,7 @@ from tests.faulty import HOLD, FaultyBackend, head
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server, simulator
 
-from codexapi_cli.terminal.output import colourful
+from codexapi_cli.terminal.colors import colourful
 from codexapi_engine.simulator.backend import catalogue
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import typer
 
 import codexapi_engine as engine
 
+from .colors import colourful
 from .streams import StdoutError, failing, silence
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
@@ -198,13 +199,6 @@ def verbosity() -> int:
     """How often --verbose was said."""
     level = os.environ.get(VERBOSE, "")
     return int(level) if level.isdecimal() else int(bool(level))
-
-
-def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to write more than plain letters, to a terminal or what is none."""
-    if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
-        return not environ.get("NO_COLOR")
-    return terminal and environ.get("TERM") != "dumb"
 
 
 def painted(text: str, color: str, terminal: bool) -> str:
