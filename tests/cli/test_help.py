@@ -306,6 +306,11 @@ def test_options_alone_ask_nobody(arguments: tuple[str, ...], told: str) -> None
         ("chat --demo=3 x", "--demo: it takes no value"),
         ("models foo", "foo: unexpected argument; `codexapi models --help` shows the usage"),
         ("mcp lst", "there is no command lst; did you mean list?"),
+        ("mcp install cursr", "there is no client cursr; did you mean cursor?"),
+        ("mcp uninstall --all", ("--all: there is no such option; did you mean --all-detected? "
+         "`codexapi mcp uninstall --help` lists them")),
+        ("help exit-code", "there is no command exit-code; did you mean exit-codes?"),
+        ("exit-code", "there is no command exit-code; `codexapi --help` lists them"),
         ("mcp xyzzy", "there is no command xyzzy; `codexapi mcp --help` lists them"),
         ("image", "PROMPT is missing; `codexapi image --help` shows the usage"),
     ],

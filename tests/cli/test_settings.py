@@ -175,6 +175,18 @@ def test_a_plan_is_told_in_lines(limits: dict[str, Any], shown_lines: list[str])
     assert list(lines(limits, letters=True)) == shown_lines
 
 
+def test_the_bars_of_a_plan_leave_room_for_the_words() -> None:
+    limits = {"primary": window(50), "secondary": window(25, resets_at=time.time() + 300_000)}
+    whole = list(lines(limits, letters=True))
+    assert list(lines(limits, letters=True, columns=200)) == whole
+    narrow = list(lines(limits, letters=True, columns=len(whole[1]) - 10))
+    assert len(narrow[1]) == len(whole[1]) - 10
+    assert [re.search(r"[#-]{9,}", line)[0] for line in narrow] == [
+        "#######-------",
+        "####----------",
+    ]
+
+
 # What is told of a login, whether there is one or not
 
 

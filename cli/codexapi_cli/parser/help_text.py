@@ -67,15 +67,19 @@ class DocumentedGroup(TyperGroup):
         name, known = args[0], self.list_commands(ctx)
         if name in known or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from difflib import get_close_matches  # only after a slip of the finger
-
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
-        raise Problem(f"there is no command {name}; {hint}")
+        raise unknown_command(ctx, name, known)
 
     def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:
         rows = [(name, summary(c)) for name, c in self.commands.items() if not c.hidden]
         return {"Commands": rows}
+
+
+def unknown_command(ctx: Any, name: str, known: Sequence[str]) -> Problem:
+    from difflib import get_close_matches  # only after a slip of the finger
+
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
+    return Problem(f"there is no command {name}; {hint}")
 
 
 def show(ctx: Any) -> None:
