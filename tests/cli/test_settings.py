@@ -157,6 +157,7 @@ def window(used: float, **more: object) -> dict[str, object]:
         ({}, []),
         ({"primary": window(50)}, ["  5-hour window  ############------------   50 % used"]),
         ({"primary": window(130)}, ["  5-hour window  ########################  130 % used"]),
+        ({"primary": window(1)}, ["  5-hour window  #-----------------------    1 % used"]),
         ({"primary": window(-1)}, ["  5-hour window  ------------------------   -1 % used"]),
         (
             {"secondary": window(0, window_minutes=None), "limit_reached": True},

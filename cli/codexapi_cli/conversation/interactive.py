@@ -342,7 +342,8 @@ class _ChatSession:
     def _unknown_model(self, name: str) -> str:
         near = get_close_matches(name, self._names(), n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}? " if near else ""
-        default = f"The default is {self.default_model}; " if self.default_model else ""
+        the = "The" if near else "the"
+        default = f"{the} default is {self.default_model}; " if self.default_model else ""
         return f"there is no model {name}; {meant}{default}/model lists them"
 
     def _model(self) -> Model | None:

@@ -68,5 +68,5 @@ def _rows(limits: JsonObject, name: str) -> Iterator[tuple[str, float | None, st
 
 def _bar(used: float, size: int, letters: bool) -> str:
     full, rest = ("#", "-") if letters else ("█", "░")
-    filled = round(min(max(used, 0), 100) * size / 100)
+    filled = max(round(min(max(used, 0), 100) * size / 100), int(used > 0))
     return f"{full * filled}{rest * (size - filled)}"
