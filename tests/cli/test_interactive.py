@@ -333,6 +333,7 @@ def test_models_are_listed_checked_and_changed() -> None:
         assert any(line.startswith("* gpt-6.2-sol") for line in shown.lines)
         shown.enter("/model gpt-nope", "there is no model gpt-nope")
         assert "The default is gpt-6.2-sol; /model lists them" in " ".join(shown.text.split())
+        shown.enter("/model llama", "there is no model llama; the default is gpt-6.2-sol;")
         shown.enter("/model gpt-6-luna", "gpt-6-luna answers")
         shown.enter("/effort hgh", "did you mean high?")
         shown.enter("/effort ultra", "gpt-6-luna has no effort ultra")
