@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -91,9 +92,9 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
 def test_an_answer_that_stdout_does_not_take_is_kept(more: tuple[str, ...], tmp_path: Path) -> None:
     done = by_shell(">/dev/full", "chat", "--demo", *more, "[[long 50]]", **keeping(tmp_path))
     assert done.returncode == 7
-    _, found, command = done.stderr.rpartition("the answer is kept: codexapi ")
-    assert found
-    shown = run(*command.split(), env=keeping(tmp_path))
+    command = re.search(r"the answer is kept: codexapi ([a-z0-9 -]+)", done.stderr)
+    assert command
+    shown = run(*command[1].split(), env=keeping(tmp_path))
     assert shown.stdout.endswith(" 49 50\n")
 
 
