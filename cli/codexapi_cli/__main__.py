@@ -31,11 +31,17 @@ def main() -> None:
 
 
 def _main() -> None:
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] == "help" or arguments[-1] in ("--help", "-h"):
+        from .parser.help_pages import show_page
+
+        if show_page(arguments):
+            return
     from .terminal.streams import prepare
 
     prepare()
     gc.set_threshold(NEW_OBJECTS)
-    if sys.argv[1:] == ["mcp", "serve"]:
+    if arguments == ["mcp", "serve"]:
         # As editors start it, and count the time until it answers: 70 ms less without typer.
         from codexapi_mcp.__main__ import main as serve
 

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import os
 from contextvars import ContextVar
-from typing import Any, NamedTuple
 
 
-class GlobalOptions(NamedTuple):
-    quiet: bool = False
-    verbosity: int = 0
-    color: bool | None = None  # None: as the environment and the terminal have it
-    timeout: str | None = None  # seconds
-    no_log: bool = False
+class GlobalOptions:
+    """Not a NamedTuple: each help loads this module, and `typing` takes as long as a help."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbosity: int = 0,
+        color: bool | None = None,
+        timeout: str | None = None,
+        no_log: bool = False,
+    ) -> None:
+        self.quiet = quiet
+        self.verbosity = verbosity
+        self.color = color  # None: as the environment and the terminal have it
+        self.timeout = timeout  # seconds
+        self.no_log = no_log
 
 
 _NONE = GlobalOptions()
@@ -27,9 +37,9 @@ def global_options() -> GlobalOptions:
     return _OPTIONS.get()
 
 
-def set_global_options(**changes: Any) -> None:
+def set_global_options(**changes: object) -> None:
     """A thread of our own needs a copy of the context to know them."""
-    _OPTIONS.set(_OPTIONS.get()._replace(**changes))
+    _OPTIONS.set(GlobalOptions(**{**vars(_OPTIONS.get()), **changes}))
 
 
 def environment() -> dict[str, str]:

@@ -364,7 +364,8 @@ class Codex:
             return (request if slug == name else {**request, "model": slug}), ()
         nearest = models.nearest_effort(model, wanted)
         changed = ("reasoning_effort",) if nearest != wanted else ()
-        if changed and self.settings.strict:
+        is_unknown = wanted not in (*models.EFFORTS, *model.efforts) and model.efforts
+        if is_unknown or (changed and self.settings.strict):
             raise InvalidRequest(
                 f"Unsupported value: '{wanted}' is not supported with the model `{slug}`. "
                 f"Supported values are: {', '.join(model.efforts)}.",

@@ -21,7 +21,7 @@ from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server, simulator
 
 from codexapi_cli.global_options import set_global_options
-from codexapi_cli.terminal.output import colourful
+from codexapi_cli.terminal.colors import colourful
 from codexapi_cli.terminal.stdin import _telling
 from codexapi_engine.simulator.backend import catalogue
 

@@ -160,6 +160,7 @@ def window(used: float, **more: object) -> dict[str, object]:
         ({}, []),
         ({"primary": window(50)}, ["  5-hour window  ############------------   50 % used"]),
         ({"primary": window(130)}, ["  5-hour window  ########################  130 % used"]),
+        ({"primary": window(1)}, ["  5-hour window  #-----------------------    1 % used"]),
         ({"primary": window(-1)}, ["  5-hour window  ------------------------   -1 % used"]),
         (
             {"secondary": window(0, window_minutes=None), "limit_reached": True},
@@ -176,6 +177,15 @@ def window(used: float, **more: object) -> dict[str, object]:
 )  # fmt: skip
 def test_a_plan_is_told_in_lines(limits: dict[str, Any], shown_lines: list[str]) -> None:
     assert list(lines(limits, letters=True)) == shown_lines
+
+
+def test_the_bars_of_a_plan_leave_room_for_the_words() -> None:
+    limits = {"primary": window(50), "secondary": window(25, resets_at=time.time() + 300_000)}
+    whole = list(lines(limits, letters=True))
+    assert list(lines(limits, letters=True, columns=200)) == whole
+    narrow = list(lines(limits, letters=True, columns=len(whole[1]) - 10))
+    assert len(narrow[1]) == len(whole[1]) - 10
+    assert re.findall(r"[#-]{9,}", " ".join(narrow)) == ["#######-------", "####----------"]
 
 
 # What is told of a login, whether there is one or not

@@ -328,7 +328,7 @@ async def _chat(
     try:
         form.finish(outcome)
     except StdoutError as error:
-        raise stdout_problem(error, history_hint(outcome["cid"])) from None
+        raise stdout_problem(error, history_hint(outcome["cid"], demo=chosen.demo)) from None
     if code := ending_of(outcome):
         raise typer.Exit(code)
 

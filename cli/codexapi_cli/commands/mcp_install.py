@@ -164,9 +164,12 @@ def _each(
     system = System.this()
     chosen = registration.named(names or [])
     chosen += [c for c in registration.detected(system) if all_detected and c not in chosen]
+    if not chosen and all_detected:
+        raise Problem("none of the clients was found on this machine; --help lists all")
     if not chosen:
-        found = ", ".join(client.name for client in registration.detected(system)) or "none"
-        raise Problem(f"name a client; --help lists them. On this machine: {found}")
+        found = ", ".join(client.name for client in registration.detected(system))
+        here = f"on this machine: {found}" if found else "none was found on this machine"
+        raise Problem(f"name a client: {here}; --help lists all")
     results, code = [], 0
     for client in chosen:
         where = None

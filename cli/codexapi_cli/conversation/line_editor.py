@@ -26,7 +26,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from ..terminal.cleaning import DIRECTIONS, INVISIBLE, clean
-from ..terminal.output import colourful
+from ..terminal.colors import colourful
 from ..terminal.runner import Runner
 from .line_input import (
     MORE,

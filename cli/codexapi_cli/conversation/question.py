@@ -55,6 +55,14 @@ class Question:
         texts = [text for text in (self.text, other.text) if text.strip()]
         return Question("\n\n".join(texts), self.images + other.images, self.files + other.files)
 
+    def has(self, other: Question) -> bool:
+        """Whether this one has all of the other. Each text is a paragraph of its own."""
+        return (
+            f"\n\n{other.text}\n\n" in f"\n\n{self.text}\n\n"
+            and set(other.images) <= set(self.images)
+            and set(other.files) <= set(self.files)
+        )
+
 
 NOTHING = Question("")
 

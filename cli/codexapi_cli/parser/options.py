@@ -22,6 +22,11 @@ NO_LOG = "CODEXAPI_NO_LOG"
 
 T = TypeVar("T")
 
+
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text else None
+
+
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -50,7 +55,7 @@ Model = Annotated[
 Effort = Annotated[
     str | None,
     typer.Option(
-        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model",
+        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model", callback=_lower,
         help="Reasoning effort: low, medium, high or another that the model has",
         autocompletion=completers.efforts,
     ),

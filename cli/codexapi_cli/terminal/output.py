@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import codexapi_engine as engine
 from codexapi_engine.folding import columns_of, fold
 
 from ..global_options import global_options
+from .colors import colourful
 from .streams import StdoutError, failing, silence
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
@@ -192,15 +193,6 @@ def quiet() -> bool:
 def verbosity() -> int:
     """How often --verbose was given."""
     return global_options().verbosity
-
-
-def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to write more than plain letters, to a terminal or what is none."""
-    if (color := global_options().color) is not None:
-        return color
-    if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
-        return not environ.get("NO_COLOR")
-    return terminal and environ.get("TERM") != "dumb"
 
 
 def painted(text: str, color: str, terminal: bool) -> str:
