@@ -1,14 +1,16 @@
 """Processes of codexapi at the price of a fork: one that has imported everything forks the others.
 
-    python -m tests.storm.nursery NUMBER   a socket's descriptor
+    python -m tests.storm.nursery NUMBER [adopt]   a socket's descriptor
 
 Each message is a JSON object with three descriptors, for stdin, stdout and stderr. A child does
 from there what an interpreter of its own would do: it gets signals, writes, and ends by itself. A
-child that is `fresh` is an interpreter of its own.
+child that is `fresh` is an interpreter of its own. With `adopt`, processes that have left their
+parents are children too, whose end is told.
 """
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import importlib
@@ -19,6 +21,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from tests.processes import codexapi
@@ -28,9 +31,10 @@ MODULES = (
     "codexapi_cli.commands.image", "codexapi_cli.commands.models", "codexapi_cli.commands.status", "codexapi_cli.commands.setup",
     "codexapi_cli.commands.doctor", "codexapi_cli.checks", "codexapi_cli.commands.mcp_install", "codexapi_cli.commands.sh",
     "codexapi_cli.terminal.markdown", "codexapi_http", "codexapi_http.app", "codexapi_mcp",
-    "codexapi_mcp.server", "tomlkit", "uvloop", "sqlite3", "yaml", "PIL.Image",
+    "codexapi_mcp.server", "tomlkit", "keyring", "uvloop", "sqlite3", "yaml", "PIL.Image",
 )  # fmt: skip
 MOST = 64 * 1024
+PR_SET_CHILD_SUBREAPER = 36
 CLOCK = "CODEXAPI_STORM_CLOCK"
 """Names the file that says how many seconds our clock is ahead."""
 
@@ -57,14 +61,25 @@ def serve(line: socket.socket) -> None:
                 os.close(descriptor)
             children.add(child)
             line.send(json.dumps({"begin": child}).encode())
-        while children and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            children.discard(ended[0])
-            code = os.waitstatus_to_exitcode(ended[1])
-            line.send(json.dumps({"pid": ended[0], "code": code}).encode())
+        for pid, status in _ended():
+            children.discard(pid)
+            code = os.waitstatus_to_exitcode(status)
+            line.send(json.dumps({"pid": pid, "code": code}).encode())
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     os._exit(0)
+
+
+def _ended() -> Iterator[tuple[int, int]]:
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended
+
+
+def _adopt_orphans() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _become(order: dict[str, object], descriptors: list[int]) -> None:
@@ -130,6 +145,8 @@ def main() -> None:
     _let_the_clock_jump()
     heed_signals()
     load()
+    if sys.argv[2:] == ["adopt"]:
+        _adopt_orphans()
     line = socket.socket(fileno=int(sys.argv[1]))
     line.send(b"{}")
     serve(line)

@@ -92,6 +92,10 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)
         raise typer.Exit(problem.exit_code) from None
+    except MemoryError:
+        short = Problem("there is not enough memory for this: ask for less at once", FAILED)
+        _complain(str(short), short.body(), as_json)
+        raise typer.Exit(short.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except Terminated as signal:
