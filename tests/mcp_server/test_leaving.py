@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.mcp_server.roads import (
     HELLO,
     MODES,
@@ -62,7 +63,7 @@ class Session:
 @asynccontextmanager
 async def session(env: dict[str, str], **how: Any) -> AsyncIterator[Session]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *codexapi("mcp", "serve"), env=env, stdin=pipe, stdout=pipe, stderr=pipe,
         limit=2**24, **how,
     )  # fmt: skip
