@@ -83,7 +83,7 @@ class Nursery:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.storm.nursery", str(self._other.fileno()), cwd=ROOT,
+            sys.executable, "-m", "tests.fork_server", str(self._other.fileno()), cwd=ROOT,
             env=_environment({}), pass_fds=[self._other.fileno()], stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._other.close()

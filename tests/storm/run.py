@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.fork_server import CLOCK
 from tests.storm import surroundings
 from tests.storm.backend import Books, Port
 from tests.storm.clients import KEY, Reply, beginning, fetch, page, question
 from tests.storm.editor import Editor
-from tests.storm.nursery import CLOCK
 from tests.storm.oracles import (
     DEADLY,
     Call,
