@@ -18,8 +18,8 @@ import pytest
 from tests import forks
 from tests.faulty import FaultyBackend, whole
 from tests.logins import access_token, auth_json, write_login
-from tests.mcp_server.roads import HELLO
 from tests.mcp_server.test_stdio import READY, call
+from tests.mcp_server.transports import HELLO
 from tests.processes import codexapi, environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

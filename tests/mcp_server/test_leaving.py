@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from tests import forks
-from tests.mcp_server.roads import (
+from tests.mcp_server.test_stdio import PING, READY, call
+from tests.mcp_server.transports import (
     HELLO,
     MODES,
     Slow,
@@ -25,7 +26,6 @@ from tests.mcp_server.roads import (
     structured,
     texts,
 )
-from tests.mcp_server.test_stdio import PING, READY, call
 from tests.processes import codexapi
 
 from codexapi_mcp.jobs import KEEP

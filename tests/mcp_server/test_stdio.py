@@ -17,7 +17,7 @@ import pytest
 from tests import forks
 from tests.faulty import FaultyBackend, whole
 from tests.logins import access_token, auth_json, write_login
-from tests.mcp_server.roads import HELLO, Slow, backend, launched
+from tests.mcp_server.transports import HELLO, Slow, backend, launched
 from tests.processes import codexapi, environment
 
 pytestmark = pytest.mark.timeout(90)
