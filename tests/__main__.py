@@ -23,11 +23,9 @@ TYPES = ["mypy"]
 # `conftest.py`: files that take long come first, so that no process ends with one alone.
 TESTS = ["pytest", "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
 FAST_TESTS = [
-    "pytest",
-    "tests/engine/protocol",
-    "tests/engine/storage",
+    "pytest", "-n", "auto", "tests/engine/protocol", "tests/engine/storage",
     "tests/test_architecture.py",
-]
+]  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
