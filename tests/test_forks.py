@@ -64,3 +64,27 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
         with forks.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
             assert process.communicate(timeout=PATIENCE)[0].startswith("codexapi ")
             assert not process.is_forked
+
+
+async def test_a_loop_hears_what_a_command_writes_and_how_it_ends() -> None:
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = await forks.execute(*codexapi("chat", "--demo", "-"), env=environment(), **streams)
+    assert await process.communicate(b"[[say Hi.]]") == (b"Hi.\n", b"")
+    assert (type(process), process.returncode) == (forks.AsyncProcess, 0)
+    process = await forks.execute(*codexapi("simulate"), env=environment(), **streams)
+    assert (await process.stderr.readline()).startswith(b"codexapi simulator on ")
+    process.kill()
+    await process.communicate()
+    assert await process.wait() == -signal.SIGKILL
+
+
+def test_streams_are_as_the_variables_of_an_interpreter_say() -> None:
+    """The same bytes from a fork and from an interpreter of its own."""
+    written = [
+        run(
+            codexapi("nö"), env=environment(PYTHONIOENCODING="latin-1"), capture_output=True,
+            stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False,
+        ).stderr
+        for run in (forks.run, subprocess.run)
+    ]  # fmt: skip
+    assert written[0] == written[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.cli.shell import exit_code, plain, run, shown, terminal
 from tests.cli.test_chat import NEVER
 from tests.faulty import HOLD, FaultyBackend, head
@@ -86,7 +86,7 @@ def test_verbose_tells_of_a_picture(tmp_path: Path) -> None:
 async def test_very_verbose_shows_headers_and_no_secret(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json(exp=NEVER))
     async with FaultyBackend([head(), HOLD]) as backend:
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("chat", "-m", "m", "-vv", "hi"),
             env=environment(CODEX_HOME=str(tmp_path), CODEXAPI_BASE_URL=backend.url),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import run, shown
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
@@ -115,7 +115,7 @@ def test_usage_as_json() -> None:
 
 
 async def test_usage_is_watched_until_ctrl_c() -> None:
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *codexapi("usage", "--demo", "--json", "--watch", "--every", "0.01"), env=environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -10,17 +10,17 @@ from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import urlsplit
 
 import pytest
-from tests.engine.test_auth import EXPIRED, NOW, OWNER, PERSONAL, over
+from tests.engine.test_login import EXPIRED, NOW, OWNER, PERSONAL, over
 from tests.faulty import FaultyBackend, Script, endless, head, whole
 from tests.logins import access_token
 from tests.virtual_time import hurried
 
+from codexapi_engine.bounds import TOKEN_TIMEOUT
 from codexapi_engine.errors import CodexError
 from codexapi_engine.http.client import client
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.refresh import Login
 from codexapi_engine.login.store import InMemory
-from codexapi_engine.login.token_endpoint import TOKEN_DEADLINE
 from codexapi_engine.settings import Settings
 
 PAIR = {"access_token": access_token(4e9), "refresh_token": "canary-refresh-new", **OWNER}
@@ -81,6 +81,6 @@ def test_an_answer_about_a_login_has_one_deadline_for_the_whole(host: str, login
         )  # fmt: skip
         with pytest.raises(CodexError):
             await ours.fresh()
-        assert asyncio.get_running_loop().time() == TOKEN_DEADLINE
+        assert asyncio.get_running_loop().time() == TOKEN_TIMEOUT
 
     hurried(story())

@@ -89,7 +89,7 @@ class Nursery:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.storm.nursery", str(self._other.fileno()), "adopt", cwd=ROOT,
+            sys.executable, "-m", "tests.fork_server", str(self._other.fileno()), "adopt", cwd=ROOT,
             env=_environment(self.env), pass_fds=[self._other.fileno()], stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._other.close()

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.fork_server import CLOCK
 from tests.storm.backend import Books, Port
 from tests.storm.clients import KEY, Reply
 from tests.storm.editor import Editor
 from tests.storm.login_store import STORES, LoginStore
-from tests.storm.nursery import CLOCK
 from tests.storm.oracles import DEADLY, Record
 from tests.storm.processes import PATIENCE, Nursery, Process, line_of
 from tests.storm.schedule import Schedule

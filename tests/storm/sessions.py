@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from tests.http_server.raw import post
-from tests.mcp_server.roads import HELLO
 from tests.mcp_server.test_stdio import READY
+from tests.mcp_server.transports import HELLO
 from tests.storm.clients import SIGNED, Reply, fetch
 from tests.storm.processes import Process, line_of
 
