@@ -171,9 +171,7 @@ async def test_a_piece_of_network_read_is_one_write_and_little_else(
 
 
 @pytest.mark.parametrize("road", ROADS)
-async def test_an_event_alone_is_not_parsed(
-    road: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_event_alone_is_not_parsed(road: str, monkeypatch: pytest.MonkeyPatch) -> None:
     few, _ = await work(road, 10, 1, monkeypatch)
     many, _ = await work(road, 110, 1, monkeypatch)
     more = {name: (many[name] - few[name]) / 100 for name in many}

@@ -49,7 +49,6 @@ _FORMS = (
 """The orders in which backends write the members: the real one by the alphabet, in each of 956 such
 deltas of `tests/test_recorded_streams.py`, and `tests/wires/` as the API's documentation does."""
 
-
 Place = tuple[bytes, ...]
 """Kind, output index and content index of a delta, as they are written."""
 
@@ -94,10 +93,10 @@ class _Splice:
     envelope: JsonObject  # which the chunks have
     before: bytes
     behind: bytes
-    literals: list[bytes] = field(default_factory=list)  # of which the state machine does not know
+    unread: list[bytes] = field(default_factory=list)  # literals the state machine has not seen
 
     def chunks(self, literals: list[bytes]) -> Iterable[bytes]:
-        self.literals += literals
+        self.unread.append(b",".join(literals))
         texts = [literal for literal in literals if literal != b'""']  # an empty one has no chunk
         if not texts:
             return ()
@@ -157,8 +156,8 @@ class SplicingChatStream(ChatStream):
 
     def _end_splice(self) -> None:
         splice, self._splice = self._splice, None
-        if splice is not None and splice.literals:
-            texts = json.loads(b"[%b]" % b",".join(splice.literals))
+        if splice is not None and splice.unread:
+            texts = json.loads(b"[%b]" % b",".join(splice.unread))
             text = self._pieces.delta(splice.part, "".join(texts))
             if splice.part in self._starts:
                 self._length += len(text)
