@@ -7,12 +7,11 @@ single event. Nothing here depends on logs, metrics or front ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
-from .protocol import Event
 from .protocol.shapes import get_dict, get_str
 
 
@@ -72,9 +71,9 @@ class RunMetrics:
     then: Callable[[], None] = lambda: None  # called when it has ended
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)  # of the backend's answer
+    events: int = 0
     _since: float = field(default_factory=time.monotonic)
     _first_after: float | None = None
-    _events: int = 0
     _usage: JsonObject = field(default_factory=dict)
     _code: str | None = None
     _closed: bool = False
@@ -82,11 +81,9 @@ class RunMetrics:
     def __post_init__(self) -> None:
         self.observer.began()
 
-    def saw(self, events: Sequence[Event]) -> None:
-        if self._first_after is None:
-            self._first_after = time.monotonic() - self._since
-        for event in events:
-            self._events += event.count
+    def first(self) -> None:
+        """Its first event is here."""
+        self._first_after = time.monotonic() - self._since
 
     def last(self, payload: JsonObject) -> None:
         """What the last event, or a whole answer, says of the run."""
@@ -110,7 +107,7 @@ class RunMetrics:
                 model=self.model,
                 seconds=time.monotonic() - self._since,
                 first_after=self._first_after,
-                events=self._events,
+                events=self.events,
                 usage=self._usage,
                 code=self._code,
                 backend_id=self.headers.get("x-oai-request-id"),

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import urlsplit
 
 import pytest
-from tests.engine.test_login import EXPIRED, NOW, OWNER, PERSONAL, over
+from tests.engine.test_login import EXPIRED, OWNER, PERSONAL, over
 from tests.faulty import FaultyBackend, Script, endless, head, whole
-from tests.logins import access_token
+from tests.logins import NOW, access_token
 from tests.virtual_time import hurried
 
 from codexapi_engine.bounds import TOKEN_TIMEOUT
