@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -69,8 +68,10 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
 
 
 def test_a_network_of_its_own_is_the_commands_too() -> None:
+    place = Path("/proc/thread-self/ns/net")
+    before = place.readlink()
     with loopback_only():
-        elsewhere = os.readlink("/proc/thread-self/ns/net") != os.readlink("/proc/self/ns/net")
+        elsewhere = place.readlink() != before
         process = forks.Popen(codexapi("--version"), env=environment(), stdout=subprocess.PIPE)
         process.communicate(timeout=PATIENCE)
     assert process.is_forked is not elsewhere
