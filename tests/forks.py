@@ -45,11 +45,20 @@ def arguments_of(command: object) -> list[str] | None:
 
 def begins_like_ours(env: Mapping[str, str] | None) -> bool:
     """Whether a forked command meets these variables as an interpreter of its own would."""
-    if sys.platform != "linux" or env is None:
+    if sys.platform != "linux" or env is None or _network() != _NETWORK:
         return False
     ours = environment()
     names = {name for name in {*env, *ours} - _HEEDED if name.startswith(_AT_START)}
     return all(env.get(name) == ours.get(name) for name in names)
+
+
+def _network() -> str:
+    """The network namespace of this thread, which a process would have from it."""
+    return os.readlink("/proc/thread-self/ns/net") if sys.platform == "linux" else ""
+
+
+_NETWORK = _network()
+"""The network namespace of the server."""
 
 
 class Popen(subprocess.Popen[AnyStr]):
