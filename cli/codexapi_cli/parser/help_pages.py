@@ -45,8 +45,7 @@ def show_page(arguments: Sequence[str]) -> bool:
             page = json.load(file).get(" ".join(names))
         if page is None:
             return False
-        terminal = sys.stdout.isatty()
-        text = lay_out(page, columns() if terminal else PIPE_WIDTH, bold=colourful(terminal))
+        text = lay_out(page, columns(), bold=colourful(sys.stdout.isatty()))
         sys.stdout.buffer.write(f"{text}\n".encode())
         sys.stdout.buffer.flush()
     except OSError:
@@ -64,7 +63,7 @@ def lay_out(page: Page, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:
 
 
 def columns() -> int:
-    """Of the terminal that stdout is."""
+    """Of the terminal that stdout is; PIPE_WIDTH where it is none."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or PIPE_WIDTH
     except OSError:

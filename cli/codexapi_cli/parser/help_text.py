@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..terminal.colors import colourful
 from ..terminal.output import Problem, put_drawn
-from .help_pages import EXAMPLES, PIPE_WIDTH, TABLE, TEXT, USAGE, columns, lay_out
+from .help_pages import EXAMPLES, TABLE, TEXT, USAGE, columns, lay_out
 
 if TYPE_CHECKING:
     from .help_pages import Page, Part
@@ -84,15 +84,14 @@ def unknown_command(ctx: Any, name: str, known: Sequence[str]) -> Problem:
 
 def show(ctx: Any) -> None:
     """Prints the help of a command, and ends the program."""
-    terminal = sys.stdout.isatty()
-    width = columns() if terminal else PIPE_WIDTH
-    put_drawn(lay_out(page_of(ctx.command, ctx), width, bold=colourful(terminal)) + "\n")
+    bold = colourful(sys.stdout.isatty())
+    put_drawn(lay_out(page_of(ctx.command, ctx), columns(), bold=bold) + "\n")
     raise typer.Exit
 
 
 def show_text(text: Callable[[int], str]) -> NoReturn:
     """Prints a text of the width of the terminal, and ends the program."""
-    put_drawn(text(columns() if sys.stdout.isatty() else PIPE_WIDTH) + "\n")
+    put_drawn(text(columns()) + "\n")
     raise typer.Exit
 
 
