@@ -46,8 +46,9 @@ def show_page(arguments: Sequence[str]) -> bool:
         if page is None:
             return False
         text = lay_out(page, columns(), bold=colourful(sys.stdout.isatty()))
-        sys.stdout.buffer.write(f"{text}\n".encode())
-        sys.stdout.buffer.flush()
+        data = f"{text}\n".encode()
+        while data:  # past the buffer, in which a failure would leave it for the next writer
+            data = data[os.write(sys.stdout.fileno(), data) :]
     except OSError:
         return False
     return True
