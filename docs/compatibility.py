@@ -46,7 +46,8 @@ the account has.
 * **`ultra`**, which the list has for some models, is a mode of the Codex client: for those it is
   taken, and goes to the backend as the highest of the model's other efforts.
 * **An effort that the model lacks** becomes the nearest that it has, the lower one of two, and
-  `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. A request with an effort
+  `x-codexapi-ignored` names `reasoning_effort`; `--strict` refuses it. One that nobody knows is a
+  400 that names those of the model. A request with an effort
   waits for the list, 5 s at most; where it cannot be had, the effort goes as it is, and for 60 s
   no request waits again.
 * Requests of the Codex CLI pass untouched.

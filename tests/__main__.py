@@ -1,7 +1,7 @@
 """The gate: `python -m tests [--all | --fast] [pytest's own arguments]`.
 
 Formatting, lint, types and tests. `--all` fails where the gate skips: a download that cannot be
-had, a client that cannot be installed. `--fast` runs the tests of the protocol, the state and the
+had, a client that cannot be installed. `--fast` runs the tests of the protocol, the storage and the
 layers alone, for each commit.
 """
 
@@ -10,38 +10,54 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CHECKS = {
-    "format": ["ruff", "format", "--check", "."],
-    "lint": ["ruff", "check", "."],
-    "types": ["mypy"],
-    # A file stays in one process: what it sets up or downloads, it does once.
-    "tests": ["pytest", "-n", "auto", "--dist", "loadfile"],
-}
+WORKERS = (os.cpu_count() or 1) + 2
+"""More than there are processors: many a test waits for a process, a client or a terminal."""
 
-FAST = ["tests/engine/protocol", "tests/engine/state", "tests/test_architecture.py"]
+CHECKS = {"format": ["ruff", "format", "--check", "."], "lint": ["ruff", "check", "."]}
+TYPES = ["mypy"]
+# A file stays in one process: what it sets up or downloads, it does once. The order is that of
+# `conftest.py`: files that take long come first, so that no process ends with one alone.
+TESTS = ["pytest", "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
+FAST_TESTS = [
+    "pytest", "-n", "auto", "tests/engine/protocol", "tests/engine/storage",
+    "tests/test_architecture.py",
+]  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
     environment = dict(os.environ)
+    # A hundred interpreters start: each would compile what it loads.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if "--all" in arguments:
         arguments.remove("--all")
         environment["CODEXAPI_TESTS_ALL"] = "1"
-    if "--fast" in arguments:
-        arguments[:] = [*(one for one in arguments if one != "--fast"), *FAST]
-    failed = []
-    for name, command in CHECKS.items():
-        extra = arguments if name == "tests" else []
-        print(f"== {name}", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-m", *command, *extra], cwd=ROOT, env=environment, check=False
-        )
-        if done.returncode:
-            failed.append(name)
+    tests = FAST_TESTS if "--fast" in arguments else TESTS
+    extra = [argument for argument in arguments if argument != "--fast"]
+    codes = {}
+    with tempfile.TemporaryFile() as report:
+        types = _start(TYPES, environment, report.fileno())  # meanwhile
+        for name, command in {**CHECKS, "tests": [*tests, *extra]}.items():
+            print(f"== {name}", flush=True)
+            codes[name] = _start(command, environment).wait()
+        print("== types", flush=True)
+        codes["types"] = types.wait()
+        report.seek(0)
+        print(report.read().decode(errors="replace"), end="", flush=True)
+    failed = [name for name, code in codes.items() if code]
     print(f"== failed: {', '.join(failed)}" if failed else "== all good", flush=True)
     return 1 if failed else 0
+
+
+def _start(
+    command: list[str], environment: dict[str, str], report: int | None = None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=report, stderr=report
+    )
 
 
 if __name__ == "__main__":

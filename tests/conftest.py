@@ -1,10 +1,17 @@
-"""What all tests share: the settings of hypothesis, and signals that are not ignored."""
+"""What all tests share: their order, the settings of hypothesis, and signals that are not ignored."""
 
 from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+LONG = (
+    "tests/test_docs.py", "tests/storm/", "tests/clients/", "tests/contract/", "tests/live/",
+    "tests/test_benchmarks.py", "tests/mcp_server/", "tests/cli/",
+)  # fmt: skip
+"""Where the tests are that take longest for a file, the longest first."""
 
 # The gate gives the same verdict twice: no dice, no memory, no clock. `--hypothesis-profile=search`
 # throws the dice, and more often.
@@ -25,3 +32,13 @@ settings.load_profile("gate")
 for _name in ("SIGHUP", "SIGQUIT"):
     if (_number := getattr(signal, _name, None)) is not None:
         signal.signal(_number, signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no process has one of them left when the others are done."""
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(name: str) -> int:
+    return next((rank for rank, place in enumerate(LONG) if name.startswith(place)), len(LONG))

@@ -1,17 +1,18 @@
 """A server of forks: a process that has imported codexapi, and forks commands of it.
 
-    python -m tests.fork_server NUMBER   a socket's descriptor
+    python -m tests.fork_server NUMBER [adopt]   a socket's descriptor
 
 An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has one, the socket
 that hears of this command. An answer is its process id, and later its exit code; without such a
 socket both are written to the socket of the orders. A child does from there what an interpreter of
 its own would do: it gets signals, writes, and ends by itself. A child that is `fresh` is an
-interpreter of its own.
+interpreter of its own. With `adopt`, processes that have left their parents are children too.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import faulthandler
 import fcntl
 import gc
@@ -26,7 +27,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from tests.processes import codexapi
@@ -40,10 +41,12 @@ MODULES = (
     "codexapi_cli.commands.completion", "codexapi_cli.conversation.interactive",
     "codexapi_cli.conversation.line_editor", "codexapi_cli.terminal.markdown", "codexapi_http",
     "codexapi_http.app", "codexapi_http.simulate", "codexapi_mcp", "codexapi_mcp.server", "tomlkit",
+    "keyring",
     "uvloop", "sqlite3", "yaml", "PIL.Image", "PIL.PngImagePlugin", "PIL.JpegImagePlugin",
     "PIL.WebPImagePlugin",
 )  # fmt: skip
 MOST = 64 * 1024
+PR_SET_CHILD_SUBREAPER = 36
 CLOCK = "CODEXAPI_STORM_CLOCK"
 """Names the file that says how many seconds our clock is ahead."""
 
@@ -95,9 +98,9 @@ class Server:
         return child
 
     def _reap(self) -> None:
-        while self._children and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            listener = self._children.pop(ended[0])
-            _tell(listener, {"pid": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+        for pid, status in _ended():
+            listener = self._children.pop(pid, self._line)
+            _tell(listener, {"pid": pid, "code": os.waitstatus_to_exitcode(status)})
             if listener is not self._line:
                 listener.close()
 
@@ -107,6 +110,17 @@ class Server:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for owned in {self._line, self._wake, self._waker, *self._children.values()}:
             owned.close()
+
+
+def _ended() -> Iterator[tuple[int, int]]:
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended
+
+
+def _adopt_orphans() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _tell(listener: socket.socket, message: dict[str, int]) -> None:
@@ -129,7 +143,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     assert isinstance(arguments, list)
     os.environ.clear()
     os.environ.update(environ)
-    _renew_streams()
+    renew_streams()
     os.chdir(str(order.get("cwd", os.curdir)))
     if order.get("fresh"):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -140,7 +154,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
 
 
-def _renew_streams() -> None:
+def renew_streams() -> None:
     """Ours were made for other files and variables, and know whether those could seek."""
     encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
@@ -155,7 +169,7 @@ def _writer(number: int, encoding: str, errors: str, unbuffered: bool) -> io.Tex
     return io.TextIOWrapper(raw, encoding, errors, line_buffering=lines, write_through=unbuffered)
 
 
-def _heed_signals() -> None:
+def heed_signals() -> None:
     """A driver in the background ignores some signals, and codexapi would honour that."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -176,14 +190,21 @@ def _let_the_clock_jump() -> None:
     time.time = now
 
 
-def main() -> None:
-    _let_the_clock_jump()
-    _heed_signals()
+def load() -> None:
+    """Imports what the commands need, so that a fork need not."""
     for module in MODULES:
         with suppress(ImportError):  # uvloop, where there is none
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
+
+
+def main() -> None:
+    _let_the_clock_jump()
+    heed_signals()
+    load()
+    if sys.argv[2:] == ["adopt"]:
+        _adopt_orphans()
     Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     from codexapi_cli.__main__ import main as program
 

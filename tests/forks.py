@@ -7,10 +7,12 @@ what codexapi needs; any other command is started as ever.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import inspect
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from threading import Lock
-from typing import Any, AnyStr
+from typing import IO, Any, AnyStr
 
 from tests.processes import ROOT, codexapi, environment
 
@@ -43,11 +45,20 @@ def arguments_of(command: object) -> list[str] | None:
 
 def begins_like_ours(env: Mapping[str, str] | None) -> bool:
     """Whether a forked command meets these variables as an interpreter of its own would."""
-    if sys.platform != "linux" or env is None:
+    if sys.platform != "linux" or env is None or _network() != _NETWORK:
         return False
     ours = environment()
     names = {name for name in {*env, *ours} - _HEEDED if name.startswith(_AT_START)}
     return all(env.get(name) == ours.get(name) for name in names)
+
+
+def _network() -> str:
+    """The network namespace of this thread, which a process would have from it."""
+    return os.readlink("/proc/thread-self/ns/net") if sys.platform == "linux" else ""
+
+
+_NETWORK = _network()
+"""The network namespace of the server."""
 
 
 class Popen(subprocess.Popen[AnyStr]):
@@ -56,6 +67,11 @@ class Popen(subprocess.Popen[AnyStr]):
     @property
     def is_forked(self) -> bool:
         return self._fork is not None
+
+    def fileno(self) -> int:
+        """Can be read when a fork has ended."""
+        assert self._fork is not None
+        return self._fork.fileno()
 
     def _execute_child(self, *values: Any) -> None:
         """CPython 3.11 to 3.14 start the process here; `tests/test_forks.py` checks it."""
@@ -132,6 +148,108 @@ def spawn(command: Sequence[str], **options: Any) -> Any:
 
     program, *rest = command
     return Terminal(program, rest, **options)
+
+
+async def execute(
+    *command: str,
+    stdin: int | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    limit: int = 2**16,
+    **options: Any,
+) -> Any:
+    """As `asyncio.create_subprocess_exec`."""
+    words = arguments_of(command)
+    if words is None or not begins_like_ours(options.get("env")) or options.keys() - {"env", "cwd"}:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit, **options
+        )
+    popen = Popen[bytes](command, bufsize=0, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+    return await AsyncProcess.of(popen, limit)
+
+
+class AsyncProcess:
+    """What tests use of `asyncio.subprocess.Process`."""
+
+    def __init__(self, popen: Popen[bytes], limit: int) -> None:
+        self.pid = popen.pid
+        self.stdin: asyncio.StreamWriter | None = None
+        self.stdout: asyncio.StreamReader | None = None
+        self.stderr: asyncio.StreamReader | None = None
+        self._popen = popen
+        self._limit = limit
+        self._transports: list[asyncio.BaseTransport] = []
+        self._ended = asyncio.Event()
+
+    @classmethod
+    async def of(cls, popen: Popen[bytes], limit: int) -> AsyncProcess:
+        process = cls(popen, limit)
+        if popen.stdin is not None:
+            process.stdin = await process._writer(popen.stdin)
+        if popen.stdout is not None:
+            process.stdout = await process._reader(popen.stdout)
+        if popen.stderr is not None:
+            process.stderr = await process._reader(popen.stderr)
+        asyncio.get_running_loop().add_reader(popen.fileno(), process._end)
+        return process
+
+    @property
+    def returncode(self) -> int | None:
+        return self._popen.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is not None:
+            raise ProcessLookupError
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return self._popen.wait()
+
+    async def communicate(self, data: bytes | None = None) -> tuple[bytes | None, bytes | None]:
+        if self.stdin is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.stdin.write(data or b"")
+                await self.stdin.drain()
+            self.stdin.close()
+        output, errors = await asyncio.gather(_rest(self.stdout), _rest(self.stderr))
+        await self.wait()
+        for transport in self._transports:
+            transport.close()
+        return output, errors
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._popen.fileno())
+        self._popen.wait()
+        if self.stdin is not None:
+            self.stdin.close()
+        self._ended.set()
+
+    async def _reader(self, pipe: IO[bytes]) -> asyncio.StreamReader:
+        reader = asyncio.StreamReader(limit=self._limit)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: protocol, pipe)
+        self._transports.append(transport)
+        return reader
+
+    async def _writer(self, pipe: IO[bytes]) -> asyncio.StreamWriter:
+        loop = asyncio.get_running_loop()
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+        transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
+        self._transports.append(transport)
+        return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def _rest(stream: asyncio.StreamReader | None) -> bytes | None:
+    return None if stream is None else await stream.read()
 
 
 class Fork:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import lazy_imports
 
 TREE = Path(__file__).parents[1]
 ENGINE = "codexapi_engine"
@@ -204,6 +205,50 @@ def test_httpx_is_imported_in_one_place() -> None:
     each([module for module in MODULES if module.name != f"{ENGINE}.http._httpx"], wrong)
 
 
+def test_no_import_is_a_circle() -> None:
+    names = {module.name for module in MODULES}
+    imported = {module.name: set(_loaded(module, names)) for module in MODULES}
+    while loaded := {name for name, needs in imported.items() if not needs & set(imported)}:
+        for name in loaded:  # all that it needs is loaded
+            del imported[name]
+    assert not imported
+
+
+def _loaded(module: Module, names: set[str]) -> Iterator[str]:
+    """Our modules that are imported when the module is: neither in functions nor for types only."""
+    at_top = Module(module.name, module.path, ast.Module(_outside(module.tree.body), []))
+    for name, node in at_top.imports():
+        members = {f"{name}.{alias.name}" for alias in getattr(node, "names", ())}
+        if name in names and not members <= names and name != module.name:
+            yield name
+
+
+def _outside(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The imports of a block that run with it."""
+    found: list[ast.stmt] = []
+    for line in body:
+        if isinstance(line, ast.Import | ast.ImportFrom):
+            found.append(line)
+        elif isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING":
+            found += _outside(line.orelse)
+        elif not isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef):
+            for block in ("body", "orelse", "finalbody"):
+                found += _outside(getattr(line, block, []))
+    return found
+
+
+def test_an_import_within_a_function_has_a_measured_cost() -> None:
+    assert sorted(lazy_imports.found()) == sorted(lazy_imports.COSTS)
+
+
+def test_an_import_that_costs_next_to_nothing_is_at_the_top() -> None:
+    starts = {f"{CLI}.__main__", *FRONT_ENDS}  # a front end is loaded by the command that starts it
+    for (importer, imported), cost in lazy_imports.COSTS.items():
+        assert cost is None or cost[0] >= lazy_imports.FROM or starts & {importer, imported}, (
+            f"{importer}: {imported}"
+        )
+
+
 def test_no_module_keeps_state() -> None:
     """A module may have tables, in capitals, and nobody may change one."""
 
@@ -311,6 +356,32 @@ def test_a_module_says_what_it_is() -> None:
 def test_every_dialect_has_the_same_two_files(dialect: str) -> None:
     for half in ("request", "reply"):
         assert _exists(f"{ENGINE}.protocol.{dialect}.{half}")
+
+
+def _writes_to_the_environment(node: ast.AST) -> bool:
+    place: ast.AST | None = None
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+        place = node.value
+    elif isinstance(node, ast.AugAssign):
+        place = node.target
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in {"putenv", "unsetenv"}:
+            return True
+        place = node.func.value if node.func.attr in _CHANGES else None
+    return place is not None and ast.unparse(place) in {"os.environ", "os.environb"}
+
+
+def test_the_environment_is_read_and_never_written() -> None:
+    """What one command sets there, every thread and every program that it starts would inherit."""
+
+    def wrong(module: Module) -> Iterator[str]:
+        for node in ast.walk(module.tree):
+            if _writes_to_the_environment(node):
+                yield f"line {node.lineno}"  # type: ignore[attr-defined]
+        if "os.environ" in {name for name, _ in module.imports()}:
+            yield "import it as os.environ, so that this test sees it"
+
+    each(MODULES, wrong)
 
 
 def _is_number(node: ast.AST | None) -> bool:

@@ -47,6 +47,13 @@ def test_the_first_screen_has_all_that_a_stranger_needs() -> None:
     assert "not affiliated with or endorsed by OpenAI" in screen
 
 
+def test_decisions_are_numbered_and_have_a_day_and_a_file() -> None:
+    _, *entries = (blocks.ROOT / "docs" / "decisions.md").read_text().split("\n## ")
+    for number, entry in enumerate(entries, 1):
+        assert entry.startswith(f"{number}. ")
+        assert re.search(r"\n\n\d{4}-\d\d-\d\d,\s\[`[^`]+`\]\(\.\./[^)]+\)\. ", entry), entry
+
+
 def test_the_spine_of_the_program_is_short() -> None:
     """What `ARCHITECTURE.md` links to: few files, and each function small."""
     text = (blocks.ROOT / "docs" / "ARCHITECTURE.md").read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests import forks
 from tests.cli.shell import PATIENCE, exit_code
+from tests.loopback import loopback_only
 from tests.processes import codexapi, environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
@@ -64,3 +65,37 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
         with forks.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
             assert process.communicate(timeout=PATIENCE)[0].startswith("codexapi ")
             assert not process.is_forked
+
+
+def test_a_network_of_its_own_is_the_commands_too() -> None:
+    place = Path("/proc/thread-self/ns/net")
+    before = place.readlink()
+    with loopback_only():
+        elsewhere = place.readlink() != before
+        process = forks.Popen(codexapi("--version"), env=environment(), stdout=subprocess.PIPE)
+        process.communicate(timeout=PATIENCE)
+    assert process.is_forked is not elsewhere
+
+
+async def test_a_loop_hears_what_a_command_writes_and_how_it_ends() -> None:
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = await forks.execute(*codexapi("chat", "--demo", "-"), env=environment(), **streams)
+    assert await process.communicate(b"[[say Hi.]]") == (b"Hi.\n", b"")
+    assert (type(process), process.returncode) == (forks.AsyncProcess, 0)
+    process = await forks.execute(*codexapi("simulate"), env=environment(), **streams)
+    assert (await process.stderr.readline()).startswith(b"codexapi simulator on ")
+    process.kill()
+    await process.communicate()
+    assert await process.wait() == -signal.SIGKILL
+
+
+def test_streams_are_as_the_variables_of_an_interpreter_say() -> None:
+    """The same bytes from a fork and from an interpreter of its own."""
+    written = [
+        run(
+            codexapi("nö"), env=environment(PYTHONIOENCODING="latin-1"), capture_output=True,
+            stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False,
+        ).stderr
+        for run in (forks.run, subprocess.run)
+    ]  # fmt: skip
+    assert written[0] == written[1]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import sys
 
+from codexapi_engine import __version__
+
 NEW_OBJECTS = 10_000
 """What the collector waits for; by default it is 700. Of what is loaded nothing is garbage, and of a
 request hardly anything: so a start takes a twentieth less, and a request too, for 2 MB."""
@@ -29,11 +31,17 @@ def main() -> None:
 
 
 def _main() -> None:
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] == "help" or arguments[-1] in ("--help", "-h"):
+        from .parser.help_pages import show_page
+
+        if show_page(arguments):
+            return
     from .terminal.streams import prepare
 
     prepare()
     gc.set_threshold(NEW_OBJECTS)
-    if sys.argv[1:] == ["mcp", "serve"]:
+    if arguments == ["mcp", "serve"]:
         # As editors start it, and count the time until it answers: 70 ms less without typer.
         from codexapi_mcp.__main__ import main as serve
 
@@ -44,8 +52,6 @@ def _main() -> None:
 
 
 def _put_version() -> None:
-    from codexapi_engine import __version__
-
     try:
         if sys.stdout is None:
             raise OSError(None, "it is closed")

@@ -10,8 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from codexapi_engine import __version__
+
 from .parser.help_text import DocumentedGroup
+from .parser.implicit import command_first, show_help_of
 from .parser.options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
+from .parser.usage_errors import explain
 from .parser.words import is_question, mark_questions, strip_marks
 from .terminal.output import Problem, ending, put
 
@@ -63,8 +67,6 @@ def _parsing() -> Iterator[None]:
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            from .parser.usage_errors import explain  # only where something is wrong
-
             raise Problem(explain(error)) from None
 
 
@@ -90,8 +92,6 @@ class Lazy(DocumentedGroup):
         if not ctx.resilient_parsing:
             args = mark_questions(args, self.get_params(ctx), first_alone=True)
             if args and args[0].startswith("-"):
-                from .parser.implicit import command_first  # most begin with their command
-
                 args = command_first(self, ctx, args)
         return super().parse_args(ctx, args)
 
@@ -104,8 +104,6 @@ class Lazy(DocumentedGroup):
         finger must cost no quota."""
         args = [*strip_marks(args[:1]), *args[1:]]
         if args[0] == "help":
-            from .parser.implicit import show_help_of
-
             show_help_of(self, ctx, args[1:])
         if args[0] not in COMMANDS and is_question(args[0]):
             return "chat", self.get_command(ctx, "chat"), args
@@ -130,8 +128,6 @@ def _with_global_options(made: Any, options: list[Any]) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from codexapi_engine import __version__  # as `__main__` does: loaded only when asked for
-
         put(f"codexapi {__version__}\n")
         raise typer.Exit
 

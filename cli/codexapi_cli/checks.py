@@ -5,13 +5,18 @@ They request only the model list and the plan from the backend, which is free, a
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
+import shutil
+import ssl
 import stat
 import sys
 import time
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,13 +26,18 @@ from codexapi_engine.client import codex_config, named_model
 from codexapi_engine.errors import LoginNotWritable, duration
 from codexapi_engine.files import read_regular
 from codexapi_engine.listeners import listener
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.keyring_store import UNAVAILABLE
-from codexapi_engine.login.location import STORE
+from codexapi_engine.login.location import STORE, store_of
 from codexapi_engine.login.login_hint import CODEX, INSTALL, MAKE_WRITABLE, with_client
 from codexapi_engine.protocol.limits import Window
 
 from .commands.config import DEFAULT, effective, plain
+from .global_options import environment
+from .integrations import registration as mcp
 from .integrations.itself import PACKAGE, is_ours
+from .integrations.system import System
+from .servers.registry import reachable, version_at
 from .servers.server_check import Outcome, check_server
 from .terminal.output import error_line
 from .terminal.plan import length, local
@@ -99,8 +109,6 @@ def _program() -> Check:
 
 def _on_path() -> Check:
     """Which `codexapi` the shell would start: another package installs one too."""
-    import shutil
-
     first = shutil.which("codexapi")
     itself = f"{sys.executable} -m codexapi_cli"
     if first is None:
@@ -114,8 +122,6 @@ def _on_path() -> Check:
 
 def _config(chosen: engine.Settings) -> Check:
     """Which settings are not the defaults, and whether Codex's own can be read."""
-    import tomllib
-
     path = chosen.codex_home / "config.toml"
     try:
         if not chosen.demo:
@@ -125,7 +131,7 @@ def _config(chosen: engine.Settings) -> Check:
     except (OSError, ValueError, RecursionError) as error:
         fix = "mend it: until then its model and its place of the login are not known here"
         return Check("config", WARNING, f"{path} cannot be read: {error}", fix)
-    sources = {setting.source for setting in effective(chosen, os.environ)} - {DEFAULT}
+    sources = {setting.source for setting in effective(chosen, environment())} - {DEFAULT}
     text = f"settings from {', '.join(sorted(sources))}" if sources else "all settings are defaults"
     return Check("config", OK, text)
 
@@ -151,8 +157,6 @@ def _ways(chosen: engine.Settings) -> Iterator[Check]:
 
 
 def _authorities(path: Path) -> Check:
-    import ssl
-
     try:
         ssl.create_default_context(cafile=str(path))
     except OSError as error:
@@ -186,8 +190,6 @@ def _private(name: str, path: Path, mode: int, wanted: str) -> Check:
 
 def _port(chosen: engine.Settings) -> Check:
     """Who answers where `codexapi serve` would listen."""
-    from .servers.registry import reachable, version_at
-
     where = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     where += f":{chosen.port}"
     another = f"codexapi serve --port N, or set CODEXAPI_PORT; what has {chosen.port} goes on"
@@ -216,9 +218,6 @@ async def _simulated(chosen: engine.Settings) -> Check:
 
 def _editors() -> Check:
     """Where the MCP server is registered."""
-    from .integrations import registration as mcp
-    from .integrations.system import System
-
     seen = list(mcp.found(System.this()))
     if unreadable := [str(one.place.path) for one in seen if one.state == mcp.UNREADABLE]:
         fix = "codexapi mcp list tells what is wrong with them"
@@ -232,8 +231,6 @@ def _editors() -> Check:
 
 
 def _official() -> Check:
-    import shutil
-
     program = shutil.which(CODEX)
     if program is None:
         text = "the official client is not on PATH: it alone can log in"
@@ -243,8 +240,6 @@ def _official() -> Check:
 
 def _store(chosen: engine.Settings) -> Check:
     """Where the login is looked for, by the environment and by Codex's own config."""
-    from importlib.util import find_spec
-
     if chosen.access_token is not None:
         return Check("login store", OK, "CODEX_ACCESS_TOKEN")
     kind = codex_config(chosen).get(STORE, "file")
@@ -273,10 +268,6 @@ def _login_file(chosen: engine.Settings) -> Iterator[Check]:
 
 async def _lock(chosen: engine.Settings) -> Check:
     """Whether the lock that Codex and we take around a refresh can be had."""
-    import asyncio
-
-    from codexapi_engine.login.file_store import CodexFile
-
     path = chosen.codex_home / "auth.lock"
     if not _is_folder(chosen.codex_home):
         return Check("lock", UNKNOWN, f"there is no folder {chosen.codex_home}")
@@ -294,8 +285,6 @@ async def _lock(chosen: engine.Settings) -> Check:
 
 async def _renewal(chosen: engine.Settings) -> Check:
     """Whether a refreshed login could be saved, which is checked before a token is sent."""
-    from codexapi_engine.login.location import store_of
-
     store = store_of(chosen)
     try:
         async with store.lock():

@@ -6,7 +6,7 @@ no text of the backend and nothing about the user.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import codexapi_engine as engine
 from codexapi_engine.bounds import PROBE_IDLE_TIMEOUT
 from codexapi_engine.protocol import known, models
-from codexapi_engine.telemetry import Observer
+from codexapi_engine.telemetry import Exchange, Observer
 
 from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
@@ -34,15 +34,8 @@ class Statuses(Observer):
     def __init__(self) -> None:
         self.newest = 0
 
-    def exchanged(
-        self,
-        method: str,
-        url: object,
-        sent: Mapping[str, str],
-        status: int,
-        received: Mapping[str, str],
-    ) -> None:
-        self.newest = status
+    def exchanged(self, exchange: Exchange) -> None:
+        self.newest = exchange.status
 
 
 async def survey(chosen: engine.Settings) -> AsyncIterator[Check]:

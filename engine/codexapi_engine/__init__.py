@@ -13,6 +13,8 @@ Names are loaded on first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 TYPE_CHECKING = False  # as type checkers read it; `typing` would take half of `--version`'s time
 
 if TYPE_CHECKING:
@@ -63,8 +65,6 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
     if name in __all__:
         for home in _HOMES:
             module = import_module(f".{home}", __name__)

@@ -19,7 +19,7 @@ async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) 
     time, since each takes much memory."""
     if not much:
         return work(*args, **options)
-    import asyncio  # 40 ms that `history` does without
+    import asyncio  # `history` does without
 
     call = partial(copy_context().run, partial(work, *args, **options))
     return await asyncio.get_running_loop().run_in_executor(_thread(), call)

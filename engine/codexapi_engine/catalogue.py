@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
 
 from .bounds import MODELS_MAX_AGE, MODELS_RETRY_AFTER, MODELS_TIMEOUT
 from .errors import AuthError, CodexError
@@ -108,8 +109,6 @@ def _now() -> float:
 
 def _date(headers: Mapping[str, str]) -> float | None:
     """The backend's clock, in epoch seconds, from its `Date` header."""
-    from email.utils import parsedate_to_datetime  # seldom needed
-
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):

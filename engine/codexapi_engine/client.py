@@ -19,6 +19,7 @@ from .http._httpx import httpx
 from .http.client import Reply, Transport, client
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
+from .http.in_process import in_process
 from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
@@ -29,6 +30,7 @@ from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
+from .protocol.shapes import get_dict
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
@@ -355,11 +357,10 @@ class Codex:
     async def named(self, request: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         """The request with its model's own name and an effort that this model has, and what of it
         could not stay as it was. An effort that the request gives goes before the name's."""
-        name, reasoning = request.get("model"), request.get("reasoning")
+        name, options = request.get("model"), get_dict(request, "reasoning")
         if not isinstance(name, str):
             return request, ()
         aliases = self.settings.model_aliases
-        options = reasoning if isinstance(reasoning, dict) else {}
         names_effort = options.get("effort") or ":" in name + aliases.get(name, "")
         known = await self._catalogue.available() if names_effort else []
         slug, effort = models.resolve(known, aliases, name)
@@ -368,7 +369,8 @@ class Codex:
             return (request if slug == name else {**request, "model": slug}), ()
         nearest = models.nearest_effort(model, wanted)
         changed = ("reasoning_effort",) if nearest != wanted else ()
-        if changed and self.settings.strict:
+        is_unknown = wanted not in (*models.EFFORTS, *model.efforts) and model.efforts
+        if is_unknown or (changed and self.settings.strict):
             raise InvalidRequest(
                 f"Unsupported value: '{wanted}' is not supported with the model `{slug}`. "
                 f"Supported values are: {', '.join(model.efforts)}.",
@@ -446,7 +448,7 @@ def codex_config(settings: Settings) -> JsonObject:
     """The Codex client's own config.toml: the user's choice of model. `{}` if unreadable."""
     if settings.demo:
         return {}
-    import tomllib  # 12 ms, and seldom needed
+    import tomllib  # seldom needed
 
     try:
         return tomllib.loads(
@@ -457,8 +459,7 @@ def codex_config(settings: Settings) -> JsonObject:
 
 
 def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
-    from .http.in_process import in_process
-    from .simulator import Simulator  # only where it is asked for
+    from .simulator import Simulator  # for --demo alone
 
     simulator = Simulator()
     return in_process(simulator.handle), InMemory(simulator.login())

@@ -258,6 +258,14 @@ _NO_SUCH_MODEL = re.compile(
 _TRY_AGAIN = re.compile(r"try again in (?:(\d{1,6})m)?(\d{1,9}(?:\.\d+)?)(ms|s)\b")
 
 
+def missing(param: str, hint: str = "") -> InvalidRequest:
+    """For a parameter that a request lacks. `hint` says what else would do."""
+    message = f"Missing required parameter: '{param}'."
+    return InvalidRequest(
+        f"{message} {hint}".rstrip(), code="missing_required_parameter", param=param
+    )
+
+
 def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexError:
     """The error behind an HTTP answer of the backend with a status of 300 or more.
 

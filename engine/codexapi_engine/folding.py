@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import IO
+from unicodedata import combining, east_asian_width
 
 _WORD = re.compile(r"(?:`[^`\n]*`|[^\s`]|`)+")
 """A command in backticks is one word: it is not broken."""
@@ -37,8 +38,6 @@ def width(text: str) -> int:
     """How many columns a text takes."""
     if text.isascii():
         return len(text)
-    from unicodedata import combining, east_asian_width
-
     return sum(
         0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 import ctypes
 import sys
 
+if sys.platform != "win32":
+    import resource
+
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
@@ -16,7 +19,5 @@ def harden(system: str = sys.platform) -> None:
     """Best effort: a kernel that will not is no reason not to serve."""
     if system != "linux":
         return
-    import resource  # not there on Windows
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

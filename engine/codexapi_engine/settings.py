@@ -40,10 +40,11 @@ def _about(
     help: str,  # noqa: A002  (the command line's word)
     *variables: str,
     parse: Callable[[str], object] = str,
+    secret: bool = False,
 ) -> Mapping[str, Any]:
-    """What a setting is, for a person; its variables, of which the first that is set wins; and what
-    reads one of them, and raises ValueError."""
-    return {"help": help, "variables": variables, "parse": parse}
+    """What a setting is, for a person; its variables, of which the first that is set wins; what
+    reads one of them, and raises ValueError; and whether its value is never shown."""
+    return {"help": help, "variables": variables, "parse": parse, "secret": secret}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class Settings:
     access_token: Secret | None = field(
         default=None,
         metadata=_about(
-            "an access token in place of the login", "CODEX_ACCESS_TOKEN", parse=parse_token
+            "an access token in place of the login",
+            "CODEX_ACCESS_TOKEN",
+            parse=parse_token,
+            secret=True,
         ),
     )
     accounts_url: str = field(
@@ -118,7 +122,9 @@ class Settings:
     )
     api_key: Secret | None = field(
         default=None,
-        metadata=_about("a key that clients must send", "CODEXAPI_API_KEY", parse=Secret),
+        metadata=_about(
+            "a key that clients must send", "CODEXAPI_API_KEY", parse=Secret, secret=True
+        ),
     )
     allow_hosts: tuple[str, ...] = field(
         default=(), metadata=_about("further names by which clients may call the server")
@@ -239,6 +245,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     name: one.metadata["variables"] for name, one in _FIELDS.items() if one.metadata["variables"]
 }
 """What each setting is read from, the first that is set."""
+
+SECRETS = frozenset(name for name, one in _FIELDS.items() if one.metadata["secret"])
 
 
 def private_folder(folder: Path) -> Path:

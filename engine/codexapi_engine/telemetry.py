@@ -7,12 +7,12 @@ single event. Nothing here depends on logs, metrics or front ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
-from .protocol import Event
+from .protocol.shapes import get_dict, get_str
 
 
 class FinishedRun(NamedTuple):
@@ -27,6 +27,16 @@ class FinishedRun(NamedTuple):
     backend_id: str | None  # what the backend calls the request
 
 
+class Exchange(NamedTuple):
+    """A request and the head of its answer, with all that is secret in them."""
+
+    method: str
+    url: object  # its text is `str` of it
+    sent: Mapping[str, str]  # headers
+    status: int
+    received: Mapping[str, str]  # headers
+
+
 class Observer:
     """Hears what the engine does. What a subclass leaves out is not heard.
 
@@ -39,16 +49,8 @@ class Observer:
     def finished(self, run: FinishedRun) -> None:
         """A run has ended."""
 
-    def exchanged(
-        self,
-        method: str,
-        url: object,
-        sent: Mapping[str, str],
-        status: int,
-        received: Mapping[str, str],
-    ) -> None:
-        """The backend has answered: the request's method and its URL, whose text is `str` of it, and
-        the headers of both, with all that is secret in them."""
+    def exchanged(self, exchange: Exchange) -> None:
+        """The backend has answered."""
 
     def retried(self, why: str) -> None:
         """A request is tried again: after a `server` fault, a `limit`, on the `connection`, or
@@ -69,9 +71,9 @@ class RunMetrics:
     then: Callable[[], None] = lambda: None  # called when it has ended
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)  # of the backend's answer
+    events: int = 0
     _since: float = field(default_factory=time.monotonic)
     _first_after: float | None = None
-    _events: int = 0
     _usage: JsonObject = field(default_factory=dict)
     _code: str | None = None
     _closed: bool = False
@@ -79,19 +81,16 @@ class RunMetrics:
     def __post_init__(self) -> None:
         self.observer.began()
 
-    def saw(self, events: Sequence[Event]) -> None:
-        if self._first_after is None:
-            self._first_after = time.monotonic() - self._since
-        for event in events:
-            self._events += event.count
+    def first(self) -> None:
+        """Its first event is here."""
+        self._first_after = time.monotonic() - self._since
 
     def last(self, payload: JsonObject) -> None:
         """What the last event, or a whole answer, says of the run."""
         response = payload.get("response", payload)
         if isinstance(response, dict):
-            usage, model = response.get("usage"), response.get("model")
-            self._usage = usage if isinstance(usage, dict) else {}
-            self.model = model if isinstance(model, str) and model else self.model
+            self._usage = get_dict(response, "usage")
+            self.model = get_str(response, "model") or self.model
         if payload.get("type") in ("response.failed", "error"):
             self.failed(from_event(payload))
 
@@ -108,7 +107,7 @@ class RunMetrics:
                 model=self.model,
                 seconds=time.monotonic() - self._since,
                 first_after=self._first_after,
-                events=self._events,
+                events=self.events,
                 usage=self._usage,
                 code=self._code,
                 backend_id=self.headers.get("x-oai-request-id"),

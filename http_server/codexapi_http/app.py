@@ -137,6 +137,6 @@ class App(Starlette):
 def _extra(reports: Reports) -> list[Route]:
     if reports.metrics is None:
         return []
-    from .metrics import ROUTE  # its library is for those who ask for it
+    from .metrics import ROUTE  # with the library, for --metrics alone
 
     return [ROUTE]

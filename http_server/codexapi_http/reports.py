@@ -27,7 +27,7 @@ class Reports(Observer):
     def __init__(self, *, metrics: bool = False) -> None:
         self.metrics: Metrics | None = None
         if metrics:
-            from .metrics import Metrics  # its library is for those who ask for it
+            from .metrics import Metrics  # with the library, for --metrics alone
 
             self.metrics = Metrics()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from codexapi_engine.aside import aside
 
-PATIENCE = 1.5
+THREAD_WAIT = 1.5
 """Seconds that the work of threads is waited for. The official SDKs kill two seconds after they
 have asked."""
 
@@ -38,7 +38,7 @@ async def detach(workers: Workers, wire: int | None, code: int) -> None:
     copy does not.
     """
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(THREAD_WAIT):
             await _finish(workers)
     _copy(wire, code)
 

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.os.win32.utilities import rebind_std_handle_to_fd
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCMessage
 
@@ -180,8 +181,6 @@ def _private(descriptor: int) -> int:
     os.dup2(nothing if descriptor == 0 else 2, descriptor)
     os.close(nothing)
     if sys.platform == "win32":
-        from mcp.os.win32.utilities import rebind_std_handle_to_fd
-
         with suppress(OSError):
             rebind_std_handle_to_fd(descriptor)
     return copy

@@ -19,14 +19,14 @@ from codexapi_engine.bounds import PROGRESS_INTERVAL
 
 from . import failures, schema
 from .arguments import present, unknown
+from .detach import Workers
 from .options import Options
+from .pipes import pipes
 from .runtime import Runtime
 from .schema import AccountResult, ImageResult, ModelsResult
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
-
-    from .detach import Workers
 
 Ctx: TypeAlias = Context[Runtime, Any]
 
@@ -42,9 +42,6 @@ class Server(MCPServer[Runtime]):
 
     async def run_stdio_async(self) -> None:
         """On pipes of our own: the SDK leaves what it cannot read without an answer."""
-        from .detach import Workers
-        from .pipes import pipes
-
         self.workers = Workers()
         asyncio.get_running_loop().set_default_executor(self.workers)
         inner = self._lowlevel_server
@@ -101,7 +98,8 @@ def create_server(
         subscriptions=False,  # nothing that clients see ever changes
     )
     _add_text(server)
-    _add_images(server)
+    _add_generate_image(server)
+    _add_edit_image(server)
     _add_status(server)
     for name in Options().tools:
         if name not in options.tools:
@@ -139,7 +137,7 @@ def _add_text(server: Server) -> None:
         return await text.generate(ctx, question)
 
 
-def _add_images(server: Server) -> None:
+def _add_generate_image(server: Server) -> None:
     @server.tool(title="Generate image", annotations=schema.DRAWS)
     async def generate_image(
         ctx: Ctx,
@@ -162,6 +160,8 @@ def _add_images(server: Server) -> None:
             ctx, request, drawing.OutputOptions(format, n, output_path, inline)
         )
 
+
+def _add_edit_image(server: Server) -> None:
     @server.tool(title="Edit image", annotations=schema.DRAWS)
     async def edit_image(
         ctx: Ctx,

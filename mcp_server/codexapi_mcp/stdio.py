@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from codexapi_engine.bounds import MCP_LINGER
 from codexapi_engine.ending import ending_signals
 
+from .detach import detach
 from .options import Options
 
 if TYPE_CHECKING:
@@ -134,8 +135,6 @@ class _Leave:
 
 
 async def _detach(server: Server, number: int) -> None:
-    from .detach import detach
-
     logging.getLogger("codexapi.mcp").warning("a copy of this process saves the picture")
     sys.stderr.flush()
     if server.workers is not None:

@@ -18,6 +18,9 @@ from codexapi_engine import user_files
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
 from codexapi_engine.settings import private_folder
 
+if sys.platform != "win32":
+    import fcntl
+
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
 
@@ -90,8 +93,6 @@ def _is_locked(place: Path, *, keep: bool = False) -> bool:
     such lock, and there nothing is known."""
     if sys.platform == "win32":
         return False
-    import fcntl
-
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:

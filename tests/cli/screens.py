@@ -20,7 +20,7 @@ class _Screen(pyte.HistoryScreen):
             super().draw(letter)
 
 
-class Screen:
+class Emulator:
     """A terminal emulator."""
 
     def __init__(self, columns: int, lines: int, history: int = 100_000) -> None:

@@ -18,7 +18,7 @@ from tempfile import TemporaryFile
 from types import FrameType
 from typing import IO, Any
 
-from tests.storm.nursery import heed_signals, load, renew_streams
+from tests.fork_server import heed_signals, load, renew_streams
 
 AGAIN = 40
 """Steps from a signal to the next one."""

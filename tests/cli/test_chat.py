@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -378,7 +377,7 @@ async def test_a_signal_keeps_what_was_said_and_cancels_the_backend(
         )
     )  # fmt: skip
     async with FaultyBackend([head(), began, said, HOLD]) as backend:
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("chat", "-m", "m", *option, "hi"),
             env=environment(CODEX_HOME=str(tmp_path), CODEXAPI_BASE_URL=backend.url),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

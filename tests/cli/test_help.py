@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import typer
+from docs import help_pages
 from tests.cli.shell import PATIENCE, plain, run, shown
-from tests.processes import environment, simulator
+from tests.processes import codexapi, environment, simulator
 
 from codexapi_cli.app import COMMANDS, app
+from codexapi_cli.parser.help_pages import PAGES
 from codexapi_cli.parser.help_text import TOPICS
 from codexapi_cli.terminal import output
 from codexapi_cli.terminal.wrapping import shell_line, wrap
@@ -113,6 +115,30 @@ def test_the_first_help_describes_the_global_options_and_every_command() -> None
         assert len(re.findall(rf"^ +(-., |    ){option}", told, re.MULTILINE)) == 1, option
     for name in COMMANDS:
         assert len(re.findall(rf"^  {name} +[A-Z]", told, re.MULTILINE)) == 1, name
+
+
+def test_the_helps_that_were_made_ahead_are_those_of_the_commands() -> None:
+    assert Path(PAGES).read_text("utf-8") == help_pages.text(), "python docs/help_pages.py"
+
+
+@pytest.mark.parametrize("words", ["", "chat -h", "help mcp install"])
+def test_a_help_is_printed_without_the_parser(words: str) -> None:
+    command = codexapi(*words.split())
+    command[1:1] = ["-X", "importtime"]
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "codexapi_cli.parser.help_pages" in loaded
+    assert not loaded & {"typer", "typing", "pathlib", "codexapi_cli.app"}
+    assert not [name for name in loaded if name.startswith("codexapi_engine.")]
+    names = [word for word in words.split() if word not in ("help", "-h")]
+    assert done.stdout == run("--color", "never", *names, "--help").stdout
+
+
+def test_a_question_that_reads_like_a_command_is_none() -> None:
+    assert run("mcp install", "--help").stdout == help_of("chat")
 
 
 def test_a_chats_options_stand_in_groups() -> None:
@@ -281,6 +307,11 @@ def test_options_alone_ask_nobody(arguments: tuple[str, ...], told: str) -> None
         ("chat --demo=3 x", "--demo: it takes no value"),
         ("models foo", "foo: unexpected argument; `codexapi models --help` shows the usage"),
         ("mcp lst", "there is no command lst; did you mean list?"),
+        ("mcp install cursr", "there is no client cursr; did you mean cursor?"),
+        ("mcp uninstall --all", ("--all: there is no such option; did you mean --all-detected? "
+         "`codexapi mcp uninstall --help` lists them")),
+        ("help exit-code", "there is no command exit-code; did you mean exit-codes?"),
+        ("exit-code", "there is no command exit-code; `codexapi --help` lists them"),
         ("mcp xyzzy", "there is no command xyzzy; `codexapi mcp --help` lists them"),
         ("image", "PROMPT is missing; `codexapi image --help` shows the usage"),
     ],

@@ -279,7 +279,7 @@ async def test_ctrl_c_ends_the_drawing_at_the_backend(tmp_path: Path) -> None:
             "CODEX_HOME": str(tmp_path / "codex"),
             "CODEXAPI_BASE_URL": f"http://127.0.0.1:{port}/backend-api/codex",
         }
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("image", "[[silence 600]]", "-o", "out.png"),
             env=environment(**env), cwd=tmp_path, stdin=subprocess.DEVNULL,
         )  # fmt: skip

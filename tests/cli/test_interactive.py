@@ -333,6 +333,7 @@ def test_models_are_listed_checked_and_changed() -> None:
         assert any(line.startswith("* gpt-6.2-sol") for line in shown.lines)
         shown.enter("/model gpt-nope", "there is no model gpt-nope")
         assert "The default is gpt-6.2-sol; /model lists them" in " ".join(shown.text.split())
+        shown.enter("/model llama", "there is no model llama; the default is gpt-6.2-sol;")
         shown.enter("/model gpt-6-luna", "gpt-6-luna answers")
         shown.enter("/effort hgh", "did you mean high?")
         shown.enter("/effort ultra", "gpt-6-luna has no effort ultra")
@@ -340,6 +341,30 @@ def test_models_are_listed_checked_and_changed() -> None:
         shown.enter("/model gpt-6.2-sol", "gpt-6.2-sol answers")
         shown.enter("/effort ultra", "effort: ultra;")
         shown.enter("[[say Fine.]]", "Fine.")
+
+
+def test_a_command_without_an_argument_takes_none(kept: dict[str, str]) -> None:
+    with chat_screen(env=kept) as shown:
+        shown.enter("[[say One.]]", "One.")
+        for name in ("undo", "new", "bye"):
+            shown.enter(f"/{name} now", f"/{name} stands alone (//{name} sends it as text)")
+        shown.enter("/undo", "taken back: [[say One.]]")
+
+
+def test_the_effort_that_a_models_name_has_is_shown() -> None:
+    with chat_screen("-m", "gpt-6.2-sol:ultra") as shown:
+        shown.enter("/effort", "effort: default (ultra);")
+        shown.enter("/effort LOW", "effort: low;")
+
+
+def test_a_file_is_attached_once(tmp_path: Path, kept: dict[str, str]) -> None:
+    (tmp_path / "a.txt").write_text("alpha")
+    (tmp_path / "more.txt").write_text("alpha and more")
+    with chat_screen(cwd=tmp_path, env=kept) as shown:
+        shown.enter("/attach a.txt a.txt", "attached a.txt; it goes")
+        shown.enter("/attach more.txt", "attached more.txt; it goes")
+        shown.enter("/attach ./a.txt", "a.txt is attached already")
+        shown.enter("/attach", "for the next question: a.txt, more.txt")
 
 
 def test_several_files_are_attached_at_once(tmp_path: Path, kept: dict[str, str]) -> None:

@@ -149,6 +149,14 @@ def test_install_in_all_that_are_there_and_in_no_others(home: Home) -> None:
     assert home.files() == {FOLDERS["zed"]}
 
 
+def test_where_no_client_is_found_nothing_is_said_of_a_name(home: Home) -> None:
+    done = home.run("install", "--all-detected")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "codexapi: none of the clients was found on this machine; --help lists all\n"
+    )
+
+
 def test_without_a_client_nothing_is_done(home: Home) -> None:
     home.has("cursor")
     done = home.run("install")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from contextvars import copy_context
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.cli.shell import exit_code, plain, run, shown, terminal
 from tests.cli.test_chat import NEVER
 from tests.faulty import HOLD, FaultyBackend, head
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server, simulator
 
-from codexapi_cli.terminal.output import colourful
+from codexapi_cli.global_options import set_global_options
+from codexapi_cli.terminal.colors import colourful
+from codexapi_cli.terminal.stdin import _telling
 from codexapi_engine.simulator.backend import catalogue
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
@@ -81,7 +86,7 @@ def test_verbose_tells_of_a_picture(tmp_path: Path) -> None:
 async def test_very_verbose_shows_headers_and_no_secret(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json(exp=NEVER))
     async with FaultyBackend([head(), HOLD]) as backend:
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("chat", "-m", "m", "-vv", "hi"),
             env=environment(CODEX_HOME=str(tmp_path), CODEXAPI_BASE_URL=backend.url),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -216,3 +221,35 @@ def test_quiet_serves_without_a_line_for_each_request() -> None:
             connection.close()
             running.process.terminate()
             assert running.process.stderr.read().count("/healthz") == lines
+
+
+def test_config_names_the_flags_that_a_setting_comes_from() -> None:
+    env = {"CODEXAPI_TIMEOUT": "never", "CODEXAPI_NO_LOG": ""}
+    done = run("--timeout", "7", "--no-log", "config", "--json", env=env)
+    found = {one["name"]: (one["value"], one["source"]) for one in json.loads(done.stdout)}
+    assert found["timeout"] == (7.0, "--timeout")
+    assert found["history"] == (None, "--no-log")
+
+
+def test_a_command_that_we_run_keeps_the_users_own_environment() -> None:
+    show = "[[say printenv]]"
+    done = run(
+        "--color", "never", "--timeout", "7", "-q", "sh", "--demo", "-y", show, env={"TERM": "x"}
+    )
+    assert done.returncode == 0, done.stderr
+    names = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert "TERM" in names
+    assert not names & {"NO_COLOR", "CODEXAPI_TIMEOUT", "CODEXAPI_QUIET"}
+
+
+def test_a_note_of_another_thread_is_left_out_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def wait(quiet: bool) -> str:
+        set_global_options(quiet=quiet)
+        with _telling(0.0, "codexapi: waiting"):
+            for thread in threading.enumerate():
+                if isinstance(thread, threading.Timer):
+                    thread.join()
+        return capsys.readouterr().err
+
+    assert copy_context().run(wait, False) == "codexapi: waiting\n"
+    assert copy_context().run(wait, True) == ""

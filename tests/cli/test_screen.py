@@ -18,12 +18,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.cli.screens import Screen, Tmux, tmux
+from tests.cli.screens import Emulator, Tmux, tmux
 from tests.cli.shell import plain, run, shown
 from tests.processes import ROOT, codexapi
 
-from codexapi_cli.terminal.markdown import Markdown
-from codexapi_cli.terminal.markdown import Screen as Target
+from codexapi_cli.terminal.markdown import Markdown, Screen
 from codexapi_cli.terminal.markdown_drawing import Drawing, Line
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="draws as terminals elsewhere do")
@@ -36,16 +35,16 @@ def never_too_early() -> float:
     return math.inf
 
 
-def markdown(shown: Screen, *, styled: bool = True, rewraps: bool = False) -> Markdown:
-    target = Target(shown.write, shown.size, moves=True, styled=styled, rewraps=rewraps)
+def markdown(shown: Emulator, *, styled: bool = True, rewraps: bool = False) -> Markdown:
+    target = Screen(shown.write, shown.size, moves=True, styled=styled, rewraps=rewraps)
     return Markdown(target, clock=never_too_early)
 
 
 def drawn(
     text: str, columns: int = 80, lines: int = 24, *, step: int = 7, rewraps: bool = False
-) -> Screen:
+) -> Emulator:
     """An answer that comes in pieces of so many letters."""
-    shown = Screen(columns, lines)
+    shown = Emulator(columns, lines)
     answer = markdown(shown, rewraps=rewraps)
     for at in range(0, len(text), step):
         answer.write(text[at : at + step])
@@ -131,7 +130,7 @@ def test_it_looks_alike_however_it_was_cut_into_pieces(text: str, step: int) -> 
 
 def test_each_letter_of_a_long_line_of_code_is_on_the_line_that_it_was_written_on() -> None:
     line = "curl -X POST https://example.com/" + "a" * 100 + " -d x"
-    shown = Screen(50, 24)
+    shown = Emulator(50, 24)
     answer = markdown(shown)
     answer.write(f"```sh\n{line}\n\tmake  it   \n```\n")
     answer.end()
@@ -254,8 +253,8 @@ class Counting(Drawing):
 )
 def test_a_long_answer_costs_no_more_a_letter_than_a_short_one(text: str) -> None:
     """Counted: each letter is drawn for good once, and a frame is no longer than a window."""
-    shown, drawing = Screen(40, 10), Counting()
-    answer = Markdown(Target(lambda _: None, shown.size, True, True), drawing, never_too_early)
+    shown, drawing = Emulator(40, 10), Counting()
+    answer = Markdown(Screen(lambda _: None, shown.size, True, True), drawing, never_too_early)
     for at in range(0, len(text), 50):
         answer.write(text[at : at + 50])
     longest, drawing.longest = drawing.longest, 0
@@ -276,7 +275,7 @@ def test_what_is_finished_is_printed_once_and_a_frame_leaves_room_for_a_resize()
 
 @pytest.mark.parametrize("columns", [(100, 50, 30), (30, 60, 120)], ids=["narrower", "wider"])
 def test_a_resize_leaves_no_copy(columns: tuple[int, ...]) -> None:
-    shown = Screen(columns[0], 24)
+    shown = Emulator(columns[0], 24)
     shown.write("top\n")
     answer = markdown(shown)
     for number, width in enumerate(columns):
@@ -288,7 +287,7 @@ def test_a_resize_leaves_no_copy(columns: tuple[int, ...]) -> None:
 
 
 def test_the_cursor_is_below_the_answer_in_the_end_and_at_no_other_place_s_cost() -> None:
-    shown = Screen(40, 10)
+    shown = Emulator(40, 10)
     shown.write("$ codexapi\n")
     answer = markdown(shown)
     answer.write("half a sen")
@@ -300,7 +299,7 @@ def test_the_cursor_is_below_the_answer_in_the_end_and_at_no_other_place_s_cost(
 
 
 def test_without_looks_there_are_letters_alone() -> None:
-    shown = Screen(40, 10)
+    shown = Emulator(40, 10)
     answer = markdown(shown, styled=False)
     answer.write("# A **b** `c` [d](http://e.f)\n\n```py\nx = 1\n```\n")
     answer.end()
@@ -309,14 +308,14 @@ def test_without_looks_there_are_letters_alone() -> None:
 
 
 async def test_what_came_too_early_for_a_frame_is_drawn_when_nothing_follows() -> None:
-    shown, there = Screen(40, 10), asyncio.Event()
+    shown, there = Emulator(40, 10), asyncio.Event()
 
     def write(text: str) -> None:
         shown.write(text)
         if shown.text == "half a sentence":
             there.set()
 
-    answer = Markdown(Target(write, shown.size, moves=True, styled=True))
+    answer = Markdown(Screen(write, shown.size, moves=True, styled=True))
     answer.write("half a")
     answer.write(" sentence")
     await there.wait()
@@ -353,7 +352,7 @@ def test_markdown_in_a_pipe_without_colours_has_no_sequence(
 def test_markdown_in_a_pipe_is_there_when_a_block_is_finished() -> None:
     written: list[str] = []
     size = os.terminal_size((80, 24))
-    answer = Markdown(Target(written.append, lambda: size, False, False), clock=never_too_early)
+    answer = Markdown(Screen(written.append, lambda: size, False, False), clock=never_too_early)
     answer.write("one\n\ntw")
     assert written == ["one\n"]
     answer.end()

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import run, shown
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
+from typer.main import get_command
 
+from codexapi_cli.commands import serve
 from codexapi_cli.terminal.plan import lines
-from codexapi_engine.settings import VARIABLES
+from codexapi_engine.settings import VARIABLES, Settings
 
 
 def config(env: dict[str, str]) -> dict[str, tuple[Any, str]]:
@@ -112,7 +115,7 @@ def test_usage_as_json() -> None:
 
 
 async def test_usage_is_watched_until_ctrl_c() -> None:
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *codexapi("usage", "--demo", "--json", "--watch", "--every", "0.01"), env=environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -157,6 +160,7 @@ def window(used: float, **more: object) -> dict[str, object]:
         ({}, []),
         ({"primary": window(50)}, ["  5-hour window  ############------------   50 % used"]),
         ({"primary": window(130)}, ["  5-hour window  ########################  130 % used"]),
+        ({"primary": window(1)}, ["  5-hour window  #-----------------------    1 % used"]),
         ({"primary": window(-1)}, ["  5-hour window  ------------------------   -1 % used"]),
         (
             {"secondary": window(0, window_minutes=None), "limit_reached": True},
@@ -173,6 +177,15 @@ def window(used: float, **more: object) -> dict[str, object]:
 )  # fmt: skip
 def test_a_plan_is_told_in_lines(limits: dict[str, Any], shown_lines: list[str]) -> None:
     assert list(lines(limits, letters=True)) == shown_lines
+
+
+def test_the_bars_of_a_plan_leave_room_for_the_words() -> None:
+    limits = {"primary": window(50), "secondary": window(25, resets_at=time.time() + 300_000)}
+    whole = list(lines(limits, letters=True))
+    assert list(lines(limits, letters=True, columns=200)) == whole
+    narrow = list(lines(limits, letters=True, columns=len(whole[1]) - 10))
+    assert len(narrow[1]) == len(whole[1]) - 10
+    assert re.findall(r"[#-]{9,}", " ".join(narrow)) == ["#######-------", "####----------"]
 
 
 # What is told of a login, whether there is one or not
@@ -272,3 +285,39 @@ def test_the_latest_chat_has_a_name(tmp_path: Path) -> None:
     assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> second")
     assert run("history", "rm", "latest", "--demo", env=env).returncode == 0
     assert run("history", "show", "latest", "--demo", env=env).stdout.startswith("> first")
+
+
+def _table() -> list[list[str]]:
+    """The cells of the README's table of settings."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    _, _, table = text.partition(
+        "| setting | flag of `serve` | environment | default |\n|---|---|---|---|\n"
+    )
+    lines = table.partition("\n\n")[0].splitlines()
+    return [
+        [cell.strip().replace("\0", "|") for cell in line.replace("\\|", "\0").split("|")[1:-1]]
+        for line in lines
+    ]
+
+
+def test_the_readme_has_every_setting_with_its_variable_and_its_default() -> None:
+    defaults = {one.name: one.default for one in fields(Settings)}
+    cells = {name: row[3] for row in _table() for name in re.findall(r"`([A-Z_]+)`", row[2])}
+    for setting, variables in VARIABLES.items():
+        assert variables[0] in cells, setting
+        default, cell = defaults[setting], cells[variables[0]]
+        if isinstance(default, str | int | float) and cell.startswith("`"):
+            assert cell == (f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
+    known = {name for names in VARIABLES.values() for name in names}
+    assert set(cells) <= known
+
+
+def test_the_readme_names_flags_that_serve_has_and_their_defaults() -> None:
+    options = {name: option for option in get_command(serve.app).params for name in option.opts}
+    for _, flags, _, default in _table():
+        if "mcp serve" in flags:
+            continue
+        for flag in re.findall(r"`(--[a-z-]+)", flags):
+            in_help = re.search(r"\(default: ([^)]+)\)", getattr(options[flag], "help", None) or "")
+            if in_help:
+                assert default.replace("`", "").startswith(in_help[1]), flag

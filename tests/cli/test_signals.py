@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from tests.fork_server import SIGNALS
 from tests.processes import ROOT, environment
-from tests.storm.nursery import SIGNALS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and sends POSIX signals")
 

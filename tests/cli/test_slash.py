@@ -56,4 +56,12 @@ def test_an_unknown_command_says_which_there_are() -> None:
     assert "did you mean /model?" in str(parse("/modle x"))
     for name in COMMANDS:
         assert f"/{name}" in str(parse("/nonsense"))
-        assert f"/{name}" in help_text()
+        assert f"/{name}" in help_text(80)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_help_is_broken_between_words(columns: int) -> None:
+    lines = help_text(columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    assert words == " ".join(help_text(1000).splitlines()).split()

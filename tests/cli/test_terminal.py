@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from tests.cli.screens import Screen
+from tests.cli.screens import Emulator
 from tests.cli.shell import exit_code, plain, run, shown, terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
@@ -17,7 +17,7 @@ RAW = ("chat", "--demo", "--raw")
 
 def screen(text: str) -> list[str]:
     """The lines that are left on the screen and above it, after every redrawing."""
-    shown = Screen(80, 24)
+    shown = Emulator(80, 24)
     shown.write(text)
     return [*shown.rows, ""]
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.test_auth_machine import LIFETIME, Truth
+from tests.engine.test_login_machine import LIFETIME, Truth
 from tests.faulty import REUSED
 from tests.logins import NOW, auth_json
 from tests.virtual_time import hurried

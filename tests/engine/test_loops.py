@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.certificates import Authority
-from tests.engine.test_network import ask, hello, opened, request, talking
+from tests.engine.test_connection import ask, hello, opened, request, talking
 
 from codexapi_engine.http.connection import ServerAddress
 from codexapi_engine.http.resolver import Resolver

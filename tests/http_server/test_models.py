@@ -332,6 +332,16 @@ async def test_strict_refuses_an_effort_that_the_model_lacks() -> None:
     assert backend.runs == 1
 
 
+async def test_an_effort_that_nobody_knows_is_refused_with_those_of_the_list() -> None:
+    backend = Simulator()
+    async with door(backend) as server:
+        reply = await server.reply(post(CHAT, body_for(CHAT, MODEL, reasoning_effort="hard")))
+        error = reply.refused(400, "unsupported_value")
+        assert error["param"] == "reasoning_effort"
+        assert error["message"].endswith("low, medium, high, xhigh, max, ultra.")
+    assert backend.runs == 0
+
+
 async def test_the_first_strict_request_refuses_an_effort_too() -> None:
     backend = Simulator()
     async with door(backend, strict=True) as server:

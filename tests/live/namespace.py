@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import socket
@@ -43,14 +44,12 @@ _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _SETUP = f"""
 ip link set lo up
 ip -6 address add {DARK}/128 dev lo nodad
-until ip -6 route get {DARK} >/dev/null 2>&1; do :; done
 for file in hosts resolv.conf nsswitch.conf; do mount --bind "$0/$file" "/etc/$file"; done
 [ ! -d /run/nscd ] || mount -t tmpfs none /run/nscd
 echo ready
 exec cat
 """
-"""What the first program of the network runs. It ends with its stdin, and the network with it. The
-kernel adds the route to an IPv6 address later than the address."""
+"""What the first program of the network runs. It ends with its stdin, and the network with it."""
 
 _NO_UVLOOP = 'raise ImportError("not made for this platform")\n'
 
@@ -168,7 +167,11 @@ class PrivateNetwork:
             listener = socket.socket(socket.AF_INET6)
             listener.bind((DARK, 443))
             listener.listen(0)
-            first = socket.create_connection((DARK, 443))
+            first = socket.socket(socket.AF_INET6)
+            # The kernel adds the route to an address some time after the address.
+            while (failure := first.connect_ex((DARK, 443))) == errno.ENETUNREACH:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            assert not failure, os.strerror(failure)
             self._keep(_hold_open(listener, first))
 
         self.call(begin())

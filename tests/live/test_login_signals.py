@@ -15,10 +15,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.faulty import FaultyBackend, whole
 from tests.logins import access_token, auth_json, write_login
-from tests.mcp_server.roads import HELLO
 from tests.mcp_server.test_stdio import READY, call
+from tests.mcp_server.transports import HELLO
 from tests.processes import codexapi, environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -43,7 +44,7 @@ async def renewing(
         CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{backend.url}/oauth/token",
     )  # fmt: skip
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *prefix, *codexapi(*COMMANDS[name]), env=env, stdin=pipe, stdout=pipe, stderr=pipe
     )
     asking = None

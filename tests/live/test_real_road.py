@@ -35,7 +35,7 @@ from tests.live.namespace import (
     check,
     private_network,
 )
-from tests.mcp_server.roads import answer, structured
+from tests.mcp_server.transports import answer, structured
 from tests.processes import Running, process
 
 pytestmark = pytest.mark.timeout(100)

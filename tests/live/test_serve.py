@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.faulty import HOLD, Exchange, FaultyBackend, Step, chunk, endless, head
 from tests.http_server import raw
 from tests.http_server.doors import chat, encoded, listening, responses
@@ -106,7 +107,7 @@ async def started(
     command: list[str], env: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *command, env=environment(**env), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
     )
     try:

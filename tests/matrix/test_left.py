@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.faulty import HOLD, FaultyBackend, Script, chunk, endless, head
 from tests.http_server.doors import chat, distant_door, responses
 from tests.http_server.raw import get, post
@@ -109,7 +110,7 @@ async def test_a_signal_at_the_command_line_leaves_the_backend(
     write_login(tmp_path, LOGIN)
     async with FaultyBackend(otherwise=MOMENTS[moment]) as backend:
         env = environment(CODEX_HOME=str(tmp_path), CODEXAPI_BASE_URL=backend.url)
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("chat", "-m", "m", "--no-stdin", "hi"), env=env,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from mcp.types import ImageContent
-from tests.mcp_server.roads import MODES, answer, facts, failure, in_memory, structured, texts
 from tests.mcp_server.test_tools import asked, parts
+from tests.mcp_server.transports import MODES, answer, facts, failure, in_memory, structured, texts
 
 from codexapi_engine.simulator import Simulator
 from codexapi_mcp.arguments import present

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 from tests.http_server import raw
 from tests.http_server.raw import post
-from tests.mcp_server.roads import (
+from tests.mcp_server.transports import (
     HELLO,
     MODES,
     Slow,

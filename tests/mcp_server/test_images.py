@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from PIL import Image
 from tests.drawn import mask, opened, picture
-from tests.mcp_server.roads import MODES, Slow, content, in_memory, structured
+from tests.mcp_server.transports import MODES, Slow, content, in_memory, structured
 from tests.processes import codexapi, environment
 
 from codexapi_engine import Codex, Settings

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mcp_server.roads import (
+from tests import forks
+from tests.mcp_server.test_stdio import PING, READY, call
+from tests.mcp_server.transports import (
     HELLO,
     MODES,
     Slow,
@@ -24,7 +26,6 @@ from tests.mcp_server.roads import (
     structured,
     texts,
 )
-from tests.mcp_server.test_stdio import PING, READY, call
 from tests.processes import codexapi, environment
 
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
@@ -64,7 +65,7 @@ async def session(
     env: dict[str, str], command: Sequence[str] = codexapi("mcp", "serve"), **how: Any
 ) -> AsyncIterator[Session]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *command, env=env, stdin=pipe, stdout=pipe, stderr=pipe,
         limit=2**24, **how,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from tests import forks
-from tests.mcp_server.roads import HELLO
+from tests.mcp_server.transports import HELLO
 from tests.processes import codexapi, environment
 
 from codexapi_engine.bounds import MAX_BODY_BYTES

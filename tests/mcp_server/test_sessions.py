@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.mcp_server.roads import HELLO
+from tests.mcp_server.transports import HELLO
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, Settings

@@ -17,7 +17,7 @@ import pytest
 from tests import forks
 from tests.faulty import FaultyBackend, whole
 from tests.logins import access_token, auth_json, write_login
-from tests.mcp_server.roads import HELLO, Slow, backend, launched
+from tests.mcp_server.transports import HELLO, Slow, backend, launched
 from tests.processes import codexapi, environment
 
 pytestmark = pytest.mark.timeout(90)
@@ -134,7 +134,7 @@ async def test_a_login_that_is_being_renewed_is_saved_before_a_signal_ends_it(
             CODEX_HOME=str(tmp_path), CODEXAPI_BASE_URL=backend.url,
             CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{backend.url}/oauth/token",
         )  # fmt: skip
-        process = await asyncio.create_subprocess_exec(
+        process = await forks.execute(
             *codexapi("mcp", "serve"), env=env, stdin=pipe, stdout=pipe, stderr=pipe
         )
         try:

@@ -14,7 +14,7 @@ import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 from tests.drawn import picture
-from tests.mcp_server.roads import (
+from tests.mcp_server.transports import (
     MODES,
     answer,
     facts,

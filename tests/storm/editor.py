@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.mcp_server.roads import HELLO
 from tests.mcp_server.test_stdio import READY
+from tests.mcp_server.transports import HELLO
 from tests.storm.processes import Nursery, Process
 
 MOST = 2**26

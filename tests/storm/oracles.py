@@ -14,7 +14,9 @@ from PIL import Image
 from tests.http_server import raw
 from tests.matrix.doors import Told, streamed_chat, streamed_response, whole_chat, whole_response
 from tests.storm.backend import MARK, OURS, Books
+from tests.storm.background import Background
 from tests.storm.clients import KEY, Reply
+from tests.storm.login_store import LoginStore
 from tests.storm.processes import Process
 from tests.wire_files import events
 
@@ -22,6 +24,7 @@ from codexapi_cli.conversation.chat_history import ChatHistory, transcript
 from codexapi_engine.errors import CodexError
 from codexapi_engine.protocol import auth_file
 
+LOGS = {".err", ".log", ".old"}
 NOT_KEPT = "was not kept"
 DEADLY = {"TERM", "INT", "HUP", "QUIT", "KILL"}
 CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 9})
@@ -54,13 +57,14 @@ class Record:
     """What was seen of a run."""
 
     books: Books
-    home: Path
+    login: LoginStore
     folder: Path
     history: Path
     replies: list[Reply] = field(default_factory=list)
     servers: dict[str, Process] = field(default_factory=dict)  # by a reply's label
     commands: list[Command] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    backgrounds: list[Background] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     heard: list[bytes] = field(default_factory=list)  # from MCP servers
     excuses: list[tuple[float, float]] = field(default_factory=list)
@@ -97,20 +101,20 @@ def a_token_is_spent_once(record: Record) -> Iterator[str]:
 
 def the_login_is_complete(record: Record) -> Iterator[str]:
     try:
-        data = (record.home / "auth.json").read_bytes()
+        data = record.login.read()
         login = auth_file.parse(data)
-    except (OSError, CodexError) as error:
-        yield f"auth.json is no complete login: {error!r}"
+    except (OSError, ValueError, CodexError) as error:
+        yield f"there is no complete login: {error!r}"
         return
     token = login.refresh_token
     if token is None or token.reveal() not in record.books.secrets:
-        yield "auth.json has a refresh token that nobody has issued"
+        yield "the login has a refresh token that nobody has issued"
         return
     spender = record.books.spender(token.reveal())
     if spender is None or spender.who != OURS or not spender.has_answer:
         return
     if not any(start <= spender.ended and end >= spender.began for start, end in record.excuses):
-        yield f"a pair that reached us is lost: auth.json has a token that ours spent: {spender}"
+        yield f"a pair that reached us is lost: the login has a token that ours spent: {spender}"
 
 
 def replies_tell_failures(record: Record) -> Iterator[str]:
@@ -208,6 +212,24 @@ def _picture(path: Path, is_told: bool) -> Iterator[str]:
             yield f"half a picture is left: {error}"
 
 
+def servers_in_the_background_are_found(record: Record) -> Iterator[str]:
+    """What `serve --detach` tells of is there, and `stop` finds it and ends it."""
+    known = {background.start.name for background in record.backgrounds}
+    for command in record.commands:
+        process = command.process
+        has_begun = process.ended.done() and process.ended.result() == 0
+        if command.kind == "detach" and has_begun and process.name not in known:
+            yield f"{process.name}: exit code 0, and no server: {process.complaint()[-400:]}"
+    for background in record.backgrounds:
+        stop = background.stop
+        if stop is None or not stop.ended.done() or stop.ended.result() != 0:
+            continue
+        if background.is_alive and background.is_known:
+            yield f"{background.server.name} lives on after: {stop.complaint()[-400:]}"
+        if background.was_alive and background.is_known and "stopped http" not in stop.complaint():
+            yield f"{background.server.name} was not found: {stop.complaint()[-400:]}"
+
+
 def calls_tell_failures(record: Record) -> Iterator[str]:
     for call in record.calls:
         told_to_end = bool(DEADLY & set(call.process.signals))
@@ -255,19 +277,18 @@ def _kept(path: Path) -> dict[bytes, str]:
 
 
 def secrets_stay(record: Record) -> Iterator[str]:
-    """No token anywhere but in auth.json, no prompt in a log, no key."""
+    """No token anywhere but in the login, no prompt in a log, no key."""
     books = record.books
     tokens = [*(secret.encode() for secret in books.secrets), KEY.encode()]
-    allowed = {record.home / "auth.json"}
     for path in sorted(record.folder.rglob("*")):
-        if path in allowed or not path.is_file():
+        if record.login.has(path) or not path.is_file():
             continue
         data = path.read_bytes()
         if any(token in data for token in tokens):
             yield f"a secret in {path.relative_to(record.folder)}"
-        if path.suffix == ".err" and MARK.search(data):
+        if path.suffix in LOGS and MARK.search(data):
             yield f"a prompt in {path.relative_to(record.folder)}"
-        if path.suffix == ".err" and books.account_id.encode() in data:
+        if path.suffix in LOGS and books.account_id.encode() in data:
             yield f"the account in {path.relative_to(record.folder)}"
     got = [(reply.label, reply.body) for reply in record.replies]
     for label, data in [*got, *(("MCP", heard) for heard in record.heard)]:
@@ -299,6 +320,7 @@ ORACLES: tuple[Callable[[Record], Iterator[str]], ...] = (
     the_login_is_complete,
     replies_tell_failures,
     commands_tell_failures,
+    servers_in_the_background_are_found,
     calls_tell_failures,
     chats_are_kept,
     secrets_stay,

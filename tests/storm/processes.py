@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from tests.processes import ROOT, environment
+from tests.storm.surroundings import quota_library
 
 PATIENCE = 30.0
 """Seconds in which a process has to end when it is told to: a renewal on its way may take 10, open
@@ -79,12 +81,16 @@ class Nursery:
         self._process: asyncio.subprocess.Process | None = None
         self._begun: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue()
         self._forks: dict[int, asyncio.Future[int]] = {}
+        self._ended: dict[int, int] = {}  # orphans that nobody has adopted: their exit codes
         self._one_at_a_time = asyncio.Lock()
+        self._folder = TemporaryDirectory(prefix="storm-")
+        self.env = quota_library(Path(self._folder.name))
+        """What its processes need to meet quotas."""
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.storm.nursery", str(self._other.fileno()), cwd=ROOT,
-            env=_environment({}), pass_fds=[self._other.fileno()], stdin=subprocess.DEVNULL,
+            sys.executable, "-m", "tests.fork_server", str(self._other.fileno()), "adopt", cwd=ROOT,
+            env=_environment(self.env), pass_fds=[self._other.fileno()], stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._other.close()
         self._line.setblocking(False)
@@ -99,6 +105,14 @@ class Nursery:
         self._line.close()
         assert self._process is not None
         await self._process.wait()
+        self._folder.cleanup()
+
+    def adopt(self, name: str, pid: int, stderr: Path) -> Process:
+        """A process that one of ours has left behind."""
+        ended = self._forks[pid] = asyncio.get_running_loop().create_future()
+        if pid in self._ended:
+            self._forks.pop(pid).set_result(self._ended.pop(pid))
+        return Process(name, pid, ended, Path(os.devnull), stderr)
 
     async def start(
         self,
@@ -116,7 +130,8 @@ class Nursery:
         null = os.open(os.devnull, os.O_RDONLY)
         descriptors = [stdin if stdin is not None else null, stdout or files[0], files[1]]
         try:
-            order = {"arguments": arguments, "env": _environment(env), "fresh": fresh}
+            variables = _environment({**self.env, **env})
+            order = {"arguments": arguments, "env": variables, "fresh": fresh}
             pid, ended = await self._fork(order, descriptors)
         finally:
             for descriptor in (*files, null):
@@ -138,7 +153,9 @@ class Nursery:
         if pid := message.get("begin"):
             self._forks[pid] = asyncio.get_running_loop().create_future()
             self._begun.put_nowait((pid, self._forks[pid]))
-        elif (ended := self._forks.pop(message["pid"], None)) is not None and not ended.done():
+        elif (ended := self._forks.pop(message["pid"], None)) is None:
+            self._ended[message["pid"]] = message["code"]
+        elif not ended.done():
             ended.set_result(message["code"])
 
 

@@ -12,13 +12,10 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.storm import surroundings
-from tests.storm.backend import Books, Port
-from tests.storm.clients import KEY, Reply, beginning, fetch, page, question
+from tests.storm import background, surroundings
+from tests.storm.clients import Reply, beginning, fetch, page, question
 from tests.storm.editor import Editor
-from tests.storm.nursery import CLOCK
 from tests.storm.oracles import (
-    DEADLY,
     Call,
     Command,
     Record,
@@ -26,14 +23,15 @@ from tests.storm.oracles import (
     the_login_is_complete,
     violations,
 )
-from tests.storm.processes import PATIENCE, Nursery, Process, line_of
-from tests.storm.schedule import Parameters, Schedule, Step, schedule
+from tests.storm.processes import PATIENCE, Nursery, Process
+from tests.storm.scene import MODEL, Scene
+from tests.storm.schedule import Parameters, Step, schedule
+from tests.storm.sessions import HttpEditor
 from tests.storm.surroundings import Disk
 
 from codexapi_engine.errors import CodexError
-from codexapi_engine.simulator.backend import LIFETIME, catalogue
+from codexapi_engine.simulator.backend import LIFETIME
 
-MODEL: str = catalogue()[0]["slug"]
 MORE_MEMORY = 64 << 20
 """Bytes by which a server may have grown after the storm: it has drawn pictures by then."""
 
@@ -45,25 +43,8 @@ BOUND = 240.0
 """Seconds in which a run is over, or the driver hangs."""
 
 
-class Storm:
-    """The processes of one run, and what is done to them."""
-
-    def __init__(self, plan: Schedule, nursery: Nursery, folder: Path) -> None:
-        self._plan = plan
-        self._nursery = nursery
-        self._folder = folder
-        self.home = folder / "home"
-        self._disk = folder / "disk"
-        self._logs = folder / "logs"
-        self._clock_file = folder / "clock"
-        self._books = Books(plan.seed)
-        self._port = Port(self._books)
-        history = self._disk / "state" / "history.db"
-        self.record = Record(self._books, self.home, folder, history)
-        self._kept: list[Reply] = []  # acknowledged as stored
-        self._restarting = asyncio.Lock()
-        self._away = asyncio.Lock()
-        self._starts = 0
+class Storm(Scene):
+    """What is done to the processes of one run, and what is looked at when it is over."""
 
     async def play(self) -> list[str]:
         async with AsyncExitStack() as stack:
@@ -73,79 +54,20 @@ class Storm:
             for disk in self._disks.values():
                 stack.callback(disk.close)
             self._logs.mkdir()
+            self._store.prepare()
             await self._port.open()
             stack.push_async_callback(self._port.aclose)
             stack.callback(self._kill_all)
-            surroundings.put_login(self.home, self._books.new_login())
+            self._store.put(self._books.new_login())
             await self._start_server()
             await self._start_editor()
+            await self._start_http_editor()
             before = await self._measure()
             self._books.lifetime = self._plan.lifetime
-            surroundings.put_login(self.home, self._books.new_login())
+            self._store.put(self._books.new_login())
             await self._blow()
             await self._settle(before)
             return violations(self.record)
-
-    # The processes
-
-    @property
-    def _env(self) -> dict[str, str]:
-        return {
-            "CODEX_HOME": str(self.home),
-            "CODEXAPI_BASE_URL": f"{self._port.url}/backend-api/codex",
-            "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{self._port.url}/oauth/token",
-            "CODEXAPI_STATE_DIR": str(self._disk / "state"),
-            "CODEXAPI_IMAGE_DIR": str(self._disk / "pictures"),
-            "CODEXAPI_TIMEOUT": "1.5",
-            "CODEXAPI_MODEL": MODEL,
-            CLOCK: str(self._clock_file),
-        }
-
-    async def _start(self, name: str, *arguments: str, fresh: bool = False) -> Process:
-        env = {**self._env, "CODEXAPI_API_KEY": KEY} if "serve" in arguments else self._env
-        process = await self._nursery.start(
-            name, *arguments, env=env, folder=self._logs, fresh=fresh
-        )
-        self.record.processes.append(process)
-        return process
-
-    async def _start_server(self) -> None:
-        """Again and again, where it does not start: the disk may be full."""
-        for _ in range(40):
-            self._starts += 1
-            self._server = await self._start(
-                f"serve-{self._starts}", "serve", "--port", "0", "--state",
-                str(self._disk / "kept" / "state.db"),
-            )  # fmt: skip
-            ready = await line_of(self._server, r"codexapi ready on http://\S+:(\d+)")
-            if ready:
-                self._open = self._server, int(ready[1])
-                return
-            if not (self._server.signals or self._server.complaint().startswith("codexapi: ")):
-                break
-            await asyncio.sleep(0.1)
-        raise RuntimeError(f"the server does not start: {self._server.complaint()}")
-
-    async def _start_editor(self) -> None:
-        self._starts += 1
-        self._editor = await Editor.start(
-            self._nursery, f"mcp-{self._starts}", env=self._env, folder=self._logs
-        )
-        self.record.processes.append(self._editor.process)
-
-    async def _end(self, process: Process) -> None:
-        """Waits for a process that was told to end."""
-        if await process.end() is None:
-            about = f"{process.name} has not ended {PATIENCE:g} s after {process.signals}"
-            process.signal("USR1")
-            await process.end(0.5)
-            self.record.problems.append(f"{about}: {process.complaint()[-2000:]}")
-            process.signal("KILL")
-
-    def _kill_all(self) -> None:
-        for process in self.record.processes:
-            process.signal("CONT")
-            process.signal("KILL")
 
     # The storm
 
@@ -199,8 +121,10 @@ class Storm:
     async def _visit(self, step: Step, path: str, client: str) -> None:
         await self._fetch(Reply(f"visit {step.number}", client=client), page(path))
 
-    async def _fetch(self, reply: Reply, request: bytes) -> Reply:
-        server, port = self._open  # by which a new one is not, before it is ready
+    async def _fetch(
+        self, reply: Reply, request: bytes, at: tuple[Process, int] | None = None
+    ) -> Reply:
+        server, port = at or self._open  # by which a new one is not, before it is ready
         self.record.servers[reply.label] = server
         self.record.replies.append(reply)
         return await fetch(reply, port, request)
@@ -247,16 +171,64 @@ class Storm:
             self._send(process, signal)
         await self._end(process)
 
-    async def _call(self, step: Step, tool: str, script: str, cancel: bool, after: float) -> None:
+    async def _call(
+        self,
+        step: Step,
+        tool: str,
+        road: str,
+        session: str,
+        script: str,
+        cancel: bool,
+        after: float,
+    ) -> None:
         mark, prompt = self._prompt(step, script)
         name = "generate_image" if tool == "image" else tool
         arguments = {"prompt": prompt} if name.startswith("generate") else {}
-        editor = self._editor
-        call = Call(editor.process, name, mark, was_cancelled=cancel)
+        moment = after if cancel else None
+        editor, http = self._editor, self._http
+        process = editor.process if road == "stdio" else http.process
+        call = Call(process, name, mark, was_cancelled=cancel)
         self.record.calls.append(call)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE + 15):
-                call.answer = await editor.call(name, arguments, after if cancel else None)
+                if road == "stdio":
+                    call.answer = await editor.call(name, arguments, moment)
+                else:
+                    call.answer = await http.call(name, arguments, moment, session)
+
+    async def _detach(self, step: Step, script: str, signal: str) -> None:
+        """A server in the background is started, asked, and stopped."""
+        start = await self._start(f"detach-{step.number}", "serve", "--detach", "--port", "0")
+        self.record.commands.append(Command(start, "detach", b"", None))
+        await self._end(start)
+        if (server := background.found(start, self._nursery)) is None:
+            return
+        self.record.processes.append(server.server)
+        self.record.backgrounds.append(server)
+        mark, prompt = self._prompt(step, script)
+        reply = Reply(f"detach {step.number}", mark, "responses", stream=True)
+        sent = asyncio.ensure_future(
+            self._fetch(reply, question(reply, MODEL, prompt, None), (server.server, server.port))
+        )
+        if signal:
+            self._send(server.server, signal)
+        await sent
+        await self._stop_background(server)
+
+    async def _stop_background(self, server: background.Background) -> None:
+        """By `stop`; by a signal where that cannot find it, or it is to end anyway."""
+        if server.server.signals:
+            await self._end(server.server)
+        server.was_alive = server.server.is_alive
+        server.stop = await self._start(
+            f"{server.start.name}-stop", "stop", "--port", str(server.port)
+        )
+        self.record.commands.append(Command(server.stop, "stop", b"", None))
+        await self._end(server.stop)
+        await server.server.end(1.0)
+        server.is_alive = server.server.is_alive
+        server.server.signal("TERM")
+        await self._end(server.server)
 
     async def _backend(self, step: Step, fault: str, seconds: float) -> None:
         if fault == "away":
@@ -295,51 +267,54 @@ class Storm:
             return
         began = time.monotonic()
         try:
-            if kind == "full":
-                disk.fill()
-            else:
+            if kind == "read-only":
                 await disk.protect()
+            else:
+                if kind == "quota":
+                    self._quota_file.touch()
+                disk.fill()
             await asyncio.sleep(seconds)
         finally:
             disk.free()
+            self._quota_file.unlink(missing_ok=True)
             # Until it is saved again, which takes ten seconds and a request, a pair is in memory.
             self.record.excuses.append((began, float("inf")))
 
+    def _target(self, to: str) -> Process:
+        targets = {"server": self._server, "mcp": self._editor.process}
+        return targets.get(to, self._http.process)
+
     async def _signal(self, step: Step, to: str, name: str) -> None:
-        process = self._server if to == "server" else self._editor.process
+        process = self._target(to)
         self._send(process, name)
         async with self._restarting:
             await self._end(process)
-            if to == "server" and process is self._server:
+            if process is self._server:
                 await self._start_server()
             elif process is self._editor.process:
-                self.record.heard.append(self._editor.heard)
-                self.record.problems += self._editor.problems
+                self._hear(self._editor)
                 await self._start_editor()
+            elif process is self._http.process:
+                self._hear(self._http)
+                await self._start_http_editor()
+
+    def _hear(self, editor: Editor | HttpEditor) -> None:
+        """What an editor has seen, when its server is over."""
+        self.record.heard.append(editor.heard)
+        self.record.problems += editor.problems
 
     async def _stop(self, step: Step, to: str, seconds: float) -> None:
-        process = self._server if to == "server" else self._editor.process
+        process = self._target(to)
         process.signal("STOP")
         await asyncio.sleep(seconds)
         process.signal("CONT")
 
     async def _codex(self, step: Step) -> None:
         with suppress(OSError, TimeoutError):
-            await surroundings.renew_as_codex(self.home, self._port)
+            await surroundings.renew_as_codex(self.home, self._store, self._port)
 
     async def _login(self, step: Step) -> None:
-        surroundings.put_login(self.home, self._books.new_login())
-
-    def _send(self, process: Process, name: str) -> None:
-        """A second signal does not wait for a renewal, and a kill for nothing."""
-        process.signal(name)
-        if name == "KILL" or len(DEADLY & set(process.signals)) > 1:
-            self._excuse(lambda: None)
-
-    def _excuse(self, act: Any) -> None:
-        now = time.monotonic()
-        act()
-        self.record.excuses.append((now - 0.5, now + 2.0))
+        self._store.put(self._books.new_login())
 
     # The calm
 
@@ -364,32 +339,37 @@ class Storm:
         self._books.lifetime = LIFETIME
         # The oracle that looks at the login wants it as the storm has left it.
         self.record.problems += _early(self.record)
-        surroundings.put_login(self.home, self._books.new_login())
+        self._store.put(self._books.new_login())
         await self._ask_calmly("calm stream", True)
         await self._ask_calmly("calm", False)
-        await self._check_editor()
+        await self._check_editors()
         await self._check_growth(before)
-        self._server.signal("TERM")
-        await self._end(self._server)
-        if self._server.is_alive or self._server.ended.result() != 143:
-            self.record.problems.append(f"{self._server.name}: not 143 after TERM")
+        await self._check_end(self._server)
         await self._check_kept()
 
-    async def _check_editor(self) -> None:
-        mark = f"canary-prompt-{self._plan.seed}-998-0"
-        call = Call(self._editor.process, "generate_text", mark.encode())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                call.answer = await self._editor.call("generate_text", {"prompt": mark})
-        self.record.calls.append(call)
-        if call.answer is None or call.answer["result"].get("isError"):
-            self.record.problems.append(f"MCP in the calm: {call.answer}")
+    async def _check_editors(self) -> None:
+        editors: list[Editor | HttpEditor] = [self._editor, self._http]
+        for number, editor in enumerate(editors):
+            mark = f"canary-prompt-{self._plan.seed}-998-{number}"
+            call = Call(editor.process, "generate_text", mark.encode())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    call.answer = await editor.call("generate_text", {"prompt": mark})
+            self.record.calls.append(call)
+            if call.answer is None or call.answer["result"].get("isError"):
+                self.record.problems.append(f"MCP in the calm: {call.answer}")
+            self._hear(editor)
         await self._editor.close()
         code = await self._editor.process.end(0)
         if code != 0:
             self.record.problems.append(f"`mcp serve`: {code} after its stdin has ended")
-        self.record.heard.append(self._editor.heard)
-        self.record.problems += self._editor.problems
+        await self._check_end(self._http.process)
+
+    async def _check_end(self, process: Process) -> None:
+        process.signal("TERM")
+        await self._end(process)
+        if process.is_alive or process.ended.result() != 143:
+            self.record.problems.append(f"{process.name}: not 143 after TERM")
 
     async def _check_growth(self, before: tuple[Process, int, int]) -> None:
         process, memory, descriptors = before

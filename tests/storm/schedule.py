@@ -57,10 +57,11 @@ class Step:
 class Schedule:
     seed: int
     lifetime: float  # seconds that the first access token is good for
+    store: str  # where the login is kept
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
-        first = f"seed {self.seed}: the first access token is good for {self.lifetime:g} s"
+        first = f"seed {self.seed}: the first access token is good for {self.lifetime:g} s, in the {self.store}"
         return "\n".join([first, *map(str, self.steps)])
 
 
@@ -72,7 +73,8 @@ def schedule(seed: int) -> Schedule:
         Step(number, at, kind, KINDS[kind][1](dice))
         for number, (at, kind) in enumerate(zip(times, kinds, strict=True))
     )
-    return Schedule(seed, _lifetime(dice), steps)
+    store = dice.choice(["file", "file", "file", "keyring"])
+    return Schedule(seed, _lifetime(dice), store, steps)
 
 
 def _lifetime(dice: random.Random) -> float:
@@ -130,6 +132,8 @@ def _call(dice: random.Random) -> Parameters:
     cancel = dice.random() < 0.2
     return {
         "tool": dice.choice(["generate_text"] * 4 + ["list_models", "account_status", "image"]),
+        "road": dice.choice(["stdio", "stdio", "http"]),
+        "session": dice.choice(["new", "open", "open"]),  # over HTTP
         "script": _script(dice, abandoned=cancel),
         "cancel": cancel,
         "after": round(dice.uniform(0.0, 0.3), 2),
@@ -160,16 +164,25 @@ def _lock(dice: random.Random) -> Parameters:
 
 
 def _disk(dice: random.Random) -> Parameters:
-    fault = dice.choice(["home full", "home read-only", "state full"])
+    fault = dice.choice(["home full", "home read-only", "home quota", "state full", "state quota"])
     return {"fault": fault, **_for(dice, 0.7)}
 
 
+def _target(dice: random.Random) -> str:
+    return dice.choice(["server", "server", "server", "mcp", "mcp", "mcp over http"])
+
+
+def _detach(dice: random.Random) -> Parameters:
+    """A server in the background: started, asked, and stopped, or ended by a signal."""
+    return {"script": _script(dice), "signal": dice.choice(["", "", "", *ENDING])}
+
+
 def _signal(dice: random.Random) -> Parameters:
-    return {"to": dice.choice(["server", "server", "mcp"]), "name": dice.choice(ENDING)}
+    return {"to": _target(dice), "name": dice.choice(ENDING)}
 
 
 def _stop(dice: random.Random) -> Parameters:
-    return {"to": dice.choice(["server", "server", "mcp"]), **_for(dice, 0.4)}
+    return {"to": _target(dice), **_for(dice, 0.4)}
 
 
 def _for(dice: random.Random, longest: float) -> Parameters:
@@ -206,6 +219,7 @@ KINDS: dict[str, tuple[float, Callable[[random.Random], Parameters]]] = {
     "expire": (10, _expire),
     "lock": (5, _lock),
     "disk": (4, _disk),
+    "detach": (2, _detach),
     "signal": (4, _signal),
     "stop": (4, _stop),
     "codex": (5, _nothing),  # the official client renews the login

@@ -13,10 +13,10 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx2
 from tests.storm.backend import Port
+from tests.storm.login_store import LoginStore
 
 from codexapi_engine.simulator.accounts import CLIENT_ID
 
@@ -25,6 +25,9 @@ COMMIT = 5.0
 
 INSIDE = "CODEXAPI_STORM_MOUNTS"
 """Set where the mounts are our own, and nobody else's."""
+
+
+QUOTA = "CODEXAPI_STORM_QUOTA"
 
 
 def may_mount() -> bool:
@@ -40,6 +43,25 @@ def may_mount() -> bool:
 def with_mounts(command: list[str]) -> list[str]:
     """A command in a mount namespace of its own."""
     return ["unshare", "-m", "--propagation", "private", *command]
+
+
+def quota_library(folder: Path) -> dict[str, str]:
+    """What lets a full disk look like a quota that is used up, while the file `QUOTA` names is
+    there; nothing where there is no C compiler."""
+    library = folder / "quota.so"
+    command = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(library),
+        str(Path(__file__).with_name("quota.c")),
+    ]
+    try:
+        _run(*command)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"LD_PRELOAD": str(library)}
 
 
 class Disk:
@@ -123,22 +145,10 @@ async def _hold_database(path: Path, seconds: float) -> None:
         database.close()
 
 
-def put_login(home: Path, data: bytes) -> None:
-    """As `codex login` does."""
-    beside = home / f".auth-{time.monotonic_ns()}"
-    try:
-        beside.write_bytes(data)
-        beside.chmod(0o600)
-        beside.replace(home / "auth.json")
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-
-
-async def renew_as_codex(home: Path, port: Port) -> None:
+async def renew_as_codex(home: Path, store: LoginStore, port: Port) -> None:
     """The official client 0.169: it reads again, sends, and takes the locks when it has its
     answer."""
-    before = _login(home)
+    before = json.loads(store.read())
     token = before["tokens"]["refresh_token"]
     body = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": token}
     try:
@@ -154,10 +164,10 @@ async def renew_as_codex(home: Path, port: Port) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime())
         new = {**before, "tokens": {**before["tokens"], **tokens}, "last_refresh": stamp}
         with suppress(OSError):
-            await _commit(home, token, json.dumps(new, indent=2).encode())
+            await _commit(home, store, token, json.dumps(new, indent=2).encode())
 
 
-async def _commit(home: Path, token: str, data: bytes) -> None:
+async def _commit(home: Path, store: LoginStore, token: str, data: bytes) -> None:
     async with asyncio.timeout(30):
         shared = await _flock(home / "auth.lock", 30)
     try:
@@ -165,8 +175,8 @@ async def _commit(home: Path, token: str, data: bytes) -> None:
         if own is None:
             return
         try:
-            if _login(home)["tokens"]["refresh_token"] == token:
-                put_login(home, data)
+            if json.loads(store.read())["tokens"]["refresh_token"] == token:
+                store.put(data)
         finally:
             os.close(own)
     finally:
@@ -187,8 +197,3 @@ async def _flock(path: Path, seconds: float) -> int | None:
         await asyncio.sleep(0.01)
     os.close(descriptor)
     return None
-
-
-def _login(home: Path) -> dict[str, Any]:
-    login: dict[str, Any] = json.loads((home / "auth.json").read_bytes())
-    return login

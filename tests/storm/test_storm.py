@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from tests.processes import ROOT
+from tests.storm.login_store import STORES
 from tests.storm.schedule import KINDS, schedule
 
 pytestmark = [
@@ -17,7 +18,7 @@ pytestmark = [
 ]
 
 
-FIRST = 253
+FIRST = 33
 
 
 def play(first: int, count: int) -> None:
@@ -35,9 +36,13 @@ def test_a_seed_is_one_schedule_and_another_seed_another() -> None:
 
 
 def test_nothing_is_lost_or_let_out_in_storms_of_every_kind() -> None:
-    """Three schedules that have each kind of step among them."""
-    seeds = range(FIRST, FIRST + 3)
-    assert {step.kind for seed in seeds for step in schedule(seed).steps} == set(KINDS)
+    """Three schedules that have each kind of step among them, and each place of a login."""
+    plans = [schedule(seed) for seed in range(FIRST, FIRST + 3)]
+    steps = [step for plan in plans for step in plan.steps]
+    assert {step.kind for step in steps} == set(KINDS)
+    assert {plan.store for plan in plans} == set(STORES)
+    assert {step.parameters.get("road") for step in steps} >= {"stdio", "http"}
+    assert {step.parameters.get("fault") for step in steps} & {"home quota", "state quota"}
     play(FIRST, 3)
 
 

@@ -16,12 +16,15 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine import user_files
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.headers import affinity, identity
 from codexapi_engine.protocol.responses import json_form, to_backend
+from codexapi_engine.settings import user_agent
 
 from ..conversation.chat_history import ChatHistory, path_in
 from ..conversation.question import Question, composed, text_or_file
 from ..conversation.schema import schema as schema_of
 from ..conversation.turns import Conversation, history_hint
+from ..global_options import global_options
 from ..parser import completers
 from ..parser.options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
 from ..parser.words import WordsCommand
@@ -70,7 +73,7 @@ class AnswerFormat:
         wanted = self.markdown or (sys.stdout.isatty() and not (self.schema or dumb))
         if wanted and not self.raw:
             from ..terminal.markdown import (
-                Markdown,  # rich: 100 ms, which the model's thinking hides
+                Markdown,  # rich, while the model thinks
             )
 
             return Markdown()
@@ -293,7 +296,7 @@ def chat(
             form=json_form(schema_of(schema)) if schema is not None else None,
             search=search,
             summary=show_reasoning,
-            log=None if no_log else path_in(chosen),
+            log=None if no_log or global_options().no_log else path_in(chosen),
         )
         if continue_ or cid is not None:
             model = _go_on(conversation, path_in(chosen), cid, model)
@@ -325,7 +328,7 @@ async def _chat(
     try:
         form.finish(outcome)
     except StdoutError as error:
-        raise stdout_problem(error, history_hint(outcome["cid"])) from None
+        raise stdout_problem(error, history_hint(outcome["cid"], demo=chosen.demo)) from None
     if code := ending_of(outcome):
         raise typer.Exit(code)
 
@@ -416,8 +419,6 @@ def _request(
 ) -> str:
     """The request that would be sent. No login is read, and pictures are cut short."""
     from codexapi_engine.client import named_model
-    from codexapi_engine.protocol.headers import affinity, identity
-    from codexapi_engine.settings import user_agent
 
     known = named_model(chosen, model)
     conversation.switch(known or "")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..app import COMMANDS
 from ..parser.completers import BEFORE
 from ..parser.help_text import summary, takes_value
 from ..parser.options import command
@@ -200,8 +201,6 @@ def _candidates(ctx: Any, before: Sequence[str], begun: str) -> Iterator[tuple[s
 
 
 def _commands(group: Any, ctx: Any) -> Iterator[tuple[str, str]]:
-    from ..app import COMMANDS  # it names us, and is loaded by now
-
     for name in group.list_commands(ctx):
         yield name, COMMANDS[name] if ctx.parent is None else summary(group.get_command(ctx, name))
 

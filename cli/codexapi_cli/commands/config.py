@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.settings import VARIABLES
+from codexapi_engine.settings import SECRETS, VARIABLES
 
 from ..conversation.chat_history import path_in
-from ..parser.options import Json, command, settings
+from ..global_options import environment, global_options
+from ..parser.options import NO_LOG, Json, command, settings
 from ..terminal.output import put, put_json
 
 DEFAULT = "default"
@@ -40,7 +41,7 @@ def config(as_json: Json = False) -> None:
 
     There is no configuration file: flags override environment variables, and those the defaults.
     """
-    found = effective(settings(), os.environ)
+    found = effective(settings(), environment())
     if as_json:
         objects = [{"name": s.name, "value": s.value, "source": s.source} for s in found]
         put_json(objects)
@@ -58,9 +59,8 @@ def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setti
     values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
     values["client_version"] = chosen.protocol_version
     found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
-    kept = not environ.get("CODEXAPI_NO_LOG")
-    no_log = DEFAULT if kept else "CODEXAPI_NO_LOG"
-    found.append(Setting("history", str(path_in(chosen)) if kept else None, no_log))
+    off = "--no-log" if global_options().no_log else NO_LOG if environ.get(NO_LOG) else None
+    found.append(Setting("history", None if off else str(path_in(chosen)), off or DEFAULT))
     if chosen.model is None and (model := codex_config(chosen).get("model")):
         where = str(chosen.codex_home / "config.toml")
         at = list(VARIABLES).index("model")
@@ -69,6 +69,8 @@ def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setti
 
 
 def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> str:
+    if name == "timeout" and global_options().timeout is not None:
+        return "--timeout"
     for variable in VARIABLES[name]:
         text = environ.get(variable, "").strip()
         if text and (
@@ -80,7 +82,7 @@ def _source(name: str, chosen: engine.Settings, environ: Mapping[str, str]) -> s
 
 def plain(name: str, value: object) -> object:
     """A value as JSON has it, and without secrets."""
-    if name in ("api_key", "access_token"):
+    if name in SECRETS:
         return value and "(set)"
     if name == "proxy" and value:
         parts = urlsplit(str(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
@@ -66,9 +67,7 @@ def doctor(
 
 
 async def _doctor(chosen: engine.Settings, offline: bool, online: bool, as_json: bool) -> None:
-    import logging
-
-    from ..checks import PROBLEM  # with all that it looks at: not for --help
+    from ..checks import PROBLEM  # with the engine, which --help does without
 
     logging.disable(logging.WARNING)  # what the engine would warn of is a finding here
     checks = []

@@ -173,7 +173,7 @@ def _found(chats: ChatHistory, cid: str | None) -> JsonObject:
         why = (
             "no chat is kept yet"
             if cid in (None, LATEST)
-            else f"{cid}: there is no such chat, or more than one"
+            else f"{cid}: there is no such chat, or more than one; `codexapi history` lists them"
         )
         raise Problem(f"history: {why}")
     return head

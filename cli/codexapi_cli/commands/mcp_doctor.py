@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import typer
+from anyio import BrokenResourceError, ClosedResourceError
 
-from ..integrations.system import Scope
+from ..integrations.system import Scope, System
 from ..parser.options import Json
 from ..terminal.output import FAILED, put, put_json, run
+from .mcp_list import described
 
 if TYPE_CHECKING:
     from ..checks import Check
@@ -37,7 +40,6 @@ def doctor(as_json: Json = False) -> None:
 async def _doctor(as_json: bool) -> None:
     from ..checks import PROBLEM, UNKNOWN, Check
     from ..integrations.registration import NONE, NOT_HERE, found
-    from ..integrations.system import System
 
     seen = [one for one in found(System.this()) if one.state not in (NONE, NOT_HERE)]
     results = [(one, await _examined(one)) for one in seen]
@@ -91,8 +93,6 @@ async def _examined(seen: Registration) -> Check:
 
 async def _tools(command: list[str], env: dict[str, str]) -> set[str]:
     """The names of a server's tools. Raises ValueError."""
-    import anyio
-    from anyio import BrokenResourceError, ClosedResourceError
     from mcp import Client, MCPError, StdioServerParameters
 
     # An editor gives a server little of its environment, and no folder that can be relied on.
@@ -120,8 +120,6 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
 
 
 def _where(seen: Registration) -> dict[str, Any]:
-    from .mcp_list import described
-
     return described(seen)
 
 

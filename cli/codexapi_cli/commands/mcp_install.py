@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..integrations.system import Scope
+from ..integrations.system import Scope, System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand
 from ..parser.options import Json
@@ -77,8 +78,6 @@ def install(
     already has a different entry named codexapi, nothing is changed (exit code 8).
     """
     with ending(as_json=as_json):
-        import os
-
         from ..integrations import itself, registration
         from ..integrations.edits import Refused
 
@@ -161,14 +160,16 @@ def _each(
     """Does it for each client, tells how it went, and ends with the first exit code that is not
     zero: one client's trouble is not the next one's."""
     from ..integrations import registration
-    from ..integrations.system import System
 
     system = System.this()
     chosen = registration.named(names or [])
     chosen += [c for c in registration.detected(system) if all_detected and c not in chosen]
+    if not chosen and all_detected:
+        raise Problem("none of the clients was found on this machine; --help lists all")
     if not chosen:
-        found = ", ".join(client.name for client in registration.detected(system)) or "none"
-        raise Problem(f"name a client; --help lists them. On this machine: {found}")
+        found = ", ".join(client.name for client in registration.detected(system))
+        here = f"on this machine: {found}" if found else "none was found on this machine"
+        raise Problem(f"name a client: {here}; --help lists all")
     results, code = [], 0
     for client in chosen:
         where = None

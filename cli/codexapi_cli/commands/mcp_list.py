@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..integrations.system import System
 from ..parser.options import Json
 from ..terminal.output import ending, note, put, put_json
 
@@ -18,7 +19,6 @@ def list_(as_json: Json = False) -> None:
     """
     with ending(as_json=as_json):
         from ..integrations import registration
-        from ..integrations.system import System
 
         seen = list(registration.found(System.this()))
         if as_json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import plistlib
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,7 @@ import typer
 
 from codexapi_engine.settings import VARIABLES
 
+from ..global_options import environment
 from ..integrations import itself
 from ..parser.options import command
 from ..terminal.output import Problem, ending, put, say
@@ -87,7 +90,7 @@ def print_(
         chosen = system or own_system(sys.platform)
         served = Service(
             command=[*itself.command(), "serve", *_check_options(options or ())],
-            environ=_environ(os.environ),
+            environ=_environ(environment()),
         )
         put(_WRITERS[chosen](served))
         if chosen is ServiceManager.WINDOWS and served.environ:
@@ -138,8 +141,6 @@ def _acceptable(command: Sequence[str]) -> Sequence[str]:
 
 def launchd(service: Service) -> str:
     """An agent, as launchd.plist(5) has it."""
-    import plistlib  # 30 ms, and seldom needed
-
     agent = {
         "Label": NAME,
         "ProgramArguments": list(service.command),
@@ -155,8 +156,6 @@ def launchd(service: Service) -> str:
 
 def windows(service: Service) -> str:
     """A task, as the schema of Task Scheduler 1.2 has it. It runs in no window: --detach."""
-    from xml.sax.saxutils import escape  # likewise
-
     user = escape(getpass.getuser())
     domain = escape(os.environ.get("USERDOMAIN", ""))
     who = f"{domain}\\{user}" if domain else user
@@ -186,7 +185,7 @@ def windows(service: Service) -> str:
   </Settings>
   <Actions Context="Owner">
     <Exec>
-      <Command>{escape(program)}</Command>
+      <Command>{escape(program, quote=False)}</Command>
       <Arguments>{escape(subprocess.list2cmdline([*arguments, "--detach"]))}</Arguments>
     </Exec>
   </Actions>

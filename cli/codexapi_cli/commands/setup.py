@@ -217,7 +217,7 @@ def _point(
             with Runner() as runner:
                 models = runner.run(_models(chosen))
         except engine.CodexError:
-            say("codexapi: the models cannot be listed; --model NAME asks nobody")
+            say("codexapi: the models cannot be listed; --model NAME does without the list")
             raise
     key = chosen.api_key.reveal() if chosen.api_key else UNUSED
     return ServerInfo(_served(chosen) if url is None else _check_url(url), models, key)

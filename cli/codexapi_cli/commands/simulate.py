@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from codexapi_engine.files import Disk
 
 from ..parser.options import command
 from ..terminal.output import LOCAL_FILE, USAGE, put, say
@@ -102,8 +103,7 @@ def _write_login(folder: Path, login: bytes) -> None:
     path = folder / "auth.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(login)
+        Disk().create(path, login)
     except FileExistsError:
         say(f"codexapi: {path} exists, and is left as it is: choose another folder")
         raise typer.Exit(LOCAL_FILE) from None

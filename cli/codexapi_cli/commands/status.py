@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.folding import columns_of
 
 from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
 from ..servers.registry import running
@@ -99,7 +100,9 @@ def _describe(report: dict[str, Any]) -> list[str]:
     found = [f"{known} {where}, plan {report['plan'] or 'unknown'}"]
     if expires := report["access_token_expires_at"]:
         found.append(f"access token {_validity(expires, renewable=report['logged_in'])}")
-    return [*found, *lines(report["limits"] or {}, letters=not speaks_unicode())]
+    columns = columns_of(sys.stdout)
+    bars = lines(report["limits"] or {}, letters=not speaks_unicode(), columns=columns)
+    return [*found, *bars]
 
 
 def _validity(expires: float, *, renewable: bool) -> str:

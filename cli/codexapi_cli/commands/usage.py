@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.folding import columns_of, width
 
 from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
 from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
@@ -49,20 +50,22 @@ def usage(
 
 
 async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) -> None:
-    import asyncio  # 40 ms that --help does without
+    import asyncio  # --help does without
 
-    shown = 0  # lines of it on the terminal
+    shown = 0  # rows of it on the terminal
     async with opened(chosen) as codex:
         while True:
             limits = await codex.plan()
             if as_json:
                 put_json(limits.as_json(), indent=None if every else 2)
             else:
-                text = list(lines(limits.as_json(), letters=not speaks_unicode()))
-                text = text or ["the backend told nothing of your plan"]
+                columns = columns_of(sys.stdout)
+                text = list(
+                    lines(limits.as_json(), letters=not speaks_unicode(), columns=columns)
+                ) or ["the backend told nothing of your plan"]
                 put_drawn(f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else "")
                 put("".join(f"{line}\n" for line in text))
-                shown = len(text)
+                shown = sum(-(-width(line) // columns) for line in text) if columns else len(text)
             if every is None:
                 return
             await asyncio.sleep(every)

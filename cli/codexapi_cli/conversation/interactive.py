@@ -16,20 +16,26 @@ from codexapi_engine import user_files
 from codexapi_engine.attachments import is_on_the_web
 from codexapi_engine.client import named_model
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.folding import columns_of
 from codexapi_engine.protocol import models as catalogue
 from codexapi_engine.protocol.models import EFFORTS, Model
 from codexapi_engine.protocol.responses.items import family
 from codexapi_engine.protocol.shapes import get_dict, get_int
 
+from ..commands.image import draw_in_chat
+from ..commands.usage import speaks_unicode
 from ..parser.options import opened
 from ..terminal.answer import Answer
+from ..terminal.cleaning import clean
+from ..terminal.clipboard import copy
 from ..terminal.output import Problem, note, say
+from ..terminal.plan import lines
 from ..terminal.runner import Runner
 from .chat_history import ChatHistory, is_question, text_in, title_of, transcript
 from .line_input import InputLine, Interrupt, LineStore, PlainInput
 from .question import NOTHING, Question, attachment, text_or_file
 from .shell_words import dragged_files, paths
-from .slash import SlashCommand, UnknownCommand, help_text, parse
+from .slash import WITHOUT_ARGUMENT, SlashCommand, UnknownCommand, help_text, parse
 from .turns import Conversation
 
 
@@ -80,7 +86,7 @@ class _ChatSession:
         dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
         if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return PlainInput()
-        from .line_editor import LineEditor  # 150 ms, for a person alone
+        from .line_editor import LineEditor  # for a person alone
 
         return LineEditor(self.runner, _line_store(self.conversation), self._values)
 
@@ -127,6 +133,8 @@ class _ChatSession:
 
     def _take(self, line: InputLine) -> None:
         match parse(line.text, is_paste=line.is_paste):
+            case SlashCommand(name, argument) if argument and name in WITHOUT_ARGUMENT:
+                say(f"codexapi: /{name} stands alone (//{name} sends it as text)")
             case SlashCommand(name, argument):
                 self._try(lambda: _COMMANDS[name](self, argument))
             case UnknownCommand() as unknown:
@@ -184,7 +192,7 @@ class _ChatSession:
             say(f"* {self.conversation.model}")
 
     def effort(self, name: str) -> None:
-        levels = self._efforts()
+        name, levels = name.lower(), self._efforts()
         if name and name != "default" and name not in levels:
             near = get_close_matches(name, levels, n=1)
             meant = f"did you mean {near[0]}? It" if near else "it"
@@ -193,8 +201,9 @@ class _ChatSession:
             )
         if name:
             self.conversation.effort = None if name == "default" else name
-        model = self._model()
-        default = (model and model.default_effort) or "the model's own"
+        model, aliases = self._model(), self.codex.settings.model_aliases
+        _, by_name = catalogue.resolve(self.models, aliases, self.conversation.model)
+        default = by_name or (model and model.default_effort) or "the model's own"
         say(f"effort: {self.conversation.effort or f'default ({default})'}; {' '.join(levels)}")
 
     def system(self, text: str) -> None:
@@ -219,12 +228,19 @@ class _ChatSession:
             raise Problem("/attach: name a file or a URL")
 
     def _attach(self, files: Iterable[str]) -> None:
-        beside, names = NOTHING, []
-        for name in files:
+        beside, names = NOTHING, list[str]()
+        for name in dict.fromkeys(files):
             if "://" in name and not is_on_the_web(name):
                 raise Problem(f"/attach {name}: expected a file, or an https address")
-            beside = beside.and_(attachment(name, None))
-            names.append(name if "://" in name else Path(name).name)
+            found = attachment(name, None)
+            label = name if "://" in name else Path(name).name
+            if self.attachments.has(found):
+                say(f"{label} is attached already")
+                continue
+            beside = beside.and_(found)
+            names.append(label)
+        if not names:
+            return
         self.attachments = self.attachments.and_(beside)
         self.names = [*self.names, *names]
         verb = "it goes" if len(names) == 1 else "they go"
@@ -233,8 +249,6 @@ class _ChatSession:
     def image(self, prompt: str) -> None:
         if not prompt:
             raise Problem("/image: say what to draw")
-        from ..commands.image import draw_in_chat  # many chats have none
-
         try:
             url = self.runner.run(draw_in_chat(self.codex, _mended(prompt)))
             self.runner.run(self.conversation.add_picture(self.codex, prompt, url))
@@ -242,11 +256,9 @@ class _ChatSession:
             note("stopped; no picture came")
 
     def usage(self, _: str) -> None:
-        from ..commands.usage import speaks_unicode
-        from ..terminal.plan import lines
-
         limits = self.runner.run(self.codex.plan())
-        windows = list(lines(limits.as_json(), letters=not speaks_unicode()))
+        columns = columns_of(sys.stderr)
+        windows = list(lines(limits.as_json(), letters=not speaks_unicode(), columns=columns))
         for line in windows or ["the backend says nothing of your plan"]:
             say(line)
         if self.tokens:
@@ -259,9 +271,6 @@ class _ChatSession:
         ]
         if not answers:
             raise Problem("/copy: there is no answer yet")
-        from ..terminal.cleaning import clean
-        from ..terminal.clipboard import copy  # many chats copy nothing
-
         say(copy(clean("\n\n".join(map(text_in, answers)))))
 
     def retry(self, _: str) -> None:
@@ -312,7 +321,7 @@ class _ChatSession:
         say(f"saved to {names[0]}")
 
     def help(self, _: str) -> None:
-        say(help_text())
+        say(help_text(columns_of(sys.stderr) or 80))
 
     def leave(self, _: str) -> None:
         self.over = True
@@ -330,7 +339,8 @@ class _ChatSession:
     def _unknown_model(self, name: str) -> str:
         near = get_close_matches(name, self._names(), n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}? " if near else ""
-        default = f"The default is {self.default_model}; " if self.default_model else ""
+        the = "The" if near else "the"
+        default = f"{the} default is {self.default_model}; " if self.default_model else ""
         return f"there is no model {name}; {meant}{default}/model lists them"
 
     def _model(self) -> Model | None:

@@ -22,10 +22,11 @@ from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
-from prompt_toolkit.output import create_output
+from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from ..terminal.cleaning import DIRECTIONS, INVISIBLE, clean
+from ..terminal.colors import colourful
 from ..terminal.runner import Runner
 from .line_input import (
     MORE,
@@ -39,6 +40,11 @@ from .line_input import (
 )
 from .shell_words import last_word, quote
 from .slash import COMMANDS
+
+if sys.platform != "win32":
+    import termios
+
+    from prompt_toolkit.input.vt100 import Vt100Input
 
 _PLAIN = "fg:default"
 """A style that changes nothing, and for which the blank at the end of a prompt is written too."""
@@ -72,6 +78,7 @@ class LineEditor:
             enable_open_in_editor=True,
             input=_input(),
             output=output,
+            color_depth=None if colourful(True) else ColorDepth.DEPTH_1_BIT,
         )
 
     def read(self) -> InputLine:
@@ -202,8 +209,6 @@ def _typing_ahead() -> Iterator[None]:
     if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
         yield
         return
-    import termios
-
     before = termios.tcgetattr(0)
     quiet = termios.tcgetattr(0)
     quiet[0] &= ~termios.ICRNL
@@ -228,7 +233,6 @@ def _typing_ahead() -> Iterator[None]:
 def _input() -> Input:
     if sys.platform == "win32":
         return create_input()
-    from prompt_toolkit.input.vt100 import Vt100Input
 
     class TerminalInput(Vt100Input):
         """A newline that comes along with other letters was sent by a program, or typed ahead: it

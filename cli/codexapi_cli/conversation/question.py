@@ -11,17 +11,15 @@ from urllib.parse import urlsplit
 
 from codexapi_engine.attachments import PDF, is_on_the_web, media_type
 from codexapi_engine.attachments import text as text_of
-from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.login.login_files import LoginFiles
 from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.protocol.shapes import get_list, get_str
-from codexapi_engine.settings import Settings
 
 from ..parser.words import decoded
-from ..terminal.output import LOCAL_FILE, Problem
+from ..terminal.output import Problem
 from ..terminal.stdin import IDLE, MOMENT, stdin_bytes
+from .local_files import file_bytes, texts
 
 STDIN = "-"
 
@@ -56,6 +54,14 @@ class Question:
         """Both as one; a blank line between the texts."""
         texts = [text for text in (self.text, other.text) if text.strip()]
         return Question("\n\n".join(texts), self.images + other.images, self.files + other.files)
+
+    def has(self, other: Question) -> bool:
+        """Whether this one has all of the other. Each text is a paragraph of its own."""
+        return (
+            f"\n\n{other.text}\n\n" in f"\n\n{self.text}\n\n"
+            and set(other.images) <= set(self.images)
+            and set(other.files) <= set(self.files)
+        )
 
 
 NOTHING = Question("")
@@ -95,8 +101,6 @@ def _texts(name: str) -> Iterable[tuple[str, bytes]]:
         raise Problem(f"--file {name}: expected a file; --attach takes an address")
     if not os.path.isdir(os.path.expanduser(name)):
         return [(name, file_bytes(name))]
-    from .folders import texts  # few questions are about one
-
     return texts(name)
 
 
@@ -146,22 +150,6 @@ def _by_address(url: str) -> Question:
     if name.lower().endswith(".pdf"):
         return Question("", files=((name, url),))
     return Question("", images=(url,))
-
-
-def file_bytes(name: str, option: str = "") -> bytes:
-    """What a file holds, for a model. Raises Problem, whose words begin with the option."""
-    where = f"{option} {name}".strip()
-    try:
-        path = os.path.expanduser(name)
-        with open(path, "rb") as file:
-            if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
-                raise Problem(f"{where}: it is a part of your login, which goes to no model")
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise Problem(f"{where}: {error.strerror}", LOCAL_FILE) from None
-    if len(data) > MAX_FILE_BYTES:
-        raise Problem(f"{where}: it has more than {MAX_FILE_BYTES // 1024**2} MiB", LOCAL_FILE)
-    return data
 
 
 def _decode_text(data: bytes, name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from codexapi_engine.errors import JsonObject
 
 from ..terminal.output import Problem
-from .question import file_bytes
+from .local_files import file_bytes
 
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)

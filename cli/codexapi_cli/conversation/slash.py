@@ -24,17 +24,19 @@ COMMANDS = {
 }
 """By name: its argument, and what it does."""
 
+WITHOUT_ARGUMENT = frozenset(name for name, (argument, _) in COMMANDS.items() if not argument)
+
 TEXTS = frozenset({"system", "image"})
 """Those whose argument may have several lines."""
 
 ALIASES = {"exit": "bye", "quit": "bye", "clear": "new", "regenerate": "retry", "?": "help"}
 
 KEYS = """\
-Enter sends; Alt-Enter, Ctrl-J or a \\ at the end of a line begins another line. A text between
-\"\"\" and \"\"\" may have several lines, and what is pasted stays one question.
-Tab completes commands, models, efforts and files. Up and Ctrl-R find earlier questions; Ctrl-X
-Ctrl-E opens an editor. Ctrl-C stops the answer, or clears the line. // begins a question with a
-slash."""
+Enter sends; Alt-Enter, Ctrl-J or a \\ at the end of a line begins another line. A text between \"\"\"
+and \"\"\" may have several lines, and what is pasted stays one question.
+
+Tab completes commands, models, efforts and files. Up and Ctrl-R find earlier questions; Ctrl-X Ctrl-E
+opens an editor. Ctrl-C stops the answer, or clears the line. // begins a question with a slash."""
 
 _NAME = re.compile(r"/([A-Za-z][\w-]*|\?)?(?:\s+(.*))?", re.DOTALL)
 
@@ -83,7 +85,9 @@ def parse(line: str, *, is_paste: bool = False) -> SlashCommand | UnknownCommand
     return UnknownCommand(match[1] or "")
 
 
-def help_text() -> str:
+def help_text(columns: int) -> str:
+    from ..terminal.wrapping import table, wrap  # seldom wanted
+
     rows = [(f"/{name} {argument}".rstrip(), text) for name, (argument, text) in COMMANDS.items()]
-    width = max(len(usage) for usage, _ in rows)
-    return "\n".join([*(f"{usage:<{width}}  {text}" for usage, text in rows), "", KEYS])
+    keys = [wrap(paragraph, columns) for paragraph in KEYS.split("\n\n")]
+    return "\n".join([*table(rows, columns, indent=0), "", *keys])

@@ -89,7 +89,8 @@ class Conversation:
             say(f"codexapi: the answer is incomplete ({reason})")
         kept = self._save_turn(question.text, str(response.get("model") or self.model))
         if shown.failure is not None:
-            raise stdout_problem(shown.failure, history_hint(self.cid if kept else None))
+            hint = history_hint(self.cid if kept else None, demo=codex.settings.demo)
+            raise stdout_problem(shown.failure, hint)
         return self._outcome(response, self.cid if kept else None)
 
     def switch(self, model: str, account: str = "") -> None:
@@ -222,8 +223,10 @@ class _LastingAnswer:
             self.failure = error
 
 
-def history_hint(cid: str | None) -> str:
-    return f"; the answer is kept: codexapi history show {cid}" if cid else ""
+def history_hint(cid: str | None, *, demo: bool) -> str:
+    if not cid:
+        return ""
+    return f"; the answer is kept: codexapi history show {cid}{' --demo' if demo else ''}"
 
 
 def refusal_in(response: JsonObject) -> str | None:

@@ -6,10 +6,13 @@ writes its golden file. All else follows from the table.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json import dumps
 from pathlib import PurePath
 from typing import Any, Final
+from urllib.parse import quote
 
 from codexapi_engine.bounds import MCP_CALL_TIMEOUT
 from codexapi_engine.errors import JsonObject
@@ -75,10 +78,6 @@ class McpClient:
 
     def link_to(self, entry: JsonObject) -> str:
         """The address for an entry; "" where the client has none."""
-        from base64 import b64encode
-        from json import dumps
-        from urllib.parse import quote
-
         encoded = b64encode(dumps(entry).encode()).decode()
         named = dumps({"name": NAME, **entry})
         return self.link.format(base64=quote(encoded, safe=""), json=quote(named, safe=""))

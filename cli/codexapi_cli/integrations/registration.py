@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -110,7 +112,9 @@ def named(names: Sequence[str]) -> list[McpClient]:
     known = {client.name: client for client in CLIENTS}
     for name in names:
         if name not in known:
-            raise Problem(f"there is no client {name}: {', '.join(known)}")
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise Problem(f"there is no client {name}; {hint}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -290,8 +294,6 @@ def _existing(path: Path) -> Iterator[Path]:
 
 
 def _with_values(words: Sequence[str], value: JsonObject) -> list[str]:
-    import json
-
     fillings = {"{name}": NAME, "{entry}": json.dumps(value, ensure_ascii=False)}
     return [fillings.get(word, word) for word in words]
 

@@ -8,24 +8,26 @@ A command declares it where its options are declared: the group of an option is 
 from __future__ import annotations
 
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from enum import Enum
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..terminal.output import Problem, colourful, put_drawn
+from ..terminal.colors import colourful
+from ..terminal.output import Problem, put_drawn
+from .help_pages import EXAMPLES, TABLE, TEXT, USAGE, columns, lay_out
+
+if TYPE_CHECKING:
+    from .help_pages import Page, Part
 
 GLOBAL = "Global options"
 OPTIONS = "Options"
 BACKEND = "Backend"
 """Names of groups. All other options stand between the last two."""
-
-PIPE_WIDTH = 80
-"""Columns of a help that goes into a pipe."""
 
 _FOR_REQUESTS = {"verbose", "timeout"}
 """Global options that say nothing to a command that asks the backend nothing."""
@@ -36,12 +38,10 @@ TOPICS = {
 }
 """What `codexapi help` explains beside commands."""
 
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
-
 
 class DocumentedCommand(TyperCommand):
     def get_help(self, ctx: Any) -> str:
-        return render(self, ctx)
+        return lay_out(page_of(self, ctx))
 
     def get_help_option(self, ctx: Any) -> Any:
         return _showing(super().get_help_option(ctx))
@@ -53,7 +53,7 @@ class DocumentedCommand(TyperCommand):
 
 class DocumentedGroup(TyperGroup):
     def get_help(self, ctx: Any) -> str:
-        return render(self, ctx)
+        return lay_out(page_of(self, ctx))
 
     def get_help_option(self, ctx: Any) -> Any:
         return _showing(super().get_help_option(ctx))
@@ -68,46 +68,35 @@ class DocumentedGroup(TyperGroup):
         name, known = args[0], self.list_commands(ctx)
         if name in known or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from difflib import get_close_matches  # only after a slip of the finger
-
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
-        raise Problem(f"there is no command {name}; {hint}")
+        raise unknown_command(ctx, name, known)
 
     def sections(self) -> Mapping[str, Sequence[tuple[str, str]]]:
         rows = [(name, summary(c)) for name, c in self.commands.items() if not c.hidden]
         return {"Commands": rows}
 
 
+def unknown_command(ctx: Any, name: str, known: Sequence[str]) -> Problem:
+
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
+    return Problem(f"there is no command {name}; {hint}")
+
+
 def show(ctx: Any) -> None:
     """Prints the help of a command, and ends the program."""
-    terminal = sys.stdout.isatty()
-    width = _columns() if terminal else PIPE_WIDTH
-    put_drawn(render(ctx.command, ctx, width, bold=colourful(terminal)) + "\n")
+    bold = colourful(sys.stdout.isatty())
+    put_drawn(lay_out(page_of(ctx.command, ctx), columns(), bold=bold) + "\n")
     raise typer.Exit
 
 
 def show_text(text: Callable[[int], str]) -> NoReturn:
     """Prints a text of the width of the terminal, and ends the program."""
-    put_drawn(text(_columns() if sys.stdout.isatty() else PIPE_WIDTH) + "\n")
+    put_drawn(text(columns()) + "\n")
     raise typer.Exit
 
 
-def _columns() -> int:
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or PIPE_WIDTH
-    except OSError:
-        return PIPE_WIDTH
-
-
-def render(command: Any, ctx: Any, width: int = PIPE_WIDTH, *, bold: bool = False) -> str:
-    from ..terminal.wrapping import wrap  # only where help is shown
-
-    blocks = [wrap(paragraph, width) for paragraph in _paragraphs(command.help)]
-    for heading, lines in _sections(command, ctx, width):
-        title = f"{_BOLD}{heading.upper()}{_PLAIN}" if bold else heading.upper()
-        blocks.append("\n".join([title, *lines]))
-    return "\n\n".join(blocks)
+def page_of(command: Any, ctx: Any) -> Page:
+    return _paragraphs(command.help), list(_parts(command, ctx))
 
 
 def summary(command: Any) -> str:
@@ -141,32 +130,28 @@ def limits_of(param: Any) -> str:
     return f"at most {most}" if least is None else f"{least} to {most}"
 
 
-def _sections(command: Any, ctx: Any, width: int) -> Iterator[tuple[str, Iterable[str]]]:
-    from ..terminal.wrapping import shell_line, table, wrap
-
+def _parts(command: Any, ctx: Any) -> Iterator[Part]:
     params = [param for param in command.get_params(ctx) if not param.hidden]
     options = [param for param in params if param.param_type_name == "option"]
     arguments = [param for param in params if param.param_type_name == "argument"]
-    usage = shell_line(" ".join(_usage(command, ctx, arguments)), width, "  ")
-    yield "Usage", [usage.replace(" \\\n", "\n")]
+    yield "Usage", USAGE, " ".join(_usage(command, ctx, arguments))
     if described := [(_placeholder(a), _text(a)) for a in arguments if a.help]:
-        yield "Arguments", table(described, width)
+        yield "Arguments", TABLE, described
     for heading, rows in command.sections().items():
-        yield heading, table(rows, width)
+        yield heading, TABLE, rows
     for heading, members in _groups(options, is_root=ctx.parent is None):
-        yield heading, table([(_names(o), _text(o)) for o in members], width)
+        yield heading, TABLE, [(_names(o), _text(o)) for o in members]
     if ctx.parent is not None and (line := _inherited(options)):
-        yield GLOBAL, [wrap(line, width, "  ")]
+        yield GLOBAL, TEXT, [line]
     if command.epilog:
-        yield "Examples", [_example(line, width) for line in command.epilog.strip().splitlines()]
+        yield "Examples", EXAMPLES, command.epilog.strip().splitlines()
     if ctx.parent is None:
-        yield "Help topics", table(TOPICS.items(), width)
+        yield "Help topics", TABLE, list(TOPICS.items())
     if hasattr(command, "get_command"):
-        more = f"`{ctx.command_path} COMMAND --help` shows the help of a command."
-        lines = [wrap(more, width, "  ")]
+        lines = [f"`{ctx.command_path} COMMAND --help` shows the help of a command."]
         if ctx.parent is None:
-            lines.append(wrap("`codexapi help TOPIC` shows a topic.", width, "  "))
-        yield "Learn more", lines
+            lines.append("`codexapi help TOPIC` shows a topic.")
+        yield "Learn more", TEXT, lines
 
 
 def _usage(command: Any, ctx: Any, arguments: Sequence[Any]) -> Iterator[str]:
@@ -249,12 +234,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _example(line: str, width: int) -> str:
-    from ..terminal.wrapping import shell_line, wrap
-
-    return shell_line(line, width, "  ") if line.startswith("$") else wrap(line, width, "  ")
 
 
 def _paragraphs(text: str | None) -> list[str]:

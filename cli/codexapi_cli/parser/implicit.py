@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import typer
 
 from ..terminal.output import Problem
-from .help_text import TOPICS, show, show_text, takes_value
+from .help_text import TOPICS, show, show_text, takes_value, unknown_command
+from .topics import topic
 from .words import is_question, strip_marks
 
 CHAT = "chat"
@@ -48,9 +49,10 @@ def command_first(group: Any, ctx: Any, args: Sequence[str]) -> list[str]:
 def show_help_of(group: Any, ctx: Any, names: Sequence[str]) -> NoReturn:
     """Shows the help of a command: `help`, `help chat`, `help mcp install`; or of a topic."""
     if len(names) == 1 and names[0] in TOPICS:
-        from .topics import topic  # few ask for one
-
         show_text(lambda width: topic(names[0], width))
+    commands = group.list_commands(ctx)
+    if len(names) == 1 and names[0] not in commands:
+        raise unknown_command(ctx, names[0], [*commands, *TOPICS])
     for name in names:
         if not _is_group(group):
             raise Problem(f"`{ctx.command_path}` has no command {name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
@@ -14,13 +13,19 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.bounds import IDLE_TIMEOUT
 
-from ..terminal.output import LOCAL_FILE, QUIET, USAGE, VERBOSE, say, verbosity
+from ..global_options import environment, set_global_options
+from ..terminal.output import LOCAL_FILE, USAGE, say, verbosity
 from . import completers
 from .help_text import BACKEND, GLOBAL, DocumentedCommand, DocumentedGroup
 
 NO_LOG = "CODEXAPI_NO_LOG"
 
 T = TypeVar("T")
+
+
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text else None
+
 
 BaseUrl = Annotated[
     str | None,
@@ -50,7 +55,7 @@ Model = Annotated[
 Effort = Annotated[
     str | None,
     typer.Option(
-        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model",
+        "-e", "--effort", metavar="LEVEL", rich_help_panel="Model", callback=_lower,
         help="Reasoning effort: low, medium, high or another that the model has",
         autocompletion=completers.efforts,
     ),
@@ -75,20 +80,17 @@ class Color(StrEnum):
 
 def _quiet(wanted: bool) -> None:
     if wanted:
-        os.environ[QUIET] = "1"
+        set_global_options(quiet=True)
 
 
 def _verbose(count: int) -> None:
     if count:
-        os.environ[VERBOSE] = str(count)
+        set_global_options(verbosity=count)
 
 
 def _color(wanted: Color) -> None:
     if wanted is not Color.AUTO:
-        for name, meant in (("NO_COLOR", Color.NEVER), ("FORCE_COLOR", Color.ALWAYS)):
-            os.environ.pop(name, None)
-            if wanted is meant:
-                os.environ[name] = "1"
+        set_global_options(color=wanted is Color.ALWAYS)
 
 
 def _timeout(text: str | None) -> None:
@@ -99,12 +101,12 @@ def _timeout(text: str | None) -> None:
             parse_seconds(text)
         except ValueError:
             raise typer.BadParameter(f"{text} is not a number of seconds above 0") from None
-        os.environ["CODEXAPI_TIMEOUT"] = text
+        set_global_options(timeout=text)
 
 
 def _no_log(wanted: bool) -> None:
     if wanted:
-        os.environ[NO_LOG] = "1"
+        set_global_options(no_log=True)
 
 
 Quiet = Annotated[
@@ -219,7 +221,7 @@ def settings(**flags: Any) -> engine.Settings:
         if value is not None and value is not False and value != ()
     }
     try:
-        return replace(engine.Settings.from_env(), **changes)
+        return replace(engine.Settings.from_env(environment()), **changes)
     except engine.InvalidRequest as error:
         say(f"codexapi: {error}")
         raise typer.Exit(USAGE) from None

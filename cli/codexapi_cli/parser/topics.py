@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 from ..terminal.output import (
     BACKEND,
@@ -57,8 +58,6 @@ def topic(name: str, width: int) -> str:
 
 
 def _settings() -> Iterator[tuple[str, str]]:
-    from dataclasses import fields
-
     from codexapi_engine.settings import Settings
 
     for setting in fields(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from .help_text import choices_of, limits_of, name_of
@@ -26,12 +27,11 @@ def explain(error: Any) -> str:
 
 
 def _no_such_option(error: Any, path: str) -> str:
-    from difflib import get_close_matches  # only after a slip of the finger
-
     params = error.ctx.command.get_params(error.ctx) if error.ctx is not None else ()
     names = [name for param in params if not getattr(param, "hidden", False) for name in param.opts]
     long = [name for name in names if len(name) > 2]
-    near = get_close_matches(error.option_name, long, n=1, cutoff=0.8)
+    near = [name for name in long if name.startswith(error.option_name)]
+    near = near or get_close_matches(error.option_name, long, n=1, cutoff=0.8)
     line = f"{error.option_name}: there is no such option; "
     if near:
         line += f"did you mean {near[0]}? "

@@ -26,6 +26,11 @@ from codexapi_engine.settings import private_folder
 from ..terminal.output import CONFLICT, Problem
 from ..terminal.plan import local
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LOCK_WAIT = 0.5
 """Seconds to wait for a lock: another process may hold it to test it."""
 
@@ -207,13 +212,9 @@ def _locked(descriptor: int) -> bool:
     """Takes the kernel's lock, unless another process has it. Raises OSError without locks."""
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             os.lseek(descriptor, _BEYOND, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False

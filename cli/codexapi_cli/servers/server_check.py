@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,7 +17,9 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 import codexapi_engine as engine
+from codexapi_engine.protocol.shapes import get_dict
 
+from ..global_options import environment
 from .registry import version_at
 
 START = 30.0
@@ -54,10 +55,9 @@ async def check_server(chosen: engine.Settings, *, online: bool) -> Outcome:
     except OSError as problem:  # a TimeoutError is one
         reason = str(problem) or f"not within {START:.0f} s"
         return Outcome(loop, stage="start", reason=reason)
-    data, error = reply.get("data"), reply.get("error")
+    data, fields = reply.get("data"), get_dict(reply, "error")
     if status == 200 and isinstance(data, list):
         return Outcome(loop, models=len(data))
-    fields = error if isinstance(error, dict) else {}
     code = fields.get("code") or fields.get("type")
     reason = f"{code}: {fields.get('message')}"
     return Outcome(loop, stage="models", status=status, code=code, reason=reason)
@@ -69,7 +69,7 @@ async def _serving(chosen: engine.Settings) -> AsyncIterator[str]:
     pipe = asyncio.subprocess.PIPE
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
-            *_command(chosen), env={**os.environ, "CODEXAPI_STATE_DIR": folder},
+            *_command(chosen), env={**environment(), "CODEXAPI_STATE_DIR": folder},
             stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe,
         )  # fmt: skip
         assert process.stdout is not None

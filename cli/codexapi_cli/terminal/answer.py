@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from .cleaning import TerminalSanitizer, to_json
-from .output import colourful, put_drawn, say_drawn
+from .colors import colourful
+from .output import put_drawn, say_drawn
 
 
 class Answer(Protocol):

@@ -23,10 +23,11 @@ from rich.text import Text
 from .answer import Thinking
 from .cells import cells, continue_row, fold_row
 from .cleaning import TerminalSanitizer
+from .colors import colourful
 from .markdown_blocks import Blocks, Piece
 from .markdown_drawing import Drawing
 from .markdown_prose import printable
-from .output import colourful, put_drawn
+from .output import put_drawn
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle

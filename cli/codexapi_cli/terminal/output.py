@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.folding import columns_of, fold
 
+from ..global_options import global_options
+from .colors import colourful
 from .streams import StdoutError, failing, silence
 
 FAILED, USAGE, LOGIN, LIMIT, BACKEND, REJECTED, LOCAL_FILE, CONFLICT = 1, 2, 3, 4, 5, 6, 7, 8
 INCOMPLETE, INTERRUPTED, CLOSED_PIPE = 9, 130, 141
-
-QUIET, VERBOSE = "CODEXAPI_QUIET", "CODEXAPI_VERBOSE"
-"""Where --quiet and --verbose are kept for the rest of the run. A global option is an environment
-variable for one run: so it holds everywhere, and stands before the command or after it."""
 
 PREFIX = "codexapi:"
 """How a message begins that is ours, among those of other programs."""
@@ -57,7 +57,7 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Runs a command, and ends the program with the exit code of what went wrong."""
     try:
         with ending(as_json=as_json):
-            from .runner import Runner  # asyncio is 40 ms that --help does without
+            from .runner import Runner  # asyncio, which --help does without
 
             hear_warnings()
             with Runner() as runner:
@@ -92,6 +92,10 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)
         raise typer.Exit(problem.exit_code) from None
+    except MemoryError:
+        short = Problem("there is not enough memory for this: ask for less at once", FAILED)
+        _complain(str(short), short.body(), as_json)
+        raise typer.Exit(short.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except Terminated as signal:
@@ -139,8 +143,6 @@ def error_line(error: engine.CodexError) -> str:
 
 
 def _complain(line: str, body: dict[str, Any], as_json: bool) -> None:
-    import json  # only where something went wrong
-
     # In a log too, an error is the line that it looks like.
     plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in line)
     say(json.dumps({"error": body})) if as_json else say_error(plain)
@@ -164,8 +166,6 @@ def say_warning(message: str) -> None:
 
 def _say(line: str, color: str) -> None:
     if sys.stderr.isatty():
-        from codexapi_engine.folding import columns_of, fold  # where there is a terminal
-
         line = _clean(line)
         line = fold(line, columns_of(sys.stderr)) if line.startswith(PREFIX) else line
     if color and line.startswith(PREFIX):
@@ -191,20 +191,12 @@ def note(line: str) -> None:
 
 
 def quiet() -> bool:
-    return bool(os.environ.get(QUIET))
+    return global_options().quiet
 
 
 def verbosity() -> int:
     """How often --verbose was given."""
-    level = os.environ.get(VERBOSE, "")
-    return int(level) if level.isdecimal() else int(bool(level))
-
-
-def colourful(terminal: bool, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to write more than plain letters, to a terminal or what is none."""
-    if environ.get("NO_COLOR") or environ.get("FORCE_COLOR"):
-        return not environ.get("NO_COLOR")
-    return terminal and environ.get("TERM") != "dumb"
+    return global_options().verbosity
 
 
 def painted(text: str, color: str, terminal: bool) -> str:

@@ -9,18 +9,23 @@ from datetime import datetime
 from codexapi_engine.errors import JsonObject, duration
 from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
 
-BAR = 24
-"""Characters of a bar."""
+BAR, _LEAST = 24, 8
+"""Characters of a bar: where there is room, and where there is none."""
 
 _WIDTH = 15
 
 
-def lines(limits: JsonObject, *, letters: bool = False) -> Iterator[str]:
+def lines(limits: JsonObject, *, letters: bool = False, columns: int = 0) -> Iterator[str]:
     """A line for each window: its bar (of `letters` where the terminal has no others), how much
-    is used, and when it begins anew."""
-    yield from _windows(limits, "", letters)
+    is used, and when it begins anew. The bars are shorter where the terminal has few columns."""
+    rows = [*_rows(limits, "")]
     for more in get_list(limits, "additional"):
-        yield from _windows(more, get_str(more, "name"), letters)
+        rows += _rows(more, get_str(more, "name"))
+    longest = max((len(text) for _, used, text in rows if used is not None), default=0)
+    size = min(BAR, max(columns - _WIDTH - longest - 4, _LEAST)) if columns else BAR
+    for name, used, text in rows:
+        bar = "" if used is None else f"{_bar(used, size, letters)}  "
+        yield f"{name:>{_WIDTH}}  {bar}{text}"
     credits = get_dict(limits, "credits")  # noqa: A001  (the wire's word)
     if credits.get("unlimited"):
         yield f"{'credits':>{_WIDTH}}  unlimited"
@@ -44,20 +49,24 @@ def length(minutes: int) -> str:
     return f"{hours}-hour" if hours < 48 else f"{round(hours / 24)}-day"
 
 
-def _windows(limits: JsonObject, name: str, letters: bool) -> Iterator[str]:
+def _rows(limits: JsonObject, name: str) -> Iterator[tuple[str, float | None, str]]:
+    """The name of each window, how much of it is used (None: no bar), and the words after that."""
     for window in (get_dict(limits, "primary"), get_dict(limits, "secondary")):
-        if window:
-            yield _window(window, letters) + (f"  ({name})" if name else "")
+        if not window:
+            continue
+        used, minutes, resets = (
+            window[key] for key in ("used_percent", "window_minutes", "resets_at")
+        )
+        text = f"{used:3.0f} % used"
+        if resets:
+            text += f", resets {local(resets)} (in {duration(resets - time.time())})"
+        label = f"{length(minutes) if minutes else '?'} window"
+        yield label, used, f"{text}  ({name})" if name else text
     if limits.get("limit_reached"):
-        yield f"{'':>{_WIDTH}}  the limit is reached"
+        yield "", None, "the limit is reached"
 
 
-def _window(window: JsonObject, letters: bool) -> str:
-    used, minutes, resets = window["used_percent"], window["window_minutes"], window["resets_at"]
-    name = f"{length(minutes) if minutes else '?'} window"
+def _bar(used: float, size: int, letters: bool) -> str:
     full, rest = ("#", "-") if letters else ("█", "░")
-    filled = round(min(max(used, 0), 100) * BAR / 100)
-    line = f"{name:>{_WIDTH}}  {full * filled}{rest * (BAR - filled)}  {used:3.0f} % used"
-    if not resets:
-        return line
-    return f"{line}, resets {local(resets)} (in {duration(resets - time.time())})"
+    filled = max(round(min(max(used, 0), 100) * size / 100), int(used > 0))
+    return f"{full * filled}{rest * (size - filled)}"

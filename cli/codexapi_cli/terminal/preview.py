@@ -9,13 +9,21 @@ from __future__ import annotations
 import base64
 import os
 import re
+import select
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 
 from codexapi_engine.images import processing
 from codexapi_engine.protocol.images import Picture
+
+from .sixel import sixel
+
+if sys.platform != "win32":
+    import termios
+    import tty
 
 MAX_BYTES = 512 * 1024
 """More would make the terminal wait; what is shown is then smaller than the file."""
@@ -73,12 +81,7 @@ def shows_sixel(environ: Mapping[str, str]) -> bool:
         return False
     if environ.get("TERM", "dumb") in ("dumb", "linux"):
         return False
-    try:
-        import termios  # Windows has none
-        import tty
-    except ImportError:
-        return False
-    if not _is_ours():
+    if sys.platform == "win32" or not _is_ours():
         return False
     with suppress(OSError, termios.error):
         before = termios.tcgetattr(0)
@@ -100,9 +103,6 @@ def _is_ours() -> bool:
 
 def _attributes() -> bytes:
     """The terminal's reply to a request for its attributes (DA1); empty without a reply."""
-    import select
-    import time
-
     if select.select([0], [], [], 0)[0]:
         return b""
     os.write(1, b"\x1b[c")
@@ -117,8 +117,6 @@ def _attributes() -> bytes:
 def escapes(picture: Picture, how: Preview) -> bytes:
     """What makes the terminal show the picture; nothing for `none`."""
     if how is Preview.SIXEL:
-        from .sixel import sixel  # few terminals
-
         return sixel(processing.reduce_colours(picture, SIXEL_SIZE)) + b"\n"
     small = processing.preview(picture, max_bytes=MAX_BYTES)
     if how is Preview.KITTY:  # it takes PNG alone

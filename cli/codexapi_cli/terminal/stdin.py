@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import MAX_FILE_BYTES
@@ -56,8 +59,6 @@ def stdin_text(*, by_name: bool = False) -> str | None:
 
 
 def _has_something(moment: float) -> bool:
-    import select  # for sockets alone
-
     return bool(select.select([0], [], [], moment)[0])
 
 
@@ -81,8 +82,6 @@ def _read_all(*, by_name: bool) -> bytes:
 def _piece() -> bytes:
     """The next bytes; none at the end. The parent may have left stdin non-blocking."""
     while (piece := sys.stdin.buffer.raw.read(_PIECE)) is None:  # type: ignore[union-attr]
-        import select  # for such a stdin alone
-
         select.select([0], [], [])
     return bytes(piece)
 
@@ -93,9 +92,7 @@ def _telling(seconds: float, what: str) -> Iterator[None]:
     if sys.stdin.isatty():
         yield
         return
-    import threading  # loaded with asyncio anyway, and not before
-
-    timer = threading.Timer(seconds, note, [what])
+    timer = threading.Timer(seconds, copy_context().run, [note, what])
     timer.daemon = True
     timer.start()
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from codexapi_engine.protocol.headers import masked
 from codexapi_engine.protocol.shapes import get_dict
-from codexapi_engine.telemetry import FinishedRun, Observer
+from codexapi_engine.telemetry import Exchange, FinishedRun, Observer
 
 from .output import say_drawn
 
@@ -30,19 +30,12 @@ class VerboseObserver(Observer):
     def refreshed(self, outcome: str) -> None:
         self._say(f"codexapi: the login was renewed ({outcome})")
 
-    def exchanged(
-        self,
-        method: str,
-        url: object,
-        sent: Mapping[str, str],
-        status: int,
-        received: Mapping[str, str],
-    ) -> None:
+    def exchanged(self, exchange: Exchange) -> None:
         if not self._headers:
             return
         for mark, first, headers in (
-            ("> ", f"{method} {url}", sent),
-            ("< ", str(status), received),
+            ("> ", f"{exchange.method} {exchange.url}", exchange.sent),
+            ("< ", str(exchange.status), exchange.received),
         ):
             self._say(f"{mark}{first}")
             for name, value in masked(headers).items():

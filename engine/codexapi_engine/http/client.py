@@ -22,7 +22,7 @@ from ..errors import (
 from ..protocol import json
 from ..protocol.headers import ACCOUNT, identity, to_client
 from ..settings import Settings, user_agent
-from ..telemetry import Observer
+from ..telemetry import Exchange, Observer
 from ._httpx import httpx
 from .body import (
     drain_response,
@@ -295,7 +295,7 @@ class Transport:
         response = await self._http.handle_async_request(request)
         fields = header_fields(response)
         self._observer.exchanged(
-            request.method, request.url, request.headers, response.status_code, fields
+            Exchange(request.method, request.url, request.headers, response.status_code, fields)
         )
         if "set-cookie" in fields:
             lines = (

@@ -149,29 +149,25 @@ class EventStream:
             raise to_codex_error(error) from error
 
     def _decode(self, chunk: bytes | None) -> list[Event]:
-        """The events that a piece brings, or the body's end, which is None: counted, and none
+        """The events that a chunk brings, or the body's end, which is None: counted, and none
         behind the terminal one."""
         if chunk is None:
             self._ended = True
             events = self._decoder.flush()
         else:
             events = self._decoder.feed(chunk)
-        if events:
+        if events and not self._any_event:
             self._any_event = True
             if self.watch is not None:
-                self.watch.saw(events)
-        return self._until_terminal(events)
-
-    def _until_terminal(self, events: list[Event]) -> list[Event]:
-        for count, event in enumerate(events, 1):
-            try:  # in place of `suppress`, of which each event would make one
-                if event.type in TERMINAL:
-                    self._ended = True
-                    if self.watch is not None:
-                        self.watch.last(event.json)
-                    return events[:count]
-            except StreamInterrupted:
-                pass  # an unreadable event is for its reader to report
+                self.watch.first()
+        for place, event in enumerate(events, 1):
+            if self.watch is not None:
+                self.watch.events += event.count
+            if _is_terminal(event):
+                self._ended = True
+                if self.watch is not None:
+                    self.watch.last(event.json)
+                return events[:place]
         return events
 
     async def _close(self) -> None:
@@ -184,3 +180,10 @@ class EventStream:
         else:
             await chunks.aclose()
             await response.aclose()
+
+
+def _is_terminal(event: Event) -> bool:
+    try:
+        return event.type in TERMINAL
+    except StreamInterrupted:
+        return False  # an unreadable event is for its reader to report

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..bounds import IMAGE_LIFETIME
 from ..errors import Unavailable
+from ..files import Disk
 from ..settings import private_folder
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif)\Z")
@@ -31,9 +32,7 @@ class HostedImages:
             for folder in (self._folder.parent, self._folder):
                 private_folder(folder)
             self._sweep()
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            with open(os.open(self._folder / name, flags, 0o600), "wb") as file:
-                file.write(data)
+            Disk().create(self._folder / name, data)
             now = self._clock()
             os.utime(self._folder / name, (now, now))
         except OSError as error:

@@ -229,7 +229,7 @@ def _on_white(image: pillow.Image) -> pillow.Image:
 
 @contextmanager
 def _open_image(data: bytes) -> Iterator[pillow.Image]:
-    from PIL import Image  # 60 ms, and only where there are pixels to see to
+    from PIL import Image  # only where there are pixels
 
     try:
         opened = Image.open(io.BytesIO(data), formats=_READS)

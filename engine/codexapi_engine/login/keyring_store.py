@@ -141,15 +141,9 @@ class Keyring(MarksTokens):
 class KeyringOrFile(MarksTokens):
     """The keyring where it has a login, else the file: what Codex calls `auto`."""
 
-    def __init__(
-        self,
-        codex_home: Path,
-        backend: KeyringBackend | None = None,
-        *,
-        state_dir: Path | None = None,
-    ) -> None:
-        self._keyring = Keyring(codex_home, backend, state_dir=state_dir)
-        self._file = CodexFile(codex_home, state_dir=state_dir)
+    def __init__(self, keyring: Keyring, file: CodexFile) -> None:
+        self._keyring = keyring
+        self._file = file
         self._shared = self._keyring._shared
         self._from: Keyring | CodexFile = self._file
 
@@ -265,7 +259,7 @@ def forget_copy(name: str, machine: str) -> None:
     looks first: it would go on with the spent pair."""
     if machine not in _KEYCTL:
         return
-    import ctypes  # only here
+    import ctypes
 
     libc = ctypes.CDLL(None)
 

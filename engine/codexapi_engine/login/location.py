@@ -11,6 +11,7 @@ from ..protocol import auth_file
 from ..protocol.auth_file import LOGIN_HINT
 from ..settings import Settings
 from .file_store import CodexFile
+from .keyring_store import Keyring, KeyringOrFile
 
 try:
     import fcntl
@@ -32,10 +33,10 @@ def store_of(settings: Settings) -> Store:
     home = settings.codex_home
     kind = _setting(home / "config.toml", STORE)
     if kind in ("keyring", "auto"):
-        from .keyring_store import Keyring, KeyringOrFile  # seldom, and it reads much
-
-        kinds = Keyring if kind == "keyring" else KeyringOrFile
-        return kinds(home, state_dir=settings.state_dir)
+        keyring = Keyring(home, state_dir=settings.state_dir)
+        if kind == "keyring":
+            return keyring
+        return KeyringOrFile(keyring, CodexFile(home, state_dir=settings.state_dir))
     if kind == "ephemeral":
         return MissingStore(
             NotLoggedIn(

@@ -5,6 +5,8 @@ Only the official client can log in. Whether it is installed is checked when the
 
 from __future__ import annotations
 
+import shutil
+
 from ..protocol.auth_file import LOGIN_HINT
 
 CODEX = "codex"
@@ -24,8 +26,6 @@ def not_logged_in(reason: str) -> str:
 
 def with_client(message: str) -> str:
     """A message about a login; where `codex` is not installed, with the way to install it."""
-    import shutil  # only where a login is missing
-
     if LOGIN_HINT not in message or INSTALL in message or shutil.which(CODEX) is not None:
         return message
     return message.replace(LOGIN_HINT, f"{LOGIN_HINT} (`codex` is not installed: {INSTALL})", 1)

@@ -13,6 +13,7 @@ from ..bounds import REFRESH_MARGIN
 from ..errors import JsonObject, LoginExpired, NotLoggedIn
 from . import json
 from .secret import Secret
+from .shapes import get_dict, get_str
 
 LOGIN_HINT = "run `codex login`"
 ISSUER = "https://auth.openai.com"
@@ -64,7 +65,7 @@ def parse(data: bytes) -> Credentials:
     content = _content(data)
     mode = content.get("auth_mode") or _mode(content)
     tokens = content.get("tokens")
-    if mode == "personalAccessToken" and _text_or_none(content.get("personal_access_token")):
+    if mode == "personalAccessToken" and get_str(content, "personal_access_token"):
         return _personal(content["personal_access_token"])
     if mode not in ("chatgpt", "chatgptAuthTokens"):
         raise NotLoggedIn(
@@ -72,32 +73,29 @@ def parse(data: bytes) -> Credentials:
             f"{LOGIN_HINT} and choose ChatGPT",
             code="no_chatgpt_tokens",
         )
-    access = tokens.get("access_token") if isinstance(tokens, dict) else None
-    if not isinstance(tokens, dict) or not isinstance(access, str) or not access:
+    access = get_str(tokens, "access_token") if isinstance(tokens, dict) else ""
+    if not isinstance(tokens, dict) or not access:
         raise NotLoggedIn(
             f"auth.json has no ChatGPT tokens: {LOGIN_HINT}", code="no_chatgpt_tokens"
         )
     claims = _claims(tokens)
     # The official client sends no account id when the field is null; the claim is as true.
-    account = _text_or_none(tokens.get("account_id")) or _text_or_none(
-        claims.get("chatgpt_account_id")
-    )
+    account = get_str(tokens, "account_id") or get_str(claims, "chatgpt_account_id") or None
     _printable("access_token", access)
     _printable("refresh_token", tokens.get("refresh_token"))
     _printable("account_id", account)
-    provenance = tokens.get("oauth_provenance")
-    grant: JsonObject = provenance if isinstance(provenance, dict) else {}
+    grant = get_dict(tokens, "oauth_provenance")
     expires = jwt_payload(access).get("exp")
     return Credentials(
         access_token=Secret(access),
-        refresh_token=Secret.of(_text_or_none(tokens.get("refresh_token"))),
+        refresh_token=Secret.of(get_str(tokens, "refresh_token") or None),
         account_id=account,
-        plan=_text_or_none(claims.get("chatgpt_plan_type")),
+        plan=get_str(claims, "chatgpt_plan_type") or None,
         expires_at=_moment(expires),
-        last_refresh=_text_or_none(content.get("last_refresh")),
+        last_refresh=get_str(content, "last_refresh") or None,
         fedramp=claims.get("chatgpt_account_is_fedramp") is True,
-        issuer=_text_or_none(grant.get("issuer")) or ISSUER,
-        client_id=_text_or_none(grant.get("client_id")) or CLIENT_ID,
+        issuer=get_str(grant, "issuer") or ISSUER,
+        client_id=get_str(grant, "client_id") or CLIENT_ID,
         email=Secret.of(_email(tokens)),
     )
 
@@ -110,10 +108,10 @@ def renewed(data: bytes, answer: JsonObject, last_refresh: str) -> bytes:
     content = _content(data)
     tokens = content["tokens"]
     for name in ("id_token", "access_token", "refresh_token"):
-        if _text_or_none(answer.get(name)):
+        if get_str(answer, name):
             tokens[name] = answer[name]
     if tokens.get("account_id") is None:
-        tokens["account_id"] = _text_or_none(_claims(tokens).get("chatgpt_account_id"))
+        tokens["account_id"] = get_str(_claims(tokens), "chatgpt_account_id") or None
     content["last_refresh"] = last_refresh
     return json.dumps(content, indent=2)
 
@@ -142,11 +140,11 @@ def from_access_token(token: str) -> bytes:
 
 def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
     """A personal access token, with its owner from `whoami`."""
-    account = _text_or_none(answer.get("chatgpt_account_id"))
+    account = get_str(answer, "chatgpt_account_id") or None
     return replace(
         credentials,
         account_id=account if account and _sendable(account) else None,
-        plan=_text_or_none(answer.get("chatgpt_plan_type")),
+        plan=get_str(answer, "chatgpt_plan_type") or None,
         fedramp=answer.get("chatgpt_account_is_fedramp") is True,
     )
 
@@ -198,7 +196,7 @@ def _is_endpoint_error(body: bytes) -> bool:
         return False
     if isinstance(error, dict):
         error = error.get("code") or error.get("type")
-    return _text_or_none(error) is not None
+    return isinstance(error, str) and bool(error)
 
 
 def login_expired(code: str) -> LoginExpired | None:
@@ -259,18 +257,13 @@ def _claims(tokens: JsonObject) -> JsonObject:
     """The ChatGPT claims: of the id token, and where it has none, of the access token."""
     merged: JsonObject = {}
     for name in ("access_token", "id_token"):
-        token = tokens.get(name)
-        claims = jwt_payload(token).get(_CLAIMS) if isinstance(token, str) else None
-        if isinstance(claims, dict):
-            merged.update(claims)
+        merged.update(get_dict(jwt_payload(get_str(tokens, name)), _CLAIMS))
     return merged
 
 
 def _email(tokens: JsonObject) -> str | None:
     claims = jwt_payload(str(tokens.get("id_token")))
-    profile = claims.get(_PROFILE)
-    profile_claims = profile if isinstance(profile, dict) else {}
-    return _text_or_none(claims.get("email")) or _text_or_none(profile_claims.get("email"))
+    return get_str(claims, "email") or get_str(get_dict(claims, _PROFILE), "email") or None
 
 
 def _refusal_code(body: bytes) -> str:
@@ -281,9 +274,8 @@ def _refusal_code(body: bytes) -> str:
         return ""
     if not isinstance(answer, dict):
         return ""
-    error = answer.get("error")
-    code = error.get("code") if isinstance(error, dict) else error
-    return _text_or_none(code) or _text_or_none(answer.get("code")) or ""
+    nested = get_str(get_dict(answer, "error"), "code")
+    return nested or get_str(answer, "error") or get_str(answer, "code")
 
 
 def _printable(name: str, value: object) -> None:
@@ -297,10 +289,6 @@ def _printable(name: str, value: object) -> None:
 
 def _sendable(text: str) -> bool:
     return text.isascii() and text.isprintable()
-
-
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _moment(value: object) -> float | None:

@@ -189,7 +189,7 @@ def hint(models: Iterable[Model], name: str, default: str | None = None) -> Hint
     names = [model.slug for model in models if model.listed]
     if not names:
         return Hint("", None)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     usual = default if default and default != name else names[0]
     meant = f" Did you mean `{near[0]}`?" if near else ""
     return Hint(f"{meant} The default is `{usual}`.", near[0] if near else usual)

@@ -1,7 +1,7 @@
 """Plain deltas: their texts go to a client as the backend wrote them, unparsed.
 
 To parse a delta and to write its event costs five times as much. An optimisation alone: each dialect
-that takes it has a `splice.py`, and gives the same bytes without.
+that has it has a `splice.py`, and gives the same bytes without.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import StreamInterrupted
@@ -16,13 +17,10 @@ from . import json
 from .responses import Part
 from .sse import DeltaBatch, Event, escape_line_ends
 
-TEXT_DELTA = "response.output_text.delta"
+TEXT_DELTA = b"response.output_text.delta"
 
-Frame = tuple[bytes, bytes]
-"""What stands before and behind a text in an event of the client."""
-
-# All JSON that has this form is read alike: only strings and numbers vary, and a string ends at its
-# first quote. The text has no escapes but those that we write too. Whatever else comes is parsed.
+# JSON of this form can be read in one way alone: only strings and numbers vary, and a string ends at
+# its first quote. The text has no escapes but those that we write too. Anything else is parsed.
 _STRING = rb'"[^"\\\x00-\x1f]*"'
 _LITERAL = rb'"[^"\\\x00-\x1f]*(?:\\["\\nrt][^"\\\x00-\x1f]*)*"'
 _NUMBER = rb"(?:0|[1-9][0-9]{0,11})"
@@ -49,85 +47,118 @@ _FORMS = (
     _form("content_index delta item_id logprobs obfuscation output_index sequence_number"),
     _form("sequence_number item_id output_index content_index delta logprobs obfuscation"),
 )
-"""The orders in which backends write the members: the real one in alphabetical order, in each of
-1,139 deltas of `tests/test_recorded_streams.py`; `tests/wires/` in that of the API's documentation.
-"""
+"""The orders in which backends write the members: the real one by the alphabet, in each of 956 such
+deltas of `tests/test_recorded_streams.py`, and `tests/wires/` as the API's documentation does."""
+
+Place = tuple[bytes, ...]
+"""Kind, output index and content index of a delta, as they are written."""
 
 
 class PlainDeltas(NamedTuple):
-    """Deltas of one part, none of which has to be parsed."""
+    """Deltas of one part in one of the forms."""
 
-    part: Part
-    literals: list[bytes]  # the texts as JSON
-    texts: list[str]
+    place: Place
+    literals: list[bytes]  # the texts, in JSON
 
     @classmethod
     def of(cls, deltas: DeltaBatch) -> PlainDeltas | None:
         """None where one of them has another form, or is of another part."""
         data = deltas.encode()
-        form = next((form for form in _FORMS if form.match(data)), None)
-        if form is None:
+        for form in _FORMS:
+            if form.match(data):
+                break
+        else:
             return None
-        delta, output_index, content_index = (
-            form.groupindex[name] - 1 for name in ("delta", "output_index", "content_index")
-        )
-        found = form.findall(data)
-        places = {(groups[output_index], groups[content_index]) for groups in found}
+        found = list(form.finditer(data))
+        places = {delta.group("kind", "output_index", "content_index") for delta in found}
         if len(found) != deltas.count or len(places) != 1:
             return None
         try:
             deltas.check()
         except StreamInterrupted:
-            return None  # the good ones among them pass all the same
-        literals = [groups[delta] for groups in found]
-        ((index, content),) = places
-        part = (int(index), None, int(content) if content else None)
-        return cls(part, literals, json.loads(b"[%b]" % b",".join(literals)))
+            return None  # those before the unreadable one pass all the same
+        return cls(places.pop(), [delta["delta"] for delta in found])
 
     @property
-    def rest(self) -> PlainDeltas:
-        """All but the first."""
-        return self._replace(literals=self.literals[1:], texts=self.texts[1:])
+    def part(self) -> Part:
+        _, index, content_index = self.place
+        return int(index), None, int(content_index) if content_index else None
+
+
+@dataclass(slots=True)
+class Splice:
+    """Deltas of one part with no other event between them: their events, but for the texts."""
+
+    plain: PlainDeltas  # the first
+    before: bytes
+    behind: bytes
+    context: object = None  # it holds as long as this is the translator's
+    unread: list[bytes] = field(default_factory=list)  # literals the state machine has not seen
+
+    def events(self, literals: list[bytes]) -> Iterable[bytes]:
+        self.unread.append(b",".join(literals))
+        texts = [literal for literal in literals if literal != b'""']  # an empty one has no event
+        if not texts:
+            return ()
+        events = self.before + (self.behind + self.before).join(texts) + self.behind
+        return (escape_line_ends(events),)
 
 
 class Splicer(ABC):
-    """The part of a translator that takes plain deltas."""
+    """A translator that parses only the first of plain deltas that follow one another."""
+
+    finished: bool
+    _splice: Splice | None = None
 
     @abstractmethod
-    def _frame(self, kind: str, part: Part) -> Frame | None:
-        """None where a text of this part becomes more than one event, or none."""
+    def _translate(self, event: Event) -> Iterable[bytes]:
+        """The usual way, of one event or a batch of deltas."""
 
     @abstractmethod
-    def _record(self, part: Part, text: str) -> object: ...
+    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+        """What events of this part have around their texts, once the first has been translated.
+        None where a text of it becomes more than an event of its own, or less."""
 
     @abstractmethod
-    def _each(self, deltas: Event) -> Iterable[bytes]:
-        """The usual way, of one delta or several."""
+    def _end_splice(self, part: Part, text: str) -> object:
+        """Another event comes, and the state must have these texts, all of one part."""
 
-    def _spliced(self, deltas: DeltaBatch) -> Iterable[bytes]:
-        """The first of a part goes the usual way, which may begin something with it."""
-        if (plain := PlainDeltas.of(deltas)) is None:
-            return self._each(deltas)
-        if (frame := self._frame(deltas.type, plain.part)) is not None:
-            return self._splice(plain, frame)
-        return self._begin_part(plain, deltas)
+    @property
+    def _context(self) -> object:
+        """What else than the texts the events depend on."""
+        return None
 
-    def _begin_part(self, plain: PlainDeltas, deltas: DeltaBatch) -> Iterator[bytes]:
+    def feed(self, event: Event) -> Iterable[bytes]:
+        if isinstance(event, DeltaBatch) and (plain := PlainDeltas.of(event)) is not None:
+            return self._feed_plain(event, plain)
+        self._read()
+        return self._translate(event)
+
+    def _feed_plain(self, deltas: DeltaBatch, plain: PlainDeltas) -> Iterable[bytes]:
+        splice = self._splice
+        if (
+            splice is not None
+            and splice.plain.place == plain.place
+            and splice.context is self._context
+        ):
+            return splice.events(plain.literals)
+        self._read()
+        return self._first(deltas, plain)
+
+    def _first(self, deltas: DeltaBatch, plain: PlainDeltas) -> Iterator[bytes]:
         first, rest = deltas.parted()
-        yield from self._each(first)
+        yield from self._translate(first)
+        if not self.finished:
+            self._splice = self._begin_splice(plain)
         if rest is None:
             return
-        if (frame := self._frame(deltas.type, plain.part)) is not None:
-            yield from self._splice(plain.rest, frame)
+        if self._splice is None:
+            yield from self._translate(rest)
         else:
-            yield from self._each(rest)
+            yield from self._splice.events(plain.literals[1:])
 
-    def _splice(self, plain: PlainDeltas, frame: Frame) -> Iterable[bytes]:
-        self._record(plain.part, "".join(plain.texts))
-        literals = plain.literals
-        if "" in plain.texts:  # has no event
-            literals = [literal for literal in literals if literal != b'""']
-        if not literals:
-            return ()
-        before, behind = frame
-        return (escape_line_ends(before + (behind + before).join(literals) + behind),)
+    def _read(self) -> None:
+        splice, self._splice = self._splice, None
+        if splice is not None and splice.unread:
+            texts = json.loads(b"[%b]" % b",".join(splice.unread))
+            self._end_splice(splice.plain.part, "".join(texts))

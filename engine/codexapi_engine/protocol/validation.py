@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from ..bounds import MAX_METADATA_KEY, MAX_METADATA_PAIRS, MAX_METADATA_VALUE
-from ..errors import InvalidRequest, JsonObject
+from ..errors import InvalidRequest, JsonObject, missing
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,11 +40,7 @@ def validated(model: type[M], body: JsonObject) -> M:
         first = error.errors(include_url=False, include_context=False)[0]
         param = _path(body, first["loc"])
         if first["type"] == "missing":
-            raise InvalidRequest(
-                f"Missing required parameter: '{param}'.",
-                code="missing_required_parameter",
-                param=param,
-            ) from None
+            raise missing(param) from None
         code = "invalid_value" if first["type"] in _VALUES else "invalid_type"
         message = first["msg"].removeprefix("Value error, ")
         raise InvalidRequest(

@@ -17,19 +17,16 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ..bounds import MAX_STORED_BYTES, MAX_STORED_OBJECTS, STATE_LOCK_WAIT
 from ..errors import JsonObject, Unavailable
 from ..files import BINARY, NO_WAIT
 from ..protocol import json, long_json
 from ..settings import private_folder
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
 
 _READ_WAIT = 0.05
 """Seconds that reading waits. It has to only where a file system has no WAL: see `_prepare`."""
@@ -112,8 +109,7 @@ class ObjectStore:
                 return work()
             finally:
                 self._lock.release()
-        import asyncio  # 40 ms that `history` does without
-        from concurrent.futures import ThreadPoolExecutor
+        import asyncio  # `history` does without
 
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="codexapi-state")

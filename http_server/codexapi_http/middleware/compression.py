@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from codexapi_engine import CodexError
 from codexapi_engine.bounds import MAX_CODINGS, MAX_MEMBERS, MAX_WINDOW_LOG
@@ -99,52 +100,19 @@ class _Member(Protocol):
         ...
 
 
-class _Zlib:
-    """A member that zlib reads: gzip's, or a deflate stream with its header or without one."""
+class _PieceDecoder(ABC):
+    """A member that is decoded piece by piece, each of a bounded size."""
 
-    def __init__(self, window_bits: int) -> None:
-        self._stream = zlib.decompressobj(window_bits)
-
-    @property
-    def eof(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._stream.unused_data
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        more = True
-        while more and not self.eof:
-            try:
-                piece = self._stream.decompress(data, CHUNK_SIZE)
-            except zlib.error as error:
-                raise _DecodeError(error) from None
-            data = self._stream.unconsumed_tail
-            more = bool(data) or len(piece) == CHUNK_SIZE
-            if piece:
-                yield piece
-
-
-class _Zstd:
-    """A frame of zstd."""
-
-    def __init__(self) -> None:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd  # 5 ms, and few requests need it
-        options = {int(zstd.DecompressionParameter.window_log_max): MAX_WINDOW_LOG}
-        self._stream = zstd.ZstdDecompressor(options=options)
-        self._error = zstd.ZstdError
+    _stream: Any  # of zlib or of zstd: they share `eof` and `unused_data`
+    _error: type[Exception]
 
     @property
     def eof(self) -> bool:
-        return self._stream.eof
+        return bool(self._stream.eof)
 
     @property
     def unused_data(self) -> bytes:
-        return self._stream.unused_data
+        return bytes(self._stream.unused_data)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         more = True
@@ -153,9 +121,41 @@ class _Zstd:
                 piece = self._stream.decompress(data, CHUNK_SIZE)
             except self._error as error:
                 raise _DecodeError(error) from None
-            data, more = b"", not self._stream.needs_input
+            data, more = self._rest(piece)
             if piece:
                 yield piece
+
+    @abstractmethod
+    def _rest(self, piece: bytes) -> tuple[bytes, bool]:
+        """What is to be fed next, and whether there may be more to come of it."""
+
+
+class _Zlib(_PieceDecoder):
+    """A member that zlib reads: gzip's, or a deflate stream with its header or without one."""
+
+    def __init__(self, window_bits: int) -> None:
+        self._stream = zlib.decompressobj(window_bits)
+        self._error = zlib.error
+
+    def _rest(self, piece: bytes) -> tuple[bytes, bool]:
+        data = self._stream.unconsumed_tail
+        return data, bool(data) or len(piece) == CHUNK_SIZE
+
+
+class _Zstd(_PieceDecoder):
+    """A frame of zstd."""
+
+    def __init__(self) -> None:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd  # few requests need it
+        options = {int(zstd.DecompressionParameter.window_log_max): MAX_WINDOW_LOG}
+        self._stream = zstd.ZstdDecompressor(options=options)
+        self._error = zstd.ZstdError
+
+    def _rest(self, piece: bytes) -> tuple[bytes, bool]:
+        return b"", not self._stream.needs_input
 
 
 def _gzip(beginning: bytes) -> _Member:

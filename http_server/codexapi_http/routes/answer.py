@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from codexapi_engine import CodexError, EventStream, InvalidRequest, collect_response
+from codexapi_engine import CodexError, EventStream, collect_response
 from codexapi_engine.aside import aside
-from codexapi_engine.errors import JsonObject
+from codexapi_engine.errors import JsonObject, missing
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
 
@@ -159,11 +159,7 @@ def with_model(request: Request, body: JsonObject) -> JsonObject:
         return body
     if model := settings_of(request).model:
         return {**body, "model": model}
-    raise InvalidRequest(
-        "Missing required parameter: 'model'. codexapi serve --model sets one for all.",
-        code="missing_required_parameter",
-        param="model",
-    )
+    raise missing("model", "codexapi serve --model sets one for all.")
 
 
 def _header_word(name: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from codexapi_engine import EventStream
 from codexapi_engine.aside import aside
-from codexapi_engine.errors import InvalidRequest, JsonObject
+from codexapi_engine.errors import JsonObject, missing
 from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.images import processing
 from codexapi_engine.images.batch import Batch
@@ -98,11 +98,7 @@ async def _understood(
 
 def _some(inputs: list[processing.Input]) -> list[processing.Input]:
     if not inputs:
-        raise InvalidRequest(
-            "Missing required parameter: 'image'.",
-            code="missing_required_parameter",
-            param="image",
-        )
+        raise missing("image")
     return inputs
 
 

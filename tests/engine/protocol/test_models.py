@@ -110,6 +110,7 @@ FIRST = next(model.slug for model in CATALOGUE if model.listed)
     [
         ("gpt-6.1-soll", None, " Did you mean `gpt-6.1-sol`?", "gpt-6.1-sol"),
         ("gpt4", None, " Did you mean `gpt-5.5`?", "gpt-5.5"),
+        ("GPT-6-LUNA", None, " Did you mean `gpt-6-luna`?", "gpt-6-luna"),
         ("llama", None, "", FIRST),
         ("llama", "gpt-6-luna", "", "gpt-6-luna"),
         ("llama", "llama", "", FIRST),  # the user's own choice is what there is not

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import unified_diff
 from glob import escape
 from pathlib import Path as FilePath
 from typing import Any
@@ -111,8 +112,6 @@ class Change:
 
     def diff(self) -> str:
         """As `diff -u` shows it."""
-        from difflib import unified_diff  # only where it is shown
-
         name = str(self.file.path)
         before, after = (
             None if data is None else data.decode(errors="replace").splitlines(keepends=True)

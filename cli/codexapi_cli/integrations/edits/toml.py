@@ -72,7 +72,7 @@ def _appended(text: str, path: Path, value: Any) -> TextEdit:
 
 
 def _rendered(path: Path, value: Any, newline: str) -> str:
-    import tomlkit  # 40 ms that only an edit costs
+    import tomlkit  # for an edit alone
 
     return tomlkit.dumps(wrapped(path, value)).replace("\n", newline)
 

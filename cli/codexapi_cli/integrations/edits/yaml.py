@@ -24,7 +24,7 @@ _REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\r\n]*)?")
 
 def parse(text: str) -> Any:
     """The document; an empty one is an empty object. Raises Unsafe, with the line."""
-    import yaml  # 30 ms that only an edit costs
+    import yaml  # for an edit alone
 
     _root(text)  # reports duplicate keys
     try:

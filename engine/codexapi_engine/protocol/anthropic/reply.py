@@ -73,7 +73,7 @@ class MessageStream:
             event.check()
             return ()
         if isinstance(event, sse.DeltaBatch):
-            return self._feed_batch(event)
+            return self._each(event)
         return self._one(event)
 
     def close(self) -> Iterable[bytes]:
@@ -89,10 +89,7 @@ class MessageStream:
     def _one(self, event: Event) -> Iterable[bytes]:
         return () if self.finished else _HANDLERS[event.type](self, event.json)
 
-    def _feed_batch(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
-        return self._each(deltas)
-
-    def _each(self, deltas: Event) -> Iterable[bytes]:
+    def _each(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
         for event in deltas.each:
             yield from self._one(event)
 

@@ -6,26 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..plain_deltas import TEXT_DELTA, Frame, Splicer
+from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
 from ..responses import Part
-from ..sse import DeltaBatch
+from ..sse import Event
 from .content import rewrites
 from .reply import INPUT_DELTA, TEXT_BLOCK_DELTA, MessageStream
 
 
-class SplicingMessageStream(MessageStream, Splicer):
+class SplicingMessageStream(Splicer, MessageStream):
     """A MessageStream that parses no plain delta of a block that has begun."""
 
-    def _feed_batch(self, deltas: DeltaBatch) -> Iterable[bytes]:
-        return self._each(deltas) if self._options.stop else self._spliced(deltas)
+    def _translate(self, event: Event) -> Iterable[bytes]:
+        return MessageStream.feed(self, event)
 
-    def _record(self, part: Part, text: str) -> None:
-        self._pieces.delta(part, text)
-
-    def _frame(self, kind: str, part: Part) -> Frame | None:
-        if self._order.present != (part[0] or 0):
+    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+        if self._options.stop or self._order.present != (plain.part[0] or 0):
             return None
-        if kind == TEXT_DELTA:
-            return self._around(*TEXT_BLOCK_DELTA) if self._open == "text" else None
-        streamed = self._call and not rewrites(self._call)
-        return self._around(*INPUT_DELTA) if streamed and self._open == "tool_use" else None
+        if plain.place[0] == TEXT_DELTA:
+            streams, delta = self._open == "text", TEXT_BLOCK_DELTA
+        else:
+            streams, delta = bool(self._call) and not rewrites(self._call), INPUT_DELTA
+            streams = streams and self._open == "tool_use"
+        return Splice(plain, *self._around(*delta)) if streams else None
+
+    def _end_splice(self, part: Part, text: str) -> None:
+        self._pieces.delta(part, text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 from ..images import data_urls
 from ..responses.parts import file_part, is_data, refuse_file_id, translate_part
 from ..shapes import get_str
-from .fields import missing_field, require_field, without_nulls
+from .fields import require_field, without_nulls
 from .schema import Message
 
 _ToPart = Callable[[JsonObject, str], JsonObject]
@@ -68,7 +68,7 @@ def _image_part(part: JsonObject, path: str) -> JsonObject:
     value = part.get("image_url")
     image = {"url": value} if isinstance(value, str) else value  # the Responses form, tolerated
     if not isinstance(image, dict):
-        raise missing_field(f"{path}.image_url.url")
+        raise missing(f"{path}.image_url.url")
     url = require_field(image, "url", f"{path}.image_url")
     if is_data(url):
         url = data_urls.picture(url, f"{path}.image_url.url")
@@ -84,7 +84,7 @@ def _image_part(part: JsonObject, path: str) -> JsonObject:
 def _file_part(part: JsonObject, path: str) -> JsonObject:
     file = part.get("file")
     if not isinstance(file, dict):
-        raise missing_field(f"{path}.file")
+        raise missing(f"{path}.file")
     refuse_file_id(file, f"{path}.file", "file_data")
     data = require_field(file, "file_data", f"{path}.file")
     return file_part(data, get_str(file, "filename"), f"{path}.file.file_data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 
 
 def without_nulls(**fields: Any) -> JsonObject:
@@ -17,15 +17,9 @@ def require_field(holder: Mapping[str, Any], name: str, path: str) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        raise missing_field(f"{path}.{name}")
+        raise missing(f"{path}.{name}")
     raise InvalidRequest(
         f"Invalid type for '{path}.{name}': expected a string.",
         code="invalid_type",
         param=f"{path}.{name}",
-    )
-
-
-def missing_field(param: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
     )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 from .. import json
 from .content import ASSISTANT_PARTS, USER_PARTS, text_part, translate_parts
 from .schema import Message
@@ -112,11 +112,7 @@ def _assistant(message: Message, path: str, open_calls: dict[str, str]) -> list[
 def _tool(message: Message, path: str, open_calls: dict[str, str]) -> list[JsonObject]:
     call_id = message.tool_call_id
     if call_id is None:
-        raise InvalidRequest(
-            f"Missing required parameter: '{path}.tool_call_id'.",
-            code="missing_required_parameter",
-            param=f"{path}.tool_call_id",
-        )
+        raise missing(f"{path}.tool_call_id")
     if call_id not in open_calls:
         raise InvalidRequest(
             "Invalid parameter: messages with role 'tool' must be a response to a preceeding "
@@ -160,17 +156,9 @@ def _call_item(call: JsonObject, path: str) -> JsonObject:
     kind = call.get("type", "function")
     body = call.get(kind) if kind in ("function", "custom") else None
     if not isinstance(body, dict) or not isinstance(body.get("name"), str):
-        raise InvalidRequest(
-            f"Missing required parameter: '{path}.function.name'.",
-            code="missing_required_parameter",
-            param=f"{path}.function.name",
-        )
+        raise missing(f"{path}.function.name")
     if not isinstance(call.get("id"), str):
-        raise InvalidRequest(
-            f"Missing required parameter: '{path}.id'.",
-            code="missing_required_parameter",
-            param=f"{path}.id",
-        )
+        raise missing(f"{path}.id")
     head = {"call_id": call["id"], "name": body["name"]}
     if isinstance(body.get("namespace"), str) and body["namespace"]:
         head["namespace"] = body["namespace"]  # as our replies have it

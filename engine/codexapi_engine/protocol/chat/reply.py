@@ -108,7 +108,7 @@ class ChatStream:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
         if isinstance(event, sse.DeltaBatch):
-            return self._feed_batch(event)
+            return self._each(event, handler)
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -123,11 +123,7 @@ class ChatStream:
         error_field = b',"error":' + json.dumps(error.body())
         return (self._chunk({}, behind=_behind(self._tier + error_field)),)
 
-    def _feed_batch(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
-        return self._each(deltas)
-
-    def _each(self, deltas: Event) -> Iterable[bytes]:
-        handler = _HANDLERS[deltas.type]
+    def _each(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
         for event in deltas.each:
             if not self.finished:
                 yield from handler(self, event.json)

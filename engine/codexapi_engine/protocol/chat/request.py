@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 from ..choices import check_stream_options
 from ..responses.backend import SERVICE_TIERS, cache_key
 from ..rules import FieldRule, apply
 from ..validation import validated
-from .fields import missing_field, require_field, without_nulls
+from .fields import require_field, without_nulls
 from .messages import instructions_of, items_of
 from .reply import ReplyOptions, tier_of
 from .schema import ASKS_NOTHING, RULES, ChatRequest
@@ -118,9 +118,9 @@ def text_of_wanted(wanted: Mapping[str, Any], verbosity: Any) -> JsonObject:
 def _json_schema(wrapper: Any) -> JsonObject:
     path = "response_format.json_schema"
     if not isinstance(wrapper, dict):
-        raise missing_field(path)
+        raise missing(path)
     if not isinstance(wrapper.get("schema"), dict):
-        raise missing_field(f"{path}.schema")
+        raise missing(f"{path}.schema")
     return {
         "type": "json_schema",
         "name": _format_name(wrapper, path),

@@ -6,32 +6,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..plain_deltas import TEXT_DELTA, Frame, Splicer
+from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
 from ..responses import Part
-from ..sse import DeltaBatch
+from ..sse import Event
 from .reply import ChatStream
 
 
-class SplicingChatStream(ChatStream, Splicer):
+class SplicingChatStream(Splicer, ChatStream):
     """A ChatStream that parses no plain delta of a part that has begun."""
 
-    def _feed_batch(self, deltas: DeltaBatch) -> Iterable[bytes]:
-        return self._each(deltas) if self._form.stop else self._spliced(deltas)
+    def _translate(self, event: Event) -> Iterable[bytes]:
+        return ChatStream.feed(self, event)
 
-    def _frame(self, kind: str, part: Part) -> Frame | None:
-        index = part[0] or 0
-        if kind == TEXT_DELTA:
-            is_open = part in self._starts and self._message_of == index
-            if not is_open or index in self._asides:
-                return None
-            return self._head() + b'{"content":', b"}" + self._behind
-        order = self._calls.get(index)
-        if order is None or self._form.legacy:
+    @property
+    def _context(self) -> object:
+        return self._shared.envelope
+
+    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+        part, index, before = plain.part, plain.part[0] or 0, self._head()
+        if self._form.stop:
             return None
-        before = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % order
-        return self._head() + before, b"}}]}" + self._behind
+        if plain.place[0] == TEXT_DELTA:
+            if part not in self._starts or self._message_of != index or index in self._asides:
+                return None
+            before, behind = before + b'{"content":', b"}" + self._behind
+        else:
+            order = self._calls.get(index)
+            if order is None or self._form.legacy:
+                return None
+            before += b'{"tool_calls":[{"index":%d,"function":{"arguments":' % order
+            behind = b"}}]}" + self._behind
+        return Splice(plain, before, behind, self._context)
 
-    def _record(self, part: Part, text: str) -> None:
+    def _end_splice(self, part: Part, text: str) -> None:
         self._pieces.delta(part, text)
         if part in self._starts:
             self._length += len(text)

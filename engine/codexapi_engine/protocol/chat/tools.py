@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 from ..responses.ids import legal_name
 from ..responses.tools import check_name, translate_choice, translate_tool
 from ..shapes import get_list
-from .fields import missing_field, require_field, without_nulls
+from .fields import require_field, without_nulls
 from .schema import ChatRequest
 
 
@@ -31,7 +31,7 @@ def tool_of(tool: JsonObject, path: str) -> JsonObject:
     if kind == "custom" and isinstance(tool.get("custom"), dict):
         return _custom_tool(tool["custom"], f"{path}.custom")
     if not isinstance(kind, str):
-        raise missing_field(f"{path}.type")
+        raise missing(f"{path}.type")
     if kind == "namespace":
         inside = enumerate(get_list(tool, "tools"))
         tool = {**tool, "tools": [tool_of(one, f"{path}.tools[{n}]") for n, one in inside]}

@@ -20,6 +20,7 @@ from ...errors import (
     InvalidRequest,
     JsonObject,
     StreamInterrupted,
+    missing,
 )
 from ..choices import sum_usages
 from ..shapes import get_dict, get_int, get_list, get_str
@@ -76,7 +77,7 @@ class ImageRequest:
     def checked(self) -> ImageRequest:
         """With the backend's model and quality. Raises InvalidRequest, naming the field."""
         if not self.prompt.strip():
-            raise _invalid("prompt", "Missing required parameter: 'prompt'.")
+            raise missing("prompt")
         if len(self.prompt) > MAX_IMAGE_PROMPT:
             raise _invalid("prompt", f"The prompt exceeds {MAX_IMAGE_PROMPT} characters.")
         if self.quality not in QUALITIES:
@@ -283,8 +284,7 @@ def data_url(kind: str, data: bytes) -> str:
 
 
 def _invalid(param: str, message: str) -> InvalidRequest:
-    code = "missing_required_parameter" if message.startswith("Missing") else "invalid_value"
-    return InvalidRequest(message, code=code, param=param)
+    return InvalidRequest(message, code="invalid_value", param=param)
 
 
 def _one_of(param: str, value: str, known: Sequence[str] | dict[str, str]) -> InvalidRequest:

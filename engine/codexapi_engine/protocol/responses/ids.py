@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 from ...bounds import MAX_ID, MAX_TOOL_NAME
 from ...errors import JsonObject
+from ..shapes import get_str
 
 PREFIXES = {
     "message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco",
@@ -67,7 +68,7 @@ def repair_items(items: Iterable[JsonObject]) -> list[JsonObject]:
     outputs: dict[str, JsonObject] = {}
     duplicate_calls: set[str] = set()
     for item in map(_repair_item, items):
-        call = _call_id(item)
+        call = get_str(item, "call_id")
         if first := by_id.get(item.get("id", "")):
             if _is_same(item, first):
                 duplicate_calls.add(call)
@@ -148,11 +149,6 @@ def _is_same(item: JsonObject, other: JsonObject) -> bool:
 
 def _comparable(item: JsonObject) -> JsonObject:
     return {**item, "type": _kind(item), "status": None}
-
-
-def _call_id(item: JsonObject) -> str:
-    call = item.get("call_id")
-    return call if isinstance(call, str) else ""
 
 
 def _kind(item: JsonObject) -> str:

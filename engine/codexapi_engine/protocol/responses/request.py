@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...errors import InvalidRequest, JsonObject
+from ...errors import InvalidRequest, JsonObject, missing
 from ..rules import FieldRule, apply, unsupported
 from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
@@ -122,11 +122,7 @@ def checked(body: JsonObject) -> ResponseRequest:
             "Background mode needs 'store' to be true.", code="invalid_value", param="background"
         )
     if request.input is None and not (request.previous_response_id or request.conversation):
-        raise InvalidRequest(
-            "Missing required parameter: 'input'.",
-            code="missing_required_parameter",
-            param="input",
-        )
+        raise missing("input")
     return request
 
 
@@ -134,11 +130,7 @@ def _check_conversation(body: JsonObject) -> None:
     name = conversation_of(body)
     param = "conversation" if isinstance(body["conversation"], str) else "conversation.id"
     if not name:
-        raise InvalidRequest(
-            f"Missing required parameter: '{param}'.",
-            code="missing_required_parameter",
-            param=param,
-        )
+        raise missing(param)
     if not name.startswith("conv_"):
         raise InvalidRequest(
             f"Invalid '{param}': '{name[:64]}'. Expected an ID that begins with 'conv_'.",
@@ -259,11 +251,7 @@ def _translate_item(source: JsonObject, path: str) -> JsonObject | None:
 def _check_call_id(item: JsonObject, kind: str, path: str) -> None:
     call_id = item.get("call_id")
     if call_id is None and kind in _JOINED_BY_CALL_ID:
-        raise InvalidRequest(
-            f"Missing required parameter: '{path}.call_id'.",
-            code="missing_required_parameter",
-            param=f"{path}.call_id",
-        )
+        raise missing(f"{path}.call_id")
     if not isinstance(call_id, str | None):
         raise InvalidRequest(
             f"Invalid type for '{path}.call_id': expected a string.",

@@ -15,6 +15,7 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
+from tests import forks
 from tests.http_server.doors import listening
 from tests.logins import write_login
 from tests.processes import codexapi, environment
@@ -152,7 +153,7 @@ async def served(
 ) -> AsyncIterator[Served]:
     """`codexapi mcp serve --http`, or another command that says where its `/mcp` is."""
     words = command or codexapi("mcp", "serve", "--http", "0", *arguments)
-    process = await asyncio.create_subprocess_exec(
+    process = await forks.execute(
         *words, env=env, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     try:

@@ -23,6 +23,7 @@ from tests.logins import ACCOUNT, auth_json, write_login
 from tests.processes import environment
 
 from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.keyring_store import SERVICE, Keyring, KeyringOrFile, account
 from codexapi_engine.protocol.secret import Secret
 
@@ -255,7 +256,7 @@ async def story_of_auto(
     backend.trouble = trouble
     if in_file is not None:
         write_login(home, in_file)
-    return KeyringOrFile(home, backend), backend
+    return KeyringOrFile(Keyring(home, backend), CodexFile(home)), backend
 
 
 async def test_auto_takes_the_keyring_first(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ async def test_auto_that_cannot_look_into_the_keyring_says_so(tmp_path: Path) ->
 async def test_auto_saves_where_the_login_was_while_another_looks_again(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json())
     backend = Asking(tmp_path)
-    store = KeyringOrFile(tmp_path, backend)
+    store = KeyringOrFile(Keyring(tmp_path, backend), CodexFile(tmp_path))
     looking = asyncio.create_task(store.load())
     await backend.waits.wait()
     await store.save(NEW, FIRST)

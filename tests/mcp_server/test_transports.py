@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult, ImageContent
 from tests.drawn import opened, picture
-from tests.mcp_server.roads import (
+from tests.mcp_server.transports import (
     MODES,
     ROADS,
     Slow,

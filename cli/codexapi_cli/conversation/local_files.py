@@ -1,4 +1,4 @@
-"""Reads the text files of a folder, for a question."""
+"""Reads local files, and the text files of a folder, for a question."""
 
 from __future__ import annotations
 
@@ -7,11 +7,28 @@ from collections.abc import Iterator
 
 from codexapi_engine.attachments import text as text_of
 from codexapi_engine.bounds import MAX_FILE_BYTES
+from codexapi_engine.login.login_files import LoginFiles
+from codexapi_engine.settings import Settings
 
 from ..terminal.output import LOCAL_FILE, Problem
-from .question import file_bytes
 
 _GENERATED = {"__pycache__", "node_modules"}
+
+
+def file_bytes(name: str, option: str = "") -> bytes:
+    """A file's content, for a model. Raises Problem, whose message begins with the option."""
+    where = f"{option} {name}".strip()
+    try:
+        path = os.path.expanduser(name)
+        with open(path, "rb") as file:
+            if LoginFiles.of(Settings.from_env()).has(path, file.fileno()):
+                raise Problem(f"{where}: it is a part of your login, which goes to no model")
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise Problem(f"{where}: {error.strerror}", LOCAL_FILE) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise Problem(f"{where}: it has more than {MAX_FILE_BYTES // 1024**2} MiB", LOCAL_FILE)
+    return data
 
 
 def texts(folder: str) -> Iterator[tuple[str, bytes]]:
