@@ -201,10 +201,9 @@ ROUTES = DialectRoutes(
 async def _model(request: Request, name: str) -> tuple[str, list[Model], Owner]:
     """The model that is to answer, those that there are, and whose the answer will be."""
     codex, settings = codex_of(request), settings_of(request)
-    known = await codex.available_models()
-    default = name
+    known, default = codex.known_models, name
     if anthropic.is_foreign(name) and name not in settings.model_aliases:
-        default = await codex.model()
+        known, default = await codex.available_models(), await codex.model()
     model = anthropic.resolve(known, settings.model_aliases, name, default)
     return model, known, await codex.owner(model)
 

@@ -55,7 +55,7 @@ class MessageStream:
         self._order: ItemOrder[Handler] = ItemOrder()
         self._pieces = Pieces()
         self._stop = Stop(options.stop)
-        self._splicer = Splicer(self._one, self._frame, self._pieces.delta)
+        self._splicer = Splicer()
         self._call: JsonObject = {}  # the one that is being told, from when its name is known
         self._thought: Part | None = None  # the summary that is being told
         self._search: JsonObject | None = None  # the present item, which waits for its sources
@@ -74,11 +74,11 @@ class MessageStream:
             event.check()
             return ()
         if isinstance(event, sse.DeltaBatch) and not self._options.stop:
-            return self._splicer.feed(event)
+            return self._splicer.feed(event, self)
         self._splicer.reset()
         if isinstance(event, sse.DeltaBatch):
-            return (piece for one in event.each for piece in self._one(one))
-        return self._one(event)
+            return (piece for one in event.each for piece in self.translate(one))
+        return self.translate(event)
 
     def close(self) -> Iterable[bytes]:
         if self.finished:
@@ -90,10 +90,13 @@ class MessageStream:
         self.finished = True
         return (error_event(self._sized(error)),)
 
-    def _one(self, event: Event) -> Iterable[bytes]:
+    def translate(self, event: Event) -> Iterable[bytes]:
         return () if self.finished else _HANDLERS[event.type](self, event.json)
 
-    def _frame(self, event: Event, out: list[bytes]) -> Around | None:
+    def record(self, part: Part, words: str) -> None:
+        self._pieces.delta(part, words)
+
+    def frame(self, event: Event, out: list[bytes]) -> Around | None:
         """What stands around the words of a delta, where one event tells just them."""
         kind = _INPUT if self._open == "tool_use" else _DELTAS.get(self._open)
         if kind is None or not out:

@@ -171,8 +171,11 @@ def _context_edits(request: CountRequest, ignored: Ignored) -> bool:
 
 def session_of(body: JsonObject) -> str:
     """The session that Claude Code names in `metadata.user_id`; empty where there is none."""
+    name = word(inner(body, "metadata"), "user_id")
+    if not name:
+        return ""
     try:
-        value = json.loads(word(inner(body, "metadata"), "user_id"))
+        value = json.loads(name)
     except ValueError:
         return ""
     return word(value, "session_id") if isinstance(value, dict) else ""
