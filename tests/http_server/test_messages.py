@@ -359,6 +359,25 @@ async def test_a_stream_that_breaks_ends_with_an_error_event(served: Door, scrip
     assert not {"message_delta", "message_stop"} & {step["type"] for step in before}
 
 
+async def test_a_field_that_the_backend_names_has_the_callers_name(served: Door) -> None:
+    tool = {"name": "f", "input_schema": {"type": "string"}}
+    reply = await served.reply(post(MESSAGES, ask("hi", tools=[tool])))
+    assert refused(reply, 400, "invalid_request_error").startswith("tools.0.input_schema: ")
+
+
+async def test_a_server_that_goes_down_says_so_in_the_form_of_the_dialect() -> None:
+    backend = Playing()
+    async with door(backend, keep_alive=3600) as server, raw.connect(server.port) as client:
+        await client.send(post(MESSAGES, ask("hi", stream=True)))
+        backend.send(CREATED, delta("half"))
+        assert (await client.head()).status == 200
+        await client.piece()
+        server.app.state.shutdown.end_all()
+        (last,) = told(b"".join([piece async for piece in client.pieces()]))
+        assert last["error"]["type"] == "overloaded_error"
+        await backend.closed.wait()
+
+
 # Silence
 
 
