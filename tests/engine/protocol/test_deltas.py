@@ -16,11 +16,10 @@ from tests.streams import CUTS, streams
 from tests.wire_files import NAMES, wire
 
 from codexapi_engine.errors import CodexError
-from codexapi_engine.protocol import Event, Translator, chat, completions, responses, sse
+from codexapi_engine.protocol import Event, Translator, chat, completions, responses, splice, sse
 from codexapi_engine.protocol import json as wire_json
-from codexapi_engine.protocol.chat import splice
-from codexapi_engine.protocol.chat.splice import DeltaPattern
 from codexapi_engine.protocol.choices import SharedEnvelope
+from codexapi_engine.protocol.splice import DeltaPattern
 from codexapi_engine.protocol.sse import Decoder, DeltaBatch
 
 JsonObject = dict[str, Any]
@@ -407,7 +406,7 @@ def test_another_part_is_learnt_at_once_whatever_was_before_it() -> None:
         list(stream.feed(Event(HEAD[1].rstrip())))
         for event in decoded(four, list(range(0, len(four), len(NEXT))), together=True):
             list(stream.feed(event))
-        assert stream._run is not None
+        assert stream._splicer._run is not None
 
 
 def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:
@@ -416,7 +415,7 @@ def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:
     stream = chat.ChatStream(form, shared=shared)
     for event in decoded(NEXT * 6, [len(NEXT) * n for n in range(1, 6)], together=True):
         early = b"".join(stream.feed(event))
-    assert stream._run is not None
+    assert stream._splicer._run is not None
     shared.adopt({"id": "resp_7"})
     late = b"".join(stream.feed(event))
     assert late == early.replace(b'"id":"chatcmpl-"', b'"id":"chatcmpl-7"') != early

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
-from ..chat.splice import Part
 from ..choices import empty_response
 from ..responses import Pieces, delta_of
 from ..shapes import inner, listed, number, word
+from ..splice import Around, Part, Splicer, part_of
 from ..sse import Event
 from ..stop import Stop
 from .content import (
@@ -33,7 +33,6 @@ from .content import (
     thinking_block,
     usage_of,
 )
-from .deltas import Around, Splicer, part_of
 from .errors import error_event, with_sizes
 from .order import ItemOrder
 

@@ -5,7 +5,7 @@ Two roads, one reply: what the chunks of `Stream` add up to is what `from_respon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, from_event
@@ -14,14 +14,11 @@ from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
 from ..responses import Pieces, delta_of
 from ..responses.backend import SERVICE_TIERS
 from ..shapes import inner, listed, number, word
+from ..splice import Around, Part, Splicer, around_text, part_of
 from ..sse import Event
 from ..stop import Stop
-from .splice import DeltaPattern, DeltaRun, Part, around_text
 
 PREFIX = "chatcmpl-"
-WORTHWHILE = 2
-"""Deltas in a row, from which on it pays to learn what they have in common."""
-
 TEXT = "response.output_text.delta"
 
 # item type -> (the word for it in chat, the field of its input)
@@ -98,9 +95,7 @@ class ChatStream:
         self._starts: dict[object, int] = {}  # part -> where in the content it begins
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
-        self._run: DeltaRun | None = None  # that the newest event belongs to
-        self._alike = 0  # deltas since something else came, or was learnt
-        self._learn_after = WORTHWHILE  # so many of them are waited for
+        self._splicer = Splicer()
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
         self.finished = False
 
@@ -112,9 +107,12 @@ class ChatStream:
             event.check()  # of a kind that we do not know, and yet not of one that nobody could read
             return ()
         if isinstance(event, sse.DeltaBatch):
-            chunks = self._splice(event)
-            return self._several(event, handler) if chunks is None else chunks
-        self._run, self._alike, self._learn_after = None, 0, WORTHWHILE
+            if self._form.stop:
+                return (chunk for one in event.each for chunk in self.translate(one))
+            if self._envelope is not self._shared.envelope:
+                self._splicer.reset()  # its chunks have the old one
+            return self._splicer.feed(event, self)
+        self._splicer.reset()
         return handler(self, event.json)
 
     def close(self) -> Iterable[bytes]:
@@ -129,57 +127,23 @@ class ChatStream:
         error_field = b',"error":' + json.dumps(error.body())
         return (self._chunk({}, behind=_behind(self._tier + error_field)),)
 
-    # Deltas that come together, or one after another.
+    # Deltas that come together, or one after another: the source of a Splicer.
 
-    def _several(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
-        """The usual way, until it is known what their chunks are; then of their words alone."""
-        self._run, self._alike = None, self._alike + deltas.count
-        if self._alike < self._learn_after or self._form.stop:
-            return self._each(deltas, handler)
-        return self._learning(deltas, handler)
+    def translate(self, event: Event) -> Iterable[bytes]:
+        return () if self.finished else _HANDLERS[event.type](self, event.json)
 
-    def _splice(self, deltas: sse.DeltaBatch) -> Iterable[bytes] | None:
-        run = self._run
-        if run is None or run.envelope is not self._shared.envelope:
+    def frame(self, event: Event, out: list[bytes]) -> Around | None:
+        if not out:
             return None
-        if (words := run.pattern.words(deltas)) is None:
+        delta = out[-1][len(self._before) : -len(self._behind)]
+        if (ready := around_text(delta, delta_of(event.json))) is None:
             return None
-        written, meant = words
-        text = self._pieces.delta(run.part, "".join(meant))
-        if run.is_content:
-            self._length += len(text)
-        if "" in meant:  # says nothing, and so has no chunk
-            written = [word for word, piece in zip(written, meant, strict=True) if piece]
-        return (run.chunks(written),) if written else ()
+        return self._before + ready[0], ready[1] + self._behind
 
-    def _learning(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
-        # What cannot be learnt, or is soon over, is not tried at every event.
-        self._alike, self._learn_after = 0, 2 * self._learn_after
-        first, rest = deltas.parted()
-        out = list(handler(self, first.json))
-        yield from out
-        self._run = self._learnt(first, out[-1]) if out else None
-        if rest is None:
-            return
-        if (chunks := self._splice(rest)) is None:
-            self._run, chunks = None, self._each(rest, handler)
-        yield from chunks
-
-    def _learnt(self, event: Event, chunk: bytes) -> DeltaRun | None:
-        """What those that follow this one have in common with it; None if that is not certain."""
-        data, pattern = event.json, DeltaPattern.of(event)
-        delta = chunk[len(self._before) : -len(self._behind)]
-        if pattern is None or (ready := around_text(delta, delta_of(data))) is None:
-            return None
-        before, behind = self._before + ready[0], ready[1] + self._behind
-        part = _part_of(data)
-        is_content = event.type == TEXT and (part[0] or 0) not in self._asides
-        return DeltaRun(pattern, before, behind + before, behind, part, is_content, self._envelope)
-
-    def _each(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterator[bytes]:
-        for event in deltas.each:
-            if not self.finished:
-                yield from handler(self, event.json)
+    def record(self, part: Part, words: str) -> None:
+        self._pieces.delta(part, words)
+        if part in self._starts:
+            self._length += len(words)
 
     # Handlers, in the order of a stream.
 
@@ -196,24 +160,24 @@ class ChatStream:
         return ()
 
     def _on_text(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         return self._content(part, self._pieces.delta(part, delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_text(_part_of(data), data)
+        return self._rest_of_text(part_of(data), data)
 
     def _refusal(self, data: JsonObject) -> Iterable[bytes]:
-        return self._refusal_chunks(self._pieces.delta(_part_of(data), delta_of(data)))
+        return self._refusal_chunks(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _refusal_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_refusal(_part_of(data), data)
+        return self._rest_of_refusal(part_of(data), data)
 
     def _on_reasoning(self, data: JsonObject) -> Iterable[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         return self._think(part, self._pieces.delta(part, delta_of(data)))
 
     def _reasoning_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._rest_of_reasoning(_part_of(data), data)
+        return self._rest_of_reasoning(part_of(data), data)
 
     def _arguments(self, data: JsonObject) -> Iterable[bytes]:
         return self._input_delta("function", data)
@@ -347,13 +311,13 @@ class ChatStream:
         return out + self._stopped()
 
     def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
-        part, piece = _part_of(data), delta_of(data)
+        part, piece = part_of(data), delta_of(data)
         if _index(data) not in self._calls:
             return []  # its name is not known before the item is done, and has it whole
         return self._input(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
-        part = _part_of(data)
+        part = part_of(data)
         if _index(data) not in self._calls:
             return []
         return self._input(part, kind, self._pieces.rest(part, whole))
@@ -554,15 +518,6 @@ def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
     """What stands behind the delta of a chunk; `more` are the last members."""
     reason = json.dumps(finish_reason) if finish_reason else b"null"
     return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, sse.escape_line_ends(more))
-
-
-def _part_of(data: JsonObject) -> Part:
-    """Which part of which item an event is about."""
-    return (
-        number(data, "output_index"),
-        number(data, "summary_index"),
-        number(data, "content_index"),
-    )
 
 
 def _index(data: JsonObject) -> int:
