@@ -265,7 +265,8 @@ async def test_every_version_is_taken_and_old_parameters_are_ignored_by_name(
 
 async def test_strict_refuses_by_path() -> None:
     async with door(Simulator(), strict=True) as server:
-        assert (await server.reply(post(MESSAGES, ask("hi")))).status == 200
+        for given in ({}, {"thinking": {"type": "disabled"}}):
+            assert (await server.reply(post(MESSAGES, ask("hi", **given)))).status == 200
         tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
         for more, path in (({"top_k": 1}, "top_k"), ({"tools": [tool]}, "tools.0.max_uses")):
             reply = await server.reply(post(MESSAGES, ask("hi", **more)))

@@ -162,7 +162,7 @@ def test_a_call_without_arguments() -> None:
     begun = next(step for step in steps if step["type"] == "content_block_start")
     assert begun["content_block"] == use
     deltas = [step["delta"] for step in steps if step["type"] == "content_block_delta"]
-    assert deltas[0] == {"type": "input_json_delta", "partial_json": ""}
+    assert deltas == [{"type": "input_json_delta", "partial_json": ""}]
     whole = reply(item(0, **call(arguments="")))
     assert whole["content"] == [use]
     assert whole["stop_reason"] == "tool_use"
@@ -188,6 +188,13 @@ def test_the_end_of_a_call_waits_for_what_follows_it() -> None:
     kinds = [step["type"] for step in told(out)]
     assert "content_block_stop" not in kinds
     assert kinds[-1] == "error"
+
+
+def test_an_answer_that_ends_in_the_middle_of_a_call_is_a_failure() -> None:
+    begun = added(0, **call(arguments="")), delta(0, '{"a"', "function_call_arguments")
+    out, error = made(*begun, incomplete_details={"reason": "max_output_tokens"})
+    assert error is not None
+    assert [step["type"] for step in told(out)].count("content_block_stop") == 0
 
 
 @pytest.mark.parametrize("arguments", ['{"a":', "[1]", "5", "null"])
@@ -343,6 +350,14 @@ def test_a_stop_sequence_at_the_very_beginning_leaves_an_empty_message() -> None
     assert (whole["content"], whole["stop_sequence"]) == ([], "END")
 
 
+def test_what_follows_a_stop_sequence_in_the_same_item_is_not_told() -> None:
+    parts = [{"type": "output_text", "text": words} for words in ("a END", "b END")]
+    message = {"type": "message", "role": "assistant", "content": parts}
+    options = replace(PLAIN, stop=("END",))
+    whole = reply(item(0, **message), item(1, **text("c")), options=options)
+    assert whole["content"] == [{"type": "text", "text": "a "}]
+
+
 def test_a_call_before_a_stop_sequence_is_still_a_call() -> None:
     options = replace(PLAIN, stop=("END",))
     whole = reply(item(0, **call()), delta(1, "so END"), options=options)
@@ -361,6 +376,15 @@ def test_an_input_that_is_too_long_is_told_in_the_words_on_which_clients_compact
     (last,) = told(out)
     expected = {"type": "invalid_request_error", "message": error.message}
     assert last == {"type": "error", "error": expected}
+
+
+def test_an_input_that_is_too_long_is_told_so_also_behind_the_first_word() -> None:
+    failed = event("response.failed", response={"error": {"code": "context_length_exceeded"}})
+    options = replace(PLAIN, input_tokens=9, window=8)
+    out, error = made(delta(0, "half"), failed, options=options)
+    assert error is not None
+    last = told(out)[-1]
+    assert last["error"]["message"] == "prompt is too long: 9 tokens > 8 maximum"
 
 
 @pytest.mark.parametrize(

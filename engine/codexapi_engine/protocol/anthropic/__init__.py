@@ -11,9 +11,11 @@ from .reply import PING, MessageStream
 from .request import Request, from_client, session_of, to_count
 from .schema import RULES
 from .signature import Writer
+from .thinking import LEAST
 from .whole import fold, from_response
 
 __all__ = [
+    "LEAST",
     "PING",
     "RULES",
     "MessageOptions",

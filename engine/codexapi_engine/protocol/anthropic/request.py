@@ -14,7 +14,7 @@ from .fields import Ignored, check, content_blocks, invalid, required_object
 from .messages import Conversation
 from .schema import ASKS_NOTHING, RULES, CountRequest, MessagesRequest
 from .signature import UNKNOWN, Writer
-from .thinking import Thinking, system_configs, thinking_of
+from .thinking import LEAST, Thinking, system_configs, thinking_of
 from .tools import Toolbox
 
 R = TypeVar("R", bound=CountRequest)
@@ -40,10 +40,11 @@ def from_client(
     model: str,
     reader: Writer = UNKNOWN,
     session: str = "",
+    least_effort: str = LEAST,
     strict: bool = False,
 ) -> Request:
-    """A client's body, translated. `model` is the one to ask, `reader` is who will read the
-    reasoning in it, and `session` names the conversation for the backend's cache.
+    """A client's body, translated. `model` is the one to ask, `least_effort` its own, `reader` is
+    who will read the reasoning in it, and `session` names the conversation for the backend's cache.
 
     Raises InvalidRequest, naming the field.
     """
@@ -53,7 +54,7 @@ def from_client(
         raise invalid(f"messages.{len(request.messages) - 1}.role", why)
     ignored = Ignored(strict)
     ignored.paths += _top_level(body, strict)
-    made = _translate(request, reader, ignored)
+    made = _translate(request, reader, ignored, least_effort)
     made.sent["model"] = model
     if session:
         made.sent["prompt_cache_key"] = session
@@ -66,8 +67,10 @@ def to_count(body: JsonObject) -> JsonObject:
     return _translate(request, UNKNOWN, Ignored(strict=False)).sent
 
 
-def _translate(request: CountRequest, reader: Writer, ignored: Ignored) -> Request:
-    thinking = _thinking(request, ignored)
+def _translate(
+    request: CountRequest, reader: Writer, ignored: Ignored, least_effort: str = LEAST
+) -> Request:
+    thinking = _thinking(request, ignored, least_effort)
     tools = Toolbox(request.tools or (), request.messages, ignored)
     conversation = Conversation(tools.known, reader, ignored)
     sent: JsonObject = {}
@@ -124,13 +127,13 @@ def _instructions(request: CountRequest) -> str:
     return "\n\n".join(text for text in texts if text and not text.startswith(BILLING_HEADER))
 
 
-def _thinking(request: CountRequest, ignored: Ignored) -> Thinking:
+def _thinking(request: CountRequest, ignored: Ignored, least_effort: str) -> Thinking:
     own = request.output_config or {}
     configs = [("output_config", own), *system_configs(request.messages)]
     for path, config in configs:
         if config.get("task_budget") is not None:
             ignored.add(f"{path}.task_budget")
-    return thinking_of(request.thinking, configs)
+    return thinking_of(request.thinking, configs, least_effort)
 
 
 def _form(request: CountRequest) -> JsonObject | None:
