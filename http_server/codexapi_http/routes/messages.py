@@ -103,7 +103,8 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
         try:
             return await codex.open_all([sent])
         except CodexError as error:
-            raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+            anthropic.with_sizes(error, options.input_tokens, options.window)
+            raise
 
     if body.get("stream") is True:
         return stream_response(open_runs, _run(codex, options, owner), ignored=ignored)
@@ -135,7 +136,8 @@ async def _complete(
     try:
         (response,) = await collect_responses(runs)
     except CodexError as error:
-        raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+        anthropic.with_sizes(error, options.input_tokens, options.window)
+        raise
     codex.reasoning.remember(response["output"], owner=owner.with_account(runs[0].account))
     return json_response(anthropic.from_response(response, options), headers)
 
