@@ -88,7 +88,6 @@ def _translate(
         sent["service_tier"] = "priority"
     elif request.speed not in (None, "standard"):
         ignored.add("speed")
-    asks_edits = _context_edits(request, ignored)
     options = MessageOptions(
         model=request.model,
         writer=reader,
@@ -96,7 +95,7 @@ def _translate(
         summaries=thinking.summaries,
         stop=tuple(request.stop_sequences or ()),
         names=tools.names,
-        edits=asks_edits,
+        edits=_context_edits(request, ignored),
     )
     return Request(sent, options, tuple(ignored.paths))
 
@@ -104,8 +103,8 @@ def _translate(
 def _top_level(body: JsonObject, strict: bool) -> list[str]:
     """The names of the fields without effect. `max_tokens` is one that a client cannot leave out,
     so it is never refused."""
-    if (thread := body.get("thread")) is not None:
-        raise _no_threads(thread)
+    if body.get("thread") is not None:
+        raise _no_threads()
     fields = {name: value for name, value in body.items() if name != "max_tokens"}
     if fields.get("service_tier") in _TIERS:
         del fields["service_tier"]
@@ -113,7 +112,7 @@ def _top_level(body: JsonObject, strict: bool) -> list[str]:
     return ["max_tokens", *names]
 
 
-def _no_threads(thread: object) -> InvalidRequest:
+def _no_threads() -> InvalidRequest:
     """The official client falls back to whole conversations for this refusal, and for no other."""
     error = invalid("thread", "Threads are not supported: the Codex backend keeps no conversation")
     details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
