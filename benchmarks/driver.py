@@ -28,7 +28,8 @@ class Failed(Exception):
 
 
 def request(road: str, play: Play, *, padding: int = 0) -> bytes:
-    """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`."""
+    """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`,
+    `messages`."""
     prompt = f"{play} {'as it was said ' * (padding // 15)}"
     if road in ("direct", "responses"):
         part = {"type": "input_text", "text": prompt}
@@ -38,13 +39,30 @@ def request(road: str, play: Play, *, padding: int = 0) -> bytes:
         }  # fmt: skip
     else:
         message = {"role": "user", "content": prompt}
-        body = {"model": MODEL, "stream": road == "chat", "messages": [message]}
+        body = {"model": MODEL, "stream": road != "whole", "messages": [message]}
+        if road == "messages":
+            body["max_tokens"] = 32_000
     if play.kind == "tool":
         schema = {"type": "object", "properties": {"text": {"type": "string"}}}
-        tool = {"name": "note", "description": "Takes a note.", "parameters": schema}
-        body["tools"] = [{"type": "function", "function": tool}]
-    paths = {"direct": "/responses", "responses": "/v1/responses"}
+        tool = {"name": "note", "description": "Takes a note."}
+        body["tools"] = [
+            {**tool, "input_schema": schema}
+            if road == "messages"
+            else {"type": "function", "function": {**tool, "parameters": schema}}
+        ]
+    paths = {"direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages"}
     return _post(paths.get(road, "/v1/chat/completions"), json.dumps(body).encode())
+
+
+def count_request(size: int) -> bytes:
+    """The bytes of a request to count the tokens of some tools, of so many bytes."""
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+    tools = [
+        {"name": f"note{n}", "description": "Takes a note. " * 60, "input_schema": schema}
+        for n in range(size // 1000)
+    ]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "foo"}], "tools": tools}
+    return _post("/v1/messages/count_tokens", json.dumps(body).encode())
 
 
 def _post(path: str, body: bytes) -> bytes:

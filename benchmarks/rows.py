@@ -23,6 +23,7 @@ from benchmarks.driver import (
     began,
     check,
     connections,
+    count_request,
     one,
     request,
 )
@@ -229,6 +230,15 @@ async def _burst(server: Server, road: str, bench: Bench, play: Play) -> float:
     return count * play.count / (server.cpu() - start)
 
 
+async def counts(server: Server, road: str, bench: Bench) -> Figures:
+    """As Claude Code asks for them: 25 at once, of 50 kB each."""
+    data = count_request(50_000)
+    async with connections(server.port, 25) as clients:
+        answers = await asyncio.gather(*(client.ask(data) for client in clients))
+    took = max(a.ended for a in answers) - min(a.began for a in answers)
+    return {f"counts.{road}": took * 1000}
+
+
 async def image(server: Server, road: str, bench: Bench) -> Figures:
     play = Play("image", bench.sizes.image_megabytes)
     straight = [await one(bench.backend, request("direct", play)) for _ in range(3)]
@@ -313,6 +323,12 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (saturation, ("responses",)),
     (saturation, ("chat",)),
     (tool_calls, ("chat",)),
+    (first_token, ("messages",)),
+    (first_token_large, ("messages",)),
+    (paced, ("messages",)),
+    (saturation, ("messages",)),
+    (tool_calls, ("messages",)),
+    (counts, ("count",)),
     (image, ("responses",)),
     (leavers, ("chat", "responses")),
     (stalled, ("chat", "responses")),
@@ -355,6 +371,7 @@ def _figures() -> dict[str, Figure]:
     for road, name in roads.items():
         title = f"connects to the backend per request, {name}"
         table[f"connects.{road}"] = Figure(title, "< 0.01", digits=3)
+    table |= _messages_figures()
     table |= {
         "image.added": Figure("image of 8 MB in one event, added, ms", "≤ 0.25 ×"),
         "image.peak": Figure("image of 8 MB in one event, peak growth, MB", "≤ 24"),
@@ -371,6 +388,23 @@ def _figures() -> dict[str, Figure]:
         "share.responses": Figure("one Responses stream of 50 events/s, % of a core", digits=2),
     }
     return table
+
+
+def _messages_figures() -> dict[str, Figure]:
+    """Of a dialect that the Go peer lacks."""
+    return {
+        "first.messages.p50": Figure("added first-token time p50, Messages, ms", digits=2),
+        "first.messages.p99": Figure("added first-token time p99, Messages, ms", digits=2),
+        "large.messages.p50": Figure(
+            "the same p50 with a request of 256 KB, Messages, ms", digits=2
+        ),
+        "paced.messages": Figure("CPU per 100,000 events paced, Messages, s", digits=2),
+        "saturation.messages": Figure(
+            "events per CPU second at saturation, Messages, thousands", more=True
+        ),
+        "tools.messages": Figure("CPU per 100,000 tool-call deltas, Messages, s", digits=2),
+        "counts.count": Figure("25 counts of tokens at once, 50 KB each, ms", "≤ 300"),
+    }
 
 
 FIGURES = _figures()

@@ -30,6 +30,7 @@ from benchmarks.plays import MODEL
 
 OURS, GO = "codexapi", "Go"
 ALL_ROADS = ("responses", "chat", "whole")
+OUR_ROADS = (*ALL_ROADS, "messages", "count")
 SERVER_CORE, DRIVER_CORE = 0, 1
 Command = Sequence[str | Path]
 _CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
@@ -73,7 +74,7 @@ def _codexapi(place: Place) -> Start:
     compiled()
     command = codexapi("serve", "--quiet", "--port", str(place.port))
     env = {"CODEXAPI_BASE_URL": place.url}
-    return Start(command, env, help=codexapi("--help"))
+    return Start(command, env, roads=OUR_ROADS, help=codexapi("--help"))
 
 
 def _go(place: Place) -> Start | None:
@@ -92,7 +93,8 @@ def _codex_as_api(place: Place) -> Start | None:
     if (python := peers.python("codex-as-api")) is None:
         return None
     command: Command = [python, _INSIDE / "redirected.py", "codex-as-api", place.url]
-    return Start(command, {"CODEX_AS_API_PORT": str(place.port)}, roads=("chat", "whole"))
+    roads = ("chat", "whole", "messages")
+    return Start(command, {"CODEX_AS_API_PORT": str(place.port)}, roads=roads)
 
 
 def _chatmock(place: Place) -> Start | None:

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from codexapi_engine.protocol import anthropic
+from codexapi_engine.protocol.anthropic.schema import ASKS_NOTHING, MessagesRequest
 from codexapi_engine.protocol.models import EFFORTS
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
-from codexapi_http.routes import ROUTES
+from codexapi_http.routes import DIALECTS, ROUTES
 from codexapi_http.routes.openapi import BODIES, SAYS, Body, document
 
 PAGE = Path(__file__).with_name("compatibility.md")
@@ -25,9 +27,37 @@ _NO_SCORES = "Not measured yet.\n"
 HEAD = """\
 # Compatibility
 
-What the HTTP server makes of each endpoint and field of the OpenAI API. Made by
-`python docs/compatibility.py` from the tables by which the code works; the same tables, with the
-shapes of all fields, are served as `GET /openapi.json`.
+What the HTTP server makes of each endpoint and field of the OpenAI API and of Anthropic's. Made by
+`python docs/compatibility.py` from the tables by which the code works; those of the OpenAI API, with
+the shapes of all fields, are served as `GET /openapi.json`.
+"""
+
+MESSAGES_BODY = Body(
+    "Messages", MessagesRequest, anthropic.RULES, ASKS_NOTHING, FieldRule.IGNORED, {}
+)
+MESSAGES = """\
+`anthropic-version` may have any value, and none; the key comes as `x-api-key` or as a Bearer, and one
+right one of two is enough. Errors have Anthropic's envelope on these paths, and on every path that has
+no other route where `anthropic-version` is sent.
+
+* **Models**: `GET /v1/models` has Anthropic's form where `anthropic-version` is sent, with each model
+  under its own name and as `claude-NAME`. Any other `claude-…` is the default model, a `claude-haiku…`
+  the smallest; `--model-alias` goes first. A reply has the name that was asked for, `openai-model`
+  in its headers is the true one.
+* **Messages**: a `system` message stays in its place. The last message cannot be the assistant's. A
+  call without a result gets one, a result without a call becomes text.
+* **Blocks**: text, image (base64, URL), document (PDF, text, URL, blocks), search_result, tool_use,
+  tool_result with pictures and documents, thinking. Citations are not made, files by id are a 400.
+* **Tools**: the client's own, `web_search_…`, `bash_…`, `text_editor_…` and `memory_…`. A tool with
+  `defer_loading` is sent once a `tool_reference` names it. Patterns that the backend refuses are
+  taken out of schemas. The other hosted tools are a 400.
+* **Thinking**: the backend's encrypted reasoning is in `signature`, with the account and the model that
+  wrote it; a signature of another is left out. Without `thinking` it is kept here, by call.
+* **`max_tokens`** is needed, caps nothing, and is not refused by `--strict`.
+* **An input that is too long** is a 400 that says `prompt is too long: N tokens > M maximum`, on which
+  Claude Code compacts the chat. A used-up plan has its whole `retry-after`, and an overload is a 529.
+* **`safeguards`**: no verdict is given.
+* **`POST /v1/messages/count_tokens`** is an estimate from the size of texts, and adds up.
 """
 
 MODELS = """\
@@ -99,6 +129,8 @@ def page() -> str:
             _words(),
             _endpoints(),
             *(_fields(name, body) for name, body in BODIES.items()),
+            _table_of("/v1/messages", MESSAGES_BODY),
+            MESSAGES,
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
             HTTP,
             LIMITS,
@@ -122,11 +154,21 @@ def _endpoints() -> str:
         for path, methods in document(ROUTES)["paths"].items()
         for method, operation in methods.items()
     ]
+    rows += [
+        (f"`{method} {_plain(route.path)}`", "in Anthropic's form")
+        for entry in DIALECTS
+        for route in entry.routes
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
     ]
     lines = _table(("endpoint", "answers"), [*rows, *absent])
     return "\n".join(["## Endpoints", "", *lines, ""])
+
+
+def _plain(path: str) -> str:
+    return re.sub(r":\w+}", "}", path)
 
 
 def _what(operation: dict[str, object]) -> str:
@@ -139,7 +181,10 @@ def _what(operation: dict[str, object]) -> str:
 
 def _fields(endpoint: str, body: Body) -> str:
     paths = document(ROUTES)["paths"].items()
-    path = next(path for path, ways in paths if _id_of(ways) == endpoint)
+    return _table_of(next(path for path, ways in paths if _id_of(ways) == endpoint), body)
+
+
+def _table_of(path: str, body: Body) -> str:
     counts = {rule: list(body.rules.values()).count(rule) for rule in FieldRule}
     rows = [
         (f"`{name}`", rule.value, _note(body, name, rule))

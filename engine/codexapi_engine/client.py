@@ -193,9 +193,14 @@ class Codex:
         return await self._catalogue.current()
 
     async def available_models(self) -> list[Model]:
-        """What there is of them, for a decision about a request, which the backend decides if there
-        is nothing: where they cannot be had, no request waits for them again and again."""
+        """The models, for a decision about a request; what there is of them where the list cannot be
+        had, and then no request waits for it again for a while."""
         return await self._catalogue.available()
+
+    @property
+    def known_models(self) -> list[Model]:
+        """What there is of the list now, fresh or not: nobody is asked."""
+        return self._catalogue.models
 
     @property
     def models_etag(self) -> str | None:

@@ -41,6 +41,8 @@ class Spring:
         message = {"type": "message", "role": "assistant"}
         item, field = (call, "arguments") if kind == ARGUMENTS else (message, "content")
         words = "ab" * pieces * deltas
+        if kind == ARGUMENTS:
+            words = f'{{"text":"{words}"}}'
         whole: Any = words if kind == ARGUMENTS else [{"type": "output_text", "text": words}]
         place = {"output_index": 0}
         begun = {"type": "response.output_item.added", **place, "item": item}
@@ -69,7 +71,10 @@ def _around(kind: str, words: str) -> tuple[list[JsonObject], list[JsonObject]]:
     place = {"output_index": 0, "item_id": "x"}
     if kind == ARGUMENTS:
         ended = {"type": "response.function_call_arguments.done", **place, "arguments": words}
-        return [], [ended]
+        return [{"type": ARGUMENTS, **place, "delta": '{"text":"'}], [
+            {"type": ARGUMENTS, **place, "delta": '"}'},
+            ended,
+        ]
     part, place = {"type": "output_text", "annotations": []}, {**place, "content_index": 0}
     framed = [
         {"type": f"response.content_part.{verb}", **place, "part": {**part, "text": text}}
@@ -95,6 +100,9 @@ ROADS: dict[str, tuple[str, JsonObject, str]] = {
     "chat": ("/v1/chat/completions", chat(stream=True), TEXT),
     "chat, calls": ("/v1/chat/completions", chat(stream=True), ARGUMENTS),
     "chat, whole": ("/v1/chat/completions", chat(), TEXT),
+    "messages": ("/v1/messages", chat(stream=True, max_tokens=9), TEXT),
+    "messages, calls": ("/v1/messages", chat(stream=True, max_tokens=9), ARGUMENTS),
+    "messages, whole": ("/v1/messages", chat(max_tokens=9), TEXT),
 }
 
 
@@ -184,7 +192,14 @@ async def test_an_event_alone_is_not_parsed(road: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("road", "read", "written"),
-    [("responses", 15, 6), ("responses, whole", 9, 5), ("chat", 13, 9), ("chat, whole", 9, 4)],
+    [
+        ("responses", 15, 6),
+        ("responses, whole", 9, 5),
+        ("chat", 13, 9),
+        ("chat, whole", 9, 4),
+        ("messages", 14, 10),
+        ("messages, whole", 9, 4),
+    ],
 )
 async def test_a_short_answer_is_little_work(
     road: str, read: int, written: int, monkeypatch: pytest.MonkeyPatch
@@ -206,14 +221,14 @@ async def test_a_request_whose_status_comes_at_once_takes_no_task(
     assert count["tasks"] == 2
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions", "/v1/messages"])
 async def test_an_event_alone_goes_out_without_a_turn_of_asgi(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count: Counter[str] = Counter()
     patched = counted(count, "sends", RequestResponseCycle.send)
     monkeypatch.setattr(RequestResponseCycle, "send", patched)
-    body = (responses if "responses" in path else chat)(stream=True)
+    body = {**(responses if "responses" in path else chat)(stream=True), "max_tokens": 9}
 
     async def asked(pieces: int) -> tuple[int, int]:
         count.clear()

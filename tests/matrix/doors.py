@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -12,10 +12,11 @@ from tests.faulty import Exchange, FaultyBackend, TokenEndpoint, play
 from tests.http_server.doors import MODEL, chat, distant_door, responses
 from tests.http_server.raw import JsonObject, Reply, post
 from tests.logins import auth_json
-from tests.matrix.faults import AFTERWARDS, GOOD, NOW, Fault
+from tests.matrix.faults import AFTERWARDS, GOOD, NOW, Fault, Shows, Whole
 from tests.wire_files import events
 
 from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.anthropic import PING
 
 LOGIN = auth_json(exp=4_000_000_000)
 
@@ -78,14 +79,19 @@ async def cell(door: Door, fault: Fault) -> Cell:
 
 
 def over_http(
-    path: str, body: Callable[..., JsonObject], read: Callable[[Reply], Told], *, streamed: bool
+    path: str,
+    body: Callable[..., JsonObject],
+    read: Callable[[Reply], Told],
+    *,
+    streamed: bool,
+    refuse: Callable[[Reply], Told] | None = None,
 ) -> Door:
     async def ask(url: str, settings: JsonObject) -> list[Told]:
         async with distant_door(url, LOGIN, token_url=f"{url}/oauth/token", **settings) as server:
             told = []
             for prompt in (NOW, AFTERWARDS):
                 reply = await server.reply(post(path, body(prompt, stream=streamed)))
-                told.append(read(reply) if reply.status == 200 else refused(reply))
+                told.append(read(reply) if reply.status == 200 else (refuse or refused)(reply))
             return told
 
     return ask
@@ -176,6 +182,55 @@ def ending(
     return Told(text, ends[0], raw=raw, comments=comments)
 
 
+# In Anthropic's dialect, whose errors have a type and no code.
+
+_FINISH = {"end_turn": "stop", "max_tokens": "length", "refusal": "content_filter"}
+_TYPES = {
+    400: "invalid_request_error", 401: "authentication_error", 402: "billing_error",
+    403: "permission_error", 404: "not_found_error", 413: "request_too_large",
+    429: "rate_limit_error", 504: "timeout_error",
+}  # fmt: skip
+_OVERLOADED = ("server_is_overloaded", "slow_down", "policy_capacity_unavailable")
+
+
+def in_messages(shows: Shows) -> Shows:
+    """What a fault looks like there: the type of an error stands for its code."""
+    if isinstance(shows, Whole):
+        return shows
+    if shows.code in _OVERLOADED:
+        return replace(shows, status=529, code="overloaded_error")
+    return replace(shows, code=_TYPES.get(shows.status, "api_error"))
+
+
+def message(prompt: str = "hi", **more: Any) -> JsonObject:
+    return {**chat(prompt, **more), "max_tokens": 9}
+
+
+def whole_message(reply: Reply) -> Told:
+    text = "".join(block["text"] for block in reply.json["content"])
+    return Told(text, _FINISH[reply.json["stop_reason"]], raw=reply.body.decode())
+
+
+def streamed_message(reply: Reply) -> Told:
+    told = [event.json for event in events(reply.body)]
+    text = "".join(
+        step["delta"].get("text", "") for step in told if step["type"] == "content_block_delta"
+    )
+    ends = [step["delta"]["stop_reason"] for step in told if step["type"] == "message_delta"]
+    errors = [step["error"] for step in told if step["type"] == "error"]
+    raw, comments = reply.body.decode(), reply.body.count(PING) > 1
+    assert len(ends) + len(errors) == 1, raw
+    assert told[-1]["type"] == ("error" if errors else "message_stop"), raw
+    if errors:
+        return Told(text, code=errors[0]["type"], raw=raw, comments=comments)
+    return Told(text, _FINISH[ends[0]], raw=raw, comments=comments)
+
+
+def refused_message(reply: Reply) -> Told:
+    kind = reply.json["error"]["type"]
+    return Told("", None, reply.status, kind, reply.headers, reply.body.decode())
+
+
 # Over HTTP, by the official client.
 
 
@@ -238,6 +293,12 @@ HTTP_DOORS: dict[str, Door] = {
     "responses, streamed": over_http("/v1/responses", responses, streamed_response, streamed=True),
     "completions": over_http("/v1/completions", completion, whole_chat, streamed=False),
     "completions, streamed": over_http("/v1/completions", completion, streamed_chat, streamed=True),
+    "messages": over_http(
+        "/v1/messages", message, whole_message, streamed=False, refuse=refused_message
+    ),
+    "messages, streamed": over_http(
+        "/v1/messages", message, streamed_message, streamed=True, refuse=refused_message
+    ),
     "openai client, chat": official(official_chat),
     "openai client, responses": official(official_responses),
 }

@@ -353,7 +353,7 @@ FAULTS: dict[str, Fault] = {
                encoded(begun("well."))[-1], *encoded(ended(ANSWER))),
         Broken(502, "upstream_protocol_error", "All "), BACKEND,
         # Items come whole at the end; and the Responses road looks into no delta.
-        but={"chat": Whole(), "responses": Whole(), "completions": Whole(),
+        but={"chat": Whole(), "responses": Whole(), "completions": Whole(), "messages": Whole(),
              "responses, streamed": Whole("All well."),
              "openai client, responses": Whole("All well.")}),
     # Encodings that nobody asked for.
@@ -368,8 +368,8 @@ FAULTS: dict[str, Fault] = {
     "failed_first": Fault(
         played(*encoded([event("response.failed", response={
             **RESPONSE, "status": "failed",
-            "error": {"code": "context_length_exceeded", "message": "Too long."}})])),
-        Refused(400, "context_length_exceeded"), 6, told=["Too long."]),
+            "error": {"code": "context_length_exceeded", "message": "It is too long."}})])),
+        Refused(400, "context_length_exceeded"), 6, told=["is too long"]),
     "failed": Fault(
         played(*UNTIL, *encoded([event("response.failed", response={
             **RESPONSE, "status": "failed",

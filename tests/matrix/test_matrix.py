@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.matrix.by_mcp import by_mcp
-from tests.matrix.doors import HTTP_DOORS, Cell, Told, cell
+from tests.matrix.doors import HTTP_DOORS, Cell, Told, cell, in_messages
 from tests.matrix.faults import ANSWER, FAULTS, Broken, Fault, Refused, Whole
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -46,7 +46,8 @@ async def test_fault(fault: Cells, door: str) -> None:
 def assert_shown(told: Told, fault: Fault, door: str) -> None:
     streamed = "streamed" in door or "client" in door
     said = shown(told)
-    match fault.at(door):
+    shows = fault.at(door)
+    match in_messages(shows) if "messages" in door else shows:
         case Whole(text, finish):
             assert said == (text, finish, None, None)
             assert told.comments == (fault.silence and "streamed" in door)

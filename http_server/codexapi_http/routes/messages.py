@@ -78,13 +78,15 @@ def with_request_id(work: _Endpoint) -> _Endpoint:
 async def messages_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/messages"""
     body, codex = with_model(request, body), codex_of(request)
-    model, known, owner = await _model(request, get_str(body, "model"))
+    model, entry = await _model(request, body)
+    owner = await codex.owner(model)
     translate = partial(
         anthropic.from_client,
         body,
         model=model,
         reader=anthropic.Writer(*owner),
         session=_session(request, body),
+        least_effort=_least_effort(entry),
         strict=settings_of(request).strict,
     )
     heavy = json.is_heavy(body)
@@ -92,7 +94,7 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
     options = replace(
         options,
         input_tokens=await aside(heavy, anthropic.tokens, sent),
-        window=_window(known, model),
+        window=entry.context_window if entry else None,
     )
     # The reasoning before the calls of earlier turns, where the client has none of it.
     sent["input"] = await aside(heavy, codex.reasoning.restore, sent["input"], owner=owner)
@@ -101,7 +103,8 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
         try:
             return await codex.open_all([sent])
         except CodexError as error:
-            raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+            anthropic.with_sizes(error, options.input_tokens, options.window)
+            raise
 
     if body.get("stream") is True:
         return stream_response(open_runs, _run(codex, options, owner), ignored=ignored)
@@ -133,7 +136,8 @@ async def _complete(
     try:
         (response,) = await collect_responses(runs)
     except CodexError as error:
-        raise anthropic.with_sizes(error, options.input_tokens, options.window) from error
+        anthropic.with_sizes(error, options.input_tokens, options.window)
+        raise
     codex.reasoning.remember(response["output"], owner=owner.with_account(runs[0].account))
     return json_response(anthropic.from_response(response, options), headers)
 
@@ -198,20 +202,28 @@ ROUTES = DialectRoutes(
 )
 
 
-async def _model(request: Request, name: str) -> tuple[str, list[Model], Owner]:
-    """The model that is to answer, those that there are, and whose the answer will be."""
-    codex, settings = codex_of(request), settings_of(request)
-    known = await codex.available_models()
-    default = name
-    if anthropic.is_foreign(name) and name not in settings.model_aliases:
+async def _model(request: Request, body: JsonObject) -> tuple[str, Model | None]:
+    """The name of the model that is to answer, and its entry in the list, where that is known.
+
+    The list is waited for where a name of Claude's depends on it, or an effort, for which the engine
+    would wait.
+    """
+    codex, aliases = codex_of(request), settings_of(request).model_aliases
+    name = default = get_str(body, "model")
+    known = codex.known_models
+    foreign = anthropic.is_foreign(name) and name not in aliases
+    if foreign or body.get("thinking") or body.get("output_config"):
+        known = await codex.available_models()
+    if foreign:
         default = await codex.model()
-    model = anthropic.resolve(known, settings.model_aliases, name, default)
-    return model, known, await codex.owner(model)
+    model = anthropic.resolve(known, aliases, name, default)
+    slug, _ = models.resolve(known, aliases, model)
+    return model, models.find(known, slug)
 
 
-def _window(known: Sequence[Model], model: str) -> int | None:
-    found = models.find(known, model.partition(":")[0])
-    return found.context_window if found is not None else None
+def _least_effort(entry: Model | None) -> str:
+    efforts = entry.efforts if entry is not None else ()
+    return efforts[0] if efforts else anthropic.LEAST
 
 
 def _session(request: Request, body: JsonObject) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from codexapi_engine.protocol import JsonObject, chat
+from codexapi_engine.protocol import JsonObject, anthropic, chat
 from codexapi_engine.protocol.responses import to_backend
 from codexapi_engine.protocol.responses.request import from_client
 
@@ -25,11 +25,20 @@ def from_mixed(**more: Any) -> JsonObject:
     return to_backend(chat.mixed.from_client({"model": "m", "input": [HI], **more})[0])
 
 
+def from_messages(**more: Any) -> JsonObject:
+    body = {"model": "m", "max_tokens": 1, "messages": [HI], **more}
+    return to_backend(anthropic.from_client(body, model="m").sent)
+
+
 DIALECTS: dict[str, Callable[..., JsonObject]] = {
     "responses": from_responses,
     "chat": from_chat,
     "mixed": from_mixed,
 }
+"""Those whose tools and parts have OpenAI's forms."""
+
+CALLERS = (*DIALECTS, "messages")
+"""Those that have calls."""
 
 
 def responses_call(call_id: str, name: str = "f", **more: Any) -> list[JsonObject]:
@@ -49,8 +58,18 @@ def chat_call(call_id: str, name: str = "f") -> list[JsonObject]:
     ]
 
 
+def messages_call(call_id: str, name: str = "f") -> list[JsonObject]:
+    """The same in Anthropic's form."""
+    call = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+    result = {"type": "tool_result", "tool_use_id": call_id, "content": "4"}
+    return [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+
+
 def calling(dialect: str, *call_ids: str, name: str = "f") -> JsonObject:
     """What the backend gets of a conversation with these calls, each followed by its output."""
+    if dialect == "messages":
+        turns = [message for call_id in call_ids for message in messages_call(call_id, name)]
+        return from_messages(messages=[HI, *turns])
     if dialect == "chat":
         turns = [message for call_id in call_ids for message in chat_call(call_id, name)]
         return from_chat(messages=[HI, *turns])

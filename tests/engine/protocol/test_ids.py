@@ -6,7 +6,7 @@ import copy
 import re
 
 import pytest
-from tests.engine.protocol.dialects import DIALECTS, HI, calling, from_responses, responses_call
+from tests.engine.protocol.dialects import CALLERS, HI, calling, from_responses, responses_call
 
 from codexapi_engine.protocol import JsonObject
 from codexapi_engine.protocol.responses import to_backend
@@ -14,7 +14,7 @@ from codexapi_engine.protocol.responses.ids import PREFIXES, legal_name, repair_
 
 LONG = "call_" + "a" * 78
 ILLEGAL = [LONG, "", "call 1", "call_abc|fc_1", "toolu:1", "größe", "a\n"]
-every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
+every_dialect = pytest.mark.parametrize("dialect", CALLERS)
 
 
 def call_ids(body: JsonObject) -> list[tuple[str, str]]:

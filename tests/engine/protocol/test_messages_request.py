@@ -227,6 +227,12 @@ def test_thinking_and_effort(
     assert made(thinking=thinking, output_config=config).get("reasoning", {}) == options
 
 
+def test_without_thinking_the_model_has_its_least_effort() -> None:
+    given = body(thinking={"type": "disabled"})
+    sent = anthropic.from_client(given, model="m", least_effort="low").sent
+    assert sent["reasoning"] == {"effort": "low"}
+
+
 def test_an_effort_that_there_is_not_is_refused_by_path() -> None:
     assert refusal(body(output_config={"effort": "vast"})).param == "output_config.effort"
     system = {"role": "system", "content": "x", "output_config": {"effort": 1}}

@@ -12,9 +12,11 @@ from .request import Request, from_client, session_of, to_count
 from .schema import RULES
 from .signature import Writer
 from .splice import SplicingMessageStream as MessageStream
+from .thinking import LEAST
 from .whole import fold, from_response
 
 __all__ = [
+    "LEAST",
     "PING",
     "RULES",
     "MessageOptions",

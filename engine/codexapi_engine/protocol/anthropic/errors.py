@@ -68,7 +68,7 @@ def error_event(error: CodexError) -> bytes:
 
 
 def with_sizes(error: CodexError, tokens: int, window: int | None) -> CodexError:
-    """An input that is too long is told in the words on which Claude Code compacts the chat: the
+    """The same error; an input that is too long is told in the words on which Claude Code compacts the chat: the
     backend's numbers where it tells them, else the estimate and the catalogue's window."""
     if not isinstance(error, ContextTooLong) or error.message.startswith("prompt is too long"):
         return error

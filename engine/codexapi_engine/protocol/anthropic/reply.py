@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ...errors import CodexError, JsonObject, from_event
+from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
 from ..responses import Part, StreamedParts, delta_of, part_of
@@ -194,6 +194,8 @@ class MessageStream:
                 place = self._order.free if self._order.is_over(index) else index
                 out += self._arrive({"output_index": place, "item": item})
         while self._order.present is not None and not self.finished:  # some are never done
+            if self._call:
+                raise BackendError("the backend ended its answer in the middle of a tool call")
             if self._search is not None:
                 self.thread.append(self._search)
                 out += self._search_blocks(self._search, [])
@@ -213,19 +215,19 @@ class MessageStream:
 
     def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
-        for number_, part in enumerate(get_list(item, "content")):
+        for position, part in enumerate(get_list(item, "content")):
             if field := TEXTS.get(get_str(part, "type")):
-                place = (index, None, number_)
+                place = (index, None, position)
                 out += self._text(self._pieces.rest(place, get_str(part, field)))
         return out
 
     def _rest_of_thought(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
-        for number_, part in enumerate(get_list(item, "summary")):
-            place: Part = (index, number_, None)
+        for position, part in enumerate(get_list(item, "summary")):
+            place: Part = (index, position, None)
             out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
-        for number_, part in enumerate(get_list(item, "content")):
-            place = (index, None, number_)
+        for position, part in enumerate(get_list(item, "content")):
+            place = (index, None, position)
             out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
         for block in thinking_block(item, self._options):
             out += self._begin_block({**block, "thinking": "", "signature": ""})
@@ -235,7 +237,8 @@ class MessageStream:
 
     def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if self._call else self._begin_call(item)
-        return out + self._input(self._pieces.rest((index, None, None), arguments(item)))
+        rest = self._pieces.rest((index, None, None), arguments(item))
+        return out + self._input("" if rest == "{}" else rest)
 
     def _search_blocks(self, item: JsonObject, sources: list[JsonObject]) -> list[bytes]:
         use, result = blocks_of(item, self._options, sources)
@@ -249,7 +252,7 @@ class MessageStream:
     def _text(self, piece: str) -> list[bytes]:
         piece = self._stop.feed(piece)
         out = self._text_events(piece)
-        if self._stop.hit:
+        if self._stop.hit and not self.finished:
             out += self._stopped()
         return out
 

@@ -14,7 +14,7 @@ from .fields import Ignored, check, content_blocks, invalid, required_object
 from .messages import Conversation
 from .schema import ASKS_NOTHING, RULES, CountRequest, MessagesRequest
 from .signature import UNKNOWN, Writer
-from .thinking import Thinking, system_configs, thinking_of
+from .thinking import LEAST, Thinking, system_configs, thinking_of
 from .tools import Toolbox
 
 R = TypeVar("R", bound=CountRequest)
@@ -40,10 +40,11 @@ def from_client(
     model: str,
     reader: Writer = UNKNOWN,
     session: str = "",
+    least_effort: str = LEAST,
     strict: bool = False,
 ) -> Request:
-    """A client's body, translated. `model` is the one to ask, `reader` is who will read the
-    reasoning in it, and `session` names the conversation for the backend's cache.
+    """A client's body, translated. `model` is the one to ask, `least_effort` its own, `reader` is
+    who will read the reasoning in it, and `session` names the conversation for the backend's cache.
 
     Raises InvalidRequest, naming the field.
     """
@@ -53,7 +54,7 @@ def from_client(
         raise invalid(f"messages.{len(request.messages) - 1}.role", why)
     ignored = Ignored(strict)
     ignored.paths += _top_level(body, strict)
-    made = _translate(request, reader, ignored)
+    made = _translate(request, reader, ignored, least_effort)
     made.sent["model"] = model
     if session:
         made.sent["prompt_cache_key"] = session
@@ -66,8 +67,10 @@ def to_count(body: JsonObject) -> JsonObject:
     return _translate(request, UNKNOWN, Ignored(strict=False)).sent
 
 
-def _translate(request: CountRequest, reader: Writer, ignored: Ignored) -> Request:
-    thinking = _thinking(request, ignored)
+def _translate(
+    request: CountRequest, reader: Writer, ignored: Ignored, least_effort: str = LEAST
+) -> Request:
+    thinking = _thinking(request, ignored, least_effort)
     tools = Toolbox(request.tools or (), request.messages, ignored)
     conversation = Conversation(tools.known, reader, ignored)
     sent: JsonObject = {}
@@ -85,7 +88,6 @@ def _translate(request: CountRequest, reader: Writer, ignored: Ignored) -> Reque
         sent["service_tier"] = "priority"
     elif request.speed not in (None, "standard"):
         ignored.add("speed")
-    asks_edits = _context_edits(request, ignored)
     options = MessageOptions(
         model=request.model,
         writer=reader,
@@ -93,7 +95,7 @@ def _translate(request: CountRequest, reader: Writer, ignored: Ignored) -> Reque
         summaries=thinking.summaries,
         stop=tuple(request.stop_sequences or ()),
         names=tools.names,
-        edits=asks_edits,
+        edits=_context_edits(request, ignored),
     )
     return Request(sent, options, tuple(ignored.paths))
 
@@ -101,8 +103,8 @@ def _translate(request: CountRequest, reader: Writer, ignored: Ignored) -> Reque
 def _top_level(body: JsonObject, strict: bool) -> list[str]:
     """The names of the fields without effect. `max_tokens` is one that a client cannot leave out,
     so it is never refused."""
-    if (thread := body.get("thread")) is not None:
-        raise _no_threads(thread)
+    if body.get("thread") is not None:
+        raise _no_threads()
     fields = {name: value for name, value in body.items() if name != "max_tokens"}
     if fields.get("service_tier") in _TIERS:
         del fields["service_tier"]
@@ -110,7 +112,7 @@ def _top_level(body: JsonObject, strict: bool) -> list[str]:
     return ["max_tokens", *names]
 
 
-def _no_threads(thread: object) -> InvalidRequest:
+def _no_threads() -> InvalidRequest:
     """The official client falls back to whole conversations for this refusal, and for no other."""
     error = invalid("thread", "Threads are not supported: the Codex backend keeps no conversation")
     details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
@@ -124,13 +126,13 @@ def _instructions(request: CountRequest) -> str:
     return "\n\n".join(text for text in texts if text and not text.startswith(BILLING_HEADER))
 
 
-def _thinking(request: CountRequest, ignored: Ignored) -> Thinking:
+def _thinking(request: CountRequest, ignored: Ignored, least_effort: str) -> Thinking:
     own = request.output_config or {}
     configs = [("output_config", own), *system_configs(request.messages)]
     for path, config in configs:
         if config.get("task_budget") is not None:
             ignored.add(f"{path}.task_budget")
-    return thinking_of(request.thinking, configs)
+    return thinking_of(request.thinking, configs, least_effort)
 
 
 def _form(request: CountRequest) -> JsonObject | None:
@@ -171,8 +173,11 @@ def _context_edits(request: CountRequest, ignored: Ignored) -> bool:
 
 def session_of(body: JsonObject) -> str:
     """The session that Claude Code names in `metadata.user_id`; empty where there is none."""
+    name = get_str(get_dict(body, "metadata"), "user_id")
+    if not name:
+        return ""
     try:
-        value = json.loads(get_str(get_dict(body, "metadata"), "user_id"))
+        value = json.loads(name)
     except ValueError:
         return ""
     return get_str(value, "session_id") if isinstance(value, dict) else ""

@@ -13,7 +13,7 @@ _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _BUDGETS = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
 _BEYOND = "xhigh"
 LEAST = "none"
-"""The effort of a request without thinking: the catalogue tells the nearest that a model has."""
+"""The effort of a request without thinking, where it is not known what the model has."""
 
 
 class Thinking(NamedTuple):
@@ -28,15 +28,18 @@ class Thinking(NamedTuple):
         return {**effort, "summary": "auto"} if self.summaries else effort
 
 
-def thinking_of(config: JsonObject | None, configs: Iterable[tuple[str, JsonObject]]) -> Thinking:
-    """What `thinking` and each `output_config`, with its path, ask for: the last one decides."""
+def thinking_of(
+    config: JsonObject | None, configs: Iterable[tuple[str, JsonObject]], least: str
+) -> Thinking:
+    """What `thinking` and each `output_config`, with its path, ask for: the last one decides.
+    `least` is the model's least effort."""
     effort = None
     for path, output in configs:
         effort = _effort(output, path) or effort
     if not config:
         return Thinking(effort, False, False)
     if (kind := get_str(config, "type")) == "disabled":
-        return Thinking(LEAST, False, False)
+        return Thinking(least, False, False)
     if kind == "enabled":
         effort = effort or _from_budget(get_int(config, "budget_tokens") or 0)
     return Thinking(effort, True, get_str(config, "display") != "omitted")
