@@ -104,7 +104,7 @@ def _beginnings_of_chats(program: Path, env: dict[str, str]) -> set[str]:
         codexapi("chat", "--demo", question)
     chats = json.loads(codexapi("history", "--demo", "--json"))
     assert len(chats) == 2
-    return {chat["id"][0] for chat in chats}
+    return {chat["cid"][0] for chat in chats}
 
 
 @contextmanager
