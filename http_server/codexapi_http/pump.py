@@ -44,9 +44,8 @@ class Sink(Protocol):
     """Where a stream is written to. Several streams may have one sink, if each of their chunks is a
     whole event."""
 
-    def write(self, data: bytes, *, complete: bool = True) -> bool:
-        """Returns False where the next write is to wait for `drain`. `complete`: the data ends with
-        an event."""
+    def write(self, data: bytes) -> bool:
+        """Returns False where the next write is to wait for `drain`."""
 
     async def drain(self) -> None:
         """Returns when the reader takes more."""
@@ -62,10 +61,10 @@ async def pump(stream: Events, translator: Translator, sink: Sink) -> bytes:
     chunks: Iterator[bytes] = iter(())  # being translated
     out: list[bytes] = []  # translated, and not yet written
 
-    def write(*, complete: bool = True) -> bool:
+    def write() -> bool:
         data = b"".join(out)
         out.clear()
-        return not data or sink.write(data, complete=complete)
+        return not data or sink.write(data)
 
     def on_events(events: list[Event]) -> bool:
         nonlocal chunks
@@ -77,7 +76,7 @@ async def pump(stream: Events, translator: Translator, sink: Sink) -> bytes:
         while True:
             more = await stream.push(on_events)
             while _fill(out, chunks):
-                write(complete=False)
+                write()
                 await sink.drain()
                 await asyncio.sleep(0)  # a quick reader would have the loop until the event's end
             if not (more or translator.finished):
@@ -186,9 +185,9 @@ class ClientSink:
         self._in_event = False  # the data ends within one
         self._closed = False  # the end is sent, or being sent
 
-    def write(self, data: bytes, *, complete: bool = True) -> bool:
+    def write(self, data: bytes) -> bool:
         self.committed = self._wrote = True
-        self._in_event = not complete
+        self._in_event = not data.endswith(b"\n")  # JSON has line ends nowhere else
         client = self._client
         if client is None or self._buffer or self._sending.locked() or not client.takes_more:
             self._buffer.append(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -90,6 +91,22 @@ def shell(
         yield screen
 
 
+def _beginnings_of_chats(program: Path, env: dict[str, str]) -> set[str]:
+    """Has two chats, and returns the first letters of their ids."""
+
+    def codexapi(*arguments: str) -> bytes:
+        return subprocess.run(
+            [program, *arguments], env=env, check=True, cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, timeout=PATIENCE,
+        ).stdout  # fmt: skip
+
+    for question in ("first words of a chat", "words of another"):
+        codexapi("chat", "--demo", question)
+    chats = json.loads(codexapi("history", "--demo", "--json"))
+    assert len(chats) == 2
+    return {chat["cid"][0] for chat in chats}
+
+
 @contextmanager
 def shell_in(name: str, folder: Path) -> Iterator[Screen]:
     import pexpect
@@ -104,11 +121,9 @@ def shell_in(name: str, folder: Path) -> Iterator[Screen]:
         XDG_CONFIG_HOME=str(folder / "config"), XDG_DATA_HOME=str(folder / "data"),
     )  # fmt: skip
     env["PATH"] = f"{program.parent}:{env['PATH']}"
-    for question in ("first words of a chat", "words of another"):
-        subprocess.run(
-            [program, "chat", "--demo", question], env=env, check=True, cwd=ROOT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=PATIENCE,
-        )  # fmt: skip
+    while len(_beginnings_of_chats(program, env)) < 2:
+        # A shell completes what both have in common before it shows them.
+        env["CODEXAPI_STATE_DIR"] += "-"
     child = pexpect.spawn(
         name, STARTS[name], env=env, cwd=str(folder), encoding="utf-8", dimensions=(HEIGHT, WIDTH)
     )

@@ -220,6 +220,7 @@ def test_a_text_between_triple_quotes_has_several_lines(kept: dict[str, str]) ->
         shown.see("…")
         shown.type('second"""\r')
         shown.see("You said")
+        shown.wait(lambda: shown.is_at_prompt)
     assert questions(kept) == ["first\nsecond"]
 
 

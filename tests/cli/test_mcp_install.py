@@ -161,7 +161,7 @@ def test_without_a_client_nothing_is_done(home: Home) -> None:
     home.has("cursor")
     done = home.run("install")
     assert done.returncode == 2
-    assert "On this machine: cursor" in done.stderr
+    assert "on this machine: cursor" in done.stderr
     assert home.run("install", "emacs").returncode == 2
     assert home.files() == set()
 

@@ -589,7 +589,7 @@ class Recorded:
     def __init__(self) -> None:
         self.seen: list[bytes | str] = []
 
-    def write(self, data: bytes, *, complete: bool = True) -> bool:
+    def write(self, data: bytes) -> bool:
         self.seen.append(data)
         return True
 

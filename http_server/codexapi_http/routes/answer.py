@@ -122,7 +122,7 @@ class _Memory:
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def write(self, data: bytes, *, complete: bool = True) -> bool:
+    def write(self, data: bytes) -> bool:
         self.data += data
         return True
 
