@@ -48,7 +48,7 @@ class Codex:
 
     `http` replaces the backend's network, `fetcher` that of pictures by URL and `store` the
     login on disk: all for tests. With `settings.demo` the simulated backend stands in for `http`
-    and `store`. `observer` hears what is done.
+    and `store`. `observer` receives the engine's events.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Codex:
         self._turns = ConcurrencyLimit(self.settings.max_streams)
         if self.settings.demo and http is None:
             http, store = _demo()
-            # It answers where the real one does, whatever the user's own may be.
+            # The simulator answers at the real URL; the user's own setting does not apply.
             self.settings = replace(self.settings, base_url=BASE_URL, token_url=None)
         self.login = Login(
             store or store_of(self.settings),
@@ -81,7 +81,7 @@ class Codex:
         self.fetcher = fetcher or Fetcher(self.settings)
         self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
         self.reasoning = Reasoning()
-        self.limits: limits.Limits | None = None  # as the newest answer told them
+        self.limits: limits.Limits | None = None  # from the newest answer
 
     async def open(
         self,
@@ -411,7 +411,7 @@ class Codex:
 async def collect_response(
     stream: EventStream, partial: Callable[[], None] | None = None
 ) -> JsonObject:
-    """The response that a stream ends in; `partial` hears of each partial picture on the way.
+    """The response at the end of a stream; `partial` is called with each partial picture.
     Raises CodexError."""
     assembler = responses.Assembler()
     while events := await stream.batch(coalesce=True):
@@ -431,7 +431,7 @@ def _is_about_encrypted_content(error: CodexError) -> bool:
 
 def _without_encrypted_reasoning(body: JsonObject) -> list[JsonObject] | None:
     """The input without its reasoning; None if it has none, or nothing else. A compaction stays:
-    it stands for all that was said, and to go on without that is not for us to decide."""
+    it stands for the conversation, and to go on without that is the client's decision."""
     items = as_items(body.get("input"))
     rest = without_reasoning(items)
     return rest if rest and len(rest) < len(items) else None

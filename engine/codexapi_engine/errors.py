@@ -250,7 +250,7 @@ _OTHER_CODES = frozenset(
 )  # fmt: skip
 """What a BackendError may have for a code or a type beside those of `_BY_CODE`."""
 
-# Gateway answers, `{"detail": "…"}`, have no code: only their words tell them apart.
+# Gateway answers, `{"detail": "…"}`, have no code, only a text (`tests/wires/errors.json`).
 _UNSUPPORTED = re.compile(r"Unsupported parameter: ([\w.\[\]]+)")
 _NO_SUCH_MODEL = re.compile(
     r"model is not supported when using Codex|requires a newer version of Codex|^Model not found"
@@ -334,7 +334,7 @@ def _known(code: str, payload: JsonObject, after: float | None) -> CodexError:
         return _no_such_model(message)
     if kind in (RateLimited, Overloaded) and after is None:
         after = _try_again_in(message)
-    # Official clients tell a picture that was refused by its type.
+    # Official clients recognise a refused picture by its type.
     wire_type = "image_generation_user_error" if code == "moderation_blocked" else None
     return kind(
         message, code=code, param=_string(payload.get("param")), type=wire_type, retry_after=after

@@ -28,7 +28,7 @@ def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path
         local = environ.get("LOCALAPPDATA")
         return (Path(local) if local else Path.home() / "AppData" / "Local") / "codexapi"
     xdg = environ.get("XDG_STATE_HOME", "")
-    # The specification: a path that is not absolute is to be ignored.
+    # The specification: a path that is not absolute is ignored.
     base = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".local" / "state"
     return base / "codexapi"
 

@@ -16,14 +16,14 @@ from .protocol.shapes import get_dict, get_str
 
 
 class FinishedRun(NamedTuple):
-    """A run at the backend that has ended: well or not, or left by its reader."""
+    """A backend stream that has ended: with success, with an error, or closed by its reader."""
 
-    model: str  # as the backend calls it, where it said so
+    model: str  # the backend's name for it, where it sent one
     seconds: float
     first_after: float | None  # seconds until its first event
     events: int
-    usage: JsonObject  # as its last event told it; may be empty
-    code: str | None  # of the error that the backend told, or that kept the run from beginning
+    usage: JsonObject  # from its last event; may be empty
+    code: str | None  # of the error, the backend's or ours before the first event
     backend_id: str | None  # what the backend calls the request
 
 
@@ -38,9 +38,10 @@ class Exchange(NamedTuple):
 
 
 class Observer:
-    """Hears what the engine does. What a subclass leaves out is not heard.
+    """Receives the engine's events. A subclass overrides those that it needs.
 
-    Called on the loop, in the context of whoever caused it: be quick, and raise nothing.
+    Called on the loop, in the context of the caller that caused the event: be quick, and raise
+    nothing.
     """
 
     def began(self) -> None:

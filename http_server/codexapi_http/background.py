@@ -53,7 +53,7 @@ class Background:
         created: int,
         owner: Owner,
     ) -> Job:
-        """Starts a background response. `asked` is the client's body, `items` its input, `sent` the
+        """Starts a background response. `request` is the client's body, `items` its input, `sent` the
         backend's request, and `owner` its account and model, by the current login. Raises
         Unavailable, with nothing sent, where the response cannot be stored."""
         starting = asyncio.create_task(self._start(request, items, sent, created, owner))

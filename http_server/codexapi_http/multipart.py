@@ -134,7 +134,7 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
     for name in _PICTURES:
         value = body.get(name)
         listed = value if isinstance(value, list) else [value] if value is not None else []
-        if len(listed) > MAX_INPUTS:  # said before each is fetched in vain
+        if len(listed) > MAX_INPUTS:  # refused before each is downloaded
             raise InvalidRequest(
                 f"At most {MAX_INPUTS} pictures can be edited at once.",
                 code="invalid_value",

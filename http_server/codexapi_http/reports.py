@@ -22,7 +22,7 @@ _COUNTS = (
 
 
 class Reports(Observer):
-    """Hears the engine, and each request when it has been answered."""
+    """Receives the engine's events, and each answered request."""
 
     def __init__(self, *, metrics: bool = False) -> None:
         self.metrics: Metrics | None = None

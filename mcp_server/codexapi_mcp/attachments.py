@@ -57,13 +57,13 @@ class Disk:
 
 
 def absolute(name: str, param: str) -> Path:
-    """What a relative path is relative to, nobody here knows."""
+    """The base of a relative path is unknown here."""
     try:
         text = url2pathname(urlsplit(name).path) if name.startswith("file://") else name
         path = Path(text).expanduser()
         if path.is_absolute() and "\0" not in text:
             return path
-    except (RuntimeError, ValueError):  # ~somebody, of whom nothing is known; half an address
+    except (RuntimeError, ValueError):  # the home of an unknown user; an incomplete URL
         pass
     raise _invalid_input(param, f"{_short(name)} is not an absolute path")
 

@@ -45,7 +45,7 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImageJob:
-    """What is to be made, and where it goes."""
+    """The picture to make, and its destination."""
 
     request: images.ImageRequest
     kind: str  # the format
@@ -156,7 +156,7 @@ def _expanded(text: str) -> Path:
         raise _invalid("output_path", "no file can have such a name")
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # ~somebody, of whom nothing is known
+    except RuntimeError:  # the home of an unknown user
         return Path(text)
 
 

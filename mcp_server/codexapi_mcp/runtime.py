@@ -64,7 +64,7 @@ class ClientConnection:
                 task.cancel()
                 await asyncio.wait({task})
             if not task.cancelled():
-                task.exception()  # whose words asyncio would log, where nobody waits for it any more
+                task.exception()  # which asyncio would log if no task retrieves it
         if task.cancelled() and self._end.done() and (error := self._end.result()) is not None:
             raise error
         return task.result()
@@ -161,8 +161,8 @@ class Runtime:
 async def with_progress(
     ctx: Context[Runtime, Any], message: Callable[[float], str], work: Callable[[], Awaitable[T]]
 ) -> T:
-    """What the work gives. Meanwhile the client hears at every beat what `said` has to say after
-    so many seconds; the work is cancelled when the client cancels, and when it hangs up."""
+    """The result of the work. Meanwhile each heartbeat sends the client `message` of the seconds so
+    far; the work is cancelled when the client cancels, and when it disconnects."""
 
     async def whole() -> T:
         async with _signs_of_life(ctx, message):

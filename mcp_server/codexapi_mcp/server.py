@@ -32,8 +32,7 @@ Ctx: TypeAlias = Context[Runtime, Any]
 
 
 class Server(MCPServer[Runtime]):
-    """The SDK's, but that a failure is told in our words, and that no argument is passed over in
-    silence."""
+    """The SDK's server, with failures in our form, and with a note for each unknown argument."""
 
     runtime: Runtime | None = None  # while it serves
     wire: int | None = None  # the descriptor of its own stdout, where it has one

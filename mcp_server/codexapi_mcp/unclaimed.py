@@ -33,7 +33,7 @@ class Unclaimed:
         self._clock = clock
 
     def keep(self, key: str, paths: Sequence[Path], *, arrived: bool = False) -> None:
-        """`arrived`: somebody may have been told, so that the same call alone needs the record."""
+        """`arrived`: a client may have the result, so that only the same call needs the record."""
         record = {"at": self._clock(), "paths": [str(path) for path in paths]}
         with suppress(OSError, ValueError):
             private_folder(self._folder)

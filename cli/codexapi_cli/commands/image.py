@@ -62,7 +62,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made, and where it goes."""
+    """The picture to make, and its destination."""
 
     request: images.ImageRequest
     kind: str  # the format

@@ -239,7 +239,7 @@ def refusal_in(response: JsonObject) -> str | None:
 async def _show(
     events: engine.EventStream, shown: _LastingAnswer, texts: list[str], waiting: AsyncExitStack
 ) -> JsonObject:
-    """The finished response; its text is shown and added to `said` as it streams."""
+    """The finished response; its text is shown and added to `texts` as it streams."""
     fold, text, thoughts = engine.Assembler(), engine.Text(), ReasoningText()
     while batch := await events.batch():
         for event in batch:

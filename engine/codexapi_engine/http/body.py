@@ -81,7 +81,7 @@ async def push_chunks(
 
 
 def is_complete(response: httpx.Response) -> bool:
-    """Whether the answer is all here, and its connection free: nothing is to be drained."""
+    """Whether the answer is complete, and its connection free: nothing is left to drain."""
     complete: Callable[[], bool] | None = response.extensions.get("complete")
     return complete is not None and complete()
 

@@ -77,7 +77,7 @@ def _host(error: httpx.HTTPError) -> str:
 
 
 def connection_failed(error: BaseException | None) -> bool:
-    """Refused, reset or closed unanswered: the failures that another try often mends."""
+    """Refused, reset or closed unanswered: the failures that a retry often fixes."""
     while error is not None:
         if isinstance(
             error,

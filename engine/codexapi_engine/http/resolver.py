@@ -54,7 +54,7 @@ class Resolver:
     def _forget(self, key: tuple[str, int], future: asyncio.Future[Addresses]) -> None:
         del self._pending[key]
         if not future.cancelled():
-            future.exception()  # heard, should nobody wait any more
+            future.exception()  # retrieved, so that asyncio does not log it
 
 
 def _unless_done(

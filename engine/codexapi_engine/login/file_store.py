@@ -99,7 +99,7 @@ class CodexFile(MarksTokens):
             locks=fcntl is not None and not windows,
         )
         self._seen: _Identity | None = None
-        self._known: Snapshot | NotLoggedIn | None = None  # what the file said when it was seen
+        self._known: Snapshot | NotLoggedIn | None = None  # the file's content at that time
         self._swept = False
         self._warned = windows  # where modes say nothing
 
@@ -131,7 +131,7 @@ class CodexFile(MarksTokens):
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         async with self._shared.lock():
-            self._seen = None  # a network file system may tell times that are seconds old
+            self._seen = None  # a network file system may report times that are seconds old
             await self._sweep()
             yield
 

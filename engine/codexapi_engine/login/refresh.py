@@ -349,7 +349,7 @@ class Login(httpx.Auth):
     def _on_owner(self, token: Secret, asking: asyncio.Task[JsonObject]) -> None:
         del self._asking[token]
         if not asking.cancelled():
-            asking.exception()  # which may be heard by nobody
+            asking.exception()  # which may be retrieved by no caller
 
     async def _whoami(self, token: Secret) -> JsonObject:
         url = f"{self._accounts_url}/v1/user-auth-credential/whoami"

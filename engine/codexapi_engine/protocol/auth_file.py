@@ -151,7 +151,7 @@ def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
 
 def refresh_request(credentials: Credentials, reason: str) -> JsonObject:
     """The body of `POST /oauth/token`. `reason`: proactive_expiry, scheduled or
-    unauthorized_recovery, as the official client tells them."""
+    unauthorized_recovery, in the official client's words."""
     return {
         "client_id": credentials.client_id,
         "grant_type": "refresh_token",

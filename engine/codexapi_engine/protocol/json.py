@@ -88,7 +88,7 @@ def parse_around_string(chunks: list[bytes]) -> Any:
         return ChunkedString([before.encode(), *chunks[start:stop], after.encode()])
 
     value = mapped(value, put)
-    # Somebody's own words may have been taken for the mark, or need escapes.
+    # A client's own text may equal the mark, or need escapes.
     safe = len(found) == 1 and all(text == "" or _is_plain(text.encode()) for text in found[0])
     return value if safe else None
 

@@ -24,7 +24,7 @@ class Window(NamedTuple):
     used_percent: float
     minutes: int | None  # the window's length; 299 and 10079 are seen beside 300 and 10080
     resets_at: int | None  # epoch seconds
-    resets_in: int | None  # seconds, when told
+    resets_in: int | None  # seconds, where known
 
 
 @dataclass(frozen=True, slots=True)

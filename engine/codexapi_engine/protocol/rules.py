@@ -1,4 +1,4 @@
-"""What becomes of a request field. Each dialect has one table of these."""
+"""The rule for a request field: translated, honoured, ignored or refused. A dialect has one table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..errors import InvalidRequest, JsonObject
 
 
 class FieldRule(StrEnum):
-    TRANSLATED = "translated"  # goes to the backend, in its words
-    HONOURED = "honoured"  # done by ourselves
+    TRANSLATED = "translated"  # sent to the backend, in its form
+    HONOURED = "honoured"  # implemented here
     IGNORED = "ignored"  # accepted, not sent, and named to the client
     REFUSED = "refused"  # 400: dropping it would change what the answer is
 
@@ -26,7 +26,7 @@ def apply(
     """The names of the fields that will be ignored, in the body's order.
 
     Raises InvalidRequest for a refused field, and for an ignored one when `strict`. A null, and
-    the value that `harmless` gives for a field, ask for nothing and are neither.
+    a field's value in `no_effect`, have no effect and are neither.
     """
     ignored = []
     for name, value in body.items():

@@ -225,8 +225,8 @@ class Decoder:
     """Decodes bytes in chunks of any size into complete events.
 
     Call `flush` once when the bytes have ended. Comments and events without data are dropped.
-    Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES. `together` hands plain deltas
-    that came together back as `DeltaBatch`.
+    Raises StreamInterrupted when one event exceeds MAX_EVENT_BYTES. With `coalesce`, plain deltas
+    of one network read are one `DeltaBatch`.
     """
 
     def __init__(self, *, limit: int = MAX_EVENT_BYTES, coalesce: bool = False) -> None:
@@ -234,7 +234,7 @@ class Decoder:
         self._limit = limit
         self._coalesce = coalesce
         # moves as the stream moves
-        self._tail: list[bytes] = []  # the event still arriving, in pieces: joined once
+        self._tail: list[bytes] = []  # the incomplete event, in chunks: joined once
         self._size = 0
         self._after_cr = False  # a CRLF may be cut in two
         self._at_start: bytes | None = b""  # a BOM may be cut in three

@@ -86,7 +86,7 @@ class Accounts:
         self._expiry.clear()
 
     def rotate_keys(self) -> None:
-        """Makes all encrypted content so far unreadable, whoever wrote it."""
+        """Makes all encrypted content so far unreadable, of every account."""
         self.key += 1
 
     def refresh(self, request: Mapping[str, object]) -> JsonObject:

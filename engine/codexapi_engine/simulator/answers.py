@@ -35,10 +35,10 @@ _COMMON = frozenset(
         "say", "send", "user", "what", "when", "where", "which", "will", "into", "out", "not",
     }
 )  # fmt: skip
-"""Words that tell nothing of a tool."""
+"""Words that do not identify a tool."""
 _FENCE = "```json"
 _QUOTED = 300
-"""Characters of a prompt that are said back."""
+"""Characters of a prompt that are repeated."""
 
 _LONG_ID = 408
 _LONG_CALL_ID = 83
@@ -105,7 +105,7 @@ def search_result(query: str) -> str:
 
 
 def short(text: str) -> str:
-    """A prompt, short enough to be said back."""
+    """A prompt, short enough to be repeated."""
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1].rstrip() + "…"
 
 
@@ -258,7 +258,7 @@ def _tools_script(request: ModelRequest, names: Names) -> Iterator[Output]:
         yield _call(names, tool, None, request)
 
 
-# The first that stands in a prompt decides what is said.
+# The first in a prompt decides the answer.
 _SCRIPTED: dict[str, Callable[[ModelRequest, Names], Iterator[Output]]] = {
     "refuse": _refuse_script,
     "say": _say_script,

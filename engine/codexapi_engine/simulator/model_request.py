@@ -26,7 +26,7 @@ _QUOTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool that can be called, whatever list it stood in."""
+    """A tool that can be called, from any list."""
 
     kind: str
     name: str
@@ -41,7 +41,7 @@ class Tool:
 class ModelRequest:
     body: JsonObject
     directions: Directions
-    pictures: Sequence[str]  # what can be said of each image: `4×4 PNG`
+    pictures: Sequence[str]  # a description of each image: `4×4 PNG`
     files: Sequence[str]  # and of each file: `a.pdf`
     tools: Sequence[Tool]
     outputs: Sequence[tuple[str, str]]  # (tool, output) for the calls since the last user message
@@ -120,7 +120,7 @@ def decoded(url: str) -> bytes | None:
 
 
 def media_type(url: str) -> str | None:
-    """The media type that a data URL tells of itself; None for any other address."""
+    """The media type in a data URL; None for any other URL."""
     if not url.startswith("data:"):
         return None
     return re.split("[;,]", url.removeprefix("data:"), maxsplit=1)[0].lower()
@@ -193,7 +193,7 @@ def _describe_picture(part: JsonObject) -> str:
 
 
 def _caption(image: bytes) -> str:
-    """What a PNG says of itself, since nobody looks at it."""
+    """A description of a PNG, from its header."""
     at = 8
     while kind_of(image) == "PNG" and at + 12 <= len(image):
         length = int.from_bytes(image[at : at + 4])

@@ -38,19 +38,19 @@ def numbers(text: str) -> list[float]:
 
 
 def wanted(prompt: str) -> int:
-    """How many of something are asked for: 3 for `three fake profiles`; 1 if nothing is said."""
+    """The number in a prompt: 3 for `three fake profiles`; 1 without one."""
     match = _COUNT.search(prompt)
     return 1 if match is None else _WORDS.get(match[1].lower()) or int(match[1])
 
 
 def ordered(prompt: str) -> str | None:
-    """What is to be said: `Say the word 'yes'`, `reply with "no"`."""
+    """The text to answer with: `Say the word 'yes'`, `reply with "no"`."""
     match = _ORDER.search(prompt)
     return match[1] if match else None
 
 
 def on_sight(rules: Iterable[str]) -> str | None:
-    """What is to be said of images: `If you see an image, reply with 'A cat'`."""
+    """The text to answer images with: `If you see an image, reply with 'A cat'`."""
     found = (_ON_SIGHT.search(rule) for rule in rules)
     return next((match[1] for match in found if match), None)
 
@@ -111,7 +111,7 @@ _WHOLE_PROMPT = re.compile(
 )
 _STREET = rf"(\d+ {_NAMES})"
 
-# What a property is called, and where a prompt is likely to tell it.
+# Names of properties, and where a prompt is likely to have their values.
 _LIKELY = [
     (re.compile(names), re.compile(pattern))
     for names, pattern in (

@@ -18,7 +18,7 @@ _DEEP = 6
 """Levels after which a schema that refers to itself is written as short as it allows."""
 
 _SEVERAL = 4
-"""Words in a list of words whose length is free: whoever asks for one wants several."""
+"""Words in a list of words without a length: a prompt for a list wants several."""
 
 _FORMATS: Mapping[str, str] = {
     "email": "simulated@example.com",
@@ -172,7 +172,7 @@ class _Writer:
         return len(self._crowd(rest, depth)) or (_SEVERAL if words else count)
 
     def _crowd(self, items: object, depth: int) -> Sequence[prose.Person]:
-        """The people, if the prompt tells of several and the list is one of such."""
+        """The people, if the prompt has several and the list is one of people."""
         shape = self._resolved(items, depth) if isinstance(items, dict) else {}
         of_people = "name" in (shape.get("properties") or {})
         return self._people if of_people and len(self._people) > 1 else ()

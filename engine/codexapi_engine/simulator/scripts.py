@@ -55,7 +55,7 @@ def read(text: str) -> Directions:
             continue
         name, argument = match[1], text[match.end() : end].strip()
         if name not in SCRIPTS and not get_close_matches(name, SCRIPTS):
-            continue  # text of somebody's own, such as the [[package]] of a lock file
+            continue  # other text of the user, such as the [[package]] of a lock file
         _check(name, argument)
         arguments.setdefault(name, []).append(argument)
         plain.append(text[at : match.start()])

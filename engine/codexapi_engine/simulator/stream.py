@@ -21,7 +21,7 @@ from .model_request import ModelRequest
 from .refusals import failure
 
 _BATCH = 6
-"""Events that travel together at most, as the real backend's do under load."""
+"""The most events in one write, as the real backend sends them under load."""
 
 _PIECE = re.compile(r"\s*\S{1,7}|\s+")
 _CONTINUES = re.compile(rb"[\x80-\xbf]")

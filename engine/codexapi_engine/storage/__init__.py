@@ -39,12 +39,11 @@ log = logging.getLogger("codexapi.state")
 
 
 class State:
-    """All that clients asked to be kept, on one shelf. Close it at the end.
+    """All stored objects of clients. Close it at the end.
 
-    `asked` is a client's body in the Responses dialect, checked, and `owner` whose request it is,
-    or was. Raises Unavailable where the file cannot be used. What changes something may wait for
-    another program, and belongs into `in_thread`; what only reads waits for none, and takes the time
-    that it takes to read JSON.
+    `request` is a client's body in the Responses dialect, checked, and `owner` its account and
+    model. Raises Unavailable where the file cannot be used. A write may wait for another program, and
+    belongs into `in_thread`; a read waits for none, and takes only the time to parse JSON.
     """
 
     def __init__(
@@ -78,8 +77,8 @@ class State:
     def own(
         self, request: JsonObject, owner: Owner, history: Sequence[JsonObject] = ()
     ) -> list[JsonObject]:
-        """A request's own items, with what they refer to in its place, less those of `past`, which
-        go before them."""
+        """A request's own items, with references replaced, without those of `history`, which
+        precede them."""
         items = without_repeats(as_items(request.get("input")), history)
         return self.responses.inlined(items, owner=owner)
 
@@ -92,7 +91,7 @@ class State:
         *,
         owner: Owner,
     ) -> CodexError | None:
-        """`finished`, apart, where there is something to keep."""
+        """`finished`, on the storage thread, where there is something to store."""
         if request.get("store") is False and not conversation_of(request):
             return None
         work = partial(self.finished, request, items, response, event_log, owner=owner)
@@ -108,8 +107,8 @@ class State:
         *,
         owner: Owner,
     ) -> CodexError | None:
-        """Keeps what came of a request, as far as it asks for that. Why it could not is returned and
-        not raised: the client gets its answer all the same."""
+        """Stores a finished response, as far as its request wants that. An error is returned and not
+        raised: the client gets its answer all the same."""
         try:
             if request.get("store") is not False:
                 self.responses.keep(response, items, owner=owner, event_log=event_log)
@@ -146,7 +145,7 @@ class State:
         *,
         owner: Owner,
     ) -> None:
-        """Adds to its conversation what was said in a run that ended well."""
+        """Adds the items of a successful response to its conversation."""
         conversation = conversation_of(request)
         if conversation and response.get("status") in ("completed", "incomplete"):
             turn = [*items, *get_list(response, "output")]

@@ -21,7 +21,7 @@ class Chats:
         self._objects = objects
 
     def keep(self, completion: JsonObject, request: JsonObject) -> None:
-        """Keeps a completion, and what `asked`, the client's body, says of it."""
+        """Stores a completion, with the metadata and messages of the client's body."""
         whole = {**completion, "metadata": get_dict(request, "metadata")}
         value = {"completion": whole, "messages": get_list(request, "messages")}
         self._objects.put(_KIND, get_str(completion, "id"), value)

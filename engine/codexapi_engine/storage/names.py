@@ -8,7 +8,7 @@ from ..errors import InvalidRequest
 
 
 def new_id(prefix: str) -> str:
-    """An id that nobody can guess."""
+    """An id that cannot be guessed."""
     return f"{prefix}_{secrets.token_hex(24)}"
 
 

@@ -19,7 +19,7 @@ class Owner(NamedTuple):
     """The account and the model that an answer is of, or is asked of. "" is unknown, and taken for
     the present one: what was kept before owners were is nearly always of the same login."""
 
-    account: str  # a hash: the id itself is nobody's but the login's
+    account: str  # a hash: the id itself stays with the login
     model: str
 
     @classmethod

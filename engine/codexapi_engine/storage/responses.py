@@ -96,7 +96,7 @@ class Responses:
         return get_list(self._require(id), "input")
 
     def events(self, id: str) -> list[Event]:  # noqa: A002
-        """The events that told it, or such as tell it as well."""
+        """Its recorded events, or equivalent ones."""
         value = self._require(id)
         return events_of(get_str(value, "events").encode()) or replay(get_dict(value, "response"))
 
@@ -144,7 +144,7 @@ class Responses:
         ]
 
     def running(self, ids: Iterable[str]) -> set[str]:
-        """Those that are still to run: not cancelled, not deleted, by whatever server."""
+        """Those that still run: not cancelled or deleted by any server."""
         values = ((name, self._stored_row(name)) for name in ids)
         return {name for name, value in values if value and _status(value) in _RUNNING}
 

@@ -62,7 +62,7 @@ T = TypeVar("T")
 class ObjectStore:
     """A bounded store of JSON objects. With a path it is kept over restarts, mode 0600.
 
-    Raises Unavailable where the file cannot be used: here, and in whatever is asked of it later.
+    Raises Unavailable where the file cannot be used: here, and in every later call.
     """
 
     def __init__(

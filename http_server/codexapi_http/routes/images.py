@@ -115,7 +115,7 @@ async def _drawn(request: Request, order: Order) -> Response:
     if order.params.wants_urls:
         finished = [await _addressed(request, picture) for picture in finished]
     pieces = images.to_reply(finished, batch.answer, created=order.created)
-    limits = codex_of(request).limits  # as the pictures' answers have just told them
+    limits = codex_of(request).limits  # from the pictures' answers
     headers = {**(limits.as_headers() if limits else {}), **ignored_header(order.ignored)}
     if failures:
         code = failures[0].known_code

@@ -153,7 +153,7 @@ async def _in_background(
 ) -> Response:
     """The run is begun, and needs this client no more."""
     background: Background = request.app.state.background
-    # Its answer does not wait for the backend's, which else tells what of a request has changed.
+    # Its answer does not wait for the backend's, so the changes of the request are reported here.
     sent, changed = await codex_of(request).named(sent)
     if changed:
         params = {**params, "reasoning": {**params.get("reasoning", {}), **sent["reasoning"]}}

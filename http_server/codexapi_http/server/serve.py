@@ -122,5 +122,5 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
     if not is_loopback(settings.host):
         yield "open to your network: for your own devices only, never for other people"
     if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:
-        with suppress(CodexError):  # told above
+        with suppress(CodexError):  # reported above
             yield f"logged in, plan {(await codex.login.current()).plan or 'unknown'}"

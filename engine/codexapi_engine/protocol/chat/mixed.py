@@ -32,7 +32,7 @@ def from_client(
 ) -> tuple[JsonObject, ReplyOptions, tuple[str, ...]]:
     """The Responses request, what shapes the reply, and the names of the ignored fields.
 
-    `past` are the items that go before its own. Raises InvalidRequest, naming the field.
+    `history` are the items before its own. Raises InvalidRequest, naming the field.
     """
     chats = {name: value for name, value in body.items() if _is_chats(name)}
     own = {name: value for name, value in body.items() if not _is_chats(name)}

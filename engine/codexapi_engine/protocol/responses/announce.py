@@ -268,7 +268,7 @@ class Announcer:
     # What is made up.
 
     def _announce(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Item | None]:
-        """The item that an event is about, announced by now. None where it cannot be: of a call,
+        """The item of an event, after its announcement. None where it cannot be: of a call,
         the name is not known before the item is done."""
         index = get_int(data, "output_index")
         if index is None:
@@ -282,7 +282,7 @@ class Announcer:
         return [{"type": ADDED, "output_index": index, "item": begun}], self._items[index]
 
     def _open(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Part | None]:
-        """The part that an event is about, added by now."""
+        """The part of an event, after its announcement."""
         payloads, item = self._announce(form, data)
         if item is None:
             return payloads, None

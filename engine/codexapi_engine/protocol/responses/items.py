@@ -78,10 +78,10 @@ def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
 
 
 def without_repeats(items: Iterable[JsonObject], history: Iterable[JsonObject]) -> list[JsonObject]:
-    """The items that `past` does not have. The backend refuses a request with one id twice.
+    """The items that `history` lacks. The backend refuses a request with one id twice.
 
-    A client that counts its own ids anew in each request means another item by the same one: that
-    goes without it.
+    A client that numbers its items anew in each request means another item by the same id: that is
+    sent without it.
     """
     by_id = {name: item for item in history if (name := get_str(item, "id"))}
     rest = []
@@ -98,7 +98,7 @@ def _is_same(item: JsonObject, twin: JsonObject) -> bool:
     if kind_of(item) != kind_of(twin) or item.get("role") != twin.get("role"):
         return False
     by_client = item.get("role", "assistant") != "assistant" or kind_of(item).endswith("_output")
-    # The ids of all others are the backend's, and so are the items, whatever a client kept of them.
+    # The ids of all others are the backend's, and so are the items, even where a client has changed them.
     return not by_client or _essence(item) == _essence(twin)
 
 

@@ -105,12 +105,13 @@ class Assembler:
 
 
 class ResponseStream:
-    """Passes a stream on: every event as it came, the lifecycle events completed, and what the
-    official API would have said besides.
+    """Passes a stream on: every event unchanged, the lifecycle events completed, and the events that
+    the backend omits. A Translator.
 
-    `asked` is the client's own body, for the echoes; `created` stands in where the backend tells
-    no time, and `name` is the response's id where that is ours to give. A Codex client (`verbatim`)
-    gets `codex.*` and `keepalive` events too, and nothing that is made up.
+    `request` is the client's own body, for the echoes; `created` is used where the backend sends no
+    time, and `name` is the response's id where we choose it. A Codex client (`verbatim`) gets
+    `codex.*` and `keepalive` events too (`tests/wires/codex_rate_limits_and_keepalive.sse`), and no
+    added ones.
     """
 
     def __init__(
@@ -135,8 +136,10 @@ class ResponseStream:
         self._shift = 0  # from the backend's sequence numbers to ours
         # An event was, or what every lifecycle event repeats is: and so may be the last one.
         self._large = self._public.is_heavy
-        self._begun: tuple[bytes, bytes] | None = None  # what was told and said behind a beginning
-        self.stored_response: JsonObject | None = None  # as the newest lifecycle event told it
+        self._begun: tuple[bytes, bytes] | None = (
+            None  # the backend's first lifecycle event behind its type, and ours
+        )
+        self.stored_response: JsonObject | None = None  # from the newest lifecycle event
         self.finished = False
 
     @property
@@ -170,7 +173,7 @@ class ResponseStream:
         return (error_event(error, self._next_number()),)
 
     def _deltas(self, kind: str, deltas: sse.DeltaBatch) -> Iterable[bytes]:
-        """Deltas that came together pass in one piece, unless each has to be touched."""
+        """Deltas of one network read pass in one chunk, unless each has to be changed."""
         whole = self._pass_whole(kind, deltas)
         return self._split(kind, deltas) if whole is None else (whole,)
 
@@ -241,7 +244,7 @@ class ResponseStream:
         return item if self._encrypted else without_encrypted(item)
 
     def _first_event(self, kind: str, event: Event) -> Iterable[bytes]:
-        """The second of these mostly tells what the first told: then it is said again, unread."""
+        """The second of these mostly repeats the first: then our bytes are repeated, unparsed."""
         head = None if self._large or self._shift else _BEGINNING.match(event.raw)
         rest = event.raw[head.end() :] if head else b""
         if head and self._begun and self._begun[0] == rest:
@@ -362,7 +365,9 @@ class Text:
             return self._rest_of_item(
                 get_int(event.json, "output_index"), get_dict(event.json, "item")
             )
-        if kind in _ENDED_WELL and not self._spoke:  # some tell their items only at the end
+        if (
+            kind in _ENDED_WELL and not self._spoke
+        ):  # some send their items only at the end (`tests/wires/output_only_at_the_end.sse`)
             items = _output_of(get_dict(event.json, "response"))
             return "".join(self._rest_of_item(index, item) for index, item in enumerate(items))
         return ""
@@ -390,7 +395,7 @@ class ReasoningText:
 
     def __init__(self) -> None:
         self._pieces = StreamedParts()
-        self._part_of: object = None  # the one that is being told
+        self._part_of: object = None  # the current one
 
     def feed(self, event: Event) -> str:
         """The next piece, often empty."""

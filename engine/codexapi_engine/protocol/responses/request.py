@@ -146,10 +146,10 @@ def from_client(
     history: Sequence[JsonObject] = (),
     request: ResponseRequest | None = None,
 ) -> tuple[JsonObject, tuple[str, ...]]:
-    """A public request as one that the backend takes, and the names of the ignored fields.
+    """A public request in the backend's form, and the names of the ignored fields.
 
-    `past` are the items that go before its own, and `asked` is what `checked` made of it, where it
-    has been called before. Raises InvalidRequest, naming the field. `body` is left as it was.
+    `history` are the items before its own, and `request` is the result of `checked`, where it has
+    been called before. Raises InvalidRequest, naming the field. `body` is not changed.
     """
     request = checked(body) if request is None else request
     ignored = apply(

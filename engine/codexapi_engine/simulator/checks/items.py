@@ -285,7 +285,7 @@ def _words_of(call: str) -> str:
 
 
 def _encrypted_items(submission: Submission) -> Iterator[tuple[JsonObject, Origin | None]]:
-    """The items that carry encrypted content, and who wrote it; None where nobody can tell."""
+    """The items with encrypted content, and its writer; None where that is unknown."""
     for _, item in submission.input_items():
         if item.get("type") in ("reasoning", "compaction") and item.get("encrypted_content"):
             yield item, decrypt(item["encrypted_content"])

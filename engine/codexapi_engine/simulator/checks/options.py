@@ -20,7 +20,7 @@ UNSUPPORTED = (
 TIERS = ("priority", "flex")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 UNVERSIONED = (0, 124, 0)
-"""What a client that tells no version gets: reports differ, and this is the stricter reading."""
+"""The refusal of a client without a version: reports differ, and this is the stricter reading."""
 
 _LITE_NAME = "X-OpenAI-Internal-Codex-Responses-Lite"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -125,7 +125,7 @@ def check_model_effort(submission: Submission) -> None:
 
 
 def check_effort_updates(submission: Submission) -> None:
-    """Whether the model may be told another effort in the middle of a conversation."""
+    """Whether the effort of the model may change in the middle of a conversation."""
     able = (submission.model or {}).get("supports_reasoning_effort_updates")
     for path, item in submission.input_items():
         if item.get("type") == "configuration_update" and not able:

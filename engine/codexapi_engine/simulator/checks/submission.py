@@ -49,7 +49,7 @@ class Submission:
         return ((f"input[{at}]", item) for at, item in enumerate(self.body["input"]))
 
     def all_tools(self) -> Iterator[tuple[str, JsonObject]]:
-        """Each tool with its path, whatever list it is in; a namespace before its members."""
+        """Each tool with its path, from every list; a namespace before its members."""
         yield from _members("tools", self.body.get("tools"))
         for path, item in self.input_items():
             if item.get("type") == ADDED:
