@@ -324,13 +324,13 @@ class EventStreamResponse(Response):
     async def _pump(self, sink: ClientSink) -> bytes:
         """Opens the runs, pumps and closes them. Returns the last write."""
         try:
-            await self._open(sink)
+            await self._open_runs(sink)
             return await pump_all(self._runs, sink)
         finally:
             for run in self._runs:
                 await run.events.aclose()
 
-    async def _open(self, sink: ClientSink) -> None:
+    async def _open_runs(self, sink: ClientSink) -> None:
         if self._opening is None:
             return
         streams = await self._opening.open()

@@ -156,8 +156,8 @@ def launchd(service: Service) -> str:
 
 def windows(service: Service) -> str:
     """A task, as the schema of Task Scheduler 1.2 has it. It runs in no window: --detach."""
-    user = escape(getpass.getuser())
-    domain = escape(os.environ.get("USERDOMAIN", ""))
+    user = escape(getpass.getuser(), quote=False)
+    domain = escape(os.environ.get("USERDOMAIN", ""), quote=False)
     who = f"{domain}\\{user}" if domain else user
     program, *arguments = service.command
     return f"""\
@@ -186,7 +186,7 @@ def windows(service: Service) -> str:
   <Actions Context="Owner">
     <Exec>
       <Command>{escape(program, quote=False)}</Command>
-      <Arguments>{escape(subprocess.list2cmdline([*arguments, "--detach"]))}</Arguments>
+      <Arguments>{escape(subprocess.list2cmdline([*arguments, "--detach"]), quote=False)}</Arguments>
     </Exec>
   </Actions>
 </Task>
