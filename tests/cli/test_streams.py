@@ -58,8 +58,12 @@ WRITERS = [
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no full device")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", WRITERS)
-def test_a_full_stdout_is_one_line_and_a_code_of_its_own(command: str, unbuffered: str) -> None:
-    done = onto_full_device(*command.split(), PYTHONUNBUFFERED=unbuffered)
+def test_a_full_stdout_is_one_line_and_a_code_of_its_own(
+    command: str, unbuffered: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".cursor").mkdir()  # a client for `mcp list`
+    home = str(tmp_path)
+    done = onto_full_device(*command.split(), PYTHONUNBUFFERED=unbuffered, HOME=home)
     assert done.returncode == 7
     assert [line for line in done.stderr.splitlines() if "No space left on device" in line]
     assert "Traceback" not in done.stderr
