@@ -22,7 +22,6 @@ from .surroundings import MODEL, door, node_packages, surroundings
 
 PINS = "claude-code"
 SECONDS = 150
-PDF = b"%PDF-1.4\n1 0 obj<<>>stream\nBT (About foxes) Tj ET\nendstream\n%%EOF\n"
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that is none: whatever the program asks of other hosts fails at once."""
 
@@ -66,23 +65,6 @@ SCENARIOS = [
         _says("heard from its tools", "the note"),
         ("--allowedTools", "Read"),
     ),
-    Scenario(
-        "a PDF is read",
-        '[[tool Read {"file_path": "about.pdf"}]]',
-        _says("heard from its tools", "PDF file read"),
-        ("--allowedTools", "Read"),
-    ),
-    Scenario(
-        "a tool is found by ToolSearch",
-        '[[tool ToolSearch {"query": "select:WebFetch", "max_results": 3}]]',
-        _says("<functions>", "Fetches a URL"),
-    ),
-    Scenario(
-        "a search on the web has sources",
-        '[[tool WebSearch {"query": "red foxes"}]]',
-        _says("https://example.com/simulated"),
-        ("--allowedTools", "WebSearch"),
-    ),
     Scenario("a wrong login ends at once", "[[status token_invalidated]]", _says(code=1)),
     Scenario(
         "a spent plan ends at once", "[[status usage_limit_reached]]", _says("usage limit", code=1)
@@ -105,7 +87,6 @@ def program() -> Path:
 
 def run(claude: Path, ours: Running, folder: Path, scenario: Scenario) -> Done:
     (folder / "note.txt").write_text("the note\n")
-    (folder / "about.pdf").write_bytes(PDF)
     env = surroundings(
         ours, HOME=str(folder), ANTHROPIC_BASE_URL=ours.url.removesuffix("/v1"),
         ANTHROPIC_AUTH_TOKEN="unused", ANTHROPIC_MODEL=MODEL, DISABLE_TELEMETRY="1",
