@@ -20,7 +20,6 @@ from tests.contract.test_codex_cli import codex
 from tests.downloads import had, node
 from tests.loopback import loopback_only
 from tests.processes import codexapi, environment, server
-from tests.suites import claude_code
 from tests.suites.surroundings import node_packages, python
 
 __all__ = ["codex"]
@@ -96,15 +95,6 @@ def test_langchain_runs_in_an_environment_that_is_set_up(home: dict[str, str]) -
     said = setup(
         home, "langchain", "-m", MODEL, "--run", "--", "-c", program, path=interpreter.parent
     )
-    assert said == "Good morning.\n"
-
-
-def test_claude_code_runs_with_what_it_is_given(home: dict[str, str], tmp_path: Path) -> None:
-    program = had("claude-code", claude_code.program)
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    (folder / "claude").symlink_to(program)
-    said = setup(home, "claude-code", "-m", MODEL, "--run", "--", "-p", SAY, path=folder)
     assert said == "Good morning.\n"
 
 
