@@ -327,8 +327,7 @@ def test_what_cannot_be_set_up_is_said(
 def test_the_others_are_told_in_words(client: Any, home: Home) -> None:
     done = home.setup(client.name, "-m", "some-model")
     assert (done.returncode, done.stderr) == (0, "")
-    base = "127.0.0.1:18080" if client.name == "claude-code" else "127.0.0.1:18080/v1"
-    assert base in done.stdout
+    assert "127.0.0.1:18080/v1" in done.stdout
     if client.models:
         assert "some-model" in done.stdout
 
@@ -526,16 +525,3 @@ def test_run_without_a_server_says_that_nothing_listens(home: Home) -> None:
     assert (
         f"no server answers at http://{address}/v1: nothing listens at {address}; " in done.stderr
     )
-
-
-def test_claude_code_gets_the_address_without_v1_and_the_real_context() -> None:
-    (client,) = [client for client in CLIENTS if client.name == "claude-code"]
-    assert client.env(POINT) == {
-        "ANTHROPIC_BASE_URL": "http://127.0.0.1:1",
-        "ANTHROPIC_AUTH_TOKEN": "unused",
-        "ANTHROPIC_MODEL": "one",
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "1000",
-    }
-    assert client.words is not None
-    *_, last = client.words(POINT).splitlines()
-    assert last.startswith("# Auto mode asks the server for a safety verdict")

@@ -136,8 +136,6 @@ def setup(
         if place is None or print_:
             if not run:
                 put(place.pasted() if place else _words(client, point))
-            elif client.after:
-                note(f"codexapi: {client.after}")
         else:
             _apply(place, dry_run=dry_run, force=force)
             if not (dry_run or run):

@@ -287,28 +287,6 @@ def _open_webui(point: ServerInfo) -> Mapping[str, str]:
     }
 
 
-_AUTO_MODE = (
-    "Auto mode asks the server for a safety verdict on each action, and codexapi gives none: Claude "
-    "Code then denies what needs one. Choose another permission mode, or set "
-    "CLAUDE_CODE_AUTO_MODE_SERVER=0 to have the model asked instead."
-)
-
-
-def _claude_code(point: ServerInfo) -> Mapping[str, str]:
-    """Of a model that is not Anthropic's it would take the context for a million tokens, and never
-    compact in time (2.1.332). The token is asked for no approval, as a key is."""
-    return {
-        "ANTHROPIC_BASE_URL": point.url.removesuffix("/v1"),
-        "ANTHROPIC_AUTH_TOKEN": point.key,
-        "ANTHROPIC_MODEL": point.model,
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(point.models[0].context),
-    }
-
-
-def _claude_code_words(point: ServerInfo) -> str:
-    return f"{exports(_claude_code(point))}# {_AUTO_MODE}\n"
-
-
 def exports(env: Mapping[str, str]) -> str:
     """As a POSIX shell reads them."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
@@ -475,10 +453,6 @@ CLIENTS: Final = (
     ),
     ApiClient(
         "langchain", "LangChain", env=_langchain_env, run=("python",), words=_langchain_words
-    ),
-    ApiClient(
-        "claude-code", "Claude Code", _AUTO_MODE, env=_claude_code, run=("claude",),
-        words=_claude_code_words,
     ),
     ApiClient("qwen-code", "Qwen Code", env=_qwen_code, run=("qwen",)),
     ApiClient("cline", "Cline", words=_cline),
