@@ -424,6 +424,15 @@ def test_claude_code_knows_the_window_and_the_user_what_auto_mode_does(home: Hom
     assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == str(first["context_window"])
 
 
+@pytest.mark.parametrize(("model", "window"), [("gpt-6.1-terra", None), ("some-model", "272000")])
+def test_a_model_by_name_has_its_own_window(model: str, window: str | None, home: Home) -> None:
+    done = home.setup("claude-code", "--demo", "-m", model, "--print")
+    assert done.returncode == 0, done.stderr
+    listed = {each["slug"]: str(each["context_window"]) for each in catalogue()}
+    variables = json.loads(done.stdout)["env"]
+    assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == listed.get(model, window)
+
+
 def test_the_codex_cli_may_search(home: Home) -> None:
     assert home.setup("codex", "-m", "some-model").returncode == 0
     told = tomllib.loads(home.place("codex").read_text())
