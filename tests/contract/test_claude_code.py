@@ -39,21 +39,33 @@ def test_a_plan_that_is_used_up_ends_at_once(program: Path) -> None:
 
 def test_the_lines_of_the_readme_start_it(program: Path, tmp_path: Path) -> None:
     (block,) = re.findall(r"```sh\n([^`]*?\nclaude [^`]*?)```", (ROOT / "README.md").read_text())
-    programs = tmp_path / "programs"
+    done = _typed(block, program, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "Hello from Claude Code.\n"
+
+
+def test_setup_starts_it_with_its_settings(program: Path, tmp_path: Path) -> None:
+    line = 'codexapi setup claude-code --demo --run -- -p "[[say Started.]]"'
+    done = _typed(line, program, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "Started.\n"
+
+
+def _typed(lines: str, program: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """What a shell does with lines, where a server runs and `claude` was started once."""
+    programs = home / "programs"
     programs.mkdir()
     (programs / "claude").symlink_to(program)
     wrapper = programs / "codexapi"
     wrapper.write_text("#!/bin/sh\nexec " + " ".join(codexapi()) + ' "$@"\n')
     wrapper.chmod(0o755)
-    (tmp_path / ".claude").mkdir()
+    (home / ".claude").mkdir()
     env = {
-        "HOME": str(tmp_path), "CLAUDE_CONFIG_DIR": "", "CODEXAPI_STATE_DIR": str(tmp_path / "state")
+        "HOME": str(home), "CLAUDE_CONFIG_DIR": "", "CODEXAPI_STATE_DIR": str(home / "state")
     }  # fmt: skip
     with loopback_only(), server("--demo", "--quiet", env=env):
-        done = subprocess.run(
-            ["/bin/sh", "-ec", block], cwd=tmp_path, timeout=100, check=False,
+        return subprocess.run(
+            ["/bin/sh", "-ec", lines], cwd=home, timeout=100, check=False,
             env=environment(**env, PATH=f"{programs}:/usr/local/bin:/usr/bin:/bin"),
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "Hello from Claude Code.\n"
