@@ -183,6 +183,23 @@ def a_cut_stream_is_resumed_and_never_taken_for_an_answer(claude: Claude) -> Non
     assert all(b"was cut off mid-stream" in request.body for request, _ in resumed)
 
 
+def a_chat_that_is_too_long_is_compacted_and_the_turn_repeated(claude: Claude) -> None:
+    """Without tools: the simulated backend would call one in place of a summary. What is repeated
+    is refused again, since the script stands in it."""
+    first = json.loads(claude.answer("[[say One.]]", "--output-format", "json"))
+    prompt = "[[status context_length_exceeded_http]]"
+    claude.run(prompt, "--tools", "", "--resume", first["session_id"])
+    _, (_, refused), *compaction, (repeated, _) = claude.turns()
+    assert refused is not None
+    assert refused.head == "400"
+    assert compaction
+    assert all(b"<summary>" in request.body for request, _ in compaction)
+    assert all(heard and heard.head == "200" for _, heard in compaction)
+    messages = json.loads(repeated.body)["messages"]
+    assert prompt in str(messages)
+    assert not [message for message in messages if message["role"] == "assistant"]
+
+
 SCENARIOS: list[Callable[[Claude], None]] = [
     a_plain_turn,
     a_tool_turn,
@@ -191,6 +208,7 @@ SCENARIOS: list[Callable[[Claude], None]] = [
     a_wrong_key_ends_at_once,
     a_used_up_plan_ends_at_once,
     a_cut_stream_is_resumed_and_never_taken_for_an_answer,
+    a_chat_that_is_too_long_is_compacted_and_the_turn_repeated,
 ]
 
 
