@@ -43,6 +43,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
 
 PLACES = {
     "codex": ".codex/codexapi.config.toml",
+    "claude-code": ".claude/settings.json",
     "continue": ".continue/config.yaml",
     "aider": ".aider.conf.yml",
     "zed": ".config/zed/settings.json",
@@ -54,6 +55,7 @@ PLACES = {
 }
 BEFORE = {
     "codex": '# mine\nsandbox_mode = "read-only"\n',
+    "claude-code": '{\n  "model": "opus",\n  "env": {\n    "MINE": "1"\n  }\n}\n',
     "continue": "name: Mine\nversion: 2.0.0\nschema: v1\nmodels:\n  - name: other  # keep\n    provider: ollama\n",
     "aider": "# dark, please\ndark-mode: true\n",
     "zed": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
@@ -70,7 +72,7 @@ BEFORE = {
 
 written = pytest.mark.parametrize("client", list(PLACES))
 each_form = pytest.mark.parametrize(
-    "client", ["codex", "aider", "zed", "vscode", "opencode", "pi", "mistral-vibe"]
+    "client", ["codex", "claude-code", "aider", "zed", "vscode", "opencode", "pi", "mistral-vibe"]
 )
 
 
@@ -110,7 +112,7 @@ def test_every_client_that_is_asked_for_is_there() -> None:
     assert {
         "open-webui", "continue", "cline", "zed", "vscode", "librechat", "cursor", "jetbrains",
         "n8n", "aider", "langchain", "codex", "shell", "opencode", "pi", "mistral-vibe",
-        "qwen-code",
+        "qwen-code", "claude-code",
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 
@@ -121,7 +123,7 @@ def test_a_new_file_is_written_once_and_undone(client: str, home: Home) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     first = home.place(client).read_text()
     assert "some-model" in first
-    assert URL in first
+    assert URL.removesuffix("/v1") in first
     assert f"wrote {home.place(client)}" in done.stderr
     again = home.setup(client, "-m", "some-model")
     assert (again.returncode, again.stdout) == (0, "")
@@ -150,9 +152,10 @@ def test_a_file_of_the_user_keeps_all_else_and_comes_back_byte_for_byte(
     assert done.returncode == 0, done.stderr
     after = place.read_text()
     lines = after.splitlines()
+    bare = [line.rstrip(",") for line in lines]
     assert added <= Counter(lines), "what the dry run had shown"
-    kept = [line for line in BEFORE[client].splitlines() if line.strip(" {}[],")]
-    assert [line for line in lines if line in kept] == kept
+    kept = [line.rstrip(",") for line in BEFORE[client].splitlines() if line.strip(" {}[],")]
+    assert [line for line in bare if line in kept] == kept
     assert home.setup(client, "-m", "some-model").returncode == 0
     assert place.read_text() == after, "a second run changes nothing"
     undoing = home.setup(client, "--undo", "--dry-run")
@@ -395,6 +398,7 @@ def test_files_are_where_each_system_has_them(platform: str, client: str, place:
 @pytest.mark.parametrize(
     ("client", "environ", "place"),
     [
+        ("claude-code", {"CLAUDE_CONFIG_DIR": "/c"}, "/c/settings.json"),
         ("opencode", {"XDG_CONFIG_HOME": "/c"}, "/c/opencode/opencode.json"),
         ("pi", {"PI_CODING_AGENT_DIR": "/p"}, "/p/models.json"),
         ("mistral-vibe", {"VIBE_HOME": "/v"}, "/v/config.toml"),
@@ -405,6 +409,28 @@ def test_a_client_is_found_where_its_own_variable_says(
 ) -> None:
     (one,) = [c for c in CLIENTS if c.name == client]
     assert str(one.place(System("linux", PurePosixPath("/home"), environ))) == place
+
+
+def test_claude_code_knows_the_window_and_the_user_what_auto_mode_does(home: Home) -> None:
+    done = home.setup("claude-code", "--demo", CODEXAPI_API_KEY="canary")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "uto mode" in line]
+    assert "CLAUDE_CODE_AUTO_MODE_SERVER=0" in line
+    variables = json.loads(home.place("claude-code").read_text())["env"]
+    first = min(catalogue(), key=lambda model: model["priority"])
+    assert variables["ANTHROPIC_BASE_URL"] == URL.removesuffix("/v1")
+    assert variables["ANTHROPIC_AUTH_TOKEN"] == "canary"
+    assert variables["ANTHROPIC_MODEL"] == first["slug"]
+    assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == str(first["context_window"])
+
+
+@pytest.mark.parametrize(("model", "window"), [("gpt-6.1-terra", None), ("some-model", "272000")])
+def test_a_model_by_name_has_its_own_window(model: str, window: str | None, home: Home) -> None:
+    done = home.setup("claude-code", "--demo", "-m", model, "--print")
+    assert done.returncode == 0, done.stderr
+    listed = {each["slug"]: str(each["context_window"]) for each in catalogue()}
+    variables = json.loads(done.stdout)["env"]
+    assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == listed.get(model, window)
 
 
 def test_the_codex_cli_may_search(home: Home) -> None:

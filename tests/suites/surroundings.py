@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.downloads import PINS, kept, npm_ci, pip
+from tests.downloads import CACHE, PINS, kept, npm_ci, pip
 from tests.processes import Running, environment, server, simulator
 
 MODEL = "gpt-6.1-sol"
@@ -63,9 +63,18 @@ def source(package: str, version: str) -> Path:
 
 def node_packages(name: str) -> Path:
     """The folder with the `node_modules` that `tests/pins/NAME` locks."""
-    pins = PINS / name
-    digest = hashlib.sha256((pins / "package-lock.json").read_bytes()).hexdigest()[:8]
-    return kept(f"{name}-{digest}", lambda folder: npm_ci(pins, folder))
+    return kept(_locked(name), lambda folder: npm_ci(PINS / name, folder))
+
+
+def node_packages_here(name: str) -> Path | None:
+    """That folder, if it has been installed before."""
+    folder = CACHE / _locked(name)
+    return folder if folder.exists() else None
+
+
+def _locked(name: str) -> str:
+    lock = (PINS / name / "package-lock.json").read_bytes()
+    return f"{name}-{hashlib.sha256(lock).hexdigest()[:8]}"
 
 
 @contextmanager

@@ -210,15 +210,18 @@ def _point(
 ) -> ServerInfo:
     """What the client has to know. Raises Problem, and CodexError where the models cannot be had."""
     models = [ModelInfo(model)] if model else []
-    if client.models and not models:
+    if client.models:
         from ..terminal.runner import Runner  # asyncio is 40 ms, and seldom needed
 
         try:
             with Runner() as runner:
-                models = runner.run(_models(chosen))
+                listed = runner.run(_models(chosen))
         except engine.CodexError:
-            say("codexapi: the models cannot be listed; --model NAME does without the list")
-            raise
+            if not model:
+                say("codexapi: the models cannot be listed; --model NAME does without the list")
+                raise
+        else:  # of a model by name too, the list knows the window
+            models = [each for each in listed if each.name == model] or models or listed
     key = chosen.api_key.reveal() if chosen.api_key else UNUSED
     return ServerInfo(_served(chosen) if url is None else _check_url(url), models, key)
 

@@ -257,6 +257,19 @@ def _mistral_vibe_env(point: ServerInfo) -> Mapping[str, str]:
     return {"VIBE_ACTIVE_MODEL": NAME, **_key_env(point)}
 
 
+def _claude_code(point: ServerInfo) -> list[Entry]:
+    """Variables that it sets for itself (2.1.332). It takes an unknown model's window for a
+    million tokens, and with an API key in place of a token it asks first whether to use it."""
+    variables = {
+        "ANTHROPIC_BASE_URL": point.url.removesuffix("/v1"),
+        "ANTHROPIC_AUTH_TOKEN": point.key,
+        "ANTHROPIC_MODEL": point.model,
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(point.models[0].context),
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+    }
+    return [Entry(("env", name), value) for name, value in variables.items()]
+
+
 def _modalities(model: ModelInfo) -> list[str]:
     return ["text", "image"] if model.images else ["text"]
 
@@ -382,6 +395,13 @@ CLIENTS: Final = (
         "codex", "Codex CLI", "codex --profile codexapi uses it.",
         files={"": "{codex}/codexapi.config.toml"}, form="toml", entries=_codex, env=_key_env,
         run=("codex", "--profile", NAME),
+    ),
+    ApiClient(
+        "claude-code", "Claude Code",
+        "claude uses it. Auto mode denies what needs a safety check, since codexapi makes up no "
+        "verdict: choose another mode (claude --permission-mode default), or set "
+        "CLAUDE_CODE_AUTO_MODE_SERVER=0 and the model is the judge.",
+        files={"": "{claude_settings}/settings.json"}, entries=_claude_code, run=("claude",),
     ),
     ApiClient(
         "continue", "Continue", "It is in the list of models of its panel.",

@@ -46,6 +46,7 @@ class System:
             "localappdata": environ.get("LOCALAPPDATA") or home / "AppData" / "Local",
             "codex": environ.get("CODEX_HOME") or home / ".codex",
             "claude": environ.get("CLAUDE_CONFIG_DIR") or home,
+            "claude_settings": environ.get("CLAUDE_CONFIG_DIR") or home / ".claude",
             "pi": environ.get("PI_CODING_AGENT_DIR") or home / ".pi" / "agent",
             "vibe": environ.get("VIBE_HOME") or home / ".vibe",
             "copilot": environ.get("COPILOT_HOME") or home / ".copilot",
