@@ -32,6 +32,8 @@ SECONDS = 90.0
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that is none: whatever Claude Code asks of other hosts fails at once."""
 
+PDF = b"%PDF-1.4\n1 0 obj<<>>stream\nBT (About foxes) Tj ET\nendstream\n%%EOF\n"
+
 JsonObject = dict[str, Any]
 
 
@@ -43,16 +45,22 @@ class Claude:
     home: Path
     hop: Recorder
 
-    def run(self, prompt: str, *options: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
-        """`claude -p PROMPT`, finished. Raises where it does not end in time."""
+    def run(
+        self, prompt: str, *options: str, key: str = KEY, tool_search: str = "false"
+    ) -> subprocess.CompletedProcess[str]:
+        """`claude -p PROMPT`, finished. Raises where it does not end in time.
+
+        Where tools are searched for, the model hears of no MCP tool before.
+        """
+        env = {**self._environment(key), "ENABLE_TOOL_SEARCH": tool_search}
         return subprocess.run(
-            [self.program, "-p", prompt, *options], cwd=self.home, env=self._environment(key),
+            [self.program, "-p", prompt, *options], cwd=self.home, env=env,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
 
-    def answer(self, prompt: str, *options: str) -> str:
+    def answer(self, prompt: str, *options: str, tool_search: str = "false") -> str:
         """What it prints. Raises AssertionError where it fails."""
-        done = self.run(prompt, *options)
+        done = self.run(prompt, *options, tool_search=tool_search)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -67,10 +75,9 @@ class Claude:
         return list(json.loads(request.body)["messages"])
 
     def _environment(self, key: str) -> dict[str, str]:
-        # ENABLE_TOOL_SEARCH: else it tells the model of no MCP tool before it is searched for.
         return environment(
             HOME=str(self.home), CLAUDE_CONFIG_DIR="", ANTHROPIC_BASE_URL=self.hop.url,
-            ANTHROPIC_AUTH_TOKEN=key, ENABLE_TOOL_SEARCH="false", MCP_TIMEOUT="60000",
+            ANTHROPIC_AUTH_TOKEN=key, MCP_TIMEOUT="60000",
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_TELEMETRY="1",
             DISABLE_AUTOUPDATER="1", HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
         )  # fmt: skip
@@ -124,6 +131,35 @@ def a_tool_turn(claude: Claude) -> None:
     assert "tool-42" in said, said
     (result,) = tool_results(claude.last_messages())
     assert "tool-42" in str(result["content"]), result
+
+
+def a_file_is_written(claude: Claude) -> None:
+    made = json.dumps({"file_path": "made.txt", "content": "written\n"})
+    claude.answer(f"[[tool Write {made}]]", "--allowedTools", "Write")
+    assert (claude.home / "made.txt").read_text() == "written\n"
+
+
+def a_pdf_reaches_the_model(claude: Claude) -> None:
+    (claude.home / "about.pdf").write_bytes(PDF)
+    claude.answer('[[tool Read {"file_path": "about.pdf"}]]', "--allowedTools", "Read")
+    assert '"media_type":"application/pdf"' in claude.turns()[-1][0].body.decode()
+
+
+def a_tool_is_found_by_tool_search(claude: Claude) -> None:
+    search = '[[tool ToolSearch {"query": "select:WebFetch", "max_results": 3}]]'
+    claude.answer(search, tool_search="true")
+    (result,) = tool_results(claude.last_messages())
+    assert "WebFetch" in str(result["content"]), result
+
+
+def a_web_search_has_sources(claude: Claude) -> None:
+    search = '[[tool WebSearch {"query": "red foxes"}]]'
+    said = claude.answer(search, "--allowedTools", "WebSearch")
+    assert "https://example.com/simulated" in said, said
+
+
+def silence_is_waited_for(claude: Claude) -> None:
+    assert claude.answer("[[silence 12]] [[say Good morning.]]") == "Good morning.\n"
 
 
 def a_tool_of_an_mcp_server(claude: Claude) -> None:
@@ -203,6 +239,11 @@ def a_chat_that_is_too_long_is_compacted_and_the_turn_repeated(claude: Claude) -
 SCENARIOS: list[Callable[[Claude], None]] = [
     a_plain_turn,
     a_tool_turn,
+    a_file_is_written,
+    a_pdf_reaches_the_model,
+    a_tool_is_found_by_tool_search,
+    a_web_search_has_sources,
+    silence_is_waited_for,
     a_tool_of_an_mcp_server,
     a_chat_that_is_resumed_keeps_its_reasoning,
     a_wrong_key_ends_at_once,
