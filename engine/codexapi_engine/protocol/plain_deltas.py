@@ -128,8 +128,17 @@ class Splicer(ABC):
         """What else than the texts the events depend on."""
         return None
 
+    @property
+    @abstractmethod
+    def _may_splice(self) -> bool:
+        """False for a stream whose texts must be read, as for its stop sequences."""
+
     def feed(self, event: Event) -> Iterable[bytes]:
-        if isinstance(event, DeltaBatch) and (plain := PlainDeltas.of(event)) is not None:
+        if (
+            isinstance(event, DeltaBatch)
+            and self._may_splice
+            and (plain := PlainDeltas.of(event)) is not None
+        ):
             return self._feed_plain(event, plain)
         self._read()
         return self._translate(event)

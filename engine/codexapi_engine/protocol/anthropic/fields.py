@@ -12,6 +12,7 @@ from ..rules import unsupported
 from ..validation import validated
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -51,18 +52,18 @@ def invalid(path: str, why: str) -> InvalidRequest:
 
 
 def required_text(holder: JsonObject, name: str, path: str) -> str:
-    value = holder.get(name)
-    if isinstance(value, str):
-        return value
-    why = "Field required" if value is None else "Input should be a valid string"
-    raise invalid(f"{path}.{name}", why)
+    return _required(holder, name, path, str, "a valid string")
 
 
 def required_object(holder: JsonObject, name: str, path: str) -> JsonObject:
+    return _required(holder, name, path, dict, "an object")
+
+
+def _required(holder: JsonObject, name: str, path: str, kind: type[T], noun: str) -> T:
     value = holder.get(name)
-    if isinstance(value, dict):
+    if isinstance(value, kind):
         return value
-    why = "Field required" if value is None else "Input should be an object"
+    why = "Field required" if value is None else f"Input should be {noun}"
     raise invalid(f"{path}.{name}", why)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
-from ..responses import Part, StreamedParts, delta_of, part_of
-from ..shapes import get_dict, get_int, get_list, get_str
+from ..responses import Part, StreamedParts, delta_of, index_of, part_of
+from ..shapes import get_dict, get_list, get_str
 from ..sse import Event
 from ..stop import Stop
 from .content import (
@@ -130,7 +130,7 @@ class MessageStream:
         return self._input(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
-        item, index = get_dict(data, "item"), _index(data)
+        item, index = get_dict(data, "item"), index_of(data)
         kind = get_str(item, "type")
         if kind == "web_search_call" and (sources := self._sources(item, index)) is None:
             self._search = item
@@ -151,7 +151,7 @@ class MessageStream:
 
     def _in_turn(self, handler: Handler, data: JsonObject) -> list[bytes]:
         """Does what an event asks for once its item's turn has come: blocks may not overlap."""
-        return handler(self, data) if self._order.takes(_index(data), handler, data) else []
+        return handler(self, data) if self._order.takes(index_of(data), handler, data) else []
 
     def _next_item(self) -> list[bytes]:
         # The end of a call waits for what follows it: clients run it at once, and run it again when
@@ -167,7 +167,7 @@ class MessageStream:
 
     def _arrive(self, data: JsonObject) -> list[bytes]:
         """An item is done at the backend, whether it is its turn or not."""
-        item, index = get_dict(data, "item"), _index(data)
+        item, index = get_dict(data, "item"), index_of(data)
         self._arrived.add(get_str(item, "id") or index)
         if get_str(item, "type") == "message":
             self._cited.setdefault(index, citations(item))
@@ -374,7 +374,3 @@ _HANDLERS: dict[str, Handler] = {
     "response.failed": MessageStream._failed,
     "error": MessageStream._failed,
 }
-
-
-def _index(data: JsonObject) -> int:
-    return get_int(data, "output_index") or 0

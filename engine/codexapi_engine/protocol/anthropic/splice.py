@@ -19,8 +19,12 @@ class SplicingMessageStream(Splicer, MessageStream):
     def _translate(self, event: Event) -> Iterable[bytes]:
         return MessageStream.feed(self, event)
 
+    @property
+    def _may_splice(self) -> bool:
+        return not self._options.stop
+
     def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
-        if self._options.stop or self._order.present != (plain.part[0] or 0):
+        if self._order.present != (plain.part[0] or 0):
             return None
         if plain.place[0] == TEXT_DELTA:
             streams, delta = self._open == "text", TEXT_BLOCK_DELTA

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from ...errors import CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
-from ..responses import Part, delta_of, part_of
-from ..responses import StreamedParts as Pieces
+from ..responses import Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.backend import SERVICE_TIERS
-from ..shapes import get_dict as inner
-from ..shapes import get_int as number
-from ..shapes import get_list as listed
-from ..shapes import get_str as word
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from ..stop import Stop
 
@@ -86,7 +82,7 @@ class ChatStream:
         self._envelope: JsonObject = {}  # that `_before` has
         self._before = b""  # the delta of a chunk
         self._begun = False  # the role has been said
-        self._pieces = Pieces()
+        self._pieces = StreamedParts()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
         self._done: set[object] = set()  # the items that are, by id or else by index
@@ -131,12 +127,12 @@ class ChatStream:
     # Handlers, in the order of a stream.
 
     def _created(self, data: JsonObject) -> Iterable[bytes]:
-        self._shared.adopt(inner(data, "response"))
+        self._shared.adopt(get_dict(data, "response"))
         return ()
 
     def _item_added(self, data: JsonObject) -> Iterable[bytes]:
-        item, index = inner(data, "item"), _index(data)
-        if word(item, "type") in _CALLS:
+        item, index = get_dict(data, "item"), index_of(data)
+        if get_str(item, "type") in _CALLS:
             return self._call_chunks(item, index)
         if _is_aside(item, self._form):
             self._asides.add(index)
@@ -166,19 +162,19 @@ class ChatStream:
         return self._input_delta("function", data)
 
     def _arguments_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input_done("function", word(data, "arguments"), data)
+        return self._input_done("function", get_str(data, "arguments"), data)
 
     def _custom_input(self, data: JsonObject) -> Iterable[bytes]:
         return self._input_delta("custom", data)
 
     def _custom_input_done(self, data: JsonObject) -> Iterable[bytes]:
-        return self._input_done("custom", word(data, "input"), data)
+        return self._input_done("custom", get_str(data, "input"), data)
 
     def _item_done(self, data: JsonObject) -> Iterable[bytes]:
         """Whatever of the item was not streamed. Some models stream nothing of it."""
-        item, index = inner(data, "item"), _index(data)
-        self._done.add(word(item, "id") or index)
-        kind = word(item, "type")
+        item, index = get_dict(data, "item"), index_of(data)
+        self._done.add(get_str(item, "id") or index)
+        kind = get_str(item, "type")
         if kind in _CALLS or kind == "reasoning":
             self.thread.append(item)
         if kind in _CALLS:
@@ -190,17 +186,17 @@ class ChatStream:
             self._asides.add(index)
         out: list[bytes] = []
         for part, content in _indexed_parts(item, index):
-            if rest := _PARTS.get(word(content, "type")):
+            if rest := _PARTS.get(get_str(content, "type")):
                 out += rest(self, part, content)
             if (start := self._starts.get(part)) is not None:
                 self._annotations += _annotations(content, start)
         return out
 
     def _finish(self, data: JsonObject) -> Iterable[bytes]:
-        response = inner(data, "response")
+        response = get_dict(data, "response")
         out: list[bytes] = []
-        for index, item in enumerate(listed(response, "output")):
-            if (word(item, "id") or index) not in self._done:  # some come only at the end
+        for index, item in enumerate(get_list(response, "output")):
+            if (get_str(item, "id") or index) not in self._done:  # some come only at the end
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out
@@ -231,13 +227,13 @@ class ChatStream:
         return [self._chunk({"role": "assistant", "content": content, "refusal": None})]
 
     def _rest_of_text(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._content(part, self._pieces.rest(part, word(data, "text")))
+        return self._content(part, self._pieces.rest(part, get_str(data, "text")))
 
     def _rest_of_refusal(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._refusal_chunks(self._pieces.rest(part, word(data, "refusal")))
+        return self._refusal_chunks(self._pieces.rest(part, get_str(data, "refusal")))
 
     def _rest_of_reasoning(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._think(part, self._pieces.rest(part, word(data, "text")))
+        return self._think(part, self._pieces.rest(part, get_str(data, "text")))
 
     def _content(self, part: Part, piece: str) -> list[bytes]:
         index = part[0] or 0
@@ -280,7 +276,7 @@ class ChatStream:
         self._calls[index] = order
         self._writing.add(index)
         if self._form.legacy:
-            named = {"function_call": {"name": word(item, "name"), "arguments": ""}}
+            named = {"function_call": {"name": get_str(item, "name"), "arguments": ""}}
             return [*out, self._chunk(named)] if order == 0 else out
         call = {"index": order, **_tool_call(item, empty=True)}
         return [*out, self._chunk({"tool_calls": [call]})]
@@ -289,19 +285,19 @@ class ChatStream:
         out = [] if index in self._calls else self._call_chunks(item, index)
         kind, field = _CALLS[item["type"]]
         part = (index, None, None)
-        out += self._input(part, kind, self._pieces.rest(part, word(item, field)))
+        out += self._input(part, kind, self._pieces.rest(part, get_str(item, field)))
         self._writing.discard(index)
         return out + self._stopped()
 
     def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
         part, piece = part_of(data), delta_of(data)
-        if _index(data) not in self._calls:
+        if index_of(data) not in self._calls:
             return []  # its name is not known before the item is done, and has it whole
         return self._input(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
         part = part_of(data)
-        if _index(data) not in self._calls:
+        if index_of(data) not in self._calls:
             return []
         return self._input(part, kind, self._pieces.rest(part, whole))
 
@@ -364,7 +360,7 @@ def from_response(response: JsonObject, form: ReplyOptions, *, created: int) -> 
 
     Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
     """
-    message = _message(listed(response, "output"), form)
+    message = _message(get_list(response, "output"), form)
     called = "tool_calls" in message or "function_call" in message
     reason = finish_reason(response, called, form)
     if reason == "stop" and not called and not _says_something(message):
@@ -388,7 +384,7 @@ def from_response(response: JsonObject, form: ReplyOptions, *, created: int) -> 
 def finish_reason(response: JsonObject, called: bool, form: ReplyOptions) -> str:
     """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
     reasons = {"max_output_tokens": "length", "content_filter": "content_filter"}
-    reason = word(inner(response, "incomplete_details"), "reason")
+    reason = get_str(get_dict(response, "incomplete_details"), "reason")
     return reasons.get(reason) or _called(called, form)
 
 
@@ -409,14 +405,14 @@ def _message(items: list[JsonObject], form: ReplyOptions) -> JsonObject:
     for item in items:
         if picture := _picture(item, len(images)):
             images.append(picture)
-        if word(item, "type") in _CALLS:
+        if get_str(item, "type") in _CALLS:
             calls.append(item)
             continue
         words, aside = "", _is_aside(item, form)
         for _, part in _indexed_parts(item):
-            kind, text = word(part, "type"), word(part, "text")
+            kind, text = get_str(part, "type"), get_str(part, "text")
             if kind == "refusal":
-                refusals.append(word(part, "refusal"))
+                refusals.append(get_str(part, "refusal"))
             elif kind in ("summary_text", "reasoning_text") or (kind == "output_text" and aside):
                 thoughts.append(text)
             elif kind == "output_text" and text:
@@ -437,8 +433,8 @@ def _message(items: list[JsonObject], form: ReplyOptions) -> JsonObject:
     message["annotations"] = annotations
     if calls and form.legacy:
         first = calls[0]
-        arguments = word(first, _CALLS[first["type"]][1])
-        message["function_call"] = {"name": word(first, "name"), "arguments": arguments}
+        arguments = get_str(first, _CALLS[first["type"]][1])
+        message["function_call"] = {"name": get_str(first, "name"), "arguments": arguments}
     elif calls:
         message["tool_calls"] = [_tool_call(call) for call in calls]
     return message
@@ -448,11 +444,11 @@ def _tool_call(item: JsonObject, *, empty: bool = False) -> JsonObject:
     """A call as chat has it; `empty` before its input is known. The namespace is beyond the
     official API: two servers may both have a `search`."""
     kind, field = _CALLS[item["type"]]
-    body = {"name": word(item, "name")}
-    if namespace := word(item, "namespace"):
+    body = {"name": get_str(item, "name")}
+    if namespace := get_str(item, "namespace"):
         body["namespace"] = namespace
-    body[field] = "" if empty else word(item, field)
-    return {"id": word(item, "call_id"), "type": kind, kind: body}
+    body[field] = "" if empty else get_str(item, field)
+    return {"id": get_str(item, "call_id"), "type": kind, kind: body}
 
 
 def _says_something(message: JsonObject) -> bool:
@@ -462,10 +458,10 @@ def _says_something(message: JsonObject) -> bool:
 
 def _picture(item: JsonObject, order: int) -> JsonObject | None:
     """A drawn picture, in the field that OpenRouter made known: chat has none of its own."""
-    data = word(item, "result") if item.get("type") == "image_generation_call" else ""
+    data = get_str(item, "result") if item.get("type") == "image_generation_call" else ""
     if not data:
         return None
-    url = f"data:image/{word(item, 'output_format') or 'png'};base64,{data}"
+    url = f"data:image/{get_str(item, 'output_format') or 'png'};base64,{data}"
     return {"type": "image_url", "index": order, "image_url": {"url": url}}
 
 
@@ -473,9 +469,9 @@ def _indexed_parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObj
     """The parts of an item, each with the indices by which its events name it."""
     if item.get("type") not in ("message", "reasoning"):
         return []
-    summaries = enumerate(listed(item, "summary"))
+    summaries = enumerate(get_list(item, "summary"))
     found: list[tuple[Part, JsonObject]] = [((index, n, None), part) for n, part in summaries]
-    return found + [((index, None, n), part) for n, part in enumerate(listed(item, "content"))]
+    return found + [((index, None, n), part) for n, part in enumerate(get_list(item, "content"))]
 
 
 def _is_aside(item: JsonObject, form: ReplyOptions) -> bool:
@@ -489,13 +485,13 @@ def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
         {
             "type": "url_citation",
             "url_citation": {
-                "start_index": start + (number(citation, "start_index") or 0),
-                "end_index": start + (number(citation, "end_index") or 0),
-                "title": word(citation, "title"),
-                "url": word(citation, "url"),
+                "start_index": start + (get_int(citation, "start_index") or 0),
+                "end_index": start + (get_int(citation, "end_index") or 0),
+                "title": get_str(citation, "title"),
+                "url": get_str(citation, "url"),
             },
         }
-        for citation in listed(part, "annotations")
+        for citation in get_list(part, "annotations")
         if citation.get("type") == "url_citation"
     ]
 
@@ -504,7 +500,3 @@ def _behind(more: bytes, finish_reason: str | None = None) -> bytes:
     """What stands behind the delta of a chunk; `more` are the last members."""
     reason = json.dumps(finish_reason) if finish_reason else b"null"
     return b',"logprobs":null,"finish_reason":%b}]%b}\n\n' % (reason, sse.escape_line_ends(more))
-
-
-def _index(data: JsonObject) -> int:
-    return number(data, "output_index") or 0

@@ -19,13 +19,15 @@ class SplicingChatStream(Splicer, ChatStream):
         return ChatStream.feed(self, event)
 
     @property
+    def _may_splice(self) -> bool:
+        return not self._form.stop
+
+    @property
     def _context(self) -> object:
         return self._shared.envelope
 
     def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
         part, index, before = plain.part, plain.part[0] or 0, self._head()
-        if self._form.stop:
-            return None
         if plain.place[0] == TEXT_DELTA:
             if part not in self._starts or self._message_of != index or index in self._asides:
                 return None

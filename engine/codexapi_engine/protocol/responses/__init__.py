@@ -24,6 +24,7 @@ from .reply import (
     StreamedParts,
     Text,
     delta_of,
+    index_of,
     part_of,
     text_of,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "failed",
     "for_client",
     "from_response",
+    "index_of",
     "items_for_client",
     "json_form",
     "part_of",

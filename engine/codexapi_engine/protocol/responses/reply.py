@@ -441,6 +441,11 @@ Part = tuple[int | None, int | None, int | None]
 """Which part of which item: the indices of the item, of the summary, of the content."""
 
 
+def index_of(data: JsonObject) -> int:
+    """The index of the item of an event."""
+    return get_int(data, "output_index") or 0
+
+
 def part_of(data: JsonObject) -> Part:
     """Which part of which item an event is about."""
     return (
