@@ -7,6 +7,7 @@ import json
 import random
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,17 @@ def test_plain_deltas_of_a_part_that_has_begun_are_not_parsed(
     monkeypatch.setattr(Event, "json", property(lambda event: pytest.fail("parsed")))
     (out,) = stream.feed(batch_of(data))
     assert all(b'"w%d"' % n in out for n in range(9))
+
+
+@every_dialect
+def test_a_stop_sequence_is_found_in_plain_deltas(dialect: str) -> None:
+    form: Any = FORMS[dialect][0]
+    stream = replace(form, options=replace(form.options, stop=("w5",))).translator()
+    batches = [plain_delta(RECORDED, delta=f'"w{n}"') * 2 for n in range(9)]
+    out = b"".join(chunk for data in batches for chunk in stream.feed(batch_of(data)))
+    assert stream.finished
+    assert b'"w4"' in out
+    assert b"w5" not in out.replace(b'"stop_sequence":"w5"', b"")
 
 
 RECORDED = (
