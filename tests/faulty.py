@@ -132,8 +132,10 @@ def stream(*pieces: bytes, **headers: str) -> bytes:
 class FaultyBackend:
     """The server. Enter it to listen; leaving it ends every connection."""
 
-    def __init__(self, *scripts: Script, otherwise: Script | None = None, port: int = 0) -> None:
-        self._port = port  # 0: any
+    def __init__(
+        self, *scripts: Script, otherwise: Script | None = None, sock: socket.socket | None = None
+    ) -> None:
+        self._sock = sock  # None: a port that the kernel chooses
         self._scripts = list(scripts)
         self._otherwise = otherwise
         self._happened = asyncio.Event()
@@ -153,9 +155,8 @@ class FaultyBackend:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._connection, "127.0.0.1", self._port, backlog=2048
-        )
+        place = {"host": "127.0.0.1", "port": 0} if self._sock is None else {"sock": self._sock}
+        self._server = await loop.create_server(self._connection, **place, backlog=2048)
         self.url = "http://127.0.0.1:{1}".format(*self._server.sockets[0].getsockname())
         return self
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tests.cli.shell import run
 from tests.engine.test_login_mounts import can_mount
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
 from tests.logins import access_token, auth_json, write_login
+from tests.ports import refusing_port, refusing_url
 from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
@@ -41,15 +41,11 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def doctor(*arguments: str, env: dict[str, str]) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code, and the findings by name."""
-    given = {"CODEXAPI_PORT": str(free_port()), "CODEXAPI_STATE_DIR": "/nowhere", **env}
-    done = run("doctor", "--json", *arguments, env=given)
+    with refusing_port() as port:
+        given = {"CODEXAPI_PORT": str(port), "CODEXAPI_STATE_DIR": "/nowhere", **env}
+        done = run("doctor", "--json", *arguments, env=given)
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert told["ok"] == (done.returncode == 0)
@@ -104,7 +100,8 @@ def test_the_demo_needs_no_login() -> None:
 
 
 def test_a_person_reads_a_line_for_each_and_the_fix_below(tmp_path: Path) -> None:
-    done = run("doctor", env={"CODEX_HOME": str(tmp_path), "CODEXAPI_PORT": str(free_port())})
+    with refusing_port() as port:
+        done = run("doctor", env={"CODEX_HOME": str(tmp_path), "CODEXAPI_PORT": str(port)})
     lines = done.stdout.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("problem  login "))
     assert "not logged in" in lines[at]
@@ -123,8 +120,8 @@ def test_offline_asks_the_backend_nothing(simulated: Running) -> None:
 
 
 def test_a_backend_that_is_not_there_is_a_problem(simulated: Running) -> None:
-    gone = {**simulated.env, "CODEXAPI_BASE_URL": f"http://127.0.0.1:{free_port()}/x"}
-    code, found = doctor(env=gone)
+    with refusing_url() as url:
+        code, found = doctor(env={**simulated.env, "CODEXAPI_BASE_URL": f"{url}/x"})
     assert code == 1
     assert found["backend"]["state"] == "problem"
     assert "network" in found["backend"]["fix"]
@@ -297,7 +294,8 @@ async def test_a_plan_that_is_used_up_is_a_warning_with_the_time(tmp_path: Path)
 
 
 def test_one_small_request_tells_what_of_the_picture_holds(simulated: Running) -> None:
-    done = run("doctor", "--online", env={**simulated.env, "CODEXAPI_PORT": str(free_port())})
+    with refusing_port() as port:
+        done = run("doctor", "--online", env={**simulated.env, "CODEXAPI_PORT": str(port)})
     assert done.returncode == 0
     assert done.stderr.startswith("codexapi: one small request is sent now")
     told = {line.split()[1]: line for line in done.stdout.splitlines() if line[0] != " "}

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.cli.shell import PATIENCE, run
+from tests.ports import refusing_port
 from tests.processes import server
 
 from codexapi_cli.integrations.edits import jsonc
@@ -511,21 +512,16 @@ def test_such_a_model_is_refused_in_one_line(client: str, home: Home) -> None:
     assert files_in(home.path) == before
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def test_that_no_server_runs_is_said_with_what_starts_one(home: Home) -> None:
-    port = str(free_port())
-    for _ in range(2):  # it is written, and then it is there already
-        done = home.setup("aider", "--demo", CODEXAPI_PORT=port)
-        assert done.returncode == 0
+    with refusing_port() as port:
         told = f"no server runs at http://127.0.0.1:{port}/v1 yet: `codexapi serve --demo --port {port}`"
-        assert told in done.stderr
-    for client, silent in (("aider", "--dry-run"), ("aider", "--quiet"), ("aider", "--print")):
-        done = home.setup(client, "--demo", silent, CODEXAPI_PORT=port)
-        assert "no server" not in done.stderr
+        for _ in range(2):  # it is written, and then it is there already
+            done = home.setup("aider", "--demo", CODEXAPI_PORT=str(port))
+            assert done.returncode == 0
+            assert told in done.stderr
+        for silent in ("--dry-run", "--quiet", "--print"):
+            done = home.setup("aider", "--demo", silent, CODEXAPI_PORT=str(port))
+            assert "no server" not in done.stderr
 
 
 def test_of_a_server_that_runs_or_that_only_a_container_sees_nothing_is_said(home: Home) -> None:
@@ -545,8 +541,9 @@ def test_another_program_at_the_address_is_named(home: Home) -> None:
 
 
 def test_run_without_a_server_says_that_nothing_listens(home: Home) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    done = home.setup("shell", "--run", "--url", f"http://{address}/v1")
+    with refusing_port() as port:
+        address = f"127.0.0.1:{port}"
+        done = home.setup("shell", "--run", "--url", f"http://{address}/v1")
     assert done.returncode == 5
     assert (
         f"no server answers at http://{address}/v1: nothing listens at {address}; " in done.stderr

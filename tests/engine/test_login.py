@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndpoint, endless, whole
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
+from tests.ports import refusing_url
 from tests.virtual_time import hurried
 
 from codexapi_engine.bounds import MAX_LOGIN_AGE, TOKEN_TIMEOUT
@@ -850,16 +851,14 @@ async def test_a_token_endpoint_that_breaks_off_is_never_sent_that_token_again()
 
 
 async def test_a_token_endpoint_that_cannot_be_reached_is_tried_again_after_the_back_off() -> None:
-    async with FaultyBackend() as nobody:
-        pass
-    settings = Settings(token_url=nobody.url)
-    now = [NOW]
-    login = Login(InMemory(EXPIRED), over(settings), token_url=nobody.url, clock=lambda: now[0])
-    cannot = f"127.0.0.1, cannot be reached: nothing listens at {urlsplit(nobody.url).netloc}"
-    for wait, message in [(0.0, cannot), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
-        now[0] += wait
-        with pytest.raises(RefreshUnavailable, match=message):
-            await login.fresh()
+    with refusing_url() as url:
+        settings, now = Settings(token_url=url), [NOW]
+        login = Login(InMemory(EXPIRED), over(settings), token_url=url, clock=lambda: now[0])
+        cannot = f"127.0.0.1, cannot be reached: nothing listens at {urlsplit(url).netloc}"
+        for wait, message in [(0.0, cannot), (1.0, "a moment ago"), (BACK_OFF, "reached")]:
+            now[0] += wait
+            with pytest.raises(RefreshUnavailable, match=message):
+                await login.fresh()
 
 
 def test_a_token_in_doubt_is_not_sent_by_other_processes_either(tmp_path: Path) -> None:
@@ -899,16 +898,15 @@ def test_a_renewal_that_ends_with_its_process_is_in_doubt(tmp_path: Path) -> Non
 
 
 async def test_a_failing_token_endpoint_is_asked_once_for_a_request() -> None:
-    async with FaultyBackend() as nobody:
-        pass
-    async with FaultyBackend() as backend:
-        settings = Settings(base_url=backend.url, token_url=nobody.url)
-        login = Login(InMemory(EXPIRED), over(settings), token_url=nobody.url, clock=lambda: NOW)
-        transport = Transport(settings, login)
-        with pytest.raises(RefreshUnavailable, match="cannot be reached"):
-            await transport.stream("/responses", {})
-        assert backend.requests == []
-        await transport.aclose()
+    with refusing_url() as url:
+        async with FaultyBackend() as backend:
+            settings = Settings(base_url=backend.url, token_url=url)
+            login = Login(InMemory(EXPIRED), over(settings), token_url=url, clock=lambda: NOW)
+            transport = Transport(settings, login)
+            with pytest.raises(RefreshUnavailable, match="cannot be reached"):
+                await transport.stream("/responses", {})
+            assert backend.requests == []
+            await transport.aclose()
 
 
 async def test_the_token_request_comes_on_a_connection_of_its_own() -> None:

@@ -23,6 +23,7 @@ import httpx
 import pytest
 from tests.certificates import Authority
 from tests.engine.test_connection import ask, hello, opened, request, talking
+from tests.ports import refusing_port
 
 from codexapi_engine.http.connection import ServerAddress
 from codexapi_engine.http.resolver import Resolver
@@ -78,14 +79,6 @@ def addresses(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
 
 
 @contextmanager
-def refusing() -> Iterator[int]:
-    """A port that refuses connections."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
-@contextmanager
 def ignoring() -> Iterator[int]:
     """A port where the kernel drops connections: the listener has room for one, which is there."""
     with socket.socket() as listener:
@@ -130,7 +123,7 @@ def test_an_address_that_refuses_is_passed_over(run: Run, monkeypatch: pytest.Mo
             addresses(monkeypatch, dead, port)
             assert await ask(network, request(f"http://{NAME}/")) == (200, b"hi")
 
-    with refusing() as dead:
+    with refusing_port() as dead:
         run(story())
 
 
@@ -154,7 +147,7 @@ def test_addresses_that_all_refuse_are_told(run: Run, monkeypatch: pytest.Monkey
             with pytest.raises(httpx.ConnectError):
                 await ask(network, request(f"http://{NAME}/"))
 
-    with refusing() as dead:
+    with refusing_port() as dead:
         run(story())
 
 

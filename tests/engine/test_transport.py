@@ -28,6 +28,7 @@ from tests.faulty import (
     whole,
 )
 from tests.lines import Lines, cut
+from tests.ports import refusing_url
 from tests.wire_files import table, wire
 
 from codexapi_engine.client import collect_response
@@ -336,13 +337,12 @@ async def test_a_fault_does_not_count_for_the_one_after_it() -> None:
 
 
 async def test_a_backend_that_refuses_connections_is_tried_three_times() -> None:
-    async with FaultyBackend() as backend:
-        pass
-    counted = Counted(connect(Settings(), backend.url))
-    transport = Transport(Settings(base_url=backend.url), Signed(), http=counted)
-    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as caught:
-        await transport.stream("/responses", {})
-    assert f"nothing listens at {urlsplit(backend.url).netloc}" in str(caught.value)
+    with refusing_url() as url:
+        counted = Counted(connect(Settings(), url))
+        transport = Transport(Settings(base_url=url), Signed(), http=counted)
+        with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as caught:
+            await transport.stream("/responses", {})
+    assert f"nothing listens at {urlsplit(url).netloc}" in str(caught.value)
     assert "Errno" not in str(caught.value)
     assert counted.requests == 3
     await transport.aclose()
@@ -383,12 +383,11 @@ async def test_a_large_request_that_is_dropped_half_read_is_sent_once_more() -> 
 
 
 async def test_a_large_request_is_sent_again_as_ever_where_nothing_of_it_went_out() -> None:
-    async with FaultyBackend() as gone:
-        pass
-    counted = Counted(connect(Settings(), gone.url))
-    transport = Transport(Settings(base_url=gone.url), Signed(), http=counted)
-    with pytest.raises(ConnectFailed) as caught:
-        await transport.stream("/responses", BIG)
+    with refusing_url() as url:
+        counted = Counted(connect(Settings(), url))
+        transport = Transport(Settings(base_url=url), Signed(), http=counted)
+        with pytest.raises(ConnectFailed) as caught:
+            await transport.stream("/responses", BIG)
     assert counted.requests == 3
     assert "MB" not in str(caught.value)
     await transport.aclose()
@@ -438,12 +437,11 @@ async def test_a_proxy_s_name_without_an_address_is_told_as_the_proxy_s() -> Non
 
 
 async def test_a_proxy_that_nobody_runs_is_named_by_its_own_address() -> None:
-    async with FaultyBackend() as nobody:
-        pass
-    settings = Settings(base_url="https://chatgpt.com/backend-api/codex", proxy=nobody.url)
-    transport = Transport(settings, Signed())
-    with pytest.raises(ConnectFailed, match=f"nothing listens at {urlsplit(nobody.url).netloc}"):
-        await transport.stream("/responses", {})
+    with refusing_url() as url:
+        settings = Settings(base_url="https://chatgpt.com/backend-api/codex", proxy=url)
+        transport = Transport(settings, Signed())
+        with pytest.raises(ConnectFailed, match=f"nothing listens at {urlsplit(url).netloc}"):
+            await transport.stream("/responses", {})
     await transport.aclose()
 
 

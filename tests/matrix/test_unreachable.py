@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.logins import write_login
 from tests.matrix.by_mcp import by_mcp
 from tests.matrix.doors import HTTP_DOORS, LOGIN
 from tests.matrix.faults import GOOD
+from tests.ports import refusing_url
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -24,9 +26,8 @@ DOORS = {**HTTP_DOORS, "mcp": by_mcp}
 
 @asynccontextmanager
 async def refused() -> AsyncIterator[str]:
-    async with FaultyBackend() as backend:
-        pass
-    yield backend.url
+    with refusing_url() as url:
+        yield url
 
 
 @asynccontextmanager
@@ -76,11 +77,12 @@ async def test_a_backend_that_cannot_be_reached_is_told_on_stderr(tmp_path: Path
 
 
 async def test_a_backend_that_comes_back_is_used_again() -> None:
-    async with FaultyBackend() as gone:
-        port = int(gone.url.rpartition(":")[2])
-    async with distant_door(gone.url, LOGIN) as server:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    url = "http://127.0.0.1:{1}".format(*bound.getsockname())
+    async with distant_door(url, LOGIN) as server:
         (await server.reply(post("/v1/chat/completions", chat()))).refused(
             502, "upstream_unreachable"
         )
-        async with FaultyBackend(GOOD, port=port):
+        async with FaultyBackend(GOOD, sock=bound):
             assert (await server.reply(post("/v1/chat/completions", chat()))).status == 200

@@ -1,0 +1,22 @@
+"""A port of this machine on which nothing listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """It refuses connections. It is bound meanwhile: a port that was given back is soon another
+    test's, who then gets our requests."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@contextmanager
+def refusing_url() -> Iterator[str]:
+    with refusing_port() as port:
+        yield f"http://127.0.0.1:{port}"
