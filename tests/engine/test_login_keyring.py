@@ -19,10 +19,11 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringError, KeyringLocked
+from tests.engine.test_login import World
 from tests.logins import ACCOUNT, auth_json, write_login
 from tests.processes import environment
 
-from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable
+from codexapi_engine.errors import NotLoggedIn, RefreshUnavailable, TokenRejected
 from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.keyring_store import SERVICE, Keyring, KeyringOrFile, account
 from codexapi_engine.protocol.secret import Secret
@@ -137,6 +138,41 @@ async def test_many_who_ask_at_once_cost_one_look_and_a_new_login_is_soon_seen(
     assert backend.asked <= 2, "20 of them may take longer than it is known for, on a slow machine"
     backend.put(OTHER)
     store._known_until = 0.0  # the time is over
+    assert (await store.load()).credentials.refresh_token == Secret("canary-refresh-other")
+
+
+async def test_a_login_that_another_program_renewed_a_moment_ago_is_found_after_a_401(
+    tmp_path: Path,
+) -> None:
+    """Of the token that a 401 brought and that is refused too, no other is asked for: the one of
+    the other program is found all the same."""
+    backend = Memory(tmp_path, auth_json())
+    world = World(Keyring(tmp_path, backend))
+    renewed: str = json.loads(OTHER)["tokens"]["access_token"]
+    world.refuses = lambda access: access != renewed
+    with pytest.raises(TokenRejected):
+        await world.ask()
+
+    def refuse(access: str) -> bool:
+        backend.put(OTHER)
+        return access != renewed
+
+    world.refuses = refuse
+    assert await world.ask() == renewed
+    assert len(world.redeemed) == 1
+
+
+async def test_an_entry_that_was_read_while_another_program_wrote_is_read_again(
+    tmp_path: Path,
+) -> None:
+    backend = Asking(tmp_path, auth_json())
+    store = Keyring(tmp_path, backend)
+    before = asyncio.create_task(store.load())
+    await backend.waits.wait()
+    store.forget()
+    backend.answer.set()
+    await before
+    backend.put(OTHER)
     assert (await store.load()).credentials.refresh_token == Secret("canary-refresh-other")
 
 

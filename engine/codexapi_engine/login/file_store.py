@@ -128,17 +128,20 @@ class CodexFile(MarksTokens):
                 )
                 return snapshot
 
+    def forget(self) -> None:
+        self._seen = None  # a network file system may report times that are seconds old
+
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         async with self._shared.lock():
-            self._seen = None  # a network file system may report times that are seconds old
+            self.forget()
             await self._sweep()
             yield
 
     async def save(self, data: bytes, consumed: Secret | None) -> None:
         real = self._real()
         async with self._committing(real):
-            self._seen = None  # as in `lock`, and a renewal takes seconds
+            self.forget()  # as in `lock`, and a renewal takes seconds
             # Not having got the lock, we still save: the pair on disk is dead by now.
             if await self._replaceable(consumed):
                 await self._put(self._copy(real, data, consumed), real, data)

@@ -65,27 +65,34 @@ class Keyring(MarksTokens):
         self._reading = asyncio.Lock()
         self._known: Snapshot | NotLoggedIn | None = None
         self._known_until = 0.0
+        self._read_again = False  # a read under way may have begun before another program's write
 
     async def load(self) -> Snapshot:
         async with self._reading:
             if self._known is None or asyncio.get_running_loop().time() >= self._known_until:
+                self._read_again = False
                 try:
                     self._known = await self._read_entry()
                 except NotLoggedIn as error:
                     self._known = error
-                self._known_until = asyncio.get_running_loop().time() + KNOWN_FOR
+                if not self._read_again:
+                    self._known_until = asyncio.get_running_loop().time() + KNOWN_FOR
         if isinstance(self._known, NotLoggedIn):
             raise self._known.with_traceback(None)
         return self._known
 
+    def forget(self) -> None:
+        self._known_until = 0.0
+        self._read_again = True
+
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         async with self._shared.lock():
-            self._known = None
+            self.forget()
             yield
 
     async def save(self, data: bytes, consumed: Secret | None) -> None:
-        self._known = None
+        self.forget()
         try:
             if (await self.load()).credentials.refresh_token != consumed:
                 log.warning("the keyring was changed by another program; its login is kept")
@@ -99,7 +106,7 @@ class Keyring(MarksTokens):
         except _Unavailable as error:
             raise OSError(errno.EIO, str(error)) from None
         finally:
-            self._known = None
+            self.forget()
         if consumed is not None:
             self.clear_mark(consumed)
 
@@ -165,6 +172,10 @@ class KeyringOrFile(MarksTokens):
                 raise
             message = f"{error}; or, if you are logged in and that is in the keyring: {keyring}"
             raise NotLoggedIn(message, code=UNAVAILABLE) from None
+
+    def forget(self) -> None:
+        self._keyring.forget()
+        self._file.forget()
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:

@@ -160,6 +160,7 @@ class Login(httpx.Auth):
 
     async def _after_refusal(self, refused: Credentials) -> Snapshot | None:
         """Another login to try after a 401; None if there is none."""
+        self._store.forget()  # another program may have renewed it a moment ago
         login = await self._load()
         if login.credentials.access_token == refused.access_token:
             if refused.access_token in self._unproven or refused.refresh_token is None:

@@ -38,6 +38,9 @@ class Store(Protocol):
     async def load(self) -> Snapshot:
         """Raises NotLoggedIn."""
 
+    def forget(self) -> None:
+        """The next `load` reads the login itself, not a cache of it."""
+
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Held around re-read, refresh and save. Raises RefreshUnavailable if it cannot be had."""
 
@@ -73,6 +76,9 @@ class InMemory:
         if self._known is None:
             self._known = Snapshot.of(self._data)
         return self._known
+
+    def forget(self) -> None:
+        """There is nothing to read it from."""
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
