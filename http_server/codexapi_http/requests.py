@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
-import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +14,7 @@ from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_INTEGER, MAX_JSON_DEPTH, MAX_JSON_VALUES
 from codexapi_engine.errors import JsonObject, Unavailable
+from codexapi_engine.memory import has_room_for
 from codexapi_engine.protocol import json, long_json
 from codexapi_engine.storage import Owner, State
 
@@ -25,13 +24,6 @@ from .middleware import compression
 LARGE = 256 * 1024
 """Bytes of a body. To read a larger one takes longer than a thread does."""
 
-TIMES = 8
-"""Bytes that each byte of a body may take until it is answered: as it came, as text, as JSON again."""
-
-
-_PRIVATE: dict[str, int] = (
-    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
-)
 _RESERVED = "codexapi.reserved"
 
 T = TypeVar("T")
@@ -117,18 +109,15 @@ class Bodies:
 
     def reserve(self, scope: Scope, size: int) -> None:
         """Counts a body in, until `release`. Raises Unavailable where the memory that all of them
-        may take is not there: pydantic's allocator would end the process."""
+        may take is not there."""
         more = size - scope.get(_RESERVED, 0)
         if more <= 0:
             return
-        try:
-            # No page of it is touched.
-            mmap.mmap(-1, (self._size + more) * TIMES, **_PRIVATE).close()
-        except (OSError, OverflowError, MemoryError):
+        if not has_room_for(self._size + more):
             raise Unavailable(
                 "The server has no memory for a body as large as yours; send it again later.",
                 retry_after=1,
-            ) from None
+            )
         self._size += more
         scope[_RESERVED] = size
 

@@ -26,9 +26,12 @@ from codexapi_engine.errors import (
     Overloaded,
     RateLimited,
     TransportError,
+    Unavailable,
     UsageLimitReached,
     duration,
 )
+
+from .messages import NO_MEMORY
 
 log = logging.getLogger("codexapi.mcp")
 
@@ -64,6 +67,8 @@ def to_result(tool: str, error: ToolError) -> CallToolResult:
         return _result(InvalidRequest(_arguments(cause), code="invalid_arguments"))
     if isinstance(cause, ToolError) or cause is None:  # meant for the model as it stands
         return _result(CodexError(str(cause or error), code="tool_error"), plain=True)
+    if isinstance(cause, MemoryError):
+        return _result(Unavailable(NO_MEMORY, code="out_of_memory"))
     log.error("%s failed: %s", tool, where(cause))
     message = f"codexapi failed in {tool}; what it writes to stderr says where"
     return _result(CodexError(message, code="internal_error"))

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     PARSE_ERROR,
     JSONRPCError,
@@ -25,10 +26,13 @@ from mcp.types import (
 )
 
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_JSON_TOKENS
+from codexapi_engine.memory import has_room_for
 from codexapi_engine.protocol import json
 
 EDGE = 64 * 1024
 """Bytes of each end of a line that is too long, which are searched for an id."""
+
+NO_MEMORY = "there is not enough memory for this: send less at once"
 
 Id = int | float | str | None
 
@@ -41,10 +45,17 @@ _LAST_MEMBERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """The two ends of a line that has over MAX_BODY_BYTES."""
+    """The two ends of a line that has over MAX_BODY_BYTES, or that does not fit into memory."""
 
     head: bytes
     tail: bytes
+    fits: bool = True
+
+    def refusal(self) -> InvalidMessage:
+        ids = _ids_of_long_line(self)
+        if self.fits:
+            return _invalid_request(f"the message is longer than {MAX_BODY_BYTES >> 20} MiB", ids)
+        return InvalidMessage(INTERNAL_ERROR, f"Internal error: {NO_MEMORY}", ids)
 
 
 class InvalidMessage(Exception):
@@ -66,8 +77,9 @@ def parse(line: bytes | LongLine) -> JSONRPCMessage | None:
     """The message in a line; None where there is nothing to do. Bytes that are no UTF-8 and lone
     surrogates become U+FFFD. Raises InvalidMessage."""
     if isinstance(line, LongLine):
-        message = f"Invalid request: the message is longer than {MAX_BODY_BYTES >> 20} MiB"
-        raise InvalidMessage(INVALID_REQUEST, message, _ids_of_long_line(line))
+        raise line.refusal()
+    if len(line) > EDGE and not has_room_for(len(line)):
+        raise LongLine(line[:EDGE], line[-EDGE:], fits=False).refusal()
     text = line.removeprefix(codecs.BOM_UTF8).decode(errors="replace").strip()
     if not text:
         return None

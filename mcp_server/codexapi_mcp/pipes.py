@@ -167,8 +167,13 @@ class _Collector:
         self._parts = [kept[-EDGE:]]
 
     def whole(self) -> RawLine:
-        text = b"".join(self._parts)
-        return text if self._head is None else LongLine(self._head, text)
+        if self._head is not None:
+            return LongLine(self._head, b"".join(self._parts))
+        try:
+            return b"".join(self._parts)
+        except MemoryError:
+            head, tail = self._parts[0], b"".join(self._parts[-EDGE // READ_SIZE - 1 :])
+        return LongLine(head[:EDGE], tail[-EDGE:], fits=False)
 
 
 def _private(descriptor: int) -> int:

@@ -125,6 +125,41 @@ def test_lines_are_the_same_however_they_are_cut_into_pieces() -> None:
         assert lines[:3] + lines[4:] == [b"one", b"two\r", b"", b"y" * 20, b"last"]
 
 
+SHORT = """
+import json, resource
+from codexapi_mcp.messages import InvalidMessage, parse
+from codexapi_mcp.pipes import split
+
+def limit(more):
+    with open("/proc/self/statm") as status:
+        pages = int(status.read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (more << 20),) * 2)
+
+def refused(line):
+    try:
+        parse(line)
+    except InvalidMessage as error:
+        print(*(json.loads(answer) for answer in error.answers()))
+
+HEAD, TAIL = b'{"jsonrpc":"2.0","method":"x","params":{"a":"', b'"},"id":7}'
+line = HEAD + b"x" * (30 << 20) + TAIL
+limit(45)
+refused(line)
+refused(next(split(piece for piece in [HEAD, *(bytes(65536) for _ in range(480)), TAIL + b"\\n"])))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has no such limit")
+def test_for_what_there_is_no_memory_its_client_gets_an_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT], env=environment(), capture_output=True, text=True, check=True
+    )
+    message = "Internal error: there is not enough memory for this: send less at once"
+    error = {"code": -32603, "message": message}
+    answer = str({"jsonrpc": "2.0", "id": 7, "error": error})
+    assert done.stdout.splitlines() == [answer] * 2, "as a line, and while it comes"
+
+
 def sent() -> Iterator[bytes]:
     yield b"\xef\xbb\xbf" + json.dumps(HELLO).encode() + b"\r\n\r\n"
     yield b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
