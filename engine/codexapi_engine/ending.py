@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 _IGNORABLE = ("SIGHUP", "SIGQUIT")
@@ -36,3 +38,30 @@ def signals_later() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def signals_wake(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """A signal wakes the loop. The system may give it to any thread of the process, and Python's
+    handlers run in the main thread alone, which would sleep on. To be entered and left there."""
+    ours, loops = socket.socketpair()
+    for end in (ours, loops):
+        end.setblocking(False)
+
+    def drain() -> None:
+        with suppress(OSError):
+            loops.recv(4096)
+
+    with ours, loops:
+        try:
+            loop.add_reader(loops, drain)
+        except NotImplementedError:  # Windows, where asyncio does all this itself
+            yield
+            return
+        before = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            if not loop.is_closed():
+                loop.remove_reader(loops)

@@ -16,6 +16,7 @@ from mcp.types import CallToolResult, InputRequiredResult, TextContent
 
 from codexapi_engine import __version__
 from codexapi_engine.bounds import PROGRESS_INTERVAL
+from codexapi_engine.ending import signals_wake
 
 from . import failures, schema
 from .arguments import present, unknown
@@ -42,11 +43,12 @@ class Server(MCPServer[Runtime]):
     async def run_stdio_async(self) -> None:
         """On pipes of our own: the SDK leaves what it cannot read without an answer."""
         self.workers = Workers()
-        asyncio.get_running_loop().set_default_executor(self.workers)
-        inner = self._lowlevel_server
-        async with pipes() as (incoming, outgoing, sink):
-            self.wire = sink.descriptor
-            await inner.run(incoming, outgoing, inner.create_initialization_options())
+        loop, inner = asyncio.get_running_loop(), self._lowlevel_server
+        loop.set_default_executor(self.workers)
+        with signals_wake(loop):
+            async with pipes() as (incoming, outgoing, sink):
+                self.wire = sink.descriptor
+                await inner.run(incoming, outgoing, inner.create_initialization_options())
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Ctx | None = None

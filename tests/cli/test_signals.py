@@ -43,3 +43,31 @@ def test_a_signal_while_the_loop_closes_ends_a_command_without_a_word(
 @pytest.mark.parametrize("signals", [1, 2, 3])
 def test_a_signal_at_any_step_ends_a_command_without_a_word(signals: int) -> None:
     assert words(signal.SIGTERM, 12, signals, "__enter__") == {}
+
+
+ELSEWHERE = """
+import asyncio, signal, threading
+from codexapi_cli.terminal.runner import Runner
+
+def send(main):
+    while True:
+        with open(f"/proc/self/task/{main}/stat") as status:
+            if status.read().rpartition(")")[2].split()[0] == "S":
+                break
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+async def sleep():
+    threading.Thread(target=send, args=[threading.get_native_id()], daemon=True).start()
+    await asyncio.Event().wait()
+
+with Runner() as runner:
+    runner.run(sleep())
+"""
+
+
+def test_a_signal_that_another_thread_gets_ends_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], env=environment(), stderr=subprocess.PIPE, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stderr.endswith("Terminated: 15\n"), done.stderr

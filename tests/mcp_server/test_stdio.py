@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -170,6 +171,18 @@ async def test_the_end_of_stdin_is_the_end_of_its_calls(tmp_path: Path) -> None:
         await slow.ended.wait()
     assert slow.simulator.cancelled == 1
     assert said == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no thread can be signalled alone")
+def test_a_signal_that_another_thread_gets_ends_it() -> None:
+    """The system may choose any; the one that reads stdin sleeps in a call."""
+    with editor(*codexapi("mcp", "serve", "--demo")) as here:
+        here.say(HELLO)
+        here.hear()
+        ours = here.process.pid
+        other = next(int(tid) for tid in os.listdir(f"/proc/{ours}/task") if int(tid) != ours)
+        ctypes.CDLL(None).tgkill(ours, other, signal.SIGTERM)
+        assert here.process.wait(60) == 128 + signal.SIGTERM
 
 
 def test_an_editor_that_has_left_is_told_nothing() -> None:

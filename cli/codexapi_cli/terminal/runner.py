@@ -7,11 +7,11 @@ import signal
 import sys
 import warnings
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Any, Self, TypeVar
 
-from codexapi_engine.ending import ending_signals, signals_later
+from codexapi_engine.ending import ending_signals, signals_later, signals_wake
 
 from .output import Terminated
 
@@ -38,6 +38,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+        self._exits = ExitStack()
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
         self._signals: list[int] = []  # since asyncio got control
@@ -52,6 +53,7 @@ class Runner:
                 ):
                     self._before[number] = signal.signal(number, self._on_signal)
             self._loop = self._runner.__enter__().get_loop()
+            self._exits.enter_context(signals_wake(self._loop))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,6 +61,7 @@ class Runner:
             with self._control():
                 self._runner.close()
         finally:
+            self._exits.close()
             for number, handler in self._before.items():
                 signal.signal(number, handler)
 
