@@ -15,6 +15,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import IO
 
 from tests.processes import ROOT
@@ -22,6 +23,9 @@ from tests.storm.processes import Nursery
 from tests.storm.run import play
 from tests.storm.schedule import schedule
 from tests.storm.surroundings import INSIDE, may_mount, with_mounts
+
+PROGRESS = 50
+"""Seeds after which a line says how far it is."""
 
 
 def main(arguments: list[str]) -> int:
@@ -60,14 +64,21 @@ async def _share(seeds: range, jobs: int) -> int:
     mounts = may_mount()
     if not mounts:
         print("storm: without disk faults, which need a mount of one's own", flush=True)
-    began, left, failed = time.monotonic(), iter(seeds), list[int]()
+    began, left, failed = time.monotonic(), _count(seeds), list[int]()
     await asyncio.gather(*(_work(left, failed, mounts) for _ in range(jobs)))
     seconds = time.monotonic() - began
     print(f"storm: {len(seeds)} seeds in {seconds:.0f} s, {len(failed)} failed {sorted(failed)}")
     return 1 if failed else 0
 
 
-async def _work(left: object, failed: list[int], mounts: bool) -> None:
+def _count(seeds: range) -> Iterator[int]:
+    for number, seed in enumerate(seeds):
+        if number and number % PROGRESS == 0:
+            print(f"storm: {number} of {len(seeds)} seeds begun", flush=True)
+        yield seed
+
+
+async def _work(left: Iterator[int], failed: list[int], mounts: bool) -> None:
     command = [sys.executable, "-m", "tests.storm", "--play"]
     process = await asyncio.create_subprocess_exec(
         *(with_mounts(command) if mounts else command),
@@ -80,7 +91,7 @@ async def _work(left: object, failed: list[int], mounts: bool) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        for seed in left:  # type: ignore[attr-defined]
+        for seed in left:
             process.stdin.write(f"{seed}\n".encode())
             told = []
             while (line := (await process.stdout.readline()).decode()) != "over\n":

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from tests.storm import background, surroundings
 from tests.storm.clients import Reply, beginning, fetch, page, question
 from tests.storm.editor import Editor
+from tests.storm.growth import Size, until
 from tests.storm.oracles import (
     Call,
     Command,
@@ -31,13 +32,6 @@ from tests.storm.surroundings import Disk
 
 from codexapi_engine.errors import CodexError
 from codexapi_engine.simulator.backend import LIFETIME
-
-MORE_MEMORY = 64 << 20
-"""Bytes by which a server may have grown after the storm: it has drawn pictures by then."""
-
-MORE_DESCRIPTORS = 4
-"""Descriptors that it may have beside those of the beginning, when the backend has closed all
-connections that waited for another request."""
 
 BOUND = 240.0
 """Seconds in which a run is over, or the driver hangs."""
@@ -318,11 +312,12 @@ class Storm(Scene):
 
     # The calm
 
-    async def _measure(self) -> tuple[Process, int, int]:
-        """Memory and descriptors of the server, when it has answered once."""
+    async def _measure(self) -> list[Size]:
+        """Of the servers, when each has answered once."""
         for stream in (True, False):
             await self._ask_calmly(f"first {stream}", stream)
-        return self._server, self._server.memory(), self._server.descriptors()
+        await self._call_editors(first=True)
+        return [Size.of(each) for each in (self._server, self._editor.process, self._http.process)]
 
     async def _ask_calmly(self, label: str, stream: bool) -> None:
         mark = f"canary-prompt-{self._plan.seed}-99{stream:d}-{label.startswith('first'):d}"
@@ -333,7 +328,7 @@ class Storm(Scene):
         else:
             self.record.problems.append(f"{label}: {reply!r:.500}")
 
-    async def _settle(self, before: tuple[Process, int, int]) -> None:
+    async def _settle(self, before: list[Size]) -> None:
         """All faults are over: everything works, nothing has grown, and ends when it is told to."""
         self._books.token_faults.clear()
         self._books.lifetime = LIFETIME
@@ -342,15 +337,16 @@ class Storm(Scene):
         self._store.put(self._books.new_login())
         await self._ask_calmly("calm stream", True)
         await self._ask_calmly("calm", False)
-        await self._check_editors()
+        await self._call_editors()
         await self._check_growth(before)
+        await self._check_editors()
         await self._check_end(self._server)
         await self._check_kept()
 
-    async def _check_editors(self) -> None:
+    async def _call_editors(self, *, first: bool = False) -> None:
         editors: list[Editor | HttpEditor] = [self._editor, self._http]
         for number, editor in enumerate(editors):
-            mark = f"canary-prompt-{self._plan.seed}-998-{number}"
+            mark = f"canary-prompt-{self._plan.seed}-998-{number}{first:d}"
             call = Call(editor.process, "generate_text", mark.encode())
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
@@ -358,7 +354,10 @@ class Storm(Scene):
             self.record.calls.append(call)
             if call.answer is None or call.answer["result"].get("isError"):
                 self.record.problems.append(f"MCP in the calm: {call.answer}")
-            self._hear(editor)
+
+    async def _check_editors(self) -> None:
+        self._hear(self._editor)
+        self._hear(self._http)
         await self._editor.close()
         code = await self._editor.process.end(0)
         if code != 0:
@@ -371,18 +370,12 @@ class Storm(Scene):
         if process.is_alive or process.ended.result() != 143:
             self.record.problems.append(f"{process.name}: not 143 after TERM")
 
-    async def _check_growth(self, before: tuple[Process, int, int]) -> None:
-        process, memory, descriptors = before
-        if not await _until(lambda: not self._books.open_streams):
+    async def _check_growth(self, before: list[Size]) -> None:
+        if not await until(lambda: not self._books.open_streams):
             self.record.problems.append(f"{self._books.open_streams} streams are left open")
-        if process is not self._server:
-            return  # another life has begun
         self._port.reset()
-        if not await _until(lambda: process.descriptors() <= descriptors + MORE_DESCRIPTORS):
-            now = process.descriptors()
-            self.record.problems.append(f"the server had {descriptors} descriptors, and has {now}")
-        if (size := process.memory()) > memory + MORE_MEMORY:
-            self.record.problems.append(f"the server had {memory} bytes, and has {size}")
+        for size in before:
+            self.record.problems += await size.growth()
 
     async def _check_kept(self) -> None:
         """After another start on the same state file everything is there, but for what the log
@@ -415,14 +408,6 @@ class Storm(Scene):
         path = f"/v1/conversations/{reply.conversation}/items?limit=100"
         found = await self._fetch(Reply(f"items of {reply.label}"), page(path))
         return found.status == 200 and reply.mark in found.body
-
-
-async def _until(reached: Callable[[], bool], seconds: float = 15.0) -> bool:
-    """Whether something becomes true in time. Nobody tells when."""
-    until = time.monotonic() + seconds
-    while not (now := reached()) and time.monotonic() < until:  # noqa: ASYNC110  (see above)
-        await asyncio.sleep(0.05)
-    return now
 
 
 def _early(record: Record) -> list[str]:
