@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from .refusals import FAILURES, REFUSALS, detail
@@ -30,9 +30,14 @@ class Directions:
 
     prompt: str
     arguments: Mapping[str, list[str]] = field(default_factory=dict)
+    origin: Sequence[str] = ()  # the texts that the scripts stand in
 
     def __contains__(self, name: str) -> bool:
         return name in self.arguments
+
+    def without(self, names: Collection[str]) -> Directions:
+        kept = {name: value for name, value in self.arguments.items() if name not in names}
+        return replace(self, arguments=kept)
 
     def text(self, name: str, otherwise: str = "") -> str:
         """The argument of a script; the last one's if it stands there twice."""
@@ -45,10 +50,29 @@ class Directions:
         return int(self.text(name) or otherwise)
 
 
-def read(text: str) -> Directions:
-    """Raises Refused for a misspelt script, and for an argument that it does not take."""
+def read(*texts: str) -> Directions:
+    """The texts of one prompt. Raises Refused for a misspelt script, and for an argument that it
+    does not take."""
     arguments: dict[str, list[str]] = {}
-    plain, at = [], 0
+    plain, origin = [], []
+    for text in texts:
+        found = list(_scripts_in(text))
+        at = 0
+        for name, argument, begin, end in found:
+            _check(name, argument)
+            arguments.setdefault(name, []).append(argument)
+            plain.append(text[at:begin])
+            at = end
+        plain += [text[at:], "\n"]
+        origin += [text] if found else []
+    return Directions(
+        "".join(plain[:-1]).strip() if arguments else "\n".join(texts), arguments, origin
+    )
+
+
+def _scripts_in(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """The name and the argument of each script, and where it begins and ends."""
+    at = 0
     for match in _BEGINS.finditer(text):
         end = _script_end(text, match.start()) if match.start() >= at else None
         if end is None:
@@ -56,12 +80,8 @@ def read(text: str) -> Directions:
         name, argument = match[1], text[match.end() : end].strip()
         if name not in SCRIPTS and not get_close_matches(name, SCRIPTS):
             continue  # other text of the user, such as the [[package]] of a lock file
-        _check(name, argument)
-        arguments.setdefault(name, []).append(argument)
-        plain.append(text[at : match.start()])
         at = end + 2
-    plain.append(text[at:])
-    return Directions("".join(plain).strip() if arguments else text, arguments)
+        yield name, argument, match.start(), at
 
 
 def listing() -> str:
