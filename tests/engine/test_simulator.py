@@ -1638,6 +1638,26 @@ async def test_a_reminder_of_the_client_is_no_question() -> None:
         assert "You said: “What is new?”" in answer.text
 
 
+async def test_a_prompt_that_a_transcript_quotes_is_no_script() -> None:
+    """Claude Code has transcripts judged, a line of JSON for each message."""
+    quotation = json.dumps({"user": '[[tool f {"a": 1}]]'})
+    answer = await ask(quotation, tools=[WEATHER])
+    assert answer.calls == []
+    assert "You said" in answer.text
+
+
+async def test_pictures_and_files_that_a_tool_gives_are_seen() -> None:
+    file = "data:application/pdf;base64," + base64.b64encode(b"(Two words) Tj").decode()
+    output = [
+        {"type": "input_text", "text": "Here."},
+        {"type": "input_image", "image_url": PIXEL},
+        {"type": "input_file", "filename": "a.pdf", "file_data": file},
+    ]
+    *before, empty = call_pair()["input"]
+    answer = await ask(input=[*before, {**empty, "output": output}])
+    assert answer.text.endswith("f said: Here.\n4×3 PNG\na.pdf (“Two words”)")
+
+
 async def test_among_many_tools_a_single_word_of_a_description_calls_none() -> None:
     others = [function(f"other_{number}", description="") for number in range(8)]
     question = "Which place is nice?"

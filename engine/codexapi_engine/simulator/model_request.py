@@ -182,10 +182,18 @@ def _outputs(body: JsonObject, rest: list[JsonObject]) -> list[tuple[str, str]]:
         if item.get("type") in CALLS
     }
     return [
-        (names.get(item.get("call_id"), "?"), text_of(item.get("output")))
+        (names.get(item.get("call_id"), "?"), _describe_output(item.get("output")))
         for item in rest
         if item.get("type") in CALLS.values()
     ]
+
+
+def _describe_output(output: object) -> str:
+    """The text of an output, and what stands beside it."""
+    parts = _content_parts({"content": output})
+    seen = [_describe_picture(part) for part in parts if part.get("type") == "input_image"]
+    seen += [_describe_file(part) for part in parts if part.get("type") == "input_file"]
+    return "\n".join(filter(None, [text_of(output), *seen]))
 
 
 def _describe_picture(part: JsonObject) -> str:

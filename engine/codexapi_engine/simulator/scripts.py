@@ -5,6 +5,7 @@ The table is the documentation: `listing()` prints it. `stream.py` and `answers.
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ def read(*texts: str) -> Directions:
     arguments: dict[str, list[str]] = {}
     plain, origin = [], []
     for text in texts:
-        found = list(_scripts_in(text))
+        found = [] if _is_object(text) else list(_scripts_in(text))
         at = 0
         for name, argument, begin, end in found:
             _check(name, argument)
@@ -68,6 +69,14 @@ def read(*texts: str) -> Directions:
     return Directions(
         "".join(plain[:-1]).strip() if arguments else "\n".join(texts), arguments, origin
     )
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is JSON, as in the transcripts that a client has judged: it quotes a prompt."""
+    try:
+        return text.lstrip().startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _scripts_in(text: str) -> Iterator[tuple[str, str, int, int]]:
