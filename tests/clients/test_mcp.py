@@ -22,6 +22,7 @@ from tests.contract.test_codex_cli import program as codex_program
 from tests.downloads import cached, had, node
 from tests.faulty import Exchange, FaultyBackend, stream, whole
 from tests.processes import codexapi, environment, server, simulator
+from tests.suites import claude_code
 from tests.suites.surroundings import node_packages
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]  # the first run installs
@@ -169,8 +170,7 @@ def claude(tool: str, arguments: JsonObject) -> Model:
 async def test_claude_code_calls_our_tools(
     tmp_path: Path, tool: str, arguments: JsonObject, said: str
 ) -> None:
-    packages = had("mcp-clients", lambda: node_packages("mcp-clients")) / "node_modules"
-    program = next(packages.glob("@anthropic-ai/claude-code-*/claude*"))
+    program = claude_code.program(had("claude-code", lambda: node_packages("claude-code")))
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     with registered("claude-code", tmp_path, PATH=path) as env:
         async with scripted(claude(tool, arguments), named=True) as model:
@@ -228,7 +228,7 @@ KEYED = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
 async def test_gemini_cli_calls_our_tools(
     tmp_path: Path, tool: str, arguments: JsonObject, said: str
 ) -> None:
-    packages = had("mcp-clients", lambda: node_packages("mcp-clients")) / "node_modules"
+    packages = had("gemini-cli", lambda: node_packages("gemini-cli")) / "node_modules"
     (tmp_path / ".gemini").mkdir()
     (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(KEYED))
     with registered("gemini", tmp_path) as env:

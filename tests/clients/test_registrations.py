@@ -15,6 +15,7 @@ import pytest
 from tests.contract.test_codex_cli import NOWHERE, VERSION, install, program
 from tests.downloads import cached, had, node
 from tests.processes import codexapi, environment
+from tests.suites import claude_code
 from tests.suites.surroundings import node_packages
 
 SETTINGS = {
@@ -81,9 +82,8 @@ def test_codex_reads_its_entry(home: Home) -> None:
 
 @pytest.mark.clients
 def test_claude_code_starts_the_server(home: Home) -> None:
-    packages = had("mcp-clients", lambda: node_packages("mcp-clients"))
-    pattern = "node_modules/@anthropic-ai/claude-code-*/claude*"
-    (home.programs / "claude").symlink_to(next(packages.glob(pattern)))
+    packages = had("claude-code", lambda: node_packages("claude-code"))
+    (home.programs / "claude").symlink_to(claude_code.program(packages))
     home.mcp("install", "claude-code", "--env", "PYTHONPATH")
     assert "Connected" in home.run("claude", "mcp", "list")
     assert "nothing to do" in home.mcp("install", "claude-code", "--env", "PYTHONPATH")
@@ -94,7 +94,7 @@ def test_claude_code_starts_the_server(home: Home) -> None:
 
 @pytest.mark.clients
 def test_gemini_cli_starts_the_server(home: Home) -> None:
-    packages = had("mcp-clients", lambda: node_packages("mcp-clients"))
+    packages = had("gemini-cli", lambda: node_packages("gemini-cli"))
     script = packages / "node_modules" / "@google" / "gemini-cli" / "bundle" / "gemini.js"
     path = home.settings("gemini")
     home.mcp("install", "gemini", "--env", "PYTHONPATH")

@@ -1381,6 +1381,22 @@ async def test_a_status_can_pass_after_some_tries() -> None:
     assert [(await ask(prompt, by=simulator)).status for prompt in prompts] == [500, 500, 200, 500]
 
 
+async def test_the_other_scripts_are_played_once_a_status_has_passed() -> None:
+    simulator = Simulator()
+    prompt = "[[status server_error 1]] [[say There.]]"
+    answers = [await ask(prompt, by=simulator) for _ in range(2)]
+    assert (answers[0].status, answers[1].text) == (500, "There.")
+
+
+async def test_tries_are_counted_by_the_text_that_the_scripts_stand_in() -> None:
+    """A client that compacts its chat puts a summary before the same question."""
+    simulator = Simulator()
+    question = {"type": "input_text", "text": "[[status server_error 1]] [[say There.]]"}
+    assert (await ask(input=[user("Be brief.", question)], by=simulator)).status == 500
+    again = await ask(input=[user("A summary of the chat.", question)], by=simulator)
+    assert again.text == "There."
+
+
 async def test_any_fault_can_pass_after_some_tries() -> None:
     simulator = Simulator()
     answers = [await ask("[[times 1]] [[drop 0]] hello", by=simulator) for _ in range(2)]
@@ -1611,6 +1627,51 @@ async def test_a_tool_is_called_where_the_prompt_needs_it(
     answer = await ask(prompt, tools=[WEATHER, PATCH], **changes)
     assert answer.calls == [("get_weather", call) for call in calls]
     assert len({item["id"] for item in answer.items}) == len(answer.items)
+
+
+async def test_a_reminder_of_the_client_is_no_question() -> None:
+    reminder = "<system-reminder>\nThe weather in Paris? [[empty]]\n</system-reminder>\n"
+    both = user(reminder, {"type": "input_text", "text": "What is new?"})
+    for message in (both, user(reminder + "What is new?")):
+        answer = await ask(input=[message], tools=[WEATHER])
+        assert answer.calls == []
+        assert "You said: “What is new?”" in answer.text
+
+
+async def test_a_prompt_that_a_transcript_quotes_is_no_script() -> None:
+    """Claude Code has transcripts judged, a line of JSON for each message."""
+    quotation = json.dumps({"user": '[[tool f {"a": 1}]]'})
+    answer = await ask(quotation, tools=[WEATHER])
+    assert answer.calls == []
+    assert "You said" in answer.text
+
+
+async def test_pictures_and_files_that_a_tool_gives_are_seen() -> None:
+    file = "data:application/pdf;base64," + base64.b64encode(b"(Two words) Tj").decode()
+    output = [
+        {"type": "input_text", "text": "Here."},
+        {"type": "input_image", "image_url": PIXEL},
+        {"type": "input_file", "filename": "a.pdf", "file_data": file},
+    ]
+    *before, empty = call_pair()["input"]
+    answer = await ask(input=[*before, {**empty, "output": output}])
+    assert answer.text.endswith("f said: Here.\n4×3 PNG\na.pdf (“Two words”)")
+
+
+async def test_among_many_tools_a_single_word_of_a_description_calls_none() -> None:
+    others = [function(f"other_{number}", description="") for number in range(8)]
+    question = "Which place is nice?"
+    assert (await ask(question, tools=[WEATHER])).calls
+    assert (await ask(question, tools=[WEATHER, *others])).calls == []
+    assert (await ask("The weather in Paris?", tools=[WEATHER, *others])).calls
+
+
+async def test_no_tool_is_called_against_the_prompt_and_the_answer_has_the_tags() -> None:
+    prompt = "Do NOT call any tools. Give an <analysis> block followed by a <summary> block."
+    answer = await ask(f"The weather in Paris? {prompt}", tools=[WEATHER])
+    assert answer.calls == []
+    assert "<analysis>" in answer.text
+    assert answer.text.endswith("\n</summary>")
 
 
 async def test_arguments_come_in_pieces_that_make_the_whole() -> None:

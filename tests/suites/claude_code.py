@@ -6,9 +6,11 @@ Claude Code is installed.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pexpect import ExceptionPexpect
 from tests.processes import codexapi, environment
 from tests.recorder import Message, Recorder, recorded
+from tests.terminals import Terminal
 
 from .outcome import Outcome, report
 from .surroundings import door, node_packages, node_packages_here
@@ -32,7 +36,13 @@ SECONDS = 90.0
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that is none: whatever Claude Code asks of other hosts fails at once."""
 
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 PDF = b"%PDF-1.4\n1 0 obj<<>>stream\nBT (About foxes) Tj ET\nendstream\n%%EOF\n"
+
+CHECKED = json.dumps({"command": "python3 -c 1 > made.txt", "description": "Writes"})
+"""A command that auto mode runs after a check alone."""
 
 JsonObject = dict[str, Any]
 
@@ -43,26 +53,42 @@ class Claude:
 
     program: Path
     home: Path
+    folder: Path  # where it works
     hop: Recorder
 
     def run(
-        self, prompt: str, *options: str, key: str = KEY, tool_search: str = "false"
+        self, prompt: str, *options: str, key: str = KEY, **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """`claude -p PROMPT`, finished. Raises where it does not end in time.
-
-        Where tools are searched for, the model hears of no MCP tool before.
-        """
-        env = {**self._environment(key), "ENABLE_TOOL_SEARCH": tool_search}
+        """`claude -p PROMPT`, finished; `more` is of its environment. Raises where it does not end
+        in time."""
+        env = {**self._environment(key), **more}
         return subprocess.run(
-            [self.program, "-p", prompt, *options], cwd=self.home, env=env,
+            [self.program, "-p", prompt, *options], cwd=self.folder, env=env,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
 
-    def answer(self, prompt: str, *options: str, tool_search: str = "false") -> str:
+    def answer(self, prompt: str, *options: str, **more: str) -> str:
         """What it prints. Raises AssertionError where it fails."""
-        done = self.run(prompt, *options, tool_search=tool_search)
+        done = self.run(prompt, *options, **more)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @contextmanager
+    def terminal(self, *options: str, **more: str) -> Iterator[Terminal]:
+        """`claude` on a terminal, in a folder that its user trusts."""
+        trust = {str(self.folder): {"hasTrustDialogAccepted": True}}
+        known = {"hasCompletedOnboarding": True, "theme": "dark", "projects": trust}
+        (self.home / ".claude.json").write_text(json.dumps(known))
+        terminal = Terminal(
+            str(self.program), list(options), cwd=str(self.folder), dimensions=(40, 110),
+            env={**self._environment(KEY), "TERM": "xterm-256color", **more}, timeout=SECONDS,
+        )  # fmt: skip
+        try:
+            yield terminal
+        finally:
+            terminal.kill(signal.SIGKILL)
+            terminal.wait()
+            terminal.close()
 
     def turns(self) -> list[tuple[Message, Message | None]]:
         """What was posted to the model, with the answers."""
@@ -76,10 +102,10 @@ class Claude:
 
     def _environment(self, key: str) -> dict[str, str]:
         return environment(
-            HOME=str(self.home), CLAUDE_CONFIG_DIR="", ANTHROPIC_BASE_URL=self.hop.url,
+            HOME=str(self.home), CLAUDE_CONFIG_DIR=str(self.home), ANTHROPIC_BASE_URL=self.hop.url,
             ANTHROPIC_AUTH_TOKEN=key, MCP_TIMEOUT="60000",
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_TELEMETRY="1",
-            DISABLE_AUTOUPDATER="1", HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
+            DISABLE_AUTOUPDATER="1", ENABLE_TOOL_SEARCH="false", HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1",
         )  # fmt: skip
 
 
@@ -104,10 +130,11 @@ def claude(program: Path) -> Iterator[Claude]:
         key.write_text(KEY)
         key.chmod(0o600)
         home = Path(scratch) / "home"
-        home.mkdir()
+        folder = home / "work"
+        folder.mkdir(parents=True)
         with door("--api-key-file", str(key)) as server, recorded(server.url) as hop:
             hop.url = hop.url.removesuffix("/v1")
-            yield Claude(program, home, hop)
+            yield Claude(program, home, folder, hop)
 
 
 def tool_results(messages: list[JsonObject]) -> list[JsonObject]:
@@ -136,20 +163,62 @@ def a_tool_turn(claude: Claude) -> None:
 def a_file_is_written(claude: Claude) -> None:
     made = json.dumps({"file_path": "made.txt", "content": "written\n"})
     claude.answer(f"[[tool Write {made}]]", "--allowedTools", "Write")
-    assert (claude.home / "made.txt").read_text() == "written\n"
+    assert (claude.folder / "made.txt").read_text() == "written\n"
+
+
+def a_picture_reaches_the_model(claude: Claude) -> None:
+    (claude.folder / "fox.png").write_bytes(PNG)
+    said = claude.answer('[[tool Read {"file_path": "fox.png"}]]', "--allowedTools", "Read")
+    assert "1×1 PNG" in said, said
 
 
 def a_pdf_reaches_the_model(claude: Claude) -> None:
-    (claude.home / "about.pdf").write_bytes(PDF)
-    claude.answer('[[tool Read {"file_path": "about.pdf"}]]', "--allowedTools", "Read")
-    assert '"media_type":"application/pdf"' in claude.turns()[-1][0].body.decode()
+    (claude.folder / "about.pdf").write_bytes(PDF)
+    said = claude.answer('[[tool Read {"file_path": "about.pdf"}]]', "--allowedTools", "Read")
+    assert "About foxes" in said, said
 
 
-def a_tool_is_found_by_tool_search(claude: Claude) -> None:
-    search = '[[tool ToolSearch {"query": "select:WebFetch", "max_results": 3}]]'
-    claude.answer(search, tool_search="true")
+def a_sub_agent_has_a_conversation_of_its_own(claude: Claude) -> None:
+    task = {
+        "description": "Answers", "prompt": "[[say The inner answer.]]",
+        "subagent_type": "general-purpose", "run_in_background": False,
+    }  # fmt: skip
+    said = claude.answer(f"[[tool Agent {json.dumps(task)}]]")
+    assert "The inner answer." in said, said
+    requests = [request for request, _ in claude.turns()]
+    inner = [request for request in requests if "x-claude-code-agent-id" in request.headers]
+    assert (len(requests), len(inner)) == (3, 1)
+    assert b"[[tool Agent" not in inner[0].body
+
+
+def a_sub_agent_in_the_background_reports_later(claude: Claude) -> None:
+    task = {
+        "description": "Answers", "prompt": "[[say The inner answer.]]",
+        "subagent_type": "general-purpose",
+    }  # fmt: skip
+    claude.answer(f"[[tool Agent {json.dumps(task)}]]")
+    assert [heard and heard.head for _, heard in claude.turns()] == ["200"] * 4
+    report = b"<result>The inner answer.</result>"
+    assert len([request for request, _ in claude.turns() if report in request.body]) == 1
+
+
+def a_tool_that_was_searched_for_is_called(claude: Claude) -> None:
+    name = "mcp__ours__list_models"
+    options = ("--mcp-config", _our_mcp_server(), "--strict-mcp-config", "--allowedTools", name)
+    query = json.dumps({"query": f"select:{name}", "max_results": 3})
+    first = claude.answer(
+        f"[[tool ToolSearch {query}]]",
+        *options,
+        "--output-format",
+        "json",
+        ENABLE_TOOL_SEARCH="true",
+    )
     (result,) = tool_results(claude.last_messages())
-    assert "WebFetch" in str(result["content"]), result
+    assert result["content"] == [{"type": "tool_reference", "tool_name": name}], result
+    session = json.loads(first)["session_id"]
+    prompt = f"[[tool {name} {{}}]]"
+    said = claude.answer(prompt, *options, "--resume", session, ENABLE_TOOL_SEARCH="true")
+    assert "gpt-6.1-sol" in said, said
 
 
 def a_web_search_has_sources(claude: Claude) -> None:
@@ -163,20 +232,10 @@ def silence_is_waited_for(claude: Claude) -> None:
 
 
 def a_tool_of_an_mcp_server(claude: Claude) -> None:
-    command, *arguments = codexapi("mcp", "serve", "--demo")
-    server = {"command": command, "args": arguments, "env": _python_path()}
-    config = json.dumps({"mcpServers": {"ours": {"type": "stdio", **server}}})
     name = "mcp__ours__list_models"
-    claude.answer(
-        f"[[tool {name} {{}}]]",
-        "--mcp-config",
-        config,
-        "--strict-mcp-config",
-        "--allowedTools",
-        name,
-    )
-    (result,) = tool_results(claude.last_messages())
-    assert "gpt-6.1-sol" in str(result["content"]), result
+    options = ("--mcp-config", _our_mcp_server(), "--strict-mcp-config", "--allowedTools", name)
+    said = claude.answer(f"[[tool {name} {{}}]]", *options)
+    assert "gpt-6.1-sol" in said, said
 
 
 def a_chat_that_is_resumed_keeps_its_reasoning(claude: Claude) -> None:
@@ -219,29 +278,73 @@ def a_cut_stream_is_resumed_and_never_taken_for_an_answer(claude: Claude) -> Non
     assert all(b"was cut off mid-stream" in request.body for request, _ in resumed)
 
 
-def a_chat_that_is_too_long_is_compacted_and_the_turn_repeated(claude: Claude) -> None:
-    """Without tools: the simulated backend would call one in place of a summary. What is repeated
-    is refused again, since the script stands in it."""
+def a_backend_that_is_overloaded_is_tried_again(claude: Claude) -> None:
+    assert claude.answer("[[status overloaded 2]] [[say There.]]") == "There.\n"
+    assert [heard and heard.head for _, heard in claude.turns()] == ["529", "200"]
+
+
+def a_chat_that_is_too_long_is_compacted_and_the_turn_goes_on(claude: Claude) -> None:
     first = json.loads(claude.answer("[[say One.]]", "--output-format", "json"))
-    prompt = "[[status context_length_exceeded_http]]"
-    claude.run(prompt, "--tools", "", "--resume", first["session_id"])
-    _, (_, refused), *compaction, (repeated, _) = claude.turns()
-    assert refused is not None
-    assert refused.head == "400"
-    assert compaction
-    assert all(b"<summary>" in request.body for request, _ in compaction)
-    assert all(heard and heard.head == "200" for _, heard in compaction)
-    messages = json.loads(repeated.body)["messages"]
-    assert prompt in str(messages)
-    assert not [message for message in messages if message["role"] == "assistant"]
+    prompt = "[[status context_length_exceeded_http 1]] [[say Went on.]]"
+    assert claude.answer(prompt, "--resume", first["session_id"]) == "Went on.\n"
+    assert [heard and heard.head for _, heard in claude.turns()] == ["200", "400", "200", "200"]
+    _, _, (compaction, _), (last, _) = claude.turns()
+    assert b"<summary>" in compaction.body
+    messages = str(json.loads(last.body)["messages"])
+    assert "This summary was simulated." in messages
+    assert prompt in messages
+    assert "[[say One.]]" not in messages
+
+
+def auto_mode_gets_no_verdict_and_runs_nothing_unchecked(claude: Claude) -> None:
+    done = claude.run(f"[[tool Bash {CHECKED}]]", "--permission-mode", "auto")
+    assert done.returncode == 1
+    assert "Auto mode is unavailable" in done.stdout, done.stdout
+    assert "use another permission mode" in done.stderr, done.stderr
+    assert not (claude.folder / "made.txt").exists()
+    for request, heard in claude.turns():
+        assert heard is not None
+        assert b'"safeguards":' in request.body
+        assert "safeguards" in heard.headers["x-codexapi-ignored"].split(",")
+        assert b"safeguard" not in heard.body
+
+
+def auto_mode_of_its_own_has_the_model_judge(claude: Claude) -> None:
+    """The simulated backend says something else, which is no verdict either."""
+    prompt = f"[[tool Bash {CHECKED}]]"
+    done = claude.run(prompt, "--permission-mode", "auto", CLAUDE_CODE_AUTO_MODE_SERVER="0")
+    assert "could not evaluate this action" in done.stdout, done.stdout
+    assert not (claude.folder / "made.txt").exists()
+    _, *judged, _ = claude.turns()
+    assert [heard and heard.head for _, heard in judged] == ["200"] * 3
+    for request, _ in claude.turns():
+        assert b'"safeguards":' not in request.body
+
+
+def auto_mode_on_a_terminal_has_its_user_decide(claude: Claude) -> None:
+    with claude.terminal() as terminal:
+        _type(terminal, f"[[tool Bash {CHECKED}]]", "made.txt")
+        terminal.expect_exact("stay in auto mode")
+    assert not (claude.folder / "made.txt").exists()
+
+
+def a_session_is_named_by_the_model(claude: Claude) -> None:
+    with claude.terminal(CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="") as terminal:
+        _type(terminal, "Please look at the weather", "weather")
+        terminal.expect("\x1b]0;[^\x07]*simulated title\x07")
+    bodies = [json.loads(request.body) for request, _ in claude.turns()]
+    assert [body for body in bodies if "format" in body.get("output_config", {})]
 
 
 SCENARIOS: list[Callable[[Claude], None]] = [
     a_plain_turn,
     a_tool_turn,
     a_file_is_written,
+    a_picture_reaches_the_model,
     a_pdf_reaches_the_model,
-    a_tool_is_found_by_tool_search,
+    a_sub_agent_has_a_conversation_of_its_own,
+    a_sub_agent_in_the_background_reports_later,
+    a_tool_that_was_searched_for_is_called,
     a_web_search_has_sources,
     silence_is_waited_for,
     a_tool_of_an_mcp_server,
@@ -249,8 +352,28 @@ SCENARIOS: list[Callable[[Claude], None]] = [
     a_wrong_key_ends_at_once,
     a_used_up_plan_ends_at_once,
     a_cut_stream_is_resumed_and_never_taken_for_an_answer,
-    a_chat_that_is_too_long_is_compacted_and_the_turn_repeated,
+    a_backend_that_is_overloaded_is_tried_again,
+    a_chat_that_is_too_long_is_compacted_and_the_turn_goes_on,
+    auto_mode_gets_no_verdict_and_runs_nothing_unchecked,
+    auto_mode_of_its_own_has_the_model_judge,
+    auto_mode_on_a_terminal_has_its_user_decide,
+    a_session_is_named_by_the_model,
 ]
+
+
+def _type(terminal: Terminal, prompt: str, shown: str) -> None:
+    """Types a prompt, and enters it once its end is shown."""
+    terminal.expect_exact("auto mode on")
+    terminal.send(prompt)
+    terminal.expect_exact(shown)
+    terminal.send("\r")
+
+
+def _our_mcp_server() -> str:
+    """The MCP servers of Claude Code: ours alone."""
+    command, *arguments = codexapi("mcp", "serve", "--demo")
+    server = {"type": "stdio", "command": command, "args": arguments, "env": _python_path()}
+    return json.dumps({"mcpServers": {"ours": server}})
 
 
 def _python_path() -> dict[str, str]:
@@ -266,7 +389,7 @@ def main() -> int:
         try:
             with claude(executable) as started:
                 scenario(started)
-        except (AssertionError, ValueError, subprocess.TimeoutExpired) as error:
+        except (AssertionError, ValueError, ExceptionPexpect, subprocess.TimeoutExpired) as error:
             problem = f"{type(error).__name__}: {error}"
         outcome.add(scenario.__name__.replace("_", " "), problem)
     return report("Claude Code", outcome, [])

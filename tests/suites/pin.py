@@ -41,7 +41,7 @@ NODE = {
         "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     ],
     "claude-code": ["@anthropic-ai/claude-code@2.1.332"],
-    "mcp-clients": ["@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"],
+    "gemini-cli": ["@google/gemini-cli@0.61.0"],
     # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "node-clients": [

@@ -36,6 +36,8 @@ _COMMON = frozenset(
     }
 )  # fmt: skip
 """Words that do not identify a tool."""
+_FEW = 8
+"""Of more tools, as an agent has them, none is called for a single word of its description."""
 _FENCE = "```json"
 _QUOTED = 300
 """Characters of a prompt that are repeated."""
@@ -180,6 +182,8 @@ def _plain_text(request: ModelRequest) -> str:
     )
     if scripted:
         return scripted
+    if tags := prose.tags(request.prompt):
+        return "\n".join(f"<{tag}>\nThis {tag} was simulated.\n</{tag}>" for tag in tags)
     if not seen and len(request.prompt) < 80 and _GREETING.search(request.prompt):
         return HELLO
     lines = f"You said: “{short(request.prompt)}”" if request.prompt else "You said nothing."
@@ -275,7 +279,7 @@ _Play = Callable[[ModelRequest, Names], Output]
 def _calls(request: ModelRequest) -> list[_Play]:
     """The tools to call for this prompt; none if it needs none."""
     choice = request.body.get("tool_choice", "auto")
-    if choice == "none" or not request.tools:
+    if choice == "none" or not request.tools or prose.forbids_tools(request.prompt):
         return []
     tool = _next_tool(request, choice) if request.outputs else _chosen(request, choice)
     if tool is None:
@@ -324,7 +328,8 @@ def _fitting(request: ModelRequest, among: Sequence[Tool] | None = None) -> Tool
     tools = request.tools if among is None else among
     prompt_words = _words_of(request.prompt)
     best = max(tools, key=lambda tool: _score(tool, prompt_words, request), default=None)
-    if best is None or _score(best, prompt_words, request) <= 0:
+    least = 1 if len(tools) <= _FEW else 2
+    if best is None or _score(best, prompt_words, request) < least:
         return None
     words = _words_of_name(best) & prompt_words
     if request.pictures and not words and best.kind == "function":

@@ -184,14 +184,18 @@ class Simulator:
         return 200, headers, self._counted(played(run, facts, read_as, self._sleep))
 
     def _while_it_counts(self, script: Directions) -> Directions:
-        """None of a prompt's scripts, once they were played as often as they ask for."""
-        times = script.text("status").partition(" ")[2]
-        limit = script.text("times") or times.strip()
-        if not limit:
+        """A prompt's scripts, without those that were played as often as they ask for."""
+        counted = {
+            "times": script.text("times"),
+            "status": script.text("status").partition(" ")[2].strip(),
+        }
+        limits = {name: int(limit) for name, limit in counted.items() if limit}
+        if not limits:
             return script
-        key = repr(script)
+        key = repr(script.origin)
         self._played[key] += 1
-        return script if self._played[key] <= int(limit) else Directions(script.prompt)
+        spent = {name for name, limit in limits.items() if self._played[key] > limit}
+        return Directions(script.prompt) if "times" in spent else script.without(spent)
 
     async def _follow_refusal_script(self, script: Directions) -> None:
         """Waits for a late status, and raises Refused for a script that asks for one."""

@@ -22,6 +22,8 @@ _SHOWN = re.compile(rb"\(([^()\\]+)\)\s*Tj")
 """A text in a page of a PDF, where it stands uncompressed."""
 
 _QUOTED = 100
+_REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
+"""What Claude Code adds to a user's message. A model does not take it for the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,17 @@ def parse_request(body: JsonObject, *, lite: bool) -> ModelRequest:
     """Reads a request that was checked. Raises Refused for a script that is none."""
     last, rest = _last_user_message(body["input"])
     parts = _content_parts(last)
-    text = "\n".join(str(part["text"]) for part in parts if part.get("type") == "input_text")
+    texts = [str(part["text"]) for part in parts if part.get("type") == "input_text"]
+    plain = [_REMINDER.sub("", text) for text in texts]
     pictures = [_describe_picture(part) for part in parts if part.get("type") == "input_image"]
     files = [_describe_file(part) for part in parts if part.get("type") == "input_file"]
     return ModelRequest(
-        body, read(text), pictures, files, tools(body, lite=lite), _outputs(body, rest)
+        body,
+        read(*filter(None, plain)),
+        pictures,
+        files,
+        tools(body, lite=lite),
+        _outputs(body, rest),
     )
 
 
@@ -174,10 +182,18 @@ def _outputs(body: JsonObject, rest: list[JsonObject]) -> list[tuple[str, str]]:
         if item.get("type") in CALLS
     }
     return [
-        (names.get(item.get("call_id"), "?"), text_of(item.get("output")))
+        (names.get(item.get("call_id"), "?"), _describe_output(item.get("output")))
         for item in rest
         if item.get("type") in CALLS.values()
     ]
+
+
+def _describe_output(output: object) -> str:
+    """The text of an output, and what stands beside it."""
+    parts = _content_parts({"content": output})
+    seen = [_describe_picture(part) for part in parts if part.get("type") == "input_image"]
+    seen += [_describe_file(part) for part in parts if part.get("type") == "input_file"]
+    return "\n".join(filter(None, [text_of(output), *seen]))
 
 
 def _describe_picture(part: JsonObject) -> str:

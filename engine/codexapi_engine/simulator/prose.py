@@ -49,6 +49,16 @@ def ordered(prompt: str) -> str | None:
     return match[1] if match else None
 
 
+def forbids_tools(prompt: str) -> bool:
+    """`Do NOT call any tools`."""
+    return _NO_TOOLS.search(prompt) is not None
+
+
+def tags(prompt: str) -> list[str]:
+    """The tags to answer in: `an <analysis> block followed by a <summary> block`."""
+    return list(dict.fromkeys(_TAG.findall(prompt)))
+
+
 def on_sight(rules: Iterable[str]) -> str | None:
     """The text to answer images with: `If you see an image, reply with 'A cat'`."""
     found = (_ON_SIGHT.search(rule) for rule in rules)
@@ -101,6 +111,8 @@ _PLACES = re.compile(
 )
 _QUOTE = r"['\"`‘“](.+?)['\"`’”]"
 _ORDER = re.compile(rf"(?i)\b(?:say|reply with|answer with)(?: exactly| the words?)?:? {_QUOTE}")
+_NO_TOOLS = re.compile(r"(?i)\b(?:do not|don't|never) (?:call|use) any tools?\b")
+_TAG = re.compile(r"\ban? <(\w+)> block\b")
 _ON_SIGHT = re.compile(rf"(?i)\bif [^.]*\bimages?\b[^.]*\breply with {_QUOTE}")
 _WORDS = {"two": 2, "three": 3, "four": 4, "five": 5}
 _COUNT = re.compile(rf"(?i)\b([2-9]|{'|'.join(_WORDS)}) (?!years|degrees)(?:\w+ )?\w+s\b")

@@ -5,10 +5,11 @@ The table is the documentation: `listing()` prints it. `stream.py` and `answers.
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from .refusals import FAILURES, REFUSALS, detail
@@ -30,9 +31,14 @@ class Directions:
 
     prompt: str
     arguments: Mapping[str, list[str]] = field(default_factory=dict)
+    origin: Sequence[str] = ()  # the texts that the scripts stand in
 
     def __contains__(self, name: str) -> bool:
         return name in self.arguments
+
+    def without(self, names: Collection[str]) -> Directions:
+        kept = {name: value for name, value in self.arguments.items() if name not in names}
+        return replace(self, arguments=kept)
 
     def text(self, name: str, otherwise: str = "") -> str:
         """The argument of a script; the last one's if it stands there twice."""
@@ -45,10 +51,37 @@ class Directions:
         return int(self.text(name) or otherwise)
 
 
-def read(text: str) -> Directions:
-    """Raises Refused for a misspelt script, and for an argument that it does not take."""
+def read(*texts: str) -> Directions:
+    """The texts of one prompt. Raises Refused for a misspelt script, and for an argument that it
+    does not take."""
     arguments: dict[str, list[str]] = {}
-    plain, at = [], 0
+    plain, origin = [], []
+    for text in texts:
+        found = [] if _is_object(text) else list(_scripts_in(text))
+        at = 0
+        for name, argument, begin, end in found:
+            _check(name, argument)
+            arguments.setdefault(name, []).append(argument)
+            plain.append(text[at:begin])
+            at = end
+        plain += [text[at:], "\n"]
+        origin += [text] if found else []
+    return Directions(
+        "".join(plain[:-1]).strip() if arguments else "\n".join(texts), arguments, origin
+    )
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is JSON, as in the transcripts that a client has judged: it quotes a prompt."""
+    try:
+        return text.lstrip().startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _scripts_in(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """The name and the argument of each script, and where it begins and ends."""
+    at = 0
     for match in _BEGINS.finditer(text):
         end = _script_end(text, match.start()) if match.start() >= at else None
         if end is None:
@@ -56,12 +89,8 @@ def read(text: str) -> Directions:
         name, argument = match[1], text[match.end() : end].strip()
         if name not in SCRIPTS and not get_close_matches(name, SCRIPTS):
             continue  # other text of the user, such as the [[package]] of a lock file
-        _check(name, argument)
-        arguments.setdefault(name, []).append(argument)
-        plain.append(text[at : match.start()])
         at = end + 2
-    plain.append(text[at:])
-    return Directions("".join(plain).strip() if arguments else text, arguments)
+        yield name, argument, match.start(), at
 
 
 def listing() -> str:
