@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from codexapi_engine.protocol import anthropic
-from codexapi_engine.protocol.anthropic.schema import ASKS_NOTHING, MessagesRequest
 from codexapi_engine.protocol.models import EFFORTS
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
@@ -28,13 +26,10 @@ HEAD = """\
 # Compatibility
 
 What the HTTP server makes of each endpoint and field of the OpenAI API and of Anthropic's. Made by
-`python docs/compatibility.py` from the tables by which the code works; those of the OpenAI API, with
-the shapes of all fields, are served as `GET /openapi.json`.
+`python docs/compatibility.py` from the tables by which the code works, which are served too, with the
+shapes of all fields, as `GET /openapi.json`.
 """
 
-MESSAGES_BODY = Body(
-    "Messages", MessagesRequest, anthropic.RULES, ASKS_NOTHING, FieldRule.IGNORED, {}
-)
 MESSAGES = """\
 `anthropic-version` may have any value, and none; the key comes as `x-api-key` or as a Bearer, and one
 right one of two is enough. Errors have Anthropic's envelope on these paths, and on every path that has
@@ -47,7 +42,10 @@ no other route where `anthropic-version` is sent.
 * **Messages**: a `system` message stays in its place. The last message cannot be the assistant's. A
   call without a result gets one, a result without a call becomes text.
 * **Blocks**: text, image (base64, URL), document (PDF, text, URL, blocks), search_result, tool_use,
-  tool_result with pictures and documents, thinking. Citations are not made, files by id are a 400.
+  tool_result with pictures and documents, thinking. Files by id are a 400.
+* **Citations** of documents are not made: `citations: {enabled: true}` is ignored, by its path. After
+  a web search a text block has the pages that it cites, as `web_search_result_location` without
+  `cited_text`.
 * **Tools**: the client's own, `web_search_…`, `bash_…`, `text_editor_…` and `memory_…`. A tool with
   `defer_loading` is sent once a `tool_reference` names it. Patterns that the backend refuses are
   taken out of schemas. The other hosted tools are a 400.
@@ -57,8 +55,14 @@ no other route where `anthropic-version` is sent.
 * **An input that is too long** is a 400 that says `prompt is too long: N tokens > M maximum`, on which
   Claude Code compacts the chat. A used-up plan has its whole `retry-after`, and an overload is a 529.
 * **`safeguards`**: no verdict is given.
-* **`POST /v1/messages/count_tokens`** is an estimate from the size of texts, and adds up.
 """
+
+COUNTING = """\
+An estimate from the size of texts, which adds up. `model` and every other field may be there, and do
+not change it.
+"""
+NOTES = {"messages_create": MESSAGES, "messages_count_tokens": COUNTING}
+"""By the name of the endpoint: what its table cannot say."""
 
 MODELS = """\
 ## Models
@@ -129,8 +133,6 @@ def page() -> str:
             _words(),
             _endpoints(),
             *(_fields(name, body) for name, body in BODIES.items()),
-            _table_of("/v1/messages", MESSAGES_BODY),
-            MESSAGES,
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
             HTTP,
             LIMITS,
@@ -151,14 +153,8 @@ def _words() -> str:
 def _endpoints() -> str:
     rows = [
         (f"`{method.upper()} {path}`", _what(operation))
-        for path, methods in document(ROUTES)["paths"].items()
+        for path, methods in document(ROUTES, DIALECTS)["paths"].items()
         for method, operation in methods.items()
-    ]
-    rows += [
-        (f"`{method} {_plain(route.path)}`", "in Anthropic's form")
-        for entry in DIALECTS
-        for route in entry.routes
-        for method in sorted((route.methods or set()) - {"HEAD"})
     ]
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
@@ -167,21 +163,19 @@ def _endpoints() -> str:
     return "\n".join(["## Endpoints", "", *lines, ""])
 
 
-def _plain(path: str) -> str:
-    return re.sub(r":\w+}", "}", path)
-
-
 def _what(operation: dict[str, object]) -> str:
     """What an endpoint answers with, by its schema's name."""
     told = json.dumps(operation["responses"]["200"]["content"])  # type: ignore[index]
-    found = re.search(r"schemas/(\w+)", told)
-    name = f"`{found[1]}`" if found else "an image" if "image/*" in told else "an object"
+    names = [f"`{name}`" for name in re.findall(r"schemas/(\w+)", told)]
+    other = {"{}": "nothing", '{"image/*": {}}': "an image"}.get(told, "an object")
+    name = " or ".join(names) or other
     return f"{name}, or events" if "text/event-stream" in told else name
 
 
 def _fields(endpoint: str, body: Body) -> str:
-    paths = document(ROUTES)["paths"].items()
-    return _table_of(next(path for path, ways in paths if _id_of(ways) == endpoint), body)
+    paths = document(ROUTES, DIALECTS)["paths"].items()
+    table = _table_of(next(path for path, ways in paths if _id_of(ways) == endpoint), body)
+    return "\n".join([table, NOTES[endpoint]]) if endpoint in NOTES else table
 
 
 def _table_of(path: str, body: Body) -> str:
@@ -192,7 +186,7 @@ def _table_of(path: str, body: Body) -> str:
         for name, ruled in body.rules.items()
         if ruled is rule
     ]
-    told = ", ".join(f"{count} {rule.value}" for rule, count in counts.items())
+    told = ", ".join(f"{count} {rule.value}" for rule, count in counts.items() if count)
     unknown = f"A field that is not here is {body.unknown.value}"
     passes = " (it passes on)." if body.unknown is FieldRule.TRANSLATED else "."
     lines = _table(("field", "becomes", "but"), rows)

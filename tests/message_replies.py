@@ -14,7 +14,7 @@ EVENTS = {
     "message_delta", "message_stop", "ping", "error",
 }  # fmt: skip
 _DELTAS = {
-    "text": {"text_delta": "text"},
+    "text": {"text_delta": "text", "citations_delta": "citation"},
     "thinking": {"thinking_delta": "thinking", "signature_delta": "signature"},
     "tool_use": {"input_json_delta": "partial_json"},
     "server_tool_use": {"input_json_delta": "partial_json"},
@@ -74,6 +74,10 @@ def _blocks(steps: list[JsonObject]) -> list[JsonObject]:
 def _add(block: JsonObject, delta: JsonObject) -> None:
     field = _DELTAS[block["type"]][delta["type"]]
     assert not block.get("signature"), "a signature is the last of a block, and comes once"
+    if field == "citation":
+        assert block["text"]
+        block.setdefault("citations", []).append(delta[field])
+        return
     block[field] = block.get(field, "") + delta[field]
 
 

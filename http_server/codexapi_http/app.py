@@ -97,6 +97,7 @@ class App(Starlette):
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ) -> None:
         super().__init__(routes=dialects.openai.routes, lifespan=lifespan)
+        self.dialects = dialects
         self._guard = guard
         self._routers = {
             entry.dialect.name: Router(entry.routes, redirect_slashes=False)

@@ -134,15 +134,15 @@ class Dialects:
 
     def __init__(self, routes: Sequence[Route], others: Sequence[DialectRoutes] = ()) -> None:
         self.openai = DialectRoutes(OPENAI, routes)
-        self._others = tuple(others)
+        self.others = tuple(others)
 
     def __iter__(self) -> Iterator[DialectRoutes]:
-        yield from (*self._others, self.openai)
+        yield from (*self.others, self.openai)
 
     def choose(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Dialect:
         """The dialect of a request, which `dialect_of` and `routes_of` have from now on."""
         chosen = self.openai
-        for entry in self._others:
+        for entry in self.others:
             if entry.speaks(scope["path"], headers):
                 chosen = entry if entry.fits(scope) or not self.openai.fits(scope) else self.openai
                 break

@@ -53,6 +53,7 @@ PLACES = {
     "opencode": ".config/opencode/opencode.json",
     "pi": ".pi/agent/models.json",
     "mistral-vibe": ".vibe/config.toml",
+    "crush": ".config/crush/crush.json",
 }
 BEFORE = {
     "codex": '# mine\nsandbox_mode = "read-only"\n',
@@ -68,12 +69,17 @@ BEFORE = {
         'active_model = "x"  # keep\n\n[[models]] # mine\nname = "x"\nprovider = "x"\n\n'
         '[[providers]] # mine\nname = "x"\napi_base = "http://x"\n\n[tools.bash]\npermission = "ask"\n'
     ),
+    "crush": '{\n  "options": {\n    "debug": true\n  },\n  "providers": {\n    "x": {\n      "type": "openai"\n    }\n  }\n}\n',
 }
 """Files of a user's own, with what an edit could lose."""
 
+ANTHROPIC = ("anthropic", "claude-agent-sdk", "goose")
+"""Those of Anthropic's API that are set up by variables: their address has no /v1."""
+
 written = pytest.mark.parametrize("client", list(PLACES))
 each_form = pytest.mark.parametrize(
-    "client", ["codex", "claude-code", "aider", "zed", "vscode", "opencode", "pi", "mistral-vibe"]
+    "client",
+    ["codex", "claude-code", "aider", "zed", "vscode", "opencode", "pi", "mistral-vibe", "crush"],
 )
 
 
@@ -113,7 +119,7 @@ def test_every_client_that_is_asked_for_is_there() -> None:
     assert {
         "open-webui", "continue", "cline", "zed", "vscode", "librechat", "cursor", "jetbrains",
         "n8n", "aider", "langchain", "codex", "shell", "opencode", "pi", "mistral-vibe",
-        "qwen-code", "claude-code",
+        "qwen-code", "claude-code", "crush", "anthropic", "claude-agent-sdk", "goose",
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 
@@ -331,7 +337,8 @@ def test_what_cannot_be_set_up_is_said(
 def test_the_others_are_told_in_words(client: Any, home: Home) -> None:
     done = home.setup(client.name, "-m", "some-model")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "127.0.0.1:18080/v1" in done.stdout
+    assert ("127.0.0.1:18080/v1" in done.stdout) != (client.name in ANTHROPIC)
+    assert "127.0.0.1:18080" in done.stdout
     if client.models:
         assert "some-model" in done.stdout
 
@@ -423,6 +430,33 @@ def test_claude_code_knows_the_window_and_the_user_what_auto_mode_does(home: Hom
     assert variables["ANTHROPIC_AUTH_TOKEN"] == "canary"
     assert variables["ANTHROPIC_MODEL"] == first["slug"]
     assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == str(first["context_window"])
+
+
+def test_crush_has_anthropics_api_and_no_key_in_its_file(home: Home) -> None:
+    assert home.setup("crush", "--demo", CODEXAPI_API_KEY="a$canary").returncode == 0
+    assert "canary" not in home.place("crush").read_text()
+    provider = json.loads(home.place("crush").read_text())["providers"]["codexapi"]
+    assert (provider["type"], provider["base_url"]) == ("anthropic", URL.removesuffix("/v1"))
+    assert provider["api_key"] == "$CODEXAPI_API_KEY"
+    first = min(catalogue(), key=lambda model: model["priority"])
+    assert provider["models"][0]["id"] == first["slug"]
+    assert provider["models"][0]["context_window"] == first["context_window"]
+
+
+def test_programs_of_anthropics_api_have_its_variables(home: Home) -> None:
+    told = home.setup("anthropic", CODEXAPI_API_KEY="canary").stdout
+    assert told == (
+        "export ANTHROPIC_BASE_URL=http://127.0.0.1:18080\nexport ANTHROPIC_API_KEY=canary\n"
+    )
+    told = home.setup("goose", "-m", "some-model").stdout
+    assert "export GOOSE_PROVIDER=anthropic\nexport GOOSE_MODEL=some-model\n" in told
+    assert "export ANTHROPIC_HOST=http://127.0.0.1:18080\n" in told
+    agents, written_ = (
+        home.setup("claude-agent-sdk", "-m", "m"),
+        home.setup("claude-code", "-m", "m", "--print"),
+    )
+    variables = json.loads(written_.stdout)["env"]
+    assert agents.stdout == "".join(f"export {name}={value}\n" for name, value in variables.items())
 
 
 @pytest.mark.parametrize(("model", "window"), [("gpt-6.1-terra", None), ("some-model", "272000")])

@@ -159,6 +159,35 @@ def test_pictures_and_files_are_taken(client: Anthropic) -> None:
     assert "image" in message.content[0].text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_text_after_a_search_has_citations(client: Anthropic, *, stream: bool) -> None:
+    asked: Any = {
+        "model": MODEL, "max_tokens": 9, "messages": says("What do red foxes eat?"),
+        "tools": [{"type": "web_search_20260209", "name": "web_search"}],
+    }  # fmt: skip
+    if stream:
+        with client.messages.stream(**asked) as events_:
+            message = events_.get_final_message()
+    else:
+        message = client.messages.create(**asked)
+    *_, found, text = message.content
+    assert found.type == "web_search_tool_result"
+    assert isinstance(found.content, list)
+    assert text.type == "text"
+    (citation,) = text.citations or []
+    assert citation.type == "web_search_result_location"
+    assert (citation.url, citation.title) == (found.content[0].url, "A simulated source")
+
+
+def test_a_document_whose_citations_are_asked_for_is_answered_without(client: Anthropic) -> None:
+    source: Any = {"type": "text", "media_type": "text/plain", "data": "Foxes are red."}
+    document: Any = {"type": "document", "source": source, "citations": {"enabled": True}}
+    raw = client.messages.with_raw_response.create(
+        model=MODEL, max_tokens=9, messages=[{"role": "user", "content": [document]}]
+    )
+    assert raw.headers["x-codexapi-ignored"] == "max_tokens,messages.0.content.0.citations"
+
+
 def test_parse_gives_an_object(client: Anthropic) -> None:
     message = client.messages.parse(
         model=MODEL, max_tokens=9, messages=says("Extract: Ada is 36 years old"), output_format=Person

@@ -1985,6 +1985,17 @@ async def test_structured_output_is_json() -> None:
     assert json.loads(answer.text) == {"city": "Oslo"}
 
 
+async def test_an_object_is_filled_from_the_rules_where_the_prompt_names_nobody() -> None:
+    properties = {"name": {"type": "string"}, "age": {"type": "integer"}}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    form = {"type": "json_schema", "name": "user", "strict": False, "schema": schema}
+    story = "<story>Mike is 37 years old</story>"
+    answer = await ask("Extract a user", instructions=story, text={"format": form})
+    assert json.loads(answer.text) == {"name": "Mike", "age": 37}
+    answer = await ask("Extract: Ada is 36", instructions=story, text={"format": form})
+    assert json.loads(answer.text) == {"name": "Ada", "age": 36}
+
+
 async def test_a_json_object_has_the_answer() -> None:
     answer = await ask("Say hello in JSON", text={"format": {"type": "json_object"}})
     assert json.loads(answer.text)["answer"].startswith("Hello!")
@@ -2009,6 +2020,12 @@ async def test_a_json_object_has_the_form_that_was_asked_for_in_words(
     assert json.loads(answer.text) == value
     answer = await ask(f"{prompt} in a ```json block", instructions=rules or "Be brief.")
     assert answer.text == f"```json\n{json.dumps(value)}\n```"
+
+
+async def test_a_json_object_alone_is_the_answer_where_the_rules_want_it() -> None:
+    rules = f"Always respond with a JSON object that's compatible with this schema: {SCHEMA}"
+    answer = await ask("Ada is 36", instructions=rules)
+    assert json.loads(answer.text) == {"age": 36}
 
 
 # --- images ----------------------------------------------------------------------------------

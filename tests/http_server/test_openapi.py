@@ -10,15 +10,17 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import JsonObject, get, post
+from tests.http_server.toy import ROUTES as TOY
 
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.simulator import Simulator
-from codexapi_http.routes import ROUTES
-from codexapi_http.routes.openapi import BODIES, QUERIES, REPLIES, document
+from codexapi_http.routes import DIALECTS, ROUTES
+from codexapi_http.routes.openapi import BODIES, MODEL, QUERIES, REPLIES, document
 
 served = pytest.mark.asyncio(loop_scope="module")
 
-DOCUMENT = document(ROUTES)
+DOCUMENT = document(ROUTES, DIALECTS)
+VERSION = "anthropic-version: 2023-06-01"
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
@@ -31,8 +33,12 @@ def operations() -> list[tuple[str, str, JsonObject]]:
 
 
 def valid(name: str, value: object) -> bool:
-    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}
-    return bool(OAS31Validator(schema).is_valid(value))
+    return fits({"$ref": f"#/components/schemas/{name}"}, value)
+
+
+def fits(schema: JsonObject, value: object) -> bool:
+    whole = {**schema, "components": {"schemas": SCHEMAS}}
+    return bool(OAS31Validator(whole).is_valid(value))
 
 
 def test_the_document_is_valid() -> None:
@@ -42,10 +48,20 @@ def test_the_document_is_valid() -> None:
 def test_every_route_is_in_it_and_nothing_else() -> None:
     served = {
         (re.sub(r":\w+}", "}", route.path), method.lower())
-        for route in ROUTES
+        for routes in (ROUTES, *(entry.routes for entry in DIALECTS))
+        for route in routes
         for method in (route.methods or set()) - {"HEAD"}
     }
+    assert {("/v1/messages", "post"), ("/v1/messages/count_tokens", "post")} <= served
     assert {(path, method) for path, method, _ in operations()} == served
+
+
+def test_a_dialect_that_nobody_described_is_in_a_valid_document() -> None:
+    made = document(ROUTES, [*DIALECTS, TOY])
+    OpenAPIV31SpecValidator(made).validate()
+    operation = made["paths"]["/toy/say"]["post"]
+    assert {"x-toy-key": []} in operation["security"]
+    assert "x-toy-key" in made["components"]["securitySchemes"]
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
@@ -56,6 +72,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 def test_every_table_is_about_an_endpoint() -> None:
     names = {operation["operationId"] for _, _, operation in operations()}
     names |= {"metrics"}  # is there under `serve --metrics` alone
+    names |= {"models_page", "model_get"}  # share an operation with OpenAI's
     assert set(BODIES) <= names
     assert set(REPLIES) <= names
     assert set(QUERIES) <= names
@@ -93,6 +110,8 @@ def test_what_is_refused_may_only_ask_for_nothing(name: str) -> None:
         ({"model": "m", "input": 1}, "ResponsesRequest"),
         ({"prompt": "x"}, "CompletionsRequest"),
         ({"model": "m", "prompt": "x", "n": 9}, "CompletionsRequest"),
+        ({"model": "m", "messages": [{}]}, "AnthropicMessagesRequest"),
+        ({"model": "m", "messages": []}, "AnthropicCountRequest"),
     ],
 )
 def test_what_the_server_refuses_is_against_the_schema(wrong: JsonObject, name: str) -> None:
@@ -107,7 +126,7 @@ async def test_it_is_served_and_its_examples_are_answered_as_it_says(
     assert told == DOCUMENT
     for path, method, operation in operations():
         content = operation["responses"]["200"]["content"]
-        reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        schema = content.get("application/json", {}).get("schema", {})
         if method == "get" and "{" not in path:
             reply = await server.reply(get(path))
         elif operation["operationId"] in BODIES:
@@ -115,7 +134,27 @@ async def test_it_is_served_and_its_examples_are_answered_as_it_says(
         else:
             continue
         assert reply.status == 200, path
-        assert not reference or valid(reference.rpartition("/")[2], reply.json), path
+        assert not schema or fits(schema, reply.json), path
+
+
+@served
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/v1/models", "ModelList"), (f"/v1/models/{MODEL}", "Model")],
+)
+async def test_a_path_of_two_dialects_has_the_form_that_its_header_asks_for(
+    path: str, name: str, server: Door
+) -> None:
+    operation = DOCUMENT["paths"][path.replace(MODEL, "{model}")]["get"]
+    assert [one["name"] for one in operation["parameters"] if one["in"] == "header"] == [
+        "anthropic-version"
+    ]
+    plain, theirs = await server.reply(get(path)), await server.reply(get(path, VERSION))
+    assert (valid(name, plain.json), valid(name, theirs.json)) == (True, False)
+    assert valid(f"Anthropic{name}", theirs.json)
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert fits(schema, plain.json)
+    assert fits(schema, theirs.json)
 
 
 @served
@@ -136,5 +175,24 @@ async def test_every_error_is_the_documents_error(server: Door, request_: bytes)
     assert valid("Error", reply.json)
 
 
+@served
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get("/v1/messages/nothing"),
+        get("/v1/models/nothing", VERSION),
+        post("/v1/messages", {"model": MODEL, "messages": []}),
+        post("/v1/messages/count_tokens", {"model": MODEL}),
+    ],
+)
+async def test_every_error_of_messages_is_the_documents_error(
+    server: Door, request_: bytes
+) -> None:
+    reply = await server.reply(request_)
+    assert reply.status >= 400
+    assert valid("AnthropicError", reply.json)
+
+
 def test_routes_are_all_of_the_kind_that_is_read() -> None:
-    assert all(isinstance(route, Route) for route in ROUTES)
+    every = (*ROUTES, *(route for entry in DIALECTS for route in entry.routes))
+    assert all(isinstance(route, Route) for route in every)

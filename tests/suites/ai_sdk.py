@@ -1,5 +1,5 @@
-"""The AI SDK's end-to-end feature test suite, over Chat Completions, over Responses and with its
-package for compatible servers: `python -m tests.suites.ai_sdk --source DIR`.
+"""The AI SDK's end-to-end feature test suite, over Chat Completions, Responses and Messages, and
+with its package for compatible servers: `python -m tests.suites.ai_sdk --source DIR`.
 
 DIR is a work tree of its repository, of which the suite is an example. What its model is to see in
 a picture and read in a file stands in them in words here, since the simulated one has no eyes.
@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.downloads import node
-
 from .outcome import Exclusion, Outcome, report
-from .surroundings import INSIDE, MODEL, door, node_packages, surroundings
+from .surroundings import INSIDE, MODEL, door, node_packages, surroundings, vitest
 
 SUITE = "examples/ai-functions/src/e2e/feature-test-suite.ts"
 PIXEL = base64.b64decode(
@@ -45,22 +41,13 @@ def main() -> int:
     source: Path = parser.parse_args().source
     packages = node_packages("ai-sdk")
     with tempfile.TemporaryDirectory() as scratch, door() as ours:
-        folder, told = Path(scratch), Path(scratch) / "told.json"
+        folder = Path(scratch)
         shutil.copy(source / SUITE, folder)
         shutil.copy(INSIDE / "ai-sdk.test.ts", folder)
-        (folder / "package.json").write_text('{"type": "module"}')
-        (folder / "node_modules").symlink_to(packages / "node_modules")
         (folder / "data").mkdir()
         for name, content in DATA.items():
             (folder / "data" / name).write_bytes(content)
-        subprocess.run(
-            [
-                node(), "node_modules/vitest/vitest.mjs", "run", "--reporter=json",
-                f"--outputFile={told}",
-            ],
-            cwd=folder, env=surroundings(ours, MODEL=MODEL), stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        (results,) = json.loads(told.read_text())["testResults"]
+        (results,) = vitest(folder, packages, surroundings(ours, MODEL=MODEL))
     outcome = Outcome()
     for result in results["assertionResults"]:
         way, _, case = result["fullName"].partition(" Feature Test Suite ")

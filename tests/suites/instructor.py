@@ -1,4 +1,5 @@
-"""instructor's tests against a live API, core and OpenAI: `python -m tests.suites.instructor`."""
+"""instructor's tests against a live API, core, OpenAI and Anthropic:
+`python -m tests.suites.instructor`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from .surroundings import INSIDE, aliases, door, pytest, python, source, surroun
 
 VERSION = "1.17.0"
 NAMES = ("gpt-4.1-mini", "gpt-4.1-nano")
-FOLDERS = ["tests/llm/test_core_providers", "tests/llm/test_openai"]
+FOLDERS = [f"tests/llm/test_{name}" for name in ("core_providers", "openai", "anthropic")]
 
 EXCLUSIONS = [
     Exclusion(
@@ -31,7 +32,15 @@ EXCLUSIONS = [
     ),
     Exclusion(
         "the simulated backend is no model: it does not read an invoice that is drawn",
-        (r"test_openai\.test_multimodal\.test_multimodal_pdf_file.*",),
+        (r"test_(openai|anthropic)\.test_multimodal\.test_multimodal_pdf_file.*",),
+    ),
+    Exclusion(
+        "the simulated backend is no model: it compares no numbers",
+        (r"test_anthropic\.test_reasoning\.test_reasoning",),
+    ),
+    Exclusion(
+        "the simulated backend's cache knows no first turn",
+        (r"test_anthropic\.test_system\.test_creation_with_system_cache.*",),
     ),
 ]
 

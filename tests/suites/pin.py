@@ -17,11 +17,18 @@ PYTHON = {
         "openai[aiohttp,realtime]==3.54.0", "respx", "inline-snapshot", "dirty-equals", "rich",
         "time-machine", "nest_asyncio", *PYTEST,
     ],
-    "langchain": ["langchain-tests==1.1.9", "langchain-openai==1.7.3", *PYTEST],
+    "anthropic-python": [
+        "anthropic[aiohttp]==2.14.0", "respx", "inline-snapshot", "http-snapshot", "dirty-equals",
+        "rich", "time-machine", "nest_asyncio", *PYTEST,
+    ],
+    "langchain": [
+        "langchain-tests==1.1.9", "langchain-openai==1.7.3", "langchain-anthropic==1.7.10", *PYTEST,
+    ],
     "instructor": [
-        "instructor==1.17.0", "python-dotenv", "jsonref", "diskcache", "redis", "fastapi", "requests",
+        "instructor[anthropic]==1.17.0", "python-dotenv", "jsonref", "diskcache", "redis", "fastapi", "requests",
         *PYTEST,
     ],
+    "pydantic-ai": ["pydantic-ai-slim[anthropic]==2.68.0", *PYTEST],
     "schemathesis": ["schemathesis==4.32.5"],
     "clients": [
         "langchain-openai", "pydantic-ai-slim[openai]", "openai-agents", "instructor", "llm",
@@ -34,8 +41,9 @@ NODE = {
     "openresponses": ["bun", "zod@3.25.76"],
     "ai-sdk": [
         "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
-        "@ai-sdk/provider", "zod@4", "vitest@3",
+        "@ai-sdk/anthropic@4.0.105", "@ai-sdk/provider", "zod@4", "vitest@3",
     ],
+    "anthropic-typescript": ["@anthropic-ai/sdk@1.14.0", "zod@4", "vitest@3"],
     "mcp-suites": [
         "@modelcontextprotocol/inspector@2.12.0",
         "@modelcontextprotocol/conformance@0.2.0-alpha.12",
@@ -49,7 +57,8 @@ NODE = {
         "zod@4",
     ],
 }  # fmt: skip
-OVERRIDES = {"ai-sdk": {"rollup": "4.60.0"}}
+_ROLLUP = {"rollup": "4.60.0"}
+OVERRIDES = {"ai-sdk": _ROLLUP, "anthropic-typescript": _ROLLUP}
 """Of later ones npm cannot lock the parts for each platform."""
 RESOLVE = [
     "uv", "pip", "compile", "-", "--universal", "--python-version", "3.11", "--generate-hashes",

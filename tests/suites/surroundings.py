@@ -7,6 +7,7 @@ Everything that is fetched stays in `.cache/`, which git ignores: nothing of it 
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import tarfile
@@ -14,9 +15,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.downloads import CACHE, PINS, kept, npm_ci, pip
+from tests.downloads import CACHE, PINS, kept, node, npm_ci, pip
 from tests.processes import Running, environment, server, simulator
+
+JsonObject = dict[str, Any]
 
 MODEL = "gpt-6.1-sol"
 """What the simulated backend has, for suites that let us choose."""
@@ -93,9 +97,27 @@ def aliases(*names: str, model: str = MODEL) -> list[str]:
 
 def surroundings(door: Running, **more: str) -> dict[str, str]:
     """The environment of a client: the official names of address and key, and nothing of ours."""
-    told = {"OPENAI_BASE_URL": door.url, "OPENAI_API_KEY": "unused"}
+    official = {
+        "OPENAI_BASE_URL": door.url, "OPENAI_API_KEY": "unused",
+        "ANTHROPIC_BASE_URL": door.url.removesuffix("/v1"), "ANTHROPIC_API_KEY": "unused",
+    }  # fmt: skip
     kept = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
-    return {**kept, **told, "NO_PROXY": "127.0.0.1", **more}
+    return {**kept, **official, "NO_PROXY": "127.0.0.1", **more}
+
+
+def vitest(folder: Path, packages: Path, env: dict[str, str]) -> list[JsonObject]:
+    """Runs the TypeScript tests in a folder with these packages; the results, file by file."""
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").symlink_to(packages / "node_modules")
+    results = folder / "results.json"
+    subprocess.run(
+        [
+            node(), "node_modules/vitest/vitest.mjs", "run", "--reporter=json",
+            f"--outputFile={results}",
+        ],
+        cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return list(json.loads(results.read_text())["testResults"])
 
 
 def pytest(

@@ -61,6 +61,11 @@ class ServerInfo:
     def model(self) -> str:
         return self.models[0].name
 
+    @property
+    def base(self) -> str:
+        """The URL for programs of Anthropic's API, which put /v1 behind it themselves."""
+        return self.url.removesuffix("/v1")
+
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
@@ -258,16 +263,32 @@ def _mistral_vibe_env(point: ServerInfo) -> Mapping[str, str]:
 
 
 def _claude_code(point: ServerInfo) -> list[Entry]:
-    """Variables that it sets for itself (2.1.332). It takes an unknown model's window for a
-    million tokens, and with an API key in place of a token it asks first whether to use it."""
-    variables = {
-        "ANTHROPIC_BASE_URL": point.url.removesuffix("/v1"),
-        "ANTHROPIC_AUTH_TOKEN": point.key,
-        "ANTHROPIC_MODEL": point.model,
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(point.models[0].context),
-        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+    """Variables that it sets for itself (2.1.332)."""
+    return [Entry(("env", name), value) for name, value in _claude_code_env(point).items()]
+
+
+def _crush(point: ServerInfo) -> list[Entry]:
+    """Over Anthropic's API, which carries a model's reasoning from turn to turn: its provider for
+    OpenAI's is Chat Completions. In a key, "$" begins a variable."""
+    models = [
+        {
+            "id": model.name,
+            "name": model.name,
+            "context_window": model.context,
+            "default_max_tokens": OUTPUT,
+            "can_reason": True,
+            "supports_attachments": model.images,
+        }
+        for model in point.models
+    ]
+    provider = {
+        "name": NAME,
+        "type": "anthropic",
+        "base_url": point.base,
+        "api_key": UNUSED if point.key == UNUSED else "$CODEXAPI_API_KEY",
+        "models": models,
     }
-    return [Entry(("env", name), value) for name, value in variables.items()]
+    return [Entry(("providers", NAME), provider)]
 
 
 def _modalities(model: ModelInfo) -> list[str]:
@@ -279,6 +300,33 @@ def _modalities(model: ModelInfo) -> list[str]:
 
 def _openai(point: ServerInfo) -> Mapping[str, str]:
     return {"OPENAI_BASE_URL": point.url, "OPENAI_API_KEY": point.key}
+
+
+def _anthropic(point: ServerInfo) -> Mapping[str, str]:
+    return {"ANTHROPIC_BASE_URL": point.base, "ANTHROPIC_API_KEY": point.key}
+
+
+def _claude_code_env(point: ServerInfo) -> Mapping[str, str]:
+    """It takes an unknown model's window for a million tokens, and with an API key in place of a
+    token it asks first whether to use it."""
+    return {
+        "ANTHROPIC_BASE_URL": point.base,
+        "ANTHROPIC_AUTH_TOKEN": point.key,
+        "ANTHROPIC_MODEL": point.model,
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(point.models[0].context),
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+    }
+
+
+def _goose(point: ServerInfo) -> Mapping[str, str]:
+    """Over Anthropic's API, for the same reason as Crush."""
+    return {
+        "GOOSE_PROVIDER": "anthropic",
+        "GOOSE_MODEL": point.model,
+        "GOOSE_CONTEXT_LIMIT": str(point.models[0].context),
+        "ANTHROPIC_HOST": point.base,
+        "ANTHROPIC_API_KEY": point.key,
+    }
 
 
 def _qwen_code(point: ServerInfo) -> Mapping[str, str]:
@@ -458,6 +506,11 @@ CLIENTS: Final = (
         files={"": "{vibe}/config.toml"}, form="toml", entries=_mistral_vibe,
         env=_mistral_vibe_env, run=("vibe",),
     ),
+    ApiClient(
+        "crush", "Crush",
+        "Its picker of models (Ctrl-L) lists them. A key comes from the variable CODEXAPI_API_KEY.",
+        files={"": "{config}/crush/crush.json"}, entries=_crush, env=_key_env, run=("crush",),
+    ),
     ApiClient("shell", "any program, in a POSIX shell", env=_openai, run=("{shell}",), models=False),
     ApiClient(
         "fish", "any program, in fish", env=_openai, run=("fish",), words=_fish,
@@ -475,6 +528,12 @@ CLIENTS: Final = (
         "langchain", "LangChain", env=_langchain_env, run=("python",), words=_langchain_words
     ),
     ApiClient("qwen-code", "Qwen Code", env=_qwen_code, run=("qwen",)),
+    ApiClient(
+        "anthropic", "any program with Anthropic's SDK, in a POSIX shell", env=_anthropic,
+        run=("{shell}",), models=False,
+    ),
+    ApiClient("claude-agent-sdk", "Claude Agent SDK", env=_claude_code_env, run=("python",)),
+    ApiClient("goose", "Goose", env=_goose, run=("goose", "session")),
     ApiClient("cline", "Cline", words=_cline),
     ApiClient("jetbrains", "JetBrains AI Assistant", words=_jetbrains),
     ApiClient("n8n", "n8n", words=_n8n),

@@ -39,6 +39,7 @@ _COMMON = frozenset(
 _FEW = 8
 """Of more tools, as an agent has them, none is called for a single word of its description."""
 _FENCE = "```json"
+_JSON_ALONE = "respond with a JSON object"
 _QUOTED = 300
 """Characters of a prompt that are repeated."""
 
@@ -158,15 +159,17 @@ def _natural(request: ModelRequest, names: Names) -> Iterator[Output]:
 def _answer_text(request: ModelRequest) -> str:
     kind = request.form.get("type")
     if kind == "json_schema":
-        value = schema.example(request.form.get("schema"), request.prompt)
+        value = schema.example(request.form.get("schema"), request.story)
         return json.dumps(value, ensure_ascii=False)
     shape = prose.schema_in([request.prompt, *request.rules])
     if kind == "json_object":
-        value = schema.example(shape, request.prompt) if shape else {"answer": _plain_text(request)}
+        value = schema.example(shape, request.story) if shape else {"answer": _plain_text(request)}
         return json.dumps(value, ensure_ascii=False)
     if shape and any(_FENCE in text for text in (request.prompt, *request.rules)):
-        value = schema.example(shape, request.prompt)
+        value = schema.example(shape, request.story)
         return f"{_FENCE}\n{json.dumps(value, ensure_ascii=False)}\n```"
+    if shape and any(_JSON_ALONE in rule for rule in request.rules):
+        return json.dumps(schema.example(shape, request.story), ensure_ascii=False)
     return _plain_text(request)
 
 
@@ -393,7 +396,7 @@ def _call(
         return Output(item)
     results = [output for _, output in request.outputs]
     made = schema.example(
-        tool.parameters, request.prompt, optional=False, place=place, results=results
+        tool.parameters, request.story, optional=False, place=place, results=results
     )
     arguments = json.dumps(made, ensure_ascii=False) if text is None else text
     item.update(id=names.new("fc"), type="function_call", arguments=arguments)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ..errors import JsonObject
-from . import schema
+from . import prose, schema
 from .scripts import Directions, read
 
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
@@ -68,6 +68,15 @@ class ModelRequest:
         for item in self.body["input"]:
             if item.get("role") == "developer":
                 yield text_of(item.get("content"))
+
+    @property
+    def story(self) -> str:
+        """What an object is filled from: the prompt, and what the application says of people
+        where the prompt names none."""
+        if prose.people(self.prompt):
+            return self.prompt
+        rule = next((text for text in self.rules if prose.people(text)), "")
+        return f"{self.prompt}\n{rule}" if rule else self.prompt
 
     @property
     def parallel(self) -> bool:

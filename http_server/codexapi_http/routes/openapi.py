@@ -1,4 +1,4 @@
-"""Generates the OpenAPI document of the server.
+"""Generates the OpenAPI document of the server: OpenAI's API and the dialects beside it.
 
 Nothing is written twice: paths come from the routes, request bodies from the models that validate
 them, and the handling of a field from the tables that implement it.
@@ -7,7 +7,7 @@ them, and the handling of a field from the tables that implement it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -17,12 +17,14 @@ from starlette.routing import BaseRoute, Route
 
 from codexapi_engine import __version__
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol.anthropic import schema as anthropic
 from codexapi_engine.protocol.chat import schema as chat
 from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
 
+from ..dialect import OPENAI, DialectRoutes
 from .answer import json_response
 
 MODEL = "gpt-6.2-sol"
@@ -64,6 +66,7 @@ class Reply:
     name: str  # of the schema
     required: tuple[str, ...] = ()
     object: str | None = None  # the value of its field of that name
+    type: str | None = None  # likewise
     streamed: bool = False  # also as events, with `stream: true`
     kind: str = "application/json"
 
@@ -74,6 +77,8 @@ _RESPONSE = Reply(
 _COMPLETION = ("id", "object", "created", "model", "choices")
 _CONVERSATION = Reply("Conversation", ("id", "object", "created_at", "metadata"), "conversation")
 _PAGE = Reply("Page", ("object", "data", "first_id", "last_id", "has_more"), "list")
+
+_SAY_HELLO = [{"role": "user", "content": "Say hello"}]
 
 BODIES: dict[str, Body] = {
     "responses_create": Body(
@@ -90,7 +95,7 @@ BODIES: dict[str, Body] = {
         chat.RULES,
         chat.ASKS_NOTHING,
         FieldRule.IGNORED,
-        {"model": MODEL, "messages": [{"role": "user", "content": "Say hello"}]},
+        {"model": MODEL, "messages": _SAY_HELLO},
     ),
     "completions_create": Body(
         "CompletionsRequest",
@@ -125,6 +130,22 @@ BODIES: dict[str, Body] = {
         FieldRule.IGNORED,
         {"image": PIXEL, "response_format": "b64_json"},
         form=True,
+    ),
+    "messages_create": Body(
+        "AnthropicMessagesRequest",
+        anthropic.MessagesRequest,
+        anthropic.RULES,
+        anthropic.ASKS_NOTHING,
+        FieldRule.IGNORED,
+        {"model": MODEL, "max_tokens": 1024, "messages": _SAY_HELLO},
+    ),
+    "messages_count_tokens": Body(
+        "AnthropicCountRequest",
+        anthropic.CountRequest,
+        anthropic.COUNT_RULES,
+        {},
+        FieldRule.IGNORED,
+        {"model": MODEL, "messages": _SAY_HELLO},
     ),
 }
 """By the name of the endpoint. A POST that is not here takes any object, or nothing."""
@@ -171,6 +192,16 @@ REPLIES: dict[str, Reply] = {
     "healthz": Reply("Health", ("status", "version")),
     "openapi": Reply("OpenAPI", ("openapi", "info", "paths")),
     "metrics": Reply("Metrics", kind="text/plain"),
+    "messages_create": Reply(
+        "AnthropicMessage",
+        ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"),
+        type="message",
+        streamed=True,
+    ),
+    "messages_count_tokens": Reply("AnthropicTokens", ("input_tokens",)),
+    "models_page": Reply("AnthropicModelList", ("data", "has_more", "first_id", "last_id")),
+    "model_get": Reply("AnthropicModel", ("id", "type", "display_name"), type="model"),
+    "hello": Reply("Nothing", kind=""),
 }
 """Likewise. What is not here answers with some object."""
 
@@ -183,6 +214,8 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "chats_messages": _PAGED,
 }
 """Likewise: what an endpoint reads in the query."""
+
+_KEY = "The key of `serve --api-key`, where one was set."
 
 _IN_QUERY: dict[str, JsonObject] = {
     "after": {"type": "string"},
@@ -208,6 +241,27 @@ _ERROR: JsonObject = {
         }
     },
 }
+_ERRORS: dict[str, tuple[str, JsonObject]] = {
+    "openai": ("Error", _ERROR),
+    "anthropic": (
+        "AnthropicError",
+        {
+            "type": "object",
+            "required": ["type", "error", "request_id"],
+            "properties": {
+                "type": {"const": "error"},
+                "error": {
+                    "type": "object",
+                    "required": ["type", "message"],
+                    "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+                },
+                "request_id": {"type": "string"},
+            },
+        },
+    ),
+}
+"""By dialect: the name of the schema of its errors, and the schema."""
+
 _HEADERS: dict[str, str] = {
     "x-request-id": "The request's own, or one that was made for it; the server's log names it.",
     "x-codexapi-ignored": "The fields of the request that were left out or changed.",
@@ -221,26 +275,34 @@ async def openapi(request: Request) -> Response:
     """GET /openapi.json"""
     state = request.app.state
     if not hasattr(state, "openapi"):  # generated on first request, which few clients make
-        state.openapi = document(request.app.routes)
+        state.openapi = document(request.app.routes, request.app.dialects.others)
     return json_response(state.openapi)
 
 
-def document(routes: Iterable[BaseRoute]) -> JsonObject:
-    """The OpenAPI 3.1 document of these routes."""
-    schemas: JsonObject = {"Error": _ERROR}
+def document(routes: Iterable[BaseRoute], dialects: Iterable[DialectRoutes] = ()) -> JsonObject:
+    """The OpenAPI 3.1 document of OpenAI's routes and of those of the dialects beside it."""
+    schemas: JsonObject = {}
     paths: JsonObject = {}
-    for route in routes:
-        if isinstance(route, Route):
-            path = re.sub(r":\w+}", "}", route.path)
-            for method in sorted((route.methods or set()) - {"HEAD"}):
-                operation = _operation(route, path, method, schemas)
-                paths.setdefault(path, {})[method.lower()] = operation
+    for path, method, route in _served(routes):
+        paths.setdefault(path, {})[method] = _operation(route, path, method, schemas, OPENAI.name)
+    keys: list[str] = []
+    for entry in dialects:
+        own = [name.decode() for name in entry.dialect.key_headers if name != b"authorization"]
+        keys += [name for name in own if name not in keys]
+        for path, method, route in _served(entry.routes):
+            operation = _operation(route, path, method, schemas, entry.dialect.name)
+            operation["security"] = [{}, {"key": []}, *({name: []} for name in own)]
+            methods = paths.setdefault(path, {})
+            methods[method] = (
+                _either(methods[method], operation, entry) if method in methods else operation
+            )
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "codexapi",
             "version": __version__,
-            "summary": "The OpenAI API on this machine, with your own Codex login behind it.",
+            "summary": "The OpenAI API and Anthropic's Messages on this machine, with your own "
+            "Codex login behind them.",
         },
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
@@ -252,22 +314,33 @@ def document(routes: Iterable[BaseRoute]) -> JsonObject:
                 for name, text in _HEADERS.items()
             },
             "securitySchemes": {
-                "key": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "The key of `serve --api-key`, where one was set.",
-                }
+                "key": {"type": "http", "scheme": "bearer", "description": _KEY},
+                **{
+                    name: {"type": "apiKey", "in": "header", "name": name, "description": _KEY}
+                    for name in keys
+                },
             },
         },
     }
 
 
-def _operation(route: Route, path: str, method: str, schemas: JsonObject) -> JsonObject:
+def _served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
+    """Path, method and route, without those that answer every method: they say what is absent."""
+    for route in routes:
+        if isinstance(route, Route):
+            path = re.sub(r":\w+}", "}", route.path)
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                yield path, method.lower(), route
+
+
+def _operation(
+    route: Route, path: str, method: str, schemas: JsonObject, dialect: str
+) -> JsonObject:
     name = route.endpoint.__name__
     operation: JsonObject = {
         "operationId": name,
         "summary": (route.endpoint.__doc__ or name).partition("\n")[0],
-        "responses": _responses(REPLIES.get(name), schemas),
+        "responses": _responses(REPLIES.get(name), schemas, dialect),
     }
     parameters = [_in_path(word) for word in re.findall(r"{(\w+)}", path)]
     parameters += [
@@ -275,9 +348,33 @@ def _operation(route: Route, path: str, method: str, schemas: JsonObject) -> Jso
     ]
     if parameters:
         operation["parameters"] = parameters
-    if method == "POST":
+    if method == "post":
         operation["requestBody"] = _request_body(BODIES.get(name), schemas)
     return operation
+
+
+def _either(operation: JsonObject, other: JsonObject, entry: DialectRoutes) -> JsonObject:
+    """One operation of two dialects: `entry`'s where its header is sent."""
+    header = (entry.header or b"").decode()
+    says = f"With it, the answer has the form of {entry.dialect.name}."
+    optional = {"name": header, "in": "header", "description": says, "schema": {"type": "string"}}
+    responses = {}
+    for status, response in operation["responses"].items():
+        schemas = [
+            one["content"]["application/json"]["schema"]
+            for one in (response, other["responses"][status])
+        ]
+        responses[status] = {
+            **response,
+            "content": {"application/json": {"schema": {"anyOf": schemas}}},
+        }
+    parameters = [*operation.get("parameters", ()), optional]
+    return {
+        **operation,
+        "parameters": parameters,
+        "responses": responses,
+        "security": other["security"],
+    }
 
 
 def _in_path(name: str) -> JsonObject:
@@ -310,11 +407,13 @@ def _schemas(body: Body) -> JsonObject:
     return {body.name: whole, **inner}
 
 
-def _responses(reply: Reply | None, schemas: JsonObject) -> JsonObject:
-    error = {"application/json": {"schema": _reference("Error")}}
+def _responses(reply: Reply | None, schemas: JsonObject, dialect: str) -> JsonObject:
+    name, schema = _ERRORS.get(dialect, ("AnyError", {"type": "object"}))
+    schemas[name] = schema
+    error = {"application/json": {"schema": _reference(name)}}
     content: JsonObject = {"application/json": {"schema": {"type": "object"}}}
     if reply is not None and reply.kind != "application/json":
-        content = {reply.kind: {}}
+        content = {reply.kind: {}} if reply.kind else {}
     elif reply is not None:
         schemas[reply.name] = _reply_schema(reply)
         content = {"application/json": {"schema": _reference(reply.name)}}
@@ -332,6 +431,8 @@ def _reply_schema(reply: Reply) -> JsonObject:
     properties: JsonObject = {name: {} for name in reply.required}
     if reply.object is not None:
         properties["object"] = {"const": reply.object}
+    if reply.type is not None:
+        properties["type"] = {"const": reply.type}
     return {"type": "object", "required": list(reply.required), "properties": properties}
 
 

@@ -239,6 +239,10 @@ RESULT = {
     "type": "web_search_result", "url": "https://example.org/paris", "title": "Paris",
     "encrypted_content": "", "page_age": None,
 }  # fmt: skip
+LOCATION = {
+    "type": "web_search_result_location", "url": "https://example.org/paris", "title": "Paris",
+    "cited_text": "", "encrypted_index": "",
+}  # fmt: skip
 SEARCH: JsonObject = {
     "type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "capital"},
 }  # fmt: skip
@@ -249,7 +253,7 @@ def test_a_search_has_the_pages_that_its_answer_cites() -> None:
         {"type": "server_tool_use", "id": "srvtoolu_0000", "name": "web_search",
          "input": {"query": "capital of France"}},
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_0000", "content": [RESULT]},
-        {"type": "text", "text": "Paris is the capital."},
+        {"type": "text", "text": "Paris is the capital.", "citations": [LOCATION]},
     ]  # fmt: skip
     usage = message("web_search")["usage"]
     assert usage["server_tool_use"] == {"web_search_requests": 1, "web_fetch_requests": 0}
@@ -269,6 +273,21 @@ def test_two_searches_before_one_answer_both_have_its_pages() -> None:
     whole = reply(item(0, **SEARCH), item(1, **second), item(2, **text("Paris.", PARIS)))
     found = [b["content"] for b in whole["content"] if b["type"] == "web_search_tool_result"]
     assert found == [[RESULT], [RESULT]]
+
+
+@pytest.mark.parametrize("stop", [(), ("is.",), ("never",)])
+def test_a_text_has_the_pages_that_it_cites_once_each(stop: tuple[str, ...]) -> None:
+    rome = {**PARIS, "url": "https://example.org/rome", "title": ""}
+    notes = [PARIS, {"type": "file_citation", "file_id": "f"}, PARIS, rome]
+    options = replace(PLAIN, stop=stop)
+    whole = reply(item(0, **text("Paris.", *notes)), item(1, **text("Rome.")), options=options)
+    first, *others = whole["content"]
+    if stop == ("is.",):
+        assert (first, others) == ({"type": "text", "text": "Par"}, [])
+        return
+    without_title = {**LOCATION, "url": rome["url"], "title": rome["url"]}
+    assert first == {"type": "text", "text": "Paris.", "citations": [LOCATION, without_title]}
+    assert others == [{"type": "text", "text": "Rome."}]
 
 
 def test_a_search_without_an_answer_found_nothing() -> None:

@@ -128,6 +128,31 @@ def test_a_name_that_the_backend_refuses_gets_a_legal_one_and_comes_back() -> No
     assert request(tool(name), messages=history).sent["input"][1]["name"] == legal
 
 
+@pytest.mark.parametrize(
+    "given", [("a.b", "a_b"), ("a_b", "a.b"), ("a.b", "a b"), ("é", "è"), ("a.b", "a b", "a_b")]
+)
+def test_tools_whose_legal_names_would_be_one_have_two(given: tuple[str, ...]) -> None:
+    calls = [{"type": "tool_use", "id": name, "name": name, "input": {}} for name in given]
+    history = [HI, {"role": "assistant", "content": calls}, HI]
+    sent = request(*map(tool, given), messages=history)
+    legal = [one["name"] for one in sent.sent["tools"]]
+    assert [sent.options.names[name] for name in legal] == list(given)
+    assert all(sent.options.names[name] == name for name in legal if name in given)
+    said = [item["name"] for item in sent.sent["input"] if item["type"] == "function_call"]
+    assert said == legal, "a call of an earlier turn has the name of its tool"
+    choice = {"type": "tool", "name": given[0]}
+    chosen = request(*map(tool, given), tool_choice=choice).sent["tool_choice"]
+    assert chosen["name"] == legal[0]
+
+
+def test_a_tool_that_comes_later_takes_no_name_of_another() -> None:
+    added = {"type": "tool_definition", "definition": tool("a_b")}
+    changed = [HI, {"role": "system", "content": [{"type": "tool_addition", "tool": added}]}]
+    sent = request(tool("a.b"), messages=changed)
+    legal = [one["name"] for one in sent.sent["tools"]]
+    assert [sent.options.names[name] for name in legal] == ["a.b", "a_b"]
+
+
 # Deferred tools
 
 SEARCH = tool("ToolSearch")

@@ -1,6 +1,7 @@
-// The AI SDK's end-to-end feature test suite, for the three ways in which it speaks to us.
+// The AI SDK's end-to-end feature test suite, for the four ways in which it speaks to us.
 // Runs under vitest; `tests/suites/ai_sdk.py` puts it beside the suite and starts it.
 
+import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { APICallError } from 'ai';
@@ -35,6 +36,7 @@ vi.mock('ai', async original => {
 const baseURL = process.env.OPENAI_BASE_URL!;
 const modelId = process.env.MODEL!;
 const openai = createOpenAI({ baseURL, apiKey: 'unused' });
+const anthropic = createAnthropic({ baseURL, apiKey: 'unused' });
 const compatible = createOpenAICompatible({
   name: 'codexapi',
   baseURL,
@@ -51,6 +53,7 @@ const ways: [string, (id: string) => TestSuiteOptions['models']['invalidModel']]
   ['Chat Completions', id => openai.chat(id)],
   ['Responses', id => openai.responses(id)],
   ['OpenAI compatible', id => compatible.chatModel(id)],
+  ['Messages', id => anthropic.messages(id)],
 ];
 
 for (const [name, model] of ways) {

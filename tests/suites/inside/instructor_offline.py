@@ -13,14 +13,23 @@ import requests
 from instructor.v2.core import remote
 
 ASSETS = Path("tests/assets")
-KINDS = {".jpg": "image/jpeg", ".pdf": "application/pdf", ".wav": "audio/wav"}
+PICTURE = ASSETS / "image.jpg"
+KINDS = {
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".pdf": "application/pdf",
+    ".wav": "audio/wav",
+}
 
 
 class Assets(requests.adapters.BaseAdapter):
-    """Answers with the file that has the name at the end of the URL."""
+    """Answers with the file that has the name at the end of the URL, and with a picture for those
+    that are elsewhere."""
 
     def send(self, request, **_):
         path = ASSETS / PurePosixPath(request.url).name
+        if path.suffix == ".jpeg":
+            path = PICTURE
         response = requests.Response()
         response.request, response.url = request, request.url
         response.status_code = 200 if path.exists() else 404

@@ -1,4 +1,5 @@
-"""LangChain's standard tests of a chat model, for `ChatOpenAI` in both of its modes.
+"""LangChain's standard tests of a chat model, for `ChatOpenAI` in both of its modes and for
+`ChatAnthropic`.
 
 Runs inside the suite's own interpreter; `tests/suites/langchain.py` starts it. What the tests would
 fetch from the web is stood in for: they look at what comes back, not at the picture.
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests, chat_models
@@ -41,14 +43,9 @@ class Standard(ChatModelIntegrationTests):
     mode: ClassVar = {}
 
     @property
-    def chat_model_class(self):
-        return ChatOpenAI
-
-    @property
     def chat_model_params(self):
         return {"model": MODEL, **self.mode}
 
-    supports_json_mode = True
     supports_image_inputs = True
     supports_image_urls = True
     supports_pdf_inputs = True
@@ -69,18 +66,43 @@ class Standard(ChatModelIntegrationTests):
         return self._answer([HumanMessage("Think about it.")], stream)
 
     def _answer(self, messages: list[BaseMessage], stream: bool) -> AIMessage:
-        model = ChatOpenAI(**self.chat_model_params)
+        model = self.chat_model_class(**self.chat_model_params)
         if not stream:
             return model.invoke(messages)
         first, *rest = model.stream(messages)
         return sum(rest, first)
 
 
-class TestChatCompletions(Standard):
+class OpenAI(Standard):
+    supports_json_mode = True
+
+    @property
+    def chat_model_class(self):
+        return ChatOpenAI
+
+
+class TestChatCompletions(OpenAI):
     mode: ClassVar = {"use_responses_api": False, "stream_usage": True}
 
 
-class TestResponses(Standard):
+class TestResponses(OpenAI):
     mode: ClassVar = {"use_responses_api": True}
     supports_image_tool_message = True
     supports_pdf_tool_message = True
+
+
+class TestMessages(Standard):
+    supports_image_tool_message = True
+    supports_pdf_tool_message = True
+
+    @property
+    def chat_model_class(self):
+        return ChatAnthropic
+
+
+class TestMessagesNativeOutput(TestMessages):
+    structured_output_kwargs: ClassVar = {"method": "json_schema"}
+
+
+class TestMessagesThinking(TestMessages):
+    mode: ClassVar = {"thinking": {"type": "adaptive"}}

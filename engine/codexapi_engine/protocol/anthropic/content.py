@@ -40,8 +40,10 @@ def blocks_of(
     """The blocks of an item that is done; `sources` are a search's. Raises BackendError."""
     kind = get_str(item, "type")
     if kind == "message":
-        text = text_of(item)
-        return [{"type": "text", "text": text}] if text else []
+        block: JsonObject = {"type": "text", "text": text_of(item)}
+        if locations := citations_of(item):
+            block["citations"] = locations
+        return [block] if block["text"] else []
     if kind == "reasoning":
         return thinking_block(item, options)
     if kind in CALLS:
@@ -155,6 +157,21 @@ def citations(item: JsonObject) -> list[JsonObject]:
         for note in get_list(part, "annotations")
         if note.get("type") == "url_citation"
     )
+
+
+def citations_of(item: JsonObject) -> list[JsonObject]:
+    """The pages that a message cites, in the form of its block's `citations`. The backend does not
+    tell which of a page's words it means."""
+    return [
+        {
+            "type": "web_search_result_location",
+            "url": page["url"],
+            "title": get_str(page, "title") or page["url"],
+            "cited_text": "",
+            "encrypted_index": "",
+        }
+        for page in citations(item)
+    ]
 
 
 def _unique(sources: Iterable[JsonObject]) -> list[JsonObject]:

@@ -18,8 +18,8 @@ _CHANGES = ("tool_addition", "tool_removal")
 
 
 class Conversation:
-    """Makes items of messages. `tools` are those that results may refer to, `reader` is whose
-    reasoning can be sent."""
+    """Makes items of messages. `tools` are those that calls and results may refer to, by the
+    client's names, `reader` is whose reasoning can be sent."""
 
     def __init__(self, tools: Mapping[str, JsonObject], reader: Writer, ignored: Ignored) -> None:
         self._tools = tools
@@ -75,8 +75,11 @@ class Conversation:
     def _call(self, block: JsonObject, path: str) -> list[JsonObject]:
         arguments = json.dumps(required_object(block, "input", path)).decode()
         call = {"call_id": required_text(block, "id", path), "arguments": arguments}
-        name = legal_name(required_text(block, "name", path))
-        return [{"type": "function_call", "name": name, **call}]
+        name = required_text(block, "name", path)
+        tool = self._tools.get(name, {})
+        return [
+            {"type": "function_call", "name": get_str(tool, "name") or legal_name(name), **call}
+        ]
 
     def _thinking(self, block: JsonObject, path: str) -> list[JsonObject]:
         item = reasoning_item(get_str(block, "signature"), self._reader)

@@ -22,6 +22,7 @@ from .content import (
     blocks_of,
     call_block,
     citations,
+    citations_of,
     ending,
     message_id,
     own_sources,
@@ -219,6 +220,17 @@ class MessageStream:
             if field := TEXTS.get(get_str(part, "type")):
                 place = (index, None, position)
                 out += self._text(self._pieces.rest(place, get_str(part, field)))
+        return out + self._citations(item)
+
+    def _citations(self, item: JsonObject) -> list[bytes]:
+        """Behind the text that they are of: the backend tells them only then."""
+        locations = [] if self.finished else citations_of(item)
+        if not locations:
+            return []
+        out = self._text_events(self._stop.rest())
+        if self._open == "text":
+            deltas = ({"type": "citations_delta", "citation": one} for one in locations)
+            out += [self._event("content_block_delta", delta=delta) for delta in deltas]
         return out
 
     def _rest_of_thought(self, item: JsonObject, index: int) -> list[bytes]:

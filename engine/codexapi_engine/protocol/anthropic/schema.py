@@ -42,6 +42,10 @@ RULES: dict[str, FieldRule] = {
 }
 """What becomes of each field of `POST /v1/messages`. What is not here is ignored."""
 
+COUNT_RULES: dict[str, FieldRule] = dict.fromkeys(
+    ("messages", "system", "tools", "output_config", "output_format"), FieldRule.HONOURED
+)
+"""What is counted by `POST /v1/messages/count_tokens`: texts, and the schemas of tools and output."""
 
 ASKS_NOTHING: dict[str, object] = {"mcp_servers": [], "service_tier": "auto"}
 

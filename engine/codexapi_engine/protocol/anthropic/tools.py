@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ...errors import InvalidRequest, JsonObject
 from ..responses.backend import can_be_strict
-from ..responses.ids import legal_name
+from ..responses.ids import is_name, legal_name, name_with_hash
 from ..shapes import get_dict, get_list, get_str
 from .client_tools import CLIENT_TOOLS
 from .fields import Ignored, invalid, required_object, required_text
@@ -33,6 +33,9 @@ class Toolbox:
         self._all: dict[str, JsonObject] = {}  # in the Responses form, by the client's name
         self._deferred: set[str] = set()
         self._searches = False
+        tools = list(tools)
+        # Those that the backend takes as they are: another one may become the same.
+        self._taken = {name for tool in tools if is_name(name := get_str(tool, "name"))}
         for index, tool in enumerate(tools):
             self._add(tool, f"tools.{index}")
         for index, message in enumerate(messages):
@@ -86,7 +89,7 @@ class Toolbox:
             about, schema = CLIENT_TOOLS[kind]
         else:
             raise invalid(f"{path}.type", f"Unsupported tool type '{kind[:60]}'")
-        made: JsonObject = {"type": "function", "name": legal_name(name)}
+        made: JsonObject = {"type": "function", "name": self._backend_name(name)}
         self.names[made["name"]] = name
         if isinstance(about, str):
             made["description"] = about
@@ -96,6 +99,18 @@ class Toolbox:
             self._ignored.add(f"{path}.strict")
         # Always said: where it is left out, the backend is strict, and optional fields are filled.
         return {**made, "parameters": schema, "strict": strict}
+
+    def _backend_name(self, name: str) -> str:
+        """A legal name that no other tool has, and the same at each turn."""
+        if known := get_str(self._all.get(name, {}), "name"):
+            return known
+        if is_name(name) and name not in self.names:
+            return name
+        legal = legal_name(name)
+        if legal in self._taken:
+            legal = name_with_hash(name)
+        self._taken.add(legal)
+        return legal
 
     def _web_search(self, tool: JsonObject, path: str) -> JsonObject:
         made: JsonObject = {"type": _SEARCH, "external_web_access": True}

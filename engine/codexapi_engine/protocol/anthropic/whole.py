@@ -82,5 +82,7 @@ def _add(block: JsonObject, delta: JsonObject, inputs: dict[int, str], index: in
     for name in ("text", "thinking", "signature"):
         if name in delta:
             block[name] += delta[name]
+    if "citation" in delta:
+        block.setdefault("citations", []).append(delta["citation"])
     if "partial_json" in delta:
         inputs[index] = inputs.get(index, "") + delta["partial_json"]

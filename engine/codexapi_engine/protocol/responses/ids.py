@@ -49,7 +49,12 @@ def legal_name(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     if len(plain) <= MAX_TOOL_NAME and plain.strip("_-"):
         return plain
-    return f"{plain[:64]}_{_digest(name)}"
+    return name_with_hash(name)
+
+
+def name_with_hash(name: str) -> str:
+    """A legal name that no other name becomes."""
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:64]}_{_digest(name)}"
 
 
 def is_name(name: str) -> bool:
