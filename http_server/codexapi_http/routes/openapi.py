@@ -23,6 +23,7 @@ from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
 
+from ..websocket.upgrade import Upgrade
 from .answer import json_response
 
 MODEL = "gpt-6.2-sol"
@@ -226,11 +227,11 @@ async def openapi(request: Request) -> Response:
 
 
 def document(routes: Iterable[BaseRoute]) -> JsonObject:
-    """The OpenAPI 3.1 document of these routes."""
+    """The OpenAPI 3.1 document of these routes. It has no words for a WebSocket."""
     schemas: JsonObject = {"Error": _ERROR}
     paths: JsonObject = {}
     for route in routes:
-        if isinstance(route, Route):
+        if isinstance(route, Route) and not isinstance(route.endpoint, Upgrade):
             path = re.sub(r":\w+}", "}", route.path)
             for method in sorted((route.methods or set()) - {"HEAD"}):
                 operation = _operation(route, path, method, schemas)
