@@ -96,6 +96,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_http.middleware.compression", "compression"): None,
     ("codexapi_http.reports", "codexapi_http.metrics"): (9.3, 1.07),
     ("codexapi_http.server.serve", "uvloop"): (2.9, 0.34),
+    ("codexapi_http.websocket.upgrade", "codexapi_http.websocket.connection"): (17.2, 1.60),
     ("codexapi_mcp.runtime", "codexapi_engine"): (46.3, 5.35),
     ("codexapi_mcp.runtime", "codexapi_engine.hardening"): (1.9, 0.22),
     ("codexapi_mcp.runtime", "codexapi_engine.storage"): (7.6, 0.87),

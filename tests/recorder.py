@@ -1,6 +1,6 @@
 """A hop between two programs that writes down what they say, and changes no byte of it.
 
-Speaks TCP; reads what it wrote down as HTTP/1.1.
+Speaks TCP; reads what it wrote down as HTTP/1.1, and as WebSocket messages behind an upgrade.
 """
 
 from __future__ import annotations
@@ -11,10 +11,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import h11
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, SERVER, Protocol, Side
+
+from codexapi_engine.protocol import json
+
+JsonObject = dict[str, Any]
+
+_SWITCHED = b"HTTP/1.1 101 "
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,14 @@ class Recorder:
     def exchanges(self) -> list[tuple[Message, Message | None]]:
         """Each request with its answer, as far as they have come."""
         return [pair for connection in self._connections for pair in connection.exchanges()]
+
+    def sockets(self) -> list[tuple[list[JsonObject], list[JsonObject]]]:
+        """What the two sides of each WebSocket said: the client, then the server."""
+        return [
+            (_messages(connection.asked, SERVER), _messages(connection.answered, CLIENT))
+            for connection in self._connections
+            if connection.upgraded
+        ]
 
 
 @contextmanager
@@ -59,12 +75,19 @@ class _Connection:
     asked: list[bytes] = field(default_factory=list)
     answered: list[bytes] = field(default_factory=list)
 
+    @property
+    def upgraded(self) -> bool:
+        return b"".join(self.answered).startswith(_SWITCHED)
+
     def exchanges(self) -> Iterator[tuple[Message, Message | None]]:
         requests, answers = h11.Connection(h11.SERVER), h11.Connection(h11.CLIENT)
         requests.receive_data(b"".join(self.asked))
         answers.receive_data(b"".join(self.answered))
         while request := _read(requests):
             # h11 reads an answer only where it has sent a request, and the other way round.
+            if self.upgraded:
+                yield request, Message("101", {}, b"")
+                return
             _say(answers, h11.Request(method="POST", target="/", headers=[("host", "-")]))
             yield request, _read(answers)
             _say(requests, h11.Response(status_code=200, headers=[]))
@@ -102,6 +125,22 @@ def _pump(source: socket.socket, sink: socket.socket, log: list[bytes]) -> None:
             sink.sendall(piece)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def _messages(pieces: list[bytes], reader: Side) -> list[JsonObject]:
+    """The messages behind the head of an upgrade, as the other side reads them."""
+    _, _, frames = b"".join(pieces).partition(b"\r\n\r\n")
+    protocol = Protocol(reader, state=OPEN, max_size=None)
+    protocol.receive_data(frames)
+    whole: list[JsonObject] = []
+    parts: list[bytes] = []
+    for frame in protocol.events_received():
+        if isinstance(frame, Frame) and frame.opcode in (Opcode.TEXT, Opcode.CONT):
+            parts.append(bytes(frame.data))
+            if frame.fin:
+                whole.append(json.loads(b"".join(parts)))
+                parts.clear()
+    return whole
 
 
 def _read(wire: h11.Connection) -> Message | None:

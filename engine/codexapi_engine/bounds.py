@@ -45,6 +45,28 @@ BODY_TIMEOUT = 30.0
 
 MAX_KEY_FILE_BYTES = 4096
 
+# WebSocket connections. The first three are OpenAI's.
+
+MAX_SOCKET_RUNS = 16
+"""Responses that one connection makes at a time. More wait."""
+
+MAX_LANES = 32
+"""Names of lanes that one connection may use in its life."""
+
+SOCKET_LIFETIME = 3600.0
+
+MAX_WAITING_CREATES = 32
+"""Of one connection. Beyond this, or beyond MAX_BODY_BYTES of them, no more is read."""
+
+MAX_CHAIN_BYTES = 2 * MAX_BODY_BYTES
+"""Of the responses that one connection remembers."""
+
+MAX_PONG_BYTES = 64 * 1024
+"""That wait for a client that reads nothing: beyond this nothing of it is read either."""
+
+SILENCE_TIMEOUT = 600.0
+"""After this a client that has answered no ping is gone: its machine may be off."""
+
 # Answers.
 
 KEEP_ALIVE_INTERVAL = 10.0

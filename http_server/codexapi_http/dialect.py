@@ -160,3 +160,9 @@ def routes_of(scope: Scope) -> Sequence[Route]:
     """The routes of the request's dialect."""
     entry: DialectRoutes | None = scope.get(_SCOPE)
     return entry.routes if entry is not None else ()
+
+
+def upgrades(scope: Scope) -> bool:
+    """Whether the route of a request makes a WebSocket of it."""
+    fit = (route for route in routes_of(scope) if route.matches(scope)[0] is Match.FULL)
+    return any(getattr(route.endpoint, "upgrades", False) for route in fit)

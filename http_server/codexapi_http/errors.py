@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from codexapi_engine import CodexError, __version__
+from codexapi_engine import Codex, CodexError, __version__
 from codexapi_engine.protocol import json, limits
 
 from .dialect import Dialect, dialect_of, routes_of
@@ -43,11 +43,10 @@ def render(
     request_id: str = "",
 ) -> Response:
     """The error as an HTTP response of a dialect."""
-    more = dialect.error_headers(error, request_id)
     return Response(
         json.dumps(dialect.error_body(error, request_id)),
         dialect.error_status(error),
-        {**error.headers, **(headers or {}), **more},
+        {**error.headers, **(headers or {}), **dialect.error_headers(error, request_id)},
         media_type="application/json",
     )
 
@@ -55,11 +54,16 @@ def render(
 async def codex_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CodexError)
     current().failed(error)
+    scope, known = request.scope, limit_headers(error, request.app.state.codex)
+    return render(error, dialect_of(scope), known, request_id=scope["request_id"])
+
+
+def limit_headers(error: CodexError, codex: Codex) -> Mapping[str, str]:
+    """The plan's limits, as the error or else the newest answer tells them."""
     known = limits.from_headers(error.headers)
-    if not (known.primary or known.secondary):  # then as the newest answer told them
-        known = request.app.state.codex.limits or known
-    scope = request.scope
-    return render(error, dialect_of(scope), known.as_headers(), request_id=scope["request_id"])
+    if not (known.primary or known.secondary):
+        known = codex.limits or known
+    return known.as_headers()
 
 
 async def http_exception(request: Request, error: Exception) -> Response:

@@ -29,8 +29,11 @@ ROOM = 1000
 LAST_WORDS = 0.5
 """Seconds that the last lines get when the process ends."""
 
-TALKATIVE = ("httpx", "httpcore", "h2", "hpack", "h11", "asyncio", "mcp", "PIL", "python_multipart")
-"""They name URLs at INFO, headers below it, and one of them every byte of a form."""
+TALKATIVE = (
+    "httpx", "httpcore", "h2", "hpack", "h11", "asyncio", "mcp", "PIL", "python_multipart",
+    "websockets",
+)  # fmt: skip
+"""They name URLs at INFO, headers below it, and two of them every byte of a form or a message."""
 
 
 def configure(

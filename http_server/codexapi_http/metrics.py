@@ -19,7 +19,7 @@ from codexapi_engine.telemetry import FinishedRun
 from .middleware.request_log import Entry, model_name
 
 SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
-METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "WS"})
 OTHER = "other"
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}")

@@ -51,6 +51,16 @@ class Sink(Protocol):
         """Returns when the reader takes more."""
 
 
+class ClientStream(Sink, Protocol):
+    """The one client of a response."""
+
+    committed: bool
+    """Something is written, so a failure can only be an event."""
+
+    def opened(self, headers: Mapping[str, str]) -> None:
+        """The backend has accepted the request; `headers` are those of the answer."""
+
+
 async def pump(stream: Events, translator: Translator, sink: Sink) -> bytes:
     """Writes a stream to a sink, translated: a batch of events in one write, a large event in
     several, so that a slow reader is not behind by all of it.
@@ -185,6 +195,13 @@ class ClientSink:
         self._in_event = False  # the data ends within one
         self._closed = False  # the end is sent, or being sent
 
+    def opened(self, headers: Mapping[str, str]) -> None:
+        if self.committed:
+            return
+        newer = dict(_raw(headers))
+        older = [line for line in self._headers if line[0] not in newer]
+        self._headers[:] = [*older, *newer.items()]
+
     def write(self, data: bytes) -> bool:
         self.committed = self._wrote = True
         self._in_event = not data.endswith(b"\n")  # JSON has line ends nowhere else
@@ -308,39 +325,40 @@ class EventStreamResponse(Response):
 
     async def _write(self, sink: ClientSink, shutdown: Shutdown) -> None:
         try:
-            last = await self._pump(sink)
+            last = await self.pump(sink)
         except CodexError as error:
-            self._name_field(error)
             if not sink.committed:
                 raise
-            await sink.fail(self._error_event(error))
+            await sink.fail(self.error_event(error))
         except asyncio.CancelledError:
             if sink.committed and shutdown.ends_all:
-                await sink.fail(self._error_event(shutdown.error()))
+                await sink.fail(self.error_event(shutdown.error()))
             raise
         else:
             await sink.close(last)
 
-    async def _pump(self, sink: ClientSink) -> bytes:
-        """Opens the runs, pumps and closes them. Returns the last write."""
+    async def pump(self, sink: ClientStream) -> bytes:
+        """Opens the runs, pumps and closes them. Returns the last write, for its caller to make.
+        Raises CodexError, which names the field as the caller does."""
         try:
             await self._open_runs(sink)
             return await pump_all(self._runs, sink)
+        except CodexError as error:
+            self._name_field(error)
+            raise
         finally:
             for run in self._runs:
                 await run.events.aclose()
 
-    async def _open_runs(self, sink: ClientSink) -> None:
+    async def _open_runs(self, sink: ClientStream) -> None:
         if self._opening is None:
             return
         streams = await self._opening.open()
         attach(self._runs, streams)
-        if not sink.committed:
-            newer = dict(_raw(self._opening.headers(streams[0])))
-            older = [line for line in self.raw_headers if line[0] not in newer]
-            self.raw_headers[:] = [*older, *newer.items()]
+        sink.opened(self._opening.headers(streams[0]))
 
-    def _error_event(self, error: CodexError) -> bytes:
+    def error_event(self, error: CodexError) -> bytes:
+        """The error as an event of the stream, which is its last."""
         current().failed(error)
         return b"".join(self._runs[0].translator.fail(error))
 

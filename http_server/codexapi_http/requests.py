@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
@@ -43,10 +43,25 @@ async def read_state(read: Callable[..., T], *arguments: Any) -> T:
     return await aside(True, read, *arguments)
 
 
+class Memory(Protocol):
+    """Responses that are not stored: a connection remembers them for its own requests."""
+
+    def history(self, previous: str, owner: Owner) -> list[JsonObject] | None:
+        """The items of a response and of all before it, less those that `owner` cannot send; None
+        for a response that is not remembered."""
+
+    def remember(self, response: JsonObject, items: list[JsonObject], *, owner: Owner) -> None:
+        """Takes a finished response, and the items that went before its output."""
+
+
 async def context_of(
-    request: Request, params: JsonObject, owner: Owner
+    request: Request, params: JsonObject, owner: Owner, memory: Memory | None = None
 ) -> tuple[list[JsonObject], list[JsonObject]]:
     """What goes before a request in the Responses dialect, and its own items."""
+    if memory is not None and isinstance(previous := params.get("previous_response_id"), str):
+        known = memory.history(previous, owner)
+        if known is not None:
+            return known, await aside(True, state_of(request).own, params, owner, known)
     much = params.get("previous_response_id") or params.get("conversation") or json.is_heavy(params)
     return await aside(bool(much), state_of(request).context, params, owner)
 
@@ -98,6 +113,11 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
         data = b"".join([piece async for piece in body_pieces(request, limit)])
     else:
         data = await _bytes(request, limit)
+    return await parsed(data)
+
+
+async def parsed(data: bytes) -> JsonObject:
+    """A JSON object from untrusted bytes. Raises InvalidRequest."""
     return await aside(len(data) > LARGE, checked, data)
 
 

@@ -164,6 +164,14 @@ def built_in(url: str, env: dict[str, str]) -> str:
     return BUILT_IN.format(url=url)
 
 
+def by_socket(model: str) -> Settings:
+    """A provider of the user's own that says that it takes a WebSocket."""
+    config = CONFIG.replace(
+        "requires_openai_auth", "supports_websockets = true\nrequires_openai_auth"
+    )
+    return lambda url, env: config.format(model=model, url=url)
+
+
 def custom(url: str, env: dict[str, str]) -> str:
     """A provider of the user's own, as `codexapi setup codex` prints it."""
     done = forks.run(
@@ -235,6 +243,33 @@ def words_of_tool(output: JsonObject) -> str:
     return NO_SANDBOX if NO_SANDBOX in str(output["output"]) else TOOL_SAYS
 
 
+@pytest.mark.parametrize("model", [CLASSIC, LITE])
+def test_a_tool_turn_over_a_websocket_is_one_over_http_to_the_backend(
+    codex: Path, tmp_path: Path, model: str
+) -> None:
+    ran = run(codex, tmp_path, f"[[rate_limits]] [[tool {TOOLS[model]}]]", by_socket(model))
+    assert ran.done.returncode == 0, ran.done.stderr
+    assert answered(ran) == [POST, POST]
+    ((sent, _),) = ran.near.sockets()
+    first, second = ((request, json.loads(request.body)) for request, _ in posted(ran.far))
+    assert first[1]["input"] == [*sent[0]["input"], *sent[1]["input"]]
+    assert second[1]["input"][: len(first[1]["input"])] == first[1]["input"]
+    for (request, body), create in zip((first, second), sent[1:], strict=True):
+        assert (wire.LITE in request.headers) == (model == LITE)
+        metadata = create["client_metadata"]
+        assert request.headers["x-codex-turn-metadata"] == metadata["x-codex-turn-metadata"]
+        assert request.headers[wire.WINDOW] == metadata[wire.WINDOW]
+        assert not [name for name in body["client_metadata"] if "ws" in name.split("-")[:2]]
+        assert body.get("tools") == create.get("tools")
+        assert not {"type", "previous_response_id", "generate"} & body.keys()
+    answers = [answer for _, answer in posted(ran.far)]
+    assert answers[0] is not None
+    assert second[0].headers["x-codex-turn-state"] == answers[0].headers["x-codex-turn-state"]
+    output = tool_output(ran)
+    assert output["type"] == OUTPUTS[model]
+    assert words_of_tool(output) in ran.done.stdout
+
+
 # With the CLI's default settings: its own choice of model, and everything it turns on.
 
 POST, FIND = "POST /v1/responses", "POST /v1/alpha/search"
@@ -247,8 +282,8 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 
 def check_preliminaries(ran: Run, settings: Settings) -> None:
-    """The CLI reads our list of models. The built-in provider tries a WebSocket before it posts,
-    and what it then posts is compressed."""
+    """The CLI reads our list of models, and the built-in provider takes a WebSocket in place of
+    posting."""
     assert ran.done.returncode == 0, ran.done.stderr
     assert "failed to decode" not in ran.done.stderr
     answers = {
@@ -256,18 +291,28 @@ def check_preliminaries(ran: Run, settings: Settings) -> None:
         for sent, heard in ran.near.exchanges()
         if sent.head.startswith("GET")
     }
-    upgrade = {"GET /v1/responses": "426"} if settings is built_in else {}
+    upgrade = {"GET /v1/responses": "101"} if settings is built_in else {}
     assert answers == {"GET /v1/models": "200", **upgrade}
-    encodings = {
-        sent.headers.get("content-encoding") for sent, _ in posted(ran.near) if sent.head == POST
-    }
-    assert encodings == ({"zstd"} if settings is built_in else {None})
 
 
 def answered(ran: Run) -> list[str]:
-    """What the CLI posted, all of it answered well."""
-    assert {heard and heard.head for _, heard in posted(ran.near)} == {"200"}
-    return [sent.head for sent, _ in posted(ran.near)]
+    """What the CLI posted or created, all of it answered well, and by the backend in this order."""
+    assert {heard and heard.head for _, heard in posted(ran.far)} == {"200"}
+    for sent, heard in ran.near.sockets():
+        check_chain(sent, heard)
+        created = [body for body in sent if body.get("generate") is not False]
+        bodies = [json.loads(m.body) for m, _ in posted(ran.far) if m.head.endswith("/responses")]
+        assert [body["input"][-1] for body in created] == [body["input"][-1] for body in bodies]
+    return [sent.head.replace("/backend-api/codex", "/v1") for sent, _ in posted(ran.far)]
+
+
+def check_chain(sent: list[JsonObject], heard: list[JsonObject]) -> None:
+    """A warm-up, then creates that each go on with the response before."""
+    ends = [event["response"]["id"] for event in heard if event["type"] == "response.completed"]
+    assert [body.get("previous_response_id") for body in sent] == [None, *ends[:-1]]
+    assert sent[0]["generate"] is False
+    assert {event["type"] for event in heard} >= {"response.metadata", "codex.rate_limits"}
+    assert not [event for event in heard if event["type"] == "error"]
 
 
 def first_model(hop: Recorder) -> str:
@@ -315,7 +360,10 @@ def test_a_search_turn_with_default_settings(
     ran = run(codex, tmp_path, f"[[tool {SEARCH}]]", settings)
     check_preliminaries(ran, settings)
     assert answered(ran) == [POST, FIND, POST]
-    _, (sent, received, said, heard), _ = ran.exchanges()
+    ((sent, heard),) = [pair for pair in posted(ran.near) if pair[0].head == FIND]
+    _, (received, said), _ = posted(ran.far)
+    assert heard is not None
+    assert said is not None
     assert received.head == "POST /backend-api/codex/alpha/search"
     assert received.body == sent.body
     assert json.loads(heard.body) == json.loads(said.body)
@@ -379,7 +427,8 @@ def test_an_effort_that_changes_in_a_thread_reaches_the_backend(
         finally:
             process.kill()
             process.communicate()
-    assert [heard and heard.head for _, heard in posted(near)] == ["200", "200"]
+    assert [heard and heard.head for _, heard in posted(far)] == ["200", "200"]
+    assert near.sockets()
     request, _ = posted(far)[-1]
     body = json.loads(request.body)
     assert body["input"][-1] == {"type": "configuration_update", "reasoning": {"effort": "high"}}

@@ -184,7 +184,7 @@ METHOD_AND_PATH = [
     ("DELETE", head(f"DELETE {IMAGES}", HOST), 405, "method_not_allowed"),
     ("OPTIONS", head(f"OPTIONS {CHAT}", HOST), 405, "method_not_allowed"),
     ("TRACE", head(f"TRACE {CHAT}", HOST), 405, "method_not_allowed"),
-    ("a WebSocket", get("/v1/responses", "Connection: Upgrade", "Upgrade: websocket",
+    ("a WebSocket", get("/v1/models", "Connection: Upgrade", "Upgrade: websocket",
      "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA"), 426, "upgrade_not_supported"),
 ]  # fmt: skip
 

@@ -219,9 +219,12 @@ async def test_preflight_gets_no_permission(
     assert not backend.requests
 
 
-async def test_websocket_upgrade_is_told_to_use_http(server: Door, backend: Simulator) -> None:
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/responses/resp_1", "/healthz", "/nothing"])
+async def test_websocket_upgrade_elsewhere_is_told_to_use_http(
+    server: Door, backend: Simulator, path: str
+) -> None:
     upgrade = ["Connection: Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Version: 13"]
-    reply = await server.reply(get("/v1/responses", *upgrade, "Sec-WebSocket-Key: AAAA"))
+    reply = await server.reply(get(path, *upgrade, "Sec-WebSocket-Key: AAAA"))
     reply.refused(426, "upgrade_not_supported")
     assert not backend.requests
 

@@ -86,7 +86,7 @@ async def test_list_of_models_is_named_where_it_was_meant(
             ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"],
             {"GET", "HEAD", "POST"},
         ),
-        ("/v1/responses", ["GET", "PUT", "DELETE", "PROPFIND"], {"POST"}),
+        ("/v1/responses", ["PUT", "DELETE", "PROPFIND"], {"GET", "HEAD", "POST"}),
         ("/v1/models", ["POST", "DELETE"], {"GET", "HEAD"}),
         ("/v1/models/x", ["DELETE"], {"GET", "HEAD"}),
         ("/healthz", ["POST"], {"GET", "HEAD"}),

@@ -49,3 +49,6 @@ class Owner(NamedTuple):
 
     def sendable(self, items: Iterable[JsonObject], writer: Owner) -> list[JsonObject]:
         return [item for item in items if self.can_send(item, writer)]
+
+
+UNKNOWN = Owner("", "")

@@ -114,12 +114,12 @@ class Responses:
             chain.add(name)
             value = self._stored_row(name)
             if value is None:
-                raise _no_previous(f"Previous response with id '{name}' not found.")
+                raise no_previous(f"Previous response with id '{name}' not found.")
             response = get_dict(value, "response")
             if _status(value) in _RUNNING:
-                raise _no_previous(f"Previous response with id '{name}' is still running.")
+                raise no_previous(f"Previous response with id '{name}' is still running.")
             if conversation := conversation_of(response):
-                raise _no_previous(
+                raise no_previous(
                     f"Previous response with id '{name}' is part of a conversation: go on with "
                     f"'conversation': '{conversation}'."
                 )
@@ -214,5 +214,5 @@ def _status(value: JsonObject) -> str:
     return get_str(get_dict(value, "response"), "status")
 
 
-def _no_previous(message: str) -> InvalidRequest:
+def no_previous(message: str) -> InvalidRequest:
     return InvalidRequest(message, code="previous_response_not_found", param="previous_response_id")

@@ -19,7 +19,7 @@ from codexapi_engine import CodexError, Settings
 from codexapi_engine.bounds import MAX_REQUEST_HEAD_BYTES
 from codexapi_engine.http.deadlines import deadline
 
-from ..dialect import OPENAI, Dialect, Dialects
+from ..dialect import OPENAI, Dialect, Dialects, upgrades
 from ..errors import refusal, render, unforeseen
 from ..reports import Reports
 from ..server.uvicorn_protocol import ClientConnection, Deadlines, client_of, new_id
@@ -113,8 +113,10 @@ class Guard:
         welcome = self._cors.allows(headers)
         if not welcome and (error := _cross_site(headers, host)) is not None:
             return error
-        if headers.get(b"upgrade", b"").lower() == b"websocket":  # an offer of h2c may be ignored
-            return refusal(426, "upgrade_not_supported", "WebSocket is not supported: use HTTP.")
+        wants_socket = headers.get(b"upgrade", b"").lower() == b"websocket"
+        if wants_socket and not upgrades(scope):  # an offer of h2c may be ignored
+            message = "This path takes no WebSocket: use HTTP. GET /v1/responses takes one."
+            return refusal(426, "upgrade_not_supported", message)
         if scope["app"].state.shutdown.begun:
             return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
         if self._key and not _is_open(scope):

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from ..endpoint import got, posted
 from ..multipart import uploaded
+from ..websocket.upgrade import Upgrade
 from .chat import chat_completions
 from .chats import chats_delete, chats_get, chats_list, chats_messages, chats_update
 from .completions import completions_create
@@ -33,6 +34,7 @@ ROUTES = [
     # The busiest come first: routes are tried one after another.
     Route("/v1/chat/completions", posted(chat_completions), methods=["POST"]),
     Route("/v1/responses", posted(responses_create), methods=["POST"]),
+    Route("/v1/responses", Upgrade(), methods=["GET"]),
     Route("/v1/responses/input_tokens", posted(responses_input_tokens), methods=["POST"]),
     Route("/v1/responses/compact", posted(responses_compact), methods=["POST"]),
     Route("/v1/responses/{id}", got(responses_get), methods=["GET"]),

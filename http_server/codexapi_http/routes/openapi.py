@@ -25,6 +25,7 @@ from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
 
 from ..dialect import OPENAI, DialectRoutes
+from ..websocket.upgrade import Upgrade
 from .answer import json_response
 
 MODEL = "gpt-6.2-sol"
@@ -325,9 +326,10 @@ def document(routes: Iterable[BaseRoute], dialects: Iterable[DialectRoutes] = ()
 
 
 def _served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
-    """Path, method and route, without those that answer every method: they say what is absent."""
+    """Path, method and route, without those that answer every method, which say what is absent, and
+    the WebSocket, for which the document has no words."""
     for route in routes:
-        if isinstance(route, Route):
+        if isinstance(route, Route) and not isinstance(route.endpoint, Upgrade):
             path = re.sub(r":\w+}", "}", route.path)
             for method in sorted((route.methods or set()) - {"HEAD"}):
                 yield path, method.lower(), route

@@ -11,8 +11,8 @@ and `tests/http_server/test_uvicorn_contract.py` checks each of them:
 * `HttpToolsProtocol`, overridden: `connection_made`, `connection_lost`, `data_received`,
   `on_message_begin`, `on_headers_complete`, `on_body`, `on_message_complete`,
   `on_response_complete`, `timeout_keep_alive_handler`; called: `_unset_keepalive_if_required`;
-  read or set: `cycle`, `flow`, `headers`, `loop`, `parser`, `pipeline`, `scope`,
-  `timeout_keep_alive`, `timeout_keep_alive_task`, `transport`, `url`
+  read or set: `connections`, `cycle`, `flow`, `headers`, `loop`, `parser`, `pipeline`, `scope`,
+  `tasks`, `timeout_keep_alive`, `timeout_keep_alive_task`, `transport`, `url`
 * `RequestResponseCycle`: `chunked_encoding`, `disconnected`, `expected_content_length`, `flow`,
   `message_event`, `more_body`, `response_complete`, `response_started`, `scope`, `send`,
   `transport`, `waiting_for_100_continue`
@@ -28,7 +28,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -85,6 +85,8 @@ class Connection(HttpToolsProtocol):
         self._unclaimed = 0  # bytes since the last end of a head, or piece of a body
         self._answering: RequestResponseCycle | None = None  # `cycle` may be ahead of it
         self._deaf = False  # after bytes that are not HTTP, nothing can be parsed
+        self._offer: RequestResponseCycle | None = None  # of a WebSocket, which is not answered yet
+        self._early = bytearray()  # came behind the offer: frames, or HTTP if it is declined
         self._error: CodexError | None = None  # to be sent after the answers before it
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for: Part | None = None  # what the timer is about
@@ -108,6 +110,11 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
+        if self._offer is not None:
+            self._early += data
+            if len(self._early) > MAX_REQUEST_HEAD_BYTES:
+                self.flow.pause_reading()
+            return
         self._part = self._part or Part.HEAD
         self._unclaimed += len(data)
         self._feed(data)
@@ -123,11 +130,14 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
-            # What follows is HTTP still, since we decline. llhttp would not read a body after an
-            # offer, so another one reads the head once more, without the word.
-            again = self._declined() + data[offer.args[0] :]
+            # What follows is HTTP still, unless the application takes the offer. llhttp would not
+            # read a body after one, so another one reads the head once more, without the word.
+            head, rest, is_socket = self._declined(), data[offer.args[0] :], self._offers_socket()
             self.parser = HttpRequestParser(self)
-            self._feed(again)
+            self._feed(head if is_socket else head + rest)
+            if is_socket and not self._deaf:
+                self._offer = self.cycle
+                self._early += rest
         except HttpParserError as error:
             self._close_with(
                 refusal(413, "request_too_large", "No body may be as large as yours.")
@@ -136,6 +146,13 @@ class Connection(HttpToolsProtocol):
                     400, "invalid_http", "The request is not HTTP/1.1 as we understand it."
                 )
             )
+
+    def _offers_socket(self) -> bool:
+        """Whether the head that was read offers a WebSocket, and no body follows it."""
+        fields = dict(self.headers)
+        has_body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+        is_socket = fields.get(b"upgrade", b"").strip().lower() == b"websocket"
+        return is_socket and not has_body and self.parser.get_method() == b"GET"
 
     def _declined(self) -> bytes:
         version = self.parser.get_http_version().encode()
@@ -166,7 +183,8 @@ class Connection(HttpToolsProtocol):
         self.scope.update(target_fields)  # type: ignore[typeddict-item]
         self.headers = []  # trailers must not become headers
         self.cycle.transport = HeadBuffer(self.cycle, self.transport, self.loop)
-        self.scope["extensions"] = {CLIENT: ClientConnection(self.cycle)}  # type: ignore[dict-item]
+        client = ClientConnection(self.cycle, self)
+        self.scope["extensions"] = {CLIENT: client}  # type: ignore[dict-item]
         self._part, self._unclaimed = Part.BODY, 0
         if version == "1.0":
             _answer_as_1_0(self.cycle)
@@ -195,9 +213,31 @@ class Connection(HttpToolsProtocol):
                 answered.transport.open()
         super().on_response_complete()
         self._answering = next_one
+        if answered is not None and answered is self._offer:
+            early, self._offer, self._early = self._early, None, bytearray()
+            if early:
+                self.loop.call_soon(self.data_received, bytes(early))
         if self._error is not None and not (self._busy() or self.transport.is_closing()):
             self._log_refusal(self._error)
         self._set_timer()
+
+    def offers(self, cycle: RequestResponseCycle) -> bool:
+        """Whether this request offers a WebSocket, and may still be answered so."""
+        return self._offer is cycle and not (cycle.response_started or cycle.disconnected)
+
+    def take_over(self) -> TakenOver:
+        """Ends HTTP on this connection, with the offer that is being answered."""
+        cycle, self._offer = self._offer, None
+        assert cycle is not None
+        self._deaf = cycle.disconnected = True  # nothing of HTTP is read or written any more
+        self._set_timer()
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        self.flow.resume_reading()
+        cycle.scope["extensions"] = {}  # breaks a reference cycle
+        return TakenOver(
+            self.transport, bytes(self._early), self.flow.write_paused, self.connections, self.tasks
+        )
 
     def _busy(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
@@ -282,11 +322,26 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.close)
 
 
+class TakenOver(NamedTuple):
+    """A TCP connection that is no longer HTTP's."""
+
+    transport: asyncio.Transport
+    early: bytes
+    """Read, and not yet claimed."""
+    is_behind: bool
+    """Its client has not read all that was written: `resume_writing` will be called."""
+    connections: set[Any]
+    """Those of the server, which calls their `shutdown` when it stops."""
+    tasks: set[asyncio.Task[None]]
+    """Those that the server waits for then."""
+
+
 class ClientConnection:
     """The client of one request: what ASGI lacks, or offers at a higher cost."""
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, cycle: RequestResponseCycle, connection: Connection) -> None:
         self._cycle = cycle
+        self._connection = connection
         self.written = 0  # bytes
         self.on_leave: Callable[[], None] | None = None
         """Called when the client leaves before its answer is complete."""
@@ -294,6 +349,14 @@ class ClientConnection:
     @property
     def gone(self) -> bool:
         return self._cycle.disconnected
+
+    @property
+    def can_be_taken(self) -> bool:
+        """Whether it offers a WebSocket, and so may be taken over in place of an answer."""
+        return self._connection.offers(self._cycle)
+
+    def take_over(self) -> TakenOver:
+        return self._connection.take_over()
 
     @property
     def has_sent_all(self) -> bool:

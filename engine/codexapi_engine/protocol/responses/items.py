@@ -73,6 +73,11 @@ def family(model: str) -> str:
     return model.partition(":")[0]
 
 
+def without_status(item: JsonObject) -> JsonObject:
+    """An item of an output as clients send it back."""
+    return {name: value for name, value in item.items() if name != "status"}
+
+
 def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
     return [item for item in items if kind_of(item) != "reasoning"]
 

@@ -15,7 +15,7 @@ from ...errors import InvalidRequest, JsonObject, missing
 from ..rules import FieldRule, apply, unsupported
 from ..validation import Metadata, validated
 from .backend import SERVICE_TIERS, cache_key, user
-from .items import is_reference, kind_of
+from .items import is_reference, kind_of, without_status
 from .parts import translate_parts
 from .public import conversation_of
 from .tools import translate_choice, translate_tools
@@ -237,7 +237,7 @@ def _translate_item(source: JsonObject, path: str) -> JsonObject | None:
         )
     if _is_empty_reasoning(source):
         return None
-    item = {name: value for name, value in source.items() if name != "status"}
+    item = without_status(source)
     if kind == "message":
         return _translate_message(item, path)
     _check_call_id(item, kind, path)
