@@ -175,7 +175,9 @@ def _what(operation: dict[str, object]) -> str:
     """What an endpoint answers with, by its schema's name."""
     told = json.dumps(operation["responses"]["200"]["content"])  # type: ignore[index]
     found = re.search(r"schemas/(\w+)", told)
-    name = f"`{found[1]}`" if found else "an image" if "image/*" in told else "an object"
+    kinds = {"image/*": "an image", "application/octet-stream": "the file itself"}
+    other = next((name for kind, name in kinds.items() if kind in told), "an object")
+    name = f"`{found[1]}`" if found else other
     return f"{name}, or events" if "text/event-stream" in told else name
 
 

@@ -22,6 +22,7 @@ from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
+from codexapi_engine.protocol.stored_files import request as stored_files
 
 from .answer import json_response
 
@@ -54,7 +55,8 @@ class Body:
     no_effect: Mapping[str, object]  # values that have no effect, under any rule
     unknown: FieldRule  # for a field that the table lacks
     example: JsonObject
-    form: bool = False  # it may come as a form too, with files
+    form: bool = False  # it may come as a form, with files
+    json: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ _RESPONSE = Reply(
 )
 _COMPLETION = ("id", "object", "created", "model", "choices")
 _CONVERSATION = Reply("Conversation", ("id", "object", "created_at", "metadata"), "conversation")
+_FILE = Reply("File", ("id", "object", "bytes", "created_at", "filename", "purpose"), "file")
 _PAGE = Reply("Page", ("object", "data", "first_id", "last_id", "has_more"), "list")
 
 BODIES: dict[str, Body] = {
@@ -126,6 +129,16 @@ BODIES: dict[str, Body] = {
         {"image": PIXEL, "response_format": "b64_json"},
         form=True,
     ),
+    "files_create": Body(
+        "FileUpload",
+        stored_files.FileParams,
+        stored_files.RULES,
+        {},
+        FieldRule.IGNORED,
+        {"purpose": "user_data", "file": "What is in the file."},
+        form=True,
+        json=False,
+    ),
 }
 """By the name of the endpoint. A POST that is not here takes any object, or nothing."""
 
@@ -165,6 +178,11 @@ REPLIES: dict[str, Reply] = {
     "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_file": Reply("Image", kind="image/*"),
     "alpha_search": Reply("SearchResults", ("output",)),
+    "files_create": _FILE,
+    "files_list": _PAGE,
+    "files_get": _FILE,
+    "files_delete": Reply("FileDeleted", ("id", "object", "deleted"), "file"),
+    "files_content": Reply("FileContent", kind="application/octet-stream"),
     "models_list": Reply("ModelList", ("object", "data"), "list"),
     "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
@@ -181,6 +199,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "items_list": _PAGED,
     "chats_list": (*_PAGED, "model"),
     "chats_messages": _PAGED,
+    "files_list": (*_PAGED, "purpose"),
 }
 """Likewise: what an endpoint reads in the query."""
 
@@ -191,6 +210,7 @@ _IN_QUERY: dict[str, JsonObject] = {
     "stream": {"type": "boolean"},
     "starting_after": {"type": "integer", "minimum": 0},
     "model": {"type": "string"},
+    "purpose": {"type": "string"},
 }
 _ERROR: JsonObject = {
     "type": "object",
@@ -290,7 +310,7 @@ def _request_body(body: Body | None, schemas: JsonObject) -> JsonObject:
         return {"content": {"application/json": {"schema": {"type": "object"}}}}
     schemas.update(_schemas(body))
     content = {"schema": _reference(body.name), "example": body.example}
-    kinds: JsonObject = {"application/json": content}
+    kinds: JsonObject = {"application/json": content} if body.json else {}
     if body.form:
         kinds["multipart/form-data"] = {"schema": _reference(body.name)}
     return {"required": True, "content": kinds}
