@@ -167,8 +167,9 @@ def _what(operation: dict[str, object]) -> str:
     """What an endpoint answers with, by its schema's name."""
     told = json.dumps(operation["responses"]["200"]["content"])  # type: ignore[index]
     names = [f"`{name}`" for name in re.findall(r"schemas/(\w+)", told)]
-    other = {"{}": "nothing", '{"image/*": {}}': "an image"}.get(told, "an object")
-    name = " or ".join(names) or other
+    kinds = {"image/*": "an image", "application/octet-stream": "the file itself"}
+    other = next((name for kind, name in kinds.items() if kind in told), "an object")
+    name = " or ".join(names) or ("nothing" if told == "{}" else other)
     return f"{name}, or events" if "text/event-stream" in told else name
 
 

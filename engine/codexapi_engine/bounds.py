@@ -162,7 +162,7 @@ MAX_CACHE_KEY = 64
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 
 MAX_FILE_BYTES = 50 * MIB
-"""Of one file. The backend takes no more."""
+"""Of one file, and of all stored files that one request refers to. The backend takes no more."""
 
 # Pictures.
 
@@ -212,6 +212,24 @@ MAX_JOB_BYTES = 64 * MIB
 
 MAX_PAGE, DEFAULT_PAGE = 100, 20
 """Objects of a list, and of one that does not say how many."""
+
+MAX_STORED_FILES = 1_000
+MAX_STORED_FILE_BYTES = 512 * MIB
+"""Of the files of `/v1/files`, all accounts together. One more is refused: a client counts on those
+that it has stored."""
+
+MAX_FILE_NAME = 255
+"""Characters, as file systems have them."""
+
+MAX_FILE_PAGE = 10_000
+"""Files of a list, and of one that does not say how many: as the official API has it."""
+
+MIN_FILE_LIFETIME, MAX_FILE_LIFETIME = 3600, 30 * 86400
+"""What `expires_after` may say, in whole seconds."""
+
+MAX_DOCUMENT_LIFETIME = 90 * 86400
+MAX_DOCUMENT_PAGE = 1_000
+"""Likewise in Anthropic's form of the same files."""
 
 MAX_ITEMS = 20
 """Items that may be added to a conversation at once."""

@@ -216,6 +216,13 @@ class Codex:
         """Whose a request for this model is, by the login as it stands. An alias wrote nothing."""
         return Owner.of(await self._account(), self.settings.model_aliases.get(model, model))
 
+    async def account(self) -> str:
+        """Whose the login is, as a hash, for what no other account may see. Raises CodexError."""
+        credentials = await self.login.current()
+        if credentials.account_id is None:  # of a token alone it has to be asked for
+            credentials = (await self.login.fresh()).credentials
+        return Owner.of(credentials.account_id, "").account
+
     async def model(self, name: str | None = None) -> str:
         """The model to use: the request's, the user's own choice, else the account's first."""
         if chosen := named_model(self.settings, name):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine.bounds import MAX_FORM_BYTES, MAX_INPUTS
-from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
+from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.images.processing import Input
 from codexapi_engine.protocol.images import data_urls
+from codexapi_engine.protocol.shapes import get_str
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
-from .requests import body_pieces, codex_of, content_length, json_body, media_type, reserve
+from .forms import read_form
+from .requests import codex_of, json_body, media_type
+from .stored_files import file_content
 
 MAX_FILES = MAX_INPUTS + 4  # so that one too many is refused in words about pictures
 _INTEGERS = ("n", "partial_images", "output_compression")
@@ -63,40 +65,11 @@ async def _fields_and_files(request: Request) -> tuple[JsonObject, list[tuple[st
             "unsupported_media_type",
             "Unsupported media type: send multipart/form-data or application/json.",
         )
-    form = await _form(request)
+    form = await read_form(request, max_files=MAX_FILES)
     try:
         return await _sorted(form)
     finally:
         await form.close()
-
-
-async def _form(request: Request) -> FormData:
-    reserve(request.scope, content_length(request, MAX_FORM_BYTES))
-    parser = MultiPartParser(request.headers, _pieces(request), max_files=MAX_FILES, max_fields=100)
-    try:
-        return await parser.parse()
-    except _Refused as refused:
-        raise refused.error from None
-    except MultiPartException as error:
-        raise InvalidRequest(
-            f"We could not read the form of your request: {error.message}", code="invalid_form"
-        ) from None
-
-
-class _Refused(MultiPartException):
-    """An error of ours in the middle of a form: of this kind alone the parser closes its files."""
-
-    def __init__(self, error: CodexError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
-    try:
-        async for piece in body_pieces(request, MAX_FORM_BYTES):
-            yield piece
-    except CodexError as error:
-        raise _Refused(error) from None
 
 
 async def _sorted(form: FormData) -> tuple[JsonObject, list[tuple[str, Input]]]:
@@ -156,13 +129,8 @@ async def _named_in(request: Request, body: JsonObject) -> list[tuple[str, Input
 
 async def _load(request: Request, value: Any, at: str) -> Input:
     if isinstance(value, dict):
-        if value.get("file_id") is not None:
-            raise InvalidRequest(
-                f"Invalid value for '{at}.file_id': the Codex backend has no file store; send the "
-                "picture itself, or an https address.",
-                code="invalid_value",
-                param=f"{at}.file_id",
-            )
+        if name := get_str(value, "file_id"):
+            return Input(at, (await file_content(request, name, f"{at}.file_id")).data)
         value, at = value.get("image_url"), f"{at}.image_url"
         value = value.get("url") if isinstance(value, dict) else value
     if not isinstance(value, str):

@@ -300,7 +300,7 @@ async def test_chat_field_of_a_wrong_kind_is_named(
         ({"conversation": "bad-id"}, "conversation", "invalid_value"),
         ({"conversation": {"id": "bad-id"}}, "conversation.id", "invalid_value"),
         ({"tool_choice": {"type": "code_interpreter"}}, "tool_choice.type", "unsupported_value"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input[0].content[0].file_id", "unsupported_value"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": 1}]}]}, "input[0].content[0].file_id", "invalid_type"),
     ],
 )  # fmt: skip
 async def test_responses_field_of_a_wrong_kind_is_named(

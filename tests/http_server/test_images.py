@@ -402,7 +402,6 @@ async def test_a_mask_without_alpha_is_a_400_that_names_it(server: Door) -> None
         ({"images": [{"image_url": "data:image/png;base64,!"}]}, "images[0].image_url", "invalid_base64_image"),
         ({"images": [URL, {"image_url": "data:text/plain,hi"}]}, "images[1].image_url", "invalid_image_url"),
         ({"images": [{"image_url": "data:image/png;base64,aGk="}]}, "images[0].image_url", "invalid_image"),
-        ({"images": [{"file_id": "file-1"}]}, "images[0].file_id", "invalid_value"),
         ({"images": [7]}, "images[0]", "invalid_image_url"),
         ({"image": URL, "mask": {"image_url": URL}}, "mask.image_url", "invalid_image"),
         ({"images": [{"image_url": "http://good.example/a.png"}]}, "images[0].image_url", "invalid_image_url"),

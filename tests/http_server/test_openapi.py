@@ -8,6 +8,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
+from tests.http_server import forms
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import JsonObject, get, post
 from tests.http_server.toy import ROUTES as TOY
@@ -15,7 +16,7 @@ from tests.http_server.toy import ROUTES as TOY
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.simulator import Simulator
 from codexapi_http.routes import DIALECTS, ROUTES
-from codexapi_http.routes.openapi import BODIES, MODEL, QUERIES, REPLIES, document
+from codexapi_http.routes.openapi import BODIES, MODEL, QUERIES, REPLIES, Body, document
 from codexapi_http.websocket.upgrade import Upgrade
 
 served = pytest.mark.asyncio(loop_scope="module")
@@ -120,6 +121,17 @@ def test_what_the_server_refuses_is_against_the_schema(wrong: JsonObject, name: 
     assert not valid(name, wrong)
 
 
+def request_with(body: Body, path: str) -> bytes:
+    """The example of a body, as the endpoint takes it."""
+    if body.json:
+        return post(path, body.example)
+    parts = [
+        forms.part(name, value, file="a.txt" if name == "file" else None)
+        for name, value in body.example.items()
+    ]
+    return forms.post(path, *parts)
+
+
 @served
 async def test_it_is_served_and_its_examples_are_answered_as_it_says(
     server: Door, backend: Simulator
@@ -131,8 +143,8 @@ async def test_it_is_served_and_its_examples_are_answered_as_it_says(
         schema = content.get("application/json", {}).get("schema", {})
         if method == "get" and "{" not in path:
             reply = await server.reply(get(path))
-        elif operation["operationId"] in BODIES:
-            reply = await server.reply(post(path, BODIES[operation["operationId"]].example))
+        elif body := BODIES.get(operation["operationId"]):
+            reply = await server.reply(request_with(body, path))
         else:
             continue
         assert reply.status == 200, path

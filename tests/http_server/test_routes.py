@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
         ("/v1/audio/speech", "Codex backend has no audio"),
         ("/v1/audio/transcriptions", "Codex backend has no audio"),
         ("/v1/moderations", "Codex backend has no moderations"),
-        ("/v1/files", "Codex backend has no file store"),
+        ("/v1/uploads", "POST /v1/files takes a whole file"),
         ("/v1/batches", "Codex backend has no batches"),
         ("/v1/%2e%2e/healthz", ""),
         ("//evil.example/v1/models", "try /v1/models."),

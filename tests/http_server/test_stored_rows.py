@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.http_server import forms
 from tests.http_server.doors import Answer, chat, encoded, responses
 from tests.http_server.raw import get, head, post
 from tests.http_server.test_stored_locked import served
@@ -20,7 +21,8 @@ from tests.odd_files import KINDS, put_odd_file
 
 from codexapi_engine import Unavailable
 from codexapi_engine.protocol import json
-from codexapi_engine.storage import State
+from codexapi_engine.simulator import Simulator
+from codexapi_engine.storage import Owner, State
 
 KEPT = {
     "response": {
@@ -46,9 +48,15 @@ KEPT = {
         "completion": {"id": "a", "model": "m", "metadata": {"a": "b"}, "choices": []},
         "messages": [{"role": "user", "content": "x"}],
     },
+    "file": {
+        "id": "a", "name": "a.txt", "size": 2, "media_type": "text/plain", "purpose": "vision",
+        "created": 1, "expires": None, "account": Owner.of(Simulator().account_id, "").account,
+    },
     "server": {"at": 1},
 }  # fmt: skip
 """A row of each kind, as we write it."""
+
+FILE_INPUT = [{"role": "user", "content": [{"type": "input_file", "file_id": "a"}]}]
 
 ANYTHING = st.recursive(
     st.none()
@@ -131,9 +139,21 @@ def walk() -> list[bytes]:
         post("/v1/conversations/a/items", {"items": [{"role": "user", "content": "x"}]}),
         post("/v1/conversations/a", {"metadata": {"a": "c"}}),
         post("/v1/chat/completions/a", {"metadata": {"a": "c"}}),
+        get("/v1/files"),
+        get("/v1/files", "anthropic-version: x"),
+        get("/v1/files/a"),
+        get("/v1/files/a", "anthropic-version: x"),
+        get("/v1/files/a/content"),
+        post("/v1/responses", {**responses(), "input": FILE_INPUT}),
+        forms.post(
+            "/v1/files", forms.part("purpose", "vision"), forms.part("file", "x", file="x.txt")
+        ),
         head("POST /v1/responses/a/cancel", "Host: 127.0.0.1", "Content-Length: 0"),
     ]
-    gone = ("conversations/a/items/a", "conversations/a", "responses/a", "chat/completions/a")
+    gone = (
+        "conversations/a/items/a", "conversations/a", "responses/a", "chat/completions/a",
+        "files/a",
+    )  # fmt: skip
     return requests + [head(f"DELETE /v1/{path}", "Host: 127.0.0.1") for path in gone]
 
 
@@ -146,6 +166,8 @@ def write(path: Path, rows: list[tuple[str, Any, Any, Any]]) -> None:
             "INSERT OR REPLACE INTO objects (kind, id, bytes, value) VALUES (?, ?, ?, ?)", rows
         )
         database.execute("INSERT INTO names SELECT 'msg_1', number FROM objects")
+        database.execute("INSERT INTO contents SELECT number, 'text' FROM objects WHERE id = 'b'")
+        database.execute("INSERT INTO contents SELECT number, x'ff' FROM objects WHERE id = 'a'")
         database.execute("INSERT INTO names SELECT x'ff', number FROM objects")
     database.close()
 

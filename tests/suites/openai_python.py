@@ -24,14 +24,14 @@ VERSION = "3.54.0"
 NAMES = ("gpt-6-astra", "gpt-3.5-turbo-instruct", "model")
 FILES = [
     "chat", "responses", "conversations", "test_completions.py", "test_models.py",
-    "test_images.py", "test_responses.py", "test_conversations.py",
+    "test_images.py", "test_responses.py", "test_conversations.py", "test_files.py",
 ]  # fmt: skip
 ONE_CASE = {r"^tests\.api_resources\.": "", r"\.TestAsync": ".Test", r"\[.*\]$": ""}
 RESPONSES = (
     "resp_677efb5139a88190b512bc3fef8e535d", "response_id", "resp_123", "previous_response_id",
 )  # fmt: skip
 """Ids that the tests know."""
-CHAT, CONVERSATION, ITEM = "completion_id", "conv_123", "msg_abc"
+CHAT, CONVERSATION, ITEM, FILE = "completion_id", "conv_123", "msg_abc", "file_id"
 
 EXCLUSIONS = [
     Exclusion(
@@ -45,7 +45,7 @@ EXCLUSIONS = [
     ),
     Exclusion(
         "pages of no items (`limit=0`), which the official API refuses too",
-        (r"(chat|conversations|responses)\..*\.test_method_list_with_all_params",),
+        (r"(chat|conversations|responses|test_files)\..*\.test_method_list_with_all_params",),
     ),
     Exclusion(
         "the Codex backend answers no request that says nothing",
@@ -96,7 +96,13 @@ def seeded(url: str, state: Path) -> Iterator[tuple[str, str, str]]:
         said = [{"type": "message", "role": "user", "content": "Hello"}]
         conversation = client.conversations.create(items=said)  # type: ignore[arg-type]
         (item,) = client.conversations.items.list(conversation.id)
-    known = {chat.id: (CHAT,), conversation.id: (CONVERSATION,), response.id: RESPONSES}
+        file = client.files.create(file=b"Example data", purpose="assistants")
+    known = {
+        file.id: (FILE,),
+        chat.id: (CHAT,),
+        conversation.id: (CONVERSATION,),
+        response.id: RESPONSES,
+    }
     with closing(sqlite3.connect(state)) as database:
         rows = database.execute("SELECT kind, id, value FROM objects").fetchall()
     for kind, name, value in rows:

@@ -6,6 +6,7 @@ The backend reads PDFs. A text file is sent as text, whatever its name or its me
 from __future__ import annotations
 
 PDF = "application/pdf"
+OCTETS = "application/octet-stream"
 _TEXT_TYPES = frozenset(
     {"json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "sql", "x-sh"}
 )
@@ -15,7 +16,7 @@ _TEXT_SUFFIXES = frozenset(
         "css", "sql", "sh", "c", "h", "cpp", "go", "rs", "java",
     }
 )  # fmt: skip
-_SAYS_NOTHING = ("", "application/octet-stream")
+_SAYS_NOTHING = ("", OCTETS)
 
 
 def is_pdf(data: bytes) -> bool:

@@ -4,6 +4,7 @@
 * `responses.py`      stored responses, and the history that `previous_response_id` stands for
 * `conversations.py`  conversations and their items
 * `chats.py`          stored chat completions
+* `files.py`          stored files, each of one account
 * `reasoning.py`      the encrypted reasoning before a tool call, for clients that cannot send it
 * `owner.py`          the account and model that encrypted content belongs to
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +29,23 @@ from ..protocol.responses.items import as_items, without_repeats
 from ..protocol.shapes import get_list, get_str
 from .chats import Chats
 from .conversations import Conversations
+from .files import Files, no_such_file
 from .names import new_id
 from .owner import Owner
 from .reasoning import Reasoning
 from .responses import Responses, listable
 from .sqlite import ObjectStore
 
-__all__ = ["HEARTBEAT_INTERVAL", "ObjectStore", "Owner", "Reasoning", "State", "listable", "new_id"]
+__all__ = [
+    "HEARTBEAT_INTERVAL",
+    "ObjectStore",
+    "Owner",
+    "Reasoning",
+    "State",
+    "listable",
+    "new_id",
+    "no_such_file",
+]
 
 log = logging.getLogger("codexapi.state")
 
@@ -58,6 +70,9 @@ class State:
         self.responses = Responses(self._objects, clock=clock)
         self.conversations = Conversations(self._objects)
         self.chats = Chats(self._objects)
+        self.files = Files(self._objects, clock=clock)
+        with suppress(CodexError):  # another program has the lock: those files stay a while
+            self.files.sweep()
 
     def context(
         self, request: JsonObject, owner: Owner

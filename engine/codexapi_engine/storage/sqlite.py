@@ -1,7 +1,8 @@
 """Stores JSON objects by kind and id, in memory or in one SQLite file.
 
-It is bounded by count and by bytes, and evicts the oldest first. Two processes may use one file:
-every change is one transaction.
+It is bounded by count and by bytes, and evicts the oldest first. An object may have a content, bytes
+of any kind: such an object is never evicted, and its content is not counted. Two processes may use
+one file: every change is one transaction.
 
 Another program may hold the file's write lock for any time. Readers need no lock: they have a
 connection of their own, and SQLite's WAL lets it read on. A writer waits for the lock, in an event
@@ -51,10 +52,16 @@ _SCHEMA = (
         name TEXT NOT NULL,
         number INTEGER NOT NULL REFERENCES objects (number) ON DELETE CASCADE
     )""",
+    """CREATE TABLE IF NOT EXISTS contents (
+        number INTEGER PRIMARY KEY REFERENCES objects (number) ON DELETE CASCADE,
+        content BLOB NOT NULL
+    )""",
     "CREATE INDEX IF NOT EXISTS by_name ON names (name)",
     "CREATE INDEX IF NOT EXISTS by_number ON names (number)",
 )
-_TABLES = frozenset({"objects", "names", "by_name", "by_number"})
+_TABLES = frozenset({"objects", "names", "contents", "by_name", "by_number"})
+
+_MAY_GO = "number NOT IN (SELECT number FROM contents)"
 
 T = TypeVar("T")
 
@@ -161,6 +168,7 @@ class ObjectStore:
         value: JsonObject,
         *,
         names: Iterable[str] = (),
+        content: bytes | None = None,
     ) -> None:
         """Keeps an object, as the newest; an older one of that name is replaced. `find_by_item` finds
         it by its `names`."""
@@ -171,6 +179,8 @@ class ObjectStore:
                 (kind, id, len(data), data),
             ).lastrowid
             self._name(number, names)
+            if content is not None:
+                self._database.execute("INSERT INTO contents VALUES (?, ?)", (number, content))
             self._evict(kind, len(data))
 
     def get(self, kind: str, id: str) -> JsonObject | None:  # noqa: A002
@@ -180,6 +190,24 @@ class ObjectStore:
                 "SELECT value FROM objects WHERE kind = ? AND id = ?", (kind, id)
             ).fetchone()
         return _row_value(row[0]) if row else None
+
+    def content(self, kind: str, id: str) -> bytes | None:  # noqa: A002
+        """The content of an object; None if there is none."""
+        with self._reading() as database:
+            row = database.execute(
+                "SELECT content FROM contents JOIN objects USING (number) "
+                "WHERE kind = ? AND id = ?",
+                (kind, id),
+            ).fetchone()
+        return row[0] if row and isinstance(row[0], bytes) else None
+
+    def contents_size(self) -> tuple[int, int]:
+        """How many contents there are, and how many bytes they have together."""
+        with self._reading() as database:
+            count, size = database.execute(
+                "SELECT count(*), total(length(content)) FROM contents"
+            ).fetchone()
+        return count, int(size)
 
     def find_by_item(self, kind: str, names: Iterable[str]) -> dict[str, str]:
         """The newest object's id for each of the names that one has."""
@@ -229,11 +257,15 @@ class ObjectStore:
             return after
 
     def delete(self, kind: str, id: str) -> bool:  # noqa: A002
-        """Whether there was one."""
+        """Whether there was one. Its bytes are overwritten: a client wants them to be gone."""
         with self.transaction():
-            gone = self._database.execute(
-                "DELETE FROM objects WHERE kind = ? AND id = ?", (kind, id)
-            )
+            self._database.execute("PRAGMA secure_delete = ON")
+            try:
+                gone = self._database.execute(
+                    "DELETE FROM objects WHERE kind = ? AND id = ?", (kind, id)
+                )
+            finally:
+                self._database.execute("PRAGMA secure_delete = OFF")
             return gone.rowcount > 0
 
     def all(self, kind: str, *, newest_first: bool = False) -> Iterator[tuple[str, JsonObject]]:
@@ -324,15 +356,18 @@ class ObjectStore:
             # `+`: from the oldest of all on, in place of sorting those of the kind.
             self._database.execute(
                 "DELETE FROM objects WHERE number IN (SELECT number FROM objects WHERE +kind = ? "
-                "ORDER BY number LIMIT ?)",
+                f"AND {_MAY_GO} ORDER BY number LIMIT ?)",
                 (kind, count - self._max_objects),
             )
         if self._has_room(added):
             return
         while self._counted() > self._max_bytes:
-            self._database.execute(
-                "DELETE FROM objects WHERE number = (SELECT min(number) FROM objects)"
+            gone = self._database.execute(
+                "DELETE FROM objects WHERE number = "
+                f"(SELECT min(number) FROM objects WHERE {_MAY_GO})"
             )
+            if not gone.rowcount:
+                break
 
     def _has_room(self, added: int) -> bool:
         """Whether the bytes are within their bound, as far as that is known without counting them:

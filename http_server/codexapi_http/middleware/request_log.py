@@ -23,10 +23,12 @@ from codexapi_engine.errors import (
     UnexpectedAnswer,
 )
 from codexapi_engine.protocol import anthropic
+from codexapi_engine.protocol.anthropic import files as anthropic_files
 from codexapi_engine.protocol.chat import schema as chat_request
 from codexapi_engine.protocol.completions import request as completions_request
 from codexapi_engine.protocol.images import request as images_request
 from codexapi_engine.protocol.responses import request as responses_request
+from codexapi_engine.protocol.stored_files import request as stored_files_request
 
 CLIENT_LEFT = 499
 """What the log says of a request whose client did not wait: nginx's number for it."""
@@ -40,7 +42,7 @@ _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
 _FIELDS = frozenset(
     {
         *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
-        *images_request.EDIT_RULES, *anthropic.RULES,
+        *images_request.EDIT_RULES, *anthropic.RULES, *stored_files_request.RULES, *anthropic_files.RULES,
     }
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")

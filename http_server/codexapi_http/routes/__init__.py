@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from codexapi_engine.bounds import MAX_FILE_BYTES
+
 from ..endpoint import got, posted
+from ..forms import with_file
 from ..multipart import uploaded
 from ..websocket.upgrade import Upgrade
 from .chat import chat_completions
@@ -20,6 +23,7 @@ from .conversations import (
     items_get,
     items_list,
 )
+from .files import files_content, files_create, files_delete, files_get, files_list
 from .health import healthz
 from .images import images_edits, images_file, images_generations, images_variations
 from .messages import ROUTES as MESSAGES
@@ -60,6 +64,11 @@ ROUTES = [
     Route("/v1/images/edits", uploaded(images_edits), methods=["POST"]),
     Route("/v1/images/variations", uploaded(images_variations), methods=["POST"]),
     Route("/v1/files/images/{name}", images_file),
+    Route("/v1/files", with_file(files_create, max_bytes=MAX_FILE_BYTES), methods=["POST"]),
+    Route("/v1/files", got(files_list), methods=["GET"]),
+    Route("/v1/files/{id}", got(files_get), methods=["GET"]),
+    Route("/v1/files/{id}", got(files_delete), methods=["DELETE"]),
+    Route("/v1/files/{id}/content", got(files_content), methods=["GET"]),
     Route("/v1/models", got(models_list), methods=["GET"]),
     Route("/v1/models/{model:path}", got(models_get), methods=["GET"]),
     Route("/v1/usage", got(usage), methods=["GET"]),

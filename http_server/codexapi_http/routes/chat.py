@@ -22,6 +22,7 @@ from codexapi_engine.storage import Owner
 
 from ..pump import NOT_OPEN, Run, attach
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
+from ..stored_files import with_files
 from .answer import (
     answer_headers,
     collect_responses,
@@ -43,6 +44,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(get_str(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
+    sent = await with_files(request, body, sent)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
     sent["input"] = await aside(json.is_heavy(sent["input"]), restored)

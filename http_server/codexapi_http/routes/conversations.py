@@ -20,6 +20,7 @@ from codexapi_engine.protocol.validation import Metadata, validated
 from codexapi_engine.storage import Owner
 
 from ..requests import change_state, codex_of, read_state, state_of
+from ..stored_files import check_files
 from .answer import json_response
 from .lists import include, page
 
@@ -49,7 +50,7 @@ class Addition(BaseModel):
 async def conversations_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations"""
     creation = validated(Creation, body)
-    items, owner = await _added(request, creation.items or [])
+    items, owner = await _added(request, body, creation.items or [])
     create = partial(state_of(request).conversations.create, created=int(time.time()), owner=owner)
     made = await change_state(request, create, items, dict(creation.metadata or {}))
     return json_response(made)
@@ -84,7 +85,7 @@ async def items_list(request: Request) -> Response:
 
 async def items_add(request: Request, body: JsonObject) -> Response:
     """POST /v1/conversations/{id}/items"""
-    items, owner = await _added(request, validated(Addition, body).items)
+    items, owner = await _added(request, body, validated(Addition, body).items)
     kept, name = state_of(request).conversations, request.path_params["id"]
     added = await change_state(request, partial(kept.add, owner=owner), name, items)
     added = items_for_client(added, include(request))
@@ -113,9 +114,12 @@ async def items_delete(request: Request) -> Response:
     return json_response(await change_state(request, kept.remove, name, item))
 
 
-async def _added(request: Request, items: list[JsonObject]) -> tuple[list[JsonObject], Owner]:
+async def _added(
+    request: Request, body: JsonObject, items: list[JsonObject]
+) -> tuple[list[JsonObject], Owner]:
     """Items that a client adds, with what they refer to in its place, and whose they are."""
     owner = await codex_of(request).owner(_ANY_MODEL)
     whole = await read_state(partial(state_of(request).responses.inlined, items, owner=owner))
     await aside(json.is_heavy(whole), checked_items, whole)
+    await check_files(request, body, whole)
     return whole, owner

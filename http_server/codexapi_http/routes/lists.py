@@ -14,16 +14,23 @@ from codexapi_engine.errors import JsonObject
 from .answer import json_response
 
 
-def page(request: Request, objects: Sequence[JsonObject], *, order: str) -> Response:
-    """A page of `objects`, which are given in ascending order and have ids. `order` is the one
-    that stands where the query names none. Raises InvalidRequest, naming the parameter."""
+def page(
+    request: Request,
+    objects: Sequence[JsonObject],
+    *,
+    order: str,
+    limit: int = DEFAULT_PAGE,
+    max_limit: int = MAX_PAGE,
+) -> Response:
+    """A page of `objects`, which are given in ascending order and have ids. `order` and `limit` are
+    those of a query that names none. Raises InvalidRequest, naming the parameter."""
     wanted = request.query_params.get("order", order)
     if wanted not in ("asc", "desc"):
         raise _wrong("order", f"'{wanted}' is neither 'asc' nor 'desc'")
     ordered = list(objects) if wanted == "asc" else list(reversed(objects))
-    limit = whole(request, "limit", DEFAULT_PAGE)
-    if not 1 <= limit <= MAX_PAGE:
-        raise _wrong("limit", f"expected 1 to {MAX_PAGE}")
+    limit = whole(request, "limit", limit)
+    if not 1 <= limit <= max_limit:
+        raise _wrong("limit", f"expected 1 to {max_limit}")
     start = _start(ordered, request.query_params.get("after"))
     shown = ordered[start : start + limit]
     return json_response(

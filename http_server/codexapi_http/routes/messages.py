@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from codexapi_engine import Codex, CodexError, EventStream, ModelNotFound
 from codexapi_engine.aside import aside
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import anthropic, json, models
 from codexapi_engine.protocol.models import Model
@@ -23,8 +24,10 @@ from codexapi_engine.storage import Owner
 from ..dialect import Dialect, DialectRoutes, retry_headers, traceable_message
 from ..endpoint import got, posted
 from ..errors import refusal
+from ..forms import with_file
 from ..pump import NOT_OPEN, Run, attach
 from ..requests import codex_of, header, settings_of
+from ..stored_files import with_files
 from .answer import (
     answer_headers,
     collect_responses,
@@ -34,6 +37,13 @@ from .answer import (
     with_caller_names,
     with_model,
 )
+from .anthropic_files import (
+    documents_create,
+    documents_delete,
+    documents_get,
+    documents_list,
+)
+from .files import files_content
 
 _SESSION = (b"x-claude-code-session-id", b"x-claude-code-agent-id")
 _Endpoint = Callable[..., Coroutine[Any, Any, Response]]
@@ -65,7 +75,7 @@ def with_request_id(work: _Endpoint) -> _Endpoint:
     """Gives an answer the header by which the official clients name a request."""
 
     @wraps(work)
-    async def answer(request: Request, *body: JsonObject) -> Response:
+    async def answer(request: Request, *body: Any) -> Response:
         response = await work(request, *body)
         response.raw_headers.append((b"request-id", request.scope["request_id"].encode()))
         return response
@@ -89,8 +99,9 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
         least_effort=_least_effort(entry),
         strict=settings_of(request).strict,
     )
-    heavy = json.is_heavy(body)
-    sent, options, ignored = await aside(heavy, translate)
+    sent, options, ignored = await aside(json.is_heavy(body), translate)
+    sent = await with_files(request, body, sent)
+    heavy = json.is_heavy(sent)
     options = replace(
         options,
         input_tokens=await aside(heavy, anthropic.tokens, sent),
@@ -146,9 +157,9 @@ async def _complete(
 @with_caller_names(anthropic.messages_param)
 async def messages_count_tokens(request: Request, body: JsonObject) -> Response:
     """POST /v1/messages/count_tokens: an estimate, which no backend is asked for."""
-    heavy = json.is_heavy(body)
-    sent = await aside(heavy, anthropic.to_count, body)
-    tokens = await aside(heavy, anthropic.tokens, sent)
+    sent = await aside(json.is_heavy(body), anthropic.to_count, body)
+    sent = await with_files(request, body, sent)
+    tokens = await aside(json.is_heavy(sent), anthropic.tokens, sent)
     return json_response({"input_tokens": tokens}, {"x-codexapi-estimate": "1"})
 
 
@@ -193,6 +204,15 @@ ROUTES = DialectRoutes(
         Route("/v1/models", got(models_page), methods=["GET"]),
         Route("/v1/models/{model:path}", got(model_get), methods=["GET"]),
         Route("/api/hello", got(hello), methods=["GET"]),
+        Route(
+            "/v1/files",
+            with_file(with_request_id(documents_create), max_bytes=MAX_FILE_BYTES),
+            methods=["POST"],
+        ),
+        Route("/v1/files", got(with_request_id(documents_list)), methods=["GET"]),
+        Route("/v1/files/{id}", got(with_request_id(documents_get)), methods=["GET"]),
+        Route("/v1/files/{id}", got(with_request_id(documents_delete)), methods=["DELETE"]),
+        Route("/v1/files/{id}/content", got(with_request_id(files_content)), methods=["GET"]),
         Route("/v1/messages/batches", got(absent)),
         Route("/v1/messages/batches/{rest:path}", got(absent)),
         Route("/v1/complete", got(absent)),

@@ -23,6 +23,7 @@ from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
+from codexapi_engine.protocol.stored_files import request as stored_files
 
 from ..dialect import OPENAI, DialectRoutes
 from ..websocket.upgrade import Upgrade
@@ -57,7 +58,8 @@ class Body:
     no_effect: Mapping[str, object]  # values that have no effect, under any rule
     unknown: FieldRule  # for a field that the table lacks
     example: JsonObject
-    form: bool = False  # it may come as a form too, with files
+    form: bool = False  # it may come as a form, with files
+    json: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ _RESPONSE = Reply(
 )
 _COMPLETION = ("id", "object", "created", "model", "choices")
 _CONVERSATION = Reply("Conversation", ("id", "object", "created_at", "metadata"), "conversation")
+_FILE = Reply("File", ("id", "object", "bytes", "created_at", "filename", "purpose"), "file")
 _PAGE = Reply("Page", ("object", "data", "first_id", "last_id", "has_more"), "list")
 
 _SAY_HELLO = [{"role": "user", "content": "Say hello"}]
@@ -148,6 +151,16 @@ BODIES: dict[str, Body] = {
         FieldRule.IGNORED,
         {"model": MODEL, "messages": _SAY_HELLO},
     ),
+    "files_create": Body(
+        "FileUpload",
+        stored_files.FileParams,
+        stored_files.RULES,
+        {},
+        FieldRule.IGNORED,
+        {"purpose": "user_data", "file": "What is in the file."},
+        form=True,
+        json=False,
+    ),
 }
 """By the name of the endpoint. A POST that is not here takes any object, or nothing."""
 
@@ -187,6 +200,11 @@ REPLIES: dict[str, Reply] = {
     "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_file": Reply("Image", kind="image/*"),
     "alpha_search": Reply("SearchResults", ("output",)),
+    "files_create": _FILE,
+    "files_list": _PAGE,
+    "files_get": _FILE,
+    "files_delete": Reply("FileDeleted", ("id", "object", "deleted"), "file"),
+    "files_content": Reply("FileContent", kind="application/octet-stream"),
     "models_list": Reply("ModelList", ("object", "data"), "list"),
     "models_get": Reply("Model", ("id", "object", "created", "owned_by"), "model"),
     "usage": Reply("UsageLimits", ("object", "plan", "primary", "secondary"), "usage_limits"),
@@ -213,6 +231,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "items_list": _PAGED,
     "chats_list": (*_PAGED, "model"),
     "chats_messages": _PAGED,
+    "files_list": (*_PAGED, "purpose"),
 }
 """Likewise: what an endpoint reads in the query."""
 
@@ -225,6 +244,7 @@ _IN_QUERY: dict[str, JsonObject] = {
     "stream": {"type": "boolean"},
     "starting_after": {"type": "integer", "minimum": 0},
     "model": {"type": "string"},
+    "purpose": {"type": "string"},
 }
 _ERROR: JsonObject = {
     "type": "object",
@@ -362,20 +382,27 @@ def _either(operation: JsonObject, other: JsonObject, entry: DialectRoutes) -> J
     optional = {"name": header, "in": "header", "description": says, "schema": {"type": "string"}}
     responses = {}
     for status, response in operation["responses"].items():
-        schemas = [
-            one["content"]["application/json"]["schema"]
-            for one in (response, other["responses"][status])
-        ]
-        responses[status] = {
-            **response,
-            "content": {"application/json": {"schema": {"anyOf": schemas}}},
-        }
+        contents = [response["content"], other["responses"][status]["content"]]
+        responses[status] = {**response, "content": _any_of(contents)}
     parameters = [*operation.get("parameters", ()), optional]
     return {
         **operation,
         "parameters": parameters,
         "responses": responses,
         "security": other["security"],
+    }
+
+
+def _any_of(contents: list[JsonObject]) -> JsonObject:
+    """By media type, what either has."""
+    found: dict[str, list[JsonObject]] = {}
+    for content in contents:
+        for kind, body in content.items():
+            schemas = found.setdefault(kind, [])
+            schemas += [each for each in [body.get("schema")] if each and each not in schemas]
+    return {
+        kind: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}} if schemas else {}
+        for kind, schemas in found.items()
     }
 
 
@@ -389,7 +416,7 @@ def _request_body(body: Body | None, schemas: JsonObject) -> JsonObject:
         return {"content": {"application/json": {"schema": {"type": "object"}}}}
     schemas.update(_schemas(body))
     content = {"schema": _reference(body.name), "example": body.example}
-    kinds: JsonObject = {"application/json": content}
+    kinds: JsonObject = {"application/json": content} if body.json else {}
     if body.form:
         kinds["multipart/form-data"] = {"schema": _reference(body.name)}
     return {"required": True, "content": kinds}

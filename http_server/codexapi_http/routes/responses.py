@@ -28,6 +28,7 @@ from codexapi_engine.storage.responses import no_previous
 from ..background import Background, StoredEvents
 from ..pump import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from ..requests import Memory, codex_of, context_of, not_kept, settings_of, state_of
+from ..stored_files import with_files
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
@@ -115,6 +116,7 @@ async def _translate(
         history=history,
         request=shape,
     )
+    sent = await with_files(request, params, sent)
     return _Translation(owner, history, own, sent, ignored)
 
 
@@ -177,7 +179,7 @@ async def responses_input_tokens(request: Request, body: JsonObject) -> Response
     await aside(json.is_heavy(params), checked, params)
     owner = await codex_of(request).owner(get_str(params, "model"))
     history, own = await context_of(request, params, owner)
-    whole = {**params, "input": [*history, *own]}
+    whole = await with_files(request, params, {**params, "input": [*history, *own]})
     tokens = await aside(json.is_heavy(whole), input_tokens, whole)
     counted = {"object": "response.input_tokens", "input_tokens": tokens}
     return json_response(counted, {"x-codexapi-estimate": "1"})

@@ -360,6 +360,8 @@ PDF = base64.b64encode(b"%PDF").decode()
         ({"type": "input_text", "text": "a"}, {"type": "input_text", "text": "a"}),
         ({"type": "input_image", "image_url": "x"}, {"type": "input_image", "image_url": "x"}),
         ({"type": "input_file", "file_url": "x"}, {"type": "input_file", "file_url": "x"}),
+        ({"type": "file", "file": {"file_id": "f", "filename": "a"}}, {"type": "input_file", "file_id": "f", "filename": "a"}),
+        ({"type": "file", "file": {"file_id": "f", "file_data": None}}, {"type": "input_file", "file_id": "f"}),
     ],
 )  # fmt: skip
 def test_a_part_becomes_a_part(given: JsonObject, sent: JsonObject) -> None:
@@ -380,9 +382,10 @@ def test_a_part_becomes_a_part(given: JsonObject, sent: JsonObject) -> None:
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}, "image_url.url", "invalid_base64_image"),
         ({"type": "file"}, "file", "missing_required_parameter"),
         ({"type": "file", "file": {}}, "file.file_data", "missing_required_parameter"),
-        ({"type": "file", "file": {"file_id": "f"}}, "file.file_id", "unsupported_value"),
-        ({"type": "input_file", "file_id": "f"}, "file_id", "unsupported_value"),
-        ({"type": "input_image", "file_id": "f"}, "file_id", "unsupported_value"),
+        ({"type": "file", "file": {"file_id": 1}}, "file.file_id", "invalid_type"),
+        ({"type": "file", "file": {"file_id": "f", "file_data": "aGk="}}, "file.file_id", "mutually_exclusive_parameters"),
+        ({"type": "input_file", "file_id": "f", "file_url": "x"}, "file_id", "mutually_exclusive_parameters"),
+        ({"type": "input_image", "file_id": "f", "image_url": "x"}, "file_id", "mutually_exclusive_parameters"),
         ({"type": "file", "file": {"file_data": "?"}}, "file.file_data", "invalid_file_data"),
         ({"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}, "file.file_data", "invalid_file_data"),
     ],

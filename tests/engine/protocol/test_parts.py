@@ -82,11 +82,12 @@ def test_an_address_is_for_the_backend_to_fetch(dialect: str) -> None:
 @every_dialect
 @pytest.mark.parametrize("place", [saying, answering])
 @pytest.mark.parametrize("kind", ["input_image", "input_file"])
-def test_a_file_id_is_refused_by_name(dialect: str, place: Any, kind: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        place(dialect, {"type": kind, "file_id": "file-1"})
-    assert caught.value.code == "unsupported_value"
-    assert str(caught.value.param).endswith(".file_id")
+def test_a_file_id_passes_and_what_is_null_beside_it_does_not(
+    dialect: str, place: Any, kind: str
+) -> None:
+    nulls: JsonObject = {"image_url": None} if kind == "input_image" else {"file_data": None}
+    part = {"type": kind, "file_id": "file-1"}
+    assert place(dialect, {**part, **nulls}) == [part]
 
 
 TEXT = "a: 1\nß\n"

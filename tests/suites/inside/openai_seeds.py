@@ -19,3 +19,6 @@ def pytest_runtest_setup() -> None:
             "INSERT OR REPLACE INTO objects (kind, id, bytes, value) VALUES (?, ?, ?, ?)",
             [(kind, name, len(value), value.encode()) for kind, name, value in seeds["rows"]],
         )
+        database.execute(
+            "INSERT OR REPLACE INTO contents SELECT number, x'00' FROM objects WHERE kind = 'file'"
+        )

@@ -51,6 +51,8 @@ def _image(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
             raise invalid(f"{path}.data", error.message) from None
     elif kind == "url":
         url = _web_address(source, path)
+    elif kind == "file":
+        return [{"type": "input_image", "file_id": required_text(source, "file_id", path)}]
     else:
         raise _no_source(path, kind)
     return [{"type": "input_image", "image_url": url}]
@@ -82,6 +84,10 @@ def _linked(source: JsonObject, title: str, path: str, ignored: Ignored) -> list
     return [{"type": "input_file", "file_url": _web_address(source, path)}]
 
 
+def _stored(source: JsonObject, title: str, path: str, ignored: Ignored) -> list[JsonObject]:
+    return [{"type": "input_file", "file_id": required_text(source, "file_id", path)}]
+
+
 def _plain(source: JsonObject, title: str, path: str, ignored: Ignored) -> list[JsonObject]:
     text = required_text(source, "data", path)
     return [_text(f"<document>\n{text}\n</document>")]
@@ -95,6 +101,7 @@ def _composed(source: JsonObject, title: str, path: str, ignored: Ignored) -> li
 _SOURCES: dict[str, Callable[[JsonObject, str, str, Ignored], list[JsonObject]]] = {
     "base64": _pdf,
     "url": _linked,
+    "file": _stored,
     "text": _plain,
     "content": _composed,
 }
@@ -130,7 +137,4 @@ def _web_address(source: JsonObject, path: str) -> str:
 
 
 def _no_source(path: str, kind: str) -> InvalidRequest:
-    why = f"Unsupported source '{kind[:60]}'"
-    if kind == "file":
-        why = "File ids are not supported: the Codex backend stores no files. Send the content"
-    return invalid(f"{path}.type", why)
+    return invalid(f"{path}.type", f"Unsupported source '{kind[:60]}'")

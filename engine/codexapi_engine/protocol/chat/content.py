@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ...errors import InvalidRequest, JsonObject, missing
 from ..images import data_urls
-from ..responses.parts import file_part, is_data, refuse_file_id, translate_part
+from ..responses.parts import file_part, has_file_id, is_data, translate_part
 from ..shapes import get_str
 from .fields import require_field, without_nulls
 from .schema import Message
@@ -85,7 +85,11 @@ def _file_part(part: JsonObject, path: str) -> JsonObject:
     file = part.get("file")
     if not isinstance(file, dict):
         raise missing(f"{path}.file")
-    refuse_file_id(file, f"{path}.file", "file_data")
+    if has_file_id(file, f"{path}.file", "file_data"):
+        return {
+            "type": "input_file",
+            **without_nulls(**{n: file.get(n) for n in ("file_id", "filename")}),
+        }
     data = require_field(file, "file_data", f"{path}.file")
     return file_part(data, get_str(file, "filename"), f"{path}.file.file_data")
 
