@@ -6,14 +6,15 @@ Two roads, one reply: what these events add up to is what `whole.from_response` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
 from ..responses import Part, StreamedParts, delta_of, index_of, part_of
 from ..shapes import get_dict, get_list, get_str
-from ..sse import Event
 from ..stop import Stop
+from ..translator import EventTranslator
 from .content import (
     CALLS,
     TEXTS,
@@ -44,7 +45,14 @@ _THINKING_DELTA = ("thinking_delta", "thinking")
 _SIGNATURE_DELTA = ("signature_delta", "signature")
 
 
-class MessageStream:
+Handler = Callable[["MessageStream", JsonObject], list[bytes]]
+
+
+def _by_turn(handler: Handler) -> Handler:
+    return lambda stream, data: stream._in_turn(handler, data)
+
+
+class MessageStream(EventTranslator):
     """Messages events, from Responses events. A Translator."""
 
     def __init__(self, options: MessageOptions) -> None:
@@ -64,34 +72,11 @@ class MessageStream:
         self._open = ""  # the type of the block that has not ended
         self._text_bytes = 0  # bytes of text
         self.thread: list[JsonObject] = []  # the items that were told, for a client's next turn
-        self.finished = False
-
-    def feed(self, event: Event) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        if event.type not in _HANDLERS:
-            event.check()
-            return ()
-        if isinstance(event, sse.DeltaBatch):
-            return self._each(event)
-        return self._one(event)
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event: a stream that only ends is an answer to some clients."""
         self.finished = True
         return (error_event(self._sized(error)),)
-
-    def _one(self, event: Event) -> Iterable[bytes]:
-        return () if self.finished else _HANDLERS[event.type](self, event.json)
-
-    def _each(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
-        for event in deltas.each:
-            yield from self._one(event)
 
     def _sized(self, error: CodexError) -> CodexError:
         return with_sizes(error, self._options.input_tokens, self._options.window)
@@ -186,7 +171,7 @@ class MessageStream:
         later = [place for place in self._cited if place > index]
         return self._cited[min(later)] if later else None
 
-    def _finish(self, data: JsonObject) -> list[bytes]:
+    def _on_end(self, data: JsonObject) -> list[bytes]:
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
@@ -345,32 +330,24 @@ class MessageStream:
         )
         return before.encode(), b"}}\n\n"
 
-
-Handler = Callable[[MessageStream, JsonObject], list[bytes]]
-
-
-def _by_turn(handler: Handler) -> Handler:
-    return lambda stream, data: stream._in_turn(handler, data)
-
-
-_HANDLERS: dict[str, Handler] = {
-    "response.created": MessageStream._created,
-    "response.output_item.added": _by_turn(MessageStream._item_added),
-    "response.content_part.added": _by_turn(MessageStream._part_added),
-    "response.reasoning_summary_part.added": _by_turn(MessageStream._part_added),
-    "response.output_text.delta": _by_turn(MessageStream._on_text),
-    "response.output_text.done": _by_turn(MessageStream._text_done),
-    "response.refusal.delta": _by_turn(MessageStream._on_text),
-    "response.refusal.done": _by_turn(MessageStream._text_done),
-    "response.reasoning_summary_text.delta": _by_turn(MessageStream._on_reasoning),
-    "response.reasoning_summary_text.done": _by_turn(MessageStream._reasoning_done),
-    "response.reasoning_text.delta": _by_turn(MessageStream._on_reasoning),
-    "response.reasoning_text.done": _by_turn(MessageStream._reasoning_done),
-    "response.function_call_arguments.delta": _by_turn(MessageStream._on_arguments),
-    "response.output_item.done": MessageStream._arrive,
-    "response.completed": MessageStream._finish,
-    "response.done": MessageStream._finish,
-    "response.incomplete": MessageStream._finish,
-    "response.failed": MessageStream._failed,
-    "error": MessageStream._failed,
-}
+    HANDLERS: ClassVar[dict[str, Handler]] = {
+        "response.created": _created,
+        "response.output_item.added": _by_turn(_item_added),
+        "response.content_part.added": _by_turn(_part_added),
+        "response.reasoning_summary_part.added": _by_turn(_part_added),
+        "response.output_text.delta": _by_turn(_on_text),
+        "response.output_text.done": _by_turn(_text_done),
+        "response.refusal.delta": _by_turn(_on_text),
+        "response.refusal.done": _by_turn(_text_done),
+        "response.reasoning_summary_text.delta": _by_turn(_on_reasoning),
+        "response.reasoning_summary_text.done": _by_turn(_reasoning_done),
+        "response.reasoning_text.delta": _by_turn(_on_reasoning),
+        "response.reasoning_text.done": _by_turn(_reasoning_done),
+        "response.function_call_arguments.delta": _by_turn(_on_arguments),
+        "response.output_item.done": _arrive,
+        "response.completed": _on_end,
+        "response.done": _on_end,
+        "response.incomplete": _on_end,
+        "response.failed": _failed,
+        "error": _failed,
+    }

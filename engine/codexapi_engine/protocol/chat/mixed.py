@@ -14,7 +14,7 @@ from ..responses import request as responses
 from ..rules import FieldRule, apply
 from ..shapes import get_dict, get_str
 from ..validation import validated
-from .reply import ReplyOptions, tier_of
+from .reply_parts import ReplyOptions, tier_of
 from .request import text_of_wanted
 from .schema import ASKS_NOTHING, RULES, Options
 from .tools import choice_of, tool_of
