@@ -63,14 +63,14 @@ async def _fields_and_files(request: Request) -> tuple[JsonObject, list[tuple[st
             "unsupported_media_type",
             "Unsupported media type: send multipart/form-data or application/json.",
         )
-    form = await _form(request)
+    form = await _parse_form(request)
     try:
         return await _sorted(form)
     finally:
         await form.close()
 
 
-async def _form(request: Request) -> FormData:
+async def _parse_form(request: Request) -> FormData:
     reserve(request.scope, content_length(request, MAX_FORM_BYTES))
     parser = MultiPartParser(request.headers, _pieces(request), max_files=MAX_FILES, max_fields=100)
     try:

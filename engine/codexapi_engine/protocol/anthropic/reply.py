@@ -1,6 +1,6 @@
 """A Responses stream as the events of a Messages stream.
 
-Two roads, one reply: what these events add up to is what `whole.from_response` gives.
+Two roads, one reply: what these events add up to is what `complete.from_response` gives.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ class MessageStream(EventTranslator):
         return []  # the first that is heard of some items
 
     def _on_text(self, data: JsonObject) -> list[bytes]:
-        return self._text(self._pieces.delta(part_of(data), delta_of(data)))
+        return self._text_until_stop(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> list[bytes]:
         whole = get_str(data, "text") or get_str(data, "refusal")
-        return self._text(self._pieces.rest(part_of(data), whole))
+        return self._text_until_stop(self._pieces.rest(part_of(data), whole))
 
     def _on_reasoning(self, data: JsonObject) -> list[bytes]:
         part = part_of(data)
@@ -112,7 +112,7 @@ class MessageStream(EventTranslator):
     def _on_arguments(self, data: JsonObject) -> list[bytes]:
         if not self._call or rewrites(self._call):
             return []  # told whole, when the item is done
-        return self._input(self._pieces.delta(part_of(data), delta_of(data)))
+        return self._input_delta(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
         item, index = get_dict(data, "item"), index_of(data)
@@ -203,7 +203,7 @@ class MessageStream(EventTranslator):
         for position, part in enumerate(get_list(item, "content")):
             if field := TEXTS.get(get_str(part, "type")):
                 place = (index, None, position)
-                out += self._text(self._pieces.rest(place, get_str(part, field)))
+                out += self._text_until_stop(self._pieces.rest(place, get_str(part, field)))
         return out
 
     def _rest_of_thought(self, item: JsonObject, index: int) -> list[bytes]:
@@ -217,24 +217,24 @@ class MessageStream(EventTranslator):
         for block in thinking_block(item, self._options):
             out += self._begin_block({**block, "thinking": "", "signature": ""})
             if block["signature"]:
-                out.append(self._delta(*_SIGNATURE_DELTA, block["signature"]))
+                out.append(self._block_delta(*_SIGNATURE_DELTA, block["signature"]))
         return out
 
     def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if self._call else self._begin_call(item)
         rest = self._pieces.rest((index, None, None), arguments(item))
-        return out + self._input("" if rest == "{}" else rest)
+        return out + self._input_delta("" if rest == "{}" else rest)
 
     def _search_blocks(self, item: JsonObject, sources: list[JsonObject]) -> list[bytes]:
         use, result = blocks_of(item, self._options, sources)
         query = json.dumps(use["input"]).decode()
         out = self._begin_block({**use, "input": {}})
-        out += [self._delta(*INPUT_DELTA, query), *self._end_block()]
+        out += [self._block_delta(*INPUT_DELTA, query), *self._end_block()]
         return out + self._begin_block(result) + self._end_block()
 
     # What goes out.
 
-    def _text(self, piece: str) -> list[bytes]:
+    def _text_until_stop(self, piece: str) -> list[bytes]:
         piece = self._stop.feed(piece)
         out = self._text_events(piece)
         if self._stop.hit and not self.finished:
@@ -246,7 +246,7 @@ class MessageStream(EventTranslator):
             return []
         self._text_bytes += len(piece.encode(errors="replace"))
         begun = self._begin_block({"type": "text", "text": ""})
-        return [*begun, self._delta(*TEXT_BLOCK_DELTA, piece)]
+        return [*begun, self._block_delta(*TEXT_BLOCK_DELTA, piece)]
 
     def _stopped(self) -> list[bytes]:
         """The end, once a stop sequence was said. The run is left where it is, so its usage is
@@ -263,15 +263,15 @@ class MessageStream(EventTranslator):
         gap = _GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
-        return [*begun, self._delta(*_THINKING_DELTA, gap + piece)]
+        return [*begun, self._block_delta(*_THINKING_DELTA, gap + piece)]
 
     def _begin_call(self, item: JsonObject) -> list[bytes]:
         self._call = item
         begun = self._begin_block(call_block(item, self._options))
-        return [*begun, self._delta(*INPUT_DELTA, "")]
+        return [*begun, self._block_delta(*INPUT_DELTA, "")]
 
-    def _input(self, piece: str) -> list[bytes]:
-        return [self._delta(*INPUT_DELTA, piece)] if piece else []
+    def _input_delta(self, piece: str) -> list[bytes]:
+        return [self._block_delta(*INPUT_DELTA, piece)] if piece else []
 
     def _begin_block(self, block: JsonObject) -> list[bytes]:
         """The start of a block, unless one of its type is open: a call is one for each item."""
@@ -318,7 +318,7 @@ class MessageStream(EventTranslator):
     def _event(self, kind: str, **more: object) -> bytes:
         return sse.encode({"type": kind, "index": len(self._kinds) - 1, **more}, kind)
 
-    def _delta(self, kind: str, field: str, piece: str) -> bytes:
+    def _block_delta(self, kind: str, field: str, piece: str) -> bytes:
         before, behind = self._around(kind, field)
         return before + sse.escape_line_ends(json.dumps(piece)) + behind
 

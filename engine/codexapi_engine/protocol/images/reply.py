@@ -111,7 +111,7 @@ class ImageStream(EventTranslator):
         self._created = get_int(get_dict(data, "response"), "created_at") or self._created
         return ()
 
-    def _item_done(self, data: JsonObject) -> Iterable[bytes]:
+    def _on_item(self, data: JsonObject) -> Iterable[bytes]:
         self._items.append(get_dict(data, "item"))
         return ()
 
@@ -161,7 +161,7 @@ class ImageStream(EventTranslator):
     HANDLERS: ClassVar[dict[str, Handler]] = {
         "response.created": _on_created,
         PARTIAL: _on_partial,
-        "response.output_item.done": _item_done,
+        "response.output_item.done": _on_item,
         "response.completed": _on_end,
         "response.done": _on_end,
         "response.incomplete": _on_end,
