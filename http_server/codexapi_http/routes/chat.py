@@ -47,7 +47,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
     sent["input"] = await aside(json.is_heavy(sent["input"]), restored)
     stored = body.get("store") is True and "messages" in body
-    keep = partial(change_state, request, state_of(request).completed, body) if stored else None
+    keep = partial(change_state, request, state_of(request).store_chat, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
         choices = _translated(codex, form, created, owner, keep)
