@@ -42,6 +42,8 @@ _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
 
 T = TypeVar("T")
 
+Headers = Mapping[str, str]
+
 
 class Codex:
     """The Codex backend, with one login. Open it once, share it, close it.
@@ -84,11 +86,7 @@ class Codex:
         self.limits: limits.Limits | None = None  # from the newest answer
 
     async def open(
-        self,
-        request: JsonObject,
-        *,
-        caller: Mapping[str, str] | None = None,
-        idle: float | None = None,
+        self, request: JsonObject, *, caller: Headers | None = None, idle: float | None = None
     ) -> EventStream:
         """Sends a Responses request and returns its events; you close them.
 
@@ -97,18 +95,13 @@ class Codex:
         that is not the settings' to say. Raises CodexError before the first event.
         """
         await self._turns.take()
-        return await self._open(request, self._run_metrics(), caller=caller, idle=idle)
+        return await self._open(request, self._run_metrics(), caller, idle)
 
     async def _open(
-        self,
-        request: JsonObject,
-        watch: RunMetrics,
-        *,
-        caller: Mapping[str, str] | None = None,
-        idle: float | None = None,
+        self, request: JsonObject, watch: RunMetrics, caller: Headers | None, idle: float | None
     ) -> EventStream:
         try:
-            stream = await self._sent(request, caller, idle)
+            stream = await self._send(request, caller, idle)
         except BaseException as error:
             if isinstance(error, CodexError):
                 watch.failed(error)
@@ -118,8 +111,8 @@ class Codex:
         stream.watch = watch
         return stream
 
-    async def _sent(
-        self, request: JsonObject, caller: Mapping[str, str] | None, idle: float | None
+    async def _send(
+        self, request: JsonObject, caller: Headers | None, idle: float | None
     ) -> EventStream:
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
@@ -144,7 +137,7 @@ class Codex:
         return stream
 
     async def _open_stream(
-        self, body: JsonObject, headers: Mapping[str, str], idle: float | None
+        self, body: JsonObject, headers: Headers, idle: float | None
     ) -> EventStream:
         try:
             stream = await self._transport.stream("/responses", body, headers, idle=idle)
@@ -164,7 +157,7 @@ class Codex:
         await self._turns.take(len(requests))
         watches = [self._run_metrics() for _ in requests]
         tasks = [
-            asyncio.create_task(self._open(request, watch))
+            asyncio.create_task(self._open(request, watch, None, None))
             for request, watch in zip(requests, watches, strict=True)
         ]
         try:
@@ -244,7 +237,7 @@ class Codex:
         if not request.needs_the_tool:
             path, body = images.to_backend(request)
             try:
-                reply = await self._posted(path, body, timeout=IMAGE_IDLE_TIMEOUT)
+                reply = await self._post(path, body, timeout=IMAGE_IDLE_TIMEOUT)
             except CodexError as error:
                 if error.status not in (404, 405) or isinstance(error, ModelNotFound):
                     raise
@@ -281,18 +274,18 @@ class Codex:
             )
             body = {**body, "model": slug}
         try:
-            reply = await self._posted("/alpha/search", body, wire.from_codex_client(caller))
+            reply = await self._post("/alpha/search", body, wire.from_codex_client(caller))
         except CodexError as error:
             self._learn(error.headers)
             raise
         self._learn(reply.headers)
         return reply
 
-    async def _posted(
+    async def _post(
         self,
         path: str,
         body: JsonObject,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         *,
         timeout: float | None = None,
     ) -> Reply:

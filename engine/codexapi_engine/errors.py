@@ -280,7 +280,7 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
     if payload is None:
         return _without_words(status, body, headers)
     after = _retry_after(headers)
-    code, message = _string(payload.get("code")) or _string(payload.get("type")), payload["message"]
+    code, message = _text(payload.get("code")) or _text(payload.get("type")), payload["message"]
     if code in _BY_CODE:
         return _known(code, payload, after)
     if _NO_SUCH_MODEL.search(message) and status in (400, 404):
@@ -298,11 +298,11 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
     error = BackendError(
         message,
         status=status,
-        type=_string(payload.get("type")) or "invalid_request_error",
-        param=_string(payload.get("param")),
+        type=_text(payload.get("type")) or "invalid_request_error",
+        param=_text(payload.get("param")),
     )
     # The gateway's refusals have no code, and we make none up.
-    error.code = _string(payload.get("code")) or ("request_too_large" if status == 413 else None)
+    error.code = _text(payload.get("code")) or ("request_too_large" if status == 413 else None)
     return error
 
 
@@ -318,12 +318,12 @@ def from_event(data: JsonObject) -> CodexError:
         payload = data
     payload = {
         **payload,
-        "message": _clip(_string(payload.get("message")) or "the model run failed"),
+        "message": _clip(_text(payload.get("message")) or "the model run failed"),
     }
-    code = _string(payload.get("code")) or _string(payload.get("type"))
+    code = _text(payload.get("code")) or _text(payload.get("type"))
     if code in _BY_CODE:
         return _known(code, payload, None)
-    return BackendError(payload["message"], code=_string(payload.get("code")) or "server_error")
+    return BackendError(payload["message"], code=_text(payload.get("code")) or "server_error")
 
 
 def _known(code: str, payload: JsonObject, after: float | None) -> CodexError:
@@ -337,7 +337,7 @@ def _known(code: str, payload: JsonObject, after: float | None) -> CodexError:
     # Official clients recognise a refused picture by its type.
     wire_type = "image_generation_user_error" if code == "moderation_blocked" else None
     return kind(
-        message, code=code, param=_string(payload.get("param")), type=wire_type, retry_after=after
+        message, code=code, param=_text(payload.get("param")), type=wire_type, retry_after=after
     )
 
 
@@ -415,9 +415,7 @@ def _error_object(body: bytes) -> JsonObject | None:
         payload = {"message": payload}
     if not isinstance(payload, dict):
         return None
-    message = (
-        _string(payload.get("message")) or _string(payload.get("code")) or "no reason was given"
-    )
+    message = _text(payload.get("message")) or _text(payload.get("code")) or "no reason was given"
     return {**payload, "message": _clip(message)}
 
 
@@ -455,7 +453,7 @@ def _number(value: object) -> float | None:
     return number if 0 <= number < float("inf") else None
 
 
-def _string(value: object) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 

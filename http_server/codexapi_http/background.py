@@ -16,7 +16,7 @@ from codexapi_engine.errors import JsonObject
 from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
-from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, new_id
+from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, Turn, new_id
 
 from .pump import translate
 from .requests import ended
@@ -100,10 +100,13 @@ class Background:
     async def _run_job(
         self, job: Job, request: JsonObject, items: list[JsonObject], sent: JsonObject
     ) -> None:
-        finish = partial(self._state.settle, request, items)
+        def finish() -> bool:
+            turn = Turn(request, items, job.response, job.owner)
+            return self._state.settle(turn, job.event_log)
+
         try:
             await self._play(job, sent)
-            await self._persist(partial(finish, job.response, job.event_log, owner=job.owner))
+            await self._persist(finish)
         except CodexError as error:
             # Its words may quote the request.
             log.warning("a response in the background failed: %s", error.known_code)
@@ -112,9 +115,7 @@ class Background:
             await self._persist(partial(self._state.responses.settle, failed, job.event_log))
         except BaseException:
             if job.stream.finished:
-                await self._persist(
-                    partial(finish, job.response, job.event_log, owner=job.owner), tries=1
-                )
+                await self._persist(finish, tries=1)
                 raise
             why = CodexError("the server went down", code="server_error")
             failed = responses.failed(job.response, why)

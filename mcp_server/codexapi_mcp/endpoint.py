@@ -99,7 +99,7 @@ class Endpoint:
             "type": "http", "method": "DELETE", "path": self.path, "query_string": b"",
             "headers": [(_SESSION, session)],
         }  # fmt: skip
-        await self._sessions.handle_request(scope, _nothing, _unheard)
+        await self._sessions.handle_request(scope, _empty_body, _unheard)
 
     def _keep_count(self, named: bytes | None, exchange: _Exchange, method: str) -> None:
         if named is None and exchange.session is not None and exchange.status < 400:
@@ -175,7 +175,7 @@ class _Exchange:
         return message
 
 
-async def _nothing() -> Message:
+async def _empty_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 

@@ -210,7 +210,7 @@ async def _answer(
     async def run() -> CallToolResult:
         if paths := await _earlier_files(runtime, order):
             try:
-                kept = await asyncio.to_thread(_read, paths)
+                kept = await asyncio.to_thread(_read_images, paths)
                 if kept is not None:
                     return await asyncio.to_thread(_to_result, kept, order, inline, earlier=True)
             except asyncio.CancelledError:
@@ -235,7 +235,7 @@ async def _earlier_files(runtime: Runtime, order: ImageJob) -> list[Path]:
     return runtime.unclaimed.claim(order.key)
 
 
-def _read(paths: Sequence[Path]) -> ImageBatch | None:
+def _read_images(paths: Sequence[Path]) -> ImageBatch | None:
     try:
         return ImageBatch([(processing.finished(path.read_bytes()), path) for path in paths], None)
     except (OSError, CodexError):  # the file was changed by another program

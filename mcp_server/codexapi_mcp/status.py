@@ -29,7 +29,7 @@ async def models(ctx: Context[Runtime, Any]) -> CallToolResult:
     async def run() -> ModelsResult:
         known, aliases = await codex.models(), codex.settings.model_aliases
         chosen, _ = resolve(known, aliases, await codex.model())
-        return ModelsResult(models=[_model(model, chosen) for model in known if model.listed])
+        return ModelsResult(models=[_model_entry(model, chosen) for model in known if model.listed])
 
     result = await with_progress(ctx, lambda seconds: f"asking, {seconds:.0f} s", run)
     lines = [
@@ -123,7 +123,7 @@ def _describe(result: AccountResult) -> list[str]:
     return [*lines, *([result.note] if result.note else [])]
 
 
-def _model(model: Model, chosen: str) -> ListedModel:
+def _model_entry(model: Model, chosen: str) -> ListedModel:
     return ListedModel(
         slug=model.slug,
         display_name=model.display_name,

@@ -20,7 +20,7 @@ from codexapi_engine import Codex, Settings
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.storage import Owner, State
+from codexapi_engine.storage import Owner, State, Turn
 from codexapi_engine.storage.sqlite import ObjectStore
 from codexapi_http import create_app
 
@@ -211,7 +211,7 @@ async def test_all_that_wait_wait_no_longer_than_one(tmp_path: Path) -> None:
         owner = Owner.of("account", MODEL)
         lost = await asyncio.gather(
             *(
-                state.in_thread(lambda: state.finished({}, [], response, owner=owner))
+                state.in_thread(lambda: state.store(Turn({}, [], response, owner)))
                 for _ in range(50)
             )
         )

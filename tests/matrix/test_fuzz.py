@@ -31,7 +31,7 @@ from codexapi_engine.protocol.responses.estimate import input_tokens
 from codexapi_engine.protocol.responses.request import checked, checked_items
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.storage import Owner, State
+from codexapi_engine.storage import Owner, State, Turn
 
 FEW, MANY = 100, 5_000
 FORM = chat.ReplyOptions("asked", include_usage=True, reasoning=True)
@@ -146,8 +146,8 @@ def keep(asked: JsonObject, items: list[JsonObject], response: JsonObject) -> No
         state.conversations.history(name, owner=owner)
         for item in state.conversations.items(name):
             state.conversations.item(name, item["id"])
-        state.finished({**asked, "conversation": name, "store": True}, items, response, owner=owner)
-        state.completed(asked, {"id": "chatcmpl-1", **response})
+        state.store(Turn({**asked, "conversation": name, "store": True}, items, response, owner))
+        state.store_chat(asked, {"id": "chatcmpl-1", **response})
         state.own(asked, owner, state.before(asked, owner))
     finally:
         state.close()

@@ -231,7 +231,7 @@ def image(
             inputs=input_ or (),
             mask=mask,
         )
-    run(_image(chosen_settings, order), as_json=as_json)
+    run(_draw(chosen_settings, order), as_json=as_json)
 
 
 def _prompt(words: Sequence[str]) -> str:
@@ -285,7 +285,7 @@ def _places(
     return paths
 
 
-async def _image(chosen_settings: engine.Settings, order: Order) -> None:
+async def _draw(chosen_settings: engine.Settings, order: Order) -> None:
     async with opened(chosen_settings) as codex:
         request = await _with_inputs(codex, order)
         progress = Progress()

@@ -84,7 +84,7 @@ class LineEditor:
     def read(self) -> InputLine:
         """What was typed. Raises EOFError at Ctrl-D, and Interrupt at Ctrl-C."""
         self._is_paste = False
-        text = self._runner.run(self._text())
+        text = self._runner.run(self._prompt())
         if text is None:
             raise Interrupt(empty=not self._session.default_buffer.text)
         if not self._is_paste and is_block(text):
@@ -95,7 +95,7 @@ class LineEditor:
         """Around the whole conversation: what is typed between two reads is for the second."""
         return _typing_ahead()
 
-    async def _text(self) -> str | None:
+    async def _prompt(self) -> str | None:
         try:
             return await self._session.prompt_async()
         except KeyboardInterrupt:  # raised further, it would end the loop

@@ -39,7 +39,7 @@ class PlainInput:
     def read(self) -> InputLine:
         """Raises EOFError at the end, and Interrupt at Ctrl-C."""
         try:
-            return InputLine(_text())
+            return InputLine(_read_question())
         except KeyboardInterrupt:
             say_drawn("")
             raise Interrupt(empty=True) from None
@@ -66,7 +66,7 @@ def inside_block(text: str) -> str:
     return text.strip().removeprefix(QUOTES).removesuffix(QUOTES).strip("\n")
 
 
-def _text() -> str:
+def _read_question() -> str:
     text = _line(PROMPT)
     while True:
         if text.endswith("\\"):

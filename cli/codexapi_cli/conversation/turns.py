@@ -82,9 +82,9 @@ class Conversation:
                         shown.end()
             except BaseException:
                 if texts:
-                    self._add(question, [_spoken("".join(texts))])
+                    self._add_turn(question, [_spoken("".join(texts))])
                 raise
-        self._add(question, [sayable(item) for item in get_list(response, "output")])
+        self._add_turn(question, [sayable(item) for item in get_list(response, "output")])
         if reason := _cut_short(response):
             say(f"codexapi: the answer is incomplete ({reason})")
         kept = self._save_turn(question.text, str(response.get("model") or self.model))
@@ -112,7 +112,9 @@ class Conversation:
     async def add_picture(self, codex: engine.Codex, prompt: str, url: str) -> None:
         """Puts a picture into the talk, for later questions."""
         self.switch(self.model, (await codex.owner(self.model)).account)
-        self._add(Question(f"This picture was drawn for me, from the prompt: {prompt}", (url,)), [])
+        self._add_turn(
+            Question(f"This picture was drawn for me, from the prompt: {prompt}", (url,)), []
+        )
         self._save_turn(prompt, self.model)
 
     def undo(self) -> JsonObject | None:
@@ -156,7 +158,7 @@ class Conversation:
             note("codexapi: the model's earlier reasoning could not be read, and is left out")
             self.items = without_reasoning(self.items)
 
-    def _add(self, question: Question, answered: list[JsonObject]) -> None:
+    def _add_turn(self, question: Question, answered: list[JsonObject]) -> None:
         turn = [question.item(), *answered]
         self.items, self.added = [*self.items, *turn], [*self.added, *turn]
         self.additions += 1

@@ -113,7 +113,7 @@ def name_of(param: Any) -> str:
 
 def choices_of(param: Any) -> list[str]:
     """The words that a parameter takes, where there is a fixed set of them."""
-    return [_plain(choice) for choice in getattr(param.type, "choices", ())]
+    return [_value_text(choice) for choice in getattr(param.type, "choices", ())]
 
 
 def takes_value(param: Any) -> bool:
@@ -135,12 +135,12 @@ def _parts(command: Any, ctx: Any) -> Iterator[Part]:
     options = [param for param in params if param.param_type_name == "option"]
     arguments = [param for param in params if param.param_type_name == "argument"]
     yield "Usage", USAGE, " ".join(_usage(command, ctx, arguments))
-    if described := [(_placeholder(a), _text(a)) for a in arguments if a.help]:
+    if described := [(_placeholder(a), _parameter_help(a)) for a in arguments if a.help]:
         yield "Arguments", TABLE, described
     for heading, rows in command.sections().items():
         yield heading, TABLE, rows
     for heading, members in _groups(options, is_root=ctx.parent is None):
-        yield heading, TABLE, [(_names(o), _text(o)) for o in members]
+        yield heading, TABLE, [(_names(o), _parameter_help(o)) for o in members]
     if ctx.parent is not None and (line := _inherited(options)):
         yield GLOBAL, TEXT, [line]
     if command.epilog:
@@ -210,7 +210,7 @@ def _spellings(option: Any) -> list[str]:
     return [name for name in option.opts if name not in {f"--{letter}" for letter in letters}]
 
 
-def _text(param: Any) -> str:
+def _parameter_help(param: Any) -> str:
     text = param.help or ""
     notes = [limits_of(param) if param.metavar == "N" else "", _default(param)]
     notes = [note for note in notes if note]
@@ -227,10 +227,10 @@ def _default(param: Any) -> str:
         return ""
     if param.param_type_name == "option" and param.count:
         return ""
-    return f"default: {_plain(default)}"
+    return f"default: {_value_text(default)}"
 
 
-def _plain(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     return f"{value:g}" if isinstance(value, float) else str(value)

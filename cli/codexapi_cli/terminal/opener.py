@@ -25,11 +25,11 @@ def open_file(path: Path) -> str | None:
         return None
     for opener in _OPENERS:
         if program := shutil.which(opener):
-            return _run([program, str(path)])
+            return _launch([program, str(path)])
     return f"there is no {' or '.join(_OPENERS)} here; the picture is {path}"
 
 
-def _run(command: Sequence[str]) -> str | None:
+def _launch(command: Sequence[str]) -> str | None:
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -36,10 +36,10 @@ def _band(image: PaletteImage, top: int) -> bytes:
                 line = lines[colour] = bytearray([_NOTHING]) * width
             line[column] += bit
     return b"$".join(
-        b"#%d%b" % (colour, _RUN.sub(_run, bytes(line).rstrip(bytes([_NOTHING]))))
+        b"#%d%b" % (colour, _RUN.sub(_repetition, bytes(line).rstrip(bytes([_NOTHING]))))
         for colour, line in lines.items()
     )
 
 
-def _run(found: re.Match[bytes]) -> bytes:
+def _repetition(found: re.Match[bytes]) -> bytes:
     return b"!%d%b" % (len(found[0]), found[1])

@@ -144,7 +144,7 @@ class Transport:
     ) -> EventStream:
         """Posts a request and returns when its status is known. Raises CodexError before that.
         `idle` is how long the stream may be silent."""
-        sent, content = headers or {}, await _written(body)
+        sent, content = headers or {}, await _encode_body(body)
 
         def post() -> Awaitable[httpx.Response]:
             return self._send(
@@ -179,7 +179,7 @@ class Transport:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
-        content = await _written(body)
+        content = await _encode_body(body)
         attempts = Attempts(self._observer, len(content))
         while True:
             request = self._request("POST", path, headers or {}, content, read=timeout)
@@ -341,5 +341,5 @@ def _timeout(settings: Settings) -> httpx.Timeout:
     return httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
 
 
-async def _written(body: JsonObject) -> bytes:
+async def _encode_body(body: JsonObject) -> bytes:
     return await aside(json.is_heavy(body), json.dumps_in_steps, body)

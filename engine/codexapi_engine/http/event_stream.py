@@ -163,7 +163,11 @@ class EventStream:
         for place, event in enumerate(events, 1):
             if self.watch is not None:
                 self.watch.events += event.count
-            if _is_terminal(event):
+            try:
+                kind = event.type
+            except StreamInterrupted:
+                continue  # an unreadable event is for its reader to report
+            if kind in TERMINAL:
                 self._ended = True
                 if self.watch is not None:
                     self.watch.last(event.json)
@@ -180,10 +184,3 @@ class EventStream:
         else:
             await chunks.aclose()
             await response.aclose()
-
-
-def _is_terminal(event: Event) -> bool:
-    try:
-        return event.type in TERMINAL
-    except StreamInterrupted:
-        return False  # an unreadable event is for its reader to report

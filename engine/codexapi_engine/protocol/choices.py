@@ -79,6 +79,12 @@ def envelope_fields(response: JsonObject, prefix: str) -> JsonObject:
     return {field: value for field, value in fields.items() if value is not None}
 
 
+def limit_reason(response: JsonObject) -> str | None:
+    """The `finish_reason` of an answer that a limit ended, else None."""
+    reason = get_str(get_dict(response, "incomplete_details"), "reason")
+    return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason)
+
+
 def usage(response: JsonObject) -> JsonObject | None:
     """The tokens in the older dialects' form; None if the backend sent none."""
     counts = response.get("usage")

@@ -55,7 +55,9 @@ class Model:
 
 def parse(catalogue: JsonObject) -> list[Model]:
     """The models of `GET /models`, first choice first."""
-    models = [_model(entry) for entry in get_list(catalogue, "models") if get_str(entry, "slug")]
+    models = [
+        _parse_model(entry) for entry in get_list(catalogue, "models") if get_str(entry, "slug")
+    ]
     return sorted(models, key=lambda model: model.priority)
 
 
@@ -148,7 +150,7 @@ def named(models: Sequence[Model], aliases: Mapping[str, str], name: str) -> Jso
     if model is None and name not in aliases:
         return None
     # An alias of what the catalogue does not list may still work: the backend decides.
-    entry = public(model or _model({"slug": slug}))
+    entry = public(model or _parse_model({"slug": slug}))
     entry["id"] = name
     if effort is not None:
         entry["default_reasoning_effort"] = effort
@@ -199,7 +201,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(".")))
 
 
-def _model(entry: JsonObject) -> Model:
+def _parse_model(entry: JsonObject) -> Model:
     efforts = [get_str(level, "effort") for level in get_list(entry, "supported_reasoning_levels")]
     slug, modalities = get_str(entry, "slug"), entry.get("input_modalities")
     priority = get_int(entry, "priority")

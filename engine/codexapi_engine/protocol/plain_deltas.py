@@ -7,15 +7,17 @@ that has it has a `splice.py`, and gives the same bytes without.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..errors import StreamInterrupted
 from . import json
 from .responses import Part
 from .sse import DeltaBatch, Event, escape_line_ends
+from .translator import EventTranslator
 
 TEXT_DELTA = b"response.output_text.delta"
 
@@ -35,27 +37,38 @@ _MEMBERS = {
 }
 
 
-def _form(members: str) -> re.Pattern[bytes]:
-    return re.compile(
-        rb"event: (?P<kind>response\.(?:output_text|function_call_arguments)\.delta)\n"
-        rb'data: \{"type":"(?P=kind)"%b\}\n\n'
-        % b"".join(map(_MEMBERS.__getitem__, members.split()))
-    )
-
-
-_FORMS = (
-    _form("content_index delta item_id logprobs obfuscation output_index sequence_number"),
-    _form("sequence_number item_id output_index content_index delta logprobs obfuscation"),
-)
-"""The orders in which backends write the members: the real one by the alphabet, in each of 956 such
-deltas of `tests/test_recorded_streams.py`, and `tests/wires/` as the API's documentation does."""
+Groups = tuple[bytes, ...]
+"""The groups of a match; an absent one is empty."""
 
 Place = tuple[bytes, ...]
 """Kind, output index and content index of a delta, as they are written."""
 
 
+class _Order:
+    """An order of the members, and where the groups are in a match."""
+
+    def __init__(self, members: str) -> None:
+        self.pattern = re.compile(
+            rb"event: (?P<kind>response\.(?:output_text|function_call_arguments)\.delta)\n"
+            rb'data: \{"type":"(?P=kind)"%b\}\n\n'
+            % b"".join(map(_MEMBERS.__getitem__, members.split()))
+        )
+        groups = self.pattern.groupindex
+        place = [groups[name] - 1 for name in ("kind", "output_index", "content_index")]
+        self.place: Callable[[Groups], Place] = itemgetter(*place)
+        self.literal: Callable[[Groups], bytes] = itemgetter(groups["delta"] - 1)
+
+
+_ORDERS = (
+    _Order("content_index delta item_id logprobs obfuscation output_index sequence_number"),
+    _Order("sequence_number item_id output_index content_index delta logprobs obfuscation"),
+)
+"""The orders in which backends write the members: the real one by the alphabet, in each of 956 such
+deltas of `tests/test_recorded_streams.py`, and `tests/wires/` as the API's documentation does."""
+
+
 class PlainDeltas(NamedTuple):
-    """Deltas of one part in one of the forms."""
+    """Deltas of one part in one of the orders."""
 
     place: Place
     literals: list[bytes]  # the texts, in JSON
@@ -64,20 +77,20 @@ class PlainDeltas(NamedTuple):
     def of(cls, deltas: DeltaBatch) -> PlainDeltas | None:
         """None where one of them has another form, or is of another part."""
         data = deltas.encode()
-        for form in _FORMS:
-            if form.match(data):
+        for order in _ORDERS:
+            if order.pattern.match(data):
                 break
         else:
             return None
-        found = list(form.finditer(data))
-        places = {delta.group("kind", "output_index", "content_index") for delta in found}
+        found: list[Groups] = order.pattern.findall(data)
+        places = set(map(order.place, found))
         if len(found) != deltas.count or len(places) != 1:
             return None
         try:
             deltas.check()
         except StreamInterrupted:
             return None  # those before the unreadable one pass all the same
-        return cls(places.pop(), [delta["delta"] for delta in found])
+        return cls(places.pop(), list(map(order.literal, found)))
 
     @property
     def part(self) -> Part:
@@ -104,15 +117,10 @@ class Splice:
         return (escape_line_ends(events),)
 
 
-class Splicer(ABC):
+class Splicer(EventTranslator):
     """A translator that parses only the first of plain deltas that follow one another."""
 
-    finished: bool
     _splice: Splice | None = None
-
-    @abstractmethod
-    def _translate(self, event: Event) -> Iterable[bytes]:
-        """The usual way, of one event or a batch of deltas."""
 
     @abstractmethod
     def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
@@ -140,8 +148,9 @@ class Splicer(ABC):
             and (plain := PlainDeltas.of(event)) is not None
         ):
             return self._feed_plain(event, plain)
-        self._read()
-        return self._translate(event)
+        if self._splice is not None:
+            self._parse_literals(self._splice)
+        return super().feed(event)
 
     def _feed_plain(self, deltas: DeltaBatch, plain: PlainDeltas) -> Iterable[bytes]:
         splice = self._splice
@@ -151,23 +160,24 @@ class Splicer(ABC):
             and splice.context is self._context
         ):
             return splice.events(plain.literals)
-        self._read()
+        if splice is not None:
+            self._parse_literals(splice)
         return self._first(deltas, plain)
 
     def _first(self, deltas: DeltaBatch, plain: PlainDeltas) -> Iterator[bytes]:
         first, rest = deltas.parted()
-        yield from self._translate(first)
+        yield from super().feed(first)
         if not self.finished:
             self._splice = self._begin_splice(plain)
         if rest is None:
             return
         if self._splice is None:
-            yield from self._translate(rest)
+            yield from super().feed(rest)
         else:
             yield from self._splice.events(plain.literals[1:])
 
-    def _read(self) -> None:
-        splice, self._splice = self._splice, None
-        if splice is not None and splice.unread:
+    def _parse_literals(self, splice: Splice) -> None:
+        self._splice = None
+        if splice.unread:
             texts = json.loads(b"[%b]" % b",".join(splice.unread))
             self._end_splice(splice.plain.part, "".join(texts))

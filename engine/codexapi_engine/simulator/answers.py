@@ -148,7 +148,7 @@ def _natural(request: ModelRequest, names: Names) -> Iterator[Output]:
     calls = _calls(request)
     if calls:
         yield from (play(request, names) for play in calls)
-        if any(play is _image for play in calls):
+        if any(play is _image_call for play in calls):
             yield _message(names, "")  # recorded: an empty message follows the image
         if any(play is _search for play in calls):
             yield _cited(request, names)
@@ -432,7 +432,7 @@ def _cited(request: ModelRequest, names: Names) -> Output:
     return output
 
 
-def _image(request: ModelRequest, names: Names) -> Output:
+def _image_call(request: ModelRequest, names: Names) -> Output:
     tool = next(tool.definition for tool in request.tools if tool.kind == "image_generation")
     width, height = pixels(tool.get("size"), exact="exact" in request.directions, nearest=False)
     item: JsonObject = {
@@ -470,6 +470,6 @@ def _drawn(
         yield base64.b64encode(recoded(image, kind)).decode()
 
 
-_HOSTED: dict[str, _Play] = {"web_search": _search, "image_generation": _image}
+_HOSTED: dict[str, _Play] = {"web_search": _search, "image_generation": _image_call}
 _CALLED = frozenset({"function", "custom", *_HOSTED})
 _WANTED = {"web_search": _SEARCH, "image_generation": _DRAW}

@@ -134,7 +134,7 @@ def _script_end(text: str, start: int) -> int | None:
     return first if first >= 0 else None
 
 
-def _nothing(argument: str) -> None:
+def _no_argument(argument: str) -> None:
     if argument:
         raise ValueError("it takes no argument")
 
@@ -188,34 +188,36 @@ SCRIPTS: Mapping[str, Script] = {
     "say": Script("TEXT", "answers with exactly this text", _some),
     "long": Script("N", "answers with N deltas: `1 2 3 …`", _check_number),
     "refuse": Script("[TEXT]", "answers with a refusal", _anything),
-    "reason": Script("", "begins with a reasoning summary of two parts", _nothing),
-    "commentary": Script("", "says something in passing before the final answer", _nothing),
-    "two": Script("", "answers with two messages", _nothing),
-    "surrogate": Script("", "cuts an emoji in two, a lone surrogate in each delta", _nothing),
+    "reason": Script("", "begins with a reasoning summary of two parts", _no_argument),
+    "commentary": Script("", "says something in passing before the final answer", _no_argument),
+    "two": Script("", "answers with two messages", _no_argument),
+    "surrogate": Script("", "cuts an emoji in two, a lone surrogate in each delta", _no_argument),
     "tool": Script("NAME [ARGUMENTS]", "calls this tool; twice in a prompt: in parallel", _some),
     "tools": Script("N", "calls the tool that fits best N times in parallel", _check_number),
-    "exact": Script("", "an image of exactly the size asked for", _nothing),
+    "exact": Script("", "an image of exactly the size asked for", _no_argument),
     "heavy": Script("MB", "an image of so many megabytes", _megabytes),
-    "blocked": Script("", "an image that moderation refuses", _nothing),
+    "blocked": Script("", "an image that moderation refuses", _no_argument),
     # how it is sent
     "late": Script("SECONDS", "waits before the status", _seconds),
     "slow": Script("SECONDS", "waits before each delta", _seconds),
     "silence": Script("SECONDS", "waits before the first output event", _seconds),
     "keepalive": Script("N", "sends N keepalive events, spread over the silence", _check_number),
-    "rate_limits": Script("", "sends a codex.rate_limits event", _nothing),
+    "rate_limits": Script("", "sends a codex.rate_limits event", _no_argument),
     "usage": Script(
         "PERCENT", "says in the headers that so much of the plan is used", _check_number
     ),
-    "no_deltas": Script("", "items come whole, in output_item.done only", _nothing),
-    "no_text_deltas": Script("", "events of every kind but deltas", _nothing),
-    "no_parts": Script("", "items are added and done, and nothing in between", _nothing),
-    "unannounced": Script("", "items and parts are never added, only their deltas come", _nothing),
-    "long_ids": Script("", "ids of 408 characters, and call ids of 83", _nothing),
-    "unnamed": Script("", "events have no `event:` line", _nothing),
-    "crlf": Script("", "lines end with CR LF", _nothing),
-    "bytewise": Script("", "each byte is a chunk of its own", _nothing),
-    "unknown_event": Script("", "sends an event that nobody knows", _nothing),
-    "hold": Script("", "keeps the connection open after the last event", _nothing),
+    "no_deltas": Script("", "items come whole, in output_item.done only", _no_argument),
+    "no_text_deltas": Script("", "events of every kind but deltas", _no_argument),
+    "no_parts": Script("", "items are added and done, and nothing in between", _no_argument),
+    "unannounced": Script(
+        "", "items and parts are never added, only their deltas come", _no_argument
+    ),
+    "long_ids": Script("", "ids of 408 characters, and call ids of 83", _no_argument),
+    "unnamed": Script("", "events have no `event:` line", _no_argument),
+    "crlf": Script("", "lines end with CR LF", _no_argument),
+    "bytewise": Script("", "each byte is a chunk of its own", _no_argument),
+    "unknown_event": Script("", "sends an event that nobody knows", _no_argument),
+    "hold": Script("", "keeps the connection open after the last event", _no_argument),
     # how it goes wrong
     "incomplete": Script("[REASON]", "stops early: max_output_tokens or content_filter", _reason),
     "fail": Script("CODE", "fails after it began", _some),
@@ -224,9 +226,9 @@ SCRIPTS: Mapping[str, Script] = {
     "error_nested": Script("[CODE]", "likewise, with the error one level deeper", _anything),
     "cut": Script("N", "ends after N deltas, without a last event", _check_number),
     "drop": Script("N", "breaks the connection after N deltas", _check_number),
-    "empty": Script("", "200, and no event at all", _nothing),
-    "html": Script("", "200, and a web page", _nothing),
-    "bad_json": Script("", "one event is not JSON", _nothing),
+    "empty": Script("", "200, and no event at all", _no_argument),
+    "html": Script("", "200, and a web page", _no_argument),
+    "bad_json": Script("", "one event is not JSON", _no_argument),
     "status": Script(
         "NAME [N]", "refuses with this status; with N, the first N times only", _check_status
     ),

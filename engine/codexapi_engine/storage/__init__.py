@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ..bounds import HEARTBEAT_INTERVAL, STATE_LOCK_WAIT
 from ..errors import CodexError, InvalidRequest, JsonObject
@@ -42,12 +43,22 @@ __all__ = [
     "Owner",
     "Reasoning",
     "State",
+    "Turn",
     "listable",
     "new_id",
     "no_such_file",
 ]
 
 log = logging.getLogger("codexapi.state")
+
+
+class Turn(NamedTuple):
+    """A finished response, and what it answers."""
+
+    request: JsonObject
+    items: list[JsonObject]  # the request's own
+    response: JsonObject
+    owner: Owner
 
 
 class State:
@@ -106,67 +117,46 @@ class State:
         *,
         owner: Owner,
     ) -> CodexError | None:
-        """`finished`, on the storage thread, where there is something to store."""
+        """`store`, on the storage thread, where there is something to store."""
         if request.get("store") is False and not conversation_of(request):
             return None
-        work = partial(self.finished, request, items, response, event_log, owner=owner)
+        work = partial(self.store, Turn(request, items, response, owner), event_log)
         light = not (conversation_of(request) or json.is_heavy(items, response))
         return await self.in_thread(work, light=light)
 
-    def finished(
-        self,
-        request: JsonObject,
-        items: list[JsonObject],
-        response: JsonObject,
-        event_log: EventLog | None = None,
-        *,
-        owner: Owner,
-    ) -> CodexError | None:
+    def store(self, turn: Turn, event_log: EventLog | None = None) -> CodexError | None:
         """Stores a finished response, as far as its request wants that. An error is returned and not
         raised: the client gets its answer all the same."""
         try:
-            if request.get("store") is not False:
-                self.responses.keep(response, items, owner=owner, event_log=event_log)
-            self.spoken(request, items, response, owner=owner)
+            if turn.request.get("store") is not False:
+                self.responses.keep(
+                    turn.response, turn.items, owner=turn.owner, event_log=event_log
+                )
+            self._add_to_conversation(turn)
         except CodexError as error:
             log.warning("a response was not kept: %s", error)
             return error
         return None
 
-    def settle(
-        self,
-        request: JsonObject,
-        items: list[JsonObject],
-        response: JsonObject,
-        event_log: EventLog,
-        *,
-        owner: Owner,
-    ) -> bool:
+    def settle(self, turn: Turn, event_log: EventLog) -> bool:
         """Keeps how a response in the background has ended; False if it was cancelled or deleted."""
         with self._objects.transaction():
-            running = self.responses.settle(response, event_log, owner=owner)
+            running = self.responses.settle(turn.response, event_log, owner=turn.owner)
             if running:
                 try:
-                    self.spoken(request, items, response, owner=owner)
+                    self._add_to_conversation(turn)
                 except InvalidRequest as error:  # its conversation is gone
                     log.warning("a response is in no conversation: %s", error)
             return running
 
-    def spoken(
-        self,
-        request: JsonObject,
-        items: list[JsonObject],
-        response: JsonObject,
-        *,
-        owner: Owner,
-    ) -> None:
+    def _add_to_conversation(self, turn: Turn) -> None:
         """Adds the items of a successful response to its conversation."""
-        conversation = conversation_of(request)
-        if conversation and response.get("status") in ("completed", "incomplete"):
-            turn = [*items, *get_list(response, "output")]
-            self.conversations.add(conversation, turn, owner=owner)
+        conversation = conversation_of(turn.request)
+        if conversation and turn.response.get("status") in ("completed", "incomplete"):
+            items = [*turn.items, *get_list(turn.response, "output")]
+            self.conversations.add(conversation, items, owner=turn.owner)
 
-    def completed(self, request: JsonObject, completion: JsonObject) -> CodexError | None:
+    def store_chat(self, request: JsonObject, completion: JsonObject) -> CodexError | None:
         """Keeps a chat completion, likewise."""
         try:
             self.chats.keep(completion, request)

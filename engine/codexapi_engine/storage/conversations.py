@@ -31,7 +31,7 @@ class Conversations:
         name = new_id("conv")
         value = {"created_at": created, "metadata": metadata, "items": []}
         value = _normal(value, name)
-        _add(value, items, owner)
+        _add_items(value, items, owner)
         self._objects.put(_KIND, name, value)
         return _public(name, value)
 
@@ -67,7 +67,7 @@ class Conversations:
         added: list[JsonObject] = []
 
         def longer(value: JsonObject) -> JsonObject:
-            added.extend(_add(value, items, owner))
+            added.extend(_add_items(value, items, owner))
             return value
 
         self._change(id, longer)
@@ -126,7 +126,9 @@ def _normal(value: JsonObject, name: str) -> JsonObject:
     }
 
 
-def _add(value: JsonObject, items: Iterable[JsonObject], owner: Owner | None) -> list[JsonObject]:
+def _add_items(
+    value: JsonObject, items: Iterable[JsonObject], owner: Owner | None
+) -> list[JsonObject]:
     """Adds items, and names anew those whose id is taken."""
     models, accounts = value["written_by"], value["accounts"]
     taken = {item["id"] for item in value["items"]}

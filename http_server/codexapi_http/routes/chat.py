@@ -49,7 +49,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
     sent["input"] = await aside(json.is_heavy(sent["input"]), restored)
     stored = body.get("store") is True and "messages" in body
-    keep = partial(change_state, request, state_of(request).completed, body) if stored else None
+    keep = partial(change_state, request, state_of(request).store_chat, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)
     if body.get("stream"):
         choices = _translated(codex, form, created, owner, keep)
@@ -75,13 +75,15 @@ async def _understood(
     """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
     strict = settings_of(request).strict
     if not chat.mixed.is_mixed(body):
-        return await aside(json.is_heavy(body), _plain, body, strict)
+        return await aside(json.is_heavy(body), _from_messages, body, strict)
     history, own = await context_of(request, body, owner)
     full, mixed = {**body, "input": own}, chat.mixed.from_client
     return await aside(json.is_heavy(history, full), mixed, full, strict=strict, history=history)
 
 
-def _plain(body: JsonObject, strict: bool) -> tuple[JsonObject, chat.ReplyOptions, tuple[str, ...]]:
+def _from_messages(
+    body: JsonObject, strict: bool
+) -> tuple[JsonObject, chat.ReplyOptions, tuple[str, ...]]:
     chat_request, ignored = chat.from_client(body, strict=strict)
     return chat.to_responses(chat_request), chat.form(chat_request), ignored
 

@@ -118,11 +118,11 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
             raise
 
     if body.get("stream") is True:
-        return stream_response(open_runs, _run(codex, options, owner), ignored=ignored)
+        return stream_response(open_runs, _message_run(codex, options, owner), ignored=ignored)
     return await _complete(codex, open_runs, options, owner, ignored)
 
 
-def _run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
+def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
     stream = anthropic.MessageStream(options)
 
     def remember(run: Run) -> None:
@@ -141,7 +141,7 @@ async def _complete(
     runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if options.stop:  # a run ends at its stop sequence, and then has no finished response
-        run = _run(codex, options, owner)
+        run = _message_run(codex, options, owner)
         attach([run], runs)
         return json_response(anthropic.fold(await collected_chunks([run])), headers)
     try:

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.storage import ObjectStore, Owner, State
+from codexapi_engine.storage import ObjectStore, Owner, State, Turn
 
 FEW = settings(max_examples=settings().max_examples // 5, stateful_step_count=30, print_blob=True)
 AT = ("commit", "after")
@@ -272,7 +272,7 @@ class RoomMachine(RuleBasedStateMachine):
     def completes_a_chat(self) -> None:
         self.count += 1
         name, asked = f"chatcmpl-{self.count}", {"messages": [{"role": "user", "content": "x"}]}
-        self.state.completed(asked, {"id": name, "model": "m"})
+        self.state.store_chat(asked, {"id": name, "model": "m"})
         self.completions.append(name)
 
     @rule(data=st.data())
@@ -302,7 +302,7 @@ class RoomMachine(RuleBasedStateMachine):
                 other._objects._database.set_trace_callback(
                     lambda sql: os._exit(9) if sql == "COMMIT" else None
                 )
-            other.finished({"model": "m"}, [user(text)], response, owner=_owner(account))
+            other.store(Turn({"model": "m"}, [user(text)], response, _owner(account)))
 
         killed(lambda: ObjectStore(None), keep, "after")
         if at == "after":
@@ -341,7 +341,7 @@ class RoomMachine(RuleBasedStateMachine):
         name, previous = f"resp_{self.count}", asked.get("previous_response_id")
         response = {**_response(name, [answer], previous), "status": status}
         thought = _thought(response, account)
-        self.state.finished(asked, [user(question)], response, owner=_owner(account))
+        self.state.store(Turn(asked, [user(question)], response, _owner(account)))
         if asked.get("store") is not False:
             self.turns[name] = [question, thought, answer], previous
         return [question, thought, answer]

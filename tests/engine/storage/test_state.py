@@ -11,7 +11,7 @@ import pytest
 
 from codexapi_engine.errors import InvalidRequest, JsonObject, Unavailable
 from codexapi_engine.protocol.responses import user
-from codexapi_engine.storage import Owner, State
+from codexapi_engine.storage import Owner, State, Turn
 
 OWNER = Owner.of("account", "m")
 SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
@@ -26,10 +26,10 @@ def state() -> Iterator[State]:
 
 
 def test_a_response_is_kept_unless_the_client_says_no(state: State) -> None:
-    state.finished({"model": "m", "store": False}, [], DONE, owner=OWNER)
+    state.store(Turn({"model": "m", "store": False}, [], DONE, OWNER))
     with pytest.raises(InvalidRequest):
         state.responses.get("resp_1")
-    state.finished({"model": "m"}, [user("hi")], DONE, owner=OWNER)
+    state.store(Turn({"model": "m"}, [user("hi")], DONE, OWNER))
     assert state.responses.get("resp_1") == DONE
     chain = state.before({"model": "m", "previous_response_id": "resp_1"}, OWNER)
     assert [item["role"] for item in chain] == ["user", "assistant"]
@@ -42,7 +42,7 @@ def test_a_conversation_goes_on_with_what_was_said(state: State, form: str) -> N
     asked = {
         "model": "m", "store": False, "conversation": name if form == "text" else {"id": name},
     }  # fmt: skip
-    state.finished(asked, [user("two")], DONE, owner=OWNER)
+    state.store(Turn(asked, [user("two")], DONE, OWNER))
     assert [item["role"] for item in state.before(asked, OWNER)] == ["user", "user", "assistant"]
 
 
@@ -51,8 +51,8 @@ def test_only_what_ended_well_is_said_in_a_conversation(
     state: State, status: str, count: int
 ) -> None:
     name = state.conversations.create([], {}, created=5)["id"]
-    state.finished(
-        {"model": "m", "conversation": name}, [user("hi")], {**DONE, "status": status}, owner=OWNER
+    state.store(
+        Turn({"model": "m", "conversation": name}, [user("hi")], {**DONE, "status": status}, OWNER)
     )
     assert len(state.conversations.items(name)) == count
 
@@ -61,12 +61,12 @@ def test_what_cannot_be_kept_is_logged_and_no_more(
     state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        state.finished({"model": "m", "conversation": "conv_gone"}, [], DONE, owner=OWNER)
+        state.store(Turn({"model": "m", "conversation": "conv_gone"}, [], DONE, OWNER))
     assert "conv_gone" in caplog.text
     state.close()
     caplog.clear()
-    state.finished({"model": "m"}, [], DONE, owner=OWNER)
-    state.completed({}, {"id": "chatcmpl-1"})
+    state.store(Turn({"model": "m"}, [], DONE, OWNER))
+    state.store_chat({}, {"id": "chatcmpl-1"})
     assert caplog.text.count("cannot be used") == 2
 
 
@@ -79,7 +79,7 @@ def test_own_items_are_those_of_the_input_in_either_form(state: State) -> None:
 def test_what_goes_before_an_input_goes_up_once(state: State) -> None:
     name = state.conversations.create([{**user("one"), "id": "msg_0"}], {}, created=5)["id"]
     asked: JsonObject = {"model": "m", "conversation": name}
-    state.finished(asked, [user("two")], DONE, owner=OWNER)
+    state.store(Turn(asked, [user("two")], DONE, OWNER))
     past = state.before(asked, OWNER)
     again = [*past, {"type": "item_reference", "id": "msg_1"}, user("three")]
     assert state.own({**asked, "input": again}, OWNER, past) == [user("three")]
@@ -96,7 +96,7 @@ def test_another_item_by_an_id_that_is_taken_goes_without_it(state: State) -> No
 def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     first = State(path)
-    first.finished({"model": "m"}, [user("hi")], DONE, owner=OWNER)
+    first.store(Turn({"model": "m"}, [user("hi")], DONE, OWNER))
     name = first.conversations.create([user("one")], {}, created=5)["id"]
     first.chats.keep({"id": "chatcmpl-1"}, {})
     first.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .complete import fold, from_response
 from .content import MessageOptions
 from .count import tokens
 from .errors import error_headers, error_object, error_status, with_sizes
@@ -13,7 +14,6 @@ from .schema import RULES
 from .signature import Writer
 from .splice import SplicingMessageStream as MessageStream
 from .thinking import LEAST
-from .whole import fold, from_response
 
 __all__ = [
     "LEAST",

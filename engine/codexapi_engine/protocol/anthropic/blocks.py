@@ -32,14 +32,16 @@ def block_parts(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObje
 
 def text_parts(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
     text = required_text(block, "text", path)
-    return [_text(text)] if text else []  # an empty block is legal here, and not at the backend
+    return (
+        [_text_part(text)] if text else []
+    )  # an empty block is legal here, and not at the backend
 
 
-def _text(text: str) -> JsonObject:
+def _text_part(text: str) -> JsonObject:
     return {"type": "input_text", "text": text}
 
 
-def _image(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
+def _image_part(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
     source = required_object(block, "source", path)
     path, kind = f"{path}.source", get_str(source, "type")
     if kind == "base64":
@@ -67,7 +69,7 @@ def _document(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject
         raise _no_source(f"{path}.source", get_str(source, "type"))
     about = [f"Title: {title}"] if title else []
     about += [f"Context: {context}"] if (context := get_str(block, "context")) else []
-    before = [_text("\n".join(about))] if about else []
+    before = [_text_part("\n".join(about))] if about else []
     return before + to_parts(source, title, f"{path}.source", ignored)
 
 
@@ -88,9 +90,11 @@ def _stored(source: JsonObject, title: str, path: str, ignored: Ignored) -> list
     return [{"type": "input_file", "file_id": required_text(source, "file_id", path)}]
 
 
-def _plain(source: JsonObject, title: str, path: str, ignored: Ignored) -> list[JsonObject]:
+def _plain_document(
+    source: JsonObject, title: str, path: str, ignored: Ignored
+) -> list[JsonObject]:
     text = required_text(source, "data", path)
-    return [_text(f"<document>\n{text}\n</document>")]
+    return [_text_part(f"<document>\n{text}\n</document>")]
 
 
 def _composed(source: JsonObject, title: str, path: str, ignored: Ignored) -> list[JsonObject]:
@@ -102,7 +106,7 @@ _SOURCES: dict[str, Callable[[JsonObject, str, str, Ignored], list[JsonObject]]]
     "base64": _pdf,
     "url": _linked,
     "file": _stored,
-    "text": _plain,
+    "text": _plain_document,
     "content": _composed,
 }
 
@@ -111,20 +115,20 @@ def _search_result(block: JsonObject, path: str, ignored: Ignored) -> list[JsonO
     if get_dict(block, "citations").get("enabled"):
         ignored.add(f"{path}.citations")
     texts = [get_str(part, "text") for part in get_list(block, "content")]
-    return [_text("\n".join([get_str(block, "title"), get_str(block, "source"), *texts]))]
+    return [_text_part("\n".join([get_str(block, "title"), get_str(block, "source"), *texts]))]
 
 
-def _nothing(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
+def _no_parts(block: JsonObject, path: str, ignored: Ignored) -> list[JsonObject]:
     return []
 
 
 _PARTS: dict[str, _ToParts] = {
     "text": text_parts,
-    "image": _image,
+    "image": _image_part,
     "document": _document,
     "search_result": _search_result,
-    "container_upload": _nothing,
-    "fallback": _nothing,
+    "container_upload": _no_parts,
+    "fallback": _no_parts,
 }
 """Blocks that a user's message and a tool's result may have."""
 

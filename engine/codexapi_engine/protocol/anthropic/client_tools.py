@@ -6,7 +6,7 @@ from __future__ import annotations
 from ...errors import JsonObject
 
 
-def _string(about: str) -> JsonObject:
+def _string_schema(about: str) -> JsonObject:
     return {"type": "string", "description": about}
 
 
@@ -18,7 +18,7 @@ def _one_of(*values: str) -> JsonObject:
     return {"type": "string", "enum": list(values)}
 
 
-_PATH = _string("Absolute path of a file or folder.")
+_PATH = _string_schema("Absolute path of a file or folder.")
 _LINE = {"type": "integer", "description": "The line after which to insert; 0 is the beginning."}
 _RANGE = {
     "type": "array",
@@ -27,11 +27,11 @@ _RANGE = {
 }
 _EDITING: dict[str, JsonObject] = {
     "path": _PATH,
-    "file_text": _string("For create: the content of the file."),
-    "old_str": _string("For str_replace: the text to replace; it must occur exactly once."),
-    "new_str": _string("For str_replace: the text to put in its place."),
+    "file_text": _string_schema("For create: the content of the file."),
+    "old_str": _string_schema("For str_replace: the text to replace; it must occur exactly once."),
+    "new_str": _string_schema("For str_replace: the text to put in its place."),
     "insert_line": _LINE,
-    "insert_text": _string("For insert: the text to insert."),
+    "insert_text": _string_schema("For insert: the text to insert."),
     "view_range": _RANGE,
 }
 
@@ -40,7 +40,7 @@ CLIENT_TOOLS: dict[str, tuple[str, JsonObject]] = {
         "Run a command in a persistent bash session.",
         _schema(
             [],
-            command=_string("The command to run."),
+            command=_string_schema("The command to run."),
             restart={"type": "boolean", "description": "Restart the session instead."},
         ),
     ),
@@ -57,8 +57,8 @@ CLIENT_TOOLS: dict[str, tuple[str, JsonObject]] = {
         _schema(
             ["command"],
             command=_one_of("view", "create", "str_replace", "insert", "delete", "rename"),
-            old_path=_string("For rename: the present path."),
-            new_path=_string("For rename: the path to be."),
+            old_path=_string_schema("For rename: the present path."),
+            new_path=_string_schema("For rename: the path to be."),
             **_EDITING,
         ),
     ),

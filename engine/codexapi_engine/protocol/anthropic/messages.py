@@ -66,7 +66,7 @@ class Conversation:
             made += to_items(self, block, f"{path}.{index}")
         return made
 
-    def _text(self, block: JsonObject, path: str) -> list[JsonObject]:
+    def _assistant_text(self, block: JsonObject, path: str) -> list[JsonObject]:
         """A message for each, as the backend wrote them: its cache knows what comes back the same."""
         text = required_text(block, "text", path)
         part = {"type": "output_text", "text": text, "annotations": []}
@@ -85,7 +85,7 @@ class Conversation:
         item = reasoning_item(get_str(block, "signature"), self._reader)
         return [item] if item else []
 
-    def _nothing(self, block: JsonObject, path: str) -> list[JsonObject]:
+    def _no_items(self, block: JsonObject, path: str) -> list[JsonObject]:
         return []
 
     def _query(self, block: JsonObject, path: str) -> list[JsonObject]:
@@ -108,12 +108,12 @@ _BY_ROLE: dict[str, Callable[[Conversation, list[JsonObject], str], list[JsonObj
     "system": Conversation._system,
 }
 _ASSISTANT: dict[str, Callable[[Conversation, JsonObject, str], list[JsonObject]]] = {
-    "text": Conversation._text,
+    "text": Conversation._assistant_text,
     "tool_use": Conversation._call,
     "thinking": Conversation._thinking,
-    "redacted_thinking": Conversation._nothing,
-    "fallback": Conversation._nothing,
-    "container_upload": Conversation._nothing,
+    "redacted_thinking": Conversation._no_items,
+    "fallback": Conversation._no_items,
+    "container_upload": Conversation._no_items,
     "server_tool_use": Conversation._query,
 }
 

@@ -1,19 +1,20 @@
 """A Responses stream as the events of a Messages stream.
 
-Two roads, one reply: what these events add up to is what `whole.from_response` gives.
+Two roads, one reply: what these events add up to is what `complete.from_response` gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
 from ..responses import Part, StreamedParts, delta_of, index_of, part_of
 from ..shapes import get_dict, get_list, get_str
-from ..sse import Event
 from ..stop import Stop
+from ..translator import EventTranslator
 from .content import (
     CALLS,
     TEXTS,
@@ -45,7 +46,14 @@ _THINKING_DELTA = ("thinking_delta", "thinking")
 _SIGNATURE_DELTA = ("signature_delta", "signature")
 
 
-class MessageStream:
+Handler = Callable[["MessageStream", JsonObject], list[bytes]]
+
+
+def _by_turn(handler: Handler) -> Handler:
+    return lambda stream, data: stream._in_turn(handler, data)
+
+
+class MessageStream(EventTranslator):
     """Messages events, from Responses events. A Translator."""
 
     def __init__(self, options: MessageOptions) -> None:
@@ -65,34 +73,11 @@ class MessageStream:
         self._open = ""  # the type of the block that has not ended
         self._text_bytes = 0  # bytes of text
         self.thread: list[JsonObject] = []  # the items that were told, for a client's next turn
-        self.finished = False
-
-    def feed(self, event: Event) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        if event.type not in _HANDLERS:
-            event.check()
-            return ()
-        if isinstance(event, sse.DeltaBatch):
-            return self._each(event)
-        return self._one(event)
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event: a stream that only ends is an answer to some clients."""
         self.finished = True
         return (error_event(self._sized(error)),)
-
-    def _one(self, event: Event) -> Iterable[bytes]:
-        return () if self.finished else _HANDLERS[event.type](self, event.json)
-
-    def _each(self, deltas: sse.DeltaBatch) -> Iterable[bytes]:
-        for event in deltas.each:
-            yield from self._one(event)
 
     def _sized(self, error: CodexError) -> CodexError:
         return with_sizes(error, self._options.input_tokens, self._options.window)
@@ -111,11 +96,11 @@ class MessageStream:
         return []  # the first that is heard of some items
 
     def _on_text(self, data: JsonObject) -> list[bytes]:
-        return self._text(self._pieces.delta(part_of(data), delta_of(data)))
+        return self._text_until_stop(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> list[bytes]:
         whole = get_str(data, "text") or get_str(data, "refusal")
-        return self._text(self._pieces.rest(part_of(data), whole))
+        return self._text_until_stop(self._pieces.rest(part_of(data), whole))
 
     def _on_reasoning(self, data: JsonObject) -> list[bytes]:
         part = part_of(data)
@@ -128,7 +113,7 @@ class MessageStream:
     def _on_arguments(self, data: JsonObject) -> list[bytes]:
         if not self._call or rewrites(self._call):
             return []  # told whole, when the item is done
-        return self._input(self._pieces.delta(part_of(data), delta_of(data)))
+        return self._input_delta(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
         item, index = get_dict(data, "item"), index_of(data)
@@ -187,7 +172,7 @@ class MessageStream:
         later = [place for place in self._cited if place > index]
         return self._cited[min(later)] if later else None
 
-    def _finish(self, data: JsonObject) -> list[bytes]:
+    def _on_end(self, data: JsonObject) -> list[bytes]:
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
@@ -219,7 +204,7 @@ class MessageStream:
         for position, part in enumerate(get_list(item, "content")):
             if field := TEXTS.get(get_str(part, "type")):
                 place = (index, None, position)
-                out += self._text(self._pieces.rest(place, get_str(part, field)))
+                out += self._text_until_stop(self._pieces.rest(place, get_str(part, field)))
         return out + self._citations(item)
 
     def _citations(self, item: JsonObject) -> list[bytes]:
@@ -244,24 +229,24 @@ class MessageStream:
         for block in thinking_block(item, self._options):
             out += self._begin_block({**block, "thinking": "", "signature": ""})
             if block["signature"]:
-                out.append(self._delta(*_SIGNATURE_DELTA, block["signature"]))
+                out.append(self._block_delta(*_SIGNATURE_DELTA, block["signature"]))
         return out
 
     def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if self._call else self._begin_call(item)
         rest = self._pieces.rest((index, None, None), arguments(item))
-        return out + self._input("" if rest == "{}" else rest)
+        return out + self._input_delta("" if rest == "{}" else rest)
 
     def _search_blocks(self, item: JsonObject, sources: list[JsonObject]) -> list[bytes]:
         use, result = blocks_of(item, self._options, sources)
         query = json.dumps(use["input"]).decode()
         out = self._begin_block({**use, "input": {}})
-        out += [self._delta(*INPUT_DELTA, query), *self._end_block()]
+        out += [self._block_delta(*INPUT_DELTA, query), *self._end_block()]
         return out + self._begin_block(result) + self._end_block()
 
     # What goes out.
 
-    def _text(self, piece: str) -> list[bytes]:
+    def _text_until_stop(self, piece: str) -> list[bytes]:
         piece = self._stop.feed(piece)
         out = self._text_events(piece)
         if self._stop.hit and not self.finished:
@@ -273,7 +258,7 @@ class MessageStream:
             return []
         self._text_bytes += len(piece.encode(errors="replace"))
         begun = self._begin_block({"type": "text", "text": ""})
-        return [*begun, self._delta(*TEXT_BLOCK_DELTA, piece)]
+        return [*begun, self._block_delta(*TEXT_BLOCK_DELTA, piece)]
 
     def _stopped(self) -> list[bytes]:
         """The end, once a stop sequence was said. The run is left where it is, so its usage is
@@ -290,15 +275,15 @@ class MessageStream:
         gap = _GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
-        return [*begun, self._delta(*_THINKING_DELTA, gap + piece)]
+        return [*begun, self._block_delta(*_THINKING_DELTA, gap + piece)]
 
     def _begin_call(self, item: JsonObject) -> list[bytes]:
         self._call = item
         begun = self._begin_block(call_block(item, self._options))
-        return [*begun, self._delta(*INPUT_DELTA, "")]
+        return [*begun, self._block_delta(*INPUT_DELTA, "")]
 
-    def _input(self, piece: str) -> list[bytes]:
-        return [self._delta(*INPUT_DELTA, piece)] if piece else []
+    def _input_delta(self, piece: str) -> list[bytes]:
+        return [self._block_delta(*INPUT_DELTA, piece)] if piece else []
 
     def _begin_block(self, block: JsonObject) -> list[bytes]:
         """The start of a block, unless one of its type is open: a call is one for each item."""
@@ -345,7 +330,7 @@ class MessageStream:
     def _event(self, kind: str, **more: object) -> bytes:
         return sse.encode({"type": kind, "index": len(self._kinds) - 1, **more}, kind)
 
-    def _delta(self, kind: str, field: str, piece: str) -> bytes:
+    def _block_delta(self, kind: str, field: str, piece: str) -> bytes:
         before, behind = self._around(kind, field)
         return before + sse.escape_line_ends(json.dumps(piece)) + behind
 
@@ -357,32 +342,24 @@ class MessageStream:
         )
         return before.encode(), b"}}\n\n"
 
-
-Handler = Callable[[MessageStream, JsonObject], list[bytes]]
-
-
-def _by_turn(handler: Handler) -> Handler:
-    return lambda stream, data: stream._in_turn(handler, data)
-
-
-_HANDLERS: dict[str, Handler] = {
-    "response.created": MessageStream._created,
-    "response.output_item.added": _by_turn(MessageStream._item_added),
-    "response.content_part.added": _by_turn(MessageStream._part_added),
-    "response.reasoning_summary_part.added": _by_turn(MessageStream._part_added),
-    "response.output_text.delta": _by_turn(MessageStream._on_text),
-    "response.output_text.done": _by_turn(MessageStream._text_done),
-    "response.refusal.delta": _by_turn(MessageStream._on_text),
-    "response.refusal.done": _by_turn(MessageStream._text_done),
-    "response.reasoning_summary_text.delta": _by_turn(MessageStream._on_reasoning),
-    "response.reasoning_summary_text.done": _by_turn(MessageStream._reasoning_done),
-    "response.reasoning_text.delta": _by_turn(MessageStream._on_reasoning),
-    "response.reasoning_text.done": _by_turn(MessageStream._reasoning_done),
-    "response.function_call_arguments.delta": _by_turn(MessageStream._on_arguments),
-    "response.output_item.done": MessageStream._arrive,
-    "response.completed": MessageStream._finish,
-    "response.done": MessageStream._finish,
-    "response.incomplete": MessageStream._finish,
-    "response.failed": MessageStream._failed,
-    "error": MessageStream._failed,
-}
+    HANDLERS: ClassVar[dict[str, Handler]] = {
+        "response.created": _created,
+        "response.output_item.added": _by_turn(_item_added),
+        "response.content_part.added": _by_turn(_part_added),
+        "response.reasoning_summary_part.added": _by_turn(_part_added),
+        "response.output_text.delta": _by_turn(_on_text),
+        "response.output_text.done": _by_turn(_text_done),
+        "response.refusal.delta": _by_turn(_on_text),
+        "response.refusal.done": _by_turn(_text_done),
+        "response.reasoning_summary_text.delta": _by_turn(_on_reasoning),
+        "response.reasoning_summary_text.done": _by_turn(_reasoning_done),
+        "response.reasoning_text.delta": _by_turn(_on_reasoning),
+        "response.reasoning_text.done": _by_turn(_reasoning_done),
+        "response.function_call_arguments.delta": _by_turn(_on_arguments),
+        "response.output_item.done": _arrive,
+        "response.completed": _on_end,
+        "response.done": _on_end,
+        "response.incomplete": _on_end,
+        "response.failed": _failed,
+        "error": _failed,
+    }

@@ -79,7 +79,7 @@ def _translate(
     sent["input"] = conversation.items(request.messages)
     if not sent["input"]:
         raise invalid("messages", "at least one message must have content")
-    if form := _form(request):
+    if form := _text_format(request):
         sent["text"] = {"format": form}
     if thinking.options:
         sent["reasoning"] = thinking.options
@@ -135,7 +135,7 @@ def _thinking(request: CountRequest, ignored: Ignored, least_effort: str) -> Thi
     return thinking_of(request.thinking, configs, least_effort)
 
 
-def _form(request: CountRequest) -> JsonObject | None:
+def _text_format(request: CountRequest) -> JsonObject | None:
     """`text.format`: strict wherever the schema is one that the backend can be strict about."""
     path, form = "output_config.format", get_dict(request.output_config or {}, "format")
     if not form and request.output_format:

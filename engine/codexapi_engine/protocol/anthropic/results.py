@@ -76,7 +76,7 @@ def joined_with_calls(items: list[JsonObject]) -> list[JsonObject]:
 def server_result(block: JsonObject, queries: Mapping[str, str]) -> str:
     """What a tool of the API itself gave, as a text; empty where it cannot be read."""
     if block.get("type") != "web_search_tool_result":
-        return "\n".join(_texts(block))
+        return "\n".join(_all_texts(block))
     found = [
         f"{get_str(result, 'title')} {get_str(result, 'url')}".strip()
         for result in get_list(block, "content")
@@ -85,7 +85,7 @@ def server_result(block: JsonObject, queries: Mapping[str, str]) -> str:
     return f'[web search "{query}" found: {"; ".join(found) or "nothing"}]'
 
 
-def _texts(holder: JsonObject) -> Iterator[str]:
+def _all_texts(holder: JsonObject) -> Iterator[str]:
     """All that is called text in a block, however deep."""
     for name in ("text", "stdout", "stderr"):
         if text := get_str(holder, name):
@@ -94,4 +94,4 @@ def _texts(holder: JsonObject) -> Iterator[str]:
     if isinstance(content, str):
         yield content
     for inside in [content] if isinstance(content, dict) else get_list(holder, "content"):
-        yield from _texts(inside)
+        yield from _all_texts(inside)

@@ -4,20 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
 from ..responses import Part
-from ..sse import Event
 from .content import rewrites
 from .reply import INPUT_DELTA, TEXT_BLOCK_DELTA, MessageStream
 
 
 class SplicingMessageStream(Splicer, MessageStream):
     """A MessageStream that parses no plain delta of a block that has begun."""
-
-    def _translate(self, event: Event) -> Iterable[bytes]:
-        return MessageStream.feed(self, event)
 
     @property
     def _may_splice(self) -> bool:

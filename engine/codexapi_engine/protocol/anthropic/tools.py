@@ -37,9 +37,9 @@ class Toolbox:
         # Those that the backend takes as they are: another one may become the same.
         self._taken = {name for tool in tools if is_name(name := get_str(tool, "name"))}
         for index, tool in enumerate(tools):
-            self._add(tool, f"tools.{index}")
+            self._add_tool(tool, f"tools.{index}")
         for index, message in enumerate(messages):
-            self._read(message, f"messages.{index}.content")
+            self._read_message(message, f"messages.{index}.content")
 
     @property
     def known(self) -> dict[str, JsonObject]:
@@ -67,7 +67,7 @@ class Toolbox:
             return {"type": "allowed_tools", "mode": "required", "tools": [{"type": _SEARCH}]}
         return {"type": "function", "name": tool["name"]}
 
-    def _add(self, tool: JsonObject, path: str) -> None:
+    def _add_tool(self, tool: JsonObject, path: str) -> None:
         kind = _DATE.sub("", get_str(tool, "type") or "custom")
         if any(kind.startswith(name) for name in _NOT_AVAILABLE):
             why = f"The tool '{get_str(tool, 'type')[:60]}' is not available on the Codex backend"
@@ -125,7 +125,7 @@ class Toolbox:
             made["user_location"] = place
         return made
 
-    def _read(self, message: JsonObject, path: str) -> None:
+    def _read_message(self, message: JsonObject, path: str) -> None:
         """Takes what a message says of the tools."""
         for index, block in enumerate(get_list(message, "content")):
             kind, here = get_str(block, "type"), f"{path}.{index}"
@@ -143,7 +143,7 @@ class Toolbox:
     def _include(self, tool: JsonObject, path: str) -> None:
         if tool.get("type") == "tool_definition":
             definition = required_object(tool, "definition", path)
-            self._add({**definition, "defer_loading": False}, f"{path}.definition")
+            self._add_tool({**definition, "defer_loading": False}, f"{path}.definition")
             self._deferred.discard(get_str(definition, "name"))
         elif tool.get("type") == "tool_reference":
             self._deferred.discard(required_text(tool, "name", path))

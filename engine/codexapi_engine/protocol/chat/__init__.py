@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from . import mixed
 from .collect import collected
+from .complete import from_response
 from .params import chat_param, completions_param
-from .reply import ReplyOptions, from_response, shared_envelope
+from .reply import shared_envelope
+from .reply_parts import ReplyOptions
 from .request import form, from_client, to_responses
 from .schema import RULES, ChatRequest
 from .splice import SplicingChatStream as ChatStream

@@ -17,7 +17,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
         reply = {**reply, **chunk, "object": "chat.completion"}
         for choice in get_list(chunk, "choices"):
             whole = choices.setdefault(choice["index"], _empty(choice["index"]))
-            _add(whole["message"], get_dict(choice, "delta"))
+            _add_delta(whole["message"], get_dict(choice, "delta"))
             whole["finish_reason"] = choice.get("finish_reason") or whole["finish_reason"]
     if reply.get("usage") is None:
         reply.pop("usage", None)
@@ -31,7 +31,7 @@ def _empty(index: int) -> JsonObject:
     return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
 
 
-def _add(message: JsonObject, delta: JsonObject) -> None:
+def _add_delta(message: JsonObject, delta: JsonObject) -> None:
     for field in ("content", "refusal", "reasoning_content"):
         if isinstance(delta.get(field), str):
             message[field] = (message.get(field) or "") + delta[field]

@@ -14,7 +14,7 @@ from ..responses import request as responses
 from ..rules import FieldRule, apply
 from ..shapes import get_dict, get_str
 from ..validation import validated
-from .reply import ReplyOptions, tier_of
+from .reply_parts import ReplyOptions, tier_of
 from .request import text_of_wanted
 from .schema import ASKS_NOTHING, RULES, Options
 from .tools import choice_of, tool_of
@@ -46,7 +46,7 @@ def from_client(
     own.update(_translated(body))
     sent, more = responses.from_client(own, strict=strict, history=history)
     check_stream_options(body.get("stream_options"), body.get("stream"))
-    return sent, _form(sent, body), (*ignored, *lost, *more)
+    return sent, _reply_options(sent, body), (*ignored, *lost, *more)
 
 
 def _is_chats(name: str) -> bool:
@@ -72,7 +72,7 @@ def _translated(body: JsonObject) -> JsonObject:
     return made
 
 
-def _form(sent: JsonObject, body: JsonObject) -> ReplyOptions:
+def _reply_options(sent: JsonObject, body: JsonObject) -> ReplyOptions:
     stop = body.get("stop")
     return ReplyOptions(
         model=sent["model"],

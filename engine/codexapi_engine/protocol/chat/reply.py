@@ -1,46 +1,32 @@
-"""A Responses stream, or a finished response, as a Chat Completions reply.
+"""A Responses stream as the chunks of a Chat Completions stream.
 
-Two roads, one reply: what the chunks of `Stream` add up to is what `from_response` gives.
+What the chunks add up to is what `complete.from_response` gives; a law compares them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import ClassVar
 
-from ...errors import CodexError, JsonObject, from_event
+from ...errors import CodexError, JsonObject
 from .. import json, sse
-from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
+from ..choices import SharedEnvelope, empty_response, usage
 from ..responses import Part, StreamedParts, delta_of, index_of, part_of
-from ..responses.backend import SERVICE_TIERS
-from ..shapes import get_dict, get_int, get_list, get_str
-from ..sse import Event
+from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
-
-PREFIX = "chatcmpl-"
-
-# item type -> (the word for it in chat, the field of its input)
-_CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyOptions:
-    """What of a request shapes its reply."""
-
-    model: str
-    include_usage: bool = False
-    service_tier: str | None = None
-    reasoning: bool = False  # summaries as `reasoning_content`
-    json: bool = False  # content is JSON: commentary must not be part of it
-    legacy: bool = False  # `functions`: one `function_call` in place of `tool_calls`
-    stop: tuple[str, ...] = ()  # the content ends before the first of these
-    n: int = 1  # choices, each a run of its own
-
-
-def tier_of(tier: object) -> str | None:
-    """The tier that a reply tells. One that the backend does not take is ignored, and has no echo."""
-    known = isinstance(tier, str) and tier in ("auto", "default", *SERVICE_TIERS)
-    return str(tier) if known else None
+from ..translator import EventTranslator, Handler
+from .reply_parts import (
+    CALLS,
+    PREFIX,
+    ReplyOptions,
+    annotations_of,
+    finish_reason,
+    indexed_parts,
+    is_aside,
+    normal_finish_reason,
+    picture_of,
+    tool_call,
+)
 
 
 def shared_envelope(form: ReplyOptions, *, created: int) -> SharedEnvelope:
@@ -55,11 +41,11 @@ def shared_envelope(form: ReplyOptions, *, created: int) -> SharedEnvelope:
     )
 
 
-class ChatStream:
+class ChatStream(EventTranslator):
     """Chat Completions chunks, from Responses events. A Translator.
 
     `created` stands in where the backend tells no time. Where there are several choices, each has
-    a Stream, with its `index`, and they have one `shared`.
+    a ChatStream, with its `index`, and they have one `shared`.
     """
 
     def __init__(
@@ -94,23 +80,6 @@ class ChatStream:
         self._annotations: list[JsonObject] = []
         self._pictures = 0  # drawn so far
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
-        self.finished = False
-
-    def feed(self, event: Event) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        handler = _HANDLERS.get(event.type)
-        if handler is None:
-            event.check()  # of a kind that we do not know, and yet not of one that nobody could read
-            return ()
-        if isinstance(event, sse.DeltaBatch):
-            return self._each(event, handler)
-        return handler(self, event.json)
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One chunk with the five standard fields, on which the official client raises. No
@@ -118,11 +87,6 @@ class ChatStream:
         self.finished = True
         error_field = b',"error":' + json.dumps(error.body())
         return (self._chunk({}, behind=_behind(self._tier + error_field)),)
-
-    def _each(self, deltas: sse.DeltaBatch, handler: Handler) -> Iterable[bytes]:
-        for event in deltas.each:
-            if not self.finished:
-                yield from handler(self, event.json)
 
     # Handlers, in the order of a stream.
 
@@ -132,9 +96,9 @@ class ChatStream:
 
     def _item_added(self, data: JsonObject) -> Iterable[bytes]:
         item, index = get_dict(data, "item"), index_of(data)
-        if get_str(item, "type") in _CALLS:
+        if get_str(item, "type") in CALLS:
             return self._call_chunks(item, index)
-        if _is_aside(item, self._form):
+        if is_aside(item, self._form):
             self._asides.add(index)
         return ()
 
@@ -175,24 +139,24 @@ class ChatStream:
         item, index = get_dict(data, "item"), index_of(data)
         self._done.add(get_str(item, "id") or index)
         kind = get_str(item, "type")
-        if kind in _CALLS or kind == "reasoning":
+        if kind in CALLS or kind == "reasoning":
             self.thread.append(item)
-        if kind in _CALLS:
+        if kind in CALLS:
             return self._call_done(item, index)
-        if picture := _picture(item, self._pictures):
+        if picture := picture_of(item, self._pictures):
             self._pictures += 1
             return [*self._role(None), self._chunk({"images": [picture]})]
-        if _is_aside(item, self._form):
+        if is_aside(item, self._form):
             self._asides.add(index)
         out: list[bytes] = []
-        for part, content in _indexed_parts(item, index):
+        for part, content in indexed_parts(item, index):
             if rest := _PARTS.get(get_str(content, "type")):
                 out += rest(self, part, content)
             if (start := self._starts.get(part)) is not None:
-                self._annotations += _annotations(content, start)
+                self._annotations += annotations_of(content, start)
         return out
 
-    def _finish(self, data: JsonObject) -> Iterable[bytes]:
+    def _on_end(self, data: JsonObject) -> Iterable[bytes]:
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
@@ -205,9 +169,6 @@ class ChatStream:
         if not self._begun and reason == "stop":
             raise empty_response()
         return out + self._last_chunks(reason, usage(response))
-
-    def _failed(self, data: JsonObject) -> Iterable[bytes]:
-        raise from_event(data)
 
     # What goes out.
 
@@ -252,7 +213,7 @@ class ChatStream:
         if not self._stop.hit or self._writing or self.finished:
             return []
         # The run is left where it is, so its usage is never told.
-        return self._last_chunks(_called(bool(self._calls), self._form), None)
+        return self._last_chunks(normal_finish_reason(bool(self._calls), self._form), None)
 
     def _text_chunks(self, content: str) -> list[bytes]:
         return [*self._role(""), self._chunk({"content": content})] if content else []
@@ -278,14 +239,14 @@ class ChatStream:
         if self._form.legacy:
             named = {"function_call": {"name": get_str(item, "name"), "arguments": ""}}
             return [*out, self._chunk(named)] if order == 0 else out
-        call = {"index": order, **_tool_call(item, empty=True)}
+        call = {"index": order, **tool_call(item, empty=True)}
         return [*out, self._chunk({"tool_calls": [call]})]
 
     def _call_done(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if index in self._calls else self._call_chunks(item, index)
-        kind, field = _CALLS[item["type"]]
+        kind, field = CALLS[item["type"]]
         part = (index, None, None)
-        out += self._input(part, kind, self._pieces.rest(part, get_str(item, field)))
+        out += self._input_chunks(part, kind, self._pieces.rest(part, get_str(item, field)))
         self._writing.discard(index)
         return out + self._stopped()
 
@@ -293,15 +254,15 @@ class ChatStream:
         part, piece = part_of(data), delta_of(data)
         if index_of(data) not in self._calls:
             return []  # its name is not known before the item is done, and has it whole
-        return self._input(part, kind, self._pieces.delta(part, piece))
+        return self._input_chunks(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
         part = part_of(data)
         if index_of(data) not in self._calls:
             return []
-        return self._input(part, kind, self._pieces.rest(part, whole))
+        return self._input_chunks(part, kind, self._pieces.rest(part, whole))
 
-    def _input(self, part: Part, kind: str, piece: str) -> list[bytes]:
+    def _input_chunks(self, part: Part, kind: str, piece: str) -> list[bytes]:
         order = self._calls.get(part[0] or 0)
         if not piece or order is None:
             return []
@@ -323,177 +284,36 @@ class ChatStream:
             self._before = b'data: %b,"choices":[{"index":%d,"delta":' % (head, self._choice)
         return self._before
 
+    HANDLERS: ClassVar[dict[str, Handler]] = {
+        "response.created": _created,
+        "response.output_item.added": _item_added,
+        "response.output_text.delta": _on_text,
+        "response.output_text.done": _text_done,
+        "response.refusal.delta": _refusal,
+        "response.refusal.done": _refusal_done,
+        "response.reasoning_summary_text.delta": _on_reasoning,
+        "response.reasoning_summary_text.done": _reasoning_done,
+        "response.reasoning_text.delta": _on_reasoning,
+        "response.reasoning_text.done": _reasoning_done,
+        "response.function_call_arguments.delta": _arguments,
+        "response.function_call_arguments.done": _arguments_done,
+        "response.custom_tool_call_input.delta": _custom_input,
+        "response.custom_tool_call_input.done": _custom_input_done,
+        "response.output_item.done": _item_done,
+        "response.completed": _on_end,
+        "response.done": _on_end,
+        "response.incomplete": _on_end,
+        "response.failed": EventTranslator._failed,
+        "error": EventTranslator._failed,
+    }
 
-Handler = Callable[[ChatStream, JsonObject], Iterable[bytes]]
-_HANDLERS: dict[str, Handler] = {
-    "response.created": ChatStream._created,
-    "response.output_item.added": ChatStream._item_added,
-    "response.output_text.delta": ChatStream._on_text,
-    "response.output_text.done": ChatStream._text_done,
-    "response.refusal.delta": ChatStream._refusal,
-    "response.refusal.done": ChatStream._refusal_done,
-    "response.reasoning_summary_text.delta": ChatStream._on_reasoning,
-    "response.reasoning_summary_text.done": ChatStream._reasoning_done,
-    "response.reasoning_text.delta": ChatStream._on_reasoning,
-    "response.reasoning_text.done": ChatStream._reasoning_done,
-    "response.function_call_arguments.delta": ChatStream._arguments,
-    "response.function_call_arguments.done": ChatStream._arguments_done,
-    "response.custom_tool_call_input.delta": ChatStream._custom_input,
-    "response.custom_tool_call_input.done": ChatStream._custom_input_done,
-    "response.output_item.done": ChatStream._item_done,
-    "response.completed": ChatStream._finish,
-    "response.done": ChatStream._finish,
-    "response.incomplete": ChatStream._finish,
-    "response.failed": ChatStream._failed,
-    "error": ChatStream._failed,
-}
+
 _PARTS: dict[str, Callable[[ChatStream, Part, JsonObject], Iterable[bytes]]] = {
     "output_text": ChatStream._rest_of_text,
     "refusal": ChatStream._rest_of_refusal,
     "summary_text": ChatStream._rest_of_reasoning,
     "reasoning_text": ChatStream._rest_of_reasoning,
 }
-
-
-def from_response(response: JsonObject, form: ReplyOptions, *, created: int) -> JsonObject:
-    """The whole reply, a `chat.completion`. Raises BackendError if the response says nothing.
-
-    Knows no stop sequences: they end a run, so such a reply is `collected` from its chunks.
-    """
-    message = _message(get_list(response, "output"), form)
-    called = "tool_calls" in message or "function_call" in message
-    reason = finish_reason(response, called, form)
-    if reason == "stop" and not called and not _says_something(message):
-        raise empty_response()
-    reply: JsonObject = {
-        "id": PREFIX,
-        "object": "chat.completion",
-        "created": created,
-        "model": form.model,
-        **envelope_fields(response, PREFIX),
-    }
-    if form.service_tier:
-        reply["service_tier"] = response.get("service_tier") or form.service_tier
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    reply["choices"] = [choice]
-    if counts := usage(response):
-        reply["usage"] = counts
-    return reply
-
-
-def finish_reason(response: JsonObject, called: bool, form: ReplyOptions) -> str:
-    """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
-    reasons = {"max_output_tokens": "length", "content_filter": "content_filter"}
-    reason = get_str(get_dict(response, "incomplete_details"), "reason")
-    return reasons.get(reason) or _called(called, form)
-
-
-def _called(called: bool, form: ReplyOptions) -> str:
-    if called:
-        return "function_call" if form.legacy else "tool_calls"
-    return "stop"
-
-
-def _message(items: list[JsonObject], form: ReplyOptions) -> JsonObject:
-    texts: list[str] = []
-    thoughts: list[str] = []
-    refusals: list[str] = []
-    calls: list[JsonObject] = []
-    annotations: list[JsonObject] = []
-    images: list[JsonObject] = []
-    length = 0
-    for item in items:
-        if picture := _picture(item, len(images)):
-            images.append(picture)
-        if get_str(item, "type") in _CALLS:
-            calls.append(item)
-            continue
-        words, aside = "", _is_aside(item, form)
-        for _, part in _indexed_parts(item):
-            kind, text = get_str(part, "type"), get_str(part, "text")
-            if kind == "refusal":
-                refusals.append(get_str(part, "refusal"))
-            elif kind in ("summary_text", "reasoning_text") or (kind == "output_text" and aside):
-                thoughts.append(text)
-            elif kind == "output_text" and text:
-                start = length + (2 if texts else 0) + len(words)
-                annotations += _annotations(part, start)
-                words += text
-        if words:
-            length += len(words) + (2 if texts else 0)
-            texts.append(words)
-    message: JsonObject = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
-    if form.reasoning and any(thoughts):
-        message["reasoning_content"] = "\n\n".join(filter(None, thoughts))
-    message["refusal"] = "".join(refusals) or None
-    if images:
-        message["images"] = images
-    other = calls or images or message["refusal"] or "reasoning_content" in message
-    message["content"] = "\n\n".join(texts) or (None if other else "")
-    message["annotations"] = annotations
-    if calls and form.legacy:
-        first = calls[0]
-        arguments = get_str(first, _CALLS[first["type"]][1])
-        message["function_call"] = {"name": get_str(first, "name"), "arguments": arguments}
-    elif calls:
-        message["tool_calls"] = [_tool_call(call) for call in calls]
-    return message
-
-
-def _tool_call(item: JsonObject, *, empty: bool = False) -> JsonObject:
-    """A call as chat has it; `empty` before its input is known. The namespace is beyond the
-    official API: two servers may both have a `search`."""
-    kind, field = _CALLS[item["type"]]
-    body = {"name": get_str(item, "name")}
-    if namespace := get_str(item, "namespace"):
-        body["namespace"] = namespace
-    body[field] = "" if empty else get_str(item, field)
-    return {"id": get_str(item, "call_id"), "type": kind, kind: body}
-
-
-def _says_something(message: JsonObject) -> bool:
-    fields = ("content", "refusal", "reasoning_content", "images")
-    return any(message.get(field) for field in fields)
-
-
-def _picture(item: JsonObject, order: int) -> JsonObject | None:
-    """A drawn picture, in the field that OpenRouter made known: chat has none of its own."""
-    data = get_str(item, "result") if item.get("type") == "image_generation_call" else ""
-    if not data:
-        return None
-    url = f"data:image/{get_str(item, 'output_format') or 'png'};base64,{data}"
-    return {"type": "image_url", "index": order, "image_url": {"url": url}}
-
-
-def _indexed_parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObject]]:
-    """The parts of an item, each with the indices by which its events name it."""
-    if item.get("type") not in ("message", "reasoning"):
-        return []
-    summaries = enumerate(get_list(item, "summary"))
-    found: list[tuple[Part, JsonObject]] = [((index, n, None), part) for n, part in summaries]
-    return found + [((index, None, n), part) for n, part in enumerate(get_list(item, "content"))]
-
-
-def _is_aside(item: JsonObject, form: ReplyOptions) -> bool:
-    """Commentary before a JSON answer: as content it would break the JSON."""
-    return form.json and item.get("type") == "message" and item.get("phase") == "commentary"
-
-
-def _annotations(part: JsonObject, start: int) -> list[JsonObject]:
-    """The citations of a part, as chat nests them, counted from the start of the content."""
-    return [
-        {
-            "type": "url_citation",
-            "url_citation": {
-                "start_index": start + (get_int(citation, "start_index") or 0),
-                "end_index": start + (get_int(citation, "end_index") or 0),
-                "title": get_str(citation, "title"),
-                "url": get_str(citation, "url"),
-            },
-        }
-        for citation in get_list(part, "annotations")
-        if citation.get("type") == "url_citation"
-    ]
 
 
 def _behind(more: bytes, finish_reason: str | None = None) -> bytes:

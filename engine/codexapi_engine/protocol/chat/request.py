@@ -13,7 +13,7 @@ from ..rules import FieldRule, apply
 from ..validation import validated
 from .fields import require_field, without_nulls
 from .messages import instructions_of, items_of
-from .reply import ReplyOptions, tier_of
+from .reply_parts import ReplyOptions, tier_of
 from .schema import ASKS_NOTHING, RULES, ChatRequest
 from .tools import tool_choice_of, translate_tools
 

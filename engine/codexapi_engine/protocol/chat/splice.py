@@ -4,19 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
 from ..responses import Part
-from ..sse import Event
 from .reply import ChatStream
 
 
 class SplicingChatStream(Splicer, ChatStream):
     """A ChatStream that parses no plain delta of a part that has begun."""
-
-    def _translate(self, event: Event) -> Iterable[bytes]:
-        return ChatStream.feed(self, event)
 
     @property
     def _may_splice(self) -> bool:

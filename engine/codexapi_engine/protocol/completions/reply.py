@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from ...errors import CodexError, JsonObject, from_event
 from .. import sse
-from ..choices import SharedEnvelope, empty_response, envelope_fields, usage
+from ..choices import SharedEnvelope, empty_response, envelope_fields, limit_reason, usage
 from ..responses import Text, text_of
-from ..shapes import get_dict, get_list, get_str
+from ..shapes import get_dict, get_list
 from ..sse import Event
 from ..stop import Stop
+from ..translator import EventTranslator
 
 PREFIX = "cmpl-"
 _ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
@@ -26,7 +27,7 @@ class CompletionOptions:
     stop: tuple[str, ...] = ()
 
 
-class CompletionStream:
+class CompletionStream(EventTranslator):
     """Completions chunks, from Responses events. A Translator; `index` is its choice."""
 
     def __init__(self, form: CompletionOptions, shared: SharedEnvelope, *, index: int = 0) -> None:
@@ -38,7 +39,6 @@ class CompletionStream:
         self._text = Text()
         self._stop = Stop(form.stop)
         self._begun = False
-        self.finished = False
 
     def feed(self, event: Event) -> Iterable[bytes]:
         if self.finished:
@@ -58,11 +58,6 @@ class CompletionStream:
         if kind in _ENDS:
             return out + self._finish(get_dict(event.json, "response"))
         return out
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One chunk with `error`. No `[DONE]`: nothing ended well."""
@@ -129,8 +124,7 @@ def collected(chunks: Iterable[JsonObject]) -> JsonObject:
 
 
 def finish_reason(response: JsonObject) -> str:
-    reason = get_str(get_dict(response, "incomplete_details"), "reason")
-    return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason, "stop")
+    return limit_reason(response) or "stop"
 
 
 def _choice(index: int, text: str, reason: str | None) -> JsonObject:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from ...errors import CodexError, JsonObject, from_event
+from ...errors import CodexError, JsonObject
 from .. import json, sse
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
+from ..translator import EventTranslator, Handler
 from .backend import Images, decoded, encoded, tool_usage, undrawn
 from .header import header
 
@@ -84,7 +86,7 @@ def _datum(picture: Picture) -> JsonObject:
     }
 
 
-class ImageStream:
+class ImageStream(EventTranslator):
     """Images events, from the events of a run of the hosted tool. A Translator.
 
     `kind` is `image_generation` or `image_edit`. Pictures pass on as they came.
@@ -100,36 +102,20 @@ class ImageStream:
         self._created = created
         # moves as the stream moves
         self._items: list[JsonObject] = []
-        self.finished = False
-
-    def feed(self, event: Event) -> Iterable[bytes]:
-        kind = event.type
-        if self.finished:
-            return ()
-        if kind == "response.created":
-            self._created = get_int(get_dict(event.json, "response"), "created_at") or self._created
-        elif kind == PARTIAL:
-            return (self._partial(event.json),)
-        elif kind == "response.output_item.done":
-            self._items.append(get_dict(event.json, "item"))
-        elif kind in ("response.completed", "response.done", "response.incomplete"):
-            return self._complete(get_dict(event.json, "response"))
-        elif kind in ("response.failed", "error"):
-            raise from_event(event.json)
-        else:
-            event.check()
-        return ()
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True
         return (sse.encode({"type": "error", "error": error.body()}, "error"),)
 
-    def _partial(self, data: JsonObject) -> bytes:
+    def _on_created(self, data: JsonObject) -> Iterable[bytes]:
+        self._created = get_int(get_dict(data, "response"), "created_at") or self._created
+        return ()
+
+    def _on_item(self, data: JsonObject) -> Iterable[bytes]:
+        self._items.append(get_dict(data, "item"))
+        return ()
+
+    def _on_partial(self, data: JsonObject) -> Iterable[bytes]:
         name = f"{self._kind}.partial_image"
         picture = get_str(data, "partial_image_b64")
         event = {
@@ -138,9 +124,10 @@ class ImageStream:
             "partial_image_index": get_int(data, "partial_image_index") or 0,
             **self._described(data, picture),
         }
-        return sse.encode(event, name)
+        return (sse.encode(event, name),)
 
-    def _complete(self, response: JsonObject) -> Iterable[bytes]:
+    def _on_end(self, data: JsonObject) -> Iterable[bytes]:
+        response = get_dict(data, "response")
         items = self._items or get_list(response, "output")
         calls = [item for item in items if get_str(item, "type") == "image_generation_call"]
         drawn = [item for item in calls if get_str(item, "result")]
@@ -170,6 +157,17 @@ class ImageStream:
             "size": f"{seen.width}x{seen.height}",
             "background": "transparent" if seen.alpha else "opaque",
         }
+
+    HANDLERS: ClassVar[dict[str, Handler]] = {
+        "response.created": _on_created,
+        PARTIAL: _on_partial,
+        "response.output_item.done": _on_item,
+        "response.completed": _on_end,
+        "response.done": _on_end,
+        "response.incomplete": _on_end,
+        "response.failed": EventTranslator._failed,
+        "error": EventTranslator._failed,
+    }
 
 
 def completed(kind: str, picture: Picture, answer: Images, *, created: int, quality: str) -> bytes:

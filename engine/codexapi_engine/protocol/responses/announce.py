@@ -296,7 +296,7 @@ class Announcer:
         if known is None:
             known = self._items[index] = _Item(item)
             payloads.append({"type": ADDED, "output_index": index, "item": _empty(item)})
-        for form, n, content in _texts(item):
+        for form, n, content in _item_texts(item):
             place: JsonObject = {"item_id": get_str(item, "id"), "output_index": index}
             if form.member:
                 place[form.member] = n
@@ -373,7 +373,7 @@ def _has_parts(item: JsonObject) -> bool:
     return kind in ("message", "reasoning") or kind in _OF_CALL
 
 
-def _texts(item: JsonObject) -> list[tuple[_Form, int, JsonObject]]:
+def _item_texts(item: JsonObject) -> list[tuple[_Form, int, JsonObject]]:
     """The texts of an item: which they are, and what has them whole."""
     if form := _OF_CALL.get(get_str(item, "type")):
         return [(form, 0, item)]

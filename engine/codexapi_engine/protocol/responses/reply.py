@@ -14,6 +14,7 @@ from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
+from ..translator import EventTranslator
 from .announce import ADDED, DONE, Announcer
 from .backend import ENCRYPTED_REASONING
 from .public import (
@@ -104,7 +105,7 @@ class Assembler:
         self._ended["status"] = get_str(response, "status") or status
 
 
-class ResponseStream:
+class ResponseStream(EventTranslator):
     """Passes a stream on: every event unchanged, the lifecycle events completed, and the events that
     the backend omits. A Translator.
 
@@ -140,7 +141,6 @@ class ResponseStream:
             None  # the backend's first lifecycle event behind its type, and ours
         )
         self.stored_response: JsonObject | None = None  # from the newest lifecycle event
-        self.finished = False
 
     @property
     def response(self) -> JsonObject | None:
@@ -162,11 +162,6 @@ class ResponseStream:
         out = self._through(kind, event)
         self._last = event
         return out
-
-    def close(self) -> Iterable[bytes]:
-        if self.finished:
-            return ()
-        raise sse.interruption()
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True

@@ -24,7 +24,7 @@ from .content import (
 def from_response(response: JsonObject, options: MessageOptions) -> JsonObject:
     """The whole reply, a `message`. Raises BackendError if the response says nothing.
 
-    Knows no stop sequences: they end a run, so such a reply is fold from its events.
+    Knows no stop sequences: they end a run, so `fold` makes such a reply, from its events.
     """
     items = get_list(response, "output")
     content: list[JsonObject] = []
@@ -68,7 +68,9 @@ def fold(events: Iterable[JsonObject]) -> JsonObject:
         elif kind == "content_block_start":
             reply["content"].append(dict(get_dict(event, "content_block")))
         elif kind == "content_block_delta":
-            _add(reply["content"][event["index"]], get_dict(event, "delta"), inputs, event["index"])
+            _add_delta(
+                reply["content"][event["index"]], get_dict(event, "delta"), inputs, event["index"]
+            )
         elif kind == "message_delta":
             more = {name: event[name] for name in ("usage", "context_management") if name in event}
             reply.update(**get_dict(event, "delta"), **more)
@@ -78,7 +80,7 @@ def fold(events: Iterable[JsonObject]) -> JsonObject:
     return reply
 
 
-def _add(block: JsonObject, delta: JsonObject, inputs: dict[int, str], index: int) -> None:
+def _add_delta(block: JsonObject, delta: JsonObject, inputs: dict[int, str], index: int) -> None:
     for name in ("text", "thinking", "signature"):
         if name in delta:
             block[name] += delta[name]
