@@ -48,6 +48,10 @@ class Block:
     shown: bool  # its output is shown
     name: str  # file and line, for a person
 
+    @property
+    def runs(self) -> bool:
+        return self.reason is None and self.language in _RUNNERS
+
 
 def documents() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,6 +60,9 @@ def documents() -> list[Path]:
 def fresh(document: Path) -> str:
     """The document's text, with the outputs that its blocks print now. Raises if one fails."""
     text = document.read_text()
+    found = (block(match, document.name) for match in _FENCE.finditer(text))
+    if not any(one.runs for one in found):
+        return linked(text, document.parent)
     with workplace() as (folder, environment, port):
         if document.name == "README.md" and document.parent == ROOT:
             environment = strangers(environment, folder.parent)
@@ -63,7 +70,7 @@ def fresh(document: Path) -> str:
         def again(match: re.Match[str]) -> str:
             line = text.count("\n", 0, match.start()) + 1
             found = block(match, f"{document.name}:{line}")
-            if found.reason is not None or found.language not in _RUNNERS:
+            if not found.runs:
                 return match[0]
             output = _RUNNERS[found.language](found, folder, environment, port)
             return _with_output(match, output) if found.shown else match[0]
@@ -117,7 +124,8 @@ def strangers(environment: dict[str, str], place: Path) -> dict[str, str]:
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
     path = os.pathsep.join([str(programs), "/usr/local/bin", "/usr/bin", "/bin"])
     kept = {name: value for name, value in environment.items() if name not in _OF_OURS}
-    return {**kept, "PATH": path}
+    # `--no-compile`: a program compiles what it imports, a small part of what is installed.
+    return {**kept, "PATH": path, "PIP_NO_COMPILE": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 @contextmanager

@@ -1,8 +1,12 @@
-"""What all tests share: their order, the settings of hypothesis, and signals that are not ignored."""
+"""What all tests share: their order, the settings of hypothesis, signals that are not ignored, and
+a collector of garbage that leaves the collected tests alone.
+"""
 
 from __future__ import annotations
 
+import gc
 import signal
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,6 +36,18 @@ settings.load_profile("gate")
 for _name in ("SIGHUP", "SIGQUIT"):
     if (_number := getattr(signal, _name, None)) is not None:
         signal.signal(_number, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The collected tests are millions of objects, and live to the end. The collector of garbage
+    would walk over them again and again, here and in every test: half of the time of this step."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,13 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from tests.processes import ROOT
+
+if sys.platform != "win32":
+    import fcntl
 
 CACHE = ROOT / ".cache"
 PINS = Path(__file__).parent / "pins"
@@ -53,18 +56,36 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     folder = CACHE / name
     if not folder.exists():
         CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=CACHE) as scratch:
-            made = Path(scratch) / name
-            made.mkdir()
-            make(made)
-            with suppress(OSError):  # another run was quicker
-                made.rename(folder)
+        with _alone(name):
+            if not folder.exists():
+                _make(folder, make)
     return folder
+
+
+def _make(folder: Path, make: Callable[[Path], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=CACHE) as scratch:
+        made = Path(scratch) / folder.name
+        made.mkdir()
+        make(made)
+        with suppress(OSError):  # another run was quicker
+            made.rename(folder)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Other processes that need the same download wait for this one. Not on Windows: each makes it."""
+    if sys.platform == "win32":
+        yield
+        return
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pip(*arguments: str, seconds: float = SECONDS) -> None:
     """Runs `pip`, the one that belongs to this Python. Raises Unavailable."""
-    _run([sys.executable, "-m", "pip", *arguments, "-qq", "--retries=1"], seconds=seconds)
+    options = ["-qq", "--retries=1", "--disable-pip-version-check"]
+    _run([sys.executable, "-m", "pip", *arguments, *options], seconds=seconds)
 
 
 def npm_ci(pins: Path, folder: Path) -> None:

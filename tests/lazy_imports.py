@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -151,6 +152,7 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
             yield (own, "") if _is_ours(own) else (name, alias.name)
 
 
+@cache
 def _is_ours(name: str) -> bool:
     path = Path(*name.split("."))
     return any(

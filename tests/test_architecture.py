@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,16 @@ def _layer(name: str) -> int:
     return 1 if name.startswith(f"{ENGINE}.protocol") else 2
 
 
+@cache
+def every_module() -> list[Module]:
+    """Parsed for a test and not at import: each process of a run collects all tests."""
+    return list(_modules())
+
+
+def pure() -> list[Module]:
+    return [module for module in every_module() if module.layer <= 1]
+
+
 def _modules() -> Iterator[Module]:
     for package in sorted(TREE.glob("*/codexapi_*")):
         for path in sorted(package.rglob("*.py")):
@@ -115,18 +126,15 @@ def _modules() -> Iterator[Module]:
             yield Module(name, path, ast.parse(path.read_text(encoding="utf-8"), str(path)))
 
 
-MODULES = list(_modules())
-PURE = [module for module in MODULES if module.layer <= 1]
-
-
 def each(modules: list[Module], wrong: Callable[[Module], Iterable[str]]) -> None:
     """Fails with all that is wrong, each with its module."""
     found = [f"{module}: {complaint}" for module in modules for complaint in wrong(module)]
     assert not found, "\n".join(found)
 
 
+@cache
 def _exists(name: str) -> bool:
-    return any(module.name == name for module in MODULES)
+    return any(module.name == name for module in every_module())
 
 
 def _in_function(module: Module, node: ast.AST) -> bool:
@@ -147,8 +155,8 @@ def _for_types_only(module: Module, node: ast.AST) -> bool:
 
 
 def test_the_tree_is_where_this_test_looks() -> None:
-    assert {module.name.partition(".")[0] for module in MODULES} == OURS
-    assert len(PURE) > 10
+    assert {module.name.partition(".")[0] for module in every_module()} == OURS
+    assert len(pure()) > 10
 
 
 def test_arrows_go_down() -> None:
@@ -157,7 +165,7 @@ def test_arrows_go_down() -> None:
             if name.partition(".")[0] in OURS and _exists(name) and _layer(name) > module.layer:
                 yield f"line {_line(node)}: {name}"
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def test_doors_do_not_know_each_other() -> None:
@@ -172,7 +180,7 @@ def test_doors_do_not_know_each_other() -> None:
             elif not _in_function(module, node):
                 yield f"{name}: the program starts a front end inside its command"
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def test_the_pure_floor_touches_nothing() -> None:
@@ -192,7 +200,7 @@ def test_the_pure_floor_touches_nothing() -> None:
                 if name in {"open", "print", "input"} or method in {"now", "today", "utcnow"}:
                     yield f"line {node.lineno}: {name or method}"
 
-    each(PURE, wrong)
+    each(pure(), wrong)
 
 
 def test_httpx_is_imported_in_one_place() -> None:
@@ -202,12 +210,12 @@ def test_httpx_is_imported_in_one_place() -> None:
             if name.partition(".")[0] in clients and not _for_types_only(module, node):
                 yield f"line {_line(node)}: {name}"
 
-    each([module for module in MODULES if module.name != f"{ENGINE}.http._httpx"], wrong)
+    each([module for module in every_module() if module.name != f"{ENGINE}.http._httpx"], wrong)
 
 
 def test_no_import_is_a_circle() -> None:
-    names = {module.name for module in MODULES}
-    imported = {module.name: set(_loaded(module, names)) for module in MODULES}
+    names = {module.name for module in every_module()}
+    imported = {module.name: set(_loaded(module, names)) for module in every_module()}
     while loaded := {name for name, needs in imported.items() if not needs & set(imported)}:
         for name in loaded:  # all that it needs is loaded
             del imported[name]
@@ -263,7 +271,7 @@ def test_no_module_keeps_state() -> None:
             if _changed_name(node) in tables:
                 yield f"line {_line(node)} changes a table"
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def _line(node: ast.AST) -> int:
@@ -308,7 +316,7 @@ def _changed_name(node: ast.AST) -> str | None:
 def test_everything_is_caught_once_per_door() -> None:
     found = dict.fromkeys(WIDE_CATCHES, 0)
     places = []
-    for module in MODULES:
+    for module in every_module():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ExceptHandler) and _catches_all(node):
                 found[module.name.partition(".")[0]] += 1
@@ -341,7 +349,7 @@ def test_names_say_something() -> None:
         names = {n.name.lower() for n in ast.walk(module.tree) if isinstance(n, defined)}
         yield from (name for name in names for word in BANNED_WORDS if word in name)
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def test_a_module_says_what_it_is() -> None:
@@ -349,7 +357,7 @@ def test_a_module_says_what_it_is() -> None:
         if module.tree.body and not ast.get_docstring(module.tree):
             yield "has no docstring"
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 @pytest.mark.parametrize("dialect", ["chat", "completions", "images", "responses"])
@@ -381,7 +389,7 @@ def test_the_environment_is_read_and_never_written() -> None:
         if "os.environ" in {name for name, _ in module.imports()}:
             yield "import it as os.environ, so that this test sees it"
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def _is_number(node: ast.AST | None) -> bool:
@@ -406,7 +414,9 @@ def _stands_elsewhere(number: str) -> bool:
     )
 
 
-NUMBERS = {name for module in MODULES if module.name != BOUNDS for name in _numbers(module)}
+@cache
+def numbers() -> set[str]:
+    return {n for module in every_module() if module.name != BOUNDS for n in _numbers(module)}
 
 
 def test_what_looks_like_a_bound_is_in_the_file_of_bounds() -> None:
@@ -414,24 +424,24 @@ def test_what_looks_like_a_bound_is_in_the_file_of_bounds() -> None:
         names = [name for name in _numbers(module) if A_BOUND.match(name.rpartition(".")[2])]
         yield from (name for name in names if not _stands_elsewhere(name))
 
-    each([module for module in MODULES if module.name != BOUNDS], wrong)
+    each([module for module in every_module() if module.name != BOUNDS], wrong)
 
 
 def test_a_number_that_two_modules_know_is_in_the_file_of_bounds() -> None:
-    modules = {module.name for module in MODULES}
+    modules = {module.name for module in every_module()}
 
     def wrong(module: Module) -> Iterator[str]:
-        known = {name for name, _ in module.imports() if name in NUMBERS}
+        known = {name for name, _ in module.imports() if name in numbers()}
         homes = {name.rpartition(".")[2]: name for name, _ in module.imports() if name in modules}
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 name = f"{homes.get(node.value.id)}.{node.attr}"
-                known |= {name} & NUMBERS
+                known |= {name} & numbers()
         yield from (name for name in known if not _stands_elsewhere(name))
 
-    each(MODULES, wrong)
+    each(every_module(), wrong)
 
 
 def test_no_exception_is_for_a_number_that_is_gone() -> None:
     for name in ELSEWHERE:
-        assert any(number.startswith(name) for number in NUMBERS), name
+        assert any(number.startswith(name) for number in numbers()), name

@@ -38,10 +38,11 @@ def python(name: str) -> Path:
     pins = PINS / f"{name}.txt"
 
     def make(folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        # Without a pip of its own, and compiled as it is imported: half of the time of the rest.
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         pip(
             "--python", str(folder / _BIN / "python"), "install", "--require-hashes", "--no-deps",
-            "-r", str(pins), seconds=SECONDS,
+            "--no-compile", "-r", str(pins), seconds=SECONDS,
         )  # fmt: skip
 
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]

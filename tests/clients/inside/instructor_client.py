@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import instructor
-from asked import EXTRACT, MODEL, TEXT, Person, tell
+from asked import EXTRACT, MODEL, TEXT, Person, mode, tell
 from openai import OpenAI
 
-client = instructor.from_openai(OpenAI(), mode=instructor.Mode[sys.argv[1].upper()])
+MODE = mode()
+client = instructor.from_openai(OpenAI(), mode=instructor.Mode[MODE.upper()])
 
 
 def ask(prompt: str, **more):
@@ -36,4 +35,4 @@ def several():
     return [person.model_dump() for person in people]
 
 
-tell(*[text] * (sys.argv[1] != "responses_tools"), structured, structured_stream, several)
+tell(*[text] * (MODE != "responses_tools"), structured, structured_stream, several)

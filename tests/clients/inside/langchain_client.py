@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
-import sys
 
-from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
+from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(model=MODEL, use_responses_api=sys.argv[1] == "responses")
+model = ChatOpenAI(model=MODEL, use_responses_api=mode() == "responses")
 
 
 def text():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from agents import Agent, Runner, function_tool, set_default_openai_api, set_tracing_disabled
-from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
+from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
 
 set_tracing_disabled(True)
-set_default_openai_api("responses" if sys.argv[1] == "responses" else "chat_completions")
+set_default_openai_api("responses" if mode() == "responses" else "chat_completions")
 
 
 def agent(**more) -> Agent:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
-from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
+from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 
-kind = OpenAIResponsesModel if sys.argv[1] == "responses" else OpenAIChatModel
+kind = OpenAIResponsesModel if mode() == "responses" else OpenAIChatModel
 model = kind(MODEL)
 
 
