@@ -49,14 +49,13 @@ def test_setup_starts_it_with_its_settings(program: Path, tmp_path: Path) -> Non
 
 
 def _typed(lines: str, program: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    """What a shell does with lines, where a server runs and `claude` was started once."""
+    """What a shell does with lines, where a server runs and `claude` is installed, as npm leaves it."""
     programs = home / "programs"
     programs.mkdir()
     (programs / "claude").symlink_to(program)
     wrapper = programs / "codexapi"
     wrapper.write_text("#!/bin/sh\nexec " + " ".join(codexapi()) + ' "$@"\n')
     wrapper.chmod(0o755)
-    (home / ".claude").mkdir()
     env = {
         "HOME": str(home), "CLAUDE_CONFIG_DIR": "", "CODEXAPI_STATE_DIR": str(home / "state")
     }  # fmt: skip
