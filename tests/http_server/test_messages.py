@@ -225,6 +225,78 @@ async def test_a_session_is_one_cache_key_and_an_agent_has_its_own(
     assert not any("s1" in key or "s2" in key for key in keys)
 
 
+# Odd histories. The simulated backend refuses what the real one is known to refuse.
+
+USER, ASSISTANT = "user", "assistant"
+CALL = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "5"}
+FOREIGN = {"type": "thinking", "thinking": "so", "signature": "EpQBCkYI"}
+SEARCHED = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "q"}}
+PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+
+
+def words(text: str) -> JsonObject:
+    return {"type": "text", "text": text}
+
+
+def failed_search() -> JsonObject:
+    error = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    return {"type": "web_search_tool_result", "tool_use_id": "s1", "content": error}
+
+
+ODD: dict[str, list[tuple[str, Any]]] = {
+    "no call for a result": [(USER, [RESULT])],
+    "no result for a call": [(USER, "a"), (ASSISTANT, [CALL]), (USER, "b")],
+    "a result before its call": [(USER, [RESULT]), (ASSISTANT, [CALL]), (USER, "b")],
+    "two results": [(USER, "a"), (ASSISTANT, [CALL]), (USER, [RESULT, RESULT])],
+    "a result that comes late": [(USER, "a"), (ASSISTANT, [CALL]), (USER, "b"), (USER, [RESULT])],
+    "a turn twice": [(USER, "a"), (ASSISTANT, [CALL]), (ASSISTANT, [CALL]), (USER, [RESULT])],
+    "a call that the text follows": [(USER, "a"), (ASSISTANT, [CALL, words("b")]), (USER, [RESULT])],
+    "the assistant first": [(ASSISTANT, "a"), (USER, "b")],
+    "the system first": [("system", "a"), (USER, "b")],
+    "the system alone": [("system", "a")],
+    "the system last": [(USER, "a"), (ASSISTANT, "b"), ("system", "c")],
+    "empty texts": [(USER, [words("")]), (ASSISTANT, [words("")]), (USER, [words(""), words("b")])],
+    "an answer without content": [(USER, "a"), (ASSISTANT, []), (USER, "b")],
+    "thoughts alone": [(USER, "a"), (ASSISTANT, [FOREIGN]), (USER, "b")],
+    "thoughts that are hidden": [
+        (USER, "a"), (ASSISTANT, [{"type": "redacted_thinking", "data": "x"}, CALL]), (USER, [RESULT]),
+    ],
+    "a search that failed": [(USER, "a"), (ASSISTANT, [SEARCHED, failed_search()]), (USER, "b")],
+    "a search without a result": [(USER, "a"), (ASSISTANT, [SEARCHED]), (USER, "b")],
+    "an error with a picture": [
+        (USER, "a"), (ASSISTANT, [CALL]),
+        (USER, [{**RESULT, "is_error": True, "content": [{"type": "image", "source": PIXEL}]}]),
+    ],
+    "an empty id": [
+        (USER, "a"), (ASSISTANT, [{**CALL, "id": ""}]), (USER, [{**RESULT, "tool_use_id": ""}]),
+    ],
+    "an empty result": [(USER, "a"), (ASSISTANT, [CALL]), (USER, [{**RESULT, "content": []}])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tools", [False, True])
+@pytest.mark.parametrize("name", ODD)
+async def test_an_odd_history_is_answered(served: Door, name: str, *, tools: bool) -> None:
+    history = [{"role": role, "content": content} for role, content in ODD[name]]
+    more = {"tools": [{"name": "f", "input_schema": {"type": "object"}}]} if tools else {}
+    reply = await served.reply(post(MESSAGES, ask("", **more) | {"messages": history}))
+    assert reply.status == 200, reply
+
+
+async def test_reasoning_that_comes_back_twice_is_sent_once(
+    served: Door, backend: Recorder
+) -> None:
+    thinking = {"type": "adaptive"}
+    first = (await served.reply(post(MESSAGES, ask("[[reason]] hi", thinking=thinking)))).json
+    answer = {"role": ASSISTANT, "content": first["content"]}
+    history = [{"role": USER, "content": "go"}, answer, answer, {"role": USER, "content": "on"}]
+    reply = await served.reply(post(MESSAGES, ask("", thinking=thinking) | {"messages": history}))
+    assert reply.status == 200, reply
+    kinds = [item["type"] for item in backend.bodies[-1]["input"]]
+    assert kinds.count("reasoning") == 1
+
+
 # Keys
 
 
