@@ -284,6 +284,24 @@ async def test_an_odd_history_is_answered(served: Door, name: str, *, tools: boo
     assert reply.status == 200, reply
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_reasoning_that_the_backend_cannot_read_is_left_out(
+    served: Door, backend: Recorder, *, stream: bool
+) -> None:
+    """It stands in a transcript for good: a refusal would be the end of that chat."""
+    signature = f"cxa1::{MODEL}:cnNfMQ==:gAAAAABgone"
+    thought = {"type": "thinking", "thinking": "", "signature": signature}
+    history = [
+        {"role": USER, "content": "go"},
+        {"role": ASSISTANT, "content": [thought, words("Done.")]},
+        {"role": USER, "content": "on"},
+    ]
+    given = ask("", stream=stream) | {"messages": history}
+    assert (await served.reply(post(MESSAGES, given))).status == 200
+    kinds = [[item["type"] for item in body["input"]] for body in backend.bodies[-2:]]
+    assert kinds == [["message", "reasoning", "message", "message"], ["message"] * 3]
+
+
 async def test_reasoning_that_comes_back_twice_is_sent_once(
     served: Door, backend: Recorder
 ) -> None:
@@ -415,6 +433,19 @@ async def test_an_input_that_is_too_long_is_told_in_the_words_that_compact_a_cha
     words = message.split()
     assert words[:4] == ["prompt", "is", "too", "long:"]
     assert int(words[4]) > int(words[7]) == 500_000
+
+
+async def test_an_input_that_is_too_long_late_in_a_stream_is_a_status_without_one(
+    served: Door,
+) -> None:
+    """Claude Code repeats the turn without a stream, and has to read there that it is too long."""
+    given = ask("[[long 9]] [[error context_length_exceeded]]", stream=True)
+    *_, last = told((await served.reply(post(MESSAGES, given))).body)
+    assert last["error"]["type"] == "invalid_request_error"
+    again = await served.reply(post(MESSAGES, {**given, "stream": False}))
+    message = refused(again, 400, "invalid_request_error")
+    assert message == last["error"]["message"]
+    assert message.startswith("prompt is too long: ")
 
 
 async def test_a_used_up_plan_says_when_it_resets_and_not_to_try_again(served: Door) -> None:
