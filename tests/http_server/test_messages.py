@@ -297,7 +297,8 @@ async def test_reasoning_that_the_backend_cannot_read_is_left_out(
         {"role": USER, "content": "on"},
     ]
     given = ask("", stream=stream) | {"messages": history}
-    assert (await served.reply(post(MESSAGES, given))).status == 200
+    reply = await served.reply(post(MESSAGES, given))
+    assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "max_tokens,messages")
     kinds = [[item["type"] for item in body["input"]] for body in backend.bodies[-2:]]
     assert kinds == [["message", "reasoning", "message", "message"], ["message"] * 3]
 
@@ -353,12 +354,27 @@ async def test_every_version_is_taken_and_old_parameters_are_ignored_by_name(
     assert reply.headers["x-codexapi-ignored"] == names
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_effort_that_the_model_lacks_is_the_nearest_and_named(
+    served: Door, backend: Recorder, *, stream: bool
+) -> None:
+    given = ask("hi", model="gpt-5.5", output_config={"effort": "max"}, stream=stream)
+    reply = await served.reply(post(MESSAGES, given))
+    assert reply.headers["x-codexapi-ignored"] == "max_tokens,output_config.effort"
+    assert backend.bodies[-1]["reasoning"] == {"effort": "xhigh"}
+
+
 async def test_strict_refuses_by_path() -> None:
     async with door(Simulator(), strict=True) as server:
         for given in ({}, {"thinking": {"type": "disabled"}}):
             assert (await server.reply(post(MESSAGES, ask("hi", **given)))).status == 200
         tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
-        for more, path in (({"top_k": 1}, "top_k"), ({"tools": [tool]}, "tools.0.max_uses")):
+        effort = {"model": "gpt-5.5", "output_config": {"effort": "max"}}
+        for more, path in (
+            ({"top_k": 1}, "top_k"),
+            ({"tools": [tool]}, "tools.0.max_uses"),
+            (effort, "output_config.effort"),
+        ):
             reply = await server.reply(post(MESSAGES, ask("hi", **more)))
             assert path in refused(reply, 400, "invalid_request_error")
 
