@@ -218,6 +218,31 @@ def test_another_setting_of_the_same_name_is_replaced_only_by_force(
     assert "before" not in place.read_text()
 
 
+@pytest.mark.parametrize(
+    ("client", "program"), [("claude-code", "claude"), ("vscode", "code"), ("pi", "pi")]
+)
+def test_a_client_that_is_installed_and_was_never_started_gets_its_folder(
+    client: str, program: str, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / program).write_text("#!/bin/sh\n")
+    (programs / program).chmod(0o755)
+    env = {
+        "HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": str(tmp_path / "state"),
+        "CODEX_HOME": str(tmp_path / "none"), "PATH": f"{programs}:/usr/bin:/bin",
+    }  # fmt: skip
+    place = tmp_path / PLACES[client]
+    shown = run("setup", client, "-m", "some-model", "--dry-run", env=env)
+    assert (shown.returncode, "some-model" in shown.stdout) == (0, True), shown.stderr
+    assert not place.parent.exists()
+    assert run("setup", client, "-m", "some-model", env=env).returncode == 0
+    assert "some-model" in place.read_text()
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+    elsewhere = tmp_path / "typo" / "file"
+    assert run("setup", client, "-m", "x", "--file", str(elsewhere), env=env).returncode == 7
+
+
 @pytest.mark.parametrize("client", ["continue", "vscode", "librechat"])
 def test_a_client_that_is_not_here_gets_no_folder(client: str, tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "CODEX_HOME": str(tmp_path / "none")}
@@ -577,8 +602,9 @@ def test_another_program_at_the_address_is_named(home: Home) -> None:
 def test_run_without_a_server_says_that_nothing_listens(home: Home) -> None:
     with refusing_port() as port:
         address = f"127.0.0.1:{port}"
-        done = home.setup("shell", "--run", "--url", f"http://{address}/v1")
-    assert done.returncode == 5
-    assert (
-        f"no server answers at http://{address}/v1: nothing listens at {address}; " in done.stderr
-    )
+        run = ("shell", "--run", "--url", f"http://{address}/v1")
+        done, demo = home.setup(*run), home.setup(*run, "--demo")
+    assert (done.returncode, demo.returncode) == (5, 5)
+    silence = f"no server answers at http://{address}/v1: nothing listens at {address}; "
+    assert f"{silence}`codexapi serve --detach` starts one" in done.stderr
+    assert f"{silence}`codexapi serve --demo --detach` starts one" in demo.stderr

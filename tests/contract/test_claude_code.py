@@ -1,12 +1,13 @@
 """The real Claude Code as a client of `codexapi serve`, where it is installed.
 
-All scenarios: `python -m tests.suites.claude_code`, which installs it.
+`python -m tests.suites.claude_code` installs it.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,10 @@ def program() -> Path:
     return found
 
 
-def test_a_tool_runs_and_its_output_goes_back(program: Path) -> None:
+@pytest.mark.parametrize("scenario", claude_code.SCENARIOS, ids=lambda each: each.__name__)
+def test_a_scenario(program: Path, scenario: Callable[[claude_code.Claude], None]) -> None:
     with loopback_only(), claude_code.claude(program) as claude:
-        claude_code.a_tool_turn(claude)
-
-
-def test_a_plan_that_is_used_up_ends_at_once(program: Path) -> None:
-    with loopback_only(), claude_code.claude(program) as claude:
-        claude_code.a_used_up_plan_ends_at_once(claude)
+        scenario(claude)
 
 
 def test_the_lines_of_the_readme_start_it(program: Path, tmp_path: Path) -> None:
@@ -52,14 +49,13 @@ def test_setup_starts_it_with_its_settings(program: Path, tmp_path: Path) -> Non
 
 
 def _typed(lines: str, program: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    """What a shell does with lines, where a server runs and `claude` was started once."""
+    """What a shell does with lines, where a server runs and `claude` is installed, as npm leaves it."""
     programs = home / "programs"
     programs.mkdir()
     (programs / "claude").symlink_to(program)
     wrapper = programs / "codexapi"
     wrapper.write_text("#!/bin/sh\nexec " + " ".join(codexapi()) + ' "$@"\n')
     wrapper.chmod(0o755)
-    (home / ".claude").mkdir()
     env = {
         "HOME": str(home), "CLAUDE_CONFIG_DIR": "", "CODEXAPI_STATE_DIR": str(home / "state")
     }  # fmt: skip

@@ -225,6 +225,97 @@ async def test_a_session_is_one_cache_key_and_an_agent_has_its_own(
     assert not any("s1" in key or "s2" in key for key in keys)
 
 
+# Odd histories. The simulated backend refuses what the real one is known to refuse.
+
+USER, ASSISTANT = "user", "assistant"
+CALL = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "5"}
+FOREIGN = {"type": "thinking", "thinking": "so", "signature": "EpQBCkYI"}
+SEARCHED = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "q"}}
+PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+
+
+def words(text: str) -> JsonObject:
+    return {"type": "text", "text": text}
+
+
+def failed_search() -> JsonObject:
+    error = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    return {"type": "web_search_tool_result", "tool_use_id": "s1", "content": error}
+
+
+ODD: dict[str, list[tuple[str, Any]]] = {
+    "no call for a result": [(USER, [RESULT])],
+    "no result for a call": [(USER, "a"), (ASSISTANT, [CALL]), (USER, "b")],
+    "a result before its call": [(USER, [RESULT]), (ASSISTANT, [CALL]), (USER, "b")],
+    "two results": [(USER, "a"), (ASSISTANT, [CALL]), (USER, [RESULT, RESULT])],
+    "a result that comes late": [(USER, "a"), (ASSISTANT, [CALL]), (USER, "b"), (USER, [RESULT])],
+    "a turn twice": [(USER, "a"), (ASSISTANT, [CALL]), (ASSISTANT, [CALL]), (USER, [RESULT])],
+    "a call that the text follows": [(USER, "a"), (ASSISTANT, [CALL, words("b")]), (USER, [RESULT])],
+    "the assistant first": [(ASSISTANT, "a"), (USER, "b")],
+    "the system first": [("system", "a"), (USER, "b")],
+    "the system alone": [("system", "a")],
+    "the system last": [(USER, "a"), (ASSISTANT, "b"), ("system", "c")],
+    "empty texts": [(USER, [words("")]), (ASSISTANT, [words("")]), (USER, [words(""), words("b")])],
+    "an answer without content": [(USER, "a"), (ASSISTANT, []), (USER, "b")],
+    "thoughts alone": [(USER, "a"), (ASSISTANT, [FOREIGN]), (USER, "b")],
+    "thoughts that are hidden": [
+        (USER, "a"), (ASSISTANT, [{"type": "redacted_thinking", "data": "x"}, CALL]), (USER, [RESULT]),
+    ],
+    "a search that failed": [(USER, "a"), (ASSISTANT, [SEARCHED, failed_search()]), (USER, "b")],
+    "a search without a result": [(USER, "a"), (ASSISTANT, [SEARCHED]), (USER, "b")],
+    "an error with a picture": [
+        (USER, "a"), (ASSISTANT, [CALL]),
+        (USER, [{**RESULT, "is_error": True, "content": [{"type": "image", "source": PIXEL}]}]),
+    ],
+    "an empty id": [
+        (USER, "a"), (ASSISTANT, [{**CALL, "id": ""}]), (USER, [{**RESULT, "tool_use_id": ""}]),
+    ],
+    "an empty result": [(USER, "a"), (ASSISTANT, [CALL]), (USER, [{**RESULT, "content": []}])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tools", [False, True])
+@pytest.mark.parametrize("name", ODD)
+async def test_an_odd_history_is_answered(served: Door, name: str, *, tools: bool) -> None:
+    history = [{"role": role, "content": content} for role, content in ODD[name]]
+    more = {"tools": [{"name": "f", "input_schema": {"type": "object"}}]} if tools else {}
+    reply = await served.reply(post(MESSAGES, ask("", **more) | {"messages": history}))
+    assert reply.status == 200, reply
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_reasoning_that_the_backend_cannot_read_is_left_out(
+    served: Door, backend: Recorder, *, stream: bool
+) -> None:
+    """It stands in a transcript for good: a refusal would be the end of that chat."""
+    signature = f"cxa1::{MODEL}:cnNfMQ==:gAAAAABgone"
+    thought = {"type": "thinking", "thinking": "", "signature": signature}
+    history = [
+        {"role": USER, "content": "go"},
+        {"role": ASSISTANT, "content": [thought, words("Done.")]},
+        {"role": USER, "content": "on"},
+    ]
+    given = ask("", stream=stream) | {"messages": history}
+    reply = await served.reply(post(MESSAGES, given))
+    assert (reply.status, reply.headers["x-codexapi-ignored"]) == (200, "max_tokens,messages")
+    kinds = [[item["type"] for item in body["input"]] for body in backend.bodies[-2:]]
+    assert kinds == [["message", "reasoning", "message", "message"], ["message"] * 3]
+
+
+async def test_reasoning_that_comes_back_twice_is_sent_once(
+    served: Door, backend: Recorder
+) -> None:
+    thinking = {"type": "adaptive"}
+    first = (await served.reply(post(MESSAGES, ask("[[reason]] hi", thinking=thinking)))).json
+    answer = {"role": ASSISTANT, "content": first["content"]}
+    history = [{"role": USER, "content": "go"}, answer, answer, {"role": USER, "content": "on"}]
+    reply = await served.reply(post(MESSAGES, ask("", thinking=thinking) | {"messages": history}))
+    assert reply.status == 200, reply
+    kinds = [item["type"] for item in backend.bodies[-1]["input"]]
+    assert kinds.count("reasoning") == 1
+
+
 # Keys
 
 
@@ -263,12 +354,27 @@ async def test_every_version_is_taken_and_old_parameters_are_ignored_by_name(
     assert reply.headers["x-codexapi-ignored"] == names
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_effort_that_the_model_lacks_is_the_nearest_and_named(
+    served: Door, backend: Recorder, *, stream: bool
+) -> None:
+    given = ask("hi", model="gpt-5.5", output_config={"effort": "max"}, stream=stream)
+    reply = await served.reply(post(MESSAGES, given))
+    assert reply.headers["x-codexapi-ignored"] == "max_tokens,output_config.effort"
+    assert backend.bodies[-1]["reasoning"] == {"effort": "xhigh"}
+
+
 async def test_strict_refuses_by_path() -> None:
     async with door(Simulator(), strict=True) as server:
         for given in ({}, {"thinking": {"type": "disabled"}}):
             assert (await server.reply(post(MESSAGES, ask("hi", **given)))).status == 200
         tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
-        for more, path in (({"top_k": 1}, "top_k"), ({"tools": [tool]}, "tools.0.max_uses")):
+        effort = {"model": "gpt-5.5", "output_config": {"effort": "max"}}
+        for more, path in (
+            ({"top_k": 1}, "top_k"),
+            ({"tools": [tool]}, "tools.0.max_uses"),
+            (effort, "output_config.effort"),
+        ):
             reply = await server.reply(post(MESSAGES, ask("hi", **more)))
             assert path in refused(reply, 400, "invalid_request_error")
 
@@ -345,6 +451,19 @@ async def test_an_input_that_is_too_long_is_told_in_the_words_that_compact_a_cha
     words = message.split()
     assert words[:4] == ["prompt", "is", "too", "long:"]
     assert int(words[4]) > int(words[7]) == 500_000
+
+
+async def test_an_input_that_is_too_long_late_in_a_stream_is_a_status_without_one(
+    served: Door,
+) -> None:
+    """Claude Code repeats the turn without a stream, and has to read there that it is too long."""
+    given = ask("[[long 9]] [[error context_length_exceeded]]", stream=True)
+    *_, last = told((await served.reply(post(MESSAGES, given))).body)
+    assert last["error"]["type"] == "invalid_request_error"
+    again = await served.reply(post(MESSAGES, {**given, "stream": False}))
+    message = refused(again, 400, "invalid_request_error")
+    assert message == last["error"]["message"]
+    assert message.startswith("prompt is too long: ")
 
 
 async def test_a_used_up_plan_says_when_it_resets_and_not_to_try_again(served: Door) -> None:

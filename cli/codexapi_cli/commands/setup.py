@@ -141,7 +141,7 @@ def setup(
             if not (dry_run or run):
                 _note_silence(point.url, demo=demo)
         if run and not dry_run:
-            raise typer.Exit(_start_client(client, point, place, arguments or ()))
+            raise typer.Exit(_start_client(client, point, place, arguments or (), demo=demo))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,17 @@ class _Place:
     client: ApiClient
     path: Path
     entries: Sequence[Entry]
+    make_folder: bool = False  # for a client that is installed, and has not been started yet
 
     @classmethod
     def of(cls, client: ApiClient, path: Path | None, point: ServerInfo) -> _Place:
         assert client.entries is not None
         where = path or Path(client.place(System.this()))
-        return cls(client, Path(os.path.expanduser(where)).absolute(), client.entries(point))
+        installed = bool(client.run) and shutil.which(client.run[0]) is not None
+        return cls(
+            client, Path(os.path.expanduser(where)).absolute(), client.entries(point),
+            make_folder=path is None and installed,
+        )  # fmt: skip
 
     @property
     def form(self) -> DocumentFormat:
@@ -181,7 +186,7 @@ class _Place:
 
     def change(self, *, force: bool) -> Change:
         """Raises Refused, and Conflict with what would change."""
-        if not self.path.parent.is_dir():
+        if not (self.make_folder or self.path.parent.is_dir()):
             raise Refused(f"{self.client.title} is not here: there is no folder {self.path.parent}")
         file = self.file()
         if self.is_list and not file.data:
@@ -286,7 +291,7 @@ def _apply(place: _Place, *, dry_run: bool, force: bool) -> None:
         put(change.diff())
     elif change:
         with _for_the_user_alone():  # there may be a key in it
-            backup = change.write()
+            backup = change.write(make_folder=place.make_folder)
         say(f"codexapi: wrote {place.path}" + (f"; as it was: {backup}" if backup else ""))
         note(f"codexapi: {place.client.after}")
         return
@@ -350,19 +355,29 @@ def _ours(place: _Place, there: Sequence[Entry]) -> bool:
     return any(is_loopback(urlsplit(address).hostname or "") for address in addresses)
 
 
+def _must_answer(url: str, *, demo: bool) -> None:
+    """Raises Problem where the client would find no server."""
+    try:
+        version_at(url.removesuffix("/v1"))
+    except OSError as error:
+        serve = "codexapi serve --demo --detach" if demo else "codexapi serve --detach"
+        raise Problem(
+            f"no server answers at {url}: {error}; `{serve}` starts one", BACKEND
+        ) from None
+
+
 def _start_client(
-    client: ApiClient, point: ServerInfo, place: _Place | None, arguments: Sequence[str]
+    client: ApiClient,
+    point: ServerInfo,
+    place: _Place | None,
+    arguments: Sequence[str],
+    *,
+    demo: bool,
 ) -> int:
     """The client's exit code. Raises Problem."""
     if not client.run:
         raise Problem(f"--run: {client.title} is no program that could be started")
-    try:
-        version_at(point.url.removesuffix("/v1"))
-    except OSError as error:
-        raise Problem(
-            f"no server answers at {point.url}: {error}; `codexapi serve --detach` starts one",
-            BACKEND,
-        ) from None
+    _must_answer(point.url, demo=demo)
     filling = {
         "{file}": str(place.path) if place else "",
         "{model}": point.models[0].name if point.models else "",

@@ -446,9 +446,9 @@ CLIENTS: Final = (
     ),
     ApiClient(
         "claude-code", "Claude Code",
-        "claude uses it. Auto mode denies what needs a safety check, since codexapi makes up no "
-        "verdict: choose another mode (claude --permission-mode default), or set "
-        "CLAUDE_CODE_AUTO_MODE_SERVER=0 and the model is the judge.",
+        "claude uses it. Its auto mode has no safety check here: on a terminal it asks you instead, "
+        "and claude -p refuses. --permission-mode default asks as before; "
+        "CLAUDE_CODE_AUTO_MODE_SERVER=0 lets the model decide.",
         files={"": "{claude_settings}/settings.json"}, entries=_claude_code, run=("claude",),
     ),
     ApiClient(

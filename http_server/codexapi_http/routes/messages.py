@@ -112,10 +112,14 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
 
     async def open_runs() -> Sequence[EventStream]:
         try:
-            return await codex.open_all([sent])
+            streams = await codex.open_all([sent])
         except CodexError as error:
             anthropic.with_sizes(error, options.input_tokens, options.window)
             raise
+        for stream in streams:
+            names = [anthropic.messages_param(name, body) or name for name in stream.changed]
+            stream.changed = tuple(names)
+        return streams
 
     if body.get("stream") is True:
         return stream_response(open_runs, _message_run(codex, options, owner), ignored=ignored)

@@ -319,6 +319,8 @@ def test_what_is_wrong_is_named_by_its_path(message: JsonObject, path: str) -> N
         ({"stream": "yes"}, "stream"),
         ({"tools": {}}, "tools"),
         ({"stop_sequences": "x"}, "stop_sequences"),
+        ({"system": [IMAGE]}, "system.0.type"),
+        ({"system": [text("x"), {"type": "text"}]}, "system.1.text"),
     ],
 )
 def test_a_field_of_the_wrong_type_is_named(given: JsonObject, path: str) -> None:
@@ -392,6 +394,13 @@ def test_what_the_api_did_itself_is_told_in_a_developer_message() -> None:
     assert (search["content"], ran["content"]) == ([part(told)], [part("42")])
 
 
+def test_the_words_of_a_page_that_the_api_fetched_are_told() -> None:
+    page = {"type": "document", "source": {"type": "text", "data": "about foxes"}}
+    found = {"type": "web_fetch_result", "url": "https://example.org", "content": page}
+    history = assistant({"type": "web_fetch_tool_result", "tool_use_id": "s", "content": found})
+    assert items(HI, history, HI)[1]["content"] == [part("about foxes")]
+
+
 # Calls and results
 
 
@@ -434,6 +443,27 @@ def test_a_call_without_a_result_gets_one_and_a_result_without_a_call_is_told() 
     (message,) = items(user(result("5", "gone")))
     assert message["role"] == "user"
     assert message["content"] == [part("[result of an earlier call, gone]"), part("5")]
+
+
+def test_a_result_before_its_call_is_not_the_calls() -> None:
+    sent = items(user(result("5")), assistant(call()), HI)
+    assert [item["type"] for item in sent] == [
+        "message", "function_call", "function_call_output", "message",
+    ]  # fmt: skip
+    assert sent[2]["output"] == "[no result]"
+
+
+def test_a_second_result_of_a_call_is_what_a_user_says() -> None:
+    assert outputs(HI, assistant(call()), user(result("1"), result("2"))) == ["1"]
+    last = items(HI, assistant(call()), user(result("1")), HI, user(result("2")))[-1]
+    assert last["content"] == [part("[result of an earlier call, c1]"), part("2")]
+
+
+def test_a_turn_that_stands_twice_in_the_history_is_sent_once() -> None:
+    turn = assistant(thought("cxa1:account:m:cnNfMQ==:gAAAAAB"), call())
+    sent = to_backend(made(HI, turn, turn, user(result("5"))))["input"]
+    kinds = [item["type"] for item in sent]
+    assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
 
 
 def test_a_long_call_id_is_one_short_id_on_call_and_result() -> None:

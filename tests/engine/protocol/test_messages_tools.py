@@ -254,6 +254,7 @@ def test_a_tool_that_the_backend_lacks_is_refused_by_path(kind: str) -> None:
 def test_a_tool_without_a_schema_or_a_name_is_refused_by_path() -> None:
     assert refusal({"name": "f"}).param == "tools.0.input_schema"
     assert refusal({"input_schema": PLAIN}).param == "tools.0.name"
+    assert refusal(tool("")).param == "tools.0.name"
 
 
 # The choice
@@ -291,6 +292,17 @@ def test_tool_choice(given: JsonObject | None, choice: object, parallel: bool) -
 )
 def test_a_choice_that_there_is_not_is_refused_by_path(choice: JsonObject, path: str) -> None:
     assert refusal(tool(), tool_choice=choice).param == path
+
+
+def test_a_deferred_tool_that_must_be_called_is_sent() -> None:
+    late = tool("late", defer_loading=True)
+    sent = request(SEARCH, late, tool_choice={"type": "tool", "name": "late"}).sent
+    assert [one["name"] for one in sent["tools"]] == ["ToolSearch", "late"]
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
+def test_a_call_cannot_be_demanded_where_there_is_no_tool(choice: JsonObject) -> None:
+    assert refusal(tool_choice=choice).status == 400
 
 
 def test_without_tools_nothing_is_said_of_them() -> None:

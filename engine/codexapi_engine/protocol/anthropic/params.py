@@ -11,6 +11,7 @@ _NAMES = {
     "max_output_tokens": "max_tokens",
     "reasoning": "output_config.effort",
     "reasoning.effort": "output_config.effort",
+    "reasoning_effort": "output_config.effort",
     "reasoning.summary": "thinking.display",
     "service_tier": "speed",
     "text.format": "output_config.format",

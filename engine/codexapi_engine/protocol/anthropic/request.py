@@ -10,7 +10,7 @@ from ..responses.backend import json_form
 from ..rules import FieldRule, apply
 from ..shapes import get_dict, get_list, get_str
 from .content import MessageOptions
-from .fields import Ignored, check, content_blocks, invalid, required_object
+from .fields import Ignored, check, content_blocks, invalid, required_object, required_text
 from .messages import Conversation
 from .schema import ASKS_NOTHING, RULES, CountRequest, MessagesRequest
 from .signature import UNKNOWN, Writer
@@ -121,8 +121,11 @@ def _no_threads() -> InvalidRequest:
 
 
 def _instructions(request: CountRequest) -> str:
-    blocks = content_blocks(request.system, "system")
-    texts = [get_str(block, "text") for block in blocks]
+    texts: list[str] = []
+    for index, block in enumerate(content_blocks(request.system, "system")):
+        if get_str(block, "type") != "text":
+            raise invalid(f"system.{index}.type", "Input should be 'text'")
+        texts.append(required_text(block, "text", f"system.{index}"))
     return "\n\n".join(text for text in texts if text and not text.startswith(BILLING_HEADER))
 
 
@@ -148,16 +151,17 @@ def _text_format(request: CountRequest) -> JsonObject | None:
 
 
 def _tool_fields(request: CountRequest, tools: Toolbox) -> JsonObject:
+    choice = request.tool_choice or {}
+    chosen = tools.choice(choice) if choice else None
     offer = tools.offer
     if not offer:
         return {}
-    choice = request.tool_choice or {}
     fields: JsonObject = {
         "tools": offer,
         "parallel_tool_calls": choice.get("disable_parallel_tool_use") is not True,
     }
-    if choice:
-        fields["tool_choice"] = tools.choice(choice)
+    if chosen is not None:
+        fields["tool_choice"] = chosen
     return fields
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ...errors import JsonObject
 from .. import json
-from ..shapes import get_list, get_str
+from ..shapes import get_dict, get_list, get_str
 from .blocks import block_parts
 from .fields import Ignored, content_blocks, required_text
 
@@ -51,26 +51,37 @@ def lonely_result(item: JsonObject) -> JsonObject:
 
 
 def joined_with_calls(items: list[JsonObject]) -> list[JsonObject]:
-    """The items, each call with an output behind it and each output with a call before it: the
+    """The items, each call with one output behind it and each output with a call before it: the
     backend refuses a request for one that is alone."""
-    outputs = {item["call_id"] for item in items if item["type"] == "function_call_output"}
+    last = {
+        item["call_id"]: place
+        for place, item in enumerate(items)
+        if item["type"] == "function_call_output"
+    }
+    open_calls: set[str] = set()
     calls: set[str] = set()
     joined: list[JsonObject] = []
-    for item in items:
-        if item["type"] == "function_call_output" and item["call_id"] not in calls:
-            item = lonely_result(item)
-        joined.append(item)
+    for place, item in enumerate(items):
         if item["type"] == "function_call":
+            if item["call_id"] in calls:
+                continue  # a turn that stands twice in the history
             calls.add(item["call_id"])
-            if item["call_id"] not in outputs:
-                joined.append(
-                    {
-                        "type": "function_call_output",
-                        "call_id": item["call_id"],
-                        "output": NO_RESULT,
-                    }
-                )
+            joined.append(item)
+            if last.get(item["call_id"], -1) > place:
+                open_calls.add(item["call_id"])
+            else:
+                joined.append(_no_result(item["call_id"]))
+        elif item["type"] == "function_call_output" and item["call_id"] not in open_calls:
+            joined.append(lonely_result(item))
+        else:
+            joined.append(item)
+            if item["type"] == "function_call_output":
+                open_calls.discard(item["call_id"])
     return joined
+
+
+def _no_result(call_id: str) -> JsonObject:
+    return {"type": "function_call_output", "call_id": call_id, "output": NO_RESULT}
 
 
 def server_result(block: JsonObject, queries: Mapping[str, str]) -> str:
@@ -90,6 +101,9 @@ def _all_texts(holder: JsonObject) -> Iterator[str]:
     for name in ("text", "stdout", "stderr"):
         if text := get_str(holder, name):
             yield text
+    source = get_dict(holder, "source")  # of a page that was fetched
+    if get_str(source, "type") == "text" and (text := get_str(source, "data")):
+        yield text
     content = holder.get("content")
     if isinstance(content, str):
         yield content

@@ -53,8 +53,11 @@ class Toolbox:
         return [tool for name, tool in self._all.items() if name not in hidden]
 
     def choice(self, choice: JsonObject) -> str | JsonObject:
-        """`tool_choice`. Raises InvalidRequest for a tool that is not among the tools."""
+        """`tool_choice`; a tool that must be called is offered. Raises InvalidRequest for one that
+        is not among the tools."""
         kind = get_str(choice, "type")
+        if kind == "any" and not self.offer:
+            raise invalid("tool_choice.type", "'any' needs a tool that can be called")
         if kind in _CHOICES:
             return _CHOICES[kind]
         if kind != "tool":
@@ -63,6 +66,7 @@ class Toolbox:
         tool = self._all.get(name)
         if tool is None:
             raise invalid("tool_choice.name", f"Tool '{name[:60]}' is not among the tools")
+        self._deferred.discard(name)
         if tool["type"] == _SEARCH:  # cannot be forced alone
             return {"type": "allowed_tools", "mode": "required", "tools": [{"type": _SEARCH}]}
         return {"type": "function", "name": tool["name"]}
@@ -76,6 +80,8 @@ class Toolbox:
             self._searches = True
             return
         name = required_text(tool, "name", path)
+        if not name:
+            raise invalid(f"{path}.name", "String should have at least 1 character")
         self._all[name] = self._translate(kind, name, tool, path)
         if tool.get("defer_loading") is True:
             self._deferred.add(name)
