@@ -1,4 +1,4 @@
-"""LangChain's `ChatOpenAI`; the argument tells the mode."""
+"""LangChain's `ChatOpenAI` and `ChatAnthropic`; the argument tells the mode."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import operator
 import sys
 
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
+from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(model=MODEL, use_responses_api=sys.argv[1] == "responses")
+if sys.argv[1] == "messages":
+    model = ChatAnthropic(model=MODEL)
+else:
+    model = ChatOpenAI(model=MODEL, use_responses_api=sys.argv[1] == "responses")
 
 
 def text():
