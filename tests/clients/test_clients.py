@@ -61,7 +61,7 @@ HEAVY = [
     Client("node_clients.mjs", ("ai-sdk", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "responses"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "compatible"), pins="node-clients"),
-    Client("node_clients.mjs", ("ai-sdk", "messages"), pins="node-clients"),
+    Client("node_clients.mjs", ("ai-sdk", "messages"), (*FIVE, "reasoning"), "node-clients"),
 ]
 
 Told = Callable[[Client], dict[str, Any]]
@@ -115,6 +115,9 @@ def right(feature: str, answer: Any) -> None:
     elif feature.endswith("tools"):
         assert "20 degrees in Paris" in answer, answer
         assert "20 degrees in Rome" in answer, answer
+    elif feature == "reasoning":
+        assert answer["thought"]
+        assert (answer["first"], answer["second"]) == ("Good morning.", "Good morning.")
     elif feature == "several":
         assert answer == [ADA, {"name": "Bob", "age": 25}]
     else:

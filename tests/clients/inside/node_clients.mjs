@@ -155,7 +155,17 @@ function aiSdk() {
     inputSchema: Place,
     execute: weather,
   });
+  const reasoning = async () => {
+    const providerOptions = { anthropic: { thinking: { type: 'enabled', budgetTokens: 2048 } } };
+    const messages = [{ role: 'user', content: `[[reason]] ${TEXT}` }];
+    const first = streamText({ model: made, messages, providerOptions });
+    const thought = await first.reasoningText;
+    messages.push(...(await first.response).messages, { role: 'user', content: TEXT });
+    const second = await generateText({ model: made, messages, providerOptions });
+    return { thought, first: await first.text, second: second.text };
+  };
   return {
+    ...(mode === 'messages' && { reasoning }),
     text: async () => (await generateText({ model: made, prompt: TEXT })).text,
     stream: async () => all(streamText({ model: made, prompt: STREAM }).textStream),
     tools: async () =>
