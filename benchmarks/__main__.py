@@ -54,9 +54,10 @@ def main() -> None:
             "faults": run.faults,
         }
         options.json.write_text(json.dumps(told, indent=1, allow_nan=False))
-    if options.docs:
-        report.place(DOCS / "performance.md", tables)
-    if options.plot or options.docs:
+    if options.docs is not None:
+        chosen = options.docs or tables
+        report.place(DOCS / "performance.md", {name: tables[name] for name in chosen})
+    if options.plot or options.docs == []:
         plot.draw(run.samples, options.plot or DOCS / "performance.png")
     for what, why in run.faults.items():
         print(f"\n{what}: {why}")
@@ -72,19 +73,26 @@ def _options() -> argparse.ArgumentParser:
     names = list(servers.SERVERS)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--servers", nargs="+", choices=names, default=names)
-    options.add_argument("--only", default="", help="measures whose name has this in it")
+    options.add_argument(
+        "--only", nargs="+", default=[""], help="measures whose name has one of these in it"
+    )
     options.add_argument("--quick", action="store_true", help="fewer samples")
     options.add_argument("--tiny", action="store_true", help="so few that they mean nothing")
     options.add_argument("--json", type=Path)
     options.add_argument("--plot", type=Path, help="a PNG; needs benchmarks/requirements.txt")
-    options.add_argument("--docs", action="store_true", help="write tables and picture to docs/")
+    options.add_argument(
+        "--docs",
+        nargs="*",
+        metavar="TABLE",
+        help="write these tables to docs/; without a name, all of them and the picture",
+    )
     return options
 
 
 class Run:
     """Some rounds: their figures, by server, and what went wrong."""
 
-    def __init__(self, bench: Bench, names: Sequence[str], only: str) -> None:
+    def __init__(self, bench: Bench, names: Sequence[str], only: Sequence[str]) -> None:
         self._bench = bench
         self._only = only
         self.samples: dict[str, dict[str, list[float]]] = {name: {} for name in names}
@@ -100,7 +108,9 @@ class Run:
                     # At once: a start lasts until the first answer.
                     await self._measure(server, rows.started, ("chat", "responses"))
             for measure, roads in rows.MEASURES:
-                if self._only not in measure.__name__ or (number and measure in rows.ONCE):
+                if number and measure in rows.ONCE:
+                    continue
+                if not any(word in measure.__name__ for word in self._only):
                     continue
                 print(f"round {number + 1}: {measure.__name__} {roads[0]}", file=sys.stderr)
                 for turn in range(len(running)):

@@ -65,6 +65,41 @@ def count_request(size: int) -> bytes:
     return _post("/v1/messages/count_tokens", json.dumps(body).encode())
 
 
+def turn_request(play: Play, size: int) -> bytes:
+    """The bytes of an agent's turn in Messages, of so many bytes: a system prompt, tools, and calls
+    with their results."""
+    schema = {
+        "type": "object", "required": ["path"], "additionalProperties": False,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "properties": {
+            name: {"type": "string", "description": "Of a file. " * 12, "pattern": "^[^\\0]+$"}
+            for name in ("path", "content", "encoding", "mode")
+        },
+    }  # fmt: skip
+    tools = [
+        {"name": f"tool{n}", "description": "Does as it is told. " * 30, "input_schema": schema}
+        for n in range(size // 5000)
+    ]
+    system = [
+        {"type": "text", "text": "Be brief and right. " * (size // 100)},
+        {"type": "text", "text": "Today.", "cache_control": {"type": "ephemeral"}},
+    ]
+    messages: list[dict[str, object]] = []
+    for n in range(size // 5500):
+        call = {"type": "tool_use", "id": f"toolu_{n}", "name": "tool0", "input": {"path": "/a"}}
+        result = {"type": "tool_result", "tool_use_id": f"toolu_{n}", "content": "A line.\n" * 250}
+        messages += [
+            {"role": "user", "content": "Go on."},
+            {"role": "assistant", "content": [{"type": "text", "text": "I look at it."}, call]},
+            {"role": "user", "content": [result]},
+        ]
+    body = {
+        "model": MODEL, "max_tokens": 32_000, "stream": True, "system": system, "tools": tools,
+        "messages": [*messages, {"role": "user", "content": str(play)}],
+    }  # fmt: skip
+    return _post("/v1/messages", json.dumps(body).encode())
+
+
 def _post(path: str, body: bytes) -> bytes:
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

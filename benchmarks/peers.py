@@ -20,6 +20,7 @@ PYPI = {
     "openai-api-server-via-codex": "0.2.3",  # "Go" in the tables
     "codex-as-api": "0.9.4",
     "chatmock": "1.40",
+    "litellm[proxy]": "1.100.0",
     "llm": "0.36",  # a command line, for `benchmarks.startup`
 }
 NPM = {"openai-oauth": "2.0.0", "codex-as-api": "0.7.0"}
@@ -74,7 +75,7 @@ def _from_npm(name: str, folder: Path) -> None:
 
 
 def _pypi(name: str) -> str:
-    return f"peer-{name}-{PYPI[name]}"
+    return f"peer-{name.partition('[')[0]}-{PYPI[name]}"
 
 
 def _npm(name: str) -> str:

@@ -9,21 +9,26 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import FIGURES, Figure
+from benchmarks.rows import FIGURES, MESSAGES, Figure
 from benchmarks.servers import GO, OURS
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
 """By server and figure: a value for each round."""
 
+_BESIDE = frozenset({"paced.chat", "saturation.chat", "tools.chat"})
+"""What a delta costs in Chat, for comparison."""
+
 _GOAL = re.compile(r"([≤≥<]) ([\d.]+)( ×)?")
 
 
 def tables(samples: Samples) -> dict[str, str]:
-    """By name: what a person feels, everything else, and its spread."""
+    """By name: what a person feels, Anthropic's Messages beside Chat, everything else, and its
+    spread."""
     felt = {key for key in FIGURES if key.startswith(("felt", "share"))}
     return {
         "person": _medians(samples, felt),
-        "peers": _medians(samples, FIGURES.keys() - felt),
+        "messages": _messages(samples),
+        "peers": _medians(samples, FIGURES.keys() - felt - MESSAGES),
         "spread": _spreads(samples),
     }
 
@@ -100,6 +105,21 @@ def _medians(samples: Samples, keys: Collection[str]) -> str:
 
     rows = [line(key, figure) for key, figure in _measured(samples) if key in keys]
     return table(["", *names, f"{OURS} / {GO}", "goal", "met"], rows)
+
+
+def _messages(samples: Samples) -> str:
+    """Without a ratio: the Go peer lacks the dialect. Chat's rows are there for comparison."""
+    names = _named(samples)
+    rows = [
+        [
+            figure.title,
+            *(_told(samples[name].get(key), figure) for name in names),
+            *((figure.goal, verdict(samples, key)) if key in MESSAGES else ("", "")),
+        ]
+        for key, figure in _measured(samples)
+        if key in MESSAGES | _BESIDE
+    ]
+    return table(["", *names, "goal", "met"], rows)
 
 
 def _spreads(samples: Samples) -> str:

@@ -26,13 +26,17 @@ from benchmarks.driver import (
     count_request,
     one,
     request,
+    turn_request,
 )
 from benchmarks.plays import Play
-from benchmarks.servers import SERVER_CORE, Server, on_core
+from benchmarks.servers import OURS, SERVER_CORE, Server, on_core
+from codexapi_engine.protocol import anthropic, responses
 
 SHORT = Play("text", 20)
 STREAMS = (100, 500, 1000)
 LARGE = 256 * 1024
+TURN = 140_000
+"""Bytes of a turn of Claude Code's, with tools."""
 NEVER = math.inf
 
 Figures = dict[str, float]
@@ -123,6 +127,32 @@ async def first_token(server: Server, road: str, bench: Bench) -> Figures:
 async def first_token_large(server: Server, road: str, bench: Bench) -> Figures:
     p50, _ = await _added(server, road, bench, bench.sizes.large, padding=LARGE)
     return {f"large.{road}.p50": p50}
+
+
+async def turn(server: Server, road: str, bench: Bench) -> Figures:
+    """The CPU of an agent's turn: most of it is spent to translate the request."""
+    data = turn_request(SHORT, TURN)
+    async with connections(server.port, 1) as (client,):
+        for _ in range(3):
+            check(await client.ask(data), SHORT)
+        cpu = server.cpu()
+        for _ in range(bench.sizes.large):
+            check(await client.ask(data), SHORT)
+        cpu = server.cpu() - cpu
+    return {f"turn.{road}": cpu / bench.sizes.large * 1000}
+
+
+async def translation(server: Server, road: str, bench: Bench) -> Figures:
+    """What of it is ours to save: from the client's object to the backend's, in this process."""
+    if server.name != OURS:
+        return {}
+    body = json.loads(turn_request(SHORT, TURN).partition(b"\r\n\r\n")[2])
+    began_at = time.process_time()
+    for _ in range(bench.sizes.large):
+        sent, _, _ = anthropic.from_client(body, model=body["model"])
+        anthropic.tokens(sent)
+        responses.to_backend(sent)
+    return {f"translation.{road}": (time.process_time() - began_at) / bench.sizes.large * 1000}
 
 
 async def _added(
@@ -325,6 +355,8 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (tool_calls, ("chat",)),
     (first_token, ("messages",)),
     (first_token_large, ("messages",)),
+    (turn, ("messages",)),
+    (translation, ("messages",)),
     (paced, ("messages",)),
     (saturation, ("messages",)),
     (tool_calls, ("messages",)),
@@ -398,6 +430,8 @@ def _messages_figures() -> dict[str, Figure]:
         "large.messages.p50": Figure(
             "the same p50 with a request of 256 KB, Messages, ms", digits=2
         ),
+        "turn.messages": Figure("CPU of an agent's turn of 140 KB, Messages, ms", digits=2),
+        "translation.messages": Figure("CPU of its translation, in process, ms", "≤ 5", digits=2),
         "paced.messages": Figure("CPU per 100,000 events paced, Messages, s", digits=2),
         "saturation.messages": Figure(
             "events per CPU second at saturation, Messages, thousands", more=True
@@ -407,4 +441,5 @@ def _messages_figures() -> dict[str, Figure]:
     }
 
 
+MESSAGES = frozenset(_messages_figures())
 FIGURES = _figures()

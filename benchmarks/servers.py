@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -97,6 +98,22 @@ def _codex_as_api(place: Place) -> Start | None:
     return Start(command, {"CODEX_AS_API_PORT": str(place.port)}, roads=roads)
 
 
+def _litellm(place: Place) -> Start | None:
+    """Before the backend as before any server of Responses, without a login."""
+    if (python := peers.python("litellm[proxy]")) is None:
+        return None
+    parameters = {"model": f"openai/{MODEL}", "api_base": place.url, "api_key": "unused"}
+    settings = place.folder / "litellm.yaml"
+    models = [{"model_name": MODEL, "litellm_params": parameters}]
+    settings.write_text(json.dumps({"model_list": models}))
+    program = "from litellm.proxy.proxy_cli import run_server; run_server()"
+    command: Command = [
+        python, "-c", program, "--host", "127.0.0.1", "--port", str(place.port),
+        "--config", settings, "--telemetry", "False",
+    ]  # fmt: skip
+    return Start(command, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}, roads=("messages", "count"))
+
+
 def _chatmock(place: Place) -> Start | None:
     if (python := peers.python("chatmock")) is None:
         return None
@@ -148,6 +165,7 @@ SERVERS: dict[str, Maker] = {
     "codex-as-api, npm": _codex_as_api_node,
     "openai-oauth": _openai_oauth,
     "ChatMock": _chatmock,
+    "LiteLLM": _litellm,
     "nginx": _nginx,
 }
 

@@ -15,6 +15,7 @@ from codexapi_engine.protocol.models import EFFORTS
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import DIALECTS, ROUTES
+from codexapi_http.routes.messages import ABSENT as NO_MESSAGES
 from codexapi_http.routes.openapi import BODIES, SAYS, Body, document
 
 PAGE = Path(__file__).with_name("compatibility.md")
@@ -47,14 +48,16 @@ no other route where `anthropic-version` is sent.
   a web search a text block has the pages that it cites, as `web_search_result_location` without
   `cited_text`.
 * **Tools**: the client's own, `web_search_…`, `bash_…`, `text_editor_…` and `memory_…`. A tool with
-  `defer_loading` is sent once a `tool_reference` names it. Patterns that the backend refuses are
-  taken out of schemas. The other hosted tools are a 400.
+  `defer_loading` is sent once a `tool_reference` names it, and at once beside a `tool_search_tool_…`.
+  Patterns that the backend refuses are taken out of schemas. A name that it refuses becomes another
+  one on the way, and comes back. The other hosted tools are a 400.
 * **Thinking**: the backend's encrypted reasoning is in `signature`, with the account and the model that
   wrote it; a signature of another is left out. Without `thinking` it is kept here, by call.
 * **`max_tokens`** is needed, caps nothing, and is not refused by `--strict`.
 * **An input that is too long** is a 400 that says `prompt is too long: N tokens > M maximum`, on which
   Claude Code compacts the chat. A used-up plan has its whole `retry-after`, and an overload is a 529.
-* **`safeguards`**: no verdict is given.
+* **`safeguards`**: no verdict is given. **`thread`** is refused in the form on which the official
+  clients send the conversation. **`service_tier`**: `"standard_only"` asks for nothing either.
 """
 
 COUNTING = """\
@@ -95,7 +98,7 @@ HTTP = """\
   8 MiB at most. Any other coding is a 415 that names these in `accept-encoding`.
 * **Streams**: the status waits for the backend's status and the first thing to say, at most 10 s from
   the request on. Then it is a 200 without the backend's headers, a comment (an event for a Codex
-  client) every 10 s, and what fails is told in one event.
+  client, a `ping` in Messages) every 10 s, and what fails is told in one event.
 * **What cannot be stored** (`store`, a conversation) is answered all the same: the header
   `x-codexapi-not-kept` of a whole answer, and the log, name the error. In the background, where the
   answer would be lost, it is a 503 before anything is asked.
@@ -158,6 +161,9 @@ def _endpoints() -> str:
     ]
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
+    ]
+    absent += [
+        (f"`{path}`", f"404: the Codex backend has no {what}") for path, what in NO_MESSAGES.items()
     ]
     lines = _table(("endpoint", "answers"), [*rows, *absent])
     return "\n".join(["## Endpoints", "", *lines, ""])

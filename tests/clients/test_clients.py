@@ -42,6 +42,7 @@ TYPED = ("structured", "structured_stream", "several")
 LIGHT = [
     Client("langchain_client.py", ("chat",)),
     Client("langchain_client.py", ("responses",)),
+    Client("langchain_client.py", ("messages",)),
     Client("pydantic_ai_client.py", ("chat",), (*FIVE, "structured_by_tool")),
     Client("pydantic_ai_client.py", ("responses",), (*FIVE, "structured_by_tool")),
     Client("openai_agents_client.py", ("chat",)),
@@ -56,9 +57,11 @@ HEAVY = [
     Client("litellm_client.py", (), (*FIVE, "responses", "responses_stream"), "litellm"),
     Client("node_clients.mjs", ("openai", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("openai", "responses"), pins="node-clients"),
+    Client("node_clients.mjs", ("anthropic", "messages"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "responses"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "compatible"), pins="node-clients"),
+    Client("node_clients.mjs", ("ai-sdk", "messages"), (*FIVE, "reasoning"), "node-clients"),
 ]
 
 Told = Callable[[Client], dict[str, Any]]
@@ -117,6 +120,9 @@ def right(feature: str, answer: Any) -> None:
     elif feature.endswith("tools"):
         assert "20 degrees in Paris" in answer, answer
         assert "20 degrees in Rome" in answer, answer
+    elif feature == "reasoning":
+        assert answer["thought"]
+        assert (answer["first"], answer["second"]) == ("Good morning.", "Good morning.")
     elif feature == "several":
         assert answer == [ADA, {"name": "Bob", "age": 25}]
     else:

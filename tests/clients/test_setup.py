@@ -72,15 +72,26 @@ def test_the_codex_cli_runs_on_its_profile(codex: Path, home: dict[str, str]) ->
     assert (Path(home["CODEX_HOME"]) / "config.toml").read_text() == 'model = "mine"\n'
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="runs a shell")
-def test_a_python_program_runs_in_a_shell_that_is_set_up(home: dict[str, str]) -> None:
-    program = (
+PROGRAMS = {
+    "shell": (
         f"from openai import OpenAI\n"
         f"print(OpenAI().responses.create(model={MODEL!r}, input={SAY!r}).output_text)"
-    )
+    ),
+    "anthropic": (
+        f"from anthropic import Anthropic\n"
+        f"messages = [{{'role': 'user', 'content': {SAY!r}}}]\n"
+        f"made = Anthropic().messages.create(model={MODEL!r}, max_tokens=9, messages=messages)\n"
+        f"print(made.content[0].text)"
+    ),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs a shell")
+@pytest.mark.parametrize("client", PROGRAMS)
+def test_a_python_program_runs_in_a_shell_that_is_set_up(client: str, home: dict[str, str]) -> None:
     said = subprocess.run(
-        ["sh", "-ec", f'eval "$({sys.executable} -m codexapi_cli setup shell)"\n"$0" -c "$1"',
-         sys.executable, program],
+        ["sh", "-ec", f'eval "$({sys.executable} -m codexapi_cli setup {client})"\n"$0" -c "$1"',
+         sys.executable, PROGRAMS[client]],
         env=environment(**home), capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert said.stdout == "Good morning.\n"

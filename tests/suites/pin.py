@@ -31,7 +31,8 @@ PYTHON = {
     "pydantic-ai": ["pydantic-ai-slim[anthropic]==2.68.0", *PYTEST],
     "schemathesis": ["schemathesis==4.32.5"],
     "clients": [
-        "langchain-openai", "pydantic-ai-slim[openai]", "openai-agents", "instructor", "llm",
+        "langchain-openai", "langchain-anthropic", "pydantic-ai-slim[openai]", "openai-agents",
+        "instructor", "llm",
     ],
     "litellm": ["litellm", "mcp"],  # its road to Responses imports it
     "aider": ["aider-chat"],
@@ -53,8 +54,8 @@ NODE = {
     # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "node-clients": [
-        "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
-        "zod@4",
+        "openai", "@anthropic-ai/sdk@1.14.0", "ai@7.0.173", "@ai-sdk/openai@4.0.118",
+        "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/anthropic@4.0.105", "zod@4",
     ],
 }  # fmt: skip
 _ROLLUP = {"rollup": "4.60.0"}

@@ -268,8 +268,8 @@ def _claude_code(point: ServerInfo) -> list[Entry]:
 
 
 def _crush(point: ServerInfo) -> list[Entry]:
-    """Over Anthropic's API, which carries a model's reasoning from turn to turn: its provider for
-    OpenAI's is Chat Completions. In a key, "$" begins a variable."""
+    """Over Anthropic's API, by which it carries a model's reasoning from turn to turn itself: its
+    provider for OpenAI's is Chat Completions. In a key, "$" begins a variable."""
     models = [
         {
             "id": model.name,

@@ -192,10 +192,13 @@ async def hello(request: Request) -> Response:
     return Response(status_code=200)
 
 
+ABSENT = {"/v1/messages/batches": "batches", "/v1/complete": "text completions"}
+"""By path: what the backend lacks."""
+
+
 async def absent(request: Request) -> Response:
-    """What the backend lacks."""
     path = request.scope["path"]
-    what = "text completions" if path == "/v1/complete" else "batches"
+    what = next(ABSENT[begins] for begins in ABSENT if path.startswith(begins))
     message = f"Invalid URL ({request.method} {path}): the Codex backend has no {what}."
     raise refusal(404, "not_found", message)
 

@@ -1,4 +1,4 @@
-"""LangChain's `ChatOpenAI`; the argument tells the mode."""
+"""LangChain's `ChatOpenAI` and `ChatAnthropic`; the argument tells the mode."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import functools
 import operator
 
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
+from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(model=MODEL, use_responses_api=mode() == "responses")
+if mode() == "messages":
+    model = ChatAnthropic(model=MODEL)
+else:
+    model = ChatOpenAI(model=MODEL, use_responses_api=mode() == "responses")
 
 
 def text():

@@ -1,7 +1,11 @@
-// The official client for Node and the AI SDK; the arguments tell which, and the mode.
+// The official clients for Node and the AI SDK; the arguments tell which, and the mode.
 
+import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import Anthropic from '@anthropic-ai/sdk';
+import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod';
+import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
 import { Output, generateText, isStepCount, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
@@ -108,6 +112,35 @@ function official() {
   return mode === 'chat' ? chat : responses;
 }
 
+function anthropic() {
+  const { messages, beta } = new Anthropic({ maxRetries: 0 });
+  const ask = content => ({ model, max_tokens: 999, messages: [{ role: 'user', content }] });
+  const get_weather = betaZodTool({
+    name: 'get_weather',
+    description: 'The weather at a place',
+    inputSchema: Place,
+    run: weather,
+  });
+  const ran = async stream => {
+    const runner = beta.messages.toolRunner({ ...ask(TOOLS), tools: [get_weather], stream });
+    return (await runner.runUntilDone()).content.map(({ text }) => text ?? '').join('');
+  };
+  return {
+    text: async () => (await messages.create(ask(TEXT))).content[0].text,
+    stream: async () => {
+      const pieces = [];
+      await messages.stream(ask(STREAM)).on('text', piece => pieces.push(piece)).finalMessage();
+      return pieces;
+    },
+    tools: () => ran(false),
+    streamed_tools: () => ran(true),
+    structured: async () => {
+      const output_config = { format: zodOutputFormat(Person) };
+      return (await messages.parse({ ...ask(EXTRACT), output_config })).parsed_output;
+    },
+  };
+}
+
 function aiSdk() {
   const openai = createOpenAI({ baseURL, apiKey });
   const compatible = createOpenAICompatible({
@@ -115,13 +148,24 @@ function aiSdk() {
     baseURL,
     supportsStructuredOutputs: true,
   });
-  const made = { chat: openai.chat, responses: openai.responses, compatible }[mode](model);
+  const { messages } = createAnthropic({ baseURL, apiKey });
+  const made = { chat: openai.chat, responses: openai.responses, compatible, messages }[mode](model);
   const get_weather = tool({
     description: 'The weather at a place',
     inputSchema: Place,
     execute: weather,
   });
+  const reasoning = async () => {
+    const providerOptions = { anthropic: { thinking: { type: 'enabled', budgetTokens: 2048 } } };
+    const messages = [{ role: 'user', content: `[[reason]] ${TEXT}` }];
+    const first = streamText({ model: made, messages, providerOptions });
+    const thought = await first.reasoningText;
+    messages.push(...(await first.response).messages, { role: 'user', content: TEXT });
+    const second = await generateText({ model: made, messages, providerOptions });
+    return { thought, first: await first.text, second: second.text };
+  };
   return {
+    ...(mode === 'messages' && { reasoning }),
     text: async () => (await generateText({ model: made, prompt: TEXT })).text,
     stream: async () => all(streamText({ model: made, prompt: STREAM }).textStream),
     tools: async () =>
@@ -148,7 +192,7 @@ function aiSdk() {
 }
 
 const told = {};
-for (const [name, ask] of Object.entries({ openai: official, 'ai-sdk': aiSdk }[client]())) {
+for (const [name, ask] of Object.entries({ openai: official, anthropic, 'ai-sdk': aiSdk }[client]())) {
   told[name] = await ask().catch(error => `${error}`);
 }
 process.stdout.write(JSON.stringify(told));
