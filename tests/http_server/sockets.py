@@ -53,8 +53,8 @@ class Client:
 
 
 @asynccontextmanager
-async def client(port: int, **options: Any) -> AsyncIterator[Client]:
-    url = f"ws://127.0.0.1:{port}/v1/responses"
+async def client(port: int, path: str = "/v1/responses", **options: Any) -> AsyncIterator[Client]:
+    url = f"ws://127.0.0.1:{port}{path}"
     options = {"ping_interval": None, "max_size": None, "compression": None, **options}
     async with connect(url, **options) as connection:
         yield Client(connection)

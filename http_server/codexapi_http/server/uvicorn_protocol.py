@@ -40,7 +40,14 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from codexapi_engine import CodexError
-from codexapi_engine.bounds import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_PIPELINED, MAX_REQUEST_HEAD_BYTES
+from codexapi_engine.bounds import (
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    MAX_PIPELINED,
+    MAX_REQUEST_HEAD_BYTES,
+    SILENCE_TIMEOUT,
+    SOCKET_LIFETIME,
+)
 from codexapi_engine.http.deadlines import GRACE, LATE
 from codexapi_engine.protocol import json
 
@@ -63,6 +70,8 @@ class Deadlines:
 
     head: float = HEAD_TIMEOUT  # for all of a request's head, from its first byte on
     body: float = BODY_TIMEOUT  # between two pieces of a body
+    socket: float = SOCKET_LIFETIME  # how long a WebSocket takes requests
+    silence: float = SILENCE_TIMEOUT  # how long it may answer no ping
 
 
 class Part(Enum):
