@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from tests.http_server.raw import JsonObject
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from codexapi_engine.protocol import json
 
@@ -38,6 +40,13 @@ class Client:
         while events[-1]["type"] not in ENDS:
             events.append(await self.event())
         return events
+
+    async def close_code(self) -> int:
+        """With which the server closes, when it says nothing else before."""
+        with pytest.raises(ConnectionClosed) as closed:
+            await self.connection.recv()
+        assert closed.value.rcvd is not None, "cut"
+        return closed.value.rcvd.code
 
     async def ask(self, prompt: Any = "hi", **more: Any) -> list[JsonObject]:
         """The events of one response."""
