@@ -46,6 +46,7 @@ LIGHT = [
     Client("pydantic_ai_client.py", ("responses",), (*FIVE, "structured_by_tool")),
     Client("openai_agents_client.py", ("chat",)),
     Client("openai_agents_client.py", ("responses",)),
+    Client("openai_agents_client.py", ("websocket",)),
     Client("instructor_client.py", ("tools",), ("text", *TYPED)),
     Client("instructor_client.py", ("json_schema",), ("text", *TYPED)),
     Client("instructor_client.py", ("json",), ("text", "structured", "structured_stream")),

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from agents import Agent, Runner, function_tool, set_default_openai_api, set_tracing_disabled
+from agents import (
+    Agent,
+    Runner,
+    function_tool,
+    set_default_openai_api,
+    set_default_openai_responses_transport,
+    set_tracing_disabled,
+)
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, tell, weather
 
 set_tracing_disabled(True)
-set_default_openai_api("responses" if sys.argv[1] == "responses" else "chat_completions")
+set_default_openai_api("chat_completions" if sys.argv[1] == "chat" else "responses")
+if sys.argv[1] == "websocket":
+    set_default_openai_responses_transport("websocket")
 
 
 def agent(**more) -> Agent:
