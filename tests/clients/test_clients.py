@@ -57,6 +57,7 @@ HEAVY = [
     Client("litellm_client.py", (), (*FIVE, "responses", "responses_stream"), "litellm"),
     Client("node_clients.mjs", ("openai", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("openai", "responses"), pins="node-clients"),
+    Client("node_clients.mjs", ("openai", "websocket"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "responses"), pins="node-clients"),
     Client("node_clients.mjs", ("ai-sdk", "compatible"), pins="node-clients"),

@@ -46,7 +46,7 @@ NODE = {
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "node-clients": [
         "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
-        "zod@4",
+        "zod@4", "ws@8",
     ],
 }  # fmt: skip
 OVERRIDES = {"ai-sdk": {"rollup": "4.60.0"}}
