@@ -270,7 +270,110 @@ async def test_a_message_in_pieces_is_one() -> None:
         await connection.until(b"response.completed")
 
 
+async def test_a_large_event_is_one_frame_among_those_of_other_lanes() -> None:
+    """It is translated in pieces, between which others are written."""
+    picture = {
+        "type": "response.image_generation_call.partial_image", "sequence_number": 1,
+        "item_id": "ig_1", "output_index": 0, "partial_image_b64": "A" * 3_000_000,
+    }  # fmt: skip
+    async with streaming(2) as (opened, streams):
+        async with client(opened.port) as socket:
+            await socket.send(create(stream_id="a"), create(stream_id="b"))
+            for stream in streams:
+                await stream.reached.wait()
+            for number, stream in enumerate(streams):
+                stream.send(*BEGINNING, picture, *(delta(n) for n in range(2, 5 + number)), END)
+            ends = 0
+            pictures = []
+            while ends < 2:
+                event = await socket.event()
+                ends += event["type"] == "response.completed"
+                pictures += [event] if "partial_image_b64" in event else []
+    assert {event["stream_id"] for event in pictures} == {"a", "b"}
+    assert {len(event["partial_image_b64"]) for event in pictures} == {3_000_000}
+
+
+async def test_a_stream_that_breaks_ends_in_an_error_with_a_status_and_a_number() -> None:
+    async with streaming() as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create(stream_id="a"))
+            stream.send(*BEGINNING, delta(1))
+            stream.end()
+            *_, before, error = await socket.rest()
+            assert (error["type"], error["status"], error["stream_id"]) == ("error", 502, "a")
+            assert error["error"]["code"] == "upstream_disconnected"
+            assert error["sequence_number"] == before["sequence_number"] + 1
+
+
+async def test_a_codex_client_is_kept_alive_by_events_and_others_are_not() -> None:
+    """Its idle timer does not count pings."""
+    async with streaming(2, keep_alive=0.02) as (opened, streams):
+        window = {"x-codex-window-id": "w:0"}
+        async with (
+            client(opened.port, additional_headers=window) as codex,
+            client(opened.port) as other,
+        ):
+            await codex.send(create([], store=False))
+            await streams[0].reached.wait()
+            await other.send(create())
+            assert [(await codex.event())["type"] for _ in range(3)] == ["keepalive"] * 3
+            for stream in streams:
+                stream.send(*BEGINNING, END)
+            assert (await other.event())["type"] == "response.created"
+
+
+async def test_a_codex_client_has_its_limits_and_its_turn_token_as_events() -> None:
+    headers = {
+        "x-codex-turn-state": "token-1", "x-codex-plan-type": "pro",
+        "x-codex-primary-used-percent": "42", "x-codex-primary-window-minutes": "300",
+        "x-codex-primary-reset-at": "1795332700", "x-codex-credits-has-credits": "True",
+        "x-codex-credits-unlimited": "False", "x-codex-credits-balance": "12.5",
+    }  # fmt: skip
+    stream = Stream(headers)
+    async with door(stream_only(stream)) as opened:
+        window = {"x-codex-window-id": "w:0"}
+        async with client(opened.port, additional_headers=window) as socket:
+            await socket.send(create([{"role": "user", "content": "hi"}], store=False))
+            stream.send(*BEGINNING, END)
+            metadata, limits, *events = await socket.rest()
+    assert metadata["type"] == "response.metadata"
+    assert metadata["headers"].items() >= headers.items()
+    assert limits == {
+        "type": "codex.rate_limits", "plan_type": "pro",
+        "rate_limits": {
+            "allowed": True, "limit_reached": False, "secondary": None,
+            "primary": {"used_percent": 42.0, "window_minutes": 300, "reset_at": 1795332700},
+        },
+        "credits": {"has_credits": True, "unlimited": False, "balance": "12.5"},
+    }  # fmt: skip
+    assert [event["type"] for event in events] == ["response.created", "response.completed"]
+
+
+def stream_only(stream: Stream) -> Streams:
+    backend = Streams(0)
+    backend.streams.append(stream)
+    return backend
+
+
 # How it ends.
+
+
+class Broken:
+    """A backend that ends in a bug of its own."""
+
+    async def handle(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        raise RuntimeError("a bug")
+
+
+async def test_a_bug_closes_with_1011_and_stays_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with door(Broken()) as opened:
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            assert await socket.close_code() == 1011
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info is not None
 
 
 async def test_closing_ends_the_run_at_the_backend() -> None:
