@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,15 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _CLOSING = re.compile(rb"^HTTP/1\.0|\r\nconnection: *close", re.IGNORECASE)
 _END = b"0\r\n\r\n"
+_FRAME = b"\x81"
+_LAST_EVENT = b'"response.completed"'
+UPGRADE = (
+    b"GET /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+"""Frames may follow at once: our server reads them when it has answered."""
+
 _AT_ONCE = 50
 """Connections that are opened together; more would wait in a listener's queue, and not in it."""
 
@@ -29,9 +39,9 @@ class Failed(Exception):
 
 def request(road: str, play: Play, *, padding: int = 0) -> bytes:
     """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`,
-    `messages`."""
+    `messages`, and `socket`: a frame."""
     prompt = f"{play} {'as it was said ' * (padding // 15)}"
-    if road in ("direct", "responses"):
+    if road in ("direct", "responses", "socket"):
         part = {"type": "input_text", "text": prompt}
         body = {
             "model": MODEL, "instructions": "Be brief.", "stream": True, "store": False,
@@ -50,8 +60,15 @@ def request(road: str, play: Play, *, padding: int = 0) -> bytes:
             if road == "messages"
             else {"type": "function", "function": {**tool, "parameters": schema}}
         ]
+    if road == "socket":
+        return frame(json.dumps({"type": "response.create", **body}).encode())
     paths = {"direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages"}
     return _post(paths.get(road, "/v1/chat/completions"), json.dumps(body).encode())
+
+
+def frame(payload: bytes) -> bytes:
+    """A client's text frame, with a mask of zeros."""
+    return struct.pack("!BBQ", _FRAME[0], 0x80 | 127, len(payload)) + bytes(4) + payload
 
 
 def count_request(size: int) -> bytes:
@@ -135,6 +152,7 @@ class Client(asyncio.Protocol):
         self._missing = -1  # bytes of the body, if it has said
         self._chunked = self._closing = False
         self._stalls = False
+        self._is_socket = self._is_last = False  # what is read: frames, and the last of an answer
         self.token: asyncio.Future[None] = self._loop.create_future()
         self._done: asyncio.Future[None] = self._loop.create_future()
 
@@ -145,14 +163,17 @@ class Client(asyncio.Protocol):
         return self._answer
 
     async def send(self, data: bytes, *, stall: bool = False) -> None:
+        self._is_socket, self._is_last = data.startswith(_FRAME), False
+        upgrades = self._is_socket and self._transport is None
         if self._transport is None:
             await self._loop.create_connection(lambda: self, "127.0.0.1", self._port)
         assert self._transport is not None
-        self._head = self._tail = b""
+        self._head = _FRAME if self._is_socket and not upgrades else b""
+        self._tail = b""
         self._stalls = stall
         self.token, self._done = self._loop.create_future(), self._loop.create_future()
         self._answer = Answer(time.perf_counter())
-        self._transport.write(data)
+        self._transport.write(UPGRADE + data if upgrades else data)
 
     @property
     def marks(self) -> int:
@@ -180,7 +201,7 @@ class Client(asyncio.Protocol):
             if not found:
                 self._tail = head
                 return
-            if b" 200" not in head[:13]:
+            if (b" 101" if self._is_socket else b" 200") not in head[:13]:
                 self._fail(head.partition(b"\r\n")[0].decode("latin-1"))
             self._begin(head)
         marks = data.count(MARK)
@@ -189,7 +210,12 @@ class Client(asyncio.Protocol):
                 self._answer.first = time.perf_counter()
                 self._see()
             self._answer.marks += marks
-        if self._chunked:
+        if self._is_socket:
+            self._is_last = self._is_last or _LAST_EVENT in self._tail + data
+            self._tail = data[-len(_LAST_EVENT) :]
+            if self._is_last and data.endswith(b"}}"):
+                self._end()
+        elif self._chunked:
             self._tail = data[-5:] if len(data) >= 5 else (self._tail + data)[-5:]
             if self._tail == _END:
                 self._end()

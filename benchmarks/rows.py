@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.driver import (
+    UPGRADE,
     Answer,
     Client,
     Failed,
@@ -59,6 +60,7 @@ class Sizes:
     streams: tuple[int, ...] = STREAMS
     thinks: int = 1000  # milliseconds
     leavers: int = 20
+    sockets: int = 1000  # that are idle
     stalled: int = 4
     stalled_deltas: int = 80_000  # 20 MB
     stalls: float = 15.0  # seconds, if a server takes in more and more
@@ -70,7 +72,7 @@ QUICK = Sizes(
 )  # fmt: skip
 TINY = Sizes(
     samples=5, large=5, requests=32, paced_seconds=0.2, paced_streams=4, deltas=50, bursts=1,
-    image_megabytes=1, streams=(100,), thinks=50, leavers=3, stalled=1,
+    image_megabytes=1, sockets=20, streams=(100,), thinks=50, leavers=3, stalled=1,
     stalled_deltas=4000,
 )  # fmt: skip
 
@@ -310,6 +312,21 @@ async def stalled(server: Server, road: str, bench: Bench) -> Figures:
     return {"stalled": grown - before}
 
 
+async def idle_sockets(server: Server, road: str, bench: Bench) -> Figures:
+    """WebSockets that say nothing: what they take."""
+    before, opened = server.memory(), list[asyncio.StreamWriter]()
+    for _ in range(bench.sizes.sockets):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        opened.append(writer)
+        writer.write(UPGRADE)
+        if b" 101" not in await reader.readuntil(b"\r\n\r\n"):
+            raise Failed("no WebSocket")
+    grown = server.memory() - before
+    for writer in opened:
+        writer.transport.abort()
+    return {"sockets": grown}
+
+
 Measure = Callable[[Server, str, Bench], Awaitable[Figures]]
 
 
@@ -361,6 +378,10 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (saturation, ("messages",)),
     (tool_calls, ("messages",)),
     (counts, ("count",)),
+    (idle_sockets, ("socket",)),
+    (first_token, ("socket",)),
+    (paced, ("socket",)),
+    (saturation, ("socket",)),
     (image, ("responses",)),
     (leavers, ("chat", "responses")),
     (stalled, ("chat", "responses")),
@@ -404,6 +425,7 @@ def _figures() -> dict[str, Figure]:
         title = f"connects to the backend per request, {name}"
         table[f"connects.{road}"] = Figure(title, "< 0.01", digits=3)
     table |= _messages_figures()
+    table |= _socket_figures()
     table |= {
         "image.added": Figure("image of 8 MB in one event, added, ms", "≤ 0.25 ×"),
         "image.peak": Figure("image of 8 MB in one event, peak growth, MB", "≤ 24"),
@@ -420,6 +442,19 @@ def _figures() -> dict[str, Figure]:
         "share.responses": Figure("one Responses stream of 50 events/s, % of a core", digits=2),
     }
     return table
+
+
+def _socket_figures() -> dict[str, Figure]:
+    """Of Responses over a WebSocket, which the Go peer lacks too."""
+    return {
+        "first.socket.p50": Figure("added first-token time p50, WebSocket, ms", digits=2),
+        "first.socket.p99": Figure("added first-token time p99, WebSocket, ms", digits=2),
+        "paced.socket": Figure("CPU per 100,000 events paced, WebSocket, s", digits=2),
+        "saturation.socket": Figure(
+            "events per CPU second at saturation, WebSocket, thousands", more=True
+        ),
+        "sockets": Figure("1,000 idle WebSockets: growth, MB", "≤ 40"),
+    }
 
 
 def _messages_figures() -> dict[str, Figure]:

@@ -11,6 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from codexapi_engine.bounds import (
+    MAX_BODY_BYTES,
+    MAX_LANES,
+    MAX_SOCKET_RUNS,
+    MIB,
+    SOCKET_LIFETIME,
+)
 from codexapi_engine.protocol.models import EFFORTS
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
@@ -107,6 +114,34 @@ HTTP = """\
   `If-None-Match` that has it.
 """
 
+WEBSOCKET = """\
+## WebSocket
+
+`GET /v1/responses` with an upgrade, as the SDKs' `responses.connect()`, the Agents SDK and the Codex
+CLI use it. Each `response.create` is a `POST /v1/responses` to the backend, with the same fields and
+checks; its events come as one text message each, without `[DONE]`.
+
+| of the official protocol | here |
+|---|---|
+| `previous_response_id` | a stored response on any connection and over HTTP; with `store: false` the newest of each lane, on its connection alone |
+| `stream_id` | lanes: in order on one, side by side otherwise; {runs} responses at a time (more wait), {lanes} names |
+| `generate: false` | answered here, without the backend; its id stands for its input |
+| `background: true` | 400 |
+| `response.steer` | `response.steer.failed` with `steering_not_supported` and the input: the backend steers no run over HTTP |
+| `response.interrupt`, `response.cancel` | 400: closing the connection ends its runs at the backend |
+| errors | an `error` event with the `status`, code, words and headers of HTTP; the connection stays |
+| a continuation that fails | its lane forgets what it went on with, as the official API does: `previous_response_not_found` from then on |
+| an output of a tool without its call | 400, before anything is asked |
+| the end | after {minutes} minutes `websocket_connection_limit_reached`, and 1000; 1001 when the server stops, after its runs; 1009 for a message over {size} MiB; 1011 for a bug |
+
+* **Who may call** is decided before the upgrade, by HTTP: 401, 403, 421, and 426 on any other path.
+* **Keep-alives** are pings, and events for a Codex client besides. That also gets `codex.rate_limits`
+  and `response.metadata`, which have what it reads from the headers of HTTP.
+* **Headers of an answer**, such as `x-codexapi-ignored`, have no place here: the log names what was
+  ignored, and `--strict` refuses it.
+* **Compression** of messages is declined.
+"""
+
 LIMITS = """\
 ## Limits
 
@@ -138,6 +173,12 @@ def page() -> str:
             *(_fields(name, body) for name, body in BODIES.items()),
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
             HTTP,
+            WEBSOCKET.format(
+                runs=MAX_SOCKET_RUNS,
+                lanes=MAX_LANES,
+                minutes=int(SOCKET_LIFETIME) // 60,
+                size=MAX_BODY_BYTES // MIB,
+            ),
             LIMITS,
             scores(PAGE.read_text("utf-8") if PAGE.exists() else ""),
         ]
@@ -159,6 +200,7 @@ def _endpoints() -> str:
         for path, methods in document(ROUTES, DIALECTS)["paths"].items()
         for method, operation in methods.items()
     ]
+    rows.append(("`GET /v1/responses` with an upgrade", "[a WebSocket](#websocket)"))
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
     ]

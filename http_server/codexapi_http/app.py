@@ -81,6 +81,7 @@ def create_app(
     app.state.reports = reports
     app.state.shutdown = Shutdown()
     app.state.bodies = Bodies()
+    app.state.deadlines = deadlines or Deadlines()
     app.state.hosted_images = HostedImages(settings.state_dir / "images")
     return app
 

@@ -26,7 +26,8 @@ from .requests import all_of, ended
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import ClientConnection, client_of
 
-KEEP_ALIVE_EVENT = sse.encode({"type": "keepalive"})
+KEEP_ALIVE = {"type": "keepalive"}
+KEEP_ALIVE_EVENT = sse.encode(KEEP_ALIVE)
 """For a Codex client: its idle timer does not count comments, and unknown events do no harm."""
 
 

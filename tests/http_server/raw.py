@@ -89,6 +89,18 @@ class Connection:
         except ConnectionResetError:
             return True
 
+    async def until(self, data: bytes) -> bytes:
+        """What comes up to these bytes, and they."""
+        return await self._reader.readuntil(data)
+
+    async def some(self) -> bytes:
+        """Some of what has come."""
+        return await self._reader.read(2**20)
+
+    def end(self) -> None:
+        """Sends nothing more, and goes on reading."""
+        self._writer.write_eof()
+
     def leave(self) -> None:
         """Gone, without a word."""
         self._writer.transport.abort()

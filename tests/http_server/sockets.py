@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from tests.http_server.raw import JsonObject
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from codexapi_engine.protocol import json
 
@@ -39,6 +41,13 @@ class Client:
             events.append(await self.event())
         return events
 
+    async def close_code(self) -> int:
+        """With which the server closes, when it says nothing else before."""
+        with pytest.raises(ConnectionClosed) as closed:
+            await self.connection.recv()
+        assert closed.value.rcvd is not None, "cut"
+        return closed.value.rcvd.code
+
     async def ask(self, prompt: Any = "hi", **more: Any) -> list[JsonObject]:
         """The events of one response."""
         await self.send(create(prompt, **more))
@@ -53,8 +62,8 @@ class Client:
 
 
 @asynccontextmanager
-async def client(port: int, **options: Any) -> AsyncIterator[Client]:
-    url = f"ws://127.0.0.1:{port}/v1/responses"
+async def client(port: int, path: str = "/v1/responses", **options: Any) -> AsyncIterator[Client]:
+    url = f"ws://127.0.0.1:{port}{path}"
     options = {"ping_interval": None, "max_size": None, "compression": None, **options}
     async with connect(url, **options) as connection:
         yield Client(connection)

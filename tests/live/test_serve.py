@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from tests import forks
 from tests.faulty import HOLD, Exchange, FaultyBackend, Step, chunk, endless, head
-from tests.http_server import raw
+from tests.http_server import raw, sockets
 from tests.http_server.doors import chat, encoded, listening, responses
-from tests.http_server.raw import Reply, get, post
+from tests.http_server.raw import JsonObject, Reply, get, post
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment
 from tests.wire_files import events
@@ -291,6 +291,55 @@ async def test_nothing_holds_up_the_end_and_every_stream_is_told(
                 code, said = await server.ended()
                 assert code == 143
                 assert "Traceback" not in said
+
+
+async def test_websockets_finish_their_runs_and_are_closed_as_the_server_goes(
+    tmp_path: Path,
+) -> None:
+    write_login(tmp_path, LOGIN)
+    may_end = asyncio.Event()
+    script: list[Step] = [head(), chunk(CREATED + DELTA), may_end, chunk(DELTA + COMPLETED)]
+    async with FaultyBackend(script) as backend:
+        async with serving(tmp_path, url=backend.url, drain=600) as server:
+            async with sockets.client(server.port) as idle, sockets.client(server.port) as busy:
+                await busy.send(sockets.create())
+                assert (await busy.event())["type"] == "response.created"
+                server.signal(signal.SIGTERM)
+                assert await idle.close_code() == 1001
+                await busy.send(sockets.create(stream_id="late"))
+                may_end.set()
+                events: list[JsonObject] = []
+                while len(ends := [one for one in events if one["type"] in sockets.ENDS]) < 2:
+                    events.append(await busy.event())
+                assert {(one["type"], one.get("stream_id")) for one in ends} == {
+                    ("response.completed", None),
+                    ("error", "late"),
+                }
+                (refused,) = [one for one in ends if one["type"] == "error"]
+                assert (refused["status"], refused["error"]["code"]) == (503, "shutting_down")
+                assert await busy.close_code() == 1001
+            assert await server.ended() == (143, "")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["after the drain", "by a second signal"])
+async def test_a_websocket_whose_run_does_not_end_is_told(tmp_path: Path, again: bool) -> None:
+    write_login(tmp_path, LOGIN)
+    async with FaultyBackend(otherwise=[head(), chunk(CREATED + DELTA), HOLD]) as backend:
+        async with serving(tmp_path, url=backend.url, drain=600 if again else 0.2) as server:
+            async with sockets.client(server.port) as socket:
+                await socket.send(sockets.create(stream_id="a"), sockets.create(stream_id="b"))
+                await backend.until(lambda: len(backend.requests) == 2)
+                server.signal(signal.SIGTERM)
+                if again:
+                    await turned_away(server)
+                    server.signal(signal.SIGTERM)
+                ends = [(await socket.rest())[-1] for _ in range(2)]
+                assert {end["stream_id"] for end in ends} == {"a", "b"}
+                assert {end["error"]["code"] for end in ends} == {"shutting_down"}
+                assert await socket.close_code() == 1001
+            code, said = await server.ended()
+            assert code == 143
+            assert "Traceback" not in said
 
 
 async def test_clients_that_leave_are_no_news(tmp_path: Path) -> None:

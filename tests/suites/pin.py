@@ -55,7 +55,7 @@ NODE = {
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "node-clients": [
         "openai", "@anthropic-ai/sdk@1.14.0", "ai@7.0.173", "@ai-sdk/openai@4.0.118",
-        "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/anthropic@4.0.105", "zod@4",
+        "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/anthropic@4.0.105", "zod@4", "ws@8",
     ],
 }  # fmt: skip
 _ROLLUP = {"rollup": "4.60.0"}

@@ -40,7 +40,14 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from codexapi_engine import CodexError
-from codexapi_engine.bounds import BODY_TIMEOUT, HEAD_TIMEOUT, MAX_PIPELINED, MAX_REQUEST_HEAD_BYTES
+from codexapi_engine.bounds import (
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    MAX_PIPELINED,
+    MAX_REQUEST_HEAD_BYTES,
+    SILENCE_TIMEOUT,
+    SOCKET_LIFETIME,
+)
 from codexapi_engine.http.deadlines import GRACE, LATE
 from codexapi_engine.protocol import json
 
@@ -63,6 +70,8 @@ class Deadlines:
 
     head: float = HEAD_TIMEOUT  # for all of a request's head, from its first byte on
     body: float = BODY_TIMEOUT  # between two pieces of a body
+    socket: float = SOCKET_LIFETIME  # how long a WebSocket takes requests
+    silence: float = SILENCE_TIMEOUT  # how long it may answer no ping
 
 
 class Part(Enum):
@@ -152,7 +161,8 @@ class Connection(HttpToolsProtocol):
         fields = dict(self.headers)
         has_body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
         is_socket = fields.get(b"upgrade", b"").strip().lower() == b"websocket"
-        return is_socket and not has_body and self.parser.get_method() == b"GET"
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        return is_socket and not has_body and (version, method) == ("1.1", b"GET")
 
     def _declined(self) -> bytes:
         version = self.parser.get_http_version().encode()
@@ -215,7 +225,7 @@ class Connection(HttpToolsProtocol):
         self._answering = next_one
         if answered is not None and answered is self._offer:
             early, self._offer, self._early = self._early, None, bytearray()
-            if early:
+            if early and not self.transport.is_closing():
                 self.loop.call_soon(self.data_received, bytes(early))
         if self._error is not None and not (self._busy() or self.transport.is_closing()):
             self._log_refusal(self._error)

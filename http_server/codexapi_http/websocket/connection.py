@@ -25,7 +25,6 @@ from codexapi_engine.bounds import (
     MAX_BODY_BYTES,
     MAX_PONG_BYTES,
     MAX_WAITING_CREATES,
-    SILENCE_TIMEOUT,
 )
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.http.deadlines import LATE
@@ -59,27 +58,16 @@ def handshake(scope: Scope) -> tuple[ServerProtocol, Response]:
 
 
 class WebSocketConnection(asyncio.Protocol):
-    """The protocol of a TCP connection from its first frame on.
+    """The protocol of a TCP connection from its first frame on. The server has it in its
+    `connections` while it lives."""
 
-    `interval` is that of its pings, and `lifetime` how long it takes creates, both in seconds. The
-    server has it in its `connections` while it lives.
-    """
-
-    def __init__(
-        self,
-        scope: Scope,
-        taken: TakenOver,
-        protocol: ServerProtocol,
-        *,
-        interval: float,
-        lifetime: float,
-    ) -> None:
+    def __init__(self, scope: Scope, taken: TakenOver, protocol: ServerProtocol) -> None:
         # set once
         self.transport = taken.transport
         self._scope = scope
         self._app = scope["app"].state
         self._connections = taken.connections
-        self._interval = interval
+        self._interval = self._app.settings.keep_alive
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._lanes = Lanes(
@@ -103,8 +91,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._behind = 0  # bytes of pongs for a client that does not
         self._drains = self._expired = self._closing = False
         self._last_read = self._loop.time()
-        self._pinging = self._loop.call_later(interval, self._ping)
-        self._expiring = self._loop.call_later(lifetime, self._expire)
+        self._pinging = self._loop.call_later(self._interval, self._ping)
+        self._expiring = self._loop.call_later(self._app.deadlines.socket, self._expire)
         self._connections.add(self)
         self._app.shutdown.watch(self._end_all)
         self.transport.set_protocol(self)
@@ -158,29 +146,39 @@ class WebSocketConnection(asyncio.Protocol):
         self._message_bytes += len(message)
         if self._reader is None:
             self._reader = asyncio.create_task(self._read())
-            self._reader.add_done_callback(self._reader_ended)
+            self._reader.add_done_callback(self._end_in_bug)
 
     async def _read(self) -> None:
         """Works on the messages, one after another. A create is only put into its lane."""
-        while self._messages:
-            opcode, message = self._messages.popleft()
-            self._message_bytes -= len(message)
-            scope = {**self._scope, "request_id": new_id(), "headers": [*self._scope["headers"]]}
-            lane = ""
-            try:
-                event = await self._event(opcode, message, scope)
-                if event.get("type") == socket.CREATE:
-                    lane = socket.lane_of(event)
-                    self._add(socket.create_of(event), len(message), scope)
-                elif event.get("type") == socket.STEER:
-                    self._write_event(socket.steer_failed(event))
-                else:
-                    raise socket.unknown_event(event)
-            except CodexError as error:
-                self._refuse(error, scope, lane)
-            if not self._room.is_set():
+        try:
+            while self._messages and self._protocol.state is OPEN:
+                opcode, message = self._messages.popleft()
+                self._message_bytes -= len(message)
+                await self._take(opcode, message)
                 await self._room.wait()
-            self._limit_reading()
+                self._limit_reading()
+        finally:
+            self._reader = None  # at once: the next message may come before this task has ended
+
+    async def _take(self, opcode: Opcode, message: bytes) -> None:
+        scope = {**self._scope, "request_id": new_id(), "headers": [*self._scope["headers"]]}
+        lane = ""
+        try:
+            event = await self._event(opcode, message, scope)
+            if event.get("type") == socket.CREATE:
+                lane = socket.lane_of(event)
+                self._add(socket.create_of(event), len(message), scope)
+            elif event.get("type") == socket.STEER:
+                self._write_event(socket.steer_failed(event))
+            else:
+                raise socket.unknown_event(event)
+        except CodexError as error:
+            if opcode is Opcode.TEXT and not _is_text(message):
+                self._protocol.fail(CloseCode.INVALID_DATA, "not UTF-8")
+                self._flush()
+                self._has_closed()
+            else:
+                self._refuse(error, scope, lane)
 
     def _refuse(self, error: CodexError, scope: Scope, lane: str) -> None:
         entry = entry_of(scope)
@@ -259,7 +257,7 @@ class WebSocketConnection(asyncio.Protocol):
         now = self._loop.time()
         if now - self._pinging.when() > LATE:  # the server was stopped, and has read nothing
             self._last_read = now
-        if self._reads and now - self._last_read > SILENCE_TIMEOUT:
+        if self._reads and now - self._last_read > self._app.deadlines.silence:
             self.transport.abort()
             return
         if self._protocol.state is OPEN:
@@ -312,10 +310,6 @@ class WebSocketConnection(asyncio.Protocol):
             self._reader.cancel()
         self._lanes.cancel()
 
-    def _reader_ended(self, task: asyncio.Task[None]) -> None:
-        self._reader = None
-        self._end_in_bug(task)
-
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
         self._end_in_bug(task)
         self._close_if_done()
@@ -324,6 +318,14 @@ class WebSocketConnection(asyncio.Protocol):
         if not task.cancelled() and (bug := task.exception()) is not None:
             log.error("a WebSocket ended in a bug", exc_info=bug)
             self._close(CloseCode.INTERNAL_ERROR, "codexapi failed; its log says why")
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _too_old() -> CodexError:

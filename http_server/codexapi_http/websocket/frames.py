@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from codexapi_engine.bounds import MAX_EVENT_BYTES
@@ -12,6 +14,9 @@ from codexapi_engine.protocol import json, sse
 from codexapi_engine.protocol.responses import socket
 
 _TEXT = 0x81  # a text message in one frame
+_MIDDLE, _LARGE = struct.Struct("!BBH").pack, struct.Struct("!BBQ").pack
+_EVENT = re.compile(rb"event: .+\ndata: (.*)\n\n")
+_LINES = 3  # ends of such an event
 _LAST = b"[DONE]"
 
 
@@ -25,13 +30,16 @@ class Wire(Protocol):
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A server's text frame (RFC 6455, 5.2). It is not masked, and there are no extensions."""
-    size = len(payload)
-    if size < 126:
-        return bytes((_TEXT, size)) + payload
-    if size < 1 << 16:
-        return struct.pack("!BBH", _TEXT, 126, size) + payload
-    return struct.pack("!BBQ", _TEXT, 127, size) + payload
+    """A server's text frame."""
+    return _head(len(payload)) + payload
+
+
+@lru_cache(1024)
+def _head(size: int) -> bytes:
+    """What stands before a payload (RFC 6455, 5.2). It is not masked, and there are no extensions."""
+    if 125 < size < 1 << 16:  # most events
+        return _MIDDLE(_TEXT, 126, size)
+    return bytes((_TEXT, size)) if size < 126 else _LARGE(_TEXT, 127, size)
 
 
 class FrameSink:
@@ -45,6 +53,7 @@ class FrameSink:
         self._prefix = b'{"stream_id":"%b",' % lane.encode() if lane else b""
         # moves as the stream moves
         self._decoder = sse.Decoder(limit=2 * MAX_EVENT_BYTES)
+        self._at_start = True  # of an event
         self.committed = False
         self.written = 0  # bytes
 
@@ -61,17 +70,22 @@ class FrameSink:
 
     def frames(self, data: bytes) -> bytes:
         """The frames of the events that are complete."""
-        payloads = [event.data for event in self._decoder.feed(data)]
-        return self._sent([self._with_lane(payload) for payload in payloads if payload != _LAST])
+        payloads = _EVENT.findall(data)
+        plain = _LINES * len(payloads) == data.count(b"\n")
+        if not (plain and self._at_start and data.endswith(b"\n\n")):
+            # A large event in pieces, or what the backend writes in another way.
+            payloads = [event.data for event in self._decoder.feed(data)]
+            self._at_start = data.endswith(b"\n\n")
+        return self._sent([payload for payload in payloads if payload != _LAST])
 
     def event_frame(self, event: JsonObject) -> bytes:
-        return self._sent([self._with_lane(json.dumps(event))])
-
-    def _with_lane(self, payload: bytes) -> bytes:
-        return self._prefix + payload[1:] if self._prefix else payload
+        return self._sent([json.dumps(event)])
 
     def _sent(self, payloads: list[bytes]) -> bytes:
         self.committed = self.committed or bool(payloads)
-        frames = b"".join(map(text_frame, payloads))
+        if self._prefix:
+            payloads = [self._prefix + payload[1:] for payload in payloads]
+        pieces = [piece for payload in payloads for piece in (_head(len(payload)), payload)]
+        frames = b"".join(pieces)
         self.written += len(frames)
         return frames

@@ -14,7 +14,7 @@ from codexapi_engine import CodexError, InvalidRequest
 from codexapi_engine.bounds import MAX_LANES, MAX_SOCKET_RUNS
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import headers as wire
-from codexapi_engine.protocol import sse
+from codexapi_engine.protocol import json, sse
 from codexapi_engine.protocol.responses import socket
 from codexapi_engine.protocol.responses.socket import Create
 from codexapi_engine.protocol.shapes import get_dict, get_int, get_str
@@ -22,11 +22,11 @@ from codexapi_engine.protocol.shapes import get_dict, get_int, get_str
 from ..dialect import dialect_of
 from ..errors import limit_headers
 from ..middleware.request_log import CLIENT_LEFT, Entry, begin
-from ..pump import EventStreamResponse
-from ..requests import Bodies
+from ..pump import KEEP_ALIVE, EventStreamResponse
+from ..requests import Bodies, ended
 from ..routes.responses import create, warm_up
 from .chains import Chains, LaneMemory
-from .frames import FrameSink, Wire
+from .frames import FrameSink, Wire, text_frame
 
 METHOD = "WS"
 """Of a create, in the log and in the metrics."""
@@ -186,7 +186,22 @@ class _Work:
         response = await make(self._request, self._body, self._memory)
         assert isinstance(response, EventStreamResponse), "a stream is requested"
         self._response = response
-        return await response.pump(self._sink)
+        if not self._for_codex:
+            return await response.pump(self._sink)
+        silence = asyncio.create_task(self._fill_silence())
+        try:
+            return await response.pump(self._sink)
+        finally:
+            await ended(silence)
+
+    async def _fill_silence(self) -> None:
+        """For a Codex client, whose idle timer does not count pings."""
+        interval, written = self._request.app.state.settings.keep_alive, -1
+        while True:
+            if written == self._sink.written:
+                self._wire.write(text_frame(json.dumps(KEEP_ALIVE)))
+            written = self._sink.written
+            await asyncio.sleep(interval)
 
     def _fail(self, error: CodexError) -> bytes:
         self._entry.status = error.status

@@ -9,21 +9,19 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from codexapi_engine import CodexError
-from codexapi_engine.bounds import SOCKET_LIFETIME
 
 from ..errors import codex_error, refusal
 from ..middleware.request_log import current
+from ..requests import header
 from ..server.uvicorn_protocol import client_of
 
 
 class Upgrade:
-    """`GET` with `Upgrade: websocket`, as an ASGI application. `lifetime` is that of a connection,
-    in seconds."""
+    """`GET` with `Upgrade: websocket`, as an ASGI application."""
 
     upgrades = True
 
-    def __init__(self, *, lifetime: float = SOCKET_LIFETIME) -> None:
-        self._lifetime = lifetime
+    def __init__(self) -> None:
         self.__name__, self.__doc__ = "responses_socket", "GET /v1/responses"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,6 +35,8 @@ class Upgrade:
         client = client_of(scope)
         if client is None or not client.can_be_taken:
             raise _refused(426, "upgrade_required", "Upgrade to a WebSocket, or POST to this path.")
+        if header(Request(scope), b"sec-websocket-version") != "13":
+            raise _refused(426, "invalid_handshake", "The version of WebSocket is 13.")
         # A fifth of a second, once: other requests go on.
         connection = await asyncio.to_thread(_connection)
         protocol, answer = connection.handshake(scope)
@@ -49,11 +49,7 @@ class Upgrade:
         entry = current()
         entry.status, entry.ended = answer.status_code, True
         taken = client.take_over()
-        interval = scope["app"].state.settings.keep_alive
-        socket = connection.WebSocketConnection(
-            scope, taken, protocol, interval=interval, lifetime=self._lifetime
-        )
-        socket.begin(answer, taken.early)
+        connection.WebSocketConnection(scope, taken, protocol).begin(answer, taken.early)
 
 
 def _connection() -> ModuleType:

@@ -9,6 +9,7 @@ import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
 import { Output, generateText, isStepCount, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
+import { ResponsesWS } from 'openai/resources/responses/ws';
 import { z } from 'zod';
 
 const { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: apiKey, MODEL: model } = process.env;
@@ -109,7 +110,52 @@ function official() {
         })
       ).output_parsed,
   };
-  return mode === 'chat' ? chat : responses;
+  return { chat, responses, websocket: websocket(openai, about) }[mode];
+}
+
+function websocket(openai, about) {
+  const tools = [{ type: 'function', strict: false, ...about }];
+  // The deltas and the responses of some turns of one connection; `next` makes them of the last.
+  const turns = async (first, next) => {
+    const socket = new ResponsesWS(openai);
+    const deltas = [];
+    const create = more => socket.send({ type: 'response.create', model, store: false, ...more });
+    try {
+      return await new Promise((resolve, reject) => {
+        socket.on('error', reject);
+        socket.on('response.output_text.delta', ({ delta }) => deltas.push(delta));
+        socket.on('response.completed', ({ response }) => {
+          const more = next?.(response);
+          if (more) create({ ...more, previous_response_id: response.id });
+          else resolve({ deltas, response });
+        });
+        create(first);
+      });
+    } finally {
+      socket.close();
+    }
+  };
+  const said = ({ output }) =>
+    output.flatMap(({ content }) => content ?? []).map(({ text }) => text ?? '').join('');
+  const toolTurns = async () => {
+    const { response } = await turns({ input: TOOLS, tools }, ({ output }) => {
+      const calls = output.filter(({ type }) => type === 'function_call');
+      const input = calls.map(({ call_id, arguments: given }) => {
+        return { type: 'function_call_output', call_id, output: weather(JSON.parse(given)) };
+      });
+      return calls.length && { input, tools };
+    });
+    return said(response);
+  };
+  const structured = { format: zodTextFormat(Person, 'person') };
+  return {
+    text: async () => said((await turns({ input: TEXT })).response),
+    stream: async () => (await turns({ input: STREAM })).deltas,
+    tools: toolTurns,
+    streamed_tools: toolTurns,
+    structured: async () =>
+      JSON.parse(said((await turns({ input: EXTRACT, text: structured })).response)),
+  };
 }
 
 function anthropic() {

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from agents import Agent, Runner, function_tool, set_default_openai_api, set_tracing_disabled
+from agents import (
+    Agent,
+    Runner,
+    function_tool,
+    set_default_openai_api,
+    set_default_openai_responses_transport,
+    set_tracing_disabled,
+)
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
 
 set_tracing_disabled(True)
-set_default_openai_api("responses" if mode() == "responses" else "chat_completions")
+set_default_openai_api("chat_completions" if mode() == "chat" else "responses")
+if mode() == "websocket":
+    set_default_openai_responses_transport("websocket")
 
 
 def agent(**more) -> Agent:

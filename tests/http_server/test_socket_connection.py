@@ -1,0 +1,480 @@
+"""A WebSocket as a connection: how it begins, what it bears, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket as sockets
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.http_server import raw
+from tests.http_server.doors import Door, Stream, door, encoded
+from tests.http_server.raw import JsonObject, get
+from tests.http_server.sockets import Client, client, create, text_of
+from websockets.exceptions import InvalidStatus
+
+from codexapi_engine.bounds import MAX_BODY_BYTES
+from codexapi_engine.protocol import json
+from codexapi_engine.simulator import Simulator
+from codexapi_http.server.uvicorn_protocol import Deadlines
+
+KEY = base64.b64encode(bytes(16)).decode()
+OFFER = (
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    f"Sec-WebSocket-Key: {KEY}",
+)  # fmt: skip
+BEGINNING: list[JsonObject] = [
+    {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "output": []}}
+]
+END = {
+    "type": "response.completed", "sequence_number": 9,
+    "response": {"id": "resp_1", "status": "completed", "output": []},
+}  # fmt: skip
+
+
+def delta(number: int, text: str = "x") -> JsonObject:
+    return {
+        "type": "response.output_text.delta", "sequence_number": number, "item_id": "msg_1",
+        "output_index": 0, "content_index": 0, "delta": text,
+    }  # fmt: skip
+
+
+class Streams:
+    """A backend whose answers are streams of the test, one for each request."""
+
+    def __init__(self, count: int) -> None:
+        self.streams = [Stream() for _ in range(count)]
+        self.requests = 0
+
+    async def handle(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        if not target.endswith("/responses"):
+            return 200, {}, _nothing()
+        self.requests += 1
+        return await self.streams[self.requests - 1].handle(method, target, headers, body)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b'{"models":[]}'
+
+
+@asynccontextmanager
+async def streaming(count: int = 1, **settings: Any) -> AsyncIterator[tuple[Door, list[Stream]]]:
+    backend = Streams(count)
+    async with door(backend, **settings) as opened:
+        yield opened, backend.streams
+
+
+def masked(payload: bytes, opcode: int = 0x81) -> bytes:
+    """A client's frame, by hand."""
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", opcode, 0x80 | size)
+    elif size < 1 << 16:
+        head = struct.pack("!BBH", opcode, 0x80 | 126, size)
+    else:
+        head = struct.pack("!BBQ", opcode, 0x80 | 127, size)
+    return head + bytes(4) + payload  # a mask of zeros changes nothing
+
+
+# How it begins.
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Authorization": "Bearer wrong"}, 401, "invalid_api_key"),
+        ({}, 401, "invalid_api_key"),
+        ({"Authorization": "Bearer right", "Origin": "https://evil.example"}, 403, "origin_not_allowed"),
+        ({"Authorization": "Bearer right", "Sec-Fetch-Site": "cross-site"}, 403, "cross_site"),
+        ({"Authorization": "Bearer right", "Origin": "null"}, 403, "origin_not_allowed"),
+    ],
+)  # fmt: skip
+async def test_who_may_not_call_is_refused_by_http(
+    headers: dict[str, str], status: int, code: str
+) -> None:
+    backend = Simulator()
+    async with door(backend, api_key="right", cors=("https://page.example",)) as opened:
+        with pytest.raises(InvalidStatus) as refused:
+            await client(opened.port, additional_headers=headers).__aenter__()
+        assert refused.value.response.status_code == status
+        assert json.loads(bytes(refused.value.response.body or b""))["error"]["code"] == code
+    assert not backend.requests
+
+
+async def test_an_allowed_page_with_the_key_is_let_in() -> None:
+    headers = {"Authorization": "Bearer right", "Origin": "https://page.example"}
+    async with door(Simulator(), api_key="right", cors=("https://page.example",)) as opened:
+        async with client(opened.port, additional_headers=headers) as socket:
+            assert text_of(await socket.ask("[[say hi]]")) == "hi"
+
+
+async def test_another_host_is_refused_by_http() -> None:
+    async with door(Simulator()) as opened:
+        reply = await opened.reply(get("/v1/responses", *OFFER, host="evil.example"))
+        reply.refused(421, "host_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ((), 426, "upgrade_required"),
+        (("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 12",
+          f"Sec-WebSocket-Key: {KEY}"), 426, "invalid_handshake"),
+        (("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+         400, "invalid_handshake"),
+        (("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+          "Sec-WebSocket-Key: AAAA"), 400, "invalid_handshake"),
+        (("Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}"),
+         426, "upgrade_required"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_handshake_is_refused_and_http_goes_on(
+    headers: tuple[str, ...], status: int, code: str
+) -> None:
+    async with door(Simulator()) as opened, raw.connect(opened.port) as connection:
+        await connection.send(get("/v1/responses", *headers) + get("/healthz"))
+        reply = await connection.reply()
+        reply.refused(status, code)
+        if status == 426:
+            assert reply.headers["upgrade"] == "websocket"
+        assert (await connection.reply()).status == 200
+
+
+async def test_frames_right_behind_the_handshake_are_read() -> None:
+    early = masked(json.dumps(create("[[say early]]")))
+    async with door(Simulator()) as opened, raw.connect(opened.port) as connection:
+        await connection.send(get("/healthz") + get("/v1/responses", *OFFER) + early[:9])
+        assert (await connection.reply()).status == 200
+        head = await connection.head()
+        assert (head.status, head.headers["upgrade"]) == (101, "websocket")
+        assert "sec-websocket-extensions" not in head.headers
+        await connection.send(early[9:])
+        await connection.until(b"response.completed")
+
+
+async def test_the_path_in_the_log_has_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with door(Simulator()) as opened:
+        async with client(opened.port, path="/v1/responses?key=secret-1") as socket:
+            await socket.ask("hi there, secret-2")
+    lines = [record.getMessage() for record in caplog.records if record.name == "codexapi.http"]
+    assert [line.split()[:3] for line in lines] == [
+        ["GET", "/v1/responses", "101"],
+        ["WS", "/v1/responses", "200"],
+    ]
+    assert "tokens" in lines[1]
+    assert not any("secret" in record.getMessage() for record in caplog.records)
+
+
+# What it bears.
+
+
+async def test_a_create_behind_a_long_run_waits_and_pings_are_answered() -> None:
+    """A server that does not read while it works takes its client for dead."""
+    async with streaming(2, keep_alive=0.01) as (opened, streams):
+        async with client(opened.port, ping_interval=0.01, ping_timeout=2) as socket:
+            await socket.send(create("one"), create("two"))
+            await streams[0].reached.wait()
+            for _ in range(20):  # a ping of ours is answered, each behind the waiting create
+                await (await socket.connection.ping())
+            assert not streams[1].reached.is_set()
+            streams[0].send(*BEGINNING, END)
+            streams[1].send(*BEGINNING, END)
+            for _ in range(2):
+                assert (await socket.rest())[-1]["type"] == "response.completed"
+
+
+async def test_sixteen_runs_are_made_at_a_time() -> None:
+    async with streaming(17) as (opened, streams):
+        async with client(opened.port) as socket:
+            await socket.send(*(create(stream_id=f"l{number}") for number in range(17)))
+            for stream in streams[:16]:
+                await stream.reached.wait()
+            await (await socket.connection.ping())
+            assert not streams[16].reached.is_set()
+            streams[3].send(*BEGINNING, END)
+            await streams[16].reached.wait()
+
+
+async def test_a_client_that_asks_for_more_than_may_wait_is_not_read() -> None:
+    async with streaming(50) as (opened, streams):
+        async with client(opened.port) as socket:
+
+            async def ask() -> None:
+                await socket.send(*(create("x" * 40_000) for _ in streams))
+                await (await socket.connection.ping())
+
+            asking = asyncio.create_task(ask())
+            await streams[0].reached.wait()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(asking), 0.3)
+            for stream in streams:
+                await stream.reached.wait()
+                stream.send(*BEGINNING, END)
+                await socket.rest()
+            await asking
+
+
+class Endless:
+    """A backend that says 64 MB."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def handle(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        return 200, {}, self._chunks() if target.endswith("/responses") else _nothing()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield encoded(*BEGINNING)
+        for number in range(1000):
+            yield encoded(delta(number + 1, "x" * 65536))
+        self.ended.set()
+        yield encoded(END)
+
+
+async def test_a_slow_reader_holds_the_backend_back() -> None:
+    backend = Endless()
+    async with door(backend) as opened, raw.connect(opened.port, limit=2**20) as connection:
+        await connection.send(get("/v1/responses", *OFFER))
+        assert (await connection.head()).status == 101
+        await connection.send(masked(json.dumps(create())))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(backend.ended.wait(), 0.5)
+        while b"response.completed" not in await connection.some():
+            pass
+
+
+async def test_a_flood_of_pings_that_nobody_hears_is_not_read() -> None:
+    async with streaming() as (opened, _):
+        with sockets.create_connection(("127.0.0.1", opened.port)) as flood:
+            flood.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+            flood.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(flood, get("/v1/responses", *OFFER))
+            ping = masked(b"p" * 125, 0x89) * 1000
+            with pytest.raises(TimeoutError):  # 50 MB
+                await asyncio.wait_for(loop.sock_sendall(flood, ping * 400), 1)
+
+
+async def test_a_message_in_pieces_is_one() -> None:
+    data = json.dumps(create("[[say pieces]]"))
+    frames = masked(data[:10], 0x01) + masked(b"ping", 0x89) + masked(data[10:20], 0x00)
+    frames += masked(data[20:], 0x80)
+    async with door(Simulator()) as opened, raw.connect(opened.port) as connection:
+        await connection.send(get("/v1/responses", *OFFER) + frames)
+        assert (await connection.head()).status == 101
+        await connection.until(b"response.completed")
+
+
+async def test_a_large_event_is_one_frame_among_those_of_other_lanes() -> None:
+    """It is translated in pieces, between which others are written."""
+    picture = {
+        "type": "response.image_generation_call.partial_image", "sequence_number": 1,
+        "item_id": "ig_1", "output_index": 0, "partial_image_b64": "A" * 3_000_000,
+    }  # fmt: skip
+    async with streaming(2) as (opened, streams):
+        async with client(opened.port) as socket:
+            await socket.send(create(stream_id="a"), create(stream_id="b"))
+            for stream in streams:
+                await stream.reached.wait()
+            for number, stream in enumerate(streams):
+                stream.send(*BEGINNING, picture, *(delta(n) for n in range(2, 5 + number)), END)
+            ends = 0
+            pictures = []
+            while ends < 2:
+                event = await socket.event()
+                ends += event["type"] == "response.completed"
+                pictures += [event] if "partial_image_b64" in event else []
+    assert {event["stream_id"] for event in pictures} == {"a", "b"}
+    assert {len(event["partial_image_b64"]) for event in pictures} == {3_000_000}
+
+
+async def test_a_stream_that_breaks_ends_in_an_error_with_a_status_and_a_number() -> None:
+    async with streaming() as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create(stream_id="a"))
+            stream.send(*BEGINNING, delta(1))
+            stream.end()
+            *_, before, error = await socket.rest()
+            assert (error["type"], error["status"], error["stream_id"]) == ("error", 502, "a")
+            assert error["error"]["code"] == "upstream_disconnected"
+            assert error["sequence_number"] == before["sequence_number"] + 1
+
+
+async def test_a_codex_client_is_kept_alive_by_events_and_others_are_not() -> None:
+    """Its idle timer does not count pings."""
+    async with streaming(2, keep_alive=0.02) as (opened, streams):
+        window = {"x-codex-window-id": "w:0"}
+        async with (
+            client(opened.port, additional_headers=window) as codex,
+            client(opened.port) as other,
+        ):
+            await codex.send(create([], store=False))
+            await streams[0].reached.wait()
+            await other.send(create())
+            assert [(await codex.event())["type"] for _ in range(3)] == ["keepalive"] * 3
+            for stream in streams:
+                stream.send(*BEGINNING, END)
+            assert (await other.event())["type"] == "response.created"
+
+
+async def test_a_codex_client_has_its_limits_and_its_turn_token_as_events() -> None:
+    headers = {
+        "x-codex-turn-state": "token-1", "x-codex-plan-type": "pro",
+        "x-codex-primary-used-percent": "42", "x-codex-primary-window-minutes": "300",
+        "x-codex-primary-reset-at": "1795332700", "x-codex-credits-has-credits": "True",
+        "x-codex-credits-unlimited": "False", "x-codex-credits-balance": "12.5",
+    }  # fmt: skip
+    stream = Stream(headers)
+    async with door(stream_only(stream)) as opened:
+        window = {"x-codex-window-id": "w:0"}
+        async with client(opened.port, additional_headers=window) as socket:
+            await socket.send(create([{"role": "user", "content": "hi"}], store=False))
+            stream.send(*BEGINNING, END)
+            metadata, limits, *events = await socket.rest()
+    assert metadata["type"] == "response.metadata"
+    assert metadata["headers"].items() >= headers.items()
+    assert limits == {
+        "type": "codex.rate_limits", "plan_type": "pro",
+        "rate_limits": {
+            "allowed": True, "limit_reached": False, "secondary": None,
+            "primary": {"used_percent": 42.0, "window_minutes": 300, "reset_at": 1795332700},
+        },
+        "credits": {"has_credits": True, "unlimited": False, "balance": "12.5"},
+    }  # fmt: skip
+    assert [event["type"] for event in events] == ["response.created", "response.completed"]
+
+
+def stream_only(stream: Stream) -> Streams:
+    backend = Streams(0)
+    backend.streams.append(stream)
+    return backend
+
+
+# How it ends.
+
+
+class Broken:
+    """A backend that ends in a bug of its own."""
+
+    async def handle(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        raise RuntimeError("a bug")
+
+
+async def test_a_bug_closes_with_1011_and_stays_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with door(Broken()) as opened:
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            assert await socket.close_code() == 1011
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info is not None
+
+
+async def test_closing_ends_the_run_at_the_backend() -> None:
+    async with streaming() as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            await stream.reached.wait()
+            stream.send(*BEGINNING)
+            await socket.event()
+        await stream.closed.wait()
+
+
+async def test_a_client_that_vanishes_ends_its_runs() -> None:
+    async with streaming(2) as (opened, streams):
+        async with client(opened.port) as socket:
+            await socket.send(create(stream_id="a"), create(stream_id="b"), create(stream_id="b"))
+            for stream in streams:
+                await stream.reached.wait()
+            socket.connection.transport.abort()
+            for stream in streams:
+                await stream.closed.wait()
+
+
+async def test_half_a_connection_ends_its_run() -> None:
+    """The client sends nothing more, and says no close."""
+    async with streaming() as (opened, (stream,)):
+        async with raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER))
+            assert (await connection.head()).status == 101
+            await connection.send(masked(json.dumps(create())))
+            await stream.reached.wait()
+            connection.end()
+            await stream.closed.wait()
+
+
+async def test_a_client_that_answers_no_ping_is_gone() -> None:
+    """Its machine is off, or its network: no close will come."""
+    async with streaming(deadlines=Deadlines(silence=0.05), keep_alive=0.02) as (opened, (stream,)):
+        async with raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER))
+            await connection.send(masked(json.dumps(create())))
+            await stream.reached.wait()
+            await stream.closed.wait()
+
+
+async def test_a_client_that_answers_pings_stays() -> None:
+    async with streaming(deadlines=Deadlines(silence=0.05), keep_alive=0.01) as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            await stream.reached.wait()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(stream.closed.wait(), 0.3)
+            stream.send(*BEGINNING, END)
+            assert (await socket.rest())[-1]["type"] == "response.completed"
+
+
+async def test_too_large_a_message_closes_with_1009() -> None:
+    """The client hears why, though it has not sent all of it."""
+    async with streaming() as (opened, (stream,)):
+        async with raw.connect(opened.port) as connection:
+            large = masked(bytes(MAX_BODY_BYTES + 2**23))
+            await connection.send(get("/v1/responses", *OFFER) + masked(json.dumps(create())))
+            assert (await connection.head()).status == 101
+            await stream.reached.wait()
+            await connection.send(large[: len(large) // 2])
+            await connection.until(struct.pack("!H", 1009))
+            await connection.send(large[len(large) // 2 :])
+            await stream.closed.wait()
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [(masked(b"\xff\xfe"), 1007), (b"\x81\x02hi", 1002), (masked(b"", 0x83), 1002)],
+    ids=["not UTF-8", "not masked", "an unknown opcode"],
+)
+async def test_what_is_no_websocket_message_closes(frame: bytes, code: int) -> None:
+    async with door(Simulator()) as opened, raw.connect(opened.port) as connection:
+        await connection.send(get("/v1/responses", *OFFER))
+        assert (await connection.head()).status == 101
+        await connection.send(frame)
+        await connection.until(struct.pack("!H", code))
+
+
+async def test_after_its_lifetime_it_ends_when_its_runs_have() -> None:
+    async with streaming(deadlines=Deadlines(socket=0.05)) as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            await stream.reached.wait()
+            error = await until_refused(socket)
+            assert error["error"]["code"] == "websocket_connection_limit_reached"
+            stream.send(*BEGINNING, END)
+            events = await socket.rest()
+            assert events[-1]["type"] == "response.completed"
+            assert (await socket.event())["error"]["code"] == error["error"]["code"]
+            assert await socket.close_code() == 1000
+
+
+async def until_refused(socket: Client) -> JsonObject:
+    """The first error for a warm-up, asked for again and again."""
+    while True:
+        await socket.send(create([], generate=False, stream_id="probe"))
+        (*_, last) = await socket.rest()
+        if last["type"] == "error":
+            return last
