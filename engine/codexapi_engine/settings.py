@@ -220,6 +220,15 @@ class Settings:
         return f"{parts.scheme}://{parts.netloc}/api/codex/usage"
 
     @property
+    def transcription_url(self) -> str:
+        """The transcription endpoint, which stands beside the backend's too."""
+        root, mark, _ = self.base_url.partition("/backend-api")
+        if not mark:
+            parts = urlsplit(self.base_url)
+            root = f"{parts.scheme}://{parts.netloc}"
+        return f"{root}/backend-api/transcribe"
+
+    @property
     def foreign(self) -> bool:
         """Whether the login's token goes to a host that is neither OpenAI's nor this machine."""
         host = urlsplit(self.base_url).hostname or ""
