@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from .aside import aside
 from .bounds import MAX_AUDIO_BYTES, MIB, PIECE_SECONDS
 from .errors import AuthError, CodexError, InvalidRequest, TokenRejected, UnexpectedAnswer
-from .http.client import Reply
 from .protocol.audio import (
     Form,
     Recording,
@@ -20,10 +20,13 @@ from .protocol.audio import (
     warning,
 )
 
+if TYPE_CHECKING:
+    from .http.client import Reply
+
 BLOCKED = "upstream_blocked"
 CHALLENGE = "upstream_challenge"
 
-Post = Callable[[Form], Awaitable[Reply]]
+Post = Callable[[Form], Awaitable["Reply"]]
 
 
 async def transcribe(
