@@ -137,6 +137,9 @@ class Settings:
     )
     metrics: bool = field(default=False, metadata=_about("serve GET /metrics"))
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
+    transcribe_audio: bool = field(
+        default=False, metadata=_about("send models that take no audio the text of a recording")
+    )
     demo: bool = field(
         default=False, metadata=_about("a simulated backend, with a login of its own")
     )

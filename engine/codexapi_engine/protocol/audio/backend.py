@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...errors import JsonObject, UnexpectedAnswer
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
     "mpga": "audio/mpeg",
@@ -49,7 +49,7 @@ def form(recording: Recording, language: str | None, boundary: str) -> Form:
     kind = _kind(recording)
     parts = [
         f'Content-Disposition: form-data; name="file"; filename="audio.{kind}"\r\n'
-        f"Content-Type: {_MEDIA_TYPES[kind]}\r\n\r\n".encode()
+        f"Content-Type: {MEDIA_TYPES[kind]}\r\n\r\n".encode()
         + recording.data
     ]
     if language:
@@ -70,7 +70,7 @@ def from_backend(answer: Mapping[str, object] | JsonObject) -> str:
 def _kind(recording: Recording) -> str:
     """By the ending of the name, which most programs set; else by the first bytes."""
     ending = recording.name.rpartition(".")[2].lower()
-    if ending in _MEDIA_TYPES:
+    if ending in MEDIA_TYPES:
         return ending
     if recording.data[4:8] == b"ftyp":
         return "m4a"
