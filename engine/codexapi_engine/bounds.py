@@ -182,7 +182,7 @@ MAX_INLINE = 700_000
 MAX_AUDIO_BYTES = 25 * MIB
 """Of one recording, as the official API has it."""
 
-HEARD_SECONDS = 80.0
+MAX_TRANSCRIPT_SECONDS = 80.0
 """What the backend is known to transcribe of one recording: of a longer one, the rest is left out."""
 
 PIECE_SECONDS = 60.0

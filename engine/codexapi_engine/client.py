@@ -294,7 +294,7 @@ class Codex:
         CodexError."""
         url = self.settings.transcription_url
         post = self._transport.upload(url, *form, timeout=TRANSCRIPTION_TIMEOUT)
-        return await self._measured(post, "")
+        return await self._count_run(post, "")
 
     async def _posted(
         self,
@@ -305,9 +305,9 @@ class Codex:
         timeout: float | None = None,
     ) -> Reply:
         post = self._transport.post(path, body, headers, timeout=timeout)
-        return await self._measured(post, str(body.get("model") or ""))
+        return await self._count_run(post, str(body.get("model") or ""))
 
-    async def _measured(self, post: Coroutine[Any, Any, Reply], model: str) -> Reply:
+    async def _count_run(self, post: Coroutine[Any, Any, Reply], model: str) -> Reply:
         """An endpoint that answers at once: a run like any other, but for its one event."""
         try:
             await self._turns.take()

@@ -15,7 +15,7 @@ from .protocol.audio import (
     Transcript,
     form,
     from_backend,
-    joined,
+    join_texts,
     pieces,
     warning,
 )
@@ -34,7 +34,7 @@ async def transcribe(
 ) -> Transcript:
     """The text of a recording. Raises CodexError."""
     found = [text async for text in texts(post, recording, language, split=split)]
-    return Transcript(joined(found), warning(recording.data, split=split))
+    return Transcript(join_texts(found), warning(recording.data, split=split))
 
 
 async def texts(
@@ -55,11 +55,11 @@ async def texts(
         try:
             reply = await post(sent)
         except CodexError as error:
-            raise _explained(error) from None
+            raise _explain(error) from None
         yield from_backend(reply.json or {})
 
 
-def _explained(error: CodexError) -> CodexError:
+def _explain(error: CodexError) -> CodexError:
     """What the refusals of this endpoint mean, which says nothing of the login."""
     if isinstance(error, UnexpectedAnswer) and error.code == BLOCKED:
         return UnexpectedAnswer(

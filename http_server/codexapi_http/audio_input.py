@@ -20,7 +20,7 @@ from codexapi_engine.transcription import transcribe
 from .requests import codex_of, settings_of
 
 HEADER = b"x-codexapi-transcribed"
-_TRANSCRIBED = "codexapi.transcribed"
+_RECORDINGS = "codexapi.transcribed"
 
 _Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
@@ -49,17 +49,17 @@ async def with_audio(request: Request, body: JsonObject, sent: JsonObject) -> Js
     for url in found:
         recording = await aside(True, parts.recording, url, param)
         texts[url] = (await transcribe(codex.upload, recording, None, split=True)).text
-    request.scope[_TRANSCRIBED] = len(found)
+    request.scope[_RECORDINGS] = len(found)
     return await aside(True, parts.with_texts, sent, texts)
 
 
-def tells_transcribed(work: _Endpoint) -> _Endpoint:
+def with_audio_header(work: _Endpoint) -> _Endpoint:
     """Gives the answer to a request with transcribed recordings a header that says so."""
 
     @wraps(work)
     async def answer(request: Request, body: JsonObject) -> Response:
         response = await work(request, body)
-        if count := request.scope.get(_TRANSCRIBED):
+        if count := request.scope.get(_RECORDINGS):
             response.raw_headers.append((HEADER, str(count).encode()))
         return response
 

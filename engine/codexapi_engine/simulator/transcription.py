@@ -17,7 +17,7 @@ from io import BytesIO
 from .refusals import detail
 from .scripts import Directions, read
 
-HEARD = 86
+CUT = 86
 """Seconds of a recording."""
 
 WORDS = (
@@ -55,7 +55,7 @@ def text(file: bytes, script: Directions) -> str:
     try:
         with wave.open(BytesIO(file)) as sound:
             rate = sound.getframerate() * sound.getnchannels()
-            samples = array("h", sound.readframes(HEARD * sound.getframerate()))
+            samples = array("h", sound.readframes(CUT * sound.getframerate()))
     except (wave.Error, EOFError, ValueError):
         return OTHER
     spoken = (samples[at : at + rate] for at in range(0, len(samples), rate))

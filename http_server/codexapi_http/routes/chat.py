@@ -20,7 +20,7 @@ from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner
 
-from ..audio_input import tells_transcribed, with_audio
+from ..audio_input import with_audio, with_audio_header
 from ..pump import NOT_OPEN, Run, attach
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
 from ..stored_files import with_files
@@ -38,7 +38,7 @@ Keep = Callable[[JsonObject], Awaitable[CodexError | None]]
 """Stores a complete reply where the client requests it."""
 
 
-@tells_transcribed
+@with_audio_header
 @with_caller_names(chat_param)
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""

@@ -22,7 +22,7 @@ from codexapi_engine.protocol.responses.request import caller_param, checked, fr
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner, listable
 
-from ..audio_input import tells_transcribed, with_audio
+from ..audio_input import with_audio, with_audio_header
 from ..background import Background
 from ..pump import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from ..requests import codex_of, context_of, not_kept, settings_of, state_of
@@ -30,7 +30,7 @@ from ..stored_files import with_files
 from .answer import answer_headers, ignored_header, json_response, stream_response, with_model
 
 
-@tells_transcribed
+@with_audio_header
 async def responses_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses"""
     params, state, created = with_model(request, body), state_of(request), int(time.time())
@@ -99,7 +99,7 @@ async def _open(request: Request, sent: JsonObject, rename: Rename) -> EventStre
         raise
 
 
-@tells_transcribed
+@with_audio_header
 async def responses_compact(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses/compact"""
     left_out = ("stream", "stream_options", "store", "background")

@@ -7,7 +7,7 @@ the HTTP server loads.
 from __future__ import annotations
 
 from .backend import Form, Recording, form, from_backend
-from .reply import Transcript, TranscriptStream, joined, piece_event, warning
+from .reply import Transcript, TranscriptStream, join_texts, piece_event, warning
 from .wav import can_split, pieces
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "can_split",
     "form",
     "from_backend",
-    "joined",
+    "join_texts",
     "piece_event",
     "pieces",
     "warning",

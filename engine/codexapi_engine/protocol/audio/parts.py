@@ -44,7 +44,7 @@ def addresses(request: JsonObject) -> list[str]:
         for item in (items if isinstance(items, list) else ())
         if isinstance(item, dict)
         for name in _HOLDERS
-        for part in _listed(item.get(name))
+        for part in _as_list(item.get(name))
         if _is_recording(part)
     )
     return list(dict.fromkeys(found))
@@ -67,12 +67,12 @@ def recording(url: str, param: str) -> Recording:
 def with_texts(request: JsonObject, texts: Mapping[str, str]) -> JsonObject:
     """The translated request, with what is said in each recording in its place."""
 
-    def changed(part: Any) -> Any:
+    def to_text(part: Any) -> Any:
         if not _is_recording(part):
             return part
         return {"type": "input_text", "text": texts[get_str(part, "audio_url")] or SILENCE}
 
-    return {**request, "input": [_with_parts(item, changed) for item in request["input"]]}
+    return {**request, "input": [_with_parts(item, to_text) for item in request["input"]]}
 
 
 def paths(value: Any, path: str = "") -> Iterator[str]:
@@ -87,7 +87,7 @@ def paths(value: Any, path: str = "") -> Iterator[str]:
             yield from paths(member, f"{path}[{index}]")
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -97,6 +97,6 @@ def _is_recording(part: Any) -> bool:
 
 def _with_parts(item: JsonObject, change: Any) -> JsonObject:
     lists = {
-        name: item[name] for name in _HOLDERS if any(map(_is_recording, _listed(item.get(name))))
+        name: item[name] for name in _HOLDERS if any(map(_is_recording, _as_list(item.get(name))))
     }
     return {**item, **{name: [change(part) for part in parts] for name, parts in lists.items()}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...bounds import HEARD_SECONDS
+from ...bounds import MAX_TRANSCRIPT_SECONDS
 from ...errors import CodexError, JsonObject
 from .. import sse
 from ..sse import Event
@@ -27,15 +27,15 @@ def warning(data: bytes, *, split: bool) -> str | None:
     """What a client has to know of the transcript of this recording; None if nothing is known to
     be wrong."""
     length = seconds(data)
-    if length is None or length <= HEARD_SECONDS or (split and can_split(data)):
+    if length is None or length <= MAX_TRANSCRIPT_SECONDS or (split and can_split(data)):
         return None
     return (
         f"the recording has {length:.0f} s, and the backend is known to leave out what comes after "
-        f"about {HEARD_SECONDS:.0f} s"
+        f"about {MAX_TRANSCRIPT_SECONDS:.0f} s"
     )
 
 
-def joined(texts: Iterable[str]) -> str:
+def join_texts(texts: Iterable[str]) -> str:
     return " ".join(text for text in map(str.strip, texts) if text)
 
 
@@ -62,7 +62,7 @@ class TranscriptStream:
 
     def close(self) -> Iterable[bytes]:
         self.finished = True
-        return (_event("transcript.text.done", text=joined(self._texts)), sse.DONE)
+        return (_event("transcript.text.done", text=join_texts(self._texts)), sse.DONE)
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True

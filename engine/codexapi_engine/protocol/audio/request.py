@@ -61,7 +61,7 @@ def from_client(
 ) -> tuple[TranscriptionParams, tuple[str, ...]]:
     """The fields of a form, checked, and the names of the ignored ones. `aliases` are further names
     of models. Raises InvalidRequest, naming the field."""
-    body = _merged(fields)
+    body = _merge(fields)
     ignored = apply(RULES, body, strict=strict, no_effect={}, unknown=FieldRule.IGNORED)
     params = validated(TranscriptionParams, {name: body[name] for name in body.keys() - ignored})
     if not (_MODEL.fullmatch(params.model) or params.model in aliases):
@@ -78,7 +78,7 @@ def from_client(
     return params, ignored
 
 
-def _merged(fields: Mapping[str, str]) -> JsonObject:
+def _merge(fields: Mapping[str, str]) -> JsonObject:
     """A form's `chunking_strategy[type]` as the one word that it stands for."""
     body: JsonObject = {}
     for name, value in fields.items():

@@ -68,9 +68,9 @@ def pieces(data: bytes, longest: float) -> list[bytes]:
     found, start, frames = [], 0, len(wav.sound) // wav.frame
     while (frames - start) / wav.rate > longest:
         end = _quietest(wav, start, longest)
-        found.append(_written(wav, start, end))
+        found.append(_to_wav(wav, start, end))
         start = end
-    return [*found, _written(wav, start, frames)]
+    return [*found, _to_wav(wav, start, frames)]
 
 
 def can_split(data: bytes) -> bool:
@@ -104,7 +104,7 @@ def _loudness(wav: Wav, at: int, frames: int) -> int:
     return sum(map(abs, samples[:: max(1, len(samples) // _SAMPLES)]))
 
 
-def _written(wav: Wav, start: int, end: int) -> bytes:
+def _to_wav(wav: Wav, start: int, end: int) -> bytes:
     sound = wav.sound[start * wav.frame : end * wav.frame]
     size = 4 + 8 + len(wav.format) + 8 + len(sound)
     return b"".join(
