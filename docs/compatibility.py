@@ -110,6 +110,15 @@ HTTP = """\
   `x-codexapi-not-kept` of a whole answer, and the log, name the error. In the background, where the
   answer would be lost, it is a 503 before anything is asked.
 * **`x-codexapi-ignored`** has 40 names at most, and then `and-N-more`.
+* **Files**: `/v1/files` keeps them on this machine, each for the account that stored it; a `file_id` of
+  `input_file`, `input_image`, Chat's `file`, Messages' `source`, `images` of an edit and
+  `input_image_mask` goes up as the data of its file. At most 50 MiB a file and a request, and 512 MiB
+  in 1,000 files.
+* **Transcription**: the answer is the same for every `model`. `chunking_strategy` cuts a long WAV file
+  in its pauses; of any other long recording the backend leaves out the end, and `x-codexapi-warning`
+  says so. A stream has one delta for each piece. Nobody has tried this with the real backend yet.
+* **`input_audio`** goes to a model that lists `audio` among its inputs. For another one it is a 400, or
+  text under `serve --transcribe-audio`: then `x-codexapi-transcribed` counts the recordings.
 * **`GET /v1/models`** has the ETag that answers name in `x-models-etag`, and answers 304 to an
   `If-None-Match` that has it.
 """

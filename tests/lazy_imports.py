@@ -101,6 +101,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_mcp.runtime", "codexapi_engine"): (46.3, 5.35),
     ("codexapi_mcp.runtime", "codexapi_engine.hardening"): (1.9, 0.22),
     ("codexapi_mcp.runtime", "codexapi_engine.storage"): (7.6, 0.87),
+    ("codexapi_mcp.server", "codexapi_mcp.audio"): (32.4, 3.08),
     ("codexapi_mcp.server", "codexapi_mcp.images"): (52.4, 6.06),
     ("codexapi_mcp.server", "codexapi_mcp.status"): (47.2, 5.46),
     ("codexapi_mcp.server", "codexapi_mcp.text"): (51.4, 5.94),

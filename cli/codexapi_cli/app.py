@@ -23,6 +23,7 @@ COMMANDS = {
     "chat": "Ask a model, or talk with it",
     "sh": "Turn words into a shell command",
     "image": "Draw or edit pictures",
+    "transcribe": "Print what is said in recordings",
     "serve": "Serve the OpenAI API on this machine",
     "stop": "Stop a server that runs in the background",
     "service": "Run the server as a service of your system",
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 
 _SECTIONS = {
-    "Core commands": ("chat", "sh", "image"),
+    "Core commands": ("chat", "sh", "image", "transcribe"),
     "Server commands": ("serve", "stop", "service", "setup", "mcp"),
     "Account commands": ("login", "logout", "status", "usage", "models"),
     "Other commands": ("history", "config", "doctor", "completion", "simulate"),

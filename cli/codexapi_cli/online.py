@@ -24,7 +24,8 @@ PROMPT = "Reply with the one word: ok"
 NEWS = "this is news: open an issue with this report"
 UNTRIED = (
     "pictures, compaction, web search, tool calls and a renewal of the login, which cost more than "
-    "one small request; compressed streams and transcription, which codexapi does not use"
+    "one small request; transcription, which nobody has tried with the real backend yet; compressed "
+    "streams, which codexapi does not use"
 )
 
 

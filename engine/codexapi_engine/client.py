@@ -6,12 +6,12 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from .aside import aside
-from .bounds import IMAGE_IDLE_TIMEOUT, MAX_LOGIN_BYTES
+from .bounds import IMAGE_IDLE_TIMEOUT, MAX_LOGIN_BYTES, TRANSCRIPTION_TIMEOUT
 from .catalogue import Catalogue
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
 from .files import read_regular
@@ -27,6 +27,7 @@ from .login.refresh import Login
 from .login.store import InMemory, Store
 from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
+from .protocol.audio import Form
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
@@ -281,6 +282,13 @@ class Codex:
         self._learn(reply.headers)
         return reply
 
+    async def upload(self, form: Form) -> Reply:
+        """The answer of the transcription endpoint; `transcription.py` has the uses of it. Raises
+        CodexError."""
+        url = self.settings.transcription_url
+        post = self._transport.upload(url, *form, timeout=TRANSCRIPTION_TIMEOUT)
+        return await self._count_run(post, "")
+
     async def _post(
         self,
         path: str,
@@ -289,12 +297,20 @@ class Codex:
         *,
         timeout: float | None = None,
     ) -> Reply:
+        post = self._transport.post(path, body, headers, timeout=timeout)
+        return await self._count_run(post, str(body.get("model") or ""))
+
+    async def _count_run(self, post: Coroutine[Any, Any, Reply], model: str) -> Reply:
         """An endpoint that answers at once: a run like any other, but for its one event."""
-        await self._turns.take()
+        try:
+            await self._turns.take()
+        except BaseException:
+            post.close()
+            raise
         watch = self._run_metrics()
         try:
-            reply = await self._transport.post(path, body, headers, timeout=timeout)
-            watch.model, watch.headers = str(body.get("model") or ""), reply.headers
+            reply = await post
+            watch.model, watch.headers = model, reply.headers
             watch.last(reply.json or {})
             return reply
         except CodexError as error:

@@ -137,6 +137,9 @@ class Settings:
     )
     metrics: bool = field(default=False, metadata=_about("serve GET /metrics"))
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
+    transcribe_audio: bool = field(
+        default=False, metadata=_about("send models that take no audio the text of a recording")
+    )
     demo: bool = field(
         default=False, metadata=_about("a simulated backend, with a login of its own")
     )
@@ -218,6 +221,15 @@ class Settings:
             return f"{root}/backend-api/wham/usage"
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}/api/codex/usage"
+
+    @property
+    def transcription_url(self) -> str:
+        """The transcription endpoint, which stands beside the backend's too."""
+        root, mark, _ = self.base_url.partition("/backend-api")
+        if not mark:
+            parts = urlsplit(self.base_url)
+            root = f"{parts.scheme}://{parts.netloc}"
+        return f"{root}/backend-api/transcribe"
 
     @property
     def foreign(self) -> bool:

@@ -20,7 +20,7 @@ log = logging.getLogger("codexapi.http")
 
 ABSENT = {
     "embeddings": "no embeddings",
-    "audio": "no audio",
+    "audio": "no audio but transcriptions",
     "moderations": "no moderations",
     "uploads": "no uploads in parts: POST /v1/files takes a whole file",
     "batches": "no batches",
@@ -116,11 +116,11 @@ def _hint(request: Request, path: str) -> str:
     if path in ("/", "/v1", "/v1/"):
         return f": {_here(request)}"
     under = _under_v1(path)
-    if (word := under[4:].partition("/")[0]) in ABSENT:
-        return f": the Codex backend has {ABSENT[word]}"
     for meant in (_tidy(path), under, under[3:]):
         if meant != path and _methods(request, meant):
             return f": try {meant}"
+    if (word := under[4:].partition("/")[0]) in ABSENT:
+        return f": the Codex backend has {ABSENT[word]}"
     return "" if path.startswith("/v1/") else f": the API is under /v1, try {under}"
 
 

@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 GROUPS = {
     "text": ("generate_text",),
     "image": ("generate_image", "edit_image"),
+    "audio": ("transcribe_audio",),
     "status": ("list_models", "account_status"),
 }
 """The tools by the name that `--tools` has for them."""
@@ -31,7 +32,7 @@ class Options:
 
 
 def checked_groups(text: str) -> tuple[str, ...]:
-    """`text,image,status` or some of them. Raises ValueError."""
+    """`text,image,audio,status` or some of them. Raises ValueError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     wrong = [name for name in names if name not in GROUPS]
     if wrong or not names:

@@ -39,6 +39,8 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "mask": ("mask_path", "mask_image"),
     "inline": ("return_image",),
     "include_email": ("email",),
+    "path": ("file", "file_path", "audio", "audio_path", "audio_file", "filename"),
+    "language": ("lang", "locale"),
 }
 """What models call a parameter that has another name here."""
 
@@ -266,6 +268,26 @@ IncludeEmail = Annotated[
 ]
 
 
+RecordingPath = Annotated[
+    str,
+    parameter(
+        "path",
+        "Absolute path of the recording (wav, mp3, m4a, webm, ogg, flac), of at most 25 MB. "
+        "Required.",
+        min_length=1,
+    ),
+]
+Language = Annotated[
+    str | None,
+    BeforeValidator(_word),
+    parameter(
+        "language",
+        "Language that is spoken, as en or de. Default: the backend finds out.",
+        pattern="^[a-z-]{0,16}$",
+    ),
+]
+
+
 class ImageFile(BaseModel):
     path: str
     uri: str
@@ -280,6 +302,11 @@ class ImageResult(BaseModel):
     images: list[ImageFile]
     model: str
     revised_prompt: str | None = None
+    note: str | None = None
+
+
+class TranscriptResult(BaseModel):
+    text: str
     note: str | None = None
 
 
@@ -330,6 +357,7 @@ _WHEN = (
             "returned."
         ),
     ),
+    ("transcribe_audio", "Use transcribe_audio to read what is said in a recording."),
     ("generate_text", "Use generate_text for a second opinion from an OpenAI model."),
     ("account_status", "Call account_status when a call fails with a limit or login error."),
 )

@@ -1,6 +1,6 @@
 """Registers the tools with their descriptions.
 
-`text.py`, `images.py` and `status.py` implement them, and are loaded by the first call of a tool.
+`text.py`, `images.py`, `audio.py` and `status.py` implement them, and are loaded by the first call of a tool.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .detach import Workers
 from .options import Options
 from .pipes import pipes
 from .runtime import Runtime
-from .schema import AccountResult, ImageResult, ModelsResult
+from .schema import AccountResult, ImageResult, ModelsResult, TranscriptResult
 
 if TYPE_CHECKING:
     from codexapi_engine import Codex, Settings
@@ -101,6 +101,7 @@ def create_server(
     _add_text(server)
     _add_generate_image(server)
     _add_edit_image(server)
+    _add_transcribe_audio(server)
     _add_status(server)
     for name in Options().tools:
         if name not in options.tools:
@@ -185,6 +186,19 @@ def _add_edit_image(server: Server) -> None:
         request = drawing.image_request(prompt, size=size, quality=quality, background=background)
         output = drawing.OutputOptions(format, n, output_path, inline)
         return await drawing.edit(ctx, request, images, mask, output)
+
+
+def _add_transcribe_audio(server: Server) -> None:
+    @server.tool(title="Transcribe audio", annotations=schema.READS)
+    async def transcribe_audio(
+        ctx: Ctx, path: schema.RecordingPath, language: schema.Language = None
+    ) -> Annotated[CallToolResult, TranscriptResult]:
+        """Write down what is said in an audio file on the user's disk, through the user's own
+        ChatGPT login, and return the text. Of a recording of more than about 80 seconds that is no
+        WAV file, the end may be missing: the result says so."""
+        from . import audio
+
+        return await audio.transcribe(ctx, path, language)
 
 
 def _add_status(server: Server) -> None:

@@ -304,6 +304,7 @@ def test_one_small_request_tells_what_of_the_picture_holds(simulated: Running) -
     assert f"{len(OFFERED)} models, default {OFFERED[0].slug}" in told["catalogue"]
     assert "response.created, response.in_progress, " in told["events"]
     assert told["untried"].startswith("unknown  untried")
+    assert "transcription, which nobody has tried" in told["untried"]
     assert "this is" not in done.stdout, "what the model said"
 
 

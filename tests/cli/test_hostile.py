@@ -96,6 +96,7 @@ CALLS: dict[str, list[str]] = {
     ],
     "sh": ["hello", "--describe harmless", "-y hello", "-y harmless", "fail", "--shell HARM -y harmless"],
     "image": ["-o FOLDER/x.png --show-prompt fox", "--json -o FOLDER/y.png fox", "-o FOLDER/z.png fail", "-o NONE/x.png fox", "-o FOLDER/FILE.png fox", "-i NONE fox", "--size HARM fox"],
+    "transcribe": ["FILE", "--json FILE", "NONE", "--language HARM FILE FILE"],
     "models": ["", "--all", "--json"],
     "usage": ["", "--json", "--watch --every 1000"],
     "status": ["", "--json"],
@@ -142,6 +143,8 @@ async def answer(exchange: Exchange) -> None:
     elif "/images/" in path:
         data = base64.b64encode(picture()).decode()
         await exchange.send(whole(200, {"data": [{"b64_json": data, "revised_prompt": TEXT}]}))
+    elif path.endswith("/transcribe"):
+        await exchange.send(whole(200, {"text": TEXT}))
     elif path.endswith("/responses"):
         await exchange.send(
             head(x_request_id="id-\x9b31m") + b"".join(map(chunk, events(request.body)))

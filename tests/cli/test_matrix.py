@@ -252,6 +252,7 @@ async def test_an_error_without_a_code_is_told_by_its_type(command: str, tmp_pat
         (("image", "--json", "--format", "bmp", "hi"), 2),
         (("image", "--json", "-o", "out.png", "[[blocked]]"), 1),
         (("image", "--json", "-o", "out.png", "[[status usage_limit_reached]]"), 4),
+        (("transcribe", "--json", "none.wav"), 7),
         (("usage", "--json", "--watch", "--every", "0"), 2),
         (("history", "show", "none", "--json"), 2),
     ],

@@ -194,7 +194,7 @@ def test_nothing_is_kept_where_one_says_so(arguments: tuple[str, ...], tmp_path:
 
 @pytest.mark.parametrize(
     "command",
-    ["chat", "image", "history", "history show", "mcp serve", "serve"],
+    ["chat", "image", "transcribe", "history", "history show", "mcp serve", "serve"],
 )
 def test_every_command_takes_them(command: str) -> None:
     options = ("--quiet", "--verbose", "--color", "never", "--timeout", "5")

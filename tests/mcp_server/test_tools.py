@@ -49,7 +49,7 @@ def parts(simulator: Simulator) -> list[dict[str, Any]]:
 async def test_the_tools_are_what_the_design_says(tmp_path: Path) -> None:
     async with in_memory(tmp_path) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    reads = {"generate_text", "list_models", "account_status"}
+    reads = {"generate_text", "transcribe_audio", "list_models", "account_status"}
     assert tools.keys() == reads | {"generate_image", "edit_image"}
     for name, tool in tools.items():
         assert tool.title
@@ -86,7 +86,7 @@ async def test_an_alias_is_no_parameter_of_another_name(tmp_path: Path) -> None:
         (Options(groups=("text",)), {"generate_text"}, ["generate_image", "account_status"]),
         (
             Options(read_only=True),
-            {"generate_text", "list_models", "account_status"},
+            {"generate_text", "transcribe_audio", "list_models", "account_status"},
             ["generate_image"],
         ),
         (Options(groups=("image",), read_only=True), set(), ["generate"]),

@@ -26,6 +26,7 @@ from tests.mcp_server.transports import (
     texts,
 )
 from tests.processes import codexapi
+from tests.recordings import wav
 
 from codexapi_engine.simulator import Simulator
 
@@ -49,12 +50,16 @@ async def test_every_tool_answers(tmp_path: Path, road: str, mode: str) -> None:
         edited = await ours.call_tool(
             "edit_image", {"prompt": "in snow", "images": [str(tmp_path / "in.png")]}
         )
+        (tmp_path / "in.wav").write_bytes(wav([1, 2]))
+        heard = await ours.call_tool("transcribe_audio", {"path": str(tmp_path / "in.wav")})
         models = structured(await ours.call_tool("list_models", {}))
         account = structured(await ours.call_tool("account_status", {}))
     assert tools == {
-        "generate_text", "generate_image", "edit_image", "list_models", "account_status",
+        "generate_text", "generate_image", "edit_image", "transcribe_audio", "list_models",
+        "account_status",
     }  # fmt: skip
     assert answer(first) == "Hello."
+    assert structured(heard)["text"] == "two three"
     assert facts(second)["conversation_id"] == facts(first)["conversation_id"]
     sent = [json.loads(each.body) for each in simulator.requests if each.path == "/responses"]
     said = [item["role"] for item in sent[1]["input"] if item["type"] == "message"]

@@ -25,6 +25,7 @@ NAMES = ("gpt-6-astra", "gpt-3.5-turbo-instruct", "model")
 FILES = [
     "chat", "responses", "conversations", "test_completions.py", "test_models.py",
     "test_images.py", "test_responses.py", "test_conversations.py", "test_files.py",
+    "audio/test_transcriptions.py",
 ]  # fmt: skip
 ONE_CASE = {r"^tests\.api_resources\.": "", r"\.TestAsync": ".Test", r"\[.*\]$": ""}
 RESPONSES = (

@@ -27,7 +27,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="LIST", rich_help_panel="Tools",
-            help="Serve only these, with commas: text, image, status (default: all)",
+            help="Serve only these, with commas: text, image, audio, status (default: all)",
             autocompletion=completers.tool_groups,
         ),
     ] = None,

@@ -137,13 +137,20 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE", rich_help_panel="Features",
-            help="Keep stored responses in this file (default: in memory)",
+            help="Keep stored responses and files in this file (default: in memory)",
         ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict", rich_help_panel="Features", help="Refuse parameters that would be ignored"
+        ),
+    ] = False,
+    transcribe_audio: Annotated[
+        bool,
+        typer.Option(
+            "--transcribe-audio", rich_help_panel="Features",
+            help="Send models that take no audio the text of a recording",
         ),
     ] = False,
     mcp: Annotated[
@@ -184,6 +191,7 @@ def serve(
         timeout=timeout, model=model, allow_hosts=hosts, demo=demo, strict=strict,
         port=port, model_aliases=aliases, state=state,
         cors=origins, max_streams=max_streams, metrics=metrics,
+        transcribe_audio=transcribe_audio,
     )  # fmt: skip
     if detach:
         with ending():

@@ -45,6 +45,8 @@ from .event_stream import EventStream
 from .network import Network
 from .retry import Attempts
 
+_KEEP_LOGIN = "codexapi.keep_login"
+
 
 def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
     """The connections to one host: its pool, its proxy, its certificates.
@@ -179,10 +181,29 @@ class Transport:
         """Posts a JSON object and returns the JSON object that answers it. Tried again as a
         stream is, until a success begins to come: what it tells is made by then, and paid for.
         `timeout` is how long the backend may be silent."""
-        content = await _encode_body(body)
+        return await self._post(path, headers or {}, await _encode_body(body), timeout)
+
+    async def upload(
+        self, url: str, content: bytes, media_type: str, *, timeout: float | None = None
+    ) -> Reply:
+        """Posts bytes, likewise. A 401 of this endpoint says nothing of the login, which is not
+        renewed for it."""
+        headers = {"content-type": media_type}
+        return await self._post(url, headers, content, timeout, keep_login=True)
+
+    async def _post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        timeout: float | None,
+        *,
+        keep_login: bool = False,
+    ) -> Reply:
         attempts = Attempts(self._observer, len(content))
         while True:
-            request = self._request("POST", path, headers or {}, content, read=timeout)
+            request = self._request("POST", url, headers, content, read=timeout)
+            request.extensions[_KEEP_LOGIN] = keep_login
             try:
                 response = await self._send(request)
             except (BackendRefusal, TransportError) as error:
@@ -278,6 +299,8 @@ class Transport:
             outgoing = await anext(conversation)
             while True:
                 response = await self._exchange(outgoing)
+                if request.extensions.get(_KEEP_LOGIN):
+                    return response
                 try:
                     outgoing = await conversation.asend(response)
                 except StopAsyncIteration:

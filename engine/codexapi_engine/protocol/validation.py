@@ -50,7 +50,7 @@ def validated(model: type[M], body: JsonObject) -> M:
 
 _VALUES = {
     "literal_error", "greater_than_equal", "less_than_equal", "string_too_short", "too_short",
-    "too_long", "value_error",
+    "too_long", "value_error", "string_pattern_mismatch", "string_too_long",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import JsonObject
+from . import transcription
 from .accounts import NOBODY, PLAN, Account, Accounts
 from .answers import Names, outputs, pixels, search_result, short
 from .checks import (
@@ -46,6 +47,7 @@ LIFETIME = 864_000.0
 
 USED_PERCENT = 12
 MAX_BODY = 128 * 1024 * 1024
+_PAGE = b"<html><body>simulated</body></html>"
 _REMEMBERED = 64
 _KEPT = 1 << 20
 _PREFIXES = ("/backend-api/codex", "/backend-api", "/v1", "/api/codex")
@@ -169,11 +171,7 @@ class Simulator:
             f"{self._seed} {number}",
         )
         if "html" in read_as.directions:
-            return (
-                200,
-                {"content-type": "text/html"},
-                _single_chunk(b"<html><body>simulated</body></html>"),
-            )
+            return 200, {"content-type": "text/html"}, _single_chunk(_PAGE)
         names = Names(
             number,
             lambda item: encrypt(Origin(key, account.account_id, body["model"], item)),
@@ -339,6 +337,15 @@ class Simulator:
         answer = {"encrypted_output": encrypt(origin), "output": output, "results": None}
         return _json(200, answer)
 
+    async def _transcribe(self, request: BackendRequest) -> Reply:
+        kind = request.headers.get("content-type", "")
+        file, _ = transcription.recording(kind, request.body)
+        script = self._while_it_counts(transcription.directions(file))
+        await self._follow_refusal_script(script)
+        if "html" in script:
+            return 200, {"content-type": "text/html"}, _single_chunk(_PAGE)
+        return _json(200, {"text": transcription.text(file, script)})
+
     async def _draw(self, request: BackendRequest, *, edit: bool) -> Reply:
         body = _json_body(request)
         check_image_request(body, edit=edit, lenient=self._lenient)
@@ -448,6 +455,7 @@ _ROUTES: dict[str, dict[str, Callable[[Simulator, BackendRequest], Awaitable[Rep
     "/images/generations": {"POST": Simulator._generate},
     "/images/edits": {"POST": Simulator._edit},
     "/alpha/search": {"POST": Simulator._search},
+    "/transcribe": {"POST": Simulator._transcribe},
     "/usage": {"GET": Simulator._usage},
     "/wham/usage": {"GET": Simulator._usage},
     "/wham/accounts/check": {"GET": Simulator._accounts_check},

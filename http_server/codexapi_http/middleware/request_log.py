@@ -24,6 +24,7 @@ from codexapi_engine.errors import (
 )
 from codexapi_engine.protocol import anthropic
 from codexapi_engine.protocol.anthropic import files as anthropic_files
+from codexapi_engine.protocol.audio import request as audio_request
 from codexapi_engine.protocol.chat import schema as chat_request
 from codexapi_engine.protocol.completions import request as completions_request
 from codexapi_engine.protocol.images import request as images_request
@@ -42,7 +43,7 @@ _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
 _FIELDS = frozenset(
     {
         *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
-        *images_request.EDIT_RULES, *anthropic.RULES, *stored_files_request.RULES, *anthropic_files.RULES,
+        *images_request.EDIT_RULES, *anthropic.RULES, *stored_files_request.RULES, *anthropic_files.RULES, *audio_request.RULES,
     }
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from codexapi_engine.bounds import MAX_FILE_BYTES
+from codexapi_engine.bounds import MAX_AUDIO_BYTES, MAX_FILE_BYTES
 
 from ..endpoint import got, posted
 from ..forms import with_file
 from ..multipart import uploaded
 from ..websocket.upgrade import Upgrade
+from .audio import transcriptions_create
 from .chat import chat_completions
 from .chats import chats_delete, chats_get, chats_list, chats_messages, chats_update
 from .completions import completions_create
@@ -63,6 +64,11 @@ ROUTES = [
     Route("/v1/images/generations", posted(images_generations), methods=["POST"]),
     Route("/v1/images/edits", uploaded(images_edits), methods=["POST"]),
     Route("/v1/images/variations", uploaded(images_variations), methods=["POST"]),
+    Route(
+        "/v1/audio/transcriptions",
+        with_file(transcriptions_create, max_bytes=MAX_AUDIO_BYTES),
+        methods=["POST"],
+    ),
     Route("/v1/files/images/{name}", images_file),
     Route("/v1/files", with_file(files_create, max_bytes=MAX_FILE_BYTES), methods=["POST"]),
     Route("/v1/files", got(files_list), methods=["GET"]),

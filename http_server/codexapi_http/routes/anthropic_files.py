@@ -16,7 +16,7 @@ from codexapi_engine.protocol.stored_files import StoredFile
 from ..forms import Fields, FormFile
 from ..requests import settings_of
 from .answer import ignored_header, json_response
-from .files import deleted_file, store_file, stored_file, stored_files
+from .files import delete_file, find_file, list_files, store_file
 from .lists import whole
 
 
@@ -30,7 +30,7 @@ async def documents_create(request: Request, fields: Fields, file: FormFile) -> 
 
 async def documents_list(request: Request) -> Response:
     """GET /v1/files"""
-    found = [_metadata(file) for file in reversed(await stored_files(request))]
+    found = [_metadata(file) for file in reversed(await list_files(request))]
     query = request.query_params
     if wanted := [*query.getlist("ids"), *query.getlist("ids[]")]:
         found = [file for file in found if file["id"] in wanted]
@@ -43,12 +43,12 @@ async def documents_list(request: Request) -> Response:
 
 async def documents_get(request: Request) -> Response:
     """GET /v1/files/{id}"""
-    return json_response(_metadata(await stored_file(request)))
+    return json_response(_metadata(await find_file(request)))
 
 
 async def documents_delete(request: Request) -> Response:
     """DELETE /v1/files/{id}"""
-    return json_response({"id": await deleted_file(request), "type": "file_deleted"})
+    return json_response({"id": await delete_file(request), "type": "file_deleted"})
 
 
 def _metadata(file: StoredFile) -> JsonObject:

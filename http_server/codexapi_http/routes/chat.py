@@ -20,6 +20,7 @@ from codexapi_engine.protocol.event_log import EventLog, RecordingTranslator
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner
 
+from ..audio_input import with_audio, with_audio_header
 from ..pump import NOT_OPEN, Run, attach
 from ..requests import change_state, codex_of, context_of, not_kept, settings_of, state_of
 from ..stored_files import with_files
@@ -37,6 +38,7 @@ Keep = Callable[[JsonObject], Awaitable[CodexError | None]]
 """Stores a complete reply where the client requests it."""
 
 
+@with_audio_header
 @with_caller_names(chat_param)
 async def chat_completions(request: Request, body: JsonObject) -> Response:
     """POST /v1/chat/completions"""
@@ -44,7 +46,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(get_str(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
-    sent = await with_files(request, body, sent)
+    sent = await with_audio(request, body, await with_files(request, body, sent))
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
     sent["input"] = await aside(json.is_heavy(sent["input"]), restored)

@@ -32,14 +32,14 @@ async def files_create(request: Request, fields: Fields, file: FormFile) -> Resp
 
 async def files_list(request: Request) -> Response:
     """GET /v1/files"""
-    found = await stored_files(request, request.query_params.get("purpose"))
+    found = await list_files(request, request.query_params.get("purpose"))
     objects, most = [file_object(file) for file in found], MAX_FILE_PAGE
     return page(request, objects, order="desc", limit=most, max_limit=most)
 
 
 async def files_get(request: Request) -> Response:
     """GET /v1/files/{id}"""
-    return json_response(file_object(await stored_file(request)))
+    return json_response(file_object(await find_file(request)))
 
 
 async def files_content(request: Request) -> Response:
@@ -55,7 +55,7 @@ async def files_content(request: Request) -> Response:
 
 async def files_delete(request: Request) -> Response:
     """DELETE /v1/files/{id}"""
-    return json_response({"id": await deleted_file(request), **DELETED})
+    return json_response({"id": await delete_file(request), **DELETED})
 
 
 # What Anthropic's form of these endpoints needs too.
@@ -74,19 +74,19 @@ async def store_file(
     return await change_state(request, create)
 
 
-async def stored_files(request: Request, purpose: str | None = None) -> list[StoredFile]:
+async def list_files(request: Request, purpose: str | None = None) -> list[StoredFile]:
     """The files of the present account, oldest first."""
     account = await codex_of(request).account()
     return await read_state(partial(state_of(request).files.all, account=account, purpose=purpose))
 
 
-async def stored_file(request: Request) -> StoredFile:
+async def find_file(request: Request) -> StoredFile:
     """The file that the path names."""
     account, name = await codex_of(request).account(), request.path_params["id"]
     return await read_state(partial(state_of(request).files.get, name, account=account))
 
 
-async def deleted_file(request: Request) -> str:
+async def delete_file(request: Request) -> str:
     """Deletes the file that the path names, and returns its id."""
     account, name = await codex_of(request).account(), str(request.path_params["id"])
     await change_state(request, partial(state_of(request).files.delete, name, account=account))

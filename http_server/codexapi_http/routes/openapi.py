@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from codexapi_engine import __version__
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.anthropic import schema as anthropic
+from codexapi_engine.protocol.audio import request as audio
 from codexapi_engine.protocol.chat import schema as chat
 from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
@@ -151,6 +152,16 @@ BODIES: dict[str, Body] = {
         FieldRule.IGNORED,
         {"model": MODEL, "messages": _SAY_HELLO},
     ),
+    "transcriptions_create": Body(
+        "TranscriptionRequest",
+        audio.TranscriptionParams,
+        audio.RULES,
+        {},
+        FieldRule.IGNORED,
+        {"model": "gpt-4o-transcribe", "file": "What is said."},
+        form=True,
+        json=False,
+    ),
     "files_create": Body(
         "FileUpload",
         stored_files.FileParams,
@@ -200,6 +211,7 @@ REPLIES: dict[str, Reply] = {
     "images_variations": Reply("ImagesResponse", ("created", "data"), streamed=True),
     "images_file": Reply("Image", kind="image/*"),
     "alpha_search": Reply("SearchResults", ("output",)),
+    "transcriptions_create": Reply("Transcription", ("text",), streamed=True),
     "files_create": _FILE,
     "files_list": _PAGE,
     "files_get": _FILE,
@@ -287,6 +299,8 @@ _HEADERS: dict[str, str] = {
     "x-request-id": "The request's own, or one that was made for it; the server's log names it.",
     "x-codexapi-ignored": "The fields of the request that were left out or changed.",
     "x-codexapi-not-kept": "Why an answer that was to be stored is not: the code of an error.",
+    "x-codexapi-transcribed": "How many recordings of the request were sent as text.",
+    "x-codexapi-warning": "What may be wrong with an answer, in a sentence.",
     "x-ratelimit-remaining-requests": "Percent points left of the plan's primary window.",
     "x-ratelimit-remaining-tokens": "Percent points left of the plan's secondary window.",
 }

@@ -25,6 +25,7 @@ from codexapi_engine.storage import Owner, listable, new_id
 from codexapi_engine.storage.owner import UNKNOWN
 from codexapi_engine.storage.responses import no_previous
 
+from ..audio_input import with_audio, with_audio_header
 from ..background import Background, StoredEvents
 from ..pump import KEEP_ALIVE_EVENT, NOT_OPEN, EventStreamResponse, Rename, Run
 from ..requests import Memory, codex_of, context_of, not_kept, settings_of, state_of
@@ -34,6 +35,7 @@ from .answer import answer_headers, ignored_header, json_response, stream_respon
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 
 
+@with_audio_header
 async def responses_create(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses"""
     return await create(request, body)
@@ -116,7 +118,7 @@ async def _translate(
         history=history,
         request=shape,
     )
-    sent = await with_files(request, params, sent)
+    sent = await with_audio(request, params, await with_files(request, params, sent))
     return _Translation(owner, history, own, sent, ignored)
 
 
@@ -155,6 +157,7 @@ async def _open(request: Request, sent: JsonObject, rename: Rename) -> EventStre
         raise
 
 
+@with_audio_header
 async def responses_compact(request: Request, body: JsonObject) -> Response:
     """POST /v1/responses/compact"""
     left_out = ("stream", "stream_options", "store", "background")

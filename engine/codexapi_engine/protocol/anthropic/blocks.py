@@ -86,7 +86,9 @@ def _linked(source: JsonObject, title: str, path: str, ignored: Ignored) -> list
     return [{"type": "input_file", "file_url": _web_address(source, path)}]
 
 
-def _stored(source: JsonObject, title: str, path: str, ignored: Ignored) -> list[JsonObject]:
+def _file_reference(
+    source: JsonObject, title: str, path: str, ignored: Ignored
+) -> list[JsonObject]:
     return [{"type": "input_file", "file_id": required_text(source, "file_id", path)}]
 
 
@@ -105,7 +107,7 @@ def _composed(source: JsonObject, title: str, path: str, ignored: Ignored) -> li
 _SOURCES: dict[str, Callable[[JsonObject, str, str, Ignored], list[JsonObject]]] = {
     "base64": _pdf,
     "url": _linked,
-    "file": _stored,
+    "file": _file_reference,
     "text": _plain_document,
     "content": _composed,
 }

@@ -39,11 +39,12 @@ def _content_part(part: JsonObject, path: str, known: Mapping[str, _ToPart]) -> 
     kind = part.get("type")
     to_part = known.get(kind) if isinstance(kind, str) else None
     if to_part is None:
-        why = "Audio input is not supported by the Codex backend." if kind == "input_audio" else (
-            f"Invalid value: '{kind}'. Supported values are: "
-            + ", ".join(f"'{name}'" for name in known) + "."
-        )  # fmt: skip
-        raise InvalidRequest(why, code="invalid_value", param=f"{path}.type")
+        supported = ", ".join(f"'{name}'" for name in known)
+        raise InvalidRequest(
+            f"Invalid value: '{kind}'. Supported values are: {supported}.",
+            code="invalid_value",
+            param=f"{path}.type",
+        )
     return to_part(part, path)
 
 
@@ -106,6 +107,7 @@ USER_PARTS: dict[str, _ToPart] = {
     "input_text": _already,
     "input_image": _already,
     "input_file": _already,
+    "input_audio": _already,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import InvalidRequest, JsonObject
 from .. import files
+from ..audio.parts import KIND, translate_audio
 from ..images import data_urls
 from ..shapes import get_str
 
@@ -32,6 +33,8 @@ def translate_part(part: JsonObject, path: str) -> JsonObject:
         if isinstance(url, str) and is_data(url):
             right = data_urls.picture(url, f"{path}.image_url")
             return part if right is url else {**part, "image_url": right}
+    if kind == KIND:
+        return translate_audio(part, path)
     if kind == "input_file":
         if has_file_id(part, path, "file_data", "file_url"):
             return {name: part[name] for name in ("type", "file_id", "filename") if name in part}

@@ -34,7 +34,7 @@ def fill(request: JsonObject, files: Mapping[str, FileContent], body: JsonObject
     Raises InvalidRequest for a file of the wrong kind, naming the client's field.
     """
 
-    def filled(part: JsonObject) -> JsonObject:
+    def fill_part(part: JsonObject) -> JsonObject:
         name = get_str(part, "file_id")
         try:
             return _with_data(part, files[name])
@@ -44,9 +44,9 @@ def fill(request: JsonObject, files: Mapping[str, FileContent], body: JsonObject
 
     sent = dict(request)
     if isinstance(request.get("input"), list):
-        sent["input"] = [_with_parts(item, filled) for item in request["input"]]
+        sent["input"] = [_with_parts(item, fill_part) for item in request["input"]]
     if any(_mask_of(tool) for tool in get_list(request, "tools")):
-        sent["tools"] = [_with_mask(tool, filled) for tool in request["tools"]]
+        sent["tools"] = [_with_mask(tool, fill_part) for tool in request["tools"]]
     return sent
 
 
@@ -80,14 +80,14 @@ def _mask_of(tool: Any) -> JsonObject | None:
 def _with_parts(item: Any, change: Change) -> Any:
     if not isinstance(item, dict):
         return item
-    changed: JsonObject = {}
+    lists: JsonObject = {}
     for name in _HOLDERS:
         value = item.get(name)
         if isinstance(value, list) and any(map(_is_reference, value)):
-            changed[name] = [change(part) if _is_reference(part) else part for part in value]
+            lists[name] = [change(part) if _is_reference(part) else part for part in value]
         elif _is_reference(value):
-            changed[name] = change(value)
-    return {**item, **changed} if changed else item
+            lists[name] = change(value)
+    return {**item, **lists} if lists else item
 
 
 def _with_mask(tool: Any, change: Change) -> Any:

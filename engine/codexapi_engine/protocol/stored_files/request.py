@@ -55,7 +55,7 @@ def from_client(
     fields: Mapping[str, str], *, strict: bool = False
 ) -> tuple[FileParams, tuple[str, ...]]:
     """The fields of a form, checked, and the names of the ignored ones. Raises InvalidRequest."""
-    body = _nested(fields)
+    body = _nest(fields)
     ignored = apply(RULES, body, strict=strict, no_effect={}, unknown=FieldRule.IGNORED)
     params = validated(FileParams, {name: body[name] for name in body.keys() - ignored})
     if params.purpose not in PURPOSES:
@@ -70,7 +70,7 @@ def from_client(
     return params, ignored
 
 
-def _nested(fields: Mapping[str, str]) -> JsonObject:
+def _nest(fields: Mapping[str, str]) -> JsonObject:
     """A form's `expires_after[seconds]` as a member of an object."""
     body: JsonObject = {}
     for name, value in fields.items():

@@ -193,9 +193,10 @@ def check_item_id(submission: Submission) -> None:
 
 
 def check_parts(submission: Submission) -> None:
+    hears = "audio" in (submission.model or {}).get("input_modalities", ())
     for path, part, role in _message_parts(submission):
         kind = part.get("type")
-        if kind not in PARTS:
+        if kind not in PARTS and not (hears and kind == "input_audio"):
             raise invalid(path, kind, PARTS)
         if (role == "assistant") != (kind in _ASSISTANT_PARTS):
             raise invalid(path, kind, _ASSISTANT_PARTS if role == "assistant" else PARTS[:2])

@@ -1,0 +1,25 @@
+"""Transcription of recordings.
+
+`request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
+the HTTP server loads.
+"""
+
+from __future__ import annotations
+
+from .backend import Form, Recording, form, from_backend
+from .reply import Transcript, TranscriptStream, join_texts, piece_event, warning
+from .wav import can_split, pieces
+
+__all__ = [
+    "Form",
+    "Recording",
+    "Transcript",
+    "TranscriptStream",
+    "can_split",
+    "form",
+    "from_backend",
+    "join_texts",
+    "piece_event",
+    "pieces",
+    "warning",
+]  # fmt: skip

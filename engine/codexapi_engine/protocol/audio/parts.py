@@ -1,0 +1,102 @@
+"""Recordings in requests: the part of Chat and Responses, the backend's, and text in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...errors import InvalidRequest, JsonObject, missing
+from ..images import data_urls
+from ..shapes import get_dict, get_str
+from .backend import MEDIA_TYPES, Recording
+
+KIND = "input_audio"
+SILENCE = "[a recording in which nothing is said]"
+_HOLDERS = ("content", "output")
+
+
+def translate_audio(part: JsonObject, path: str) -> JsonObject:
+    """The part in the backend's form. Raises InvalidRequest, naming the field."""
+    if get_str(part, "audio_url"):
+        return part
+    audio, path = get_dict(part, KIND), f"{path}.{KIND}"
+    for name in ("data", "format"):
+        if not get_str(audio, name):
+            raise missing(f"{path}.{name}")
+    kind, data = get_str(audio, "format").lower(), data_urls.plain(get_str(audio, "data"))
+    if kind not in MEDIA_TYPES:
+        supported = ", ".join(f"'{name}'" for name in MEDIA_TYPES)
+        raise InvalidRequest(
+            f"Invalid value: '{kind[:60]}'. Supported values are: {supported}.",
+            code="invalid_value",
+            param=f"{path}.format",
+        )
+    if not data_urls.is_base64(data):
+        raise InvalidRequest("Invalid base64 data.", code="invalid_audio", param=f"{path}.data")
+    return {"type": KIND, "audio_url": f"data:{MEDIA_TYPES[kind]};base64,{data}"}
+
+
+def addresses(request: JsonObject) -> list[str]:
+    """The data URLs of the recordings in a translated request."""
+    items = request.get("input")
+    found = (
+        get_str(part, "audio_url")
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, dict)
+        for name in _HOLDERS
+        for part in _as_list(item.get(name))
+        if _is_recording(part)
+    )
+    return list(dict.fromkeys(found))
+
+
+def recording(url: str, param: str) -> Recording:
+    """Raises InvalidRequest for what is no data URL, naming `param`."""
+    kind, data = data_urls.split(url) or ("", "")
+    endings = (ending for ending, media_type in MEDIA_TYPES.items() if media_type == kind)
+    try:
+        return Recording(data_urls.decode(data), f"audio.{next(endings, '')}")
+    except ValueError:
+        raise InvalidRequest(
+            "Invalid audio: expected base64, or a data URL of it.",
+            code="invalid_audio",
+            param=param,
+        ) from None
+
+
+def with_texts(request: JsonObject, texts: Mapping[str, str]) -> JsonObject:
+    """The translated request, with what is said in each recording in its place."""
+
+    def to_text(part: Any) -> Any:
+        if not _is_recording(part):
+            return part
+        return {"type": "input_text", "text": texts[get_str(part, "audio_url")] or SILENCE}
+
+    return {**request, "input": [_with_parts(item, to_text) for item in request["input"]]}
+
+
+def paths(value: Any, path: str = "") -> Iterator[str]:
+    """Where a client's request has recordings: `messages[0].content[1]`."""
+    if _is_recording(value):
+        yield path
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from paths(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from paths(member, f"{path}[{index}]")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_recording(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == KIND
+
+
+def _with_parts(item: JsonObject, change: Any) -> JsonObject:
+    lists = {
+        name: item[name] for name in _HOLDERS if any(map(_is_recording, _as_list(item.get(name))))
+    }
+    return {**item, **{name: [change(part) for part in parts] for name, parts in lists.items()}}

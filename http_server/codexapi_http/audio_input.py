@@ -1,0 +1,72 @@
+"""Sends recordings in a request to a model that takes them, or as text to one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codexapi_engine import InvalidRequest
+from codexapi_engine.aside import aside
+from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import models
+from codexapi_engine.protocol.audio import parts
+from codexapi_engine.protocol.shapes import get_str
+from codexapi_engine.transcription import transcribe
+
+from .requests import codex_of, settings_of
+
+HEADER = b"x-codexapi-transcribed"
+_RECORDINGS = "codexapi.transcribed"
+
+_Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
+
+
+async def with_audio(request: Request, body: JsonObject, sent: JsonObject) -> JsonObject:
+    """The translated request, with recordings as its model takes them: as they are where the list
+    of models says that it hears, else as text under `--transcribe-audio`. `body` is the client's
+    request. Raises CodexError, naming the client's field."""
+    found = parts.addresses(sent)
+    if not found:
+        return sent
+    codex, settings, param = codex_of(request), settings_of(request), _param(body)
+    known, name = await codex.available_models(), get_str(sent, "model")
+    slug, _ = models.resolve(known, settings.model_aliases, name)
+    model = models.find(known, slug)
+    if model is not None and "audio" in model.modalities:
+        return sent
+    if not settings.transcribe_audio:
+        raise InvalidRequest(
+            f"The model '{name[:60]}' takes no audio; `codexapi serve --transcribe-audio` sends it "
+            "the text of a recording.",
+            code="unsupported_value",
+            param=param,
+        )
+    texts = {}
+    for url in found:
+        recording = await aside(True, parts.recording, url, param)
+        texts[url] = (await transcribe(codex.upload, recording, None, split=True)).text
+    request.scope[_RECORDINGS] = len(found)
+    return await aside(True, parts.with_texts, sent, texts)
+
+
+def with_audio_header(work: _Endpoint) -> _Endpoint:
+    """Gives the answer to a request with transcribed recordings a header that says so."""
+
+    @wraps(work)
+    async def answer(request: Request, body: JsonObject) -> Response:
+        response = await work(request, body)
+        if count := request.scope.get(_RECORDINGS):
+            response.raw_headers.append((HEADER, str(count).encode()))
+        return response
+
+    return answer
+
+
+def _param(body: JsonObject) -> str:
+    """Where the client's request has its first recording; an earlier turn may have it."""
+    earlier = "conversation" if body.get("conversation") else "previous_response_id"
+    return next(parts.paths(body), earlier)
