@@ -2,11 +2,12 @@
 
     python -m tests.fork_server NUMBER [adopt]   a socket's descriptor
 
-An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has one, the socket
-that hears of this command. An answer is its process id, and later its exit code; without such a
-socket both are written to the socket of the orders. A child does from there what an interpreter of
-its own would do: it gets signals, writes, and ends by itself. A child that is `fresh` is an
-interpreter of its own. With `adopt`, processes that have left their parents are children too.
+An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has them, the socket
+that hears of this command, and the network that it runs in. An answer is its process id, and later
+its exit code; without such a socket both are written to the socket of the orders. A child does from
+there what an interpreter of its own would do: it gets signals, writes, and ends by itself. A child
+that is `fresh` is an interpreter of its own. With `adopt`, processes that have left their parents are
+children too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from tests.loopback import enter
 from tests.processes import codexapi
 
 MODULES = (
@@ -72,7 +74,7 @@ class Server:
                 self._wake.recv(MOST)
             self._reap()
             if self._line in readable:
-                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 4)
+                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 5)
                 if not data:
                     break
                 if self._fork(json.loads(data), descriptors) == 0:
@@ -90,7 +92,7 @@ class Server:
             _become(order, descriptors)
             return 0
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        for descriptor in descriptors[:3]:
+        for descriptor in descriptors[:3] + descriptors[4:]:
             os.close(descriptor)
         listener = socket.socket(fileno=descriptors[3]) if descriptors[3:] else self._line
         self._children[child] = listener
@@ -129,6 +131,8 @@ def _tell(listener: socket.socket, message: dict[str, int]) -> None:
 
 
 def _become(order: dict[str, object], descriptors: list[int]) -> None:
+    for network in descriptors[4:]:
+        enter(network)
     for descriptor in descriptors[3:]:
         os.close(descriptor)
     for number, descriptor in enumerate(descriptors[:3]):

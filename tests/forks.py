@@ -17,8 +17,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import IO, Any, AnyStr
 
@@ -45,20 +46,15 @@ def arguments_of(command: object) -> list[str] | None:
 
 def begins_like_ours(env: Mapping[str, str] | None) -> bool:
     """Whether a forked command meets these variables as an interpreter of its own would."""
-    if sys.platform != "linux" or env is None or _network() != _NETWORK:
+    if sys.platform != "linux" or env is None:
         return False
     ours = environment()
     names = {name for name in {*env, *ours} - _HEEDED if name.startswith(_AT_START)}
     return all(env.get(name) == ours.get(name) for name in names)
 
 
-def _network() -> str:
-    """The network namespace of this thread, which a process would have from it."""
-    return os.readlink("/proc/thread-self/ns/net") if sys.platform == "linux" else ""
-
-
-_NETWORK = _network()
-"""The network namespace of the server."""
+_NETWORK = Path("/proc/thread-self/ns/net")
+"""The network of a thread, which a process would have from it."""
 
 
 class Popen(subprocess.Popen[AnyStr]):
@@ -293,6 +289,7 @@ def server() -> _Server:
 class _Server:
     def __init__(self) -> None:
         self._line, other = _pair()
+        self._network = _NETWORK.readlink()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
             cwd=ROOT, env=environment(PYTHONPATH=_PATHS), pass_fds=[other.fileno()],
@@ -318,9 +315,11 @@ class _Server:
             "arguments": list(arguments), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()),
             "session": session or terminal, "terminal": terminal,
         }  # fmt: skip
-        with other:
-            data = json.dumps(order).encode()
-            socket.send_fds(self._line, [data], [*streams, other.fileno()])
+        with other, ExitStack() as stack:
+            descriptors = [*streams, other.fileno()]
+            if _NETWORK.readlink() != self._network:
+                descriptors.append(stack.enter_context(_NETWORK.open("rb")).fileno())
+            socket.send_fds(self._line, [json.dumps(order).encode()], descriptors)
         return Fork(line)
 
     def _end(self) -> None:

@@ -68,13 +68,12 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
 
 
 def test_a_network_of_its_own_is_the_commands_too() -> None:
-    place = Path("/proc/thread-self/ns/net")
-    before = place.readlink()
     with loopback_only():
-        elsewhere = place.readlink() != before
-        process = forks.Popen(codexapi("--version"), env=environment(), stdout=subprocess.PIPE)
-        process.communicate(timeout=PATIENCE)
-    assert process.is_forked is not elsewhere
+        here = Path("/proc/thread-self/ns/net").readlink()
+        with started("chat", "--demo", "-") as process:
+            assert process.is_forked
+            assert Path(f"/proc/{process.pid}/ns/net").readlink() == here
+            assert process.communicate("[[say Hi.]]", PATIENCE) == ("Hi.\n", "")
 
 
 async def test_a_loop_hears_what_a_command_writes_and_how_it_ends() -> None:
