@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, AnyStr
 
+from tests import warm
 from tests.processes import ROOT, codexapi, environment
 
 _AT_START = ("PYTHON", "LC_", "LANG")
@@ -55,6 +56,11 @@ def begins_like_ours(env: Mapping[str, str] | None) -> bool:
 
 _NETWORK = Path("/proc/thread-self/ns/net")
 """The network of a thread, which a process would have from it."""
+
+
+def for_shells() -> list[str]:
+    """The words by which a program that is none of ours starts a codexapi."""
+    return warm.command(server().address) if sys.platform == "linux" else codexapi()
 
 
 class Popen(subprocess.Popen[AnyStr]):
@@ -297,7 +303,8 @@ class _Server:
         )  # fmt: skip
         other.close()
         atexit.register(self._end)
-        self._line.recv(1024)
+        self.address: str = json.loads(self._line.recv(1024))["address"]
+        """Where `tests/warm.py` finds it."""
 
     def fork(
         self,
