@@ -12,6 +12,7 @@ import atexit
 import inspect
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -61,6 +62,13 @@ _NETWORK = Path("/proc/thread-self/ns/net")
 def for_shells() -> list[str]:
     """The words by which a program that is none of ours starts a codexapi."""
     return warm.command(server().address) if sys.platform == "linux" else codexapi()
+
+
+def put_program(path: Path, arguments: str = '"$@"', *, first: str = ":") -> None:
+    """A codexapi for a PATH. `doctor` knows it for ours by the name of the module."""
+    line = f"exec {shlex.join(for_shells())} {arguments}  # codexapi_cli"
+    path.write_text(f"#!/bin/sh\n{first}\n{line}\n")
+    path.chmod(0o755)
 
 
 class Popen(subprocess.Popen[AnyStr]):
