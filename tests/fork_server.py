@@ -34,6 +34,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tests import warm
@@ -74,8 +75,9 @@ class Server:
         self._wake.setblocking(False)
         self._waker.setblocking(False)
 
-    def serve(self) -> None:
-        """Returns in a child alone, which is then a codexapi with arguments of its own."""
+    def serve(self) -> str:
+        """Returns in a child alone, which is then a codexapi with arguments of its own; or it runs
+        the code that is returned, as `python -c` would."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         self._line.send(json.dumps({"address": self.address}).encode())
@@ -87,26 +89,29 @@ class Server:
             self._reap()
             for guest in self._guests.keys() & readable:  # killed: so is what it stands for
                 os.kill(self._guests.pop(guest), signal.SIGKILL)
-            if self._door in readable and self._welcome() == 0:
-                return
+            if self._door in readable and (order := self._welcome()):
+                return str(order["code"])
             if self._line in readable:
                 data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 5)
                 if not data:
                     break
                 if self._fork(json.loads(data), descriptors) == 0:
-                    return  # the signals come when codexapi begins
+                    return ""  # the signals come when codexapi begins
         for child in self._children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         os._exit(0)
 
-    def _welcome(self) -> int:
+    def _welcome(self) -> dict[str, object] | None:
+        """The order, in the child that has it."""
         guest, _ = self._door.accept()
         data, descriptors, _, _ = socket.recv_fds(guest, MOST, 3)
-        child = self._fork(json.loads(data), [*descriptors, guest.detach()])
-        if child:
-            self._guests[self._children[child]] = child
-        return child
+        order: dict[str, object] = json.loads(data)
+        child = self._fork(order, [*descriptors, guest.detach()])
+        if child == 0:
+            return order
+        self._guests[self._children[child]] = child
+        return None
 
     def _fork(self, order: dict[str, object], descriptors: list[int]) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -179,7 +184,7 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         command = codexapi(*arguments)
         os.execv(command[0], command)
-    sys.argv = ["codexapi", *arguments]
+    sys.argv = ["-c" if order.get("code") else "codexapi", *arguments]
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
 
 
@@ -248,9 +253,12 @@ def main() -> None:
     if sys.argv[2:] == ["adopt"]:
         _adopt_orphans()
     server = Server(socket.socket(fileno=int(sys.argv[1])))
-    server.serve()
+    code = server.serve()
     _start_others_by(server.address)
     from codexapi_cli.__main__ import main as program
+
+    if code:
+        program = partial(exec, compile(code, "<string>", "exec"), {"__name__": "__main__"})
 
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

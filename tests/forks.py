@@ -59,9 +59,18 @@ _NETWORK = Path("/proc/thread-self/ns/net")
 """The network of a thread, which a process would have from it."""
 
 
-def for_shells() -> list[str]:
-    """The words by which a program that is none of ours starts a codexapi."""
-    return warm.command(server().address) if sys.platform == "linux" else codexapi()
+def for_shells(*arguments: str) -> list[str]:
+    """The command line by which a program that is none of ours starts a codexapi."""
+    if sys.platform != "linux":
+        return codexapi(*arguments)
+    return warm.command(server().address, *arguments)
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """The command line of a program in Python, which finds loaded what codexapi needs."""
+    if sys.platform != "linux":
+        return [sys.executable, "-c", code, *arguments]
+    return warm.command(server().address, *arguments, code=code)
 
 
 def put_program(path: Path, arguments: str = '"$@"', *, first: str = ":") -> None:

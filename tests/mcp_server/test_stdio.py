@@ -173,7 +173,7 @@ async def test_the_end_of_stdin_is_the_end_of_its_calls(tmp_path: Path) -> None:
 
 
 def test_an_editor_that_has_left_is_told_nothing() -> None:
-    with editor(*codexapi("mcp", "serve", "--demo")) as here:
+    with editor(*forks.for_shells("mcp", "serve", "--demo")) as here:
         here.say(HELLO)
         here.hear()
         assert here.process.stdout is not None
@@ -188,7 +188,7 @@ def test_an_editor_that_has_left_is_told_nothing() -> None:
 
 
 def test_what_a_tool_prints_is_not_on_the_wire() -> None:
-    with editor(sys.executable, "-c", PRINTING) as here:
+    with editor(*forks.python(PRINTING)) as here:
         here.say(HELLO)
         assert here.hear()["result"]["serverInfo"]["name"] == "codexapi"
         here.say(READY, call("noisy"))
@@ -204,7 +204,7 @@ def test_what_a_tool_prints_is_not_on_the_wire() -> None:
 
 
 def test_a_bug_tells_the_log_where_it_is_and_nobody_what_was_asked() -> None:
-    with editor(sys.executable, "-c", PRINTING) as here:
+    with editor(*forks.python(PRINTING)) as here:
         here.say(HELLO)
         here.hear()
         here.say(READY, call("broken", prompt="canary"))
