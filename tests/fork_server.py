@@ -2,15 +2,20 @@
 
     python -m tests.fork_server NUMBER [adopt]   a socket's descriptor
 
-An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has one, the socket
-that hears of this command. An answer is its process id, and later its exit code; without such a
-socket both are written to the socket of the orders. A child does from there what an interpreter of
-its own would do: it gets signals, writes, and ends by itself. A child that is `fresh` is an
-interpreter of its own. With `adopt`, processes that have left their parents are children too.
+An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has them, the socket
+that hears of this command, and the network that it runs in. An answer is its process id, and later
+its exit code; without such a socket both are written to the socket of the orders. A child does from
+there what an interpreter of its own would do: it gets signals, writes, and ends by itself. A child
+that is `fresh` is an interpreter of its own. With `adopt`, processes that have left their parents are
+children too.
+
+Others give one order on a connection of their own, at the address that the first message has: a
+program of a shell, and a program that one of ours starts (`tests/warm.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import faulthandler
@@ -29,7 +34,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
+from tests import warm
+from tests.loopback import enter
 from tests.processes import codexapi
 
 MODULES = (
@@ -57,30 +66,52 @@ class Server:
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self._children: dict[int, socket.socket] = {}
+        self._guests: dict[socket.socket, int] = {}
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._door.bind("")  # an abstract address that the kernel chooses
+        self._door.listen(64)
+        self.address = self._door.getsockname()[1:].decode()
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
 
-    def serve(self) -> None:
-        """Returns in a child alone, which is then a codexapi with arguments of its own."""
+    def serve(self) -> str:
+        """Returns in a child alone, which is then a codexapi with arguments of its own; or it runs
+        the code that is returned, as `python -c` would."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        self._line.send(b"{}")
+        self._line.send(json.dumps({"address": self.address}).encode())
         while True:
-            readable, _, _ = select.select([self._line, self._wake], [], [])
+            places = [self._line, self._wake, self._door, *self._guests]
+            readable, _, _ = select.select(places, [], [])
             if self._wake in readable:
                 self._wake.recv(MOST)
             self._reap()
+            for guest in self._guests.keys() & readable:  # killed: so is what it stands for
+                os.kill(self._guests.pop(guest), signal.SIGKILL)
+            if self._door in readable and (order := self._welcome()):
+                return str(order["code"])
             if self._line in readable:
-                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 4)
+                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 5)
                 if not data:
                     break
                 if self._fork(json.loads(data), descriptors) == 0:
-                    return  # the signals come when codexapi begins
+                    return ""  # the signals come when codexapi begins
         for child in self._children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         os._exit(0)
+
+    def _welcome(self) -> dict[str, object] | None:
+        """The order, in the child that has it."""
+        guest, _ = self._door.accept()
+        data, descriptors, _, _ = socket.recv_fds(guest, MOST, 3)
+        order: dict[str, object] = json.loads(data)
+        child = self._fork(order, [*descriptors, guest.detach()])
+        if child == 0:
+            return order
+        self._guests[self._children[child]] = child
+        return None
 
     def _fork(self, order: dict[str, object], descriptors: list[int]) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -90,7 +121,7 @@ class Server:
             _become(order, descriptors)
             return 0
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        for descriptor in descriptors[:3]:
+        for descriptor in descriptors[:3] + descriptors[4:]:
             os.close(descriptor)
         listener = socket.socket(fileno=descriptors[3]) if descriptors[3:] else self._line
         self._children[child] = listener
@@ -100,6 +131,7 @@ class Server:
     def _reap(self) -> None:
         for pid, status in _ended():
             listener = self._children.pop(pid, self._line)
+            self._guests.pop(listener, None)
             _tell(listener, {"pid": pid, "code": os.waitstatus_to_exitcode(status)})
             if listener is not self._line:
                 listener.close()
@@ -108,7 +140,7 @@ class Server:
         """A child has none of what its server has open."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for owned in {self._line, self._wake, self._waker, *self._children.values()}:
+        for owned in {self._line, self._door, self._wake, self._waker, *self._children.values()}:
             owned.close()
 
 
@@ -129,6 +161,8 @@ def _tell(listener: socket.socket, message: dict[str, int]) -> None:
 
 
 def _become(order: dict[str, object], descriptors: list[int]) -> None:
+    for network in descriptors[4:]:
+        enter(network)
     for descriptor in descriptors[3:]:
         os.close(descriptor)
     for number, descriptor in enumerate(descriptors[:3]):
@@ -150,8 +184,21 @@ def _become(order: dict[str, object], descriptors: list[int]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         command = codexapi(*arguments)
         os.execv(command[0], command)
-    sys.argv = ["codexapi", *arguments]
+    sys.argv = ["-c" if order.get("code") else "codexapi", *arguments]
     faulthandler.register(signal.SIGUSR1)  # where it is, on stderr: for one that does not end
+
+
+def _start_others_by(address: str) -> None:
+    """A codexapi that this one starts (`doctor` does) is a fork too."""
+    start = asyncio.create_subprocess_exec
+    head = [sys.executable, "-P", "-m", "codexapi_cli"]
+
+    async def started(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        if list(command[: len(head)]) == head:
+            command = (*warm.command(address, *command[len(head) :]),)
+        return await start(*command, **options)
+
+    asyncio.create_subprocess_exec = started  # type: ignore[assignment]
 
 
 def renew_streams() -> None:
@@ -205,8 +252,13 @@ def main() -> None:
     load()
     if sys.argv[2:] == ["adopt"]:
         _adopt_orphans()
-    Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    server = Server(socket.socket(fileno=int(sys.argv[1])))
+    code = server.serve()
+    _start_others_by(server.address)
     from codexapi_cli.__main__ import main as program
+
+    if code:
+        program = partial(exec, compile(code, "<string>", "exec"), {"__name__": "__main__"})
 
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

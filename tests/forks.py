@@ -12,16 +12,19 @@ import atexit
 import inspect
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import IO, Any, AnyStr
 
+from tests import warm
 from tests.processes import ROOT, codexapi, environment
 
 _AT_START = ("PYTHON", "LC_", "LANG")
@@ -45,20 +48,36 @@ def arguments_of(command: object) -> list[str] | None:
 
 def begins_like_ours(env: Mapping[str, str] | None) -> bool:
     """Whether a forked command meets these variables as an interpreter of its own would."""
-    if sys.platform != "linux" or env is None or _network() != _NETWORK:
+    if sys.platform != "linux" or env is None:
         return False
     ours = environment()
     names = {name for name in {*env, *ours} - _HEEDED if name.startswith(_AT_START)}
     return all(env.get(name) == ours.get(name) for name in names)
 
 
-def _network() -> str:
-    """The network namespace of this thread, which a process would have from it."""
-    return os.readlink("/proc/thread-self/ns/net") if sys.platform == "linux" else ""
+_NETWORK = Path("/proc/thread-self/ns/net")
+"""The network of a thread, which a process would have from it."""
 
 
-_NETWORK = _network()
-"""The network namespace of the server."""
+def for_shells(*arguments: str) -> list[str]:
+    """The command line by which a program that is none of ours starts a codexapi."""
+    if sys.platform != "linux":
+        return codexapi(*arguments)
+    return warm.command(server().address, *arguments)
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """The command line of a program in Python, which finds loaded what codexapi needs."""
+    if sys.platform != "linux":
+        return [sys.executable, "-c", code, *arguments]
+    return warm.command(server().address, *arguments, code=code)
+
+
+def put_program(path: Path, arguments: str = '"$@"', *, first: str = ":") -> None:
+    """A codexapi for a PATH. `doctor` knows it for ours by the name of the module."""
+    line = f"exec {shlex.join(for_shells())} {arguments}  # codexapi_cli"
+    path.write_text(f"#!/bin/sh\n{first}\n{line}\n")
+    path.chmod(0o755)
 
 
 class Popen(subprocess.Popen[AnyStr]):
@@ -293,6 +312,7 @@ def server() -> _Server:
 class _Server:
     def __init__(self) -> None:
         self._line, other = _pair()
+        self._network = _NETWORK.readlink()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
             cwd=ROOT, env=environment(PYTHONPATH=_PATHS), pass_fds=[other.fileno()],
@@ -300,7 +320,8 @@ class _Server:
         )  # fmt: skip
         other.close()
         atexit.register(self._end)
-        self._line.recv(1024)
+        self.address: str = json.loads(self._line.recv(1024))["address"]
+        """Where `tests/warm.py` finds it."""
 
     def fork(
         self,
@@ -318,9 +339,11 @@ class _Server:
             "arguments": list(arguments), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()),
             "session": session or terminal, "terminal": terminal,
         }  # fmt: skip
-        with other:
-            data = json.dumps(order).encode()
-            socket.send_fds(self._line, [data], [*streams, other.fileno()])
+        with other, ExitStack() as stack:
+            descriptors = [*streams, other.fileno()]
+            if _NETWORK.readlink() != self._network:
+                descriptors.append(stack.enter_context(_NETWORK.open("rb")).fileno())
+            socket.send_fds(self._line, [json.dumps(order).encode()], descriptors)
         return Fork(line)
 
     def _end(self) -> None:

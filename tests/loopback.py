@@ -1,4 +1,4 @@
-"""A cage for programs that would talk to the internet: no network but loopback."""
+"""Networks of their own: for programs that would talk to the internet, one with nothing but loopback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 _UP = 0x41  # IFF_UP | IFF_RUNNING
 
@@ -25,13 +25,18 @@ def loopback_only() -> Iterator[None]:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", "rb") as before:
-        _check(libc.unshare(_NEW_NETWORK))
+        _check(libc.unshare(NEW_NETWORK))
         try:
             with socket.socket(type=socket.SOCK_DGRAM) as control:
                 fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sh14x", b"lo", _UP))
             yield
         finally:
-            _check(libc.setns(before.fileno(), _NEW_NETWORK))
+            enter(before.fileno())
+
+
+def enter(network: int) -> None:
+    """Moves this thread into a network, by a descriptor of it (`os.setns` is Python 3.12's)."""
+    _check(ctypes.CDLL(None, use_errno=True).setns(network, NEW_NETWORK))
 
 
 def _check(failure: int) -> None:

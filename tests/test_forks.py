@@ -68,13 +68,35 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
 
 
 def test_a_network_of_its_own_is_the_commands_too() -> None:
-    place = Path("/proc/thread-self/ns/net")
-    before = place.readlink()
     with loopback_only():
-        elsewhere = place.readlink() != before
-        process = forks.Popen(codexapi("--version"), env=environment(), stdout=subprocess.PIPE)
-        process.communicate(timeout=PATIENCE)
-    assert process.is_forked is not elsewhere
+        here = Path("/proc/thread-self/ns/net").readlink()
+        with started("chat", "--demo", "-") as process:
+            assert process.is_forked
+            assert Path(f"/proc/{process.pid}/ns/net").readlink() == here
+            assert process.communicate("[[say Hi.]]", PATIENCE) == ("Hi.\n", "")
+
+
+def test_a_program_that_a_shell_starts_is_as_one_of_its_own(tmp_path: Path) -> None:
+    def shell(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *forks.for_shells()],
+            cwd=tmp_path, env=environment(), input="[[say Hi.]]", capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    assert shell('"$@" chat --demo - | tr H h').stdout == "hi.\n"
+    assert shell('"$@" chat --demo -f none x').returncode == 7
+    ends = shell('"$@" simulate --port 0 2>told & until [ -s told ]; do :; done; kill $!; wait $!')
+    assert (ends.returncode, ends.stderr) == (128 + signal.SIGTERM, "")
+
+
+def test_a_program_of_a_shell_that_is_killed_leaves_nothing() -> None:
+    command = [*forks.for_shells(), "simulate", "--port", "0"]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        assert program.stderr.readline().startswith("codexapi simulator on ")
+        program.kill()
+        assert program.stderr.read() == ""  # its end comes when the fork has closed it too
 
 
 async def test_a_loop_hears_what_a_command_writes_and_how_it_ends() -> None:

@@ -1,9 +1,10 @@
 """A command again and again, each time with a signal at another of its steps, whose order is the
-same each time: `python -m tests.cli.signalled NUMBER RUNS SIGNALS SINCE ARGUMENTS`.
+same each time: `python -m tests.cli.signalled PLANS ARGUMENTS`. A plan is a JSON list of the signal's
+number, how many runs there are, how many signals each has, and a method of `asyncio.Runner`.
 
 Each run is a fork of this process. A step is a call or a return of a function. They count from the
-method `SINCE` of `asyncio.Runner` on. Prints what each run wrote to stderr, as a JSON list of the
-step, the exit code and the text.
+plan's method on. Prints what each run of each plan wrote to stderr, as a JSON list of the step, the
+exit code and the text.
 """
 
 from __future__ import annotations
@@ -89,8 +90,7 @@ def _become(
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-def main(number: int, runs: int, signals: int, since: str, arguments: list[str]) -> None:
-    load()
+def played(number: int, runs: int, signals: int, since: str, arguments: list[str]) -> list[Any]:
     _, _, count = run(Steps(number, range(0)), since, arguments)
     moments = [1 + count * place // runs for place in range(runs)] if count else []
     found = []
@@ -98,8 +98,13 @@ def main(number: int, runs: int, signals: int, since: str, arguments: list[str])
         steps = Steps(number, range(at, at + AGAIN * signals, AGAIN))
         code, text, _ = run(steps, since, arguments)
         found.append((at, code, text))
-    print(json.dumps(found))
+    return found
+
+
+def main(plans: list[Any], arguments: list[str]) -> None:
+    load()
+    print(json.dumps([played(*plan, arguments) for plan in plans]))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5:])
+    main(json.loads(sys.argv[1]), sys.argv[2:])

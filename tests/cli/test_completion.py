@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, server, simulator
 
@@ -173,8 +173,7 @@ def test_the_shell_takes_its_script(shell: str, tmp_path: Path) -> None:
 )
 def test_bash_completes(words: str, at: int, names: str, tmp_path: Path) -> None:
     program = tmp_path / "codexapi"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m codexapi_cli "$@"\n')
-    program.chmod(0o755)
+    forks.put_program(program)
     script = f"""
         {run("completion", "bash").stdout}
         COMP_WORDS=({words}) COMP_CWORD={at}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE, run
 from tests.processes import ROOT, environment
 
@@ -113,8 +114,7 @@ def shell_in(name: str, folder: Path) -> Iterator[Screen]:
 
     program = folder / "bin" / "codexapi"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m codexapi_cli "$@"\n')
-    program.chmod(0o755)
+    forks.put_program(program)
     env = environment(
         TERM="xterm", HOME=str(folder), ZDOTDIR=str(folder), CODEX_HOME=str(folder),
         CODEXAPI_STATE_DIR=str(folder / "state"), CODEXAPI_NO_LOG="",

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import typer
 from docs import help_pages
+from tests import forks
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.processes import codexapi, environment, simulator
 
@@ -341,12 +342,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     (folder / "main.py").write_text("print(1 / 0)\n")
     for place in ("bin", ".cursor", ".config/fish/completions"):
         (folder / place).mkdir(parents=True)
-    for name, line in (
-        ("codexapi", f'exec "{sys.executable}" -m codexapi_cli "$@"'),
-        ("codex", 'echo "codex $*"'),
-    ):
-        (folder / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
-        (folder / "bin" / name).chmod(0o755)
+    forks.put_program(folder / "bin" / "codexapi")
+    (folder / "bin" / "codex").write_text('#!/bin/sh\necho "codex $*"\n')
+    (folder / "bin" / "codex").chmod(0o755)
     with simulator(tmp_path_factory.mktemp("backend") / "login") as backend:
         in_folder(folder, backend.env, "git init -q && git add main.py && echo '# more' >> main.py")
         in_folder(folder, backend.env, "codexapi image -q fox -o fox.png && cp fox.png photo.jpg")

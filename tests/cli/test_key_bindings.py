@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import PATIENCE
 from tests.processes import environment
 
@@ -32,11 +33,7 @@ def at_prompt(shell: str, folder: Path, *settings: str) -> Iterator[Any]:
 
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
-    program = folder / "codexapi"
-    program.write_text(
-        f'#!/bin/sh\nname=$1; shift\nexec "{sys.executable}" -m codexapi_cli "$name" --demo "$@"\n'
-    )
-    program.chmod(0o755)
+    forks.put_program(folder / "codexapi", '"$name" --demo "$@"', first="name=$1; shift")
     env = environment(
         TERM="dumb", HOME=str(folder), PATH=f"{folder}:/usr/bin:/bin", SHELL="/bin/sh"
     )

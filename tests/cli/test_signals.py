@@ -15,34 +15,46 @@ from tests.processes import ROOT, environment
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and sends POSIX signals")
 
 
-def words(number: int, runs: int, signals: int, since: str) -> dict[int, tuple[int, str]]:
-    """The exit code and the words of each run that did not end as it should, by the step at which
-    the signal came."""
+Plan = tuple[int, int, int, str]
+CLOSING = {number: (int(number), 24, 1, "close") for number in sorted(SIGNALS)}
+ANY_STEP = {count: (int(signal.SIGTERM), 12, count, "__enter__") for count in (1, 2, 3)}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[Plan, dict[int, tuple[int, str]]]:
+    """For each plan the exit code and the words of each run that did not end as it should, by the
+    step at which the signal came. One process plays them all: it imports codexapi once."""
+    plans = [*CLOSING.values(), *ANY_STEP.values()]
     done = subprocess.run(
-        [
-            sys.executable, "-m", "tests.cli.signalled",
-            str(int(number)), str(runs), str(signals), since, "chat", "--demo", "hi",
-        ],
+        [sys.executable, "-m", "tests.cli.signalled", json.dumps(plans), "chat", "--demo", "hi"],
         cwd=ROOT, env=environment(PYTHONPATH=f"{environment()['PYTHONPATH']}:{ROOT}"),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found = json.loads(done.stdout)
-    assert len(found) == runs, done.stderr
+    played = dict(zip(plans, json.loads(done.stdout), strict=True))
+    assert {plan: len(runs) for plan, runs in played.items()} == {
+        plan: plan[1] for plan in plans
+    }, done.stderr
+    return {plan: _wrong(plan[0], runs) for plan, runs in played.items()}
+
+
+def _wrong(number: int, runs: list[tuple[int, int, str]]) -> dict[int, tuple[int, str]]:
     # Where asyncio is no more, the system ends the process.
     ends = (128 + number, -number)
-    return {at: (code, text) for at, code, text in found if text or code not in ends}
+    return {at: (code, text) for at, code, text in runs if text or code not in ends}
 
 
-@pytest.mark.parametrize("number", sorted(SIGNALS), ids=lambda number: number.name)
+@pytest.mark.parametrize("number", CLOSING, ids=lambda number: number.name)
 def test_a_signal_while_the_loop_closes_ends_a_command_without_a_word(
-    number: signal.Signals,
+    number: signal.Signals, found: dict[Plan, dict[int, tuple[int, str]]]
 ) -> None:
-    assert words(number, 24, 1, "close") == {}
+    assert found[CLOSING[number]] == {}
 
 
-@pytest.mark.parametrize("signals", [1, 2, 3])
-def test_a_signal_at_any_step_ends_a_command_without_a_word(signals: int) -> None:
-    assert words(signal.SIGTERM, 12, signals, "__enter__") == {}
+@pytest.mark.parametrize("signals", ANY_STEP)
+def test_a_signal_at_any_step_ends_a_command_without_a_word(
+    signals: int, found: dict[Plan, dict[int, tuple[int, str]]]
+) -> None:
+    assert found[ANY_STEP[signals]] == {}
 
 
 ELSEWHERE = """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import errno
 import os
 import shutil
@@ -28,6 +27,7 @@ import uvicorn
 from tests.certificates import Authority
 from tests.downloads import Unavailable
 from tests.logins import write_login
+from tests.loopback import enter
 from tests.processes import ROOT, SOURCES
 
 from codexapi_engine.simulator import Simulator
@@ -40,7 +40,6 @@ DARK = "2001:db8::1"
 """An address of the private network where whatever is sent is lost (`darken`)."""
 
 HOSTS: Mapping[str, Sequence[str]] = {BACKEND: [HERE], ISSUER: [HERE]}
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _SETUP = f"""
 ip link set lo up
 ip -6 address add {DARK}/128 dev lo nodad
@@ -126,11 +125,11 @@ class PrivateNetwork:
     def entered(self) -> Iterator[None]:
         """This thread's sockets are of the network meanwhile."""
         with open("/proc/thread-self/ns/net", "rb") as before:
-            _enter(self._descriptor)
+            enter(self._descriptor)
             try:
                 yield
             finally:
-                _enter(before.fileno())
+                enter(before.fileno())
 
     # Its user.
 
@@ -198,7 +197,7 @@ class PrivateNetwork:
         self._holder.communicate()
 
     def _inside(self) -> None:
-        _enter(self._descriptor)
+        enter(self._descriptor)
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
@@ -279,14 +278,6 @@ def _without_uvloop(folder: Path) -> str:
     modules.mkdir()
     (modules / "uvloop.py").write_text(_NO_UVLOOP)
     return str(modules)
-
-
-def _enter(network: int) -> None:
-    """Moves this thread into a network (`os.setns` is Python 3.12's)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(network, _NEW_NETWORK):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 async def _hold_open(*sockets: socket.socket) -> None:

@@ -16,9 +16,10 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from PIL import Image
+from tests import forks
 from tests.drawn import mask, opened, picture
 from tests.mcp_server.transports import MODES, Slow, content, in_memory, structured
-from tests.processes import codexapi, environment
+from tests.processes import environment
 
 from codexapi_engine import Codex, Settings
 from codexapi_engine.simulator import Simulator
@@ -300,7 +301,7 @@ async def test_the_folder_is_the_environments_or_the_users_own_for_pictures_or_o
 ) -> None:
     (tmp_path / folder).mkdir(exist_ok=True)
     env = environment(HOME=str(tmp_path), XDG_STATE_HOME="", CODEXAPI_IMAGE_DIR=variable)
-    command, *arguments = codexapi("mcp", "serve", "--demo")
+    command, *arguments = forks.for_shells("mcp", "serve", "--demo")
     parameters = StdioServerParameters(command=command, args=arguments, env=env, cwd="/")
     async with Client(parameters) as client:
         result = await client.call_tool("generate_image", {"prompt": "a red fox"})

@@ -4,7 +4,6 @@ stdout, a process over HTTP. Behind it the simulated backend, whose side can be 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -170,7 +169,7 @@ async def served(
 
 
 def launched(road: str, *, drain: float = 0.1) -> list[str]:
-    return [sys.executable, "-c", LAUNCHER, road, str(drain)]
+    return forks.python(LAUNCHER, road, str(drain))
 
 
 @asynccontextmanager
@@ -185,7 +184,7 @@ async def client(
     """The official client of a server process."""
     async with AsyncExitStack() as stack:
         if road == "stdio":
-            word, *words = command or codexapi("mcp", "serve", *arguments)
+            word, *words = command or forks.for_shells("mcp", "serve", *arguments)
             target: Any = StdioServerParameters(command=word, args=words, env=dict(env), cwd="/")
         else:
             server = await stack.enter_async_context(served(env, *arguments, command=command))
