@@ -92,7 +92,7 @@ class MessageStream(EventTranslator):
         return self._begin_call(item) if get_str(item, "type") in CALLS else []
 
     def _part_added(self, data: JsonObject) -> list[bytes]:
-        return []  # the first that is heard of some items
+        return []  # but the item has its turn from here on
 
     def _on_text(self, data: JsonObject) -> list[bytes]:
         return self._text_until_stop(self._pieces.delta(part_of(data), delta_of(data)))
@@ -135,7 +135,8 @@ class MessageStream(EventTranslator):
     # Around them: which item's turn it is.
 
     def _in_turn(self, handler: Handler, data: JsonObject) -> list[bytes]:
-        """Does what an event asks for once its item's turn has come: blocks may not overlap."""
+        """Does what an event asks for once its item's turn has come: blocks may not overlap, and
+        the backend's items do (`tests/wires/interleaved_tool_calls.sse`)."""
         return handler(self, data) if self._order.takes(index_of(data), handler, data) else []
 
     def _next_item(self) -> list[bytes]:
@@ -164,8 +165,8 @@ class MessageStream(EventTranslator):
         return out
 
     def _sources(self, item: JsonObject, index: int) -> list[JsonObject] | None:
-        """What a search found: as it tells itself, else what the message cites that follows it.
-        None while that is not known."""
+        """What a search found: as it tells itself, else what the message cites that follows it
+        (`tests/wires/web_search.sse`). None while that is not known."""
         if own := own_sources(item):
             return own
         later = [place for place in self._cited if place > index]
@@ -175,7 +176,8 @@ class MessageStream(EventTranslator):
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
-            if (get_str(item, "id") or index) not in self._arrived:  # some come only at the end
+            # Some items come only at the end (`tests/wires/output_only_at_the_end.sse`).
+            if (get_str(item, "id") or index) not in self._arrived:
                 place = self._order.free if self._order.is_over(index) else index
                 out += self._arrive({"output_index": place, "item": item})
         while self._order.present is not None and not self.finished:  # some are never done
@@ -196,7 +198,8 @@ class MessageStream(EventTranslator):
     def _failed(self, data: JsonObject) -> list[bytes]:
         raise self._sized(from_event(data))
 
-    # What of an item was not streamed. Some models stream nothing of it.
+    # What of an item was not streamed. Some models stream nothing of it
+    # (`tests/wires/items_only_when_done.sse`).
 
     def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
@@ -260,6 +263,7 @@ class MessageStream(EventTranslator):
     def _think(self, part: Part, piece: str) -> list[bytes]:
         if not (piece and self._options.thinking and self._options.summaries):
             return []
+        # A summary has several parts (`tests/wires/reasoning_summary.sse`).
         gap = _GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
@@ -346,7 +350,7 @@ class MessageStream(EventTranslator):
         "response.function_call_arguments.delta": _by_turn(_on_arguments),
         "response.output_item.done": _arrive,
         "response.completed": _on_end,
-        "response.done": _on_end,
+        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
         "response.incomplete": _on_end,
         "response.failed": _failed,
         "error": _failed,
