@@ -1,6 +1,6 @@
 """A Responses stream as the events of a Messages stream.
 
-Two roads, one reply: what these events add up to is what `complete.from_response` gives.
+What these events add up to is what `complete.from_response` gives; a law compares them.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ class MessageStream(EventTranslator):
         self._order: ItemOrder[Handler] = ItemOrder()
         self._pieces = StreamedParts()
         self._stop = Stop(options.stop)
-        self._call: JsonObject = {}  # the one that is being told, from when its name is known
-        self._thought: Part | None = None  # the summary that is being told
+        self._call: JsonObject = {}  # the current one, once its name is known
+        self._thought: Part | None = None  # the summary being written
         self._search: JsonObject | None = None  # the present item, which waits for its sources
         self._cited: dict[int, list[JsonObject]] = {}  # by each message that is done
         self._arrived: set[object] = set()  # the items that are done, by id or else by index
         self._kinds: list[str] = []  # of the blocks that have begun
         self._open = ""  # the type of the block that has not ended
         self._text_bytes = 0  # bytes of text
-        self.thread: list[JsonObject] = []  # the items that were told, for a client's next turn
+        self.thread: list[JsonObject] = []  # the items of the answer, for a client's next turn
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event: a stream that only ends is an answer to some clients."""
@@ -111,7 +111,7 @@ class MessageStream(EventTranslator):
 
     def _on_arguments(self, data: JsonObject) -> list[bytes]:
         if not self._call or rewrites(self._call):
-            return []  # told whole, when the item is done
+            return []  # its input is sent when the item is done
         return self._input_delta(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
@@ -252,8 +252,8 @@ class MessageStream(EventTranslator):
         return [*begun, self._block_delta(*TEXT_BLOCK_DELTA, piece)]
 
     def _stopped(self) -> list[bytes]:
-        """The end, once a stop sequence was said. The run is left where it is, so its usage is
-        never told: what is known of it is an estimate."""
+        """The end, once a stop sequence was said. The run is left where it is, so its usage
+        is never known, only estimated."""
         end = ending({}, "tool_use" in self._kinds, None)
         if end["stop_reason"] == "end_turn":
             end |= {"stop_reason": "stop_sequence", "stop_sequence": self._stop.sequence}

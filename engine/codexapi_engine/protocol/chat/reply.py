@@ -67,7 +67,7 @@ class ChatStream(EventTranslator):
         self._stop = Stop(form.stop)
         self._envelope: JsonObject = {}  # that `_before` has
         self._before = b""  # the delta of a chunk
-        self._begun = False  # the role has been said
+        self._begun = False  # the role has been sent
         self._pieces = StreamedParts()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
@@ -212,10 +212,10 @@ class ChatStream(EventTranslator):
         return self._text_chunks(self._stop.feed(gap + piece)) + self._stopped()
 
     def _stopped(self) -> list[bytes]:
-        """The end, once a stop sequence was said. A call that has begun is not cut."""
+        """The end, once a stop sequence has come. A call that has begun is not cut."""
         if not self._stop.hit or self._writing or self.finished:
             return []
-        # The run is left where it is, so its usage is never told.
+        # The run is left where it is, so its usage is never known.
         return self._last_chunks(normal_finish_reason(bool(self._calls), self._form), None)
 
     def _text_chunks(self, content: str) -> list[bytes]:

@@ -37,7 +37,7 @@ def tier_of(tier: object) -> str | None:
 
 
 def finish_reason(response: JsonObject, called: bool, form: ReplyOptions) -> str:
-    """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
+    """Why the answer ended. A call is a reason even where the choice was forced: agents wait for it."""
     return limit_reason(response) or normal_finish_reason(called, form)
 
 
