@@ -70,6 +70,20 @@ def _in_jwt(part: str) -> list[str]:
     return findings(claims)
 
 
+_REFERENCE = re.compile(r"`tests/wires/([\w.]+)`")
+
+
+def test_each_wire_that_a_comment_names_is_there() -> None:
+    names = {
+        (path.name, name)
+        for package in ("engine", "http_server", "mcp_server", "cli")
+        for path in sorted((TREE / package).rglob("*.py"))
+        for name in _REFERENCE.findall(path.read_text())
+    }
+    assert len(names) > 30
+    assert [pair for pair in sorted(names) if not (WIRES / pair[1]).is_file()] == []
+
+
 def test_no_file_of_the_tree_tells_a_secret_or_a_person() -> None:
     found = {}
     for path in tracked_files():

@@ -309,8 +309,9 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
 def from_event(data: JsonObject) -> CodexError:
     """The error behind a `response.failed`, `response.incomplete` or `error` event's JSON.
 
-    An `error` event is flat (`code`, `message`) or nested (`error: {…}`); a failed response
-    carries it in `response.error`.
+    An `error` event is flat (`code`, `message`: `tests/wires/error_event.sse`) or nested
+    (`error: {…}`: `tests/wires/error_event_nested.sse`); a failed response carries it in
+    `response.error` (`tests/wires/failed_server_error.sse`).
     """
     response = data.get("response")
     payload = (response.get("error") if isinstance(response, dict) else None) or data.get("error")

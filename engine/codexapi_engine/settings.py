@@ -215,7 +215,7 @@ class Settings:
 
     @property
     def usage_url(self) -> str:
-        """The usage endpoint stands beside the backend's (backend.md G)."""
+        """The usage endpoint's URL; it stands beside the backend's."""
         root, mark, _ = self.base_url.partition("/backend-api")
         if mark:
             return f"{root}/backend-api/wham/usage"

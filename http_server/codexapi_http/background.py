@@ -201,7 +201,7 @@ class Job:
         self._wake()
 
     async def news(self) -> None:
-        """Returns when there is more on the tape, or the run has ended."""
+        """Returns when there is more in the log, or the run has ended."""
         await self._news.wait()
 
     def follow(self) -> LiveEvents:

@@ -113,7 +113,7 @@ class Endpoint:
         self._used[session] = self._used.pop(session, 0) + more
 
     def stop(self, now: bool) -> None:
-        """Streams that wait for news end at once, and calls when there is no more patience."""
+        """Streams that wait for news end at once, and calls when the time to end is over."""
         for exchange in list(self._lines):
             if exchange.is_listening:
                 exchange.end()

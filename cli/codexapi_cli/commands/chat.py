@@ -289,15 +289,8 @@ def chat(
             schema=schema is not None, raw=raw, markdown=markdown,
         )  # fmt: skip
         chosen = settings(base_url=base_url, demo=demo)
-        conversation = Conversation(
-            model="",
-            system=text_or_file(system, "--system") if system else None,
-            effort=effort,
-            form=json_form(schema_of(schema)) if schema is not None else None,
-            search=search,
-            summary=show_reasoning,
-            log=None if no_log or global_options().no_log else path_in(chosen),
-        )
+        log = None if no_log or global_options().no_log else path_in(chosen)
+        conversation = _new_conversation(system, effort, schema, search, show_reasoning, log)
         if continue_ or cid is not None:
             model = _go_on(conversation, path_in(chosen), cid, model)
         read_stdin = not (no_stdin or interactive)
@@ -313,6 +306,25 @@ def chat(
             converse(chosen, conversation, question, model, form.answer)
             return
     run(_chat(chosen, conversation, question, model, form), as_json=in_json)
+
+
+def _new_conversation(
+    system: str | None,
+    effort: str | None,
+    schema: str | None,
+    search: bool,
+    summary: bool,
+    log: Path | None,
+) -> Conversation:
+    return Conversation(
+        model="",
+        system=text_or_file(system, "--system") if system else None,
+        effort=effort,
+        form=json_form(schema_of(schema)) if schema is not None else None,
+        search=search,
+        summary=summary,
+        log=log,
+    )
 
 
 async def _chat(
@@ -347,7 +359,7 @@ async def begin(conversation: Conversation, codex: engine.Codex, model: str | No
 
 
 def one_of(*options: tuple[str, bool]) -> None:
-    """Raises Problem if more than one of these options was given and they exclude each other."""
+    """Raises Problem if more than one of these options is set: they exclude each other."""
     names = [name for name, is_set in options if is_set]
     if len(names) > 1:
         raise Problem(f"{names[0]} and {names[1]} do not go together")
@@ -376,7 +388,7 @@ def first_block(text: str) -> str | None:
 def _go_on(
     conversation: Conversation, path: Path, cid: str | None, model: str | None
 ) -> str | None:
-    """Puts a chat of the past into the talk; returns the model to go on with. Raises Problem."""
+    """Continues an earlier chat in this conversation; returns its model. Raises Problem."""
     with ChatHistory(path) as history:
         head = history.find(cid)
         if head is None:

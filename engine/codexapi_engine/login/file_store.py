@@ -73,7 +73,7 @@ class CodexFile(MarksTokens):
     Read again whenever it has changed, by its times, its size and its place: a mode that is taken
     away changes one of the times. (On Windows an access list does not: what was read stays known
     until the file is another.) Locks as Codex 0.169 does: `auth.lock` in CODEX_HOME, and for the
-    moment of replacing `auth.json.lock` beside the real file (backend.md A.6).
+    moment of replacing `auth.json.lock` beside the real file.
     """
 
     def __init__(

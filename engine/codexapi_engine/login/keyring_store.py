@@ -183,7 +183,7 @@ class KeyringOrFile(MarksTokens):
             yield
 
     async def save(self, data: bytes, consumed: Secret | None) -> None:
-        """To where it came from: elsewhere the spent one would be found first."""
+        """To where it came from: elsewhere the consumed one would be found first."""
         await self._from.save(data, consumed)
 
     async def check_writable(self) -> None:
@@ -267,7 +267,7 @@ _SESSION, _OWN = -3, -1
 
 def forget_copy(name: str, machine: str) -> None:
     """Drops a key of the Linux kernel's own keyrings, where Codex keeps a copy of its entry and
-    looks first: it would go on with the spent pair."""
+    looks first: it would go on with the consumed pair."""
     if machine not in _KEYCTL:
         return
     import ctypes

@@ -153,7 +153,7 @@ class Login(httpx.Auth):
 
     async def _load(self) -> Snapshot:
         login = await self._store.load()
-        # A pair that could not be saved lives on here, as long as the disk has the spent one.
+        # A pair that could not be saved lives on here, as long as the disk has the consumed one.
         if self._kept and login.credentials.refresh_token == self._kept[0]:
             return self._kept[1]
         return login
@@ -179,7 +179,7 @@ class Login(httpx.Auth):
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed(stale, reason))
             self._renewal.add_done_callback(self._report_renewal)
-        # A caller that leaves must not end it: the old refresh token is spent once it is sent.
+        # A caller that leaves must not end it: the old refresh token is consumed once it is sent.
         return await asyncio.shield(self._renewal)
 
     def _report_renewal(self, task: asyncio.Task[Snapshot]) -> None:
@@ -241,7 +241,7 @@ class Login(httpx.Auth):
 
     async def _persist(self, login: Snapshot, answer: JsonObject) -> Snapshot:
         """Memory first, then disk: if the disk fails, the new pair is not lost.
-        Raises LoginExpired for a pair that cannot be used: the old one is spent all the same."""
+        Raises LoginExpired for a pair that cannot be used: the old one is consumed all the same."""
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         try:
             new = Snapshot.of(auth_file.renewed(login.data, answer, stamp))
@@ -255,7 +255,7 @@ class Login(httpx.Auth):
         try:
             await self._store.save(new.data, on_disk)
         except OSError as error:
-            # The mark of the old one stays: it is spent, and others read it.
+            # The mark of the old one stays: it is consumed, and others read it.
             self._clear_unless_consumed(login, new)
             self._save_after = asyncio.get_running_loop().time() + SAVE_AGAIN
             log.warning(
@@ -317,7 +317,7 @@ class Login(httpx.Auth):
         return self._pair(answer, token)
 
     def _unknown(self, token: Secret) -> CodexError:
-        """The token was sent, and may be spent: to send it again could end the login. So its mark
+        """The token was sent, and may be consumed: to send it again could end the login. So its mark
         stays."""
         return self._failed_tokens.setdefault(token, _unanswered())
 

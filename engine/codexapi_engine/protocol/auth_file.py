@@ -163,7 +163,7 @@ def refresh_request(credentials: Credentials, reason: str) -> JsonObject:
 def refresh_refused(status: int, body: bytes) -> LoginExpired | None:
     """The permanent failure behind an answer of the token endpoint; None if it may pass.
 
-    Permanent: the three codes, any other 401, and 400 `invalid_grant` (backend.md B.1).
+    Permanent: the three codes, any other 401, and 400 `invalid_grant` (`tests/wires/oauth.json`).
     """
     code = _refusal_code(body)
     if code in _PERMANENT:

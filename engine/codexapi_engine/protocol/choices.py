@@ -80,7 +80,8 @@ def envelope_fields(response: JsonObject, prefix: str) -> JsonObject:
 
 
 def limit_reason(response: JsonObject) -> str | None:
-    """The `finish_reason` of an answer that a limit ended, else None."""
+    """The `finish_reason` of an answer that a limit ended, else None
+    (`tests/wires/incomplete_max_output_tokens.sse`, `tests/wires/incomplete_content_filter.sse`)."""
     reason = get_str(get_dict(response, "incomplete_details"), "reason")
     return {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason)
 
@@ -134,7 +135,8 @@ def merged(replies: list[JsonObject]) -> JsonObject:
 
 
 def empty_response() -> BackendError:
-    """The error for an empty answer, which the backend reports as a success."""
+    """The error for an empty answer, which the backend reports as a success
+    (`tests/wires/empty_answer.sse`)."""
     return BackendError(
         "the backend finished the run without an answer: no text, no refusal, no call",
         code="upstream_empty_response",

@@ -36,7 +36,7 @@ class EventLog:
 
 
 class RecordingTranslator:
-    """A Translator whose words are taped."""
+    """A Translator whose output goes into an event log too."""
 
     def __init__(self, translator: Translator, event_log: EventLog) -> None:
         self._translator = translator
@@ -62,7 +62,7 @@ class RecordingTranslator:
 
 
 class Replay:
-    """A Translator of taped events: they pass as they are, those up to a number left out."""
+    """A Translator of the events of a log: they pass as they are, those up to a number left out."""
 
     def __init__(self, *, after: int = -1) -> None:
         # set once
@@ -94,9 +94,9 @@ class Replay:
 
 
 def events_of(data: bytes) -> list[Event]:
-    """The events of a tape, `[DONE]` among them."""
+    """The events of a log, `[DONE]` among them."""
     decoder = sse.Decoder()
     try:
         return decoder.feed(data)
-    except StreamInterrupted:  # one event beyond every bound: it cannot have been taped
+    except StreamInterrupted:  # one event beyond every bound: it cannot be in a log
         return []

@@ -23,7 +23,7 @@ _STEP = 4 * PIECE
 _EACH = 100
 """The weight of any value, in bytes: a long list of small values takes its time too."""
 
-_LONG = "a long string"  # stands where one was lifted out
+_LONG = "a long string"  # stands where one was taken out
 
 
 class ChunkedString:

@@ -84,7 +84,7 @@ UNTOLD = Limits(None, None, None)
 
 
 def from_headers(headers: Mapping[str, str]) -> Limits:
-    """The limits in `x-codex-*` headers (backend.md E.2)."""
+    """The limits in `x-codex-*` headers (`tests/wires/headers.json`)."""
     return _from_fields(*map(headers.get, _HEADERS))
 
 
@@ -95,7 +95,8 @@ def _from_fields(plan: str | None, reached: str | None, *windows: str | None) ->
 
 
 def from_usage(usage: JsonObject) -> Limits:
-    """The limits in the usage endpoint's answer (backend.md G). Any member may be null or absent."""
+    """The limits in the usage endpoint's answer (`tests/wires/usage.json`). Any member may be null
+    or absent."""
     credits = get_dict(usage, "credits")  # noqa: A001  (the wire's word)
     return _of(get_dict(usage, "rate_limit"))._replace(
         plan=get_str(usage, "plan_type") or None,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from operator import itemgetter
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import StreamInterrupted
@@ -23,11 +23,12 @@ TEXT_DELTA = b"response.output_text.delta"
 
 # JSON of this form can be read in one way alone: only strings and numbers vary, and a string ends at
 # its first quote. The text has no escapes but those that we write too. Anything else is parsed.
-_STRING = rb'"[^"\\\x00-\x1f]*"'
-_LITERAL = rb'"[^"\\\x00-\x1f]*(?:\\["\\nrt][^"\\\x00-\x1f]*)*"'
+_STRING = rb'"[^"\\\x00-\x1f]*+"'
+_LITERAL = rb'"[^"\\\x00-\x1f]*+(?:\\["\\nrt][^"\\\x00-\x1f]*)*+"'
 _NUMBER = rb"(?:0|[1-9][0-9]{0,11})"
+_KIND = rb"(?P<kind>response\.(?:output_text|function_call_arguments)\.delta)"
 _MEMBERS = {
-    "delta": rb',"delta":(?P<delta>%b)' % _LITERAL,
+    "delta": rb',"delta":(%b)' % _LITERAL,
     "item_id": rb',"item_id":%b' % _STRING,
     "output_index": rb',"output_index":(?P<output_index>%b)' % _NUMBER,
     "content_index": rb'(?:,"content_index":(?P<content_index>%b))?' % _NUMBER,
@@ -36,35 +37,37 @@ _MEMBERS = {
     "sequence_number": rb',"sequence_number":%b' % _NUMBER,
 }
 
-
-Groups = tuple[bytes, ...]
-"""The groups of a match; an absent one is empty."""
-
-Place = tuple[bytes, ...]
-"""Kind, output index and content index of a delta, as they are written."""
-
-
-class _Order:
-    """An order of the members, and where the groups are in a match."""
-
-    def __init__(self, members: str) -> None:
-        self.pattern = re.compile(
-            rb"event: (?P<kind>response\.(?:output_text|function_call_arguments)\.delta)\n"
-            rb'data: \{"type":"(?P=kind)"%b\}\n\n'
-            % b"".join(map(_MEMBERS.__getitem__, members.split()))
-        )
-        groups = self.pattern.groupindex
-        place = [groups[name] - 1 for name in ("kind", "output_index", "content_index")]
-        self.place: Callable[[Groups], Place] = itemgetter(*place)
-        self.literal: Callable[[Groups], bytes] = itemgetter(groups["delta"] - 1)
-
-
 _ORDERS = (
-    _Order("content_index delta item_id logprobs obfuscation output_index sequence_number"),
-    _Order("sequence_number item_id output_index content_index delta logprobs obfuscation"),
+    "content_index delta item_id logprobs obfuscation output_index sequence_number",
+    "sequence_number item_id output_index content_index delta logprobs obfuscation",
 )
 """The orders in which backends write the members: the real one by the alphabet, in each of 956 such
 deltas of `tests/test_recorded_streams.py`, and `tests/wires/` as the API's documentation does."""
+
+Place = tuple[bytes, bytes, bytes | None]
+"""Kind, output index and content index of a delta, as they are written."""
+
+
+def _pattern(order: str, kind: bytes, again: bytes, **members: bytes) -> re.Pattern[bytes]:
+    """Matches a delta. `kind` stands in its name, and `again` in its type."""
+    body = b"".join(map({**_MEMBERS, **members}.__getitem__, order.split()))
+    return re.compile(rb'event: %b\ndata: \{"type":"%b"%b\}\n\n' % (kind, again, body))
+
+
+_ANY_PLACE = {order: _pattern(order, _KIND, b"(?P=kind)") for order in _ORDERS}
+
+
+@lru_cache(64)
+def _pattern_of_place(order: str, place: Place) -> re.Pattern[bytes]:
+    """Matches the deltas of one place; its only group is the text."""
+    kind, index, content_index = place
+    return _pattern(
+        order,
+        re.escape(kind),
+        re.escape(kind),
+        output_index=b',"output_index":%b' % index,
+        content_index=b"" if content_index is None else b',"content_index":%b' % content_index,
+    )
 
 
 class PlainDeltas(NamedTuple):
@@ -75,27 +78,27 @@ class PlainDeltas(NamedTuple):
 
     @classmethod
     def of(cls, deltas: DeltaBatch) -> PlainDeltas | None:
-        """None where one of them has another form, or is of another part."""
+        """None where one of them is written otherwise, or is of another part."""
         data = deltas.encode()
-        for order in _ORDERS:
-            if order.pattern.match(data):
+        for order, pattern in _ANY_PLACE.items():
+            if (first := pattern.match(data)) is not None:
+                place = (first["kind"], first["output_index"], first["content_index"])
+                literals = _pattern_of_place(order, place).findall(data)
                 break
         else:
             return None
-        found: list[Groups] = order.pattern.findall(data)
-        places = set(map(order.place, found))
-        if len(found) != deltas.count or len(places) != 1:
+        if len(literals) != deltas.count:
             return None
         try:
             deltas.check()
         except StreamInterrupted:
             return None  # those before the unreadable one pass all the same
-        return cls(places.pop(), list(map(order.literal, found)))
+        return cls(place, literals)
 
     @property
     def part(self) -> Part:
         _, index, content_index = self.place
-        return int(index), None, int(content_index) if content_index else None
+        return int(index), None, None if content_index is None else int(content_index)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,8 @@ class Event:
 
     @property
     def type(self) -> str:
-        """The event's name: from its `event:` line, else from its JSON. Empty for `[DONE]`."""
+        """The event's name: from its `event:` line, else from its JSON
+        (`tests/wires/unnamed_events.sse`). Empty for `[DONE]`."""
         if self._type is None:
             self._type = self._event_name() or str(self.json.get("type") or "")
         return self._type
@@ -371,7 +372,8 @@ def encode(payload: JsonObject, event: str | None = None) -> bytes:
 
 
 def escape_line_ends(data: bytes) -> bytes:
-    """JSON whose U+2028, U+2029 and U+0085 are written as escapes.
+    """JSON whose U+2028, U+2029 and U+0085 are written as escapes
+    (`tests/wires/line_separators.sse`).
 
     They end no line of an event stream, but several clients' line readers (httpx's `iter_lines`)
     split there. In JSON they stand in strings alone, so to replace the bytes is enough.

@@ -347,7 +347,7 @@ class ObjectStore:
     def _evict(self, kind: str, added: int) -> None:
         """Lets the oldest go until the bounds hold: the count for each kind, the bytes for all.
 
-        A full shelf does so for each object that is put on it, so it is not walked each time.
+        A full store does so for each object that is added, so it is not walked each time.
         """
         (count,) = self._database.execute(
             "SELECT count(*) FROM objects WHERE kind = ?", (kind,)

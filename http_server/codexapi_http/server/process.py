@@ -32,7 +32,7 @@ class Process(uvicorn.Server):
     """uvicorn with signals of our own: its own handling waits for ever for an open stream.
 
     `ready` is called with the URL once clients can connect; `stop` when the first signal comes,
-    and again, with True, when there is no more patience.
+    and again, with True, when the time to end is over.
     """
 
     def __init__(

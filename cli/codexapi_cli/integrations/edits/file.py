@@ -92,7 +92,7 @@ class SettingsFile:
                 if all(older.has(e) or was_ours(older.value(e.path)) for e in entries):
                     continue  # made when they were there already
                 if older.put(entries, force=True) == document:
-                    return Change(self, backup.read_bytes(), spent=backup)
+                    return Change(self, backup.read_bytes(), source=backup)
                 before = before or older
         if before is None and Document(self.form).put(entries) == document:
             return Change(self, None)
@@ -101,11 +101,11 @@ class SettingsFile:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a file will be; None: it will not be there. `spent` is the backup that says so."""
+    """What a file will be; None: it will not be there. `source` is the backup that it comes from."""
 
     file: SettingsFile
     after: bytes | None
-    spent: FilePath | None = None
+    source: FilePath | None = None
 
     def __bool__(self) -> bool:
         return self.after != self.file.data
@@ -145,10 +145,10 @@ class Change:
         if self.after is None:
             real.unlink()
             return None
-        backup = None if file.data is None or self.spent else _backup(file)
+        backup = None if file.data is None or self.source else _backup(file)
         _replace(self)
-        if self.spent:
-            self.spent.unlink()  # the file itself is it now
+        if self.source:
+            self.source.unlink()  # the file itself is it now
         return backup
 
     def _must_be_ours_to_change(self) -> None:

@@ -1,4 +1,6 @@
-"""Items one after another, where the backend tells several at once."""
+"""Items one after another, where the backend tells several at once
+(`tests/wires/interleaved_tool_calls.sse`).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A Responses stream as the events of a Messages stream.
 
-Two roads, one reply: what these events add up to is what `complete.from_response` gives.
+What these events add up to is what `complete.from_response` gives; a law compares them.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ class MessageStream(EventTranslator):
         self._order: ItemOrder[Handler] = ItemOrder()
         self._pieces = StreamedParts()
         self._stop = Stop(options.stop)
-        self._call: JsonObject = {}  # the one that is being told, from when its name is known
-        self._thought: Part | None = None  # the summary that is being told
+        self._call: JsonObject = {}  # the current one, once its name is known
+        self._thought: Part | None = None  # the summary being written
         self._search: JsonObject | None = None  # the present item, which waits for its sources
         self._cited: dict[int, list[JsonObject]] = {}  # by each message that is done
         self._arrived: set[object] = set()  # the items that are done, by id or else by index
         self._kinds: list[str] = []  # of the blocks that have begun
         self._open = ""  # the type of the block that has not ended
         self._text_bytes = 0  # bytes of text
-        self.thread: list[JsonObject] = []  # the items that were told, for a client's next turn
+        self.thread: list[JsonObject] = []  # the items of the answer, for a client's next turn
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         """One `error` event: a stream that only ends is an answer to some clients."""
@@ -93,7 +93,7 @@ class MessageStream(EventTranslator):
         return self._begin_call(item) if get_str(item, "type") in CALLS else []
 
     def _part_added(self, data: JsonObject) -> list[bytes]:
-        return []  # the first that is heard of some items
+        return []  # but the item has its turn from here on
 
     def _on_text(self, data: JsonObject) -> list[bytes]:
         return self._text_until_stop(self._pieces.delta(part_of(data), delta_of(data)))
@@ -112,7 +112,7 @@ class MessageStream(EventTranslator):
 
     def _on_arguments(self, data: JsonObject) -> list[bytes]:
         if not self._call or rewrites(self._call):
-            return []  # told whole, when the item is done
+            return []  # its input is sent when the item is done
         return self._input_delta(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
@@ -136,7 +136,8 @@ class MessageStream(EventTranslator):
     # Around them: which item's turn it is.
 
     def _in_turn(self, handler: Handler, data: JsonObject) -> list[bytes]:
-        """Does what an event asks for once its item's turn has come: blocks may not overlap."""
+        """Does what an event asks for once its item's turn has come: blocks may not overlap, and
+        the backend's items do (`tests/wires/interleaved_tool_calls.sse`)."""
         return handler(self, data) if self._order.takes(index_of(data), handler, data) else []
 
     def _next_item(self) -> list[bytes]:
@@ -165,8 +166,8 @@ class MessageStream(EventTranslator):
         return out
 
     def _sources(self, item: JsonObject, index: int) -> list[JsonObject] | None:
-        """What a search found: as it tells itself, else what the message cites that follows it.
-        None while that is not known."""
+        """What a search found: as it tells itself, else what the message cites that follows it
+        (`tests/wires/web_search.sse`). None while that is not known."""
         if own := own_sources(item):
             return own
         later = [place for place in self._cited if place > index]
@@ -176,7 +177,8 @@ class MessageStream(EventTranslator):
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
-            if (get_str(item, "id") or index) not in self._arrived:  # some come only at the end
+            # Some items come only at the end (`tests/wires/output_only_at_the_end.sse`).
+            if (get_str(item, "id") or index) not in self._arrived:
                 place = self._order.free if self._order.is_over(index) else index
                 out += self._arrive({"output_index": place, "item": item})
         while self._order.present is not None and not self.finished:  # some are never done
@@ -197,7 +199,8 @@ class MessageStream(EventTranslator):
     def _failed(self, data: JsonObject) -> list[bytes]:
         raise self._sized(from_event(data))
 
-    # What of an item was not streamed. Some models stream nothing of it.
+    # What of an item was not streamed. Some models stream nothing of it
+    # (`tests/wires/items_only_when_done.sse`).
 
     def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
@@ -261,8 +264,8 @@ class MessageStream(EventTranslator):
         return [*begun, self._block_delta(*TEXT_BLOCK_DELTA, piece)]
 
     def _stopped(self) -> list[bytes]:
-        """The end, once a stop sequence was said. The run is left where it is, so its usage is
-        never told: what is known of it is an estimate."""
+        """The end, once a stop sequence was said. The run is left where it is, so its usage
+        is never known, only estimated."""
         end = ending({}, "tool_use" in self._kinds, None)
         if end["stop_reason"] == "end_turn":
             end |= {"stop_reason": "stop_sequence", "stop_sequence": self._stop.sequence}
@@ -272,6 +275,7 @@ class MessageStream(EventTranslator):
     def _think(self, part: Part, piece: str) -> list[bytes]:
         if not (piece and self._options.thinking and self._options.summaries):
             return []
+        # A summary has several parts (`tests/wires/reasoning_summary.sse`).
         gap = _GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
@@ -358,7 +362,7 @@ class MessageStream(EventTranslator):
         "response.function_call_arguments.delta": _by_turn(_on_arguments),
         "response.output_item.done": _arrive,
         "response.completed": _on_end,
-        "response.done": _on_end,
+        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
         "response.incomplete": _on_end,
         "response.failed": _failed,
         "error": _failed,

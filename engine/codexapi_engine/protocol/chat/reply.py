@@ -67,7 +67,7 @@ class ChatStream(EventTranslator):
         self._stop = Stop(form.stop)
         self._envelope: JsonObject = {}  # that `_before` has
         self._before = b""  # the delta of a chunk
-        self._begun = False  # the role has been said
+        self._begun = False  # the role has been sent
         self._pieces = StreamedParts()
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
@@ -135,7 +135,8 @@ class ChatStream(EventTranslator):
         return self._input_done("custom", get_str(data, "input"), data)
 
     def _item_done(self, data: JsonObject) -> Iterable[bytes]:
-        """Whatever of the item was not streamed. Some models stream nothing of it."""
+        """Whatever of the item was not streamed. Some models stream nothing of it
+        (`tests/wires/items_only_when_done.sse`)."""
         item, index = get_dict(data, "item"), index_of(data)
         self._done.add(get_str(item, "id") or index)
         kind = get_str(item, "type")
@@ -160,7 +161,8 @@ class ChatStream(EventTranslator):
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
-            if (get_str(item, "id") or index) not in self._done:  # some come only at the end
+            # Some items come only at the end (`tests/wires/output_only_at_the_end.sse`).
+            if (get_str(item, "id") or index) not in self._done:
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out
@@ -202,6 +204,7 @@ class ChatStream(EventTranslator):
             return self._think(part, piece)
         if not piece or self.finished:
             return []
+        # An answer may have two messages (`tests/wires/two_messages.sse`).
         gap = "\n\n" if self._message_of not in (None, index) else ""
         self._message_of = index
         self._starts.setdefault(part, self._length + len(gap))
@@ -209,10 +212,10 @@ class ChatStream(EventTranslator):
         return self._text_chunks(self._stop.feed(gap + piece)) + self._stopped()
 
     def _stopped(self) -> list[bytes]:
-        """The end, once a stop sequence was said. A call that has begun is not cut."""
+        """The end, once a stop sequence has come. A call that has begun is not cut."""
         if not self._stop.hit or self._writing or self.finished:
             return []
-        # The run is left where it is, so its usage is never told.
+        # The run is left where it is, so its usage is never known.
         return self._last_chunks(normal_finish_reason(bool(self._calls), self._form), None)
 
     def _text_chunks(self, content: str) -> list[bytes]:
@@ -221,6 +224,7 @@ class ChatStream(EventTranslator):
     def _think(self, place: object, piece: str) -> list[bytes]:
         if not piece or not self._form.reasoning or self._stop.hit:
             return []
+        # A summary has several parts (`tests/wires/reasoning_summary.sse`).
         gap = "\n\n" if self._thought not in (None, place) else ""
         self._thought = place
         return [*self._role(None), self._chunk({"reasoning_content": gap + piece})]
@@ -253,7 +257,9 @@ class ChatStream(EventTranslator):
     def _input_delta(self, kind: str, data: JsonObject) -> list[bytes]:
         part, piece = part_of(data), delta_of(data)
         if index_of(data) not in self._calls:
-            return []  # its name is not known before the item is done, and has it whole
+            # The name of a call is not known before its item (`tests/wires/deltas_without_their_item.sse`),
+            # and the item that is done has the complete input.
+            return []
         return self._input_chunks(part, kind, self._pieces.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
@@ -301,7 +307,7 @@ class ChatStream(EventTranslator):
         "response.custom_tool_call_input.done": _custom_input_done,
         "response.output_item.done": _item_done,
         "response.completed": _on_end,
-        "response.done": _on_end,
+        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
         "response.incomplete": _on_end,
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,

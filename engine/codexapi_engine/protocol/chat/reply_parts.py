@@ -37,7 +37,7 @@ def tier_of(tier: object) -> str | None:
 
 
 def finish_reason(response: JsonObject, called: bool, form: ReplyOptions) -> str:
-    """Why the answer ended. A call is told even where the choice was forced: agents wait for it."""
+    """Why the answer ended. A call is a reason even where the choice was forced: agents wait for it."""
     return limit_reason(response) or normal_finish_reason(called, form)
 
 
@@ -49,7 +49,7 @@ def normal_finish_reason(called: bool, form: ReplyOptions) -> str:
 
 def tool_call(item: JsonObject, *, empty: bool = False) -> JsonObject:
     """A call as chat has it; `empty` before its input is known. The namespace is beyond the
-    official API: two servers may both have a `search`."""
+    official API: two servers may both have a `search` (`tests/wires/namespace_calls.sse`)."""
     kind, field = CALLS[item["type"]]
     body = {"name": get_str(item, "name")}
     if namespace := get_str(item, "namespace"):
@@ -77,12 +77,14 @@ def indexed_parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObje
 
 
 def is_aside(item: JsonObject, form: ReplyOptions) -> bool:
-    """Commentary before a JSON answer: as content it would break the JSON."""
+    """Commentary before a JSON answer: as content it would break the JSON
+    (`tests/wires/commentary_then_final.sse`)."""
     return form.json and item.get("type") == "message" and item.get("phase") == "commentary"
 
 
 def annotations_of(part: JsonObject, start: int) -> list[JsonObject]:
-    """The citations of a part, as chat nests them, counted from the start of the content."""
+    """The citations of a part, as chat nests them, counted from the start of the content: the
+    backend counts from the start of the part (`tests/wires/several_parts.sse`)."""
     return [
         {
             "type": "url_citation",

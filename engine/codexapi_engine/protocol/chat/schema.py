@@ -102,7 +102,7 @@ class Options(BaseModel):
     store: bool | None = None
     metadata: Metadata | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    # The list first: of a union's errors, the first branch's is told.
+    # The list first: of a union's errors, the first branch's is reported.
     stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)

@@ -15,6 +15,7 @@ from ..stop import Stop
 from ..translator import EventTranslator
 
 PREFIX = "cmpl-"
+# `response.done` is an old name of `response.completed` (`tests/wires/response_done_alias.sse`).
 _ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
 
 

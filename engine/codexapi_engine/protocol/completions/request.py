@@ -65,7 +65,7 @@ class CompletionRequest(BaseModel):
     stream_options: dict[str, Any] | None = None
     echo: bool | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    # The list first: of a union's errors, the first branch's is told.
+    # The list first: of a union's errors, the first branch's is reported.
     stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | str | None = None
     max_tokens: int | None = Field(None, ge=0)
     temperature: float | None = Field(None, ge=0, le=2)

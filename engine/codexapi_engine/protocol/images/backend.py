@@ -227,7 +227,8 @@ def merge(answers: Sequence[Images]) -> Images:
 
 
 def tool_usage(response: JsonObject) -> JsonObject | None:
-    """The hosted tool's usage, which is beside the stream's own."""
+    """The hosted tool's usage, which is beside the stream's own
+    (`tests/wires/image_generation.sse`)."""
     return get_dict(get_dict(response, "tool_usage"), "image_gen") or None
 
 

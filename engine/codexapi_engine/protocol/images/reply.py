@@ -163,7 +163,7 @@ class ImageStream(EventTranslator):
         PARTIAL: _on_partial,
         "response.output_item.done": _on_item,
         "response.completed": _on_end,
-        "response.done": _on_end,
+        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
         "response.incomplete": _on_end,
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,

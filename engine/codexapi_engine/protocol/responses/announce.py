@@ -1,7 +1,8 @@
 """Adds the events that the official API sends around an item, where the backend omits them.
 
-Some models send an item only when it is done, or a text without its deltas or without its part
-(reported by gateways, for several models and clients). A client that follows the official order
+Some models send an item only when it is done (`tests/wires/items_only_when_done.sse`), deltas
+without their item (`tests/wires/deltas_without_their_item.sse`), or a text without its deltas
+(`tests/wires/no_text_deltas.sse`) or its part (`tests/wires/no_content_parts.sse`). A client that follows the official order
 then shows nothing, or fails: it expects an item before its parts, a part before its deltas, and
 the deltas before their end.
 """
@@ -137,8 +138,8 @@ class Announcer:
         )
 
     def _may_mix(self, part: _Part) -> bool:
-        """Calls that are made in parallel may, whether they were announced or not; texts only
-        where two are open."""
+        """Calls that are made in parallel may (`tests/wires/interleaved_tool_calls.sse`), whether
+        they were announced or not; texts only where two are open."""
         form = part.form
         return not form.part or any(
             other is not part and other.form is form and not other.ended
@@ -166,7 +167,8 @@ class Announcer:
         return self._hosted(kind, event)
 
     def finish(self, output: Iterable[JsonObject]) -> list[JsonObject]:
-        """What is missing of the items that the last event lists."""
+        """What is missing of the items that the last event lists: some have only been in deltas
+        (`tests/wires/deltas_then_output_at_the_end.sse`)."""
         payloads: list[JsonObject] = []
         for position, item in enumerate(output):
             index = self._index_of(item, position)

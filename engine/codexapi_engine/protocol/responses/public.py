@@ -67,7 +67,7 @@ def from_response(
 ) -> JsonObject:
     """The backend's response object as a public one, in the form that is stored.
 
-    Fields that the backend adds are kept (translation.md 6.3). `name` is an id of ours. What the
+    Fields that the backend adds are kept. `name` is an id of ours. What the
     client gets of it is `for_client`.
     """
     return Public(request, created, name).of(response)
@@ -103,8 +103,8 @@ def without_encrypted(item: JsonObject) -> JsonObject:
 def complete_item(item: JsonObject) -> JsonObject:
     """A finished item whose status says so.
 
-    Several gateways report that the backend leaves a picture at `generating` though it is there,
-    and that clients, Codex Desktop among them, then do not show it.
+    The backend leaves a picture at `generating` though it is there
+    (`tests/wires/image_generation.sse`), and several gateways report that clients, Codex Desktop among them, then do not show it.
     """
     if item.get("type") != "image_generation_call" or not item.get("result"):
         return item
@@ -187,8 +187,8 @@ def _echoes(request: JsonObject) -> JsonObject:
     """The fields that the backend echoes of our request, as the client sent them.
 
     A parameter that is ignored has no echo: the response says what was done. Only identifiers,
-    which change no answer, have one. The backend's own `safety_identifier` is bound to the
-    account, and must not travel.
+    which change no answer, have one. The backend's own `safety_identifier` (`tests/wires/text.sse`)
+    is bound to the account, and must not travel.
     """
     echoes = {
         name: request.get(name)

@@ -36,7 +36,8 @@ LIFECYCLE = frozenset(
 TERMINAL = frozenset(
     {"response.completed", "response.done", "response.incomplete", "response.failed", "error"}
 )
-"""The events after which nothing follows. `response.done` is an old name of `completed`."""
+"""The events after which nothing follows. `response.done` is an old name of `response.completed`
+(`tests/wires/response_done_alias.sse`)."""
 
 _TEXT_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _TEXT_ENDS = {"response.output_text.done": "text", "response.refusal.done": "refusal"}
@@ -100,7 +101,8 @@ class Assembler:
             self._begun = response
             return
         status = "incomplete" if kind == "response.incomplete" else "completed"
-        # The backend sends `output: []` at the end: the items came one by one before.
+        # The backend sends `output: []` at the end: the items came one by one before
+        # (`tests/wires/text.sse`).
         self._ended = {**self._begun, **response, "output": _output_of(response) or self.output}
         self._ended["status"] = get_str(response, "status") or status
 
@@ -239,7 +241,8 @@ class ResponseStream(EventTranslator):
         return item if self._encrypted else without_encrypted(item)
 
     def _first_event(self, kind: str, event: Event) -> Iterable[bytes]:
-        """The second of these mostly repeats the first: then our bytes are repeated, unparsed."""
+        """The second of these mostly repeats the first (`tests/wires/text.sse`): then our bytes are
+        repeated, unparsed."""
         head = None if self._large or self._shift else _BEGINNING.match(event.raw)
         rest = event.raw[head.end() :] if head else b""
         if head and self._begun and self._begun[0] == rest:
@@ -320,7 +323,8 @@ class ResponseStream(EventTranslator):
 class StreamedParts:
     """What has been streamed of each part, so that its final form adds only what is missing.
 
-    Some models send no deltas for a part, and some not all of them.
+    Some models send no deltas for a part (`tests/wires/no_text_deltas.sse`), and some not all of
+    them (`tests/wires/some_deltas_missing.sse`).
     """
 
     def __init__(self) -> None:
@@ -347,7 +351,8 @@ class Text:
         self._message: object = None  # the item that is being printed
 
     def feed(self, event: Event) -> str:
-        """The next piece, often empty. A second message begins with a blank line."""
+        """The next piece, often empty. A second message begins with a blank line
+        (`tests/wires/two_messages.sse`)."""
         kind = event.type
         if kind in _TEXT_DELTAS:
             piece = self._pieces.delta(_part(event.json), delta_of(event.json))
@@ -395,7 +400,9 @@ class ReasoningText:
     def feed(self, event: Event) -> str:
         """The next piece, often empty."""
         kind = event.type
-        if kind == DONE:  # some models stream nothing of it
+        if (
+            kind == DONE
+        ):  # some models stream nothing of it (`tests/wires/items_only_when_done.sse`)
             return self._rest_of_item(
                 get_int(event.json, "output_index"), get_dict(event.json, "item")
             )
