@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from codexapi_engine.protocol import anthropic
+from codexapi_engine.protocol import anthropic, ollama
 from codexapi_engine.protocol.anthropic.schema import ASKS_NOTHING, MessagesRequest
 from codexapi_engine.protocol.models import EFFORTS
+from codexapi_engine.protocol.ollama import schema as ollama_schema
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import DIALECTS, ROUTES
@@ -27,9 +28,9 @@ _NO_SCORES = "Not measured yet.\n"
 HEAD = """\
 # Compatibility
 
-What the HTTP server makes of each endpoint and field of the OpenAI API and of Anthropic's. Made by
-`python docs/compatibility.py` from the tables by which the code works; those of the OpenAI API, with
-the shapes of all fields, are served as `GET /openapi.json`.
+What the HTTP server makes of each endpoint and field of the OpenAI API, of Anthropic's and of Ollama's.
+Made by `python docs/compatibility.py` from the tables by which the code works; those of the OpenAI
+API, with the shapes of all fields, are served as `GET /openapi.json`.
 """
 
 MESSAGES_BODY = Body(
@@ -58,6 +59,42 @@ no other route where `anthropic-version` is sent.
   Claude Code compacts the chat. A used-up plan has its whole `retry-after`, and an overload is a 529.
 * **`safeguards`**: no verdict is given.
 * **`POST /v1/messages/count_tokens`** is an estimate from the size of texts, and adds up.
+"""
+
+CHAT_BODY, GENERATE_BODY, OPTIONS_BODY = (
+    Body(model.__name__, model, rules, no_effect, FieldRule.IGNORED, {})
+    for model, rules, no_effect in (
+        (ollama_schema.OllamaChat, ollama.RULES, ollama_schema.ASKS_NOTHING),
+        (ollama_schema.OllamaGenerate, ollama.GENERATE_RULES, ollama_schema.ASKS_NOTHING),
+        (
+            ollama_schema.SamplingOptions,
+            ollama_schema.OPTION_RULES,
+            ollama_schema.OPTIONS_ASK_NOTHING,
+        ),
+    )
+)
+OLLAMA = f"""\
+Errors are `{{"error": "words"}}` on these paths; in a stream, one such line is the last, and no line
+is `done`. The key comes as a Bearer, where there is one.
+
+* **`GET /` and `HEAD /`** say `Ollama is running`; a browser gets a hint. `GET /api/version` says
+  {ollama.VERSION}, which the programs that compare it want.
+* **Models**: bare names; `:latest` and capitals are taken. `size` is 0 and `parameter_size` empty, since
+  nobody knows them; `remote_model` and `remote_host` mark them as Ollama marks those of its cloud;
+  `digest` is of the name, `modified_at` is when the list was fetched. `POST /api/pull` succeeds for
+  a model of the list, and is a 404 for another.
+* **Streams** are on unless `stream` is false. All tool calls of a reply stand in one line, their
+  arguments as objects. A line with empty content fills a silence.
+* **Results of calls** belong to the open calls by `tool_call_id`, else by `tool_name`, else in their
+  order. A call without a result, and a result without a call, are a 400.
+* **`think`**: false is the least effort of the model; true its default; `low`, `medium`, `high` that
+  effort; `max` its highest. Unless it is false, summaries of the reasoning are in `thinking`.
+* **`format`** is never strict. **`images`** are base64 of any kind; their type is in their bytes.
+* **`suffix`** has the gap between two texts filled; `system`, `images` and `format` have no effect there.
+* **Nothing to say**: no messages, or no prompt, is answered `load`, and `unload` where `keep_alive` is
+  0; the backend is not asked.
+* **Counts** are the backend's, and are left out where a stop sequence ended the answer. Durations
+  are measured here: `prompt_eval_duration` until the answer begins, `eval_duration` from then on.
 """
 
 MODELS = """\
@@ -131,6 +168,10 @@ def page() -> str:
             *(_fields(name, body) for name, body in BODIES.items()),
             _table_of("/v1/messages", MESSAGES_BODY),
             MESSAGES,
+            _table_of("/api/chat", CHAT_BODY),
+            OLLAMA,
+            _table_of("/api/generate", GENERATE_BODY),
+            _table_of("/api/…` `options", OPTIONS_BODY),
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
             HTTP,
             LIMITS,
@@ -155,16 +196,20 @@ def _endpoints() -> str:
         for method, operation in methods.items()
     ]
     rows += [
-        (f"`{method} {_plain(route.path)}`", "in Anthropic's form")
+        (f"`{method} {_plain(route.path)}`", f"in {_FORMS[entry.dialect.name]} form")
         for entry in DIALECTS
         for route in entry.routes
         for method in sorted((route.methods or set()) - {"HEAD"})
     ]
+    rows.append(("`GET /`", "`Ollama is running`"))
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
     ]
     lines = _table(("endpoint", "answers"), [*rows, *absent])
     return "\n".join(["## Endpoints", "", *lines, ""])
+
+
+_FORMS = {"anthropic": "Anthropic's", "ollama": "Ollama's"}
 
 
 def _plain(path: str) -> str:

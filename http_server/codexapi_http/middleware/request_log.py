@@ -22,7 +22,7 @@ from codexapi_engine.errors import (
     StreamInterrupted,
     UnexpectedAnswer,
 )
-from codexapi_engine.protocol import anthropic
+from codexapi_engine.protocol import anthropic, ollama
 from codexapi_engine.protocol.chat import schema as chat_request
 from codexapi_engine.protocol.completions import request as completions_request
 from codexapi_engine.protocol.images import request as images_request
@@ -40,7 +40,7 @@ _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
 _FIELDS = frozenset(
     {
         *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
-        *images_request.EDIT_RULES, *anthropic.RULES,
+        *images_request.EDIT_RULES, *anthropic.RULES, *ollama.RULES, *ollama.GENERATE_RULES,
     }
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
