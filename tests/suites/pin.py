@@ -18,6 +18,7 @@ PYTHON = {
         "time-machine", "nest_asyncio", *PYTEST,
     ],
     "langchain": ["langchain-tests==1.1.9", "langchain-openai==1.7.3", *PYTEST],
+    "ollama": ["langchain-tests==1.1.9", "langchain-ollama==1.1.0", *PYTEST],
     "instructor": [
         "instructor==1.17.0", "python-dotenv", "jsonref", "diskcache", "redis", "fastapi", "requests",
         *PYTEST,
@@ -44,6 +45,7 @@ NODE = {
     "mcp-clients": ["@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"],
     # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
+    "ollama-js": ["ollama@0.6.4"],
     "node-clients": [
         "openai", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@ai-sdk/openai-compatible@3.0.92",
         "zod@4",
