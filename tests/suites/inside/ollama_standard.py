@@ -34,6 +34,7 @@ class TestChatOllama(ChatModelIntegrationTests):
     def chat_model_params(self):
         return {"model": MODEL, "reasoning": True}
 
+    has_tool_choice = False  # ChatOllama sends none
     supports_json_mode = True
     supports_image_inputs = True
     supports_model_override = True
