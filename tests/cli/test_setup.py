@@ -48,6 +48,7 @@ PLACES = {
     "continue": ".continue/config.yaml",
     "aider": ".aider.conf.yml",
     "zed": ".config/zed/settings.json",
+    "zed-ollama": ".config/zed/settings.json",
     "vscode": ".config/Code/User/chatLanguageModels.json",
     "librechat": "librechat.yaml",
     "opencode": ".config/opencode/opencode.json",
@@ -60,6 +61,7 @@ BEFORE = {
     "continue": "name: Mine\nversion: 2.0.0\nschema: v1\nmodels:\n  - name: other  # keep\n    provider: ollama\n",
     "aider": "# dark, please\ndark-mode: true\n",
     "zed": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
+    "zed-ollama": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
     "vscode": '[\n  {\n    "name": "Other",\n    "vendor": "ollama"\n  }\n]\n',
     "librechat": "version: 1.0.0\n\nendpoints:\n  custom:\n    - name: Other\n      baseURL: http://x\n",
     "opencode": '{\n  // mine\n  "provider": {\n    "x": {\n      "name": "X"\n    }\n  }\n}\n',
@@ -113,7 +115,8 @@ def test_every_client_that_is_asked_for_is_there() -> None:
     assert {
         "open-webui", "continue", "cline", "zed", "vscode", "librechat", "cursor", "jetbrains",
         "n8n", "aider", "langchain", "codex", "shell", "opencode", "pi", "mistral-vibe",
-        "qwen-code", "claude-code",
+        "qwen-code", "claude-code", "ollama", "zed-ollama", "vscode-ollama", "jetbrains-ollama",
+        "home-assistant", "raycast", "obsidian-copilot",
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 
@@ -331,7 +334,7 @@ def test_what_cannot_be_set_up_is_said(
 def test_the_others_are_told_in_words(client: Any, home: Home) -> None:
     done = home.setup(client.name, "-m", "some-model")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "127.0.0.1:18080/v1" in done.stdout
+    assert "127.0.0.1:18080" in done.stdout
     if client.models:
         assert "some-model" in done.stdout
 
