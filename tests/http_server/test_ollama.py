@@ -387,7 +387,6 @@ async def test_a_fetch_of_node_passes_and_one_of_a_web_page_does_not(served: Doo
         (post(GENERATE, {"model": MODEL, "prompt": "x", "context": [1]}), 400, "context"),
         (post(GENERATE, {"model": MODEL, "prompt": "x", "images": ["eA=="]}), 400, "images[0]"),
         (post(CHAT, {"model": MODEL, "messages": [{"role": "user", "images": ["?"]}]}), 400, "messages[0].images[0]"),
-        (post(CHAT, {"model": MODEL, "messages": [{"role": "tool", "content": "5"}]}), 400, "messages[0]"),
     ],
 )  # fmt: skip
 async def test_every_refusal_is_a_string_and_says_what_is_wrong(

@@ -73,6 +73,8 @@ class Conversation:
         }
 
     def _result(self, message: OllamaMessage, path: str) -> JsonObject:
+        if not self._place:
+            return _early_result(message, path)
         call_id = self._call_of(message)
         if call_id is None:
             raise InvalidRequest(
@@ -101,6 +103,13 @@ class Conversation:
                 code="invalid_value",
                 param=self._place,
             )
+
+
+def _early_result(message: OllamaMessage, path: str) -> JsonObject:
+    """A result before any call, as what a user says: Home Assistant cuts a long history at its
+    beginning, wherever that is."""
+    text = f"[result of an earlier call]\n{message.content or ''}"
+    return {"role": "user", "content": content_of(text, message.images, path)}
 
 
 _BY_ROLE: dict[str, Callable[[Conversation, OllamaMessage, str], JsonObject]] = {
