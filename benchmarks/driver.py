@@ -29,7 +29,7 @@ class Failed(Exception):
 
 def request(road: str, play: Play, *, padding: int = 0) -> bytes:
     """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`,
-    `messages`."""
+    `messages`, `ollama`."""
     prompt = f"{play} {'as it was said ' * (padding // 15)}"
     if road in ("direct", "responses"):
         part = {"type": "input_text", "text": prompt}
@@ -50,7 +50,10 @@ def request(road: str, play: Play, *, padding: int = 0) -> bytes:
             if road == "messages"
             else {"type": "function", "function": {**tool, "parameters": schema}}
         ]
-    paths = {"direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages"}
+    paths = {
+        "direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages",
+        "ollama": "/api/chat",
+    }  # fmt: skip
     return _post(paths.get(road, "/v1/chat/completions"), json.dumps(body).encode())
 
 

@@ -30,7 +30,7 @@ from benchmarks.plays import MODEL
 
 OURS, GO = "codexapi", "Go"
 ALL_ROADS = ("responses", "chat", "whole")
-OUR_ROADS = (*ALL_ROADS, "messages", "count")
+OUR_ROADS = (*ALL_ROADS, "messages", "count", "ollama")
 SERVER_CORE, DRIVER_CORE = 0, 1
 Command = Sequence[str | Path]
 _CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []

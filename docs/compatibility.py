@@ -86,7 +86,8 @@ is `done`. The key comes as a Bearer, where there is one.
 * **Streams** are on unless `stream` is false. All tool calls of a reply stand in one line, their
   arguments as objects. A line with empty content fills a silence.
 * **Results of calls** belong to the open calls by `tool_call_id`, else by `tool_name`, else in their
-  order. A call without a result, and a result without a call, are a 400.
+  order. A call without a result, and a result too many, are a 400; results before any call, as a
+  history has them that was cut, become text.
 * **`think`**: false is the least effort of the model; true its default; `low`, `medium`, `high` that
   effort; `max` its highest. Unless it is false, summaries of the reasoning are in `thinking`.
 * **`format`** is never strict. **`images`** are base64 of any kind; their type is in their bytes.
