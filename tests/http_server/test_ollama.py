@@ -357,6 +357,22 @@ async def test_a_fetch_of_node_passes_and_one_of_a_web_page_does_not(served: Doo
     assert "--cors" in refused(await served.reply(post(CHAT, ask("hi"), *page)), 403)
 
 
+async def test_the_page_of_obsidian_may_call_where_the_user_allows_it() -> None:
+    origin = "Origin: app://obsidian.md"
+    async with door(Simulator(), cors=("app://obsidian.md",)) as server:
+        wants = (
+            "Access-Control-Request-Method: POST",
+            "Access-Control-Request-Headers: content-type",
+        )
+        async with raw.connect(server.port) as client:
+            await client.send(head(f"OPTIONS {CHAT}", HOST, origin, *wants))
+            permission = await client.head()
+        assert permission.headers["access-control-allow-headers"] == "content-type"
+        reply = await server.reply(post(CHAT, ask("hi"), origin, "sec-fetch-site: cross-site"))
+        assert reply.headers["access-control-allow-origin"] == "app://obsidian.md"
+        assert lines(reply)[-1]["done"]
+
+
 # Refusals
 
 

@@ -14,7 +14,7 @@ from .call_ids import CallIds
 from .schema import OllamaMessage
 
 
-class Conversation:
+class OllamaHistory:
     """The messages of one request. The results of calls have no ids in most clients' requests, so
     they belong to the open calls by name, and else in their order."""
 
@@ -28,7 +28,7 @@ class Conversation:
         """Raises InvalidRequest, naming the field."""
         made = []
         for index, message in enumerate(messages):
-            translate = _BY_ROLE.get(message.role, Conversation._plain)
+            translate = _BY_ROLE.get(message.role, OllamaHistory._plain)
             made.append(translate(self, message, f"messages[{index}]"))
             self.call_ids.add(message.role, message.content or "")
         self._end_results()
@@ -112,10 +112,10 @@ def _early_result(message: OllamaMessage, path: str) -> JsonObject:
     return {"role": "user", "content": content_of(text, message.images, path)}
 
 
-_BY_ROLE: dict[str, Callable[[Conversation, OllamaMessage, str], JsonObject]] = {
-    "user": Conversation._user,
-    "assistant": Conversation._assistant,
-    "tool": Conversation._result,
+_BY_ROLE: dict[str, Callable[[OllamaHistory, OllamaMessage, str], JsonObject]] = {
+    "user": OllamaHistory._user,
+    "assistant": OllamaHistory._assistant,
+    "tool": OllamaHistory._result,
 }
 
 

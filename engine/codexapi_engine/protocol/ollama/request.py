@@ -12,7 +12,7 @@ from ..rules import FieldRule, apply, unsupported
 from ..shapes import get_dict
 from ..validation import validated
 from .call_ids import CallIds
-from .messages import Conversation, content_of
+from .messages import OllamaHistory, content_of
 from .reply import OllamaOptions
 from .schema import (
     ASKS_NOTHING,
@@ -65,7 +65,7 @@ def from_client(
     `created_at` what the reply gives for its time. Raises InvalidRequest, naming the field."""
     request = _checked(body, generate=generate)
     ignored = _ignored(body, generate=generate, strict=strict)
-    conversation = Conversation()
+    conversation = OllamaHistory()
     reasoning = _reasoning(request, entry)
     common: JsonObject = {"model": name, "response_format": _format(request.format)}
     common["reasoning"] = reasoning or None
@@ -110,7 +110,7 @@ def changed_names(changed: tuple[str, ...], body: JsonObject) -> tuple[str, ...]
 
 
 def _conversation(
-    request: OllamaChat, common: JsonObject, conversation: Conversation
+    request: OllamaChat, common: JsonObject, conversation: OllamaHistory
 ) -> JsonObject:
     messages = conversation.translate(request.messages or [])
     tools = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(request.tools or ())]
