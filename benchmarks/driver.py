@@ -39,7 +39,7 @@ class Failed(Exception):
 
 def request(road: str, play: Play, *, padding: int = 0) -> bytes:
     """The bytes of a request. Roads: `direct` (to the backend), `responses`, `chat`, `whole`,
-    `messages`, and `socket`: a frame."""
+    `messages`, `ollama`, and `socket`: a frame."""
     prompt = f"{play} {'as it was said ' * (padding // 15)}"
     if road in ("direct", "responses", "socket"):
         part = {"type": "input_text", "text": prompt}
@@ -62,7 +62,10 @@ def request(road: str, play: Play, *, padding: int = 0) -> bytes:
         ]
     if road == "socket":
         return frame(json.dumps({"type": "response.create", **body}).encode())
-    paths = {"direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages"}
+    paths = {
+        "direct": "/responses", "responses": "/v1/responses", "messages": "/v1/messages",
+        "ollama": "/api/chat",
+    }  # fmt: skip
     return _post(paths.get(road, "/v1/chat/completions"), json.dumps(body).encode())
 
 

@@ -382,6 +382,9 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (first_token, ("socket",)),
     (paced, ("socket",)),
     (saturation, ("socket",)),
+    (first_token, ("ollama",)),
+    (paced, ("ollama",)),
+    (saturation, ("ollama",)),
     (image, ("responses",)),
     (leavers, ("chat", "responses")),
     (stalled, ("chat", "responses")),
@@ -424,7 +427,7 @@ def _figures() -> dict[str, Figure]:
     for road, name in roads.items():
         title = f"connects to the backend per request, {name}"
         table[f"connects.{road}"] = Figure(title, "< 0.01", digits=3)
-    table |= _messages_figures()
+    table |= _messages_figures() | _ollama_figures()
     table |= _socket_figures()
     table |= {
         "image.added": Figure("image of 8 MB in one event, added, ms", "≤ 0.25 ×"),
@@ -473,6 +476,18 @@ def _messages_figures() -> dict[str, Figure]:
         ),
         "tools.messages": Figure("CPU per 100,000 tool-call deltas, Messages, s", digits=2),
         "counts.count": Figure("25 counts of tokens at once, 50 KB each, ms", "≤ 300"),
+    }
+
+
+def _ollama_figures() -> dict[str, Figure]:
+    """Likewise."""
+    return {
+        "first.ollama.p50": Figure("added first-token time p50, Ollama, ms", digits=2),
+        "first.ollama.p99": Figure("added first-token time p99, Ollama, ms", digits=2),
+        "paced.ollama": Figure("CPU per 100,000 events paced, Ollama, s", digits=2),
+        "saturation.ollama": Figure(
+            "events per CPU second at saturation, Ollama, thousands", more=True
+        ),
     }
 
 

@@ -31,7 +31,7 @@ from benchmarks.plays import MODEL
 
 OURS, GO = "codexapi", "Go"
 ALL_ROADS = ("responses", "chat", "whole")
-OUR_ROADS = (*ALL_ROADS, "messages", "count", "socket")
+OUR_ROADS = (*ALL_ROADS, "messages", "count", "socket", "ollama")
 SERVER_CORE, DRIVER_CORE = 0, 1
 Command = Sequence[str | Path]
 _CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []

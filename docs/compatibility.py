@@ -18,7 +18,9 @@ from codexapi_engine.bounds import (
     MIB,
     SOCKET_LIFETIME,
 )
+from codexapi_engine.protocol import ollama
 from codexapi_engine.protocol.models import EFFORTS
+from codexapi_engine.protocol.ollama import schema as ollama_schema
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import DIALECTS, ROUTES
@@ -33,9 +35,9 @@ _NO_SCORES = "Not measured yet.\n"
 HEAD = """\
 # Compatibility
 
-What the HTTP server makes of each endpoint and field of the OpenAI API and of Anthropic's. Made by
-`python docs/compatibility.py` from the tables by which the code works, which are served too, with the
-shapes of all fields, as `GET /openapi.json`.
+What the HTTP server makes of each endpoint and field of the OpenAI API, of Anthropic's and of Ollama's.
+Made by `python docs/compatibility.py` from the tables by which the code works, which are served too,
+with the shapes of all fields, as `GET /openapi.json`.
 """
 
 MESSAGES = """\
@@ -71,7 +73,39 @@ COUNTING = """\
 An estimate from the size of texts, which adds up. `model` and every other field may be there, and do
 not change it.
 """
-NOTES = {"messages_create": MESSAGES, "messages_count_tokens": COUNTING}
+OPTIONS_BODY = Body(
+    "SamplingOptions",
+    ollama_schema.SamplingOptions,
+    ollama_schema.OPTION_RULES,
+    ollama_schema.OPTIONS_ASK_NOTHING,
+    FieldRule.IGNORED,
+    {},
+)
+OLLAMA = f"""\
+Errors are `{{"error": "words"}}` on these paths; in a stream, one such line is the last, and no line
+is `done`. The key comes as a Bearer, where there is one.
+
+* **`GET /` and `HEAD /`** say `Ollama is running`; a browser gets a hint. `GET /api/version` says
+  {ollama.VERSION}, which the programs that compare it want.
+* **Models**: bare names; `:latest` and capitals are taken. `size` is 0 and `parameter_size` empty, since
+  nobody knows them; `remote_model` and `remote_host` mark them as Ollama marks those of its cloud;
+  `digest` is of the name, `modified_at` is when the list was fetched. `POST /api/pull` succeeds for
+  a model of the list, and is a 404 for another.
+* **Streams** are on unless `stream` is false. All tool calls of a reply stand in one line, their
+  arguments as objects. A line with empty content fills a silence.
+* **Results of calls** belong to the open calls by `tool_call_id`, else by `tool_name`, else in their
+  order. A call without a result, and a result too many, are a 400; results before any call, as a
+  history has them that was cut, become text.
+* **`think`**: false is the least effort of the model; true its default; `low`, `medium`, `high` that
+  effort; `max` its highest. Unless it is false, summaries of the reasoning are in `thinking`.
+* **`format`** is never strict. **`images`** are base64 of any kind; their type is in their bytes.
+* **`suffix`** has the gap between two texts filled; `system`, `images` and `format` have no effect there.
+* **Nothing to say**: no messages, or no prompt, is answered `load`, and `unload` where `keep_alive` is
+  0; the backend is not asked.
+* **Counts** are the backend's, and are left out where a stop sequence ended the answer. Durations
+  are measured here: `prompt_eval_duration` until the answer begins, `eval_duration` from then on.
+"""
+NOTES = {"messages_create": MESSAGES, "messages_count_tokens": COUNTING, "chat": OLLAMA}
 """By the name of the endpoint: what its table cannot say."""
 
 MODELS = """\
@@ -180,6 +214,7 @@ def page() -> str:
             _words(),
             _endpoints(),
             *(_fields(name, body) for name, body in BODIES.items()),
+            _table_of("/api/…` `options", OPTIONS_BODY),
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
             HTTP,
             WEBSOCKET.format(
@@ -210,6 +245,7 @@ def _endpoints() -> str:
         for method, operation in methods.items()
     ]
     rows.append(("`GET /v1/responses` with an upgrade", "[a WebSocket](#websocket)"))
+    rows.append(("`GET /`", "`Ollama is running`"))
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
     ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tests import message_replies
 from tests.chat_replies import added_up, chunks, official
+from tests.wire_files import events
 
 from codexapi_engine.errors import CodexError
-from codexapi_engine.protocol import JsonObject, Translator, anthropic, chat, sse
+from codexapi_engine.protocol import JsonObject, Translator, anthropic, chat, ollama, sse
 from codexapi_engine.protocol.anthropic.reply import MessageStream
 from codexapi_engine.protocol.chat.reply import ChatStream
+from codexapi_engine.protocol.ollama.reply import OllamaStream
 
 
 class ReplyForm(Protocol):
@@ -146,6 +149,61 @@ class MessagesForm:
         assert not ends.intersection(event["type"] for event in before)
 
 
+@dataclass(frozen=True)
+class OllamaForm:
+    """A complete reply is the fold of its lines, so it is compared with that of the last event alone."""
+
+    options: ollama.OllamaOptions
+
+    def translator(self) -> Translator:
+        return ollama.OllamaStream(self.options, lambda: 1_000)
+
+    def usual_translator(self) -> Translator:
+        return OllamaStream(self.options, lambda: 1_000)
+
+    def whole(self, response: JsonObject) -> JsonObject:
+        kind = "response.completed"
+        (last,) = events(sse.encode({"type": kind, "response": response}, kind))
+        return ollama.fold(ollama_lines(b"".join(self.usual_translator().feed(last))))
+
+    def failure(self, error: CodexError) -> CodexError:
+        return error
+
+    def assert_adds_up(self, out: bytes, whole: JsonObject) -> None:
+        assert ollama.fold(ollama_lines(out)) == whole
+
+    def assert_well_formed(self, out: bytes) -> None:
+        *before, last = ollama_lines(out)
+        assert [line["done"] for line in before] == [False] * len(before)
+        assert last["done"] is True
+        assert last["done_reason"] in ("stop", "length", "content_filter")
+        assert min(last["prompt_eval_duration"], last["eval_duration"]) > 0
+        parts = [line if self.options.generate else line["message"] for line in (*before, last)]
+        calls = [part["tool_calls"] for part in parts if "tool_calls" in part]
+        assert len(calls) <= 1, "all calls stand in one line"
+        functions = [call["function"] for call in (calls[0] if calls else ())]
+        assert [function["index"] for function in functions] == list(range(len(functions)))
+        assert all(isinstance(function["arguments"], dict) for function in functions)
+        assert all(isinstance(self._content(part), str) for part in parts)
+        assert self.options.thinking or not any("thinking" in part for part in parts)
+
+    def assert_told(self, out: bytes, error: CodexError) -> None:
+        """One last line with the error as a string, and none that is done."""
+        *before, last = ollama_lines(out)
+        assert last == ollama.error_body(error)
+        assert isinstance(last["error"], str)
+        assert not any(line["done"] for line in before)
+
+    def _content(self, part: JsonObject) -> object:
+        return part["response" if self.options.generate else "content"]
+
+
+def ollama_lines(out: bytes) -> list[JsonObject]:
+    """The lines of a reply, split wherever a client's line reader may split."""
+    assert out.endswith(b"\n")
+    return [json.loads(line) for line in out.decode().splitlines()]
+
+
 CHAT_OPTIONS = [
     chat.ReplyOptions("asked", include_usage, tier, reasoning, as_json, legacy)
     for include_usage, tier, reasoning, as_json, legacy in itertools.product(
@@ -159,15 +217,23 @@ MESSAGES_OPTIONS = [
     replace(_MESSAGES, thinking=True, summaries=True),
     replace(_MESSAGES, thinking=True, summaries=True, stop=("what nobody says",)),
 ]
+OLLAMA_OPTIONS = [
+    ollama.OllamaOptions("asked", "2026-11-28T10:00:00Z", generate, thinking, as_json, stop)
+    for generate, thinking, as_json, stop in itertools.product(
+        (False, True), (False, True), (False, True), ((), ("what nobody says",))
+    )
+]
 FORMS: dict[str, list[ReplyForm]] = {
     "chat": [ChatForm(options) for options in CHAT_OPTIONS],
     "messages": [MessagesForm(options) for options in MESSAGES_OPTIONS],
+    "ollama": [OllamaForm(options) for options in OLLAMA_OPTIONS],
 }
 """By the dialect's name."""
 
 FULL: list[ReplyForm] = [
     ChatForm(chat.ReplyOptions("asked", include_usage=True, reasoning=True)),
     MessagesForm(MESSAGES_OPTIONS[2]),
+    OllamaForm(ollama.OllamaOptions("asked")),
 ]
 """Each dialect with the options by which it says most."""
 

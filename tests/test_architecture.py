@@ -52,6 +52,7 @@ ELSEWHERE = {
     "codexapi_engine.protocol.headers.": "which headers are passed on: a list with its own room",
     "codexapi_engine.protocol.json.PIECE": "how much is done before others have a turn",
     "codexapi_engine.protocol.responses.estimate.": "the weights of an estimate",
+    "codexapi_engine.settings.OLLAMA_PORT": "an address",
     "codexapi_engine.settings.PORT": "an address",
     "codexapi_engine.simulator.": "it stands for the backend, whose bounds must not follow ours",
     "codexapi_http.middleware.request_log.CLIENT_LEFT": "a status",

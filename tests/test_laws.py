@@ -41,6 +41,7 @@ from codexapi_engine.protocol import (
     chat,
     limits,
     models,
+    ollama,
     responses,
     sse,
 )
@@ -611,6 +612,40 @@ MESSAGES_BODY: JsonObject = {
 }  # fmt: skip
 
 
+OLLAMA_BODY: JsonObject = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi", "images": [PNG]},
+        {
+            "role": "assistant",
+            "thinking": "so",
+            "tool_calls": [
+                {"id": "c1", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}},
+                {"function": {"name": "g", "arguments": {}}},
+            ],
+        },
+        {"role": "tool", "content": "1", "tool_name": "g"},
+        {"role": "tool", "content": "2", "tool_call_id": "c1", "images": [PNG]},
+    ],
+    "tools": [{"function": {"name": "f", "parameters": {"type": "object"}}}],
+    "format": {"type": "object", "properties": {}},
+    "think": "high",
+    "keep_alive": "5m",
+    "options": {"stop": ["END"], "num_ctx": 8192, "temperature": 0.5},
+    "logprobs": False,
+}
+GENERATE_BODY: JsonObject = {
+    "model": "m",
+    "prompt": "hi",
+    "system": "Be brief.",
+    "images": [PNG],
+    "think": True,
+    "format": "json",
+    "context": [],
+}
+
+
 def chat_road(body: JsonObject) -> None:
     request, _ = chat.from_client(body)
     made = responses.to_backend(chat.to_responses(request))
@@ -633,6 +668,23 @@ def messages_road(body: JsonObject) -> None:
     assert anthropic.tokens(anthropic.to_count(body)) > 0
     stream = anthropic.MessageStream(made.options)
     translated(events(wire("minimal_for_codex_exec")), stream)
+
+
+def ollama_road(body: JsonObject, *, generate: bool) -> None:
+    if ollama.loads_only(body, generate=generate):
+        return
+    made = ollama.from_client(body, name="m", entry=None, generate=generate)
+    wire_json.dumps(responses.to_backend(made.sent))
+    translated(events(wire("minimal_for_codex_exec")), ollama.OllamaStream(made.options, lambda: 1))
+
+
+def ollama_survives(body: Any, *, generate: bool) -> None:
+    if isinstance(body, dict):
+        try:
+            ollama_road(body, generate=generate)
+        except InvalidRequest as error:
+            error.param = ollama.ollama_param(error.param, body)
+            wire_json.dumps(ollama.error_body(error))
 
 
 def messages_survives(body: Any) -> None:
@@ -671,6 +723,12 @@ def test_a_messages_request_with_an_odd_member_gives_only_our_errors() -> None:
         messages_survives(odd)
 
 
+@pytest.mark.parametrize("body", [OLLAMA_BODY, GENERATE_BODY], ids=["chat", "generate"])
+def test_an_ollama_request_with_an_odd_member_gives_only_our_errors(body: JsonObject) -> None:
+    for odd in bends(body):
+        ollama_survives(odd, generate=body is GENERATE_BODY)
+
+
 def test_a_responses_request_with_an_odd_member_gives_only_our_errors() -> None:
     for odd in bends(RESPONSES_BODY):
         responses_survives(odd)
@@ -686,6 +744,11 @@ def test_a_bent_messages_request_gives_only_our_errors(body: Any) -> None:
     messages_survives(body)
 
 
+@given(body=bent(OLLAMA_BODY).flatmap(bent))
+def test_a_bent_ollama_request_gives_only_our_errors(body: Any) -> None:
+    ollama_survives(body, generate=False)
+
+
 @given(body=bent(RESPONSES_BODY).flatmap(bent))
 def test_a_bent_responses_request_gives_only_our_errors(body: Any) -> None:
     responses_survives(body)
@@ -696,6 +759,8 @@ def test_the_bodies_that_are_bent_are_good_themselves() -> None:
         chat_road(body)
     responses_road(RESPONSES_BODY)
     messages_road(MESSAGES_BODY)
+    ollama_road(OLLAMA_BODY, generate=False)
+    ollama_road(GENERATE_BODY, generate=True)
 
 
 def test_a_catalogue_with_an_odd_member_is_still_a_list() -> None:
@@ -705,6 +770,8 @@ def test_a_catalogue_with_an_odd_member_is_still_a_list() -> None:
             found = models.parse(odd)
             wire_json.dumps(models.public_list(found))
             assert isinstance(models.hint(found, "gpt").text, str)
+            wire_json.dumps(ollama.tags(found, {}, ""))
+            wire_json.dumps(ollama.show(found, {}, first["slug"], ""))
 
 
 def test_limits_with_an_odd_member_are_still_limits() -> None:

@@ -31,6 +31,7 @@ from codexapi_engine.login.keyring_store import UNAVAILABLE
 from codexapi_engine.login.location import STORE, store_of
 from codexapi_engine.login.login_hint import CODEX, INSTALL, MAKE_WRITABLE, with_client
 from codexapi_engine.protocol.limits import Window
+from codexapi_engine.settings import OLLAMA_PORT
 
 from .commands.config import DEFAULT, effective, plain
 from .global_options import environment
@@ -74,6 +75,7 @@ async def found(
         yield finding
     yield _state_folder(chosen)
     yield _port(chosen)
+    yield _ollama_port(chosen)
     yield await _simulated(chosen)
     yield _editors()
     if not chosen.demo:
@@ -201,6 +203,20 @@ def _port(chosen: engine.Settings) -> Check:
     except OSError:
         who = listener(chosen.port) or "another program"
         return Check("port", WARNING, f"{who} answers on {where}", another)
+
+
+def _ollama_port(chosen: engine.Settings) -> Check:
+    """Who answers where programs look for Ollama. Nothing of it is a fault."""
+    port, name = chosen.ollama_port or OLLAMA_PORT, "ollama port"
+    where, start = f"127.0.0.1:{port}", "codexapi serve --ollama"
+    try:
+        version = version_at(f"http://{where}", PORT_WAIT)
+        return Check(name, OK, f"codexapi {version} is serving on {where}")
+    except ConnectionRefusedError:
+        return Check(name, OK, f"{where} is free; `{start}` serves programs that look for Ollama")
+    except OSError:
+        who = listener(port) or "another program, Ollama itself perhaps,"
+        return Check(name, OK, f"{who} answers on {where}")
 
 
 async def _simulated(chosen: engine.Settings) -> Check:

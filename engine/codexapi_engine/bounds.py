@@ -153,6 +153,9 @@ MAX_CHOICES = 8
 """Choices of one request, all prompts together: each is a call on the user's plan."""
 
 MAX_STOPS = 4
+MAX_STOP_OPTIONS = 32
+"""Stop sequences of Ollama's API, which has no limit: programs that complete code send a dozen."""
+
 MAX_TOOLS = 128
 MAX_TOOL_NAME = 128
 """The backend took 64 characters before, and takes so many now."""

@@ -38,6 +38,7 @@ class Catalogue:
         # moves
         self.models: list[Model] = []  # what there is of it, fresh or not
         self.etag: str | None = None  # the one that the list came with
+        self.fetched_at: float | None = None  # epoch seconds
         self.clock_ahead: float | None = None  # seconds, of the backend's
         self._version = settings.protocol_version
         self._owner: str | None = None  # the account whose list it is, where that is known
@@ -96,6 +97,7 @@ class Catalogue:
             self.models = models.parse(reply.json)
             self._raise_version()
         self._fetched_at, self._failed_at = began, None
+        self.fetched_at = self._clock()
 
     def _raise_version(self) -> None:
         if not self._fixed_version:

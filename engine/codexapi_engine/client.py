@@ -202,6 +202,11 @@ class Codex:
         return self._catalogue.etag
 
     @property
+    def models_fetched_at(self) -> float | None:
+        """Epoch seconds; None where the list was never had."""
+        return self._catalogue.fetched_at
+
+    @property
     def clock_ahead(self) -> float | None:
         """Seconds that this clock is ahead of the backend's, by the `Date` of the model list."""
         return self._catalogue.clock_ahead

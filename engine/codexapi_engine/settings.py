@@ -34,6 +34,8 @@ from .setting_values import (
 BASE_URL = "https://chatgpt.com/backend-api/codex"
 ACCOUNTS_URL = "https://auth.openai.com/api/accounts"
 PORT = 18080
+OLLAMA_PORT = 11434
+"""Where programs look for Ollama."""
 
 
 def _about(
@@ -118,6 +120,14 @@ class Settings:
         default=PORT,
         metadata=_about(
             "the port to listen on; 0: any free one", "CODEXAPI_PORT", parse=parse_port
+        ),
+    )
+    ollama_port: int | None = field(
+        default=None,
+        metadata=_about(
+            "a port of this machine for programs that look for Ollama; none: closed",
+            "CODEXAPI_OLLAMA_PORT",
+            parse=parse_port,
         ),
     )
     api_key: Secret | None = field(

@@ -101,7 +101,7 @@ def played(number: int, runs: int, signals: int, since: str, arguments: list[str
     return found
 
 
-def main(plans: list[Any], arguments: list[str]) -> None:
+def main(plans: list[tuple[int, int, int, str]], arguments: list[str]) -> None:
     load()
     print(json.dumps([played(*plan, arguments) for plan in plans]))
 

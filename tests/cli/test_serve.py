@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -20,7 +21,10 @@ from tests.cli.shell import exit_code, run, terminal
 from tests.logins import auth_json, write_login
 from tests.processes import codexapi, environment, server
 
+from codexapi_engine import Settings
 from codexapi_engine.login.login_hint import INSTALL
+from codexapi_http.server.process import cannot_listen
+from codexapi_http.server.serve import addresses
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals, sends signals")
 
@@ -142,3 +146,59 @@ def test_who_has_the_port_is_named() -> None:
     assert done.returncode == 8
     assert f"127.0.0.1:{port}: Address already in use by " in done.stderr
     assert f", process {os.getpid()}; choose another --port" in done.stderr
+
+
+def test_the_port_of_ollama_is_served_too_and_named(tmp_path: Path) -> None:
+    env = {"CODEXAPI_OLLAMA_PORT": "0", "CODEXAPI_STATE_DIR": str(tmp_path)}
+    with server("--demo", "--ollama", env=env) as running:
+        assert running.process.stderr is not None
+        lines = iter(running.process.stderr.readline, "")
+        note = next(line for line in lines if "Ollama" in line)
+        told = re.fullmatch(
+            r"codexapi: programs that look for Ollama find it at (http://127.0.0.1:(\d+))\n", note
+        )
+        assert told, note
+        assert told[1] != running.url.removesuffix("/v1")
+        for url in (told[1], running.url.removesuffix("/v1")):
+            with urllib.request.urlopen(url) as reply:
+                assert reply.read() == b"Ollama is running"
+        env = {"CODEXAPI_OLLAMA_PORT": told[2]}
+        found = run("doctor", "--demo", "--offline", "--json", env=env)
+        checks = {check["name"]: check for check in json.loads(found.stdout)["findings"]}
+        assert "is serving on" in checks["ollama port"]["told"]
+        assert json.loads(found.stdout)["ok"], checks
+        assert running.stop(signal.SIGTERM) == 143
+
+
+def test_a_port_of_ollama_that_is_taken_ends_the_start(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {"CODEXAPI_OLLAMA_PORT": str(port), "CODEXAPI_STATE_DIR": str(tmp_path)}
+        done = run("serve", "--demo", "--port", "0", "--ollama", env=env)
+    assert done.returncode == 8
+    assert f"127.0.0.1:{port}: Address already in use by " in done.stderr
+
+
+def test_the_own_port_of_ollama_has_a_hint_of_its_own() -> None:
+    told = cannot_listen("127.0.0.1", 11434, OSError(errno.EADDRINUSE, "Address already in use"))
+    assert "quit Ollama" in told
+    assert "--port" not in told
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("127.0.0.1", 11434, [("127.0.0.1", 11434)]),
+        ("0.0.0.0", 11434, [("0.0.0.0", 11434)]),
+        ("127.0.0.1", 18080, [("127.0.0.1", 18080), ("127.0.0.1", 11434)]),
+        ("::1", 11434, [("::1", 11434), ("127.0.0.1", 11434)]),
+    ],
+)
+def test_an_address_is_listened_on_once(
+    host: str, port: int, expected: list[tuple[str, int]]
+) -> None:
+    chosen = Settings(host=host, port=port, ollama_port=11434)
+    assert addresses(chosen, api=True) == expected
+    assert addresses(chosen, api=False) == [(host, port)]

@@ -48,6 +48,7 @@ PLACES = {
     "continue": ".continue/config.yaml",
     "aider": ".aider.conf.yml",
     "zed": ".config/zed/settings.json",
+    "zed-ollama": ".config/zed/settings.json",
     "vscode": ".config/Code/User/chatLanguageModels.json",
     "librechat": "librechat.yaml",
     "opencode": ".config/opencode/opencode.json",
@@ -61,6 +62,7 @@ BEFORE = {
     "continue": "name: Mine\nversion: 2.0.0\nschema: v1\nmodels:\n  - name: other  # keep\n    provider: ollama\n",
     "aider": "# dark, please\ndark-mode: true\n",
     "zed": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
+    "zed-ollama": '// mine\n{\n    "theme": "One Dark", // keep\n}\n',
     "vscode": '[\n  {\n    "name": "Other",\n    "vendor": "ollama"\n  }\n]\n',
     "librechat": "version: 1.0.0\n\nendpoints:\n  custom:\n    - name: Other\n      baseURL: http://x\n",
     "opencode": '{\n  // mine\n  "provider": {\n    "x": {\n      "name": "X"\n    }\n  }\n}\n',
@@ -120,6 +122,8 @@ def test_every_client_that_is_asked_for_is_there() -> None:
         "open-webui", "continue", "cline", "zed", "vscode", "librechat", "cursor", "jetbrains",
         "n8n", "aider", "langchain", "codex", "shell", "opencode", "pi", "mistral-vibe",
         "qwen-code", "claude-code", "crush", "anthropic", "claude-agent-sdk", "goose",
+        "ollama", "zed-ollama", "vscode-ollama", "jetbrains-ollama",
+        "home-assistant", "raycast", "obsidian-copilot",
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 

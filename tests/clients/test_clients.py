@@ -56,6 +56,7 @@ LIGHT = [
 ]
 HEAVY = [
     Client("litellm_client.py", (), (*FIVE, "responses", "responses_stream"), "litellm"),
+    Client("ollama_js.mjs", pins="ollama-js"),
     Client("node_clients.mjs", ("openai", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("openai", "responses"), pins="node-clients"),
     Client("node_clients.mjs", ("anthropic", "messages"), pins="node-clients"),

@@ -30,6 +30,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("CODEXAPI_TIMEOUT", "2.5", "timeout", 2.5),
         ("CODEXAPI_HOST", "0.0.0.0", "host", "0.0.0.0"),
         ("CODEXAPI_PORT", "0", "port", 0),
+        ("CODEXAPI_OLLAMA_PORT", "11434", "ollama_port", 11434),
         ("CODEXAPI_API_KEY", "a-key", "api_key", Secret("a-key")),
         ("CODEX_ACCESS_TOKEN", " at-token\n", "access_token", Secret("at-token")),
         ("CODEX_AUTHAPI_BASE_URL", "http://127.0.0.1:9/x", "accounts_url", "http://127.0.0.1:9/x"),

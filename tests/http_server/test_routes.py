@@ -59,8 +59,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 async def test_unknown_path_is_not_found_and_the_right_one_named(
     server: Door, backend: Simulator, method: str, path: str, told: str
 ) -> None:
-    reply = await server.reply(head(f"{method} {path}", "Host: 127.0.0.1", "Content-Length: 0"))
-    error = reply.refused(404, "not_found")
+    lines = ("Host: 127.0.0.1", "Content-Length: 0", "Accept: text/html")
+    error = (await server.reply(head(f"{method} {path}", *lines))).refused(404, "not_found")
     assert told.removeprefix("GET ") in error["message"]
     assert error["type"] == "invalid_request_error"
     assert not backend.requests

@@ -24,6 +24,7 @@ PYTHON = {
     "langchain": [
         "langchain-tests==1.1.9", "langchain-openai==1.7.3", "langchain-anthropic==1.7.10", *PYTEST,
     ],
+    "ollama": ["langchain-tests==1.1.9", "langchain-ollama==1.1.0", *PYTEST],
     "instructor": [
         "instructor[anthropic]==1.17.0", "python-dotenv", "jsonref", "diskcache", "redis", "fastapi", "requests",
         *PYTEST,
@@ -53,6 +54,7 @@ NODE = {
     "gemini-cli": ["@google/gemini-cli@0.61.0"],
     # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
+    "ollama-js": ["ollama@0.6.4"],
     "node-clients": [
         "openai", "@anthropic-ai/sdk@1.14.0", "ai@7.0.173", "@ai-sdk/openai@4.0.118",
         "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/anthropic@4.0.105", "zod@4", "ws@8",

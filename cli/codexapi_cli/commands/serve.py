@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.bounds import IDLE_TIMEOUT
 from codexapi_engine.setting_values import parse_alias, parse_host, parse_origin
+from codexapi_engine.settings import OLLAMA_PORT
 
 from ..parser import completers
 from ..parser.help_text import BACKEND
@@ -160,6 +162,14 @@ def serve(
             help="Serve MCP at /mcp too, as `codexapi mcp serve` does",
         ),
     ] = False,
+    ollama: Annotated[
+        bool,
+        typer.Option(
+            "--ollama", rich_help_panel="Features",
+            help="Serve at 127.0.0.1:11434 too, for programs that look for Ollama "
+            "(env: CODEXAPI_OLLAMA_PORT, for another port)",
+        ),
+    ] = False,
     detach: Annotated[
         bool,
         typer.Option(
@@ -193,6 +203,8 @@ def serve(
         cors=origins, max_streams=max_streams, metrics=metrics,
         transcribe_audio=transcribe_audio,
     )  # fmt: skip
+    if ollama and chosen.ollama_port is None:
+        chosen = replace(chosen, ollama_port=OLLAMA_PORT)
     if detach:
         with ending():
             again = [word for word in sys.argv[1:] if word != "--detach"]

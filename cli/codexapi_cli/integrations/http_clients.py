@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from ..terminal.output import Problem
+from . import ollama_clients as ollama
 from .edits import Entry, ListItem
 from .system import LINUX, MACOS, WINDOWS, System
 
@@ -436,6 +437,11 @@ In Cursor, codexapi can be used as an MCP server:
 """
 
 
+_ZED_FILES = {
+    LINUX: "{config}/zed/settings.json",
+    MACOS: "{home}/.config/zed/settings.json",
+    WINDOWS: "{appdata}/Zed/settings.json",
+}
 _VS_CODE_FILE = "Code/User/chatLanguageModels.json"
 
 CLIENTS: Final = (
@@ -467,10 +473,7 @@ CLIENTS: Final = (
         "zed", "Zed",
         "Its agent panel lists the models. It wants a key, from the variable CODEXAPI_API_KEY or "
         "typed in its settings: any text, if the server asks for none.",
-        files={
-            LINUX: "{config}/zed/settings.json", MACOS: "{home}/.config/zed/settings.json",
-            WINDOWS: "{appdata}/Zed/settings.json",
-        },
+        files=_ZED_FILES,
         entries=_zed, env=lambda point: {"CODEXAPI_API_KEY": point.key}, run=("zed",),
     ),
     ApiClient(
@@ -537,5 +540,18 @@ CLIENTS: Final = (
     ApiClient("cline", "Cline", words=_cline),
     ApiClient("jetbrains", "JetBrains AI Assistant", words=_jetbrains),
     ApiClient("n8n", "n8n", words=_n8n),
+    ApiClient(
+        "ollama", "any program that looks for Ollama", env=ollama.environment, run=("ollama",),
+        words=ollama.any_program, models=False,
+    ),
+    ApiClient(
+        "zed-ollama", "Zed, as Ollama", "Its agent panel lists the models under Ollama.",
+        files=_ZED_FILES, entries=ollama.zed, run=("zed",),
+    ),
+    ApiClient("vscode-ollama", "VS Code, as Ollama", words=ollama.vs_code, models=False),
+    ApiClient("jetbrains-ollama", "JetBrains, as Ollama", words=ollama.jetbrains, models=False),
+    ApiClient("home-assistant", "Home Assistant", words=ollama.home_assistant),
+    ApiClient("raycast", "Raycast", words=ollama.raycast, models=False),
+    ApiClient("obsidian-copilot", "Copilot for Obsidian", words=ollama.obsidian),
     ApiClient("cursor", "Cursor", words=_cursor, models=False),
 )  # fmt: skip

@@ -69,7 +69,8 @@ async def _serving(chosen: engine.Settings) -> AsyncIterator[str]:
     pipe = asyncio.subprocess.PIPE
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
-            *_command(chosen), env={**environment(), "CODEXAPI_STATE_DIR": folder},
+            *_command(chosen),
+            env={**environment(), "CODEXAPI_STATE_DIR": folder, "CODEXAPI_OLLAMA_PORT": ""},
             stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe,
         )  # fmt: skip
         assert process.stdout is not None

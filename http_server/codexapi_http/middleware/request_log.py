@@ -22,7 +22,7 @@ from codexapi_engine.errors import (
     StreamInterrupted,
     UnexpectedAnswer,
 )
-from codexapi_engine.protocol import anthropic
+from codexapi_engine.protocol import anthropic, ollama
 from codexapi_engine.protocol.anthropic import files as anthropic_files
 from codexapi_engine.protocol.audio import request as audio_request
 from codexapi_engine.protocol.chat import schema as chat_request
@@ -44,6 +44,7 @@ _FIELDS = frozenset(
     {
         *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
         *images_request.EDIT_RULES, *anthropic.RULES, *stored_files_request.RULES, *anthropic_files.RULES, *audio_request.RULES,
+        *ollama.RULES, *ollama.GENERATE_RULES,
     }
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")

@@ -29,6 +29,8 @@ from .health import healthz
 from .images import images_edits, images_file, images_generations, images_variations
 from .messages import ROUTES as MESSAGES
 from .models import models_get, models_list
+from .ollama import ROUTES as OLLAMA
+from .ollama import root
 from .openapi import openapi
 from .responses import responses_compact, responses_create, responses_input_tokens
 from .search import alpha_search
@@ -78,9 +80,10 @@ ROUTES = [
     Route("/v1/models", got(models_list), methods=["GET"]),
     Route("/v1/models/{model:path}", got(models_get), methods=["GET"]),
     Route("/v1/usage", got(usage), methods=["GET"]),
+    Route("/", got(root)),
     Route("/healthz", healthz),
     Route("/openapi.json", openapi),
 ]
 
-DIALECTS = [MESSAGES]
+DIALECTS = [MESSAGES, OLLAMA]
 """The dialects beside OpenAI's."""

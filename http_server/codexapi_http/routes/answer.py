@@ -107,13 +107,19 @@ async def collect_responses(runs: Sequence[EventStream]) -> list[JsonObject]:
 
 async def collected_chunks(runs: Sequence[Run]) -> list[JsonObject]:
     """The chunks of runs that may end before their time, and the runs closed."""
+    data = await collected_bytes(runs)
+    return [event.json for event in sse.Decoder().feed(data) if event.json]
+
+
+async def collected_bytes(runs: Sequence[Run]) -> bytes:
+    """The streams of runs, whole, and the runs closed. Raises CodexError."""
     sink = _Memory()
     try:
         sink.write(await pump_all(runs, sink))
     finally:
         for run in runs:
             await run.events.aclose()
-    return [event.json for event in sse.Decoder().feed(bytes(sink.data)) if event.json]
+    return bytes(sink.data)
 
 
 class _Memory:

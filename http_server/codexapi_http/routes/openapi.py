@@ -22,6 +22,7 @@ from codexapi_engine.protocol.audio import request as audio
 from codexapi_engine.protocol.chat import schema as chat
 from codexapi_engine.protocol.completions import request as completions
 from codexapi_engine.protocol.images import request as images
+from codexapi_engine.protocol.ollama import schema as ollama
 from codexapi_engine.protocol.responses import request as responses
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.protocol.stored_files import request as stored_files
@@ -151,6 +152,22 @@ BODIES: dict[str, Body] = {
         {},
         FieldRule.IGNORED,
         {"model": MODEL, "messages": _SAY_HELLO},
+    ),
+    "chat": Body(
+        "OllamaChatRequest",
+        ollama.OllamaChat,
+        ollama.RULES,
+        ollama.ASKS_NOTHING,
+        FieldRule.IGNORED,
+        {"model": MODEL, "messages": _SAY_HELLO},
+    ),
+    "generate": Body(
+        "OllamaGenerateRequest",
+        ollama.OllamaGenerate,
+        ollama.GENERATE_RULES,
+        ollama.ASKS_NOTHING,
+        FieldRule.IGNORED,
+        {"model": MODEL, "prompt": "Say hello"},
     ),
     "transcriptions_create": Body(
         "TranscriptionRequest",
@@ -291,6 +308,10 @@ _ERRORS: dict[str, tuple[str, JsonObject]] = {
                 "request_id": {"type": "string"},
             },
         },
+    ),
+    "ollama": (
+        "OllamaError",
+        {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
     ),
 }
 """By dialect: the name of the schema of its errors, and the schema."""

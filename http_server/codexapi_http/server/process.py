@@ -17,6 +17,7 @@ import uvicorn
 
 from codexapi_engine.ending import ending_signals, signals_later
 from codexapi_engine.listeners import listener
+from codexapi_engine.settings import OLLAMA_PORT
 
 from ..logs import announce
 from .uvicorn_protocol import Connection, Deadlines
@@ -62,9 +63,9 @@ class Process(uvicorn.Server):
         self._drain = drain
         self._signal = 0
 
-    async def run_on(self, listening: socket.socket) -> int:
+    async def run_on(self, *listening: socket.socket) -> int:
         """Serves until a signal comes; returns the exit code."""
-        await self.serve(sockets=[listening])
+        await self.serve(sockets=list(listening))
         return 128 + self._signal if self._signal else 0
 
     @contextlib.contextmanager
@@ -159,8 +160,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:
     """Why there is no listening socket, and who has the port where that can be seen."""
-    who = listener(port) if error.errno == errno.EADDRINUSE else None
-    return f"{host}:{port}: {error.strerror}{f' by {who}' if who else ''}; choose another --port"
+    in_use = error.errno == errno.EADDRINUSE
+    who = listener(port) if in_use else None
+    other = "choose another --port"
+    if in_use and port == OLLAMA_PORT:
+        other = (
+            "this is Ollama's port: quit Ollama (`systemctl stop ollama` where it is a service), or "
+            "start without it and enter codexapi's own address in the program"
+        )
+    return f"{host}:{port}: {error.strerror}{f' by {who}' if who else ''}; {other}"
 
 
 def url_of(listening: socket.socket) -> str:

@@ -19,7 +19,7 @@ from ..app import create_app
 from ..logs import announce
 from ..mount import AppFactory
 from ..reports import Reports
-from .process import PORT_IN_USE, Process, cannot_listen, listen, run
+from .process import PORT_IN_USE, Process, cannot_listen, listen, run, url_of
 
 LOCAL_FILE = 7
 """The exit code where a file of the user's cannot be used."""
@@ -48,21 +48,38 @@ def serve(
             "CODEXAPI_API_KEY, --api-key-file, or stay on 127.0.0.1",
             code="key_required",
         )
-    try:
-        listening = listen(settings.host, settings.port)
-    except OSError as error:
-        announce(cannot_listen(settings.host, settings.port, error))
-        return PORT_IN_USE
+    listening: list[socket.socket] = []
+    for host, port in addresses(settings, api):
+        try:
+            listening.append(listen(host, port))
+        except OSError as error:
+            _close(listening)
+            announce(cannot_listen(host, port, error))
+            return PORT_IN_USE
     try:
         state = State(settings.state)
     except Unavailable as error:
-        listening.close()
+        _close(listening)
         announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
         return run(_serve(settings, state, listening, ready, mounts, api), _loop())
     finally:
         state.close()
+
+
+def addresses(settings: Settings, api: bool) -> list[tuple[str, int]]:
+    """Where to listen, the server's own address first."""
+    own, ollama = (settings.host, settings.port), settings.ollama_port if api else None
+    on_loopback = settings.host in ("127.0.0.1", "0.0.0.0")
+    if ollama is None or (on_loopback and ollama == settings.port != 0):
+        return [own]
+    return [own, ("127.0.0.1", ollama)]
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -77,7 +94,7 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(
     settings: Settings,
     state: State,
-    listening: socket.socket,
+    listening: list[socket.socket],
     on_ready: Ready,
     builders: Sequence[AppFactory],
     api: bool,
@@ -90,6 +107,9 @@ async def _serve(
 
         async def ready(url: str) -> None:
             notes = [note async for note in _notes(settings, codex)]
+            notes += [
+                f"programs that look for Ollama find it at {url_of(s)}" for s in listening[1:]
+            ]
             on_ready(url, notes)
             for path in (["/v1"] if api else []) + [mount.path for mount in mounts]:
                 at = f"{url}{path}"
@@ -107,7 +127,7 @@ async def _serve(
             if now:
                 shutdown.end_all()
 
-        return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(listening)
+        return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(*listening)
 
 
 async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from codexapi_engine.protocol import JsonObject, anthropic, chat
+from codexapi_engine.protocol import JsonObject, anthropic, chat, ollama
 from codexapi_engine.protocol.responses import to_backend
 from codexapi_engine.protocol.responses.request import from_client
 
@@ -30,6 +30,11 @@ def from_messages(**more: Any) -> JsonObject:
     return to_backend(anthropic.from_client(body, model="m").sent)
 
 
+def from_ollama(**more: Any) -> JsonObject:
+    body = {"model": "m", "messages": [HI], **more}
+    return to_backend(ollama.from_client(body, name="m", entry=None).sent)
+
+
 DIALECTS: dict[str, Callable[..., JsonObject]] = {
     "responses": from_responses,
     "chat": from_chat,
@@ -37,7 +42,7 @@ DIALECTS: dict[str, Callable[..., JsonObject]] = {
 }
 """Those whose tools and parts have OpenAI's forms."""
 
-CALLERS = (*DIALECTS, "messages")
+CALLERS = (*DIALECTS, "messages", "ollama")
 """Those that have calls."""
 
 
@@ -65,11 +70,21 @@ def messages_call(call_id: str, name: str = "f") -> list[JsonObject]:
     return [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
 
 
+def ollama_call(call_id: str, name: str = "f") -> list[JsonObject]:
+    """The same in Ollama's form."""
+    call = {"id": call_id, "function": {"name": name, "arguments": {}}}
+    result = {"role": "tool", "tool_call_id": call_id, "content": "4"}
+    return [{"role": "assistant", "tool_calls": [call]}, result]
+
+
 def calling(dialect: str, *call_ids: str, name: str = "f") -> JsonObject:
     """What the backend gets of a conversation with these calls, each followed by its output."""
     if dialect == "messages":
         turns = [message for call_id in call_ids for message in messages_call(call_id, name)]
         return from_messages(messages=[HI, *turns])
+    if dialect == "ollama":
+        turns = [message for call_id in call_ids for message in ollama_call(call_id, name)]
+        return from_ollama(messages=[HI, *turns])
     if dialect == "chat":
         turns = [message for call_id in call_ids for message in chat_call(call_id, name)]
         return from_chat(messages=[HI, *turns])

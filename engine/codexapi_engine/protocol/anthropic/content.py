@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...errors import BackendError, JsonObject
+from ...errors import JsonObject
 from .. import json
+from ..responses.arguments import CALLS, arguments_of
 from ..responses.estimate import BYTES_PER_TOKEN
 from ..shapes import get_dict, get_int, get_list, get_str
 from .signature import UNKNOWN, Writer, sign
-
-CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
-"""The items that are calls, and the field of their input."""
 
 TEXTS = {"output_text": "text", "refusal": "refusal"}
 _SPEAKS = ("text", "tool_use", "web_search_tool_result")
@@ -99,28 +97,14 @@ def rewrites(item: JsonObject) -> bool:
 
 
 def arguments(item: JsonObject) -> str:
-    """The input of a call that is done, as the JSON of an object.
-
-    Raises BackendError where it is none: clients end, or run the tool with half of its input.
-    """
-    text = get_str(item, CALLS[item["type"]])
+    """The input of a call that is done, as the JSON of an object. Raises BackendError."""
+    value, text = arguments_of(item), get_str(item, CALLS[item["type"]])
     if item["type"] == "custom_tool_call":
-        return json.dumps({"input": text}).decode()
-    if not text:
-        return "{}"
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise BackendError(
-            f"the model called '{get_str(item, 'name')[:60]}' with arguments that are no JSON object",
-            code="upstream_error",
-        )
+        return json.dumps(value).decode()
     # Models fill in this optional field, and Claude Code then refuses the call.
     if item.get("name") == _READ and value.get(_PAGES) == "":
         return json.dumps({name: value[name] for name in value if name != _PAGES}).decode()
-    return text
+    return text or "{}"
 
 
 def search_blocks(item: JsonObject, sources: list[JsonObject]) -> list[JsonObject]:

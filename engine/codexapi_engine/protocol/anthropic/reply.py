@@ -12,11 +12,11 @@ from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
 from ..responses import Part, StreamedParts, delta_of, index_of, part_of
+from ..responses.arguments import CALLS
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator
 from .content import (
-    CALLS,
     TEXTS,
     MessageOptions,
     arguments,
