@@ -86,8 +86,9 @@ class Claude:
         try:
             yield terminal
         finally:
-            terminal.kill(signal.SIGKILL)
-            terminal.wait()
+            if terminal.isalive():
+                terminal.kill(signal.SIGKILL)
+                terminal.wait()
             terminal.close()
 
     def turns(self) -> list[tuple[Message, Message | None]]:
