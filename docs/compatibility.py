@@ -49,8 +49,8 @@ no other route where `anthropic-version` is sent.
 * **Blocks**: text, image (base64, URL), document (PDF, text, URL, blocks), search_result, tool_use,
   tool_result with pictures and documents, thinking. Citations are not made, files by id are a 400.
 * **Tools**: the client's own, `web_search_…`, `bash_…`, `text_editor_…` and `memory_…`. A tool with
-  `defer_loading` is sent once a `tool_reference` names it. Patterns that the backend refuses are
-  taken out of schemas. The other hosted tools are a 400.
+  `defer_loading` is sent once a `tool_reference` names it, or `tool_choice`. Patterns that the backend
+  refuses are taken out of schemas. The other hosted tools are a 400.
 * **Thinking**: the backend's encrypted reasoning is in `signature`, with the account and the model that
   wrote it; a signature of another is left out. Without `thinking` it is kept here, by call.
 * **`max_tokens`** is needed, caps nothing, and is not refused by `--strict`.
