@@ -316,7 +316,7 @@ def test_why_an_answer_ended(name: str, reason: str) -> None:
 def test_an_answer_that_was_cut_for_another_reason_is_no_end_of_a_turn(
     details: JsonObject | None,
 ) -> None:
-    response = {"status": "incomplete", "incomplete_details": details}
+    response: dict[str, Any] = {"status": "incomplete", "incomplete_details": details}
     assert reply(item(0, **text("Half")), **response)["stop_reason"] == "max_tokens"
     whole = anthropic.from_response({"output": [text("Half")], **response}, PLAIN)
     assert whole["stop_reason"] == "max_tokens"
