@@ -52,14 +52,15 @@ no other route where `anthropic-version` is sent.
 * **Messages**: a `system` message stays in its place. The last message cannot be the assistant's. A
   call without a result gets one, a result without a call becomes text.
 * **Blocks**: text, image (base64, URL), document (PDF, text, URL, blocks), search_result, tool_use,
-  tool_result with pictures and documents, thinking. Files by id are a 400.
+  tool_result with pictures and documents, thinking, and files of
+  `/v1/files` by id.
 * **Citations** of documents are not made: `citations: {enabled: true}` is ignored, by its path. After
   a web search a text block has the pages that it cites, as `web_search_result_location` without
   `cited_text`.
 * **Tools**: the client's own, `web_search_…`, `bash_…`, `text_editor_…` and `memory_…`. A tool with
-  `defer_loading` is sent once a `tool_reference` names it, and at once beside a `tool_search_tool_…`.
-  Patterns that the backend refuses are taken out of schemas. A name that it refuses becomes another
-  one on the way, and comes back. The other hosted tools are a 400.
+  `defer_loading` is sent once a `tool_reference` names it, or `tool_choice`, and at once beside a
+  `tool_search_tool_…`. Patterns that the backend refuses are taken out of schemas. A name that it
+  refuses becomes another one on the way, and comes back. The other hosted tools are a 400.
 * **Thinking**: the backend's encrypted reasoning is in `signature`, with the account and the model that
   wrote it; a signature of another is left out. Without `thinking` it is kept here, by call.
 * **`max_tokens`** is needed, caps nothing, and is not refused by `--strict`.

@@ -86,8 +86,9 @@ class Claude:
         try:
             yield terminal
         finally:
-            terminal.kill(signal.SIGKILL)
-            terminal.wait()
+            if terminal.isalive():
+                terminal.kill(signal.SIGKILL)
+                terminal.wait()
             terminal.close()
 
     def turns(self) -> list[tuple[Message, Message | None]]:
@@ -266,6 +267,15 @@ def a_used_up_plan_ends_at_once(claude: Claude) -> None:
     assert [heard and heard.head for _, heard in claude.turns()] == ["429"]
 
 
+def a_model_that_there_is_not_is_named(claude: Claude) -> None:
+    done = claude.run("[[say It works.]]", "--model", "gpt-9")
+    assert done.returncode != 0
+    assert "gpt-9" in done.stdout + done.stderr, done.stdout + done.stderr
+    heads = [heard and heard.head for _, heard in claude.turns()]
+    assert 1 <= len(heads) <= 2
+    assert set(heads) == {"404"}
+
+
 def a_cut_stream_is_resumed_and_never_taken_for_an_answer(claude: Claude) -> None:
     done = claude.run("[[long 9]] [[cut 3]]")
     assert done.returncode != 0
@@ -351,6 +361,7 @@ SCENARIOS: list[Callable[[Claude], None]] = [
     a_chat_that_is_resumed_keeps_its_reasoning,
     a_wrong_key_ends_at_once,
     a_used_up_plan_ends_at_once,
+    a_model_that_there_is_not_is_named,
     a_cut_stream_is_resumed_and_never_taken_for_an_answer,
     a_backend_that_is_overloaded_is_tried_again,
     a_chat_that_is_too_long_is_compacted_and_the_turn_goes_on,

@@ -193,7 +193,10 @@ def _run(codex: Codex, made: Translated, owner: Owner, elapsed: Elapsed) -> Run:
 
 async def absent(request: Request) -> Response:
     """What has no meaning here."""
-    status, why = _ABSENT[request.method, request.scope["route"].path]
+    found = _ABSENT.get((request.method, request.scope["route"].path))
+    if found is None:
+        raise no_such_path(request)
+    status, why = found
     raise refusal(status, "not_supported", f"{request.method} {request.scope['path']}: {why}")
 
 
@@ -207,7 +210,7 @@ ROUTES = DialectRoutes(
         Route("/api/ps", got(ps), methods=["GET"]),
         Route("/api/show", posted(show), methods=["POST"]),
         Route("/api/pull", posted(pull), methods=["POST"]),
-        *(Route(path, got(absent), methods=[method]) for method, path in _ABSENT),
+        *(Route(path, got(absent)) for path in dict.fromkeys(path for _, path in _ABSENT)),
     ],
     prefixes=(
         "/api/chat", "/api/generate", "/api/version", "/api/tags", "/api/ps", "/api/show",

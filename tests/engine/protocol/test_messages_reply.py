@@ -331,6 +331,16 @@ def test_why_an_answer_ended(name: str, reason: str) -> None:
     assert (whole["stop_details"] is not None) == (reason == "refusal")
 
 
+@pytest.mark.parametrize("details", [None, {"reason": "brand_new"}])
+def test_an_answer_that_was_cut_for_another_reason_is_no_end_of_a_turn(
+    details: JsonObject | None,
+) -> None:
+    response: dict[str, Any] = {"status": "incomplete", "incomplete_details": details}
+    assert reply(item(0, **text("Half")), **response)["stop_reason"] == "max_tokens"
+    whole = anthropic.from_response({"output": [text("Half")], **response}, PLAIN)
+    assert whole["stop_reason"] == "max_tokens"
+
+
 def test_a_refusal_is_text_and_explains_itself() -> None:
     whole = message("refusal")
     words = whole["content"][0]["text"]

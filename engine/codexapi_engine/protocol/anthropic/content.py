@@ -212,6 +212,8 @@ def ending(response: JsonObject, called: bool, refusal: str | None) -> JsonObjec
     elif refusal is not None or reason == "content_filter":
         stop = "refusal"
         details = {"type": "refusal", "category": None, "explanation": refusal}
+    elif reason == "max_output_tokens" or response.get("status") == "incomplete":
+        stop = "max_tokens"  # for another reason too: a text that was cut is no end of a turn
     else:
-        stop = "max_tokens" if reason == "max_output_tokens" else "end_turn"
+        stop = "end_turn"
     return {"stop_reason": stop, "stop_sequence": None, "stop_details": details}
