@@ -157,10 +157,33 @@ def test_what_is_ignored_inside_a_field_is_named_by_its_path(more: JsonObject, p
     assert refusal(body(**more), strict=True).param == path
 
 
-def test_citations_of_a_document_are_ignored_by_path() -> None:
-    source = {"type": "text", "media_type": "text/plain", "data": "x"}
-    block = {"type": "document", "source": source, "citations": {"enabled": True}}
-    assert translation(user(block)).ignored == ("max_tokens", "messages.0.content.0.citations")
+SOURCE = {"type": "text", "media_type": "text/plain", "data": "x"}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": SOURCE},
+        {"type": "search_result", "source": "s", "title": "t", "content": [text("x")]},
+    ],
+    ids=lambda block: block["type"],
+)
+@pytest.mark.parametrize("inside", [False, True], ids=["message", "result"])
+def test_citations_are_ignored_by_path_and_refused_when_strict(
+    block: JsonObject, *, inside: bool
+) -> None:
+    def asked(citations: JsonObject | None) -> list[JsonObject]:
+        wanted = {**block, "citations": citations}
+        if not inside:
+            return [user(wanted)]
+        return [HI, assistant(call()), user(result([wanted]))]
+
+    messages = asked({"enabled": True})
+    path = "messages.2.content.0.content.0" if inside else "messages.0.content.0"
+    assert translation(*messages).ignored == ("max_tokens", f"{path}.citations")
+    assert refusal(body(*messages), strict=True).param == f"{path}.citations"
+    for nothing in ({"enabled": False}, None):
+        assert translation(*asked(nothing)).ignored == ("max_tokens",)
 
 
 def test_a_thread_is_refused_in_the_form_on_which_the_official_client_goes_without() -> None:
