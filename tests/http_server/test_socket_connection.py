@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.http_server import raw
 from tests.http_server.doors import Door, Stream, door, encoded
-from tests.http_server.raw import JsonObject, get
+from tests.http_server.raw import JsonObject, get, masked
 from tests.http_server.sockets import Client, client, create, text_of
 from websockets.exceptions import InvalidStatus
 
@@ -66,18 +66,6 @@ async def streaming(count: int = 1, **settings: Any) -> AsyncIterator[tuple[Door
     backend = Streams(count)
     async with door(backend, **settings) as opened:
         yield opened, backend.streams
-
-
-def masked(payload: bytes, opcode: int = 0x81) -> bytes:
-    """A client's frame, by hand."""
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", opcode, 0x80 | size)
-    elif size < 1 << 16:
-        head = struct.pack("!BBH", opcode, 0x80 | 126, size)
-    else:
-        head = struct.pack("!BBQ", opcode, 0x80 | 127, size)
-    return head + bytes(4) + payload  # a mask of zeros changes nothing
 
 
 # How it begins.
