@@ -133,7 +133,7 @@ class Bodies:
     """The large bodies that a server has in hand."""
 
     def __init__(self) -> None:
-        self._size = 0  # bytes of all of them
+        self.size = 0  # bytes of all of them
 
     def reserve(self, scope: Scope, size: int) -> None:
         """Counts a body in, until `release`. Raises Unavailable where the memory that all of them
@@ -143,17 +143,21 @@ class Bodies:
             return
         try:
             # No page of it is touched.
-            mmap.mmap(-1, (self._size + more) * TIMES, **_PRIVATE).close()
+            mmap.mmap(-1, (self.size + more) * TIMES, **_PRIVATE).close()
         except (OSError, OverflowError, MemoryError):
             raise Unavailable(
                 "The server has no memory for a body as large as yours; send it again later.",
                 retry_after=1,
             ) from None
-        self._size += more
+        self.size += more
         scope[_RESERVED] = size
 
+    def holds(self, scope: Scope) -> bool:
+        """Whether a body is counted in."""
+        return _RESERVED in scope
+
     def release(self, scope: Scope) -> None:
-        self._size -= scope.pop(_RESERVED, 0)
+        self.size -= scope.pop(_RESERVED, 0)
 
 
 def reserve(scope: Scope, size: int) -> None:

@@ -418,6 +418,31 @@ async def test_a_client_that_answers_pings_stays() -> None:
             assert (await socket.rest())[-1]["type"] == "response.completed"
 
 
+@pytest.mark.parametrize("pieces", [[masked(b"x" * 400)[:200]], [masked(b"{", 0x01)]])
+async def test_half_a_message_that_pauses_closes_with_1008(pieces: list[bytes]) -> None:
+    async with door(Simulator(), deadlines=Deadlines(body=0.05), keep_alive=0.02) as opened:
+        async with raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER))
+            assert (await connection.head()).status == 101
+            for piece in pieces:
+                await connection.send(piece)
+            await connection.until(struct.pack("!H", 1008))
+
+
+async def test_half_a_large_message_counts_until_it_is_gone() -> None:
+    half = masked(bytes(2**20))[: 2**19]
+    async with door(Simulator()) as opened:
+        bodies = opened.app.state.bodies
+        async with client(opened.port) as other, raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER) + half)
+            assert (await connection.head()).status == 101
+            while not bodies.size:
+                await (await other.connection.ping())
+            assert bodies.size > 2**18
+        while bodies.size:  # noqa: ASYNC110  (the server's own turn)
+            await asyncio.sleep(0)
+
+
 async def test_too_large_a_message_closes_with_1009() -> None:
     """The client hears why, though it has not sent all of it."""
     async with streaming() as (opened, (stream,)):
