@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -105,7 +106,7 @@ class Lanes:
             lane.worker = asyncio.create_task(self._work(create.lane, lane))
             self._tasks.add(lane.worker)
             lane.worker.add_done_callback(self._tasks.discard)
-            lane.worker.add_done_callback(self._on_end)
+            lane.worker.add_done_callback(partial(self._ended, create.lane, lane))
 
     def cancel(self) -> None:
         """Ends all runs, as their client has left or the server goes down."""
@@ -114,26 +115,27 @@ class Lanes:
                 lane.worker.cancel()
 
     async def _work(self, name: str, lane: _Lane) -> None:
-        try:
-            while lane.queue:
-                last = b""
-                async with self._runs:
-                    waiting = lane.queue.popleft()
-                    self.waiting -= 1
-                    self.waiting_bytes -= waiting.size
-                    self._on_room()
-                    last = await _Work(waiting, self._writer, self._refused).run()
-                if not lane.queue:  # before its end is read: the client may ask again at once
-                    del self._lanes[name]
-                if not self._writer.write(last):
-                    await self._writer.drain()
-        finally:
-            for left in lane.queue:
+        while lane.queue:
+            async with self._runs:
+                waiting = lane.queue.popleft()
                 self.waiting -= 1
-                self.waiting_bytes -= left.size
-                self._bodies.release(left.scope)
-            if self._lanes.get(name) is lane:
+                self.waiting_bytes -= waiting.size
+                self._on_room()
+                last = await _Work(waiting, self._writer, self._refused).run()
+            if not lane.queue:  # before its end is read: the client may ask again at once
                 del self._lanes[name]
+            if not self._writer.write(last):
+                await self._writer.drain()
+
+    def _ended(self, name: str, lane: _Lane, worker: asyncio.Task[None]) -> None:
+        """Not in the worker itself: one that is cancelled before its first step does nothing."""
+        for left in lane.queue:
+            self.waiting -= 1
+            self.waiting_bytes -= left.size
+            self._bodies.release(left.scope)
+        if self._lanes.get(name) is lane:
+            del self._lanes[name]
+        self._on_end(worker)
 
 
 class _Work:
