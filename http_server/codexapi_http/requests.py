@@ -125,7 +125,7 @@ class Bodies:
     """The large bodies that a server has in hand."""
 
     def __init__(self) -> None:
-        self._size = 0  # bytes of all of them
+        self.size = 0  # bytes of all of them
 
     def reserve(self, scope: Scope, size: int) -> None:
         """Counts a body in, until `release`. Raises Unavailable where the memory that all of them
@@ -133,16 +133,20 @@ class Bodies:
         more = size - scope.get(_RESERVED, 0)
         if more <= 0:
             return
-        if not has_room_for(self._size + more):
+        if not has_room_for(self.size + more):
             raise Unavailable(
                 "The server has no memory for a body as large as yours; send it again later.",
                 retry_after=1,
             )
-        self._size += more
+        self.size += more
         scope[_RESERVED] = size
 
+    def holds(self, scope: Scope) -> bool:
+        """Whether a body is counted in."""
+        return _RESERVED in scope
+
     def release(self, scope: Scope) -> None:
-        self._size -= scope.pop(_RESERVED, 0)
+        self.size -= scope.pop(_RESERVED, 0)
 
 
 def reserve(scope: Scope, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -136,3 +137,15 @@ def post(path: str, body: JsonObject | bytes, *headers: str, host: str = "127.0.
 
 def get(path: str, *headers: str, host: str = "127.0.0.1") -> bytes:
     return head(f"GET {path}", f"Host: {host}", *headers)
+
+
+def masked(payload: bytes, opcode: int = 0x81) -> bytes:
+    """A frame of a WebSocket's client."""
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", opcode, 0x80 | size)
+    elif size < 1 << 16:
+        head = struct.pack("!BBH", opcode, 0x80 | 126, size)
+    else:
+        head = struct.pack("!BBQ", opcode, 0x80 | 127, size)
+    return head + bytes(4) + payload  # a mask of zeros changes nothing

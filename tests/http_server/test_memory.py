@@ -160,5 +160,5 @@ async def asked(path: str, kind: bytes, body: bytes, told: bool) -> int:
     }  # fmt: skip
     async with app.router.lifespan_context(app):
         await app(scope, receive, send)
-    assert app.state.bodies._size == 0
+    assert app.state.bodies.size == 0
     return status

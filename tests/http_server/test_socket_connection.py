@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.http_server import raw
 from tests.http_server.doors import Door, Stream, door, encoded
-from tests.http_server.raw import JsonObject, get
+from tests.http_server.raw import JsonObject, get, masked
 from tests.http_server.sockets import Client, client, create, text_of
 from websockets.exceptions import InvalidStatus
 
@@ -66,18 +66,6 @@ async def streaming(count: int = 1, **settings: Any) -> AsyncIterator[tuple[Door
     backend = Streams(count)
     async with door(backend, **settings) as opened:
         yield opened, backend.streams
-
-
-def masked(payload: bytes, opcode: int = 0x81) -> bytes:
-    """A client's frame, by hand."""
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", opcode, 0x80 | size)
-    elif size < 1 << 16:
-        head = struct.pack("!BBH", opcode, 0x80 | 126, size)
-    else:
-        head = struct.pack("!BBQ", opcode, 0x80 | 127, size)
-    return head + bytes(4) + payload  # a mask of zeros changes nothing
 
 
 # How it begins.
@@ -428,6 +416,31 @@ async def test_a_client_that_answers_pings_stays() -> None:
                 await asyncio.wait_for(stream.closed.wait(), 0.3)
             stream.send(*BEGINNING, END)
             assert (await socket.rest())[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("pieces", [[masked(b"x" * 400)[:200]], [masked(b"{", 0x01)]])
+async def test_half_a_message_that_pauses_closes_with_1008(pieces: list[bytes]) -> None:
+    async with door(Simulator(), deadlines=Deadlines(body=0.05), keep_alive=0.02) as opened:
+        async with raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER))
+            assert (await connection.head()).status == 101
+            for piece in pieces:
+                await connection.send(piece)
+            await connection.until(struct.pack("!H", 1008))
+
+
+async def test_half_a_large_message_counts_until_it_is_gone() -> None:
+    half = masked(bytes(2**20))[: 2**19]
+    async with door(Simulator()) as opened:
+        bodies = opened.app.state.bodies
+        async with client(opened.port) as other, raw.connect(opened.port) as connection:
+            await connection.send(get("/v1/responses", *OFFER) + half)
+            assert (await connection.head()).status == 101
+            while not bodies.size:
+                await (await other.connection.ping())
+            assert bodies.size > 2**18
+        while bodies.size:  # noqa: ASYNC110  (the server's own turn)
+            await asyncio.sleep(0)
 
 
 async def test_too_large_a_message_closes_with_1009() -> None:

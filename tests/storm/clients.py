@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.http_server.raw import get, post
+from tests.storm import sockets
 
 PATIENCE = 45.0
 """Seconds in which a request must have an answer or an end: some are tried again for 12 s, behind
@@ -31,6 +32,7 @@ class Reply:
     background: bool = False
     conversation: str = ""  # the id of the one that it is a part of
     client: str = "normal"
+    socket: bool = False  # over a WebSocket
     status: int | None = None  # None: there was no answer
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -75,25 +77,30 @@ async def _fetch(reply: Reply, port: int, request: bytes) -> None:
         if reply.client == "idle":  # half a request, and no more for a while
             await asyncio.sleep(0.5)
             writer.write(request[cut:])
-        data = await _read(reader, reply.client)
+        answer = await _read(reader, reply)
     finally:
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-    if reply.client != "vanish":
-        _parse(reply, data)
+    if reply.client == "vanish":
+        return
+    if not answer.is_socket:
+        _parse(reply, answer.data)
+    elif answer.events:
+        reply.status, reply.headers["content-type"], reply.body = answer.over_http()
+        reply.is_complete = answer.has_ended
 
 
-async def _read(reader: asyncio.StreamReader, client: str) -> bytes:
-    data = b""
+async def _read(reader: asyncio.StreamReader, reply: Reply) -> sockets.Answer:
+    answer, client = sockets.Answer(), reply.client
     with contextlib.suppress(ConnectionError):
         while piece := await reader.read(700 if client in ("slow", "vanish") else 2**16):
-            data += piece
-            if client == "vanish":
+            answer.feed(piece)
+            if client == "vanish" or answer.has_ended:
                 break
-            if client == "slow" and len(data) < 40_000:
+            if client == "slow" and len(answer.data) < 40_000:
                 await asyncio.sleep(0.005)
-    return data
+    return answer
 
 
 def _parse(reply: Reply, data: bytes) -> None:
@@ -142,6 +149,8 @@ def question(reply: Reply, model: str, prompt: str, previous: str | None) -> byt
         body["conversation"] = reply.conversation
     elif previous:
         body["previous_response_id"] = previous
+    if reply.socket:
+        return sockets.create(body, SIGNED[0])
     return post("/v1/responses", body, *SIGNED)
 
 

@@ -88,7 +88,9 @@ class Storm(Scene):
     ) -> None:
         mark, prompt = self._prompt(step, script, number)
         reply = Reply(f"ask {step.number}-{number}", mark, **parameters)
-        reply.background &= reply.door == "responses" and reply.store
+        reply.socket &= reply.door == "responses"
+        reply.stream |= reply.socket
+        reply.background &= reply.door == "responses" and reply.store and not reply.socket
         previous = [
             kept
             for kept in self._kept

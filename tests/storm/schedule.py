@@ -103,6 +103,7 @@ def _question(dice: random.Random) -> Parameters:
         "chain": dice.random() < 0.3,  # goes on with what was stored last
         "background": dice.random() < 0.15 and client != "vanish",
         "client": client,
+        "socket": dice.random() < 0.4,
         "script": _script(dice, abandoned=client == "vanish"),
     }
 

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-FIRST = 33
+FIRST = 37
 
 
 def play(first: int, count: int) -> None:
@@ -36,13 +36,17 @@ def test_a_seed_is_one_schedule_and_another_seed_another() -> None:
 
 
 def test_nothing_is_lost_or_let_out_in_storms_of_every_kind() -> None:
-    """Three schedules that have each kind of step among them, and each place of a login."""
+    """Three schedules that have each kind of step among them, each place of a login, and each kind
+    of client on a WebSocket."""
     plans = [schedule(seed) for seed in range(FIRST, FIRST + 3)]
     steps = [step for plan in plans for step in plan.steps]
     assert {step.kind for step in steps} == set(KINDS)
     assert {plan.store for plan in plans} == set(STORES)
     assert {step.parameters.get("road") for step in steps} >= {"stdio", "http"}
     assert {step.parameters.get("fault") for step in steps} & {"home quota", "state quota"}
+    questions = [each for step in steps for each in step.parameters.get("questions", ())]
+    by_socket = [each for each in questions if each["socket"] and each["door"] == "responses"]
+    assert {each["client"] for each in by_socket} >= {"normal", "slow", "vanish", "idle"}
     play(FIRST, 3)
 
 

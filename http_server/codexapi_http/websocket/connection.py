@@ -20,7 +20,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from codexapi_engine import CodexError, InvalidRequest
+from codexapi_engine import CodexError, InvalidRequest, Unavailable
 from codexapi_engine.bounds import (
     MAX_BODY_BYTES,
     MAX_PONG_BYTES,
@@ -83,6 +83,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._message_bytes = 0
         self._parts: list[bytes] = []  # of a message in several frames
         self._opcode = Opcode.TEXT  # of that message
+        self._unfinished: Scope = {"app": scope["app"]}  # to count its bytes by
         self._reader: asyncio.Task[None] | None = None
         self._reads = True
         self._room = asyncio.Event()  # the client keeps up
@@ -115,7 +116,23 @@ class WebSocketConnection(asyncio.Protocol):
         self._flush()
         if self._protocol.state is not OPEN:
             self._has_closed()
+        elif self._begun or self._app.bodies.holds(self._unfinished):
+            self._count_begun()
         self._limit_reading()
+
+    @property
+    def _begun(self) -> int:
+        """Bytes of a message that is not whole."""
+        return len(self._protocol.reader.buffer) + sum(map(len, self._parts))
+
+    def _count_begun(self) -> None:
+        """Large messages count among the server's bodies from their first bytes on."""
+        try:
+            reserve(self._unfinished, self._begun)
+        except Unavailable as error:
+            self._close(CloseCode.TRY_AGAIN_LATER, error.message)
+        if not self._begun:
+            self._app.bodies.release(self._unfinished)
 
     def eof_received(self) -> bool:
         self._protocol.receive_eof()
@@ -127,6 +144,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._pinging.cancel()
         self._expiring.cancel()
         self._connections.discard(self)
+        self._app.bodies.release(self._unfinished)
         self._app.shutdown.unwatch(self._end_all)
         self._closing = True
         self._stop_work()
@@ -257,9 +275,13 @@ class WebSocketConnection(asyncio.Protocol):
         now = self._loop.time()
         if now - self._pinging.when() > LATE:  # the server was stopped, and has read nothing
             self._last_read = now
-        if self._reads and now - self._last_read > self._app.deadlines.silence:
+        deadlines, silence = self._app.deadlines, now - self._last_read
+        if self._reads and silence > deadlines.silence:
             self.transport.abort()
             return
+        if self._reads and self._begun and silence > deadlines.body:
+            message = f"a message paused for {deadlines.body:g} s"
+            self._close(CloseCode.POLICY_VIOLATION, message)
         if self._protocol.state is OPEN:
             self._protocol.send_ping(b"")
             self._flush()

@@ -20,7 +20,7 @@ _LINES = 3  # ends of such an event
 _LAST = b"[DONE]"
 
 
-class Wire(Protocol):
+class FrameWriter(Protocol):
     """A WebSocket, as far as it is written to."""
 
     def write(self, frames: bytes) -> bool:
@@ -45,9 +45,9 @@ def _head(size: int) -> bytes:
 class FrameSink:
     """The client of one response, on a lane of a WebSocket."""
 
-    def __init__(self, wire: Wire, lane: str, *, for_codex: bool) -> None:
+    def __init__(self, writer: FrameWriter, lane: str, *, for_codex: bool) -> None:
         # set once
-        self._wire = wire
+        self._writer = writer
         self._lane = lane
         self._for_codex = for_codex
         self._prefix = b'{"stream_id":"%b",' % lane.encode() if lane else b""
@@ -60,13 +60,13 @@ class FrameSink:
     def opened(self, headers: Mapping[str, str]) -> None:
         if self._for_codex:
             for event in socket.metadata_events(headers):
-                self._wire.write(self.event_frame(event))
+                self._writer.write(self.event_frame(event))
 
     def write(self, data: bytes) -> bool:
-        return self._wire.write(self.frames(data))
+        return self._writer.write(self.frames(data))
 
     async def drain(self) -> None:
-        await self._wire.drain()
+        await self._writer.drain()
 
     def frames(self, data: bytes) -> bytes:
         """The frames of the events that are complete."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -26,7 +27,7 @@ from ..pump import KEEP_ALIVE, EventStreamResponse
 from ..requests import Bodies, ended
 from ..routes.responses import create, warm_up
 from .chains import Chains, LaneMemory
-from .frames import FrameSink, Wire, text_frame
+from .frames import FrameSink, FrameWriter, text_frame
 
 METHOD = "WS"
 """Of a create, in the log and in the metrics."""
@@ -57,7 +58,7 @@ class Lanes:
 
     def __init__(
         self,
-        wire_: Wire,
+        writer: FrameWriter,
         bodies: Bodies,
         tasks: set[asyncio.Task[None]],
         *,
@@ -66,7 +67,7 @@ class Lanes:
         on_end: Callable[[asyncio.Task[None]], None],
     ) -> None:
         # set once
-        self._wire = wire_
+        self._writer = writer
         self._bodies = bodies
         self._tasks = tasks  # the server's: it waits for them when it stops
         self._refused = refused
@@ -105,7 +106,7 @@ class Lanes:
             lane.worker = asyncio.create_task(self._work(create.lane, lane))
             self._tasks.add(lane.worker)
             lane.worker.add_done_callback(self._tasks.discard)
-            lane.worker.add_done_callback(self._on_end)
+            lane.worker.add_done_callback(partial(self._ended, create.lane, lane))
 
     def cancel(self) -> None:
         """Ends all runs, as their client has left or the server goes down."""
@@ -114,32 +115,33 @@ class Lanes:
                 lane.worker.cancel()
 
     async def _work(self, name: str, lane: _Lane) -> None:
-        try:
-            while lane.queue:
-                last = b""
-                async with self._runs:
-                    waiting = lane.queue.popleft()
-                    self.waiting -= 1
-                    self.waiting_bytes -= waiting.size
-                    self._on_room()
-                    last = await _Work(waiting, self._wire, self._refused).run()
-                if not lane.queue:  # before its end is read: the client may ask again at once
-                    del self._lanes[name]
-                if not self._wire.write(last):
-                    await self._wire.drain()
-        finally:
-            for left in lane.queue:
+        while lane.queue:
+            async with self._runs:
+                waiting = lane.queue.popleft()
                 self.waiting -= 1
-                self.waiting_bytes -= left.size
-                self._bodies.release(left.scope)
-            if self._lanes.get(name) is lane:
+                self.waiting_bytes -= waiting.size
+                self._on_room()
+                last = await _Work(waiting, self._writer, self._refused).run()
+            if not lane.queue:  # before its end is read: the client may ask again at once
                 del self._lanes[name]
+            if not self._writer.write(last):
+                await self._writer.drain()
+
+    def _ended(self, name: str, lane: _Lane, worker: asyncio.Task[None]) -> None:
+        """Not in the worker itself: one that is cancelled before its first step does nothing."""
+        for left in lane.queue:
+            self.waiting -= 1
+            self.waiting_bytes -= left.size
+            self._bodies.release(left.scope)
+        if self._lanes.get(name) is lane:
+            del self._lanes[name]
+        self._on_end(worker)
 
 
 class _Work:
     """One create, from its turn to its last frame."""
 
-    def __init__(self, waiting: _Waiting, wire_: Wire, refused: Refused) -> None:
+    def __init__(self, waiting: _Waiting, writer: FrameWriter, refused: Refused) -> None:
         create, scope = waiting.create, waiting.scope
         metadata = get_dict(create.body, "client_metadata")
         self._for_codex = any(name == wire.WINDOW.encode() for name, _ in scope["headers"])
@@ -152,8 +154,8 @@ class _Work:
         self._memory = waiting.memory
         self._request = Request(scope)
         self._refused = refused
-        self._wire = wire_
-        self._sink = FrameSink(wire_, create.lane, for_codex=self._for_codex)
+        self._writer = writer
+        self._sink = FrameSink(writer, create.lane, for_codex=self._for_codex)
         self._entry = entry_of(scope)
         self._response: EventStreamResponse | None = None
 
@@ -172,7 +174,7 @@ class _Work:
             return self._fail(error)
         except asyncio.CancelledError:
             if app.shutdown.ends_all:
-                self._wire.write(self._fail(app.shutdown.error()))
+                self._writer.write(self._fail(app.shutdown.error()))
             else:
                 self._entry.status = CLIENT_LEFT
             raise
@@ -199,7 +201,7 @@ class _Work:
         interval, written = self._request.app.state.settings.keep_alive, -1
         while True:
             if written == self._sink.written:
-                self._wire.write(text_frame(json.dumps(KEEP_ALIVE)))
+                self._writer.write(text_frame(json.dumps(KEEP_ALIVE)))
             written = self._sink.written
             await asyncio.sleep(interval)
 
