@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from .aside import aside
@@ -39,7 +39,7 @@ async def transcribe(
 
 async def texts(
     post: Post, recording: Recording, language: str | None, *, split: bool
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """The texts of a recording's pieces, one after another; of one piece, unless `split` cuts a
     long WAV file at its silences. Raises CodexError."""
     if len(recording.data) > MAX_AUDIO_BYTES:

@@ -19,8 +19,8 @@ from codexapi_engine.transcription import transcribe
 
 from .requests import codex_of, settings_of
 
-HEADER = b"x-codexapi-transcribed"
-_RECORDINGS = "codexapi.transcribed"
+WARNING = "x-codexapi-warning"
+_HEADERS = "codexapi.audio_headers"
 
 _Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
@@ -46,21 +46,27 @@ async def with_audio(request: Request, body: JsonObject, sent: JsonObject) -> Js
             param=param,
         )
     texts = {}
+    headers = request.scope[_HEADERS] = [(b"x-codexapi-transcribed", str(len(found)).encode())]
     for url in found:
         recording = await aside(True, parts.recording, url, param)
-        texts[url] = (await transcribe(codex.upload, recording, None, split=True)).text
-    request.scope[_RECORDINGS] = len(found)
+        try:
+            transcript = await transcribe(codex.upload, recording, None, split=True)
+        except InvalidRequest as error:
+            error.param = param
+            raise
+        texts[url] = transcript.text
+        if transcript.warning:
+            headers[1:] = [(WARNING.encode(), transcript.warning.encode())]
     return await aside(True, parts.with_texts, sent, texts)
 
 
 def with_audio_header(work: _Endpoint) -> _Endpoint:
-    """Gives the answer to a request with transcribed recordings a header that says so."""
+    """Gives the answer to a request with transcribed recordings the headers that say so."""
 
     @wraps(work)
     async def answer(request: Request, body: JsonObject) -> Response:
         response = await work(request, body)
-        if count := request.scope.get(_RECORDINGS):
-            response.raw_headers.append((HEADER, str(count).encode()))
+        response.raw_headers.extend(request.scope.get(_HEADERS, ()))
         return response
 
     return answer

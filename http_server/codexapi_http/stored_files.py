@@ -11,7 +11,8 @@ from codexapi_engine import InvalidRequest
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FILE_BYTES, MIB
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.stored_files import FileContent, file_ids, fill, path_of
+from codexapi_engine.protocol.stored_files import FileContent
+from codexapi_engine.protocol.stored_files.references import file_ids, fill, path_of
 from codexapi_engine.storage import no_such_file
 
 from .requests import codex_of, content_length, read_state, reserve, state_of

@@ -19,6 +19,7 @@ from docs import help_pages
 from tests import forks
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.processes import codexapi, environment, simulator
+from tests.recordings import wav
 
 from codexapi_cli.app import COMMANDS, app
 from codexapi_cli.parser.help_pages import PAGES
@@ -340,6 +341,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     """A folder in which everything is that an example names, and a login."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "main.py").write_text("print(1 / 0)\n")
+    for recording in ("memo.m4a", "interview.wav"):
+        (folder / recording).write_bytes(wav([1] * 3))
     for place in ("bin", ".cursor", ".config/fish/completions"):
         (folder / place).mkdir(parents=True)
     forks.put_program(folder / "bin" / "codexapi")

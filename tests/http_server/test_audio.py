@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.http_server import forms
+from tests.http_server import forms, raw
 from tests.http_server.doors import Door, door
 from tests.http_server.raw import Reply, post
 from tests.recordings import flac, mp3, scripted, wav
@@ -197,6 +197,15 @@ async def test_a_fault_of_the_backend_is_tried_once_more(server: Door, backend: 
     data = scripted("[[say Good morning.]] [[status bad_gateway 1]]")
     assert (await heard(server, data)).json["text"]
     assert len(uploads(backend)) == 2
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+async def test_a_client_that_leaves_gives_its_turn_to_the_next(stream: str) -> None:
+    async with door(Simulator(), max_streams=1) as server:
+        async with raw.connect(server.port) as client:
+            await client.send(ask(scripted("[[late 500]]"), stream=stream))
+            client.leave()
+        assert (await heard(server, wav([1]))).json == {"text": "two"}
 
 
 async def test_an_answer_that_is_no_text_is_an_error(server: Door) -> None:

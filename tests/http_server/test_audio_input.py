@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.http_server.doors import MODEL, Door, door
 from tests.http_server.raw import JsonObject, get, post
-from tests.recordings import scripted, wav
+from tests.recordings import flac, scripted, wav
 
 from codexapi_engine.protocol import json
 from codexapi_engine.simulator import Simulator
@@ -109,6 +109,17 @@ async def test_a_transcription_that_fails_is_the_failure_of_the_request(
     reply.refused(502, "upstream_challenge")
     assert HEADER not in reply.headers
     assert not [sent for sent in backend.requests if sent.path == "/responses"]
+
+
+@every_dialect
+async def test_a_long_or_a_broken_recording_is_told_by_its_place(path: str, param: str) -> None:
+    backend = Simulator()
+    async with door(backend, transcribe_audio=True) as server:
+        long = await server.reply(asked(path, recording(), recording(flac(90), "flac")))
+        broken = await server.reply(asked(path, {"type": "input_audio", "audio_url": "https://a"}))
+    assert (long.status, long.headers[HEADER]) == (200, "2")
+    assert "has 90 s" in long.headers["x-codexapi-warning"]
+    assert broken.refused(400, "invalid_audio")["param"] == param
 
 
 async def test_a_chain_has_the_recording_of_an_earlier_turn(backend: Simulator) -> None:

@@ -44,7 +44,7 @@ $ codexapi transcribe memo.m4a
 $ codexapi transcribe --split --json interview.wav
 
 # From a pipe
-$ arecord -f cd -d 10 | codexapi transcribe -
+$ cat memo.m4a | codexapi transcribe - --language en
 """
 
 

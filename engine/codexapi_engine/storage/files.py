@@ -32,7 +32,13 @@ class Files:
         self._max_bytes = max_bytes
 
     def create(
-        self, content: FileContent, *, purpose: str, lifetime: int | None, account: str
+        self,
+        content: FileContent,
+        *,
+        media_type: str,
+        purpose: str,
+        lifetime: int | None,
+        account: str,
     ) -> StoredFile:
         """Stores a file for `lifetime` seconds, or without an end. Raises InvalidRequest where there
         is no room."""
@@ -41,7 +47,7 @@ class Files:
             id=f"file-{secrets.token_hex(16)}",
             name=clean_name(content.name),
             size=len(content.data),
-            media_type=content.media_type,
+            media_type=media_type,
             purpose=purpose,
             created=now,
             expires=now + lifetime if lifetime is not None else None,

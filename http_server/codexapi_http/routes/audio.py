@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -13,12 +13,12 @@ from codexapi_engine.protocol import audio
 from codexapi_engine.protocol.audio.request import from_client
 from codexapi_engine.protocol.rules import unsupported
 
+from ..audio_input import WARNING
 from ..forms import Fields, FormFile
 from ..pump import EventStreamResponse, Run
 from ..requests import codex_of, settings_of
 from .answer import ignored_header, json_response
 
-WARNING = "x-codexapi-warning"
 _CHUNKING = "chunking_strategy"
 
 
@@ -48,7 +48,7 @@ async def transcriptions_create(request: Request, fields: Fields, file: FormFile
 class _Pieces:
     """The texts of a recording's pieces, as a stream of events."""
 
-    def __init__(self, texts: AsyncIterator[str]) -> None:
+    def __init__(self, texts: AsyncGenerator[str, None]) -> None:
         self._texts = texts
 
     async def push(self, on_events: OnEvents) -> bool:
@@ -57,4 +57,4 @@ class _Pieces:
         return False
 
     async def aclose(self) -> None:
-        pass  # what is still to come ends with the task that waits for it
+        await self._texts.aclose()

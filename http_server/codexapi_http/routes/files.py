@@ -15,6 +15,7 @@ from codexapi_engine.protocol.stored_files import (
     StoredFile,
     file_object,
 )
+from codexapi_engine.protocol.stored_files.media_type import media_type
 from codexapi_engine.protocol.stored_files.request import from_client
 
 from ..forms import Fields, FormFile
@@ -67,6 +68,7 @@ async def store_file(
     create = partial(
         state_of(request).files.create,
         FileContent(file.name, file.data),
+        media_type=media_type(file.data),
         purpose=purpose,
         lifetime=lifetime,
         account=await codex_of(request).account(),

@@ -51,11 +51,14 @@ def addresses(request: JsonObject) -> list[str]:
 
 
 def recording(url: str, param: str) -> Recording:
-    """Raises InvalidRequest for what is no data URL, naming `param`."""
-    kind, data = data_urls.split(url) or ("", "")
+    """Raises InvalidRequest for what is no data URL, or an empty one, naming `param`."""
+    kind, text = data_urls.split(url) or ("", "")
     endings = (ending for ending, media_type in MEDIA_TYPES.items() if media_type == kind)
     try:
-        return Recording(data_urls.decode(data), f"audio.{next(endings, '')}")
+        data = data_urls.decode(text)
+        if not data:
+            raise ValueError("it is empty")
+        return Recording(data, f"audio.{next(endings, '')}")
     except ValueError:
         raise InvalidRequest(
             "Invalid audio: expected base64, or a data URL of it.",

@@ -1,21 +1,15 @@
 """The Files API, and the references of requests to stored files.
 
-`request.py`, the schema of uploads, is not imported here: it needs pydantic, which only the HTTP
-server loads.
+* `objects.py`     a stored file, and its object
+* `media_type.py`  its media type
+* `references.py`  the file ids of a request, and the files in their place
+* `request.py`     the schema of uploads
+
+Only the first is imported here: the storage, which every command with a history loads, needs no more.
 """
 
 from __future__ import annotations
 
 from .objects import DELETED, FileContent, StoredFile, clean_name, file_object
-from .references import file_ids, fill, path_of
 
-__all__ = [
-    "DELETED",
-    "FileContent",
-    "StoredFile",
-    "clean_name",
-    "file_ids",
-    "file_object",
-    "fill",
-    "path_of",
-]  # fmt: skip
+__all__ = ["DELETED", "FileContent", "StoredFile", "clean_name", "file_object"]

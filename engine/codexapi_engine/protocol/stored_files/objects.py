@@ -6,8 +6,6 @@ from typing import NamedTuple, Self
 
 from ...bounds import MAX_FILE_NAME
 from ...errors import JsonObject
-from .. import files
-from ..images.header import format_of
 from ..shapes import get_int, get_str
 
 DELETED: JsonObject = {"object": "file", "deleted": True}
@@ -20,15 +18,6 @@ class FileContent(NamedTuple):
 
     name: str
     data: bytes
-
-    @property
-    def media_type(self) -> str:
-        """By the bytes: the one that a client gives is often wrong."""
-        if kind := format_of(self.data):
-            return f"image/{kind}"
-        if files.is_pdf(self.data):
-            return files.PDF
-        return files.OCTETS if files.text(self.data) is None else "text/plain"
 
 
 class StoredFile(NamedTuple):
