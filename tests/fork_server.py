@@ -199,12 +199,12 @@ def _start_others_by(address: str) -> None:
     start = asyncio.create_subprocess_exec
     head = [sys.executable, "-P", "-m", "codexapi_cli"]
 
-    async def started(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    async def start_warm(*command: str, **options: Any) -> asyncio.subprocess.Process:
         if list(command[: len(head)]) == head:
             command = (*warm.command(address, *command[len(head) :]),)
         return await start(*command, **options)
 
-    asyncio.create_subprocess_exec = started  # type: ignore[assignment]
+    asyncio.create_subprocess_exec = start_warm  # type: ignore[assignment]
 
 
 def renew_streams() -> None:
