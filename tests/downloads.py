@@ -56,7 +56,7 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     folder = CACHE / name
     if not folder.exists():
         CACHE.mkdir(exist_ok=True)
-        with _alone(name):
+        with _lock(name):
             if not folder.exists():
                 _make(folder, make)
     return folder
@@ -72,13 +72,13 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def _lock(name: str) -> Iterator[None]:
     """Other processes that need the same download wait for this one. Not on Windows: each makes it."""
     if sys.platform == "win32":
         yield
         return
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (CACHE / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -3,11 +3,11 @@
     python -m tests.fork_server NUMBER [adopt]   a socket's descriptor
 
 An order is a JSON object with descriptors: stdin, stdout, stderr, and, where it has them, the socket
-that hears of this command, and the network that it runs in. An answer is its process id, and later
-its exit code; without such a socket both are written to the socket of the orders. A child does from
-there what an interpreter of its own would do: it gets signals, writes, and ends by itself. A child
-that is `fresh` is an interpreter of its own. With `adopt`, processes that have left their parents are
-children too.
+that hears of this command, and the network and the mounts that it runs in. An answer is its process
+id, and later its exit code; without such a socket both are written to the socket of the orders. A
+child does from there what an interpreter of its own would do: it gets signals, writes, and ends by
+itself. A child that is `fresh` is an interpreter of its own. With `adopt`, processes that have left
+their parents are children too.
 
 Others give one order on a connection of their own, at the address that the first message has: a
 program of a shell, and a program that one of ours starts (`tests/warm.py`).
@@ -26,9 +26,11 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -68,9 +70,10 @@ class Server:
         self._children: dict[int, socket.socket] = {}
         self._guests: dict[socket.socket, int] = {}
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._door.bind("")  # an abstract address that the kernel chooses
+        self._folder = tempfile.mkdtemp(prefix="forks-")
+        self.address = f"{self._folder}/door"  # an abstract address would be of one network alone
+        self._door.bind(self.address)
         self._door.listen(64)
-        self.address = self._door.getsockname()[1:].decode()
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
@@ -100,14 +103,15 @@ class Server:
         for child in self._children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
+        shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(0)
 
     def _welcome(self) -> dict[str, object] | None:
         """The order, in the child that has it."""
         guest, _ = self._door.accept()
-        data, descriptors, _, _ = socket.recv_fds(guest, MOST, 3)
+        data, descriptors, _, _ = socket.recv_fds(guest, MOST, 5)
         order: dict[str, object] = json.loads(data)
-        child = self._fork(order, [*descriptors, guest.detach()])
+        child = self._fork(order, [*descriptors[:3], guest.detach(), *descriptors[3:]])
         if child == 0:
             return order
         self._guests[self._children[child]] = child
@@ -161,8 +165,10 @@ def _tell(listener: socket.socket, message: dict[str, int]) -> None:
 
 
 def _become(order: dict[str, object], descriptors: list[int]) -> None:
-    for network in descriptors[4:]:
-        enter(network)
+    own = {os.stat(f"/proc/self/ns/{name}").st_ino for name in ("net", "mnt")}
+    for place in descriptors[4:]:
+        if os.fstat(place).st_ino not in own:
+            enter(place)
     for descriptor in descriptors[3:]:
         os.close(descriptor)
     for number, descriptor in enumerate(descriptors[:3]):
@@ -193,12 +199,12 @@ def _start_others_by(address: str) -> None:
     start = asyncio.create_subprocess_exec
     head = [sys.executable, "-P", "-m", "codexapi_cli"]
 
-    async def started(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    async def start_warm(*command: str, **options: Any) -> asyncio.subprocess.Process:
         if list(command[: len(head)]) == head:
             command = (*warm.command(address, *command[len(head) :]),)
         return await start(*command, **options)
 
-    asyncio.create_subprocess_exec = started  # type: ignore[assignment]
+    asyncio.create_subprocess_exec = start_warm  # type: ignore[assignment]
 
 
 def renew_streams() -> None:
@@ -254,10 +260,11 @@ def main() -> None:
         _adopt_orphans()
     server = Server(socket.socket(fileno=int(sys.argv[1])))
     code = server.serve()
-    _start_others_by(server.address)
     from codexapi_cli.__main__ import main as program
 
-    if code:
+    if not code:
+        _start_others_by(server.address)
+    else:
         program = partial(exec, compile(code, "<string>", "exec"), {"__name__": "__main__"})
 
     try:

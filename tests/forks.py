@@ -59,17 +59,11 @@ _NETWORK = Path("/proc/thread-self/ns/net")
 """The network of a thread, which a process would have from it."""
 
 
-def for_shells(*arguments: str) -> list[str]:
-    """The command line by which a program that is none of ours starts a codexapi."""
+def for_shells(*arguments: str, code: str = "") -> list[str]:
+    """The command line by which a program that is none of ours starts a codexapi; or, with code,
+    what `python -c` would be, and finds loaded what codexapi needs."""
     if sys.platform != "linux":
-        return codexapi(*arguments)
-    return warm.command(server().address, *arguments)
-
-
-def python(code: str, *arguments: str) -> list[str]:
-    """The command line of a program in Python, which finds loaded what codexapi needs."""
-    if sys.platform != "linux":
-        return [sys.executable, "-c", code, *arguments]
+        return [sys.executable, "-c", code, *arguments] if code else codexapi(*arguments)
     return warm.command(server().address, *arguments, code=code)
 
 

@@ -34,9 +34,10 @@ def loopback_only() -> Iterator[None]:
             enter(before.fileno())
 
 
-def enter(network: int) -> None:
-    """Moves this thread into a network, by a descriptor of it (`os.setns` is Python 3.12's)."""
-    _check(ctypes.CDLL(None, use_errno=True).setns(network, NEW_NETWORK))
+def enter(place: int) -> None:
+    """Moves this thread into a network, or this process into a tree of mounts, by a descriptor of it
+    (`os.setns` is Python 3.12's)."""
+    _check(ctypes.CDLL(None, use_errno=True).setns(place, 0))
 
 
 def _check(failure: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -70,10 +71,12 @@ def test_another_interpreter_or_program_is_not_forked() -> None:
 def test_a_network_of_its_own_is_the_commands_too() -> None:
     with loopback_only():
         here = Path("/proc/thread-self/ns/net").readlink()
-        with started("chat", "--demo", "-") as process:
+        with started("simulate") as process:
             assert process.is_forked
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("codexapi simulator on ")
             assert Path(f"/proc/{process.pid}/ns/net").readlink() == here
-            assert process.communicate("[[say Hi.]]", PATIENCE) == ("Hi.\n", "")
+            process.kill()
 
 
 def test_a_program_that_a_shell_starts_is_as_one_of_its_own(tmp_path: Path) -> None:
@@ -97,6 +100,19 @@ def test_a_program_of_a_shell_that_is_killed_leaves_nothing() -> None:
         assert program.stderr.readline().startswith("codexapi simulator on ")
         program.kill()
         assert program.stderr.read() == ""  # its end comes when the fork has closed it too
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can mount")
+def test_mounts_of_its_own_are_the_programs_too(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    script = 'mount -t tmpfs none private && echo "[[say Hi.]]" > private/q && "$@" -f private/q'
+    command = forks.for_shells("chat", "--demo")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", script, "sh", *command], cwd=tmp_path, env=environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("Hi.\n", "", 0)
+    assert list((tmp_path / "private").iterdir()) == []
 
 
 async def test_a_loop_hears_what_a_command_writes_and_how_it_ends() -> None:

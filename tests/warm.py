@@ -1,7 +1,7 @@
 """A codexapi of a server of forks, for who starts a program: `python -IS tests/warm.py ADDRESS CODE
 ARGUMENT…`. CODE stands for that of `python -c`; "" is codexapi itself.
 
-It is as the program: it has its streams, passes signals on to it, and ends as it does. Where it is
+It is as the program: it has its streams, its network and its mounts, passes signals on to it, and ends as it does. Where it is
 killed, the program is too. It costs a twentieth of an interpreter that imports codexapi.
 """
 
@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 
-PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
 def command(address: str, *arguments: str, code: str = "") -> list[str]:
@@ -22,16 +22,17 @@ def command(address: str, *arguments: str, code: str = "") -> list[str]:
 
 def main(address: str, code: str, *arguments: str) -> None:
     line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    line.connect(f"\0{address}")
+    line.connect(address)
     order = {
         "code": code, "arguments": arguments, "env": dict(os.environ), "cwd": os.getcwd(),
     }  # fmt: skip
-    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-    socket.send_fds(line, [json.dumps(order).encode()], [0, 1, 2])
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    places = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt")]
+    socket.send_fds(line, [json.dumps(order).encode()], [0, 1, 2, *places])
     pid = json.loads(line.recv(1024))["begin"]
-    for number in PASSED_ON:
+    for number in SIGNALS:
         signal.signal(number, lambda number, _: os.kill(pid, number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     end = json.loads(line.recv(1024))["code"]
     if end < 0:
         signal.signal(-end, signal.SIG_DFL)

@@ -90,7 +90,8 @@ def _become(
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-def played(number: int, runs: int, signals: int, since: str, arguments: list[str]) -> list[Any]:
+def play(plan: list[Any], arguments: list[str]) -> list[Any]:
+    number, runs, signals, since = plan
     _, _, count = run(Steps(number, range(0)), since, arguments)
     moments = [1 + count * place // runs for place in range(runs)] if count else []
     found = []
@@ -103,7 +104,7 @@ def played(number: int, runs: int, signals: int, since: str, arguments: list[str
 
 def main(plans: list[tuple[int, int, int, str]], arguments: list[str]) -> None:
     load()
-    print(json.dumps([played(*plan, arguments) for plan in plans]))
+    print(json.dumps([play(plan, arguments) for plan in plans]))
 
 
 if __name__ == "__main__":

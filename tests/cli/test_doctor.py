@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from tests import forks
 from tests.cli.shell import run
 from tests.engine.test_login_mounts import can_mount
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
@@ -472,7 +473,7 @@ def test_a_login_that_could_not_be_renewed_here_is_told(
     state.touch()  # nor does our own folder take anything
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f'{remount} && exec "$@"', "sh",
-         sys.executable, "-m", "codexapi_cli", "doctor", "--json"],
+         *forks.for_shells("doctor", "--json")],
         env=environment(
             **{**simulated.env, "CODEX_HOME": str(tmp_path), "CODEXAPI_STATE_DIR": str(state)}
         ),

@@ -21,7 +21,7 @@ ANY_STEP = {count: (int(signal.SIGTERM), 12, count, "__enter__") for count in (1
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[Plan, dict[int, tuple[int, str]]]:
+def outcomes() -> dict[Plan, dict[int, tuple[int, str]]]:
     """For each plan the exit code and the words of each run that did not end as it should, by the
     step at which the signal came. One process plays them all: it imports codexapi once."""
     plans = [*CLOSING.values(), *ANY_STEP.values()]
@@ -30,11 +30,11 @@ def found() -> dict[Plan, dict[int, tuple[int, str]]]:
         cwd=ROOT, env=environment(PYTHONPATH=f"{environment()['PYTHONPATH']}:{ROOT}"),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    played = dict(zip(plans, json.loads(done.stdout), strict=True))
-    assert {plan: len(runs) for plan, runs in played.items()} == {
+    runs_of = dict(zip(plans, json.loads(done.stdout), strict=True))
+    assert {plan: len(runs) for plan, runs in runs_of.items()} == {
         plan: plan[1] for plan in plans
     }, done.stderr
-    return {plan: _wrong(plan[0], runs) for plan, runs in played.items()}
+    return {plan: _wrong(plan[0], runs) for plan, runs in runs_of.items()}
 
 
 def _wrong(number: int, runs: list[tuple[int, int, str]]) -> dict[int, tuple[int, str]]:
@@ -45,16 +45,16 @@ def _wrong(number: int, runs: list[tuple[int, int, str]]) -> dict[int, tuple[int
 
 @pytest.mark.parametrize("number", CLOSING, ids=lambda number: number.name)
 def test_a_signal_while_the_loop_closes_ends_a_command_without_a_word(
-    number: signal.Signals, found: dict[Plan, dict[int, tuple[int, str]]]
+    number: signal.Signals, outcomes: dict[Plan, dict[int, tuple[int, str]]]
 ) -> None:
-    assert found[CLOSING[number]] == {}
+    assert outcomes[CLOSING[number]] == {}
 
 
 @pytest.mark.parametrize("signals", ANY_STEP)
 def test_a_signal_at_any_step_ends_a_command_without_a_word(
-    signals: int, found: dict[Plan, dict[int, tuple[int, str]]]
+    signals: int, outcomes: dict[Plan, dict[int, tuple[int, str]]]
 ) -> None:
-    assert found[ANY_STEP[signals]] == {}
+    assert outcomes[ANY_STEP[signals]] == {}
 
 
 ELSEWHERE = """

@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests import forks
 from tests.logins import DAY, NOW, auth_json
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ class Place:
     def renew(self, *mounts: str, later: float = 0) -> tuple[str, int]:
         """What one request after these mounts comes to, and how often a token was sent."""
         script = "; ".join(["set -e", *mounts, 'exec "$@"'])
-        python = [sys.executable, "-c", RENEWS, str(self.seen), str(self.state), str(later)]
+        python = forks.for_shells(str(self.seen), str(self.state), str(later), code=RENEWS)
         done = subprocess.run(
             ["unshare", "-m", "sh", "-c", script, "sh", *python],
             capture_output=True,

@@ -27,12 +27,17 @@ from codexapi_http.requests import LARGE, Bodies
 pytestmark = pytest.mark.timeout(180)
 
 MIB = 1024 * 1024
-BODIES = [
-    b"x" * (31 * MIB),
-    b'{"model":"gpt-6.1-sol","messages":[{"role":"user","content":"' + b"x" * (31 * MIB) + b'"}]}',
-    b'{"a":"' + b"\\ud800" * (5 * MIB) + b'"}',
-    b'{"a":[' + b"1," * (15 * MIB) + b"1]}",
-]
+
+
+def large_bodies() -> list[bytes]:
+    return [
+        b"x" * (31 * MIB),
+        b'{"model":"gpt-6.1-sol","messages":[{"role":"user","content":"'
+        + b"x" * (31 * MIB)
+        + b'"}]}',
+        b'{"a":"' + b"\\ud800" * (5 * MIB) + b'"}',
+        b'{"a":[' + b"1," * (15 * MIB) + b"1]}",
+    ]
 
 
 ONE_GIGABYTE = ["sh", "-c", 'ulimit -v 1048576; exec "$@"', "sh"]
@@ -49,14 +54,15 @@ def test_more_bodies_than_fit_are_refused_and_the_server_lives(tmp_path: Path) -
         ready = re.search(rb"127\.0\.0\.1:(\d+)", process.stdout.readline())
         assert ready is not None
         port = int(ready[1])
+        bodies = large_bodies()
         with ThreadPoolExecutor(16) as clients:
-            for status, body in clients.map(partial(answer, port), BODIES * 4):
+            for status, body in clients.map(partial(answer, port), bodies * 4):
                 assert status in (200, 400, 413, 503)
                 if status == 503:
                     assert body["error"]["code"] == "server_is_overloaded"
                     assert "send it again later" in body["error"]["message"]
         assert answer(port)[0] == 200
-        assert answer(port, BODIES[1])[0] == 200  # alone, it has room
+        assert answer(port, bodies[1])[0] == 200  # alone, it has room
     finally:
         process.terminate()
         process.communicate()

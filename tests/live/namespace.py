@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
+from tests import forks
 from tests.certificates import Authority
 from tests.downloads import Unavailable
 from tests.logins import write_login
@@ -51,6 +52,12 @@ exec cat
 """What the first program of the network runs. It ends with its stdin, and the network with it."""
 
 _NO_UVLOOP = 'raise ImportError("not made for this platform")\n'
+_NO_UVLOOP_LOADED = """
+import sys
+sys.modules["uvloop"] = None
+from codexapi_cli.__main__ import main
+main()
+"""
 
 Result = TypeVar("Result")
 
@@ -112,12 +119,17 @@ class PrivateNetwork:
     def codexapi(self, *arguments: str) -> list[str]:
         return self.command(sys.executable, "-m", "codexapi_cli", *arguments)
 
+    def warm(self, *arguments: str) -> list[str]:
+        """That command at the price of a fork. It has loaded uvloop, wherever it runs."""
+        code = _NO_UVLOOP_LOADED if self._modules else ""
+        return self.command(*forks.for_shells(*arguments, code=code))
+
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """A `codexapi` command, to its end."""
         return subprocess.run(
-            self.codexapi(*arguments), env=env or self.environment(), stdin=subprocess.DEVNULL,
+            self.warm(*arguments), env=env or self.environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=seconds,
         )  # fmt: skip
 

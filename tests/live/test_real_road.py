@@ -71,7 +71,9 @@ def network(
 
 @pytest.fixture(scope="module")
 def server(network: PrivateNetwork) -> Iterator[Running]:
-    with serving(network, "--mcp") as server:
+    """An interpreter of its own, whose loop can be seen."""
+    command = network.codexapi("serve", "--mcp")
+    with process(command, network.environment(), READY) as server:
         yield server
 
 
@@ -87,10 +89,10 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 
 def serving(
-    network: PrivateNetwork, *arguments: str, env: dict[str, str] | None = None
+    network: PrivateNetwork, *, env: dict[str, str] | None = None
 ) -> AbstractContextManager[Running]:
     environ = env or network.environment()
-    return process(network.codexapi("serve", *arguments), environ, READY)
+    return process(network.warm("serve"), environ, READY)
 
 
 def ask(network: PrivateNetwork, path: str, body: Any = None) -> httpx.Response:
@@ -269,7 +271,7 @@ def test_usage_and_models_are_told(network: PrivateNetwork) -> None:
 
 
 async def test_mcp_is_served_on_stdin_and_stdout(network: PrivateNetwork) -> None:
-    word, *words = network.codexapi("mcp", "serve")
+    word, *words = network.warm("mcp", "serve")
     server = StdioServerParameters(command=word, args=words, env=network.environment())
     async with Client(server) as client:
         assert answer(await client.call_tool("generate_text", {"prompt": HELLO})) == "Hello."
@@ -278,7 +280,7 @@ async def test_mcp_is_served_on_stdin_and_stdout(network: PrivateNetwork) -> Non
 
 
 async def test_mcp_is_served_over_http(network: PrivateNetwork) -> None:
-    command = network.codexapi("mcp", "serve", "--http", "0")
+    command = network.warm("mcp", "serve", "--http", "0")
     ready = r"codexapi ready on (http://\S+/mcp)\n"
     with process(command, network.environment(), ready) as server, network.entered():
         async with Client(server.url) as client:
@@ -435,7 +437,7 @@ def test_a_command_that_waits_for_a_name_ends_at_once(number: int, tmp_path: Pat
     with private_network(tmp_path, hosts={}) as network:
         query = network.silence_resolver()
         command = subprocess.Popen(
-            network.codexapi("chat", HELLO), env=network.environment(),
+            network.warm("chat", HELLO), env=network.environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:

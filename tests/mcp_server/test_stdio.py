@@ -201,7 +201,7 @@ def test_an_editor_that_has_left_is_told_nothing() -> None:
 
 
 def test_what_a_tool_prints_is_not_on_the_wire() -> None:
-    with editor(*forks.python(PRINTING)) as here:
+    with editor(*forks.for_shells(code=PRINTING)) as here:
         here.say(HELLO)
         assert here.hear()["result"]["serverInfo"]["name"] == "codexapi"
         here.say(READY, call("noisy"))
@@ -217,7 +217,7 @@ def test_what_a_tool_prints_is_not_on_the_wire() -> None:
 
 
 def test_a_bug_tells_the_log_where_it_is_and_nobody_what_was_asked() -> None:
-    with editor(*forks.python(PRINTING)) as here:
+    with editor(*forks.for_shells(code=PRINTING)) as here:
         here.say(HELLO)
         here.hear()
         here.say(READY, call("broken", prompt="canary"))

@@ -169,7 +169,7 @@ async def served(
 
 
 def launched(road: str, *, drain: float = 0.1) -> list[str]:
-    return forks.python(LAUNCHER, road, str(drain))
+    return forks.for_shells(road, str(drain), code=LAUNCHER)
 
 
 @asynccontextmanager

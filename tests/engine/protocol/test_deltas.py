@@ -268,12 +268,12 @@ def reads(data: bytes, cuts: Iterable[int]) -> list[list[Event]]:
     return [*(decoder.feed(piece) for piece in pieces(data, cuts)), decoder.flush()]
 
 
-def coalesced(data: bytes, cuts: Iterable[int]) -> list[Event]:
+def stream_of(data: bytes, cuts: Iterable[int]) -> list[Event]:
     return [event for batch in reads(data, cuts) for event in batch]
 
 
 def assert_same_bytes(data: bytes, cuts: Iterable[int], form: ReplyForm) -> None:
-    stream = coalesced(data, cuts)
+    stream = stream_of(data, cuts)
     usual = said(form.usual_translator(), stream)
     assert said(form.translator(), stream) == usual
 
@@ -311,9 +311,9 @@ def test_a_wire_cut_anywhere_gives_the_same_bytes_without_the_fast_way(
     data, form = wire(name), FORMS[dialect][0]
     deltas = [found.span() for found in re.finditer(rb"event: [a-z_.]+\.delta\n.*\n\n", data)]
     places = {at for start, stop in deltas for at in range(start, stop + 1)}
-    usual = said(form.usual_translator(), coalesced(data, []))
+    usual = said(form.usual_translator(), stream_of(data, []))
     for cut in sorted(places | set(range(0, len(data), 997))):
-        assert said(form.translator(), coalesced(data, [cut])) == usual, cut
+        assert said(form.translator(), stream_of(data, [cut])) == usual, cut
 
 
 @every_dialect
