@@ -11,7 +11,7 @@ from typing import ClassVar
 from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
-from ..responses import Part, StreamedParts, delta_of, index_of, part_of
+from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
@@ -361,9 +361,7 @@ class MessageStream(EventTranslator):
         "response.reasoning_text.done": _by_turn(_reasoning_done),
         "response.function_call_arguments.delta": _by_turn(_on_arguments),
         "response.output_item.done": _arrive,
-        "response.completed": _on_end,
-        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
-        "response.incomplete": _on_end,
+        **dict.fromkeys(ANSWER_ENDS, _on_end),
         "response.failed": _failed,
         "error": _failed,
     }

@@ -11,7 +11,7 @@ from typing import ClassVar
 from ...errors import CodexError, JsonObject
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, usage
-from ..responses import Part, StreamedParts, delta_of, index_of, part_of
+from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator, Handler
@@ -306,9 +306,7 @@ class ChatStream(EventTranslator):
         "response.custom_tool_call_input.delta": _custom_input,
         "response.custom_tool_call_input.done": _custom_input_done,
         "response.output_item.done": _item_done,
-        "response.completed": _on_end,
-        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
-        "response.incomplete": _on_end,
+        **dict.fromkeys(ANSWER_ENDS, _on_end),
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,
     }

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from ...errors import CodexError, JsonObject, from_event
 from .. import sse
 from ..choices import SharedEnvelope, empty_response, envelope_fields, limit_reason, usage
-from ..responses import Text, text_of
+from ..responses import ANSWER_ENDS, Text, text_of
 from ..shapes import get_dict, get_list
 from ..sse import Event
 from ..stop import Stop
 from ..translator import EventTranslator
 
 PREFIX = "cmpl-"
-# `response.done` is an old name of `response.completed` (`tests/wires/response_done_alias.sse`).
-_ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class CompletionStream(EventTranslator):
         if self._stop.hit:
             # The stream is closed here, mostly before its usage.
             return out + self._last_chunks("stop", None)
-        if kind in _ENDS:
+        if kind in ANSWER_ENDS:
             return out + self._finish(get_dict(event.json, "response"))
         return out
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ...errors import CodexError, JsonObject
 from .. import json, sse
+from ..responses import ANSWER_ENDS
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from ..translator import EventTranslator, Handler
@@ -162,9 +163,7 @@ class ImageStream(EventTranslator):
         "response.created": _on_created,
         PARTIAL: _on_partial,
         "response.output_item.done": _on_item,
-        "response.completed": _on_end,
-        "response.done": _on_end,  # an old name (`tests/wires/response_done_alias.sse`)
-        "response.incomplete": _on_end,
+        **dict.fromkeys(ANSWER_ENDS, _on_end),
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,
     }

@@ -15,12 +15,11 @@ from .public import (
     items_for_client,
     replay,
 )
-from .reply import (
-    TERMINAL,
-    Assembler,
+from .reply import TERMINAL, Assembler, ResponseStream
+from .stream_text import (
+    ANSWER_ENDS,
     Part,
     ReasoningText,
-    ResponseStream,
     StreamedParts,
     Text,
     delta_of,
@@ -30,6 +29,7 @@ from .reply import (
 )
 
 __all__ = [
+    "ANSWER_ENDS",
     "TERMINAL",
     "Assembler",
     "Part",

@@ -1,4 +1,4 @@
-"""Turns a Responses stream into a finished response, the client's stream, or plain text.
+"""Turns a Responses stream into a finished response, or into the client's stream.
 
 In the client's stream, bytes pass unchanged. Only the `response` object of the lifecycle events is
 rebuilt, which the backend leaves empty or fills with its own settings.
@@ -12,7 +12,7 @@ from itertools import chain
 
 from ...errors import CodexError, JsonObject, StreamInterrupted, from_event
 from .. import sse
-from ..shapes import get_dict, get_int, get_list, get_str
+from ..shapes import get_dict, get_int, get_str
 from ..sse import Event
 from ..translator import EventTranslator
 from .announce import ADDED, DONE, Announcer
@@ -26,22 +26,13 @@ from .public import (
     shows_encrypted,
     without_encrypted,
 )
+from .stream_text import ANSWER_ENDS, output_of
 
-LIFECYCLE = frozenset(
-    {
-        "response.created", "response.queued", "response.in_progress",
-        "response.completed", "response.done", "response.incomplete", "response.failed",
-    }
-)  # fmt: skip
-TERMINAL = frozenset(
-    {"response.completed", "response.done", "response.incomplete", "response.failed", "error"}
-)
-"""The events after which nothing follows. `response.done` is an old name of `response.completed`
-(`tests/wires/response_done_alias.sse`)."""
-
-_TEXT_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
-_TEXT_ENDS = {"response.output_text.done": "text", "response.refusal.done": "refusal"}
-_ENDED_WELL = frozenset({"response.completed", "response.done", "response.incomplete"})
+LIFECYCLE = ANSWER_ENDS | {
+    "response.created", "response.queued", "response.in_progress", "response.failed",
+}  # fmt: skip
+TERMINAL = ANSWER_ENDS | {"response.failed", "error"}
+"""The events after which nothing follows."""
 
 # How a lifecycle event begins, the backend's and ours alike.
 _BEGINNING = re.compile(
@@ -97,13 +88,13 @@ class Assembler:
         if kind == "response.failed":
             raise from_event(data)
         response = _response(data)
-        if kind not in _ENDED_WELL:
+        if kind not in ANSWER_ENDS:
             self._begun = response
             return
         status = "incomplete" if kind == "response.incomplete" else "completed"
         # The backend sends `output: []` at the end: the items came one by one before
         # (`tests/wires/text.sse`).
-        self._ended = {**self._begun, **response, "output": _output_of(response) or self.output}
+        self._ended = {**self._begun, **response, "output": output_of(response) or self.output}
         self._ended["status"] = get_str(response, "status") or status
 
 
@@ -275,8 +266,8 @@ class ResponseStream(EventTranslator):
 
     def _lifecycle(self, kind: str, event: Event) -> Iterable[bytes]:
         response = _response(event.json)
-        whole = self._public.of(response, _output_of(response) or self._assembler.output)
-        if kind in _ENDED_WELL:
+        whole = self._public.of(response, output_of(response) or self._assembler.output)
+        if kind in ANSWER_ENDS:
             whole["status"] = self._assembler.finish()["status"]
         if not self._verbatim and isinstance(whole["error"], dict):
             whole["error"] = public_error(whole["error"])
@@ -320,155 +311,6 @@ class ResponseStream(EventTranslator):
         return 0 if last is None else last + 1 + self._shift
 
 
-class StreamedParts:
-    """What has been streamed of each part, so that its final form adds only what is missing.
-
-    Some models send no deltas for a part (`tests/wires/no_text_deltas.sse`), and some not all of
-    them (`tests/wires/some_deltas_missing.sse`).
-    """
-
-    def __init__(self) -> None:
-        self._streamed: dict[object, list[str]] = {}
-
-    def delta(self, part: object, piece: str) -> str:
-        self._streamed.setdefault(part, []).append(piece)
-        return piece
-
-    def rest(self, part: object, whole: str) -> str:
-        """What of `whole` was not streamed. Nothing where the two disagree: what is written
-        cannot be taken back."""
-        so_far = "".join(self._streamed.get(part, ()))
-        self._streamed[part] = [whole]
-        return whole[len(so_far) :] if whole.startswith(so_far) else ""
-
-
-class Text:
-    """The text of a stream, piece by piece: what a terminal prints."""
-
-    def __init__(self) -> None:
-        self._pieces = StreamedParts()
-        self._spoke = False
-        self._message: object = None  # the item that is being printed
-
-    def feed(self, event: Event) -> str:
-        """The next piece, often empty. A second message begins with a blank line
-        (`tests/wires/two_messages.sse`)."""
-        kind = event.type
-        if kind in _TEXT_DELTAS:
-            piece = self._pieces.delta(_part(event.json), delta_of(event.json))
-            return self._with_gap(get_int(event.json, "output_index"), piece)
-        if kind in _TEXT_ENDS:
-            whole = get_str(event.json, _TEXT_ENDS[kind])
-            piece = self._pieces.rest(_part(event.json), whole)
-            return self._with_gap(get_int(event.json, "output_index"), piece)
-        if kind == "response.output_item.done":
-            return self._rest_of_item(
-                get_int(event.json, "output_index"), get_dict(event.json, "item")
-            )
-        if (
-            kind in _ENDED_WELL and not self._spoke
-        ):  # some send their items only at the end (`tests/wires/output_only_at_the_end.sse`)
-            items = _output_of(get_dict(event.json, "response"))
-            return "".join(self._rest_of_item(index, item) for index, item in enumerate(items))
-        return ""
-
-    def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
-        """The rest of a message that was not streamed. Some models stream nothing of it
-        (`tests/wires/no_text_deltas.sse`)."""
-        if item.get("type") != "message":
-            return ""
-        return "".join(
-            self._with_gap(index, self._pieces.rest((index, n), _part_text(part)))
-            for n, part in enumerate(get_list(item, "content"))
-        )
-
-    def _with_gap(self, index: int | None, piece: str) -> str:
-        if not piece:
-            return ""
-        gap = "\n\n" if self._spoke and self._message != index else ""
-        self._spoke, self._message = True, index
-        return gap + piece
-
-
-class ReasoningText:
-    """The reasoning summaries of a stream, piece by piece, a blank line between their parts."""
-
-    def __init__(self) -> None:
-        self._pieces = StreamedParts()
-        self._part_of: object = None  # the current one
-
-    def feed(self, event: Event) -> str:
-        """The next piece, often empty."""
-        kind = event.type
-        if (
-            kind == DONE
-        ):  # some models stream nothing of it (`tests/wires/items_only_when_done.sse`)
-            return self._rest_of_item(
-                get_int(event.json, "output_index"), get_dict(event.json, "item")
-            )
-        if not kind.startswith("response.reasoning_summary_text."):
-            return ""
-        part = (get_int(event.json, "output_index"), get_int(event.json, "summary_index"))
-        if kind.endswith(".delta"):
-            return self._with_gap(part, self._pieces.delta(part, delta_of(event.json)))
-        return self._with_gap(part, self._pieces.rest(part, get_str(event.json, "text")))
-
-    def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
-        if item.get("type") != "reasoning":
-            return ""
-        return "".join(
-            self._with_gap((index, n), self._pieces.rest((index, n), get_str(part, "text")))
-            for n, part in enumerate(get_list(item, "summary"))
-        )
-
-    def _with_gap(self, part: object, piece: str) -> str:
-        if not piece:
-            return ""
-        gap = "\n\n" if self._part_of not in (None, part) else ""
-        self._part_of = part
-        return gap + piece
-
-
-def delta_of(data: JsonObject) -> str:
-    """The text of a delta. Raises StreamInterrupted if there is none: the gap would be unnoticed."""
-    delta = data.get("delta")
-    if not isinstance(delta, str):
-        raise StreamInterrupted(
-            "the backend sent a delta that is no text", code="upstream_protocol_error"
-        )
-    return delta
-
-
-Part = tuple[int | None, int | None, int | None]
-"""Which part of which item: the indices of the item, of the summary, of the content."""
-
-
-def index_of(data: JsonObject) -> int:
-    """The index of the item of an event."""
-    return get_int(data, "output_index") or 0
-
-
-def part_of(data: JsonObject) -> Part:
-    """Which part of which item an event is about."""
-    return (
-        get_int(data, "output_index"),
-        get_int(data, "summary_index"),
-        get_int(data, "content_index"),
-    )
-
-
-def _part(data: JsonObject) -> tuple[int | None, int | None]:
-    """Which part of which item an event is about."""
-    return get_int(data, "output_index"), get_int(data, "content_index")
-
-
-def text_of(response: JsonObject) -> str:
-    """The text of a finished response: its messages, with a blank line between them."""
-    return "\n\n".join(
-        text for item in get_list(response, "output") if (text := _message_text(item))
-    )
-
-
 def _response(data: JsonObject) -> JsonObject:
     response = data.get("response")
     if not isinstance(response, dict):
@@ -477,18 +319,3 @@ def _response(data: JsonObject) -> JsonObject:
             code="upstream_protocol_error",
         )
     return response
-
-
-def _output_of(response: JsonObject) -> list[JsonObject]:
-    """The output in a lifecycle event; often empty (`tests/wires/text.sse`)."""
-    return get_list(response, "output")
-
-
-def _message_text(item: JsonObject) -> str:
-    if item.get("type") != "message":
-        return ""
-    return "".join(_part_text(part) for part in get_list(item, "content"))
-
-
-def _part_text(part: JsonObject) -> str:
-    return get_str(part, "text") or get_str(part, "refusal")
