@@ -24,7 +24,9 @@ from tests.replies import (
     FORMS,
     FULL,
     MESSAGES_OPTIONS,
+    OLLAMA_OPTIONS,
     MessagesForm,
+    OllamaForm,
     ReplyForm,
 )
 from tests.streams import CUTS, JSON, WORDS, bends, bent, streams
@@ -789,6 +791,7 @@ def test_limits_of_odd_headers_are_still_limits(headers: dict[str, str]) -> None
 
 
 MESSAGES = MessagesForm(MESSAGES_OPTIONS[2])
+OLLAMA = OllamaForm(OLLAMA_OPTIONS[0])
 
 
 def sent_back(reply: JsonObject) -> list[JsonObject]:
@@ -890,6 +893,42 @@ def test_a_message_comes_back_without_loss(name: str) -> None:
 @given(data=streams())
 def test_a_made_message_comes_back_without_loss(data: bytes) -> None:
     assert_message_comes_back(data, MESSAGES)
+
+
+def assert_ollama_comes_back(data: bytes) -> None:
+    """The words and the calls of a reply, in the next request of a client that keeps no ids."""
+    try:
+        message = OLLAMA.whole(folded(events(data)))["message"]
+    except CodexError:
+        return
+    functions = [call["function"] for call in message.get("tool_calls", ())]
+    history = [
+        {"role": "user", "content": "go on"},
+        {**message, "tool_calls": [{"function": function} for function in functions]},
+        *({"role": "tool", "content": f"result {n}"} for n in range(len(functions))),
+    ]
+    sent = ollama.from_client({"model": "m", "messages": history}, name="m", entry=None).sent
+    items = sent["input"][1:]
+    parts = [part for item in items if item["type"] == "message" for part in item["content"]]
+    assert "".join(part["text"] for part in parts) == message["content"]
+    calls = [item for item in items if item["type"] == "function_call"]
+    assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
+        (function["name"], function["arguments"]) for function in functions
+    ]
+    results = [(call["call_id"], f"result {n}") for n, call in enumerate(calls)]
+    outputs = [item for item in items if item["type"] == "function_call_output"]
+    assert [(output["call_id"], output["output"]) for output in outputs] == results
+    assert len({*results}) == len(calls)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_ollama_reply_comes_back_without_loss(name: str) -> None:
+    assert_ollama_comes_back(wire(name))
+
+
+@given(data=streams())
+def test_a_made_ollama_reply_comes_back_without_loss(data: bytes) -> None:
+    assert_ollama_comes_back(data)
 
 
 @given(data=streams())

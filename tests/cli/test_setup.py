@@ -372,6 +372,28 @@ def test_the_others_are_told_in_words(client: Any, home: Home) -> None:
         assert "some-model" in done.stdout
 
 
+def test_programs_that_look_for_ollama_get_the_address_without_v1() -> None:
+    names = (
+        "ollama",
+        "vscode-ollama",
+        "jetbrains-ollama",
+        "home-assistant",
+        "raycast",
+        "obsidian-copilot",
+    )
+    for client in CLIENTS:
+        if client.name in names:
+            assert client.words is not None
+            words = client.words(POINT)
+            assert "127.0.0.1:1" in words
+            assert "/v1" not in words
+    zed = next(c for c in CLIENTS if c.name == "zed-ollama").entries
+    assert zed is not None
+    address, models = zed(POINT)
+    assert address.value == "http://127.0.0.1:1"
+    assert [model["supports_images"] for model in models.value] == [True, False]
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://x/it's;$(touch here)/v1"])
 def test_a_shell_is_set_up_and_back(url: str, tmp_path: Path) -> None:
     told, taken = run("setup", "shell", "--url", url), run("setup", "shell", "--undo")

@@ -59,6 +59,9 @@ _ABSENT = {
 _CLOUD = ("/api/me", "/api/status", "/api/experimental")
 """Of Ollama's own cloud."""
 
+_UNDER_V1 = "/v1/api"
+"""Where a program calls that was given the base URL of the OpenAI API."""
+
 Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
 
@@ -214,7 +217,7 @@ ROUTES = DialectRoutes(
     ],
     prefixes=(
         "/api/chat", "/api/generate", "/api/version", "/api/tags", "/api/ps", "/api/show",
-        "/api/pull", *(path.partition("/{")[0] for _, path in _ABSENT), *_CLOUD,
+        "/api/pull", *(path.partition("/{")[0] for _, path in _ABSENT), *_CLOUD, _UNDER_V1,
     ),
 )  # fmt: skip
 
