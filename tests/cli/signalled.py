@@ -102,7 +102,7 @@ def play(plan: list[Any], arguments: list[str]) -> list[Any]:
     return found
 
 
-def main(plans: list[tuple[int, int, int, str]], arguments: list[str]) -> None:
+def main(plans: list[Any], arguments: list[str]) -> None:
     load()
     print(json.dumps([play(plan, arguments) for plan in plans]))
 
