@@ -159,7 +159,7 @@ BODIES: dict[str, Body] = {
         ollama.RULES,
         ollama.ASKS_NOTHING,
         FieldRule.IGNORED,
-        {"model": MODEL, "messages": _SAY_HELLO},
+        {"model": MODEL, "messages": _SAY_HELLO, "stream": False},
     ),
     "generate": Body(
         "OllamaGenerateRequest",
@@ -167,7 +167,7 @@ BODIES: dict[str, Body] = {
         ollama.GENERATE_RULES,
         ollama.ASKS_NOTHING,
         FieldRule.IGNORED,
-        {"model": MODEL, "prompt": "Say hello"},
+        {"model": MODEL, "prompt": "Say hello", "stream": False},
     ),
     "transcriptions_create": Body(
         "TranscriptionRequest",
@@ -357,8 +357,8 @@ def document(routes: Iterable[BaseRoute], dialects: Iterable[DialectRoutes] = ()
         "info": {
             "title": "codexapi",
             "version": __version__,
-            "summary": "The OpenAI API and Anthropic's Messages on this machine, with your own "
-            "Codex login behind them.",
+            "summary": "The OpenAI API, Anthropic's Messages and Ollama's API on this machine, with "
+            "your own Codex login behind them.",
         },
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
