@@ -110,6 +110,9 @@ class Server:
         """The order, in the child that has it."""
         guest, _ = self._door.accept()
         data, descriptors, _, _ = socket.recv_fds(guest, MOST, 5)
+        if not data:  # it has been killed before it could say what it wants
+            guest.close()
+            return None
         order: dict[str, object] = json.loads(data)
         child = self._fork(order, [*descriptors[:3], guest.detach(), *descriptors[3:]])
         if child == 0:

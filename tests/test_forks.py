@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,12 @@ def test_a_program_of_a_shell_that_is_killed_leaves_nothing() -> None:
         assert program.stderr.readline().startswith("codexapi simulator on ")
         program.kill()
         assert program.stderr.read() == ""  # its end comes when the fork has closed it too
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as killed_at_once:
+        killed_at_once.connect(forks.server().address)
+    done = subprocess.run(
+        forks.for_shells("--version"), env=environment(), capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"codexapi ")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can mount")

@@ -11,6 +11,7 @@ from codexapi_engine import InvalidRequest
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FILE_BYTES, MIB
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import json
 from codexapi_engine.protocol.stored_files import FileContent
 from codexapi_engine.protocol.stored_files.references import file_ids, fill, path_of
 from codexapi_engine.storage import no_such_file
@@ -21,7 +22,7 @@ from .requests import codex_of, content_length, read_state, reserve, state_of
 async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> JsonObject:
     """The translated request with the file in place of each id. `body` is the client's request.
     Raises CodexError, naming the client's field."""
-    counts = Counter(file_ids(sent))
+    counts = await _counts(sent)
     if not counts:
         return sent
     size = await _size(request, body, counts)
@@ -32,7 +33,7 @@ async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> Js
 
 async def check_files(request: Request, body: JsonObject, items: list[JsonObject]) -> None:
     """Raises CodexError for an id that no file has, naming the client's field."""
-    if counts := Counter(file_ids({"input": items})):
+    if counts := await _counts({"input": items}):
         await _size(request, body, counts)
 
 
@@ -43,6 +44,11 @@ async def file_content(request: Request, name: str, param: str | None) -> FileCo
         return await read_state(partial(state_of(request).files.content, name, account=account))
     except InvalidRequest:
         raise no_such_file(name, param) from None
+
+
+async def _counts(sent: JsonObject) -> Counter[str]:
+    """How often each file id stands in a translated request."""
+    return Counter(await aside(json.is_heavy(sent), file_ids, sent))
 
 
 async def _size(request: Request, body: JsonObject, counts: Counter[str]) -> int:

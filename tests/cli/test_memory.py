@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from tests.processes import codexapi, environment
 
-MEBIBYTES, TIMES = 48, 8
-"""Of a file, and how often it is attached: a gigabyte does not hold all the copies of a request."""
+MEBIBYTES, TIMES = 24, 8
+"""Of a file, and how often it is attached: half a gigabyte does not hold all the copies of a
+request."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ulimit -v does nothing")
 def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     large.write_bytes(b"x " * (MEBIBYTES << 19))
-    limited = ["sh", "-c", 'ulimit -v 1048576; exec "$@"', "sh"]
+    limited = ["sh", "-c", 'ulimit -v 524288; exec "$@"', "sh"]
     done = subprocess.run(
         [*limited, *codexapi("chat", "--demo", *["-f", str(large)] * TIMES, "hi")],
         env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

@@ -199,7 +199,7 @@ def test_what_node_pipes_in_is_read(command: str) -> None:
         "process.stdout.write(r.stdout)"
     )
     done = subprocess.run(
-        ["node", "-e", script, json.dumps(codexapi(*command.split()))], env=environment(),
+        ["node", "-e", script, json.dumps(forks.for_shells(*command.split()))], env=environment(),
         capture_output=True, text=True, check=True, timeout=PATIENCE,
     )  # fmt: skip
     assert "alpha beta" in asked(done.stdout)

@@ -250,7 +250,10 @@ def test_once_the_login_is_there_nobody_looks_into_the_process() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--tools", "text,music"], "--tools: text,music is not a list of text, image, status"),
+        (
+            ["--tools", "text,music"],
+            "--tools: text,music is not a list of text, image, audio, status",
+        ),
         (["--inline", "perhaps"], "--inline: perhaps is none of auto, always, never"),
         (["--http", "somewhere"], "--http: somewhere is not [HOST:]PORT"),
         (["--http", "0.0.0.0:0"], "--api-key"),

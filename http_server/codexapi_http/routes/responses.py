@@ -108,7 +108,7 @@ async def _translate(
     owner = await codex_of(request).owner(params["model"])
     history, own = await context_of(request, params, owner, memory)
     if params.get("previous_response_id"):
-        socket.check_outputs(history, own)
+        await aside(json.is_heavy(history, own), socket.check_outputs, history, own)
     full, strict = {**params, "input": own}, settings_of(request).strict
     sent, ignored = await aside(
         json.is_heavy(history, full),
@@ -196,7 +196,7 @@ async def _for_codex(
     history, own = list[JsonObject](), list[JsonObject]()
     if memory is not None:
         history, own = _as_sent(params, memory)
-        socket.check_outputs(history, own)
+        await aside(json.is_heavy(history, own), socket.check_outputs, history, own)
         sent = {name: value for name, value in params.items() if name != "previous_response_id"}
         sent["input"] = [*history, *own]
 
