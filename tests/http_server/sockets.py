@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.http_server.raw import JsonObject
+from tests.http_server.raw import JsonObject, Reply
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from codexapi_engine.protocol import json
+from codexapi_engine.protocol import json, sse
 
 MODEL = "gpt-6.1-sol"
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
@@ -71,6 +71,19 @@ async def client(port: int, path: str = "/v1/responses", **options: Any) -> Asyn
 
 def create(prompt: Any = "hi", **more: Any) -> JsonObject:
     return {"type": "response.create", "model": MODEL, "input": prompt, **more}
+
+
+def over_http(events: list[JsonObject]) -> Reply:
+    """The answer that HTTP would have given."""
+    first = events[0]
+    if first["type"] == "error" and "sequence_number" not in first:
+        error = dict(first["error"])
+        headers = {"content-type": "application/json", **error.pop("headers", {})}
+        return Reply(first["status"], headers, json.dumps({"error": error}))
+    body = b"".join(sse.encode(event, event["type"]) for event in events)
+    well = events[-1]["type"] in ("response.completed", "response.incomplete")
+    headers = {"content-type": "text/event-stream"}
+    return Reply(200, headers, body + (sse.DONE if well else b""))
 
 
 def text_of(events: list[JsonObject]) -> str:

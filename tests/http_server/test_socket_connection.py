@@ -281,6 +281,17 @@ async def test_a_large_event_is_one_frame_among_those_of_other_lanes() -> None:
     assert {len(event["partial_image_b64"]) for event in pictures} == {3_000_000}
 
 
+async def test_a_type_that_stands_in_the_name_of_an_event_alone_is_in_the_message() -> None:
+    async with streaming() as (opened, (stream,)):
+        async with client(opened.port) as socket:
+            await socket.send(create())
+            stream.send(*BEGINNING)
+            stream.send_bytes(b'event: response.news\ndata: {"sequence_number":1,"news":"x"}\n\n')
+            stream.send(END)
+            events = await socket.rest()
+    assert {"type": "response.news", "sequence_number": 1, "news": "x"} in events
+
+
 async def test_a_stream_that_breaks_ends_in_an_error_with_a_status_and_a_number() -> None:
     async with streaming() as (opened, (stream,)):
         async with client(opened.port) as socket:
@@ -408,12 +419,12 @@ async def test_a_client_that_answers_no_ping_is_gone() -> None:
 
 
 async def test_a_client_that_answers_pings_stays() -> None:
-    async with streaming(deadlines=Deadlines(silence=0.05), keep_alive=0.01) as (opened, (stream,)):
+    async with streaming(deadlines=Deadlines(silence=0.4), keep_alive=0.01) as (opened, (stream,)):
         async with client(opened.port) as socket:
             await socket.send(create())
             await stream.reached.wait()
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(stream.closed.wait(), 0.3)
+                await asyncio.wait_for(stream.closed.wait(), 0.8)
             stream.send(*BEGINNING, END)
             assert (await socket.rest())[-1]["type"] == "response.completed"
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from openai import APIError, APIStatusError, AsyncOpenAI
 from tests.faulty import Exchange, FaultyBackend, TokenEndpoint, play
+from tests.http_server import sockets
 from tests.http_server.doors import MODEL, chat, distant_door, responses
 from tests.http_server.raw import JsonObject, Reply, post
 from tests.logins import auth_json
@@ -95,6 +96,17 @@ def over_http(
             return told
 
     return ask
+
+
+async def over_a_socket(url: str, settings: JsonObject) -> list[Told]:
+    """Both requests on one WebSocket, which stays open."""
+    async with distant_door(url, LOGIN, token_url=f"{url}/oauth/token", **settings) as server:
+        async with sockets.client(server.port) as socket:
+            told = []
+            for prompt in (NOW, AFTERWARDS):
+                reply = sockets.over_http(await socket.ask(prompt))
+                told.append(streamed_response(reply) if reply.status == 200 else refused(reply))
+            return told
 
 
 def refused(reply: Reply) -> Told:
@@ -291,6 +303,7 @@ HTTP_DOORS: dict[str, Door] = {
     "chat, streamed": over_http("/v1/chat/completions", chat, streamed_chat, streamed=True),
     "responses": over_http("/v1/responses", responses, whole_response, streamed=False),
     "responses, streamed": over_http("/v1/responses", responses, streamed_response, streamed=True),
+    "responses, by a socket": over_a_socket,
     "completions": over_http("/v1/completions", completion, whole_chat, streamed=False),
     "completions, streamed": over_http("/v1/completions", completion, streamed_chat, streamed=True),
     "messages": over_http(

@@ -355,6 +355,7 @@ FAULTS: dict[str, Fault] = {
         # Items come whole at the end; and the Responses road looks into no delta.
         but={"chat": Whole(), "responses": Whole(), "completions": Whole(), "messages": Whole(),
              "responses, streamed": Whole("All well."),
+             "responses, by a socket": Whole("All well."),
              "openai client, responses": Whole("All well.")}),
     # Encodings that nobody asked for.
     "gzipped": Fault([[head(content_encoding="gzip"), chunk(gzip.compress(b"".join(SAID))),

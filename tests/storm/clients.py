@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.http_server.raw import get, post
+from tests.http_server.sockets import over_http
 from tests.storm import sockets
 
 PATIENCE = 45.0
@@ -87,7 +88,8 @@ async def _fetch(reply: Reply, port: int, request: bytes) -> None:
     if not answer.is_socket:
         _parse(reply, answer.data)
     elif answer.events:
-        reply.status, reply.headers["content-type"], reply.body = answer.over_http()
+        got = over_http(answer.events)
+        reply.status, reply.headers, reply.body = got.status, got.headers, got.body
         reply.is_complete = answer.has_ended
 
 

@@ -7,12 +7,10 @@ import json
 from typing import Any
 
 from tests.http_server.raw import get, masked
+from tests.http_server.sockets import ENDS
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
-from codexapi_engine.protocol import sse
-
-ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 _SWITCHED = b"HTTP/1.1 101 "
 _KEY = base64.b64encode(bytes(16)).decode()
 _OFFER = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {_KEY}")
@@ -51,13 +49,3 @@ class Answer:
         for frame in self._protocol.events_received():
             if isinstance(frame, Frame) and frame.opcode is Opcode.TEXT:
                 self.events.append(json.loads(bytes(frame.data)))
-
-    def over_http(self) -> tuple[int, str, bytes]:
-        """The status, the media type and the body that HTTP would have."""
-        first = self.events[0]
-        if first["type"] == "error":
-            body = json.dumps({"error": first["error"]}).encode()
-            return first["status"], "application/json", body
-        body = b"".join(sse.encode(event, event["type"]) for event in self.events)
-        well = self.events[-1]["type"] in ("response.completed", "response.incomplete")
-        return 200, "text/event-stream", body + (sse.DONE if well else b"")

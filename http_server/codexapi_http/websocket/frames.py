@@ -17,6 +17,8 @@ _TEXT = 0x81  # a text message in one frame
 _MIDDLE, _LARGE = struct.Struct("!BBH").pack, struct.Struct("!BBQ").pack
 _EVENT = re.compile(rb"event: .+\ndata: (.*)\n\n")
 _LINES = 3  # ends of such an event
+_TYPE = b'{"type":'
+_TYPED = b"\ndata: " + _TYPE
 _LAST = b"[DONE]"
 
 
@@ -32,6 +34,13 @@ class FrameWriter(Protocol):
 def text_frame(payload: bytes) -> bytes:
     """A server's text frame."""
     return _head(len(payload)) + payload
+
+
+def _typed(event: sse.Event) -> bytes:
+    """Its payload. A message has no other place for the type that an `event:` line has."""
+    if event.data.startswith(_TYPE) or "type" in event.json:
+        return event.data
+    return json.dumps({"type": event.type, **event.json})
 
 
 @lru_cache(1024)
@@ -71,12 +80,13 @@ class FrameSink:
     def frames(self, data: bytes) -> bytes:
         """The frames of the events that are complete."""
         payloads = _EVENT.findall(data)
-        plain = _LINES * len(payloads) == data.count(b"\n")
+        plain = data.count(b"\n") == _LINES * len(payloads) == _LINES * data.count(_TYPED)
         if not (plain and self._at_start and data.endswith(b"\n\n")):
             # A large event in pieces, or what the backend writes in another way.
-            payloads = [event.data for event in self._decoder.feed(data)]
+            events = self._decoder.feed(data)
+            payloads = [_typed(event) for event in events if event.data != _LAST]
             self._at_start = data.endswith(b"\n\n")
-        return self._sent([payload for payload in payloads if payload != _LAST])
+        return self._sent(payloads)
 
     def event_frame(self, event: JsonObject) -> bytes:
         return self._sent([json.dumps(event)])
