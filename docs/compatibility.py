@@ -25,7 +25,8 @@ from codexapi_engine.protocol.rules import FieldRule
 from codexapi_http.errors import ABSENT
 from codexapi_http.routes import DIALECTS, ROUTES
 from codexapi_http.routes.messages import ABSENT as NO_MESSAGES
-from codexapi_http.routes.openapi import BODIES, SAYS, Body, document
+from codexapi_http.routes.openapi import document
+from codexapi_http.routes.openapi_tables import BODIES, SAYS, Body
 
 PAGE = Path(__file__).with_name("compatibility.md")
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"

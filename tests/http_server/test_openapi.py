@@ -16,7 +16,8 @@ from tests.http_server.toy import ROUTES as TOY
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.simulator import Simulator
 from codexapi_http.routes import DIALECTS, ROUTES
-from codexapi_http.routes.openapi import BODIES, MODEL, QUERIES, REPLIES, Body, document
+from codexapi_http.routes.openapi import document
+from codexapi_http.routes.openapi_tables import BODIES, MODEL, QUERIES, REPLIES, Body
 from codexapi_http.websocket.upgrade import Upgrade
 
 served = pytest.mark.asyncio(loop_scope="module")
