@@ -37,7 +37,7 @@ BOUNDS = f"{ENGINE}.bounds"
 A_BOUND = re.compile(r"(?!_)(MAX|MIN)_|[A-Z].*_(TIMEOUT|LIFETIME|MARGIN|INTERVAL|AGE|LINGER)$")
 ELSEWHERE = {
     "codexapi_cli.commands.": "how long a command waits for one program that it has started",
-    "codexapi_cli.integrations.http_clients.CONTEXT": "what a client's settings say of a model",
+    "codexapi_cli.integrations.api_client.": "what a client's settings say of a model",
     "codexapi_cli.terminal.output.": "exit codes",
     "codexapi_cli.terminal.preview.MAX_BYTES": "what a terminal takes: only the preview knows it",
     "codexapi_cli.terminal.stdin.": "how long a pipe may hesitate: only the reading of stdin",

@@ -25,7 +25,7 @@ async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> Js
     counts = await _counts(sent)
     if not counts:
         return sent
-    size = await _size(request, body, counts)
+    size = await _size_of_files(request, body, counts)
     reserve(request.scope, content_length(request, MAX_BODY_BYTES) + size)
     files = {name: await file_content(request, name, _param(body, name)) for name in counts}
     return await aside(True, fill, sent, files, body)
@@ -34,7 +34,7 @@ async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> Js
 async def check_files(request: Request, body: JsonObject, items: list[JsonObject]) -> None:
     """Raises CodexError for an id that no file has, naming the client's field."""
     if counts := await _counts({"input": items}):
-        await _size(request, body, counts)
+        await _size_of_files(request, body, counts)
 
 
 async def file_content(request: Request, name: str, param: str | None) -> FileContent:
@@ -51,7 +51,7 @@ async def _counts(sent: JsonObject) -> Counter[str]:
     return Counter(await aside(json.is_heavy(sent), file_ids, sent))
 
 
-async def _size(request: Request, body: JsonObject, counts: Counter[str]) -> int:
+async def _size_of_files(request: Request, body: JsonObject, counts: Counter[str]) -> int:
     """How many bytes a request gets by its file ids. Raises CodexError."""
     account, files, size = await codex_of(request).account(), state_of(request).files, 0
     for name, count in counts.items():

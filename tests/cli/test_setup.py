@@ -24,8 +24,9 @@ from tests.cli.shell import PATIENCE, run
 from tests.ports import refusing_port
 from tests.processes import server
 
+from codexapi_cli.integrations.api_client import ModelInfo, ServerInfo
 from codexapi_cli.integrations.edits import jsonc
-from codexapi_cli.integrations.http_clients import CLIENTS, ModelInfo, ServerInfo
+from codexapi_cli.integrations.http_clients import CLIENTS
 from codexapi_cli.integrations.system import System
 from codexapi_cli.terminal.output import Problem
 from codexapi_engine.simulator.backend import catalogue
@@ -76,6 +77,9 @@ BEFORE = {
 """Files of a user's own, with what an edit could lose."""
 
 ANTHROPIC = ("anthropic", "claude-agent-sdk", "goose")
+OLLAMA = (
+    "ollama", "vscode-ollama", "jetbrains-ollama", "home-assistant", "raycast", "obsidian-copilot",
+)  # fmt: skip
 """Those of Anthropic's API that are set up by variables: their address has no /v1."""
 
 written = pytest.mark.parametrize("client", list(PLACES))
@@ -366,7 +370,8 @@ def test_what_cannot_be_set_up_is_said(
 def test_the_others_are_told_in_words(client: Any, home: Home) -> None:
     done = home.setup(client.name, "-m", "some-model")
     assert (done.returncode, done.stderr) == (0, "")
-    assert ("127.0.0.1:18080/v1" in done.stdout) != (client.name in ANTHROPIC)
+    under_v1 = client.name not in (*ANTHROPIC, *OLLAMA)
+    assert ("127.0.0.1:18080/v1" in done.stdout) == under_v1
     assert "127.0.0.1:18080" in done.stdout
     if client.models:
         assert "some-model" in done.stdout

@@ -23,6 +23,14 @@ from codexapi_engine.listeners import listener
 from codexapi_engine.setting_values import is_loopback
 from codexapi_engine.settings import PORT
 
+from ..integrations.api_client import (
+    CONTEXT,
+    NAME,
+    UNUSED,
+    ApiClient,
+    ModelInfo,
+    ServerInfo,
+)
 from ..integrations.edits import (
     MISSING,
     Change,
@@ -34,16 +42,7 @@ from ..integrations.edits import (
     SettingsFile,
     snippet,
 )
-from ..integrations.http_clients import (
-    CLIENTS,
-    CONTEXT,
-    NAME,
-    UNUSED,
-    ApiClient,
-    ModelInfo,
-    ServerInfo,
-    exports,
-)
+from ..integrations.http_clients import CLIENTS, exports
 from ..integrations.system import System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand

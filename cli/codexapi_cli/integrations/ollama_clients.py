@@ -10,7 +10,7 @@ from codexapi_engine.settings import OLLAMA_PORT
 from .edits import Entry
 
 if TYPE_CHECKING:
-    from .http_clients import ServerInfo
+    from .api_client import ServerInfo
 
 
 def address(point: ServerInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from codexapi_engine import Codex, CodexError, EventStream, ModelNotFound
+from codexapi_engine import Codex, CodexError, ContextTooLong, EventStream, ModelNotFound
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
@@ -110,11 +110,13 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
     # The reasoning before the calls of earlier turns, where the client has none of it.
     sent["input"] = await aside(heavy, codex.reasoning.restore, sent["input"], owner=owner)
 
+    add_sizes = partial(_add_sizes, request, model, options)
+
     async def open_runs() -> Sequence[EventStream]:
         try:
             streams = await codex.open_all([sent])
         except CodexError as error:
-            anthropic.with_sizes(error, options.input_tokens, options.window)
+            await add_sizes(error)
             raise
         for stream in streams:
             names = [anthropic.messages_param(name, body) or name for name in stream.changed]
@@ -123,7 +125,12 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
 
     if body.get("stream") is True:
         return stream_response(open_runs, _message_run(codex, options, owner), ignored=ignored)
-    return await _complete(codex, open_runs, options, owner, ignored)
+    runs = await open_runs()
+    try:
+        return await _complete(codex, runs, options, owner, ignored)
+    except CodexError as error:
+        await add_sizes(error)
+        raise
 
 
 def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
@@ -137,22 +144,17 @@ def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) 
 
 async def _complete(
     codex: Codex,
-    open_runs: Callable[[], Awaitable[Sequence[EventStream]]],
+    runs: Sequence[EventStream],
     options: anthropic.MessageOptions,
     owner: Owner,
     ignored: Sequence[str],
 ) -> Response:
-    runs = await open_runs()
     headers = answer_headers(runs[0], ignored)
     if options.stop:  # a run ends at its stop sequence, and then has no finished response
         run = _message_run(codex, options, owner)
         attach([run], runs)
         return json_response(anthropic.fold(await collected_chunks([run])), headers)
-    try:
-        (response,) = await collect_responses(runs)
-    except CodexError as error:
-        anthropic.with_sizes(error, options.input_tokens, options.window)
-        raise
+    (response,) = await collect_responses(runs)
     codex.reasoning.remember(response["output"], owner=owner.with_account(runs[0].account))
     return json_response(anthropic.from_response(response, options), headers)
 
@@ -244,8 +246,24 @@ async def _model(request: Request, body: JsonObject) -> tuple[str, Model | None]
     if foreign:
         default = await codex.model()
     model = anthropic.resolve(known, aliases, name, default)
-    slug, _ = models.resolve(known, aliases, model)
-    return model, models.find(known, slug)
+    return model, _entry(request, known, model)
+
+
+def _entry(request: Request, known: list[Model], model: str) -> Model | None:
+    slug, _ = models.resolve(known, settings_of(request).model_aliases, model)
+    return models.find(known, slug)
+
+
+async def _add_sizes(
+    request: Request, model: str, options: anthropic.MessageOptions, error: CodexError
+) -> None:
+    """Gives the error of an input that is too long its numbers. For them the list of models is
+    waited for, as no request is that the backend takes."""
+    window = options.window
+    if window is None and isinstance(error, ContextTooLong):
+        entry = _entry(request, await codex_of(request).available_models(), model)
+        window = entry.context_window if entry else None
+    anthropic.with_sizes(error, options.input_tokens, window)
 
 
 def _least_effort(entry: Model | None) -> str:

@@ -160,10 +160,10 @@ async def _reply(request: Request, body: JsonObject, *, generate: bool) -> Respo
     # The reasoning before the calls of earlier turns, which this API has no field for.
     restored = partial(codex.reasoning.restore, made.sent["input"], owner=owner)
     made.sent["input"] = await aside(json.is_heavy(made.sent["input"]), restored)
-    return await _answer(codex, body, made, owner, lambda: time.monotonic_ns() - began)
+    return await _run_answer(codex, body, made, owner, lambda: time.monotonic_ns() - began)
 
 
-async def _answer(
+async def _run_answer(
     codex: Codex, body: JsonObject, made: Translated, owner: Owner, elapsed: Elapsed
 ) -> Response:
     async def open_runs() -> Sequence[EventStream]:

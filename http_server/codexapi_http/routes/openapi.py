@@ -70,21 +70,18 @@ def document(routes: Iterable[BaseRoute], dialects: Iterable[DialectRoutes] = ()
         "servers": [{"url": "/"}],
         "security": [{}, {"key": []}],
         "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "headers": {
-                name: {"description": text, "schema": {"type": "string"}}
-                for name, text in HEADERS.items()
-            },
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": KEY},
-                **{
-                    name: {"type": "apiKey", "in": "header", "name": name, "description": KEY}
-                    for name in keys
-                },
-            },
-        },
+        "components": _components(schemas, keys),
     }
+
+
+def _components(schemas: JsonObject, keys: Iterable[str]) -> JsonObject:
+    headers = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
+    }
+    schemes: JsonObject = {"key": {"type": "http", "scheme": "bearer", "description": KEY}}
+    for name in keys:
+        schemes[name] = {"type": "apiKey", "in": "header", "name": name, "description": KEY}
+    return {"schemas": schemas, "headers": headers, "securitySchemes": schemes}
 
 
 def _served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:

@@ -74,7 +74,7 @@ class WebSocketConnection(asyncio.Protocol):
             self,
             self._app.bodies,
             taken.tasks,
-            refused=self._refusal,
+            refused=self._reason_to_refuse,
             on_room=self._limit_reading,
             on_end=self._worker_ended,
         )
@@ -130,7 +130,7 @@ class WebSocketConnection(asyncio.Protocol):
         try:
             reserve(self._unfinished, self._begun)
         except Unavailable as error:
-            self._close(CloseCode.TRY_AGAIN_LATER, error.message)
+            self._send_close(CloseCode.TRY_AGAIN_LATER, error.message)
         if not self._begun:
             self._app.bodies.release(self._unfinished)
 
@@ -172,17 +172,17 @@ class WebSocketConnection(asyncio.Protocol):
             while self._messages and self._protocol.state is OPEN:
                 opcode, message = self._messages.popleft()
                 self._message_bytes -= len(message)
-                await self._take(opcode, message)
+                await self._take_frame(opcode, message)
                 await self._room.wait()
                 self._limit_reading()
         finally:
             self._reader = None  # at once: the next message may come before this task has ended
 
-    async def _take(self, opcode: Opcode, message: bytes) -> None:
+    async def _take_frame(self, opcode: Opcode, message: bytes) -> None:
         scope = {**self._scope, "request_id": new_id(), "headers": [*self._scope["headers"]]}
         lane = ""
         try:
-            event = await self._event(opcode, message, scope)
+            event = await self._parse_event(opcode, message, scope)
             if event.get("type") == socket.CREATE:
                 lane = socket.lane_of(event)
                 self._add(socket.create_of(event), len(message), scope)
@@ -207,18 +207,18 @@ class WebSocketConnection(asyncio.Protocol):
         self._app.bodies.release(scope)
         self._app.reports.answered(entry)
 
-    async def _event(self, opcode: Opcode, message: bytes, scope: Scope) -> JsonObject:
+    async def _parse_event(self, opcode: Opcode, message: bytes, scope: Scope) -> JsonObject:
         if opcode is not Opcode.TEXT:
             raise InvalidRequest("Send text messages of JSON: binary ones are not supported.")
         reserve(scope, len(message))
         return await parsed(message)
 
     def _add(self, create: socket.Create, size: int, scope: Scope) -> None:
-        if (why := self._refusal()) is not None:
+        if (why := self._reason_to_refuse()) is not None:
             raise why
         self._lanes.add(create, size, scope)
 
-    def _refusal(self) -> CodexError | None:
+    def _reason_to_refuse(self) -> CodexError | None:
         if self._expired:
             return _too_old()
         if self._drains or self._app.shutdown.begun:
@@ -281,7 +281,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         if self._reads and self._begun and silence > deadlines.body:
             message = f"a message paused for {deadlines.body:g} s"
-            self._close(CloseCode.POLICY_VIOLATION, message)
+            self._send_close(CloseCode.POLICY_VIOLATION, message)
         if self._protocol.state is OPEN:
             self._protocol.send_ping(b"")
             self._flush()
@@ -308,11 +308,11 @@ class WebSocketConnection(asyncio.Protocol):
             return
         if self._expired:
             self._write_event(error_of(_too_old(), Request(self._scope)))
-            self._close(CloseCode.NORMAL_CLOSURE, "60 minutes are over")
+            self._send_close(CloseCode.NORMAL_CLOSURE, "60 minutes are over")
         else:
-            self._close(CloseCode.GOING_AWAY, "codexapi is shutting down")
+            self._send_close(CloseCode.GOING_AWAY, "codexapi is shutting down")
 
-    def _close(self, code: CloseCode, reason: str) -> None:
+    def _send_close(self, code: CloseCode, reason: str) -> None:
         if self._closing or self._protocol.state is not OPEN:
             return
         self._closing = True
@@ -339,7 +339,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _end_in_bug(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (bug := task.exception()) is not None:
             log.error("a WebSocket ended in a bug", exc_info=bug)
-            self._close(CloseCode.INTERNAL_ERROR, "codexapi failed; its log says why")
+            self._send_close(CloseCode.INTERNAL_ERROR, "codexapi failed; its log says why")
 
 
 def _is_text(data: bytes) -> bool:

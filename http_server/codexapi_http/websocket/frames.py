@@ -33,7 +33,7 @@ class FrameWriter(Protocol):
 
 def text_frame(payload: bytes) -> bytes:
     """A server's text frame."""
-    return _head(len(payload)) + payload
+    return _frame_head(len(payload)) + payload
 
 
 def _typed(event: sse.Event) -> bytes:
@@ -44,7 +44,7 @@ def _typed(event: sse.Event) -> bytes:
 
 
 @lru_cache(1024)
-def _head(size: int) -> bytes:
+def _frame_head(size: int) -> bytes:
     """What stands before a payload (RFC 6455, 5.2). It is not masked, and there are no extensions."""
     if 125 < size < 1 << 16:  # most events
         return _MIDDLE(_TEXT, 126, size)
@@ -95,7 +95,7 @@ class FrameSink:
         self.committed = self.committed or bool(payloads)
         if self._prefix:
             payloads = [self._prefix + payload[1:] for payload in payloads]
-        pieces = [piece for payload in payloads for piece in (_head(len(payload)), payload)]
+        pieces = [piece for payload in payloads for piece in (_frame_head(len(payload)), payload)]
         frames = b"".join(pieces)
         self.written += len(frames)
         return frames

@@ -106,7 +106,7 @@ class Lanes:
             lane.worker = asyncio.create_task(self._work(create.lane, lane))
             self._tasks.add(lane.worker)
             lane.worker.add_done_callback(self._tasks.discard)
-            lane.worker.add_done_callback(partial(self._ended, create.lane, lane))
+            lane.worker.add_done_callback(partial(self._worker_ended, create.lane, lane))
 
     def cancel(self) -> None:
         """Ends all runs, as their client has left or the server goes down."""
@@ -127,7 +127,7 @@ class Lanes:
             if not self._writer.write(last):
                 await self._writer.drain()
 
-    def _ended(self, name: str, lane: _Lane, worker: asyncio.Task[None]) -> None:
+    def _worker_ended(self, name: str, lane: _Lane, worker: asyncio.Task[None]) -> None:
         """Not in the worker itself: one that is cancelled before its first step does nothing."""
         for left in lane.queue:
             self.waiting -= 1

@@ -11,10 +11,11 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-if mode() == "messages":
+MODE = mode()
+if MODE == "messages":
     model = ChatAnthropic(model=MODEL)
 else:
-    model = ChatOpenAI(model=MODEL, use_responses_api=mode() == "responses")
+    model = ChatOpenAI(model=MODEL, use_responses_api=MODE == "responses")
 
 
 def text():

@@ -14,9 +14,10 @@ from agents import (
 )
 from asked import EXTRACT, MODEL, STREAM, TEXT, TOOLS, Person, mode, tell, weather
 
+MODE = mode()
 set_tracing_disabled(True)
-set_default_openai_api("chat_completions" if mode() == "chat" else "responses")
-if mode() == "websocket":
+set_default_openai_api("chat_completions" if MODE == "chat" else "responses")
+if MODE == "websocket":
     set_default_openai_responses_transport("websocket")
 
 

@@ -46,7 +46,7 @@ class Form(NamedTuple):
 
 def form(recording: Recording, language: str | None, boundary: str) -> Form:
     """The multipart form of one request. The name of the user's file is not in it."""
-    kind = _kind(recording)
+    kind = _media_type(recording)
     parts = [
         f'Content-Disposition: form-data; name="file"; filename="audio.{kind}"\r\n'
         f"Content-Type: {MEDIA_TYPES[kind]}\r\n\r\n".encode()
@@ -67,7 +67,7 @@ def from_backend(answer: Mapping[str, object] | JsonObject) -> str:
     return text
 
 
-def _kind(recording: Recording) -> str:
+def _media_type(recording: Recording) -> str:
     """By the ending of the name, which most programs set; else by the first bytes."""
     ending = recording.name.rpartition(".")[2].lower()
     if ending in MEDIA_TYPES:

@@ -58,16 +58,16 @@ class TranscriptStream:
             return ()
         delta = f" {text.strip()}" if self._texts else text.strip()
         self._texts.append(text)
-        return (_event("transcript.text.delta", delta=delta),)
+        return (_encode_event("transcript.text.delta", delta=delta),)
 
     def close(self) -> Iterable[bytes]:
         self.finished = True
-        return (_event("transcript.text.done", text=join_texts(self._texts)), sse.DONE)
+        return (_encode_event("transcript.text.done", text=join_texts(self._texts)), sse.DONE)
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
         self.finished = True
         return (sse.encode({"type": "error", "error": error.body()}, "error"),)
 
 
-def _event(kind: str, **fields: str) -> bytes:
+def _encode_event(kind: str, **fields: str) -> bytes:
     return sse.encode({"type": kind, **fields}, kind)

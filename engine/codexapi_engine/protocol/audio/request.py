@@ -65,7 +65,7 @@ def from_client(
     ignored = apply(RULES, body, strict=strict, no_effect={}, unknown=FieldRule.IGNORED)
     params = validated(TranscriptionParams, {name: body[name] for name in body.keys() - ignored})
     if not (_MODEL.fullmatch(params.model) or params.model in aliases):
-        raise _invalid(
+        raise _invalid_field(
             "model",
             f"'{params.model[:60]}' transcribes nothing: name gpt-4o-transcribe, "
             "gpt-4o-mini-transcribe or whisper-1 (the backend has one, and the answer is the same)",
@@ -74,7 +74,9 @@ def from_client(
         named = params.response_format[:60]
         times = named in _WITH_TIMES
         why = "the Codex backend tells no times" if times else "the Codex backend tells no speakers"
-        raise _invalid("response_format", f"'{named}': {why}; supported are 'json' and 'text'")
+        raise _invalid_field(
+            "response_format", f"'{named}': {why}; supported are 'json' and 'text'"
+        )
     return params, ignored
 
 
@@ -90,7 +92,7 @@ def _merge(fields: Mapping[str, str]) -> JsonObject:
     return body
 
 
-def _invalid(param: str, why: str) -> InvalidRequest:
+def _invalid_field(param: str, why: str) -> InvalidRequest:
     return InvalidRequest(
         f"Invalid value for '{param}': {why}.", code="unsupported_value", param=param
     )

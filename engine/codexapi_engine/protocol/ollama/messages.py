@@ -51,7 +51,7 @@ class OllamaHistory:
     def _assistant(self, message: OllamaMessage, path: str) -> JsonObject:
         made = self._plain(message, path)
         calls = [
-            self._call(call, f"{path}.tool_calls[{index}]")
+            self._translate_call(call, f"{path}.tool_calls[{index}]")
             for index, call in enumerate(message.tool_calls or ())
         ]
         if calls:
@@ -60,7 +60,7 @@ class OllamaHistory:
             self._calls, self._place = len(calls), f"{path}.tool_calls"
         return made
 
-    def _call(self, call: JsonObject, path: str) -> JsonObject:
+    def _translate_call(self, call: JsonObject, path: str) -> JsonObject:
         function, name = get_dict(call, "function"), get_dict(call, "function").get("name")
         if not isinstance(name, str) or not name:
             raise missing(f"{path}.function.name")

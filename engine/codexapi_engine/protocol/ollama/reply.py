@@ -40,13 +40,13 @@ class OllamaOptions:
         """One line of the reply; `more` are members beside the content."""
         message: JsonObject = {"role": "assistant", "content": content, **more}
         body: JsonObject = {"response": content, **more} if self.generate else {"message": message}
-        return encode({**self._head, **body, "done": done})
+        return encode({**self._line_head, **body, "done": done})
 
     def last_line(self, members: JsonObject) -> bytes:
         """The line that ends a reply."""
         message = {"role": "assistant", "content": ""}
         body: JsonObject = {"response": ""} if self.generate else {"message": message}
-        return encode({**self._head, **body, "done": True, **members})
+        return encode({**self._line_head, **body, "done": True, **members})
 
     @property
     def around(self) -> tuple[bytes, bytes]:
@@ -55,7 +55,7 @@ class OllamaOptions:
         return before, behind
 
     @property
-    def _head(self) -> JsonObject:
+    def _line_head(self) -> JsonObject:
         return {"model": self.model, "created_at": self.created_at}
 
 
@@ -138,7 +138,7 @@ class OllamaStream(EventTranslator):
             out += rest(self, (index, None, n), part) if rest else []
         return out
 
-    def _finish(self, data: JsonObject) -> list[bytes]:
+    def _on_end(self, data: JsonObject) -> list[bytes]:
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
@@ -146,7 +146,7 @@ class OllamaStream(EventTranslator):
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out
-        out += self._lines(self._stop.rest())
+        out += self._content_lines(self._stop.rest())
         reason = get_str(get_dict(response, "incomplete_details"), "reason")
         reason = _REASONS.get(reason, "stop")
         if reason == "stop" and not (self._begun or self._calls):
@@ -170,7 +170,7 @@ class OllamaStream(EventTranslator):
             return []
         gap = _GAP if self._message_of not in (None, index) else ""
         self._message_of = index
-        return self._lines(self._stop.feed(gap + piece)) + self._stopped()
+        return self._content_lines(self._stop.feed(gap + piece)) + self._stopped()
 
     def _think(self, part: Part, piece: str) -> list[bytes]:
         if not piece or not self._options.thinking or self._stop.hit:
@@ -180,7 +180,7 @@ class OllamaStream(EventTranslator):
         self._begun = True
         return [self._options.line(thinking=gap + piece)]
 
-    def _lines(self, content: str) -> list[bytes]:
+    def _content_lines(self, content: str) -> list[bytes]:
         if not content:
             return []
         self._begun = True
@@ -204,7 +204,9 @@ class OllamaStream(EventTranslator):
         out = []
         if self._calls:
             calls = [self._calls[index] for index in sorted(self._calls)]
-            out.append(self._options.line(tool_calls=[_call(*call) for call in enumerate(calls)]))
+            out.append(
+                self._options.line(tool_calls=[_call_object(*call) for call in enumerate(calls)])
+            )
         return [*out, self._options.last_line({"done_reason": reason, **self._counts(usage)})]
 
     def _counts(self, usage: JsonObject) -> JsonObject:
@@ -240,9 +242,9 @@ class OllamaStream(EventTranslator):
         "response.reasoning_text.delta": _on_reasoning,
         "response.reasoning_text.done": _reasoning_done,
         "response.output_item.done": _item_done,
-        "response.completed": _finish,
-        "response.done": _finish,
-        "response.incomplete": _finish,
+        "response.completed": _on_end,
+        "response.done": _on_end,
+        "response.incomplete": _on_end,
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,
     }
@@ -256,7 +258,7 @@ _PARTS: dict[str, Callable[[OllamaStream, Part, JsonObject], list[bytes]]] = {
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-def _call(index: int, item: JsonObject) -> JsonObject:
+def _call_object(index: int, item: JsonObject) -> JsonObject:
     function = {"index": index, "name": get_str(item, "name"), "arguments": arguments_of(item)}
     return {"id": get_str(item, "call_id"), "function": function}
 

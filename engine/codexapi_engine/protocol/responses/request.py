@@ -166,9 +166,7 @@ def from_client(
     if isinstance(request.tool_choice, dict):
         taken["tool_choice"] = translate_choice(request.tool_choice)
     if request.reasoning and "generate_summary" in request.reasoning:
-        reasoning = dict(request.reasoning)
-        reasoning.setdefault("summary", reasoning.pop("generate_summary"))
-        taken["reasoning"] = reasoning
+        taken["reasoning"] = _with_summary(request.reasoning)
     if _LOGPROBS in (request.include or ()):
         taken["include"] = _without_logprobs(request.include or (), strict=strict)
         ignored = (*ignored, "include")
@@ -180,6 +178,13 @@ def from_client(
         if tier is None and request.service_tier not in ("auto", "default"):
             ignored = (*ignored, "service_tier")
     return taken, ignored
+
+
+def _with_summary(reasoning: JsonObject) -> JsonObject:
+    """With today's name of `generate_summary`."""
+    named = dict(reasoning)
+    named.setdefault("summary", named.pop("generate_summary"))
+    return named
 
 
 def caller_param(
