@@ -99,6 +99,8 @@ class Dialect:
     request."""
     media_type: str = "text/event-stream; charset=utf-8"
     """Of a stream."""
+    body_types: tuple[str, ...] = ("application/json",)
+    """The media types under which a JSON body may come."""
     key_headers: tuple[bytes, ...] = (b"authorization",)
     """Lower-case names of the headers that may carry the key of the server. One right key is
     enough: some clients send two. `authorization` is a Bearer, the others are the key alone."""

@@ -18,6 +18,7 @@ from codexapi_engine.memory import has_room_for
 from codexapi_engine.protocol import json, long_json
 from codexapi_engine.storage import Owner, State
 
+from .dialect import dialect_of
 from .errors import refusal
 from .middleware import compression
 
@@ -102,7 +103,7 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
     """The request's body, an object. Raises InvalidRequest, or another refusal."""
     kind = media_type(request)
     # A form or plain text is what a web page can send without asking: never taken.
-    if kind != "application/json":
+    if kind not in dialect_of(request.scope).body_types:
         raise refusal(
             415,
             "unsupported_media_type",

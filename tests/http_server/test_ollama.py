@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 CHAT, GENERATE, SHOW, PULL = "/api/chat", "/api/generate", "/api/show", "/api/pull"
 MODEL, KEY = "gpt-6.1-sol", "open sesame"
 HOST = "Host: 127.0.0.1"
+FORM = "Content-Type: application/x-www-form-urlencoded"
 A_WHILE = 0.05
 """Seconds: a keep-alive interval that a test can wait for."""
 
@@ -79,6 +80,12 @@ async def test_an_answer_streams_unless_the_request_says_otherwise(served: Door)
     assert min(parts) > 0
     assert sum(parts) == last["total_duration"]
     assert last["load_duration"] == 0
+
+
+async def test_a_body_that_curl_calls_a_form_is_taken(served: Door) -> None:
+    """As in the examples of Ollama's documents: `curl … -d '{…}'`."""
+    reply = await served.reply(post(CHAT, ask("[[say Good day.]]"), FORM))
+    assert lines(reply)[-1]["done"]
 
 
 @pytest.mark.parametrize("path", [CHAT, GENERATE])
@@ -394,6 +401,9 @@ async def test_the_page_of_obsidian_may_call_where_the_user_allows_it() -> None:
         (get(CHAT), 405, "GET is not allowed"),
         (post(CHAT, b"{"), 400, "JSON"),
         (post(CHAT, b"{}", "Content-Type: text/plain"), 415, "application/json"),
+        (post(CHAT, ask("hi"), FORM, "Origin: http://page.example"), 403, "web pages"),
+        (post(CHAT, ask("hi"), FORM, "Origin: null"), 403, "web pages"),
+        (post(CHAT, ask("hi"), FORM, "Sec-Fetch-Site: cross-site"), 403, "web pages"),
         (post(CHAT, {}), 400, "model"),
         (post(SHOW, {}), 400, "model"),
         (post(PULL, {"model": 5}), 400, "model"),

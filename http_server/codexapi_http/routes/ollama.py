@@ -73,6 +73,9 @@ OLLAMA = Dialect(
     "ollama",
     error_body=error_body,
     media_type=_MEDIA_TYPE,
+    # `curl -d`, as Ollama's documents have it, calls JSON a form. A web page that sends one without
+    # asking names its origin, and the guard refuses that.
+    body_types=("application/json", "application/x-www-form-urlencoded"),
 )
 
 
