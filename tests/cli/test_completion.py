@@ -61,7 +61,7 @@ def offered(*words: str, shell: str = "bash", env: Mapping[str, str] | None = No
                 "crush",
             ],
         ),
-        (("mcp", "serve", "--tools", "text,"), ["text,image", "text,status"]),
+        (("mcp", "serve", "--tools", "text,"), ["text,image", "text,audio", "text,status"]),
         (("stop", "--port", ""), []),
         (("nonsense",), []),
         (("chat", "--color", ""), ["auto", "always", "never"]),
