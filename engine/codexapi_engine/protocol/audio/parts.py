@@ -7,12 +7,12 @@ from typing import Any
 
 from ...errors import InvalidRequest, JsonObject, missing
 from ..images import data_urls
+from ..request_parts import each_part, replace_parts
 from ..shapes import get_dict, get_str
 from .backend import MEDIA_TYPES, Recording
 
 KIND = "input_audio"
 SILENCE = "[a recording in which nothing is said]"
-_HOLDERS = ("content", "output")
 
 
 def translate_audio(part: JsonObject, path: str) -> JsonObject:
@@ -38,16 +38,8 @@ def translate_audio(part: JsonObject, path: str) -> JsonObject:
 
 def addresses(request: JsonObject) -> list[str]:
     """The data URLs of the recordings in a translated request."""
-    items = request.get("input")
-    found = (
-        get_str(part, "audio_url")
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict)
-        for name in _HOLDERS
-        for part in _as_list(item.get(name))
-        if _is_recording(part)
-    )
-    return list(dict.fromkeys(found))
+    found = filter(_is_recording, each_part(request))
+    return list(dict.fromkeys(get_str(part, "audio_url") for part in found))
 
 
 def recording(url: str, param: str) -> Recording:
@@ -70,12 +62,10 @@ def recording(url: str, param: str) -> Recording:
 def with_texts(request: JsonObject, texts: Mapping[str, str]) -> JsonObject:
     """The translated request, with what is said in each recording in its place."""
 
-    def to_text(part: Any) -> Any:
-        if not _is_recording(part):
-            return part
+    def to_text(part: JsonObject) -> JsonObject:
         return {"type": "input_text", "text": texts[get_str(part, "audio_url")] or SILENCE}
 
-    return {**request, "input": [_with_parts(item, to_text) for item in request["input"]]}
+    return {**request, "input": replace_parts(request["input"], _is_recording, to_text)}
 
 
 def paths(value: Any, path: str = "") -> Iterator[str]:
@@ -90,16 +80,5 @@ def paths(value: Any, path: str = "") -> Iterator[str]:
             yield from paths(member, f"{path}[{index}]")
 
 
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _is_recording(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == KIND
-
-
-def _with_parts(item: JsonObject, change: Any) -> JsonObject:
-    lists = {
-        name: item[name] for name in _HOLDERS if any(map(_is_recording, _as_list(item.get(name))))
-    }
-    return {**item, **{name: [change(part) for part in parts] for name, parts in lists.items()}}

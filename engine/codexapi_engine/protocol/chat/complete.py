@@ -81,7 +81,7 @@ class _Contents:
 
     def _add_parts(self, item: JsonObject, start: int) -> str:
         """Returns the content of an item, which begins at `start`."""
-        content, aside = "", is_aside(item, self.form)
+        content, aside = "", is_aside(item, as_json=self.form.json)
         for _, part in indexed_parts(item):
             kind, text = get_str(part, "type"), get_str(part, "text")
             if kind == "refusal":

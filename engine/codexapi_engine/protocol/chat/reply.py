@@ -98,7 +98,7 @@ class ChatStream(EventTranslator):
         item, index = get_dict(data, "item"), index_of(data)
         if get_str(item, "type") in CALLS:
             return self._call_chunks(item, index)
-        if is_aside(item, self._form):
+        if is_aside(item, as_json=self._form.json):
             self._asides.add(index)
         return ()
 
@@ -147,7 +147,7 @@ class ChatStream(EventTranslator):
         if picture := picture_of(item, self._pictures):
             self._pictures += 1
             return [*self._role(None), self._chunk({"images": [picture]})]
-        if is_aside(item, self._form):
+        if is_aside(item, as_json=self._form.json):
             self._asides.add(index)
         out: list[bytes] = []
         for part, content in indexed_parts(item, index):

@@ -76,10 +76,10 @@ def indexed_parts(item: JsonObject, index: int = 0) -> list[tuple[Part, JsonObje
     return found + [((index, None, n), part) for n, part in enumerate(get_list(item, "content"))]
 
 
-def is_aside(item: JsonObject, form: ReplyOptions) -> bool:
+def is_aside(item: JsonObject, *, as_json: bool) -> bool:
     """Commentary before a JSON answer: as content it would break the JSON
     (`tests/wires/commentary_then_final.sse`)."""
-    return form.json and item.get("type") == "message" and item.get("phase") == "commentary"
+    return as_json and item.get("type") == "message" and item.get("phase") == "commentary"
 
 
 def annotations_of(part: JsonObject, start: int) -> list[JsonObject]:

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from ...errors import CodexError, JsonObject
 from .. import json, sse
-from ..choices import empty_response
-from ..responses import Part, StreamedParts, delta_of, index_of, part_of
+from ..chat.reply_parts import indexed_parts, is_aside
+from ..choices import empty_response, limit_reason
+from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS, arguments_of
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..stop import Stop
@@ -100,7 +101,7 @@ class OllamaStream(EventTranslator):
         self._note_beginning()
         if get_str(item, "type") in CALLS and not self._stop.hit:
             self._writing.add(index)
-        if self._is_aside(item):
+        if is_aside(item, as_json=self._options.json):
             self._asides.add(index)
         return ()
 
@@ -128,14 +129,12 @@ class OllamaStream(EventTranslator):
             self.thread.append(item)
         if kind in CALLS:
             return self._call_done(item, index)
-        if self._is_aside(item):
+        if is_aside(item, as_json=self._options.json):
             self._asides.add(index)
         out: list[bytes] = []
-        for n, part in enumerate(get_list(item, "summary")):
-            out += self._rest_of_reasoning((index, n, None), part)
-        for n, part in enumerate(get_list(item, "content")):
+        for place, part in indexed_parts(item, index):
             rest = _PARTS.get(get_str(part, "type"))
-            out += rest(self, (index, None, n), part) if rest else []
+            out += rest(self, place, part) if rest else []
         return out
 
     def _on_end(self, data: JsonObject) -> list[bytes]:
@@ -147,8 +146,7 @@ class OllamaStream(EventTranslator):
         if self.finished:
             return out
         out += self._content_lines(self._stop.rest())
-        reason = get_str(get_dict(response, "incomplete_details"), "reason")
-        reason = _REASONS.get(reason, "stop")
+        reason = limit_reason(response) or "stop"
         if reason == "stop" and not (self._begun or self._calls):
             raise empty_response()
         return out + self._last_lines(reason, get_dict(response, "usage"))
@@ -226,11 +224,6 @@ class OllamaStream(EventTranslator):
         if self._began_at is None:
             self._began_at = self._elapsed()
 
-    def _is_aside(self, item: JsonObject) -> bool:
-        """Commentary before a JSON answer: as content it would break the JSON."""
-        commentary = item.get("type") == "message" and item.get("phase") == "commentary"
-        return self._options.json and commentary
-
     HANDLERS: ClassVar[dict[str, Handler]] = {
         "response.output_item.added": _item_added,
         "response.output_text.delta": _on_text,
@@ -242,9 +235,7 @@ class OllamaStream(EventTranslator):
         "response.reasoning_text.delta": _on_reasoning,
         "response.reasoning_text.done": _reasoning_done,
         "response.output_item.done": _item_done,
-        "response.completed": _on_end,
-        "response.done": _on_end,
-        "response.incomplete": _on_end,
+        **dict.fromkeys(ANSWER_ENDS, _on_end),
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,
     }
@@ -253,9 +244,9 @@ class OllamaStream(EventTranslator):
 _PARTS: dict[str, Callable[[OllamaStream, Part, JsonObject], list[bytes]]] = {
     "output_text": OllamaStream._rest_of_text,
     "refusal": OllamaStream._rest_of_text,
+    "summary_text": OllamaStream._rest_of_reasoning,
     "reasoning_text": OllamaStream._rest_of_reasoning,
 }
-_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
 def _call_object(index: int, item: JsonObject) -> JsonObject:

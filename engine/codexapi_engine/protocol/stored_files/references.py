@@ -13,11 +13,11 @@ from typing import Any, TypeGuard
 
 from ...errors import InvalidRequest, JsonObject
 from ..images.header import format_of
+from ..request_parts import each_part, replace_parts
 from ..responses.parts import content_part
 from ..shapes import get_dict, get_list, get_str
 from .objects import FileContent
 
-_HOLDERS = ("content", "output")
 _MASK = "input_image_mask"
 
 Change = Callable[[JsonObject], JsonObject]
@@ -43,8 +43,8 @@ def fill(request: JsonObject, files: Mapping[str, FileContent], body: JsonObject
             raise
 
     sent = dict(request)
-    if isinstance(request.get("input"), list):
-        sent["input"] = [_with_parts(item, fill_part) for item in request["input"]]
+    if "input" in request:
+        sent["input"] = replace_parts(request["input"], _is_reference, fill_part)
     if any(_mask_of(tool) for tool in get_list(request, "tools")):
         sent["tools"] = [_with_mask(tool, fill_part) for tool in request["tools"]]
     return sent
@@ -59,12 +59,7 @@ def path_of(body: JsonObject, file_id: str) -> str | None:
 
 
 def _references(request: JsonObject) -> Iterator[JsonObject]:
-    for item in get_list(request, "input"):
-        for name in _HOLDERS:
-            value = item.get(name)
-            for part in value if isinstance(value, list) else (value,):
-                if _is_reference(part):
-                    yield part
+    yield from filter(_is_reference, each_part(request))
     yield from filter(None, map(_mask_of, get_list(request, "tools")))
 
 
@@ -75,19 +70,6 @@ def _is_reference(part: Any) -> TypeGuard[JsonObject]:
 def _mask_of(tool: Any) -> JsonObject | None:
     mask = get_dict(tool, _MASK) if isinstance(tool, dict) else {}
     return mask if _is_reference(mask) else None
-
-
-def _with_parts(item: Any, change: Change) -> Any:
-    if not isinstance(item, dict):
-        return item
-    lists: JsonObject = {}
-    for name in _HOLDERS:
-        value = item.get(name)
-        if isinstance(value, list) and any(map(_is_reference, value)):
-            lists[name] = [change(part) if _is_reference(part) else part for part in value]
-        elif _is_reference(value):
-            lists[name] = change(value)
-    return {**item, **lists} if lists else item
 
 
 def _with_mask(tool: Any, change: Change) -> Any:
