@@ -12,7 +12,7 @@ from starlette.responses import Response
 from codexapi_engine import InvalidRequest
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol import json, models
+from codexapi_engine.protocol import models
 from codexapi_engine.protocol.audio import parts
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.transcription import transcribe
@@ -25,11 +25,14 @@ _HEADERS = "codexapi.audio_headers"
 _Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
 
-async def with_audio(request: Request, body: JsonObject, sent: JsonObject) -> JsonObject:
+async def with_audio(
+    request: Request, body: JsonObject, sent: JsonObject, *, heavy: bool
+) -> JsonObject:
     """The translated request, with recordings as its model takes them: as they are where the list
     of models says that it hears, else as text under `--transcribe-audio`. `body` is the client's
-    request. Raises CodexError, naming the client's field."""
-    found = await aside(json.is_heavy(sent), parts.addresses, sent)
+    request, and `heavy` what `json.is_heavy` says of `sent`. Raises CodexError, naming the client's
+    field."""
+    found = await aside(heavy, parts.addresses, sent)
     if not found:
         return sent
     codex, settings, param = codex_of(request), settings_of(request), _param(body)

@@ -11,7 +11,6 @@ from codexapi_engine import InvalidRequest
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FILE_BYTES, MIB
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol import json
 from codexapi_engine.protocol.stored_files import FileContent
 from codexapi_engine.protocol.stored_files.references import file_ids, fill, path_of
 from codexapi_engine.storage import no_such_file
@@ -19,10 +18,13 @@ from codexapi_engine.storage import no_such_file
 from .requests import codex_of, content_length, read_state, reserve, state_of
 
 
-async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> JsonObject:
-    """The translated request with the file in place of each id. `body` is the client's request.
-    Raises CodexError, naming the client's field."""
-    counts = await _counts(sent)
+async def with_files(
+    request: Request, body: JsonObject, sent: JsonObject, *, heavy: bool
+) -> JsonObject:
+    """The translated request with the file in place of each id; the same object where it has none.
+    `body` is the client's request, and `heavy` what `json.is_heavy` says of `sent`. Raises
+    CodexError, naming the client's field."""
+    counts = await _counts(sent, heavy=heavy)
     if not counts:
         return sent
     size = await _size_of_files(request, body, counts)
@@ -31,9 +33,11 @@ async def with_files(request: Request, body: JsonObject, sent: JsonObject) -> Js
     return await aside(True, fill, sent, files, body)
 
 
-async def check_files(request: Request, body: JsonObject, items: list[JsonObject]) -> None:
+async def check_files(
+    request: Request, body: JsonObject, items: list[JsonObject], *, heavy: bool
+) -> None:
     """Raises CodexError for an id that no file has, naming the client's field."""
-    if counts := await _counts({"input": items}):
+    if counts := await _counts({"input": items}, heavy=heavy):
         await _size_of_files(request, body, counts)
 
 
@@ -46,9 +50,9 @@ async def file_content(request: Request, name: str, param: str | None) -> FileCo
         raise no_such_file(name, param) from None
 
 
-async def _counts(sent: JsonObject) -> Counter[str]:
+async def _counts(sent: JsonObject, *, heavy: bool) -> Counter[str]:
     """How often each file id stands in a translated request."""
-    return Counter(await aside(json.is_heavy(sent), file_ids, sent))
+    return Counter(await aside(heavy, file_ids, sent))
 
 
 async def _size_of_files(request: Request, body: JsonObject, counts: Counter[str]) -> int:

@@ -46,10 +46,12 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(get_str(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
-    sent = await with_audio(request, body, await with_files(request, body, sent))
+    heavy = json.is_heavy(sent)
+    sent = await with_files(request, body, sent, heavy=heavy)
+    sent = await with_audio(request, body, sent, heavy=heavy)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.
     restored = partial(codex.reasoning.restore, sent["input"], owner=owner)
-    sent["input"] = await aside(json.is_heavy(sent["input"]), restored)
+    sent["input"] = await aside(heavy, restored)
     stored = body.get("store") is True and "messages" in body
     keep = partial(change_state, request, state_of(request).store_chat, body) if stored else None
     open_runs = partial(codex.open_all, [sent] * form.n)

@@ -120,6 +120,7 @@ async def _added(
     """Items that a client adds, with what they refer to in its place, and whose they are."""
     owner = await codex_of(request).owner(_ANY_MODEL)
     whole = await read_state(partial(state_of(request).responses.inlined, items, owner=owner))
-    await aside(json.is_heavy(whole), checked_items, whole)
-    await check_files(request, body, whole)
+    heavy = json.is_heavy(whole)
+    await aside(heavy, checked_items, whole)
+    await check_files(request, body, whole, heavy=heavy)
     return whole, owner

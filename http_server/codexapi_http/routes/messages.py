@@ -90,26 +90,7 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
     body, codex = with_model(request, body), codex_of(request)
     model, entry = await _model(request, body)
     owner = await codex.owner(model)
-    translate = partial(
-        anthropic.from_client,
-        body,
-        model=model,
-        reader=anthropic.Writer(*owner),
-        session=_session(request, body),
-        least_effort=_least_effort(entry),
-        strict=settings_of(request).strict,
-    )
-    sent, options, ignored = await aside(json.is_heavy(body), translate)
-    sent = await with_files(request, body, sent)
-    heavy = json.is_heavy(sent)
-    options = replace(
-        options,
-        input_tokens=await aside(heavy, anthropic.tokens, sent),
-        window=entry.context_window if entry else None,
-    )
-    # The reasoning before the calls of earlier turns, where the client has none of it.
-    sent["input"] = await aside(heavy, codex.reasoning.restore, sent["input"], owner=owner)
-
+    sent, options, ignored = await _translate(request, body, model, entry, owner)
     add_sizes = partial(_add_sizes, request, model, options)
 
     async def open_runs() -> Sequence[EventStream]:
@@ -131,6 +112,30 @@ async def messages_create(request: Request, body: JsonObject) -> Response:
     except CodexError as error:
         await add_sizes(error)
         raise
+
+
+async def _translate(
+    request: Request, body: JsonObject, model: str, entry: Model | None, owner: Owner
+) -> tuple[JsonObject, anthropic.MessageOptions, Sequence[str]]:
+    """The Responses request behind a body, what shapes the reply, and what is ignored of it."""
+    translate = partial(
+        anthropic.from_client,
+        body,
+        model=model,
+        reader=anthropic.Writer(*owner),
+        session=_session(request, body),
+        least_effort=_least_effort(entry),
+        strict=settings_of(request).strict,
+    )
+    translation, options, ignored = await aside(json.is_heavy(body), translate)
+    heavy = json.is_heavy(translation)
+    sent = await with_files(request, body, translation, heavy=heavy)
+    tokens = await aside(heavy or sent is not translation, anthropic.tokens, sent)
+    window = entry.context_window if entry else None
+    # The reasoning before the calls of earlier turns, where the client has none of it.
+    restored = partial(codex_of(request).reasoning.restore, sent["input"], owner=owner)
+    sent["input"] = await aside(heavy, restored)
+    return sent, replace(options, input_tokens=tokens, window=window), ignored
 
 
 def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
@@ -163,9 +168,10 @@ async def _complete(
 @with_caller_names(anthropic.messages_param)
 async def messages_count_tokens(request: Request, body: JsonObject) -> Response:
     """POST /v1/messages/count_tokens: an estimate, which no backend is asked for."""
-    sent = await aside(json.is_heavy(body), anthropic.to_count, body)
-    sent = await with_files(request, body, sent)
-    tokens = await aside(json.is_heavy(sent), anthropic.tokens, sent)
+    translation = await aside(json.is_heavy(body), anthropic.to_count, body)
+    heavy = json.is_heavy(translation)
+    sent = await with_files(request, body, translation, heavy=heavy)
+    tokens = await aside(heavy or sent is not translation, anthropic.tokens, sent)
     return json_response({"input_tokens": tokens}, {"x-codexapi-estimate": "1"})
 
 

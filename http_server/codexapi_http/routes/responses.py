@@ -110,15 +110,17 @@ async def _translate(
     if params.get("previous_response_id"):
         await aside(json.is_heavy(history, own), socket.check_outputs, history, own)
     full, strict = {**params, "input": own}, settings_of(request).strict
+    heavy = json.is_heavy(history, full)
     sent, ignored = await aside(
-        json.is_heavy(history, full),
+        heavy,
         from_client,
         full,
         strict=strict,
         history=history,
         request=shape,
     )
-    sent = await with_audio(request, params, await with_files(request, params, sent))
+    sent = await with_files(request, params, sent, heavy=heavy)
+    sent = await with_audio(request, params, sent, heavy=heavy)
     return _Translation(owner, history, own, sent, ignored)
 
 
@@ -182,8 +184,10 @@ async def responses_input_tokens(request: Request, body: JsonObject) -> Response
     await aside(json.is_heavy(params), checked, params)
     owner = await codex_of(request).owner(get_str(params, "model"))
     history, own = await context_of(request, params, owner)
-    whole = await with_files(request, params, {**params, "input": [*history, *own]})
-    tokens = await aside(json.is_heavy(whole), input_tokens, whole)
+    whole: JsonObject = {**params, "input": [*history, *own]}
+    heavy = json.is_heavy(whole)
+    sent = await with_files(request, params, whole, heavy=heavy)
+    tokens = await aside(heavy or sent is not whole, input_tokens, sent)
     counted = {"object": "response.input_tokens", "input_tokens": tokens}
     return json_response(counted, {"x-codexapi-estimate": "1"})
 
