@@ -5,22 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.clock import Clock
 
 from codexapi_engine.bounds import IMAGE_LIFETIME
 from codexapi_engine.errors import Unavailable
 from codexapi_engine.images.hosting import HostedImages
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_picture_is_found_by_its_name_for_an_hour(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     gallery = HostedImages(tmp_path / "state" / "images", clock=clock)
     name = gallery.add(b"one", "png")
     path = gallery.find(name)
@@ -33,7 +26,7 @@ def test_a_picture_is_found_by_its_name_for_an_hour(tmp_path: Path) -> None:
 
 
 def test_what_has_expired_goes_when_another_comes(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     gallery = HostedImages(tmp_path, clock=clock)
     (tmp_path / "mine.png").write_bytes(b"not ours")
     old = gallery.add(b"old", "png")

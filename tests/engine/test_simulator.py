@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.clock import Clock
 
 from codexapi_engine import Codex, CodexError, Settings, request, text_of
 from codexapi_engine.http.in_process import in_process
@@ -53,14 +54,6 @@ WEATHER = {
     },
 }
 PATCH = {"type": "custom", "name": "apply_patch", "description": "Edits files."}
-
-
-class Clock:
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Bed:
@@ -180,7 +173,7 @@ async def ask(
     prompt: str = "Say hello", /, *, by: Simulator | None = None, **changes: Any
 ) -> Answer:
     headers = changes.pop("headers", {})
-    simulator = by or Simulator(clock=Clock())
+    simulator = by or Simulator(clock=Clock(NOW))
     return await send(
         simulator, "POST", RESPONSES, body(prompt, **changes), {**signed(simulator), **headers}
     )
@@ -675,7 +668,7 @@ async def test_a_rule_is_kept_strictly_and_switched_off_by_its_name(rule: str) -
     changes, words = VIOLATIONS[rule]
     models = [*catalogue(), {"slug": "mine"}]
     strict, lenient = (
-        Simulator(clock=Clock(), models=models, lenient=lenient) for lenient in ((), {rule})
+        Simulator(clock=Clock(NOW), models=models, lenient=lenient) for lenient in ((), {rule})
     )
     refused = await ask(by=strict, **dict(changes))
     assert 400 <= refused.status < 500
@@ -1021,13 +1014,13 @@ GOOD: dict[str, str] = {}
 async def test_a_wrong_login_fails_everywhere(
     method: str, target: str, headers: dict[str, str], said: str
 ) -> None:
-    simulator = Simulator(clock=Clock())
+    simulator = Simulator(clock=Clock(NOW))
     answer = await send(simulator, method, target, body(), {**signed(simulator), **headers})
     assert (answer.status, answer.json) == (401, REFUSALS[said].body)
 
 
 async def test_an_access_token_dies_at_its_hour() -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     simulator = Simulator(token_lifetime=100, clock=clock)
     headers = signed(simulator)
     clock.now += 99
@@ -1053,7 +1046,7 @@ async def test_invalidated_tokens_fail_and_can_be_renewed() -> None:
 
 
 def test_login_is_written_as_the_official_client_writes_it() -> None:
-    simulator = Simulator(clock=Clock())
+    simulator = Simulator(clock=Clock(NOW))
     text = simulator.login().decode()
     login = json.loads(text)
     assert text == json.dumps(login, indent=2)
@@ -1084,7 +1077,7 @@ async def redeem(simulator: Simulator, token: str, *, form: bool = False, **chan
 
 @pytest.mark.parametrize("form", [False, True])
 async def test_a_refresh_token_is_good_once(form: bool) -> None:
-    simulator = Simulator(token_lifetime=500, clock=Clock())
+    simulator = Simulator(token_lifetime=500, clock=Clock(NOW))
     token = json.loads(simulator.login())["tokens"]["refresh_token"]
     first = await redeem(simulator, token, form=form)
     assert first.status == 200
@@ -1222,7 +1215,7 @@ def test_a_cut_is_always_inside_a_character_where_there_is_one(seed: int) -> Non
 async def test_the_same_seed_gives_the_same_bytes() -> None:
     first, again = await ask("hello"), await ask("hello")
     assert first.chunks == again.chunks
-    other = await ask("hello", by=Simulator(clock=Clock(), seed=1))
+    other = await ask("hello", by=Simulator(clock=Clock(NOW), seed=1))
     assert first.chunks != other.chunks
 
 
@@ -2074,7 +2067,7 @@ async def draw(
     if edit:
         sent.setdefault("images", [{"image_url": PIXEL}])
     path = "/backend-api/codex/images/" + ("edits" if edit else "generations")
-    return await send(Simulator(clock=Clock(), lenient=lenient), "POST", path, sent)
+    return await send(Simulator(clock=Clock(NOW), lenient=lenient), "POST", path, sent)
 
 
 @pytest.mark.parametrize(
@@ -2229,7 +2222,7 @@ def test_the_catalogue_begins_with_the_official_clients_default() -> None:
 
 @pytest.mark.parametrize("path", ["/backend-api/wham/usage", "/api/codex/usage"])
 async def test_the_usage_endpoint_tells_both_windows(path: str) -> None:
-    limit = (await send(Simulator(clock=Clock()), "GET", path)).json["rate_limit"]
+    limit = (await send(Simulator(clock=Clock(NOW)), "GET", path)).json["rate_limit"]
     assert limit["primary_window"]["limit_window_seconds"] == 18_000
     assert limit["secondary_window"]["limit_window_seconds"] == 604_800
     assert (
@@ -2255,7 +2248,7 @@ async def test_the_demo_answers_over_the_whole_real_road() -> None:
 
 
 async def test_an_expired_login_is_renewed_once_for_all() -> None:
-    clock = Clock()
+    clock = Clock(NOW)
     simulator = Simulator(token_lifetime=1000, clock=clock)
     store = InMemory(simulator.login())
     clock.now += 2000
@@ -2312,7 +2305,7 @@ async def served(simulator: Simulator) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_a_socket_carries_the_same_answers() -> None:
-    simulator = Simulator(clock=Clock())
+    simulator = Simulator(clock=Clock(NOW))
     async with served(simulator) as client:
         answer = await client.post(RESPONSES, json=body("[[say Hello.]]"))
         assert answer.status_code == 200

@@ -6,24 +6,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.clock import Clock
 
 from codexapi_engine.bounds import CALL_WAIT, RESULT_LIFETIME
 from codexapi_mcp.jobs import Jobs
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Bench:
     """Work that ends when the test says so."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(0.0)
         self.jobs: Jobs[int] = Jobs(clock=self.clock)
         self.begun = 0
         self.may_end = asyncio.Event()

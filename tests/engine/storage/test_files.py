@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.clock import Clock
 from tests.drawn import picture
 from tests.processes import environment
 
@@ -21,14 +22,6 @@ from codexapi_engine.storage import ObjectStore, State
 from codexapi_engine.storage.files import Files
 
 MINE, THEIRS = "a" * 32, "b" * 32
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.clock import Clock
 
 from codexapi_engine.bounds import HEARTBEAT_TIMEOUT, MAX_LOG_BYTES
 from codexapi_engine.errors import CodexError, InvalidRequest, JsonObject
@@ -20,14 +21,6 @@ SAID: JsonObject = {"type": "message", "id": "msg_1", "role": "assistant", "cont
 COMPACTION: JsonObject = {"type": "compaction", "id": "cmp_1", "encrypted_content": "opaque"}
 OWNER, ANOTHER = Owner.of("account", "m"), Owner.of("account", "other")
 STRANGER = Owner.of("another account", "m")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
