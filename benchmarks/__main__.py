@@ -16,8 +16,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from tests.processes import ROOT
 
@@ -25,6 +23,8 @@ from benchmarks import plot, report, rows, servers
 from benchmarks.driver import Failed
 from benchmarks.rows import Bench, Measure, Sizes
 from benchmarks.servers import Server
+from codexapi_cli.terminal.output import Terminated
+from codexapi_cli.terminal.runner import Runner
 
 DOCS = ROOT / "docs"
 _SECONDS = 30.0
@@ -36,15 +36,23 @@ _TRIES = 3
 
 def main() -> None:
     options = _options().parse_args()
-    for ends in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ends, _leave)
+    try:
+        _measure_all(options)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Terminated as ended:
+        sys.exit(ended.exit_code)
+
+
+def _measure_all(options: argparse.Namespace) -> None:
+    """A signal ends it as anything else does: what was started is ended on the way out."""
     sizes = rows.TINY if options.tiny else rows.QUICK if options.quick else Sizes()
-    with ExitStack() as stack:
+    with Runner() as runner, ExitStack() as stack:
         stack.enter_context(servers.on_core(servers.DRIVER_CORE))
         bench = Bench(stack.enter_context(servers.backend()), sizes)
         run = Run(bench, options.servers, options.only)
         for number in range(options.rounds):
-            asyncio.run(run.round(number))
+            runner.run(run.round(number))
     tables = report.tables(run.samples)
     print("\n\n".join(tables.values()))
     if options.json:
@@ -61,11 +69,6 @@ def main() -> None:
         plot.draw(run.samples, options.plot or DOCS / "performance.png")
     for what, why in run.faults.items():
         print(f"\n{what}: {why}")
-
-
-def _leave(number: int, _: FrameType | None) -> NoReturn:
-    """Ends as anything else does: what was started is ended on the way out."""
-    sys.exit(128 + number)
 
 
 def _options() -> argparse.ArgumentParser:
