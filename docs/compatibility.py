@@ -275,7 +275,8 @@ def _what(operation: dict[str, object]) -> str:
     kinds = {"image/*": "an image", "application/octet-stream": "the file itself"}
     other = next((name for kind, name in kinds.items() if kind in told), "an object")
     name = " or ".join(names) or ("nothing" if told == "{}" else other)
-    return f"{name}, or events" if "text/event-stream" in told else name
+    streams = {"text/event-stream": "events", "application/x-ndjson": "lines of JSON"}
+    return ", or ".join([name, *(words for kind, words in streams.items() if kind in told)])
 
 
 def _fields(endpoint: str, body: Body) -> str:
