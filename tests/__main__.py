@@ -1,7 +1,7 @@
 """The gate: `python -m tests [--all | --fast] [pytest's own arguments]`.
 
-Formatting, lint, types and tests. `--all` fails where the gate skips: a download that cannot be
-had, a client that cannot be installed. `--fast` runs the tests of the protocol, the storage and the
+Formatting, lint, types and tests. `--all` tries more examples, and fails where the gate skips: a
+download that cannot be had, a client that cannot be installed. `--fast` runs the tests of the protocol, the storage and the
 layers alone, for each commit.
 """
 
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORKERS = (os.cpu_count() or 1) + 2
+WORKERS = 3 * (os.cpu_count() or 1)
 """More than there are processors: many a test waits for a process, a client or a terminal."""
 
 CHECKS = {"format": ["ruff", "format", "--check", "."], "lint": ["ruff", "check", "."]}
