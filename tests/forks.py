@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, AnyStr
@@ -314,8 +314,12 @@ class _Server:
         )  # fmt: skip
         other.close()
         atexit.register(self._end)
-        self.address: str = json.loads(self._line.recv(1024))["address"]
+
+    @cached_property
+    def address(self) -> str:
         """Where `tests/warm.py` finds it."""
+        address: str = json.loads(self._line.recv(1024))["address"]
+        return address
 
     def fork(
         self,
