@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import typer
+from docs import findings as doctor
 from docs import versions
 from docs.pages import PAGES, SECTIONS, existing
 
@@ -26,6 +27,7 @@ from codexapi_cli.parser.topics import ENVIRONMENT, EXIT_CODES
 from codexapi_engine import bounds
 from codexapi_engine.errors import duration
 from codexapi_engine.protocol.headers import CLIENT_VERSION
+from codexapi_engine.remedies import REMEDIES
 from codexapi_engine.settings import Settings
 
 _PART = re.compile(
@@ -193,6 +195,20 @@ def exit_codes() -> str:
     return table(("code", "meaning"), ((f"`{code}`", text) for code, text in EXIT_CODES))
 
 
+def error_codes() -> str:
+    return table(
+        ("code", "meaning", "what helps", "command"),
+        (
+            (f"`{one.code}`", one.meaning, one.remedy, _names([one.command] if one.command else []))
+            for one in REMEDIES.values()
+        ),
+    )
+
+
+def findings() -> str:
+    return table(("check", "state", "it says", "what helps"), doctor.findings())
+
+
 def limits() -> str:
     return table(("what", "limit"), _limits())
 
@@ -239,6 +255,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "mcp-settings": mcp_settings,
     "variables": variables,
     "exit-codes": exit_codes,
+    "error-codes": error_codes,
+    "findings": findings,
     "limits": limits,
 }
 __all__ = ["PAGES", "PARTS", "filled"]
