@@ -42,7 +42,13 @@ def test_the_linter_of_images_finds_nothing() -> None:
 
 
 def test_the_linter_of_workflows_finds_nothing() -> None:
-    command = [linter("zizmor"), "--offline", "--no-progress", "--quiet", ROOT / ".github"]
+    command = [
+        str(linter("zizmor")),
+        "--offline",
+        "--no-progress",
+        "--quiet",
+        str(ROOT / ".github"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -51,13 +57,14 @@ def test_the_linter_of_workflows_finds_nothing() -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The server that the image starts, on a free port of this machine alone."""
     folder = tmp_path_factory.mktemp("container")
+    (folder / "key").touch(0o600)
     (folder / "key").write_text("simulated-key\n")
     command = json.loads(instruction("CMD"))
     places = {"0.0.0.0": "127.0.0.1", KEY: str(folder / "key")}
     words = [places.get(word, word.replace("/state/", f"{folder}/")) for word in command]
     options = {"CODEXAPI_STATE_DIR": str(folder / "codexapi"), "HOME": str(folder)}
     with running(
-        *words, "--demo", "--port", "0", ready=r"codexapi ready on (\S+)", env=options
+        *words, "--demo", "--quiet", "--port", "0", ready=r"codexapi ready on (\S+)", env=options
     ) as server:
         yield server
 
@@ -109,5 +116,5 @@ def test_the_steps_of_the_image_install_a_command_that_works(tmp_path: Path) -> 
     env = {**os.environ, "HOME": str(tmp_path), "PATH": f"{folder}:/usr/bin:/bin"}
     lines = step.replace("/opt/codexapi", str(program))
     subprocess.run(["sh", "-ec", lines], cwd=ROOT, env=env, capture_output=True, check=True)
-    command = [program / "bin" / "codexapi", "chat", "--demo", "[[say It works.]]"]
+    command = [str(program / "bin" / "codexapi"), "chat", "--demo", "[[say It works.]]"]
     assert subprocess.check_output(command, env=env, text=True) == "It works.\n"
