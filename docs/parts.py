@@ -6,6 +6,7 @@ compares.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields
@@ -17,6 +18,7 @@ from docs import findings as doctor
 from docs import versions
 from docs.pages import PAGES, SECTIONS, existing
 
+import codexapi_engine as engine
 from codexapi_cli.commands import mcp, serve
 from codexapi_cli.integrations.api_client import ApiClient
 from codexapi_cli.integrations.http_clients import CLIENTS
@@ -209,6 +211,24 @@ def findings() -> str:
     return table(("check", "state", "it says", "what helps"), doctor.findings())
 
 
+def api() -> str:
+    rows = []
+    for name in engine.__all__:
+        value = getattr(engine, name)
+        said = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
+        code = getattr(value, "code", None)
+        ending = f", `{code}`" if code else ""
+        rows.append((f"`{name}`", _kind(value), said or f"status {value.status}{ending}"))
+    return table(("name", "kind", "what it is"), rows)
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, type):
+        return "function"
+    base = value.__mro__[1].__name__
+    return "class" if base == "object" else f"`{base}`"
+
+
 def limits() -> str:
     return table(("what", "limit"), _limits())
 
@@ -255,6 +275,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "mcp-settings": mcp_settings,
     "variables": variables,
     "exit-codes": exit_codes,
+    "api": api,
     "error-codes": error_codes,
     "findings": findings,
     "limits": limits,
