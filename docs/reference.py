@@ -99,6 +99,7 @@ def _examples(lines: list[str]) -> Iterator[str]:
 def _roff(text: str) -> str:
     """A text as roff prints it: a `-` that can be copied, and no request at the start of a line."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    escaped = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in escaped)
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 

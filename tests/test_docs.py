@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,16 @@ def test_every_page_has_its_place_in_the_contents() -> None:
     listed = {page.file for page in PAGES}
     there = {path.name for path in FOLDER.glob("*.md")} - {"README.md"}
     assert there <= listed, "add a line to docs/pages.py"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
+def test_the_manual_page_has_nothing_that_roff_warns_of() -> None:
+    manual = blocks.ROOT / "packaging" / "codexapi.1"
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-z", "-Tutf8", str(manual)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_misspelled() -> None:
