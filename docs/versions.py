@@ -1,5 +1,5 @@
-"""Which programs were run with the settings that `setup` and `mcp install` write: the versions are
-those that the tests pin.
+"""Which programs were run with the settings that `setup` and `mcp install` write: mostly in the
+versions that the tests pin.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ _PARTLY = {
 }
 """Where the program's own reader of its settings was run, and not the program."""
 
+_BY_HAND = {"qwen-code": "0.15.10", "cline": "its command line, 3.0.65"}
+"""Run once on DAY with what `setup` said, without a network, and pinned by no test."""
+
 _EDITORS = {
     "codex": _CODEX,
     "claude-code": _CLAUDE_CODE,
@@ -52,6 +55,8 @@ def of(client: str) -> str:
     """What an API client was tried with."""
     if client in _PARTLY:
         return f"its reader of settings, {_pinned(*_PARTLY[client])}, {DAY}"
+    if client in _BY_HAND:
+        return f"{_BY_HAND[client]}, {DAY}"
     if client not in _PINS:
         return NOT_RUN
     library = f"{_PINS[client][1]} " if client in _LIBRARIES else ""
