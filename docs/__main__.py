@@ -37,7 +37,7 @@ def _files(writing: bool) -> bool:
 
 def _pages(writing: bool) -> bool:
     texts = {page: page.read_text("utf-8") for page in blocks.documents()}
-    made = {page: blocks.linked(parts.filled(text), page.parent) for page, text in texts.items()}
+    made = {page: blocks.linked(parts.fill(text), page.parent) for page, text in texts.items()}
     return _put_all(made, writing)
 
 

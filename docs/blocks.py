@@ -122,19 +122,19 @@ class Workplace:
     folder: Path
     environment: dict[str, str]
     port: str
-    started: dict[str, Interpreter] = field(default_factory=dict)
+    interpreters: dict[str, Interpreter] = field(default_factory=dict)
 
     def interpreter(
         self, name: str, start: Callable[[Path, Mapping[str, str]], Interpreter]
     ) -> Interpreter:
         """The one that runs, or a new one where a block has changed the variables."""
-        running = self.started.get(name)
+        running = self.interpreters.get(name)
         if running is not None and running.fits(self.environment):
             return running
         if running is not None:
             running.close()
-        self.started[name] = start(self.folder, self.environment)
-        return self.started[name]
+        self.interpreters[name] = start(self.folder, self.environment)
+        return self.interpreters[name]
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def workplace(*, of_stranger: bool = False) -> Iterator[Workplace]:
             try:
                 yield place
             finally:
-                for interpreter in place.started.values():
+                for interpreter in place.interpreters.values():
                     interpreter.close()
 
 

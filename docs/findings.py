@@ -27,13 +27,13 @@ def findings() -> Iterator[Row]:
                     args=[name, ast.Name(state), text, fix],
                 ) if state in _STATES:
                     texts = _assignments(function, node.lineno)
-                    said, helps = _text(text, texts), _text(fix, texts)
-                    if said != UNKNOWN:  # else an error, which is in the table of codes
+                    message, remedy = _text(text, texts), _text(fix, texts)
+                    if message != UNKNOWN:  # else an error, which is in the table of codes
                         yield (
                             _text(name, texts).replace(UNKNOWN, "files"),
                             _STATES[state],
-                            said,
-                            helps if helps != UNKNOWN else "see its error code",
+                            message,
+                            remedy if remedy != UNKNOWN else "see its error code",
                         )
 
 

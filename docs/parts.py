@@ -41,7 +41,7 @@ MIB = bounds.MIB
 Row = Sequence[str]
 
 
-def filled(text: str) -> str:
+def fill(text: str) -> str:
     """The text of a page, with its parts as the tables have them now."""
 
     def again(match: re.Match[str]) -> str:
@@ -215,10 +215,10 @@ def api() -> str:
     rows = []
     for name in engine.__all__:
         value = getattr(engine, name)
-        said = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
+        summary = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
         code = getattr(value, "code", None)
         ending = f", `{code}`" if code else ""
-        rows.append((f"`{name}`", _kind(value), said or f"status {value.status}{ending}"))
+        rows.append((f"`{name}`", _kind(value), summary or f"status {value.status}{ending}"))
     return table(("name", "kind", "what it is"), rows)
 
 
@@ -280,4 +280,4 @@ PARTS: dict[str, Callable[[], str]] = {
     "findings": findings,
     "limits": limits,
 }
-__all__ = ["PAGES", "PARTS", "filled"]
+__all__ = ["PAGES", "PARTS", "fill"]

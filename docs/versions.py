@@ -54,23 +54,23 @@ _EDITORS = {
 def of(client: str) -> str:
     """What an API client was tried with."""
     if client in _PARTLY:
-        return f"its reader of settings, {_pinned(*_PARTLY[client])}, {DAY}"
+        return f"its reader of settings, {_version(*_PARTLY[client])}, {DAY}"
     if client in _BY_HAND:
         return f"{_BY_HAND[client]}, {DAY}"
     if client not in _PINS:
         return NOT_RUN
     library = f"{_PINS[client][1]} " if client in _LIBRARIES else ""
-    return f"{library}{_pinned(*_PINS[client])}, {DAY}"
+    return f"{library}{_version(*_PINS[client])}, {DAY}"
 
 
 def of_editor(client: McpClient) -> str:
     """What an MCP client was tried with, or where its form was read."""
     if client.name in _EDITORS:
-        return f"tried: {_pinned(*_EDITORS[client.name])}, {DAY}"
+        return f"tried: {_version(*_EDITORS[client.name])}, {DAY}"
     return f"read: {client.source}"
 
 
-def _pinned(file: str, package: str) -> str:
+def _version(file: str, package: str) -> str:
     if file.endswith(".txt"):
         found = re.search(rf"^{package}==(\S+)", (PINS / file).read_text("utf-8"), re.MULTILINE)
         assert found, f"{package} is not pinned in {file}"

@@ -54,7 +54,7 @@ def test_the_linter_of_workflows_finds_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The server that the image starts, on a free port of this machine alone."""
     folder = tmp_path_factory.mktemp("container")
     (folder / "key").touch(0o600)
@@ -65,8 +65,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     options = {"CODEXAPI_STATE_DIR": str(folder / "codexapi"), "HOME": str(folder)}
     with running(
         *words, "--demo", "--quiet", "--port", "0", ready=r"codexapi ready on (\S+)", env=options
-    ) as server:
-        yield server
+    ) as process:
+        yield process
 
 
 def health(port: str) -> int:
@@ -78,8 +78,8 @@ def health(port: str) -> int:
     ).returncode
 
 
-def test_the_check_of_health_tells_a_server_from_none(served: Running) -> None:
-    port = served.url.rpartition(":")[2].removesuffix("/v1")
+def test_the_check_of_health_tells_a_server_from_none(server: Running) -> None:
+    port = server.url.rpartition(":")[2].removesuffix("/v1")
     assert health(port) == 0
     assert health("1") != 0
 
