@@ -16,7 +16,7 @@ from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.ports import refusing_url
 from tests.virtual_time import hurried
 
-from codexapi_engine.bounds import MAX_LOGIN_AGE, TOKEN_TIMEOUT
+from codexapi_engine.bounds import MAX_LOGIN_AGE, REFRESH_MARGIN, TOKEN_TIMEOUT
 from codexapi_engine.errors import (
     AuthError,
     CodexError,
@@ -136,8 +136,8 @@ class Unwritable(InMemory):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (auth_json(exp=NOW + 61), None),
-        (auth_json(exp=NOW + 60), "proactive_expiry"),
+        (auth_json(exp=NOW + int(REFRESH_MARGIN) + 1), None),
+        (auth_json(exp=NOW + int(REFRESH_MARGIN)), "proactive_expiry"),
         (auth_json(exp=NOW + 1), "proactive_expiry"),
         (auth_json(exp=NOW - 30 * DAY), None),  # gone before it was had: the clock is wrong
         (auth_json(exp=NOW - DAY), "proactive_expiry"),
