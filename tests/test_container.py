@@ -17,6 +17,8 @@ from tests.downloads import had
 from tests.processes import ROOT, Running, environment, running
 from tests.suites.surroundings import python
 
+pytestmark = pytest.mark.timeout(400)  # the first run downloads the linters
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
 LAST_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
