@@ -34,6 +34,7 @@ QUESTIONS = {
         "docs/troubleshooting.md",
         "| `refresh_token_reused` |",
     ),
+    "What does a 502 mean?": ("docs/troubleshooting.md", "| 502, 504 | the backend, and the way"),
     "What does exit code 4 mean?": ("docs/troubleshooting.md", "| `4` | the limit of the plan"),
     "Why is gpt-4o a 404?": ("docs/clients.md", "--model-alias gpt-4o="),
     "Is temperature heeded?": ("docs/faq.md", "the backend refuses it"),
