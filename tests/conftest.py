@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LONG = (
-    "tests/test_docs.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
+    "tests/test_docs.py", "tests/test_distribution.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
     "tests/live/", "tests/matrix/test_matrix.py", "tests/test_benchmarks.py", "tests/mcp_server/",
     "tests/cli/",
 )  # fmt: skip

@@ -51,7 +51,7 @@ def _about(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each setting once: the environment, `codexapi config`, and the README's table follow."""
+    """Each setting once: the environment, `codexapi config`, and docs/settings.md follow."""
 
     codex_home: Path = field(
         default_factory=lambda: Path.home() / ".codex",
