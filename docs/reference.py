@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from codexapi_cli.parser.help_pages import Page
 
 ROOT = Path(__file__).parents[1]
-PACKAGING = ROOT / "packaging"
+SHARE = ROOT / "cli" / "share"
 COMMANDS_HEAD = """\
 # Commands
 
@@ -112,9 +112,9 @@ _KINDS: dict[str, Callable[[Any], Iterator[str]]] = {
 
 FILES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "commands.md": commands,
-    PACKAGING / "codexapi.1": manual,
-    PACKAGING / "completions" / "codexapi.bash": lambda: SCRIPTS[Shell.BASH],
-    PACKAGING / "completions" / "_codexapi": lambda: SCRIPTS[Shell.ZSH],
-    PACKAGING / "completions" / "codexapi.fish": lambda: SCRIPTS[Shell.FISH],
+    SHARE / "codexapi.1": manual,
+    SHARE / "completions" / "codexapi.bash": lambda: SCRIPTS[Shell.BASH],
+    SHARE / "completions" / "_codexapi": lambda: SCRIPTS[Shell.ZSH],
+    SHARE / "completions" / "codexapi.fish": lambda: SCRIPTS[Shell.FISH],
 }
 """What is written here, and by what."""

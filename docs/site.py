@@ -57,7 +57,10 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
 def build(folder: Path) -> str:
     """Builds the site into a folder. Raises CalledProcessError for a warning; returns what was said."""
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [
+            sys.executable, "-m", "mkdocs", "build", "--config-file", "docs/inside/mkdocs.yml",
+            "--strict", "--quiet", "--site-dir", str(folder),
+        ],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -86,7 +86,12 @@ def test_the_sdist_has_what_its_own_tests_need(wheel: Path) -> None:
     (sdist,) = wheel.parent.glob("*.tar.gz")
     with tarfile.open(sdist) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
-    needed = {"tests/__main__.py", "docs/README.md", "mkdocs.yml", "Dockerfile", "compose.yaml"}
+    needed = {
+        "tests/__main__.py",
+        "docs/README.md",
+        "docs/container/Dockerfile",
+        "docs/container/compose.yaml",
+    }
     assert needed <= names
     assert not {name for name in names if name.startswith((".cache", ".venv", "build"))}
 

@@ -77,7 +77,7 @@ def test_every_page_has_its_place_in_the_contents() -> None:
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
 def test_the_manual_page_has_nothing_that_roff_warns_of() -> None:
-    manual = blocks.ROOT / "packaging" / "codexapi.1"
+    manual = blocks.ROOT / "cli" / "share" / "codexapi.1"
     done = subprocess.run(
         ["groff", "-man", "-ww", "-z", "-Tutf8", str(manual)],
         capture_output=True, text=True, check=False,

@@ -23,7 +23,10 @@ QUESTIONS = {
     "May I copy auth.json?": ("docs/login.md", "the same login in two places"),
     "How do I upgrade under pipx?": ("docs/install.md", "pipx install --force ."),
     "How do I remove all of it?": ("docs/install.md", "All that may be left"),
-    "How do I run it in Docker?": ("docs/install.md", "docker compose up --build"),
+    "How do I run it in Docker?": (
+        "docs/install.md",
+        "docker compose -f docs/container/compose.yaml up --build",
+    ),
     "How does it start when I log in?": ("docs/settings.md", "codexapi service print"),
     "How do I point Zed at it?": ("docs/clients.md", "| `zed` |"),
     "How do I point Home Assistant at it?": ("docs/clients.md", "| `home-assistant` |"),
