@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,9 @@ from tests.downloads import Unavailable, kept, pip
 from tests.processes import ROOT
 
 REQUIREMENTS = ROOT / "tests" / "constraints.txt"
-# What does not depend on the Python is not tested again: formats, types, the layers.
+# In one process: collecting in several takes longer than the tests. What does not depend on the Python is not tested again: formats, types, the layers.
 TESTS = [
-    "pytest", "-q", "-n", "auto", "--hypothesis-profile=few", "tests/engine/protocol",
+    "pytest", "-q", "--hypothesis-profile=few", "tests/engine/protocol",
     "tests/engine/storage",
 ]  # fmt: skip
 _VERSION = "import platform; print(platform.python_version())"
@@ -67,29 +68,46 @@ def _version_of(program: Path) -> str:
 def _make(folder: Path, program: Path) -> None:
     subprocess.run([program, "-m", "venv", "--without-pip", folder], check=True)
     # By our pip: one of its own would take as long as half of the packages.
-    pip("--python", str(_python(folder)), "install", "--no-compile", "-r", str(REQUIREMENTS))
+    pip(
+        "--python",
+        str(_python(folder)),
+        "install",
+        "--no-compile",
+        "--no-deps",
+        "-r",
+        str(REQUIREMENTS),
+    )
 
 
 def _python(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def _passes(version: str, program: Path) -> bool:
+def _run(version: str, program: Path) -> tuple[bool, str]:
+    """Whether the tests pass, and their output."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]
     try:
         folder = kept(f"python-{version}-{digest}", partial(_make, program=program))
     except (Unavailable, OSError, subprocess.SubprocessError) as error:
-        print(f"Python {version} cannot be tested: {error}", flush=True)
-        return os.environ.get("CODEXAPI_TESTS_ALL") != "1"
-    return subprocess.run([_python(folder), "-m", *TESTS], cwd=ROOT, check=False).returncode == 0
+        passed = os.environ.get("CODEXAPI_TESTS_ALL") != "1"
+        return passed, f"it cannot be tested: {error}\n"
+    done = subprocess.run(
+        [_python(folder), "-m", *TESTS], cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode == 0, done.stdout
 
 
 def main() -> int:
+    found = others()
     failed = []
-    for version, program in others().items():
-        print(f"== Python {version}", flush=True)
-        if not _passes(version, program):
-            failed.append(version)
+    with ThreadPoolExecutor(len(found) or 1) as threads:
+        for version, (passed, output) in zip(
+            found, threads.map(_run, found, found.values()), strict=True
+        ):
+            print(f"== Python {version}\n{output}", end="", flush=True)
+            if not passed:
+                failed.append(version)
     print(f"== failed: Python {', '.join(failed)}" if failed else "== all good", flush=True)
     return 1 if failed else 0
 
