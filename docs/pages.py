@@ -25,6 +25,7 @@ class Page:
 
 PAGES = (
     Page("install.md", "Install", START, "uv, pipx, a virtual environment, a container; upgrade; remove everything"),
+    Page("platforms.md", "Platforms", START, "what was tried on Linux, macOS and Windows, and what differs"),
     Page("login.md", "First login", START, "with a browser, without one, and on another machine"),
     Page("faq.md", "Questions", START, "may I, can I, how do I: short answers"),
     Page("clients.md", "Clients", USE, "every program that `codexapi setup` knows, and any other"),

@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 WORKERS = 3 * (os.cpu_count() or 1)
 """More than there are processors: many a test waits for a process, a client or a terminal."""
 
-CHECKS = {"format": ["ruff", "format", "--check", "."], "lint": ["ruff", "check", "."]}
+CHECKS = {
+    "format": ["ruff", "format", "--check", "."],
+    "lint": ["ruff", "check", "."],
+    "platforms": ["tests.platforms"],
+}
 TYPES = ["mypy"]
 # A file stays in one process: what it sets up or downloads, it does once. The order is that of
 # `conftest.py`: files that take long come first, so that no process ends with one alone.

@@ -32,6 +32,8 @@ settings.register_profile(
 settings.register_profile(
     "search", settings.get_profile("gate"), derandomize=False, max_examples=2_000
 )
+# For the other Pythons of `tests/pythons.py`.
+settings.register_profile("few", settings.get_profile("gate"), max_examples=10)
 settings.load_profile("gate")
 
 # `nohup` and a shell's `&` ignore some signals, and codexapi honours that: so would those of a test.
