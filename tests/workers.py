@@ -21,7 +21,10 @@ from _pytest.capture import FDCapture
 from _pytest.runner import runtestprotocol
 from tests import forks
 
-FORK = multiprocessing.get_context("fork") if sys.platform != "win32" else None
+if sys.platform == "win32":
+    raise ImportError("Windows has no forks")
+
+FORK = multiprocessing.get_context("fork")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +42,7 @@ def pytest_collection(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
-    if FORK is None or not option.workers or option.collectonly or option.usepdb:
+    if not option.workers or option.collectonly or option.usepdb:
         return None
     if session.testsfailed and not option.continue_on_collection_errors:
         return None  # pytest says so
@@ -143,7 +146,6 @@ class Worker:
     def __init__(
         self, name: str, session: pytest.Session, others: list[Connection], root: Any
     ) -> None:
-        assert FORK is not None
         self.tests: deque[int] = deque()
         self.line, line = FORK.Pipe()
         self.process = FORK.Process(
