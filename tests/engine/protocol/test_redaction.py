@@ -106,7 +106,7 @@ def test_a_wire_stays_what_it_is(name: str) -> None:
         assert len(after.raw) == len(before.raw)
         known = not re.search("hologram|rotating", before.type)
         assert (after.type == before.type) is known
-        assert set(after.json) == set(before.json)
+        assert not known or set(after.json) == set(before.json)
 
 
 def test_the_same_secret_is_the_same_stand_in_in_one_run_and_another_in_the_next() -> None:
@@ -153,14 +153,14 @@ def test_a_schema_keeps_its_keywords_and_agrees_with_the_arguments() -> None:
 def test_words_of_the_wire_stay_and_other_strings_are_filled() -> None:
     value = {
         "model": "gpt-6.1-sol", "tool_choice": "auto", "reasoning": {"effort": "low"},
-        "type": "response.hologram.delta", "anything": "Jane Doe", "version": "0.171.0",
+        "type": "response.hologram.delta", "subject": "Jane Doe", "version": "0.171.0",
         "status": "completed", "count": 12, "metadata": {"customer": "Jane", "age": 44},
         "role": "user", "text": "user",
     }  # fmt: skip
     out = in_json(value)
     kept = ("model", "tool_choice", "reasoning", "version", "status", "count", "role")
     assert {key: out[key] for key in kept} == {key: value[key] for key in kept}
-    assert (out["type"], out["anything"], out["text"]) == (
+    assert (out["type"], out["subject"], out["text"]) == (
         "response.xxxxxxxx.delta", "Xxxx Xxx", "xxxx",
     )  # fmt: skip
     ((customer, jane), (age, number)) = out["metadata"].items()
@@ -263,7 +263,7 @@ def test_an_upload_keeps_the_names_of_its_fields_and_what_kind_of_sound_it_is() 
     assert b'name="file"; filename="xxxx.xxx"' in out
     assert out.count(b"RIFF") == 1
     assert b"Jane" not in out
-    assert b"\r\n\r\nauto\r\n--cut--" in out
+    assert b"\r\n\r\nauto\r\n--" in out
 
 
 def test_the_pixels_of_a_png_are_one_chunk_that_ends() -> None:

@@ -11,7 +11,7 @@ from .json_text import JsonRedaction
 from .letters import blank, blank_literal
 from .pictures import blank_bytes
 from .standins import Standins
-from .vocabulary import PATHS, is_field, is_header, is_word
+from .vocabulary import PATHS, is_field, is_word, known_parts
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 _EVENT_LINE = re.compile(r"(event|data|id|retry)(: ?)(.*)", re.DOTALL)
@@ -65,7 +65,7 @@ class Redaction(NamedTuple):
         """Header lines, in their order. A name that is no plain word has a stand-in too."""
         return [
             (
-                name if is_header(name) else self.standins.name(name),
+                known_parts(name, self.standins.name),
                 self.json.header(name, value),
             )
             for name, value in lines
@@ -226,7 +226,7 @@ def _markup(text: str) -> str:
 def _form(text: str, redaction: Redaction) -> str:
     def field(found: re.Match[str]) -> str:
         key, mark, value = found.groups()
-        name = key if is_field(key) else redaction.standins.name(key)
+        name = known_parts(key, redaction.standins.name)
         return name + mark + (value if is_word(value) else redaction.json.identifier(value))
 
     return _FORM_FIELD.sub(field, text)
@@ -237,7 +237,8 @@ def _multipart(data: bytes, media_type: str, redaction: Redaction) -> bytes:
     if found is None:
         return blank_bytes(data)
     mark = b"--" + found[1].encode("latin-1")
-    return mark.join(_part(part, redaction) for part in data.split(mark))
+    shown = b"--" + redaction.json.identifier(found[1]).encode("latin-1")
+    return shown.join(_part(part, redaction) for part in data.split(mark))
 
 
 def _part(part: bytes, redaction: Redaction) -> bytes:

@@ -35,6 +35,7 @@ _NUMERAL = re.compile(r"[0-9]{1,7}(?:s|ms)?")
 
 _JWT = re.compile(r"(eyJ[\w-]+)\.([\w-]+)\.([\w-]*)")
 _AGENT = re.compile(r"([A-Za-z_-]{1,24}/[0-9.]{1,16})(.*)", re.DOTALL)
+_BOUNDARY = re.compile(r'^multipart/form-data; boundary=([^";\s]+)$')
 _LIST_PART = re.compile(r"[^\s,;]+")
 
 
@@ -117,6 +118,9 @@ class JsonRedaction:
             return value
         if name in vocabulary.MODEL_KEYS and vocabulary.is_model(value):
             return value
+        if name == "content-type" and (found := _BOUNDARY.search(value)):
+            boundary = self.identifier(found[1])
+            return value[: found.start(1)] + boundary + value[found.end(1) :]
         return _LIST_PART.sub(lambda part: _header_part(name, part[0]), value)
 
     def _other(self, token: str, frame: _Frame) -> str:
@@ -135,13 +139,13 @@ class JsonRedaction:
         return f'"{self._value(inside, frame, delta)}{end}'
 
     def _field_name(self, inside: str, frame: _Frame) -> str:
-        key = frame.key
-        kept = {
-            Mode.WIRE: lambda: vocabulary.is_field(key),
-            Mode.SCHEMA: lambda: key in vocabulary.SCHEMA_KEYWORDS,
-            Mode.HEADERS: lambda: vocabulary.is_header(key),
-        }.get(frame.mode, lambda: self._content)()
-        return inside if kept or self._content else self._name(inside)
+        if self._content:
+            return inside
+        if frame.mode in (Mode.WIRE, Mode.HEADERS):
+            name = self._standins.name
+            return _each(inside, lambda key: vocabulary.known_parts(key, name))
+        is_keyword = frame.mode is Mode.SCHEMA and frame.key in vocabulary.SCHEMA_KEYWORDS
+        return inside if is_keyword else self._name(inside)
 
     def _value(self, inside: str, frame: _Frame, delta: Filler | None) -> str:
         if not inside:
@@ -184,11 +188,14 @@ class JsonRedaction:
         if key == "required":
             return self._name(inside)
         if key == "$ref":
-            head, mark, name = inside.rpartition("/")
-            return head + mark + self._name(name) if mark else self._fill(inside, None)
+            return "/".join(self._reference_part(part) for part in inside.split("/"))
         if key in ("type", "format", "$schema") and vocabulary.is_word(inside):
             return inside
         return self._fill(inside, None)
+
+    def _reference_part(self, part: str) -> str:
+        is_keyword = part == "#" or part in vocabulary.SCHEMA_KEYWORDS
+        return part if is_keyword else self._name(part)
 
     def _name(self, inside: str) -> str:
         return _each(inside, self._standins.name)

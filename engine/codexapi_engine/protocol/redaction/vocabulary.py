@@ -6,8 +6,9 @@ A word is here because the API or HTTP defines it. Anything else is filled.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from ..known import EVENTS, HEADERS, ITEMS, PARTS, plain_model
+from ..known import EVENTS, HEADERS, ITEMS, MODEL, PARTS, PLAN, RESPONSE, USAGE, plain_model
 
 
 def _words(text: str) -> frozenset[str]:
@@ -48,6 +49,8 @@ WORDS = _words(
     deactivated_workspace token_expired token_invalidated token_revoked refresh_token_expired
     refresh_token_invalidated refresh_token_reused invalid_grant invalid_client
     unsupported_grant_type invalid_encrypted_content previous_response_not_found slow_down
+    image audio video file multi_agent_v2_in_code_mode literature_search_query
+    send_user_message_async send_message_to_user_async request_user_input_async
     24h in_memory clock cyber chatgpt.com auth.openai.com
     """
 ) | {*EVENTS, *ITEMS, *PARTS}  # fmt: skip
@@ -147,8 +150,30 @@ HEADERS_SENT = _words(
 
 _FIELDS = (
     SECRET_KEYS | NAME_KEYS | MODEL_KEYS | BINARY_KEYS | MESSAGE_KEYS | WORD_KEYS | CONTENT_KEYS
-    | SCHEMA_KEYS | MAP_KEYS | HEADERS | {name for fields in EVENTS.values() for name in fields}
+    | SCHEMA_KEYS | MAP_KEYS | SCHEMA_KEYWORDS | HEADERS | HEADERS_SENT | RESPONSE | USAGE | MODEL
+    | PLAN | {name for table in (EVENTS, ITEMS, PARTS) for names in table.values() for name in names}
     | {"https://api.openai.com/auth", "https://api.openai.com/profile"}
+)  # fmt: skip
+
+_SEPARATOR = re.compile(r"([^A-Za-z0-9]+)")
+_PARTS = frozenset(
+    part
+    for name in _FIELDS | WORDS | PATHS | _words(
+        """
+        action allowed annotations bytes cached chatgpt claim client commands connectors count created
+        credits custom data days deep default details device domains duration end enabled engine
+        external filters found fork grant has heading hits ids ignored indexing input installation is
+        iss aud exp iat auth kind last level line lines links limits location logprobs max min mode
+        month name next nbf num number of offset order origin page percent pinned plan position price
+        primary provenance quality quota range ranking rank reached redirect region remaining
+        replaced reset result results retry scope score search secondary section seconds sequence
+        approvals collaboration modes confirmation policies template migration markdown permissions
+        persistent budget shell size snippet source sources start state steps structure sub subject summary tag tags
+        threshold tier time timezone titles tools total turn updated url urls usd user version view
+        warning weight width height window words workspace year promo campaign
+        """
+    )
+    for part in _SEPARATOR.split(name.lower())
 )  # fmt: skip
 
 DATES = frozenset({"date", "expires", "last-modified"})
@@ -160,8 +185,7 @@ _SECRET_HEADER = re.compile(
 _COUNT = re.compile(r"[0-9]{1,12}")
 _COUNTED = re.compile(r"(?:-at|-seconds|-minutes|-percent|-ms|-length|-time)$")
 
-_PLAIN_NAME = re.compile(r"\$?[a-z]{1,24}(?:_[a-z]{1,24}){0,7}(?:_?[0-9]{1,2})?")
-_PLAIN_HEADER = re.compile(r"[a-z]{1,24}(?:-[a-z]{1,24}){0,9}", re.IGNORECASE)
+_SMALL = re.compile(r"[0-9]{0,2}|v[0-9]")
 _NUMBER = re.compile(
     r"-?[0-9]{1,6}(?:\.[0-9]{1,9})?%?|[0-9]{1,3}(?:\.[0-9]{1,4}){2}|[0-9]{2,5}x[0-9]{2,5}"
 )
@@ -195,13 +219,21 @@ def is_model(value: str) -> bool:
     return len(value) <= 40 and plain_model(value) == value
 
 
+def known_parts(name: str, replace: Callable[[str], str]) -> str:
+    """The name of a field or a header: known, or of known parts; the others are replaced."""
+    if name.lower() in _FIELDS:
+        return name
+    parts = _SEPARATOR.split(name)
+    return "".join(part if _is_part(part) else replace(part) for part in parts)
+
+
 def is_field(name: str) -> bool:
-    """Whether the name of a field is a plain word, and so the backend's own."""
-    return name in _FIELDS or _PLAIN_NAME.fullmatch(name) is not None
+    """Whether all of a name is the API's own."""
+    return known_parts(name, lambda part: "") == name
 
 
-def is_header(name: str) -> bool:
-    return name.lower() in HEADERS_SENT or _PLAIN_HEADER.fullmatch(name) is not None
+def _is_part(part: str) -> bool:
+    return part.lower() in _PARTS or _SMALL.fullmatch(part) is not None
 
 
 def is_secret(key: str) -> bool:
