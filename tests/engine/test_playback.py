@@ -60,11 +60,12 @@ async def test_the_same_request_gets_the_same_shape(tmp_path: Path) -> None:
 
 
 async def test_with_content_the_same_request_gets_the_same_answer(tmp_path: Path) -> None:
-    await record(tmp_path, "[[say Good morning, Ann.]]", content=True)
+    await record(tmp_path, "[[say Good morning, Ann.]]", "[[say Bye, Ann.]]", content=True)
     async with played(tmp_path) as (codex, playback):
-        assert text_of(await ask(codex, "[[say Good morning, Ann.]]")) == "Good morning, Ann."
-        with pytest.raises(CodexError, match="Good morning, Eve"):
-            await ask(codex, "[[say Good morning, Eve.]]")
+        answer = text_of(await ask(codex, "[[say Good morning, Ann.]]"))
+        assert answer == "Good morning, Ann."
+        with pytest.raises(CodexError, match=r"recorded .*Bye, Ann.*now .*Bye, Eve"):
+            await ask(codex, "[[say Bye, Eve.]]")
     assert len(playback.differences) == 1
 
 
