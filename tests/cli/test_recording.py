@@ -18,7 +18,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from tests import forks
 from tests.cli.shell import run
-from tests.processes import ROOT, Running, codexapi, environment, running, server
+from tests.processes import ROOT, Running, codexapi, environment, running, server, simulator
 from tests.test_wires import assert_provenance, assert_stream
 from tests.wire_files import WIRES
 
@@ -149,6 +149,23 @@ async def asked_by_mcp(options: list[str], env: dict[str, str]) -> str:
         prompt = "[[say Good morning, Ann.]]"
         answer = await client.call_tool("generate_text", {"prompt": prompt, "model": MODEL})
     return str(answer.content[0].text)  # type: ignore[union-attr]
+
+
+def test_over_a_connection_the_pieces_are_those_of_the_network(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    with simulator(tmp_path / "login") as backend:
+        for text in ("[[long 6]] [[slow 0.05]]", "[[drop 2]]", "[[status overloaded]]"):
+            run("chat", text, "-m", MODEL, "--record", str(recording), env=backend.env)
+    login = json.loads((tmp_path / "login" / "auth.json").read_text())
+    data = b"".join(path.read_bytes() for path in recording.iterdir())
+    assert not any(token.encode() in data for token in login["tokens"].values())
+    slow, dropped, *refused = streams(recording)
+    assert (slow.status, slow.end) == (200, "complete")
+    assert len(slow.pieces) > 6
+    assert slow.pieces[-1].ms - slow.head_ms >= 300
+    assert (dropped.status, dropped.end) == (200, "broken")
+    assert refused
+    assert {one.status for one in refused} == {503}
 
 
 def test_with_content_the_answer_is_replayed_word_for_word(tmp_path: Path) -> None:

@@ -243,6 +243,19 @@ def test_half_an_event_is_redacted_too_and_the_break_is_kept(tmp_path: Path) -> 
     assert (one.end, b"Hello" in one.answer) == (BROKEN, False)
 
 
+def test_what_a_killed_process_left_can_be_read(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    record(recorder, answer=wire("text"), cuts=range(0, 5000, 500))
+    recorder.close()
+    (one,) = read_recording(tmp_path)
+    data = one.path.read_bytes()
+    for size in range(data.index(b"status"), len(data), 700):
+        one.path.write_bytes(data[:size])
+        again = read_exchange(one.path)
+        assert one.answer.startswith(again.answer)
+        assert again.end == BROKEN
+
+
 def test_names_sort_by_time_and_the_oldest_go_first(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, limit=60_000)
     (tmp_path / "a file of the user").write_bytes(bytes(90_000))

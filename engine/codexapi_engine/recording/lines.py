@@ -101,7 +101,8 @@ def read_exchange(path: Path) -> ExchangeFile:
     _, data = read_regular(path, 2 * MAX_RECORDED_BYTES)
     found = ExchangeFile(path)
     try:
-        head, *rest = [json.loads(one) for one in data.splitlines() if one.strip()]
+        # Behind the last line end there is what a killed process did not write to its end.
+        head, *rest = [json.loads(one) for one in data.split(b"\n")[:-1]]
         if head["recording"] != FORMAT:
             raise InvalidRequest(f"{path}: a recording of format {head['recording']!r} is unknown")
         found.codexapi, found.began = str(head["codexapi"]), str(head["began"])

@@ -46,15 +46,15 @@ class ExchangeWriter:
             "method": sent.method,
             "target": self.redaction.target(sent.target),
             "headers": self.redaction.headers(sent.headers),
-            **data_fields(self._request_body(sent)),
+            **self._request_body(sent),
         }
         self._write(line(request=request))
 
-    def _request_body(self, sent: Sent) -> bytes:
+    def _request_body(self, sent: Sent) -> dict[str, object]:
         if len(sent.body) > MAX_RECORDED_BYTES:
-            return b""
+            return {"left_out": len(sent.body)}
         body = self.redaction.body(*_coding(sent.headers))
-        return body.feed(sent.body) + body.finish()
+        return {**data_fields(body.feed(sent.body) + body.finish())}
 
     def head(self, ms: float, status: int, headers: Headers) -> None:
         self._body = self.redaction.body(*_coding(headers))

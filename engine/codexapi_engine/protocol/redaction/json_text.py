@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|\s++|-?[0-9][0-9.eE+-]*+|true|false|null|.',
     re.DOTALL,
 )
-_DATA_URL = re.compile(r"(data:[a-z]{1,20}/[a-z0-9.+-]{1,40};base64,)(.*)", re.DOTALL)
+_DATA_URL = re.compile(r"(data:)([a-z]+/[a-z0-9.+-]+)(;base64,)(.*)", re.DOTALL)
 _EMBEDDED = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sk|rt|sess)[-_.][\w-]{16,}|(?<=Bearer )[\w.~+/-]{8,}=*"
 )
@@ -30,7 +30,7 @@ _EMBEDDED = re.compile(
 
 _MESSAGE_PART = re.compile(r"\\u[0-9a-fA-F]{4}|\\.|[A-Za-z0-9_'-]+|[^\x00-\x7f]", re.DOTALL)
 _WORD_PART = re.compile(r"[^._]+")
-_NUMERAL = re.compile(r"[0-9]{1,7}(?:s|ms)?")
+_NUMERAL = re.compile(r"[0-9]{1,6}(?:s|ms)?")
 
 
 _JWT = re.compile(r"(eyJ[\w-]+)\.([\w-]+)\.([\w-]*)")
@@ -201,8 +201,9 @@ class JsonRedaction:
         return _each(inside, self._standins.name)
 
     def _fill(self, inside: str, filler: Filler | None) -> str:
-        if (url := _DATA_URL.fullmatch(inside)) and (data := blank_base64(url[2])) is not None:
-            return url[1] + data
+        url = _DATA_URL.fullmatch(inside)
+        if url and url[2] in vocabulary.MEDIA and (data := blank_base64(url[4])) is not None:
+            return f"{url[1]}{url[2]}{url[3]}{data}"
         return (filler or Filler(self._standins)).literal(inside)
 
 

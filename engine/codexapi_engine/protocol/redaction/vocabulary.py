@@ -112,6 +112,12 @@ CONTENT_KEYS = _words(
     obfuscation command working_directory cwd path display_name email output_text
     """
 )
+MEDIA = _words(
+    """
+    image/png image/jpeg image/webp image/gif application/pdf audio/wav audio/mpeg audio/mp3
+    text/plain application/octet-stream
+    """
+)
 SCHEMA_KEYS = frozenset({"parameters", "schema", "input_schema", "output_schema"})
 MAP_KEYS = frozenset({"metadata", "client_metadata", "env", "variables"})
 SCHEMA_KEYWORDS = _words(
@@ -187,7 +193,7 @@ _COUNTED = re.compile(r"(?:-at|-seconds|-minutes|-percent|-ms|-length|-time)$")
 
 _SMALL = re.compile(r"[0-9]{0,2}|v[0-9]")
 _NUMBER = re.compile(
-    r"-?[0-9]{1,6}(?:\.[0-9]{1,9})?%?|[0-9]{1,3}(?:\.[0-9]{1,4}){2}|[0-9]{2,5}x[0-9]{2,5}"
+    r"-?[0-9]{1,4}(?:\.[0-9]{1,9})?%?|[0-9]{1,3}(?:\.[0-9]{1,4}){2}|[0-9]{2,5}x[0-9]{2,5}"
 )
 _DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d "
