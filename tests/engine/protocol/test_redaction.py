@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wire_files import NAMES, events, pieces, wire
+from tests.wire_files import NAMES, events, pieces, translated, wire
 
-from codexapi_engine.protocol import images
+from codexapi_engine.errors import CodexError
+from codexapi_engine.protocol import chat, images, responses
 from codexapi_engine.protocol.redaction import Redaction, Standins
 from codexapi_engine.protocol.redaction.filler import Filler
 from codexapi_engine.protocol.redaction.letters import blank, representative
@@ -107,6 +108,31 @@ def test_a_wire_stays_what_it_is(name: str) -> None:
         known = not re.search("hologram|rotating", before.type)
         assert (after.type == before.type) is known
         assert not known or set(after.json) == set(before.json)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_redacted_wire_becomes_what_the_wire_becomes(name: str) -> None:
+    """Deltas, wholes and names agree with each other as they did."""
+    form = chat.ReplyOptions("a-model", include_usage=True, reasoning=True)
+    data = wire(name)
+    (before, refused), (after, refused_too) = (
+        translated(events(each), chat.ChatStream(form, created=1))
+        for each in (data, redacted(data))
+    )
+    assert type(refused) is type(refused_too)
+    assert len(after) == len(before)
+    first, second = (_shape(responses_of(each)) for each in (data, redacted(data)))
+    assert first == second
+
+
+def responses_of(data: bytes) -> Any:
+    assembler = responses.Assembler()
+    for event in events(data):
+        try:
+            assembler.feed(event)
+        except CodexError:
+            break
+    return assembler.output
 
 
 def test_the_same_secret_is_the_same_stand_in_in_one_run_and_another_in_the_next() -> None:
