@@ -110,7 +110,7 @@ class Events:
         self._redaction = redaction
         self._data = bytearray()
         self._searched = 0
-        self._fillers: dict[tuple[object, ...], Filler] = {}
+        self._fillers: dict[str, Filler] = {}
 
     def feed(self, data: bytes) -> bytes:
         self._data += data
@@ -149,19 +149,20 @@ class Events:
             return value
         if not value.lstrip().startswith(("{", "[")):
             return blank_literal(value)
+        delta = self._filler(value) if '"delta"' in value else None
+        return self._redaction.json.redact(value, delta)
+
+    def _filler(self, value: str) -> Filler | None:
+        """The filler of the text that a delta goes on with."""
         try:
             event = json.loads(value)
         except (ValueError, RecursionError):
-            event = {}
-        delta = self._filler(event) if isinstance(event, dict) and "delta" in event else None
-        return self._redaction.json.redact(value, delta)
-
-    def _filler(self, event: dict[str, Any]) -> Filler:
-        """The filler of the text that a delta goes on with."""
-        kind = str(event.get("type"))
+            return None
+        if not isinstance(event, dict):
+            return None
         item = event.get("item_id") or event.get("output_index")
-        key = (kind, str(item), event.get("content_index"), event.get("summary_index"))
-        return self._fillers.setdefault(tuple(map(str, key)), Filler(self._redaction.standins))
+        key = (event.get("type"), item, event.get("content_index"), event.get("summary_index"))
+        return self._fillers.setdefault(str(key), Filler(self._redaction.standins))
 
 
 class Unnamed:
