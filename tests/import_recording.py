@@ -24,7 +24,7 @@ _TABLES, _RECORDED = "## Tables", "## Recorded"
 _HEADING = f"""
 {_RECORDED}
 
-| what | codexapi | recorded | sha256 of the file that was imported | redaction |
+| what | codexapi | recorded | sha256 of the wire | redaction |
 |---|---|---|---|---|
 """
 
@@ -83,18 +83,20 @@ def import_recording(path: Path, name: str | None = None, wires: Path = WIRES) -
         target = wires / f"{name}.sse"
         if target.exists():
             raise Unsuitable(f"{target} exists: choose another --name")
-        target.write_bytes(stream_of(exchange))
+        data = stream_of(exchange)
+        target.write_bytes(data)
         shows = f"| `{name}` | recorded | a stream of {len(exchange.pieces)} pieces |\n"
         text = text.replace(f"\n{_TABLES}", f"{shows}\n{_TABLES}".lstrip("\n"), 1)
         what = target.name
     else:
+        data = exchange.answer
         table = wires / "errors.json"
         entries = [*json.loads(table.read_bytes()), error_of(exchange, name)]
         table.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
         what = f"errors.json, {name}"
     if _RECORDED not in text:
         text = text.rstrip("\n") + "\n" + _HEADING
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(data).hexdigest()
     facts = (f"`{what}`", exchange.codexapi, exchange.began[:10], digest, _REDACTED)
     page.write_text(text + f"| {' | '.join(facts)} |\n", encoding="utf-8")
     return what

@@ -7,6 +7,7 @@ no text of the official client's instructions.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -140,9 +141,11 @@ def assert_provenance(wires: Path) -> None:
     files = {path.name.removesuffix(".sse") for path in wires.iterdir()} - {"README.md"}
     assert set(rows) == files
     assert set(rows.values()) <= {"captured", "made", "written", "generated", "recorded"}
-    facts = r"^\| `([\w.]+)\.sse` \| [\d.]+ \| \d{4}-\d\d-\d\d \| [0-9a-f]{64} \| .+ \|$"
-    described = re.findall(facts, recorded, re.MULTILINE)
-    assert sorted(described) == sorted(n for n, origin in rows.items() if origin == "recorded")
+    facts = r"^\| `([\w.]+)\.sse` \| [\d.]+ \| \d{4}-\d\d-\d\d \| ([0-9a-f]{64}) \| .+ \|$"
+    described = dict(re.findall(facts, recorded, re.MULTILINE))
+    assert set(described) == {name for name, origin in rows.items() if origin == "recorded"}
+    for name, digest in described.items():
+        assert hashlib.sha256((wires / f"{name}.sse").read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -266,6 +266,19 @@ def test_lone_surrogates_in_deltas_make_the_pair_of_the_whole() -> None:
     assert text.encode("utf-16", "surrogatepass").decode("utf-16") == done["text"]
 
 
+def test_letters_behind_backslashes_are_filled_too() -> None:
+    out = redacted(b'{"text": "\\S\\E\\C\\n", "output": "{\\"k\\": \\"\\\\S\\\\E\\""}')
+    assert b"S" not in out
+    assert b"E" not in out
+    assert b"\\n" in out
+
+
+def test_a_name_of_megabytes_is_redacted_in_time() -> None:
+    """A hash of all that stands before each letter would take many minutes."""
+    (name,) = in_json({"metadata": {"a" * 4_000_000: 1}})["metadata"]
+    assert len(name) == 4_000_000
+
+
 def test_a_compressed_body_is_not_looked_into() -> None:
     body = Redaction.of(KEY).body("application/json", "gzip")
     assert body.feed(b"\x1f\x8bsecret") + body.finish() == bytes(8)

@@ -6,13 +6,16 @@ get stand-ins, numbers have other digits, and `true`, `false` and `null` stay.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
-from .letters import blank_literal, escape, representative, unescape, units
-from .standins import Standins
+from .letters import ESCAPE, ESCAPED, blank, blank_literal, escape, representative, unescape
+from .standins import LONGEST_NAME, Standins
+
+_RUNS = re.compile(rf"{ESCAPE}|[^\\]+|\\", re.DOTALL)
+"""An escape, or all up to the next."""
 
 _LITERALS = ("true", "false", "null")
-_ESCAPES = frozenset('"\\/bfnrt')
 _X = "0078"
 """The digits of an escaped `x`, for those of any escaped letter."""
 
@@ -42,14 +45,17 @@ class Filler:
 
     def literal(self, literal: str) -> str:
         """The filler for the inside of a JSON string, whose escapes stay."""
-        if self._is_prose():
-            return blank_literal(literal)
-        done = []
-        letters = units(literal)
-        for place, unit in enumerate(letters):
-            done.append(escape(unit, self._filled(unescape(unit))))
+        done: list[str] = []
+        for found in _RUNS.finditer(literal):
+            run = found[0]
             if self._is_prose():
-                return "".join(done) + blank_literal("".join(letters[place + 1 :]))
+                return "".join(done) + blank_literal(literal[found.start() :])
+            if run[0] == "\\":
+                done.append(escape(run, self._filled(unescape(run))))
+            elif self._state is _State.STRING and self._key is None and '"' not in run:
+                done.append(blank(run))
+            else:
+                done.append(self.text(run))
         return "".join(done)
 
     def _is_prose(self) -> bool:
@@ -114,7 +120,9 @@ class Filler:
             return letter
         if self._key is None:
             return representative(letter)
-        before, self._key = self._key, self._key + letter
+        before = self._key
+        if len(before) < LONGEST_NAME:
+            self._key += letter
         return self._standins.letter(before, letter)
 
     def _escaped(self, letter: str) -> str:
@@ -130,5 +138,5 @@ class Filler:
         if letter == "u":
             self._hex = 4
             return letter
-        self._state = _State.STRING if letter in _ESCAPES else _State.PROSE
-        return letter if letter in _ESCAPES else representative(letter)
+        self._state = _State.STRING if letter in ESCAPED else _State.PROSE
+        return letter if letter in ESCAPED else representative(letter)

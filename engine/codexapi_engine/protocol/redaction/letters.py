@@ -81,12 +81,12 @@ _REPRESENTATIVES = {
 _HIGH, _LOW = "\ud83d", "\ude42"
 """Halves of a pair for the halves of any pair, which deltas may cut in two."""
 
-# A pair of escapes, an escape, what neither is nor has a class, and letters of one kind.
-_UNITS = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|\\u[0-9a-fA-F]{4}|\\.|[A-Za-z0-9]+|[^\x00-\x7f]",
-    re.DOTALL,
-)
+# A pair of escapes, one of a code, or a short one.
+ESCAPE = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
+_UNITS = re.compile(rf"{ESCAPE}|[A-Za-z0-9]+|[^\x00-\x7f]", re.DOTALL)
+_LETTERS = re.compile(rf"{ESCAPE}|.", re.DOTALL)
+ESCAPED = frozenset('"\\/bfnrt')
+_SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def representative(letter: str) -> str:
@@ -115,19 +115,13 @@ def blank_literal(literal: str) -> str:
 def _unit(found: re.Match[str]) -> str:
     unit = found[0]
     if unit[0] == "\\":
-        return escape(unit, representative(unescape(unit))) if unit[1] == "u" else unit
+        return escape(unit, representative(unescape(unit)))
     return blank(unit)
 
 
 def units(literal: str) -> list[str]:
     """The inside of a JSON string, letter by letter: an escape is one, and so is a pair of them."""
     return _LETTERS.findall(literal)
-
-
-_LETTERS = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\?.", re.DOTALL
-)
-_SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def unescape(unit: str) -> str:
@@ -147,7 +141,7 @@ def escape(unit: str, letter: str) -> str:
     if unit[0] != "\\" or len(unit) == 1:
         return letter
     if unit[1] != "u" or len(unit) < 6:
-        return unit
+        return unit if unit[1] in ESCAPED else "\\" + representative(unit[1])
     code = ord(letter)
     if code > 0xFFFF:
         return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

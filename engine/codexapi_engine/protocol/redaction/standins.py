@@ -10,14 +10,14 @@ import hashlib
 import re
 import string
 
-from .letters import representative
+from .letters import blank, representative
 
 _PREFIX = re.compile(r"(?:resp|msg|rs|fc|fco|ctc|cto|call|ws|ig|cmp|req|conv|mcp|lsh)_")
 """What an id of the API begins with, which says what it is the id of."""
 
 _HEX = frozenset("0123456789abcdef")
 _LOWER, _UPPER, _DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
-_LONGEST_NAME = 64
+LONGEST_NAME = 64
 """Letters of a name that decide its stand-in: each costs a hash of all that stand before it."""
 
 _MOST_ALPHABETS = 4096
@@ -43,11 +43,13 @@ class Standins:
 
     def name(self, value: str) -> str:
         """For the name of a tool or a field: different names have different stand-ins."""
-        return "".join(self.letter(value[:place], one) for place, one in enumerate(value))
+        start = value[:LONGEST_NAME]
+        letters = (self.letter(start[:place], one) for place, one in enumerate(start))
+        return "".join(letters) + blank(value[LONGEST_NAME:])
 
     def letter(self, before: str, letter: str) -> str:
         """The letter of a name's stand-in, behind `before`: deltas bring names in pieces."""
-        if not letter.isascii() or len(before) >= _LONGEST_NAME:
+        if not letter.isascii() or len(before) >= LONGEST_NAME:
             return representative(letter)
         alphabet = self._alphabets.get(before)
         if alphabet is None:
