@@ -10,7 +10,7 @@ import re
 from enum import Enum
 
 from .letters import ESCAPE, ESCAPED, blank, blank_literal, escape, representative, unescape
-from .standins import LONGEST_NAME, Standins
+from .standins import Standins
 
 _RUNS = re.compile(rf"{ESCAPE}|[^\\]+|\\", re.DOTALL)
 """An escape, or all up to the next."""
@@ -121,8 +121,7 @@ class Filler:
         if self._key is None:
             return representative(letter)
         before = self._key
-        if len(before) < LONGEST_NAME:
-            self._key += letter
+        self._key = self._standins.start(before, letter)
         return self._standins.letter(before, letter)
 
     def _escaped(self, letter: str) -> str:

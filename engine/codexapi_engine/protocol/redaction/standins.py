@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"(?:resp|msg|rs|fc|fco|ctc|cto|call|ws|ig|cmp|req|conv|mcp
 
 _HEX = frozenset("0123456789abcdef")
 _LOWER, _UPPER, _DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
-LONGEST_NAME = 64
+_LONGEST_NAME = 64
 """Letters of a name that decide its stand-in: each costs a hash of all that stand before it."""
 
 _MOST_ALPHABETS = 4096
@@ -43,13 +43,13 @@ class Standins:
 
     def name(self, value: str) -> str:
         """For the name of a tool or a field: different names have different stand-ins."""
-        start = value[:LONGEST_NAME]
+        start = value[:_LONGEST_NAME]
         letters = (self.letter(start[:place], one) for place, one in enumerate(start))
-        return "".join(letters) + blank(value[LONGEST_NAME:])
+        return "".join(letters) + blank(value[_LONGEST_NAME:])
 
     def letter(self, before: str, letter: str) -> str:
         """The letter of a name's stand-in, behind `before`: deltas bring names in pieces."""
-        if not letter.isascii() or len(before) >= LONGEST_NAME:
+        if not letter.isascii() or len(before) >= _LONGEST_NAME:
             return representative(letter)
         alphabet = self._alphabets.get(before)
         if alphabet is None:
@@ -57,6 +57,11 @@ class Standins:
                 self._alphabets.clear()
             alphabet = self._alphabets[before] = self._alphabet(before)
         return letter.translate(alphabet)
+
+    @staticmethod
+    def start(before: str, letter: str) -> str:
+        """What stands before the next letter, as far as that depends on it."""
+        return before if len(before) >= _LONGEST_NAME else before + letter
 
     def _alphabet(self, before: str) -> dict[int, int]:
         seed = hashlib.shake_256(self._key + b"name" + _bytes(before)).digest(124)
