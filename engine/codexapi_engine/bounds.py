@@ -293,8 +293,8 @@ MCP_CALL_TIMEOUT = 900
 MAX_RECORDING_BYTES = 256 * MIB
 """Of a folder of recordings. Beyond it, the oldest are removed."""
 
-MAX_RECORDED_BYTES = 64 * MIB
+MAX_RECORDING_BODY_BYTES = 64 * MIB
 """Of one body in a recording. What is beyond it is left out."""
 
-MAX_UNWRITTEN_BYTES = 64 * MIB
+MAX_RECORDING_BACKLOG_BYTES = 64 * MIB
 """Of bodies that a slow disk has not taken yet. What is beyond it is left out."""

@@ -196,7 +196,7 @@ class Settings:
     )
     record: Path | None = field(
         default=None,
-        metadata=_about("a folder for recordings of what is said with the backend; none: off"),
+        metadata=_about("a folder for recordings of the exchanges with the backend; none: off"),
     )
     record_content: bool = field(
         default=False, metadata=_about("keep prompts and answers in recordings")

@@ -93,7 +93,7 @@ def test_serve_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
         recorded = conversation(first.url)
         assert first.stop(signal.SIGTERM) == 143
         assert first.process.stderr is not None
-        assert f"is recorded in {recording}, without content" in first.process.stderr.read()
+        assert f"are recorded in {recording}, without content" in first.process.stderr.read()
     data = b"".join(path.read_bytes() for path in recording.iterdir())
     assert not any(word in data for word in (b"Good morning", b"Oslo", b"red fox"))
     with replayed(recording, tmp_path / "login") as playing:

@@ -86,7 +86,7 @@ async def test_a_strict_one_plays_each_exchange_once_in_its_order(tmp_path: Path
     async with played(tmp_path) as (codex, playback):
         assert text_of(await ask(codex, "[[long 3]]")) == "1 1 1 "
         assert text_of(await ask(codex, "[[say One.]]")) == "Xxx."
-        assert len(playback.unplayed) == 1
+        assert len(playback.rest) == 1
         await ask(codex, "[[say Two.]]")
         with pytest.raises(CodexError, match="all 3 that were recorded"):
             await ask(codex, "[[say One.]]")

@@ -330,7 +330,7 @@ async def test_a_renewal_of_the_login_is_recorded_without_a_token(tmp_path: Path
 async def test_an_answer_beyond_the_bound_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codexapi_engine.recording.writer.MAX_RECORDED_BYTES", 2_000)
+    monkeypatch.setattr("codexapi_engine.recording.writer.MAX_RECORDING_BODY_BYTES", 2_000)
     recorder = Recorder(tmp_path)
     data = wire("text")
     record(recorder, answer=data, cuts=range(500, len(data), 500))

@@ -89,6 +89,6 @@ def replay(
             say(f"codexapi replay of {len(exchanges)} exchanges on {url}/backend-api/codex")
 
         code = serve_backend(playback, port, ready)
-        if playback.unplayed and not playback.differences:
-            say(f"codexapi: replay: {len(playback.unplayed)} exchanges were not asked for")
+        if playback.rest and not playback.differences:
+            say(f"codexapi: replay: {len(playback.rest)} exchanges were not asked for")
     raise typer.Exit(FAILED if playback.differences else code)

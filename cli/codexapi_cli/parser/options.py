@@ -48,7 +48,7 @@ Record = Annotated[
     Path | None,
     typer.Option(
         "--record", metavar="DIR", show_default=False, rich_help_panel=BACKEND,
-        help="Record what is said with the backend here: a file each, without secrets or content",
+        help="Record the exchanges with the backend here: a file each, without secrets or content",
     ),
 ]  # fmt: skip
 RecordContent = Annotated[

@@ -30,9 +30,9 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             tap.end(BROKEN, type(error).__name__)
             raise
         tap.head(response.status_code, _texts(header_lines(response)))
-        response.stream = _TappedStream(response, tap)
+        response.stream = _StreamWithTap(response, tap)
         if (push := response.extensions.get("push")) is not None:
-            response.extensions["push"] = _tapped_push(response, push, tap)
+            response.extensions["push"] = _push_with_tap(response, push, tap)
         if is_complete(response) and response.status_code in (204, 304):
             tap.end(COMPLETE)
         return response
@@ -41,7 +41,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class _TappedStream(httpx.AsyncByteStream):
+class _StreamWithTap(httpx.AsyncByteStream):
     """The body of a response, on its way to its reader."""
 
     def __init__(self, response: httpx.Response, tap: ExchangeTap) -> None:
@@ -66,7 +66,7 @@ class _TappedStream(httpx.AsyncByteStream):
         await self._inner.aclose()
 
 
-def _tapped_push(
+def _push_with_tap(
     response: httpx.Response, push: Callable[[OnChunk], Awaitable[bool]], tap: ExchangeTap
 ) -> Callable[[OnChunk], Awaitable[bool]]:
     async def tapped(on_chunk: OnChunk) -> bool:

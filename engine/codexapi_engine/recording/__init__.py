@@ -1,1 +1,1 @@
-"""Recordings of what is said with the backend: how they are written, read and played."""
+"""Recordings of exchanges with the backend: written, read and played."""

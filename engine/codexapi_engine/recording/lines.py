@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
-from ..bounds import MAX_RECORDED_BYTES
+from ..bounds import MAX_RECORDING_BODY_BYTES
 from ..errors import InvalidRequest
 from ..files import read_regular
 
@@ -63,10 +63,10 @@ class ExchangeFile:
     @property
     def kind(self) -> tuple[str, str]:
         """What was called: method and path, wherever the backend stands."""
-        return self.method, called_path(self.target)
+        return self.method, endpoint_path(self.target)
 
 
-def called_path(target: str) -> str:
+def endpoint_path(target: str) -> str:
     """The path of an endpoint, without what stands before it at one backend or another."""
     path = urlsplit(target).path
     for prefix in ("/backend-api/codex", "/backend-api", "/api/codex", "/v1"):
@@ -98,7 +98,7 @@ def data_fields(data: bytes) -> dict[str, str]:
 
 def read_exchange(path: Path) -> ExchangeFile:
     """Raises OSError, and InvalidRequest for a file that is no recording."""
-    _, data = read_regular(path, 2 * MAX_RECORDED_BYTES)
+    _, data = read_regular(path, 2 * MAX_RECORDING_BODY_BYTES)
     found = ExchangeFile(path)
     try:
         # Behind the last line end there is what a killed process did not write to its end.

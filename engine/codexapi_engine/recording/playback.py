@@ -9,17 +9,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from ..bounds import MAX_RECORDED_BYTES
+from ..bounds import MAX_RECORDING_BODY_BYTES
 from .comparison import Comparison, names
-from .lines import BROKEN, ExchangeFile, called_path
+from .lines import BROKEN, ExchangeFile, endpoint_path
 
 Answer = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]
 
-_NOT_PLAYED = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+_CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 """Headers of one connection: the server that plays writes its own."""
 
-_REPEATED = frozenset({"/models", "/wham/usage", "/usage", "/oauth/token", "/accounts/check"})
-"""What may be asked again and again, by the clock of whoever asks."""
+_REPEATABLE = frozenset({"/models", "/wham/usage", "/usage", "/oauth/token", "/accounts/check"})
+"""What clients ask again and again, by their clocks."""
 
 _NAME = re.compile(rb'("name(?:space)?"\s*:\s*")([^"\\]+)(")')
 
@@ -31,7 +31,7 @@ class Playback:
     a lenient one with the next exchange of the same kind, and begins again behind the last.
     """
 
-    max_body = 2 * MAX_RECORDED_BYTES
+    max_body = 2 * MAX_RECORDING_BODY_BYTES
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Playback:
         self.differences: list[str] = []
 
     @property
-    def unplayed(self) -> list[ExchangeFile]:
+    def rest(self) -> list[ExchangeFile]:
         """What nobody has asked for."""
         return [one for place, one in enumerate(self._exchanges) if place not in self._played]
 
@@ -62,7 +62,7 @@ class Playback:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
         """Status, headers, body. Raises ConnectionResetError where the recorded connection broke."""
-        place, difference = self._choose((method, called_path(target)), body)
+        place, difference = self._choose((method, endpoint_path(target)), body)
         if place is None:
             self.differences.append(difference)
             self._on_difference(difference)
@@ -72,7 +72,7 @@ class Playback:
         if exchange.status is None:
             raise ConnectionResetError("the recorded connection broke")
         await self._wait(exchange.head_ms)
-        shown = {n: v for n, v in exchange.answer_headers if n.lower() not in _NOT_PLAYED}
+        shown = {n: v for n, v in exchange.answer_headers if n.lower() not in _CONNECTION_HEADERS}
         return exchange.status, shown, self._pieces(exchange, body)
 
     def _choose(self, kind: tuple[str, str], body: bytes) -> tuple[int | None, str]:
@@ -85,7 +85,7 @@ class Playback:
             if not fresh:
                 self._played.difference_update(places)
             return (fresh or places)[0], ""
-        known = fresh + (places[::-1] if kind[1] in _REPEATED else [])
+        known = fresh + (places[::-1] if kind[1] in _REPEATABLE else [])
         for place in known:
             if not self._differences(place, body):
                 return place, ""
@@ -103,7 +103,9 @@ class Playback:
         renamed = dict(names(_json(exchange.body), _json(body)))
         before = exchange.head_ms
         for piece, data in zip(
-            exchange.pieces, _renamed([one.data for one in exchange.pieces], renamed), strict=True
+            exchange.pieces,
+            _with_names([one.data for one in exchange.pieces], renamed),
+            strict=True,
         ):
             await self._wait(piece.ms - before)
             before = piece.ms
@@ -116,7 +118,7 @@ class Playback:
             await self._sleep(ms / 1000)
 
 
-def _renamed(pieces: list[bytes], new: Mapping[str, str]) -> list[bytes]:
+def _with_names(pieces: list[bytes], new: Mapping[str, str]) -> list[bytes]:
     """The pieces with the names of the caller's own tools, cut at the same places."""
     whole = b"".join(pieces)
     edits = [

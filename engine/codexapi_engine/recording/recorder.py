@@ -17,10 +17,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from ..bounds import MAX_RECORDING_BYTES, MAX_UNWRITTEN_BYTES
+from ..bounds import MAX_RECORDING_BACKLOG_BYTES, MAX_RECORDING_BYTES
 from ..protocol.redaction import Redaction
 from ..settings import private_folder
-from .lines import CLOSED, SUFFIX, Headers, called_path
+from .lines import CLOSED, SUFFIX, Headers, endpoint_path
 from .writer import ExchangeWriter, Sent
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,9 @@ class Recorder:
         if self._failed:
             return
         size = len(step.data or b"")
-        if self._unwritten > MAX_UNWRITTEN_BYTES and size:  # a slow disk must not fill the memory
+        if (
+            self._unwritten > MAX_RECORDING_BACKLOG_BYTES and size
+        ):  # a slow disk must not fill the memory
             step = step._replace(data=None, lost=size)
         elif size:
             with self._lock:
@@ -155,7 +157,9 @@ class Recorder:
         private_folder(self.folder)
         self._make_room()
         stamp = re.sub(r"[-:]", "", sent.began)
-        kind = re.sub(r"[^a-z]+", "-", called_path(self._redaction.target(sent.target))).strip("-")
+        kind = re.sub(r"[^a-z]+", "-", endpoint_path(self._redaction.target(sent.target))).strip(
+            "-"
+        )
         name = f"{stamp}-{os.getpid()}-{exchange.number:06d}-{kind or 'other'}{SUFFIX}"
         exchange.writer = ExchangeWriter(self.folder / name, self._redaction)
         self._open.add(exchange)

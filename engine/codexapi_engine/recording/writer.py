@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..bounds import MAX_RECORDED_BYTES
+from ..bounds import MAX_RECORDING_BODY_BYTES
 from ..files import BINARY, NO_LINK
 from ..protocol.redaction import Body, Redaction
 from .lines import Headers, data_fields, first_line, line
@@ -51,7 +51,7 @@ class ExchangeWriter:
         self._write(line(request=request))
 
     def _request_body(self, sent: Sent) -> dict[str, object]:
-        if len(sent.body) > MAX_RECORDED_BYTES:
+        if len(sent.body) > MAX_RECORDING_BODY_BYTES:
             return {"left_out": len(sent.body)}
         body = self.redaction.body(*_coding(sent.headers))
         return {**data_fields(body.feed(sent.body) + body.finish())}
@@ -65,7 +65,7 @@ class ExchangeWriter:
         """Takes a piece; it is written when what it says is known to be redacted."""
         if self._body is None:
             return
-        if self._taken + len(data) > MAX_RECORDED_BYTES:
+        if self._taken + len(data) > MAX_RECORDING_BODY_BYTES:
             self.leave_out(len(data))
             return
         self._taken += len(data)

@@ -11,7 +11,7 @@ from .json_text import JsonRedaction
 from .letters import blank, blank_literal
 from .pictures import blank_bytes
 from .standins import Standins
-from .vocabulary import PATHS, is_field, is_word, known_parts
+from .vocabulary import PATHS, is_field, is_word, keep_parts
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 _EVENT_LINE = re.compile(r"(event|data|id|retry)(: ?)(.*)", re.DOTALL)
@@ -65,7 +65,7 @@ class Redaction(NamedTuple):
         """Header lines, in their order. A name that is no plain word has a stand-in too."""
         return [
             (
-                known_parts(name, self.standins.name),
+                keep_parts(name, self.standins.name),
                 self.json.header(name, value),
             )
             for name, value in lines
@@ -100,7 +100,7 @@ class Whole:
         return b""
 
     def finish(self) -> bytes:
-        return fitting(self._redact(bytes(self._data)), bytes(self._data)) if self._data else b""
+        return fit(self._redact(bytes(self._data)), bytes(self._data)) if self._data else b""
 
 
 class Events:
@@ -119,14 +119,14 @@ class Events:
             raw = bytes(self._data[: found.end()])
             del self._data[: found.end()]
             self._searched = 0
-            done.append(fitting(_text(raw, self._event), raw))
+            done.append(fit(_text(raw, self._event), raw))
         self._searched = len(self._data)
         return b"".join(done)
 
     def finish(self) -> bytes:
         raw = bytes(self._data)
         self._data.clear()
-        return fitting(_text(raw, self._event), raw)
+        return fit(_text(raw, self._event), raw)
 
     def _event(self, text: str) -> str:
         lines = _LINES.split(text)
@@ -200,7 +200,7 @@ class Unnamed:
         return self._body.feed(self._start)
 
 
-def fitting(redacted: bytes, raw: bytes) -> bytes:
+def fit(redacted: bytes, raw: bytes) -> bytes:
     """What was redacted, if it is as long as it was; else nothing of it."""
     if len(redacted) == len(raw):
         return redacted
@@ -227,7 +227,7 @@ def _markup(text: str) -> str:
 def _form(text: str, redaction: Redaction) -> str:
     def field(found: re.Match[str]) -> str:
         key, mark, value = found.groups()
-        name = known_parts(key, redaction.standins.name)
+        name = keep_parts(key, redaction.standins.name)
         return name + mark + (value if is_word(value) else redaction.json.identifier(value))
 
     return _FORM_FIELD.sub(field, text)

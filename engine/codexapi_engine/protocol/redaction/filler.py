@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from .letters import ESCAPE, ESCAPED, blank, blank_literal, escape, representative, unescape
+from .letters import ESCAPE, SHORT_ESCAPES, blank, blank_literal, escape, representative, unescape
 from .standins import Standins
 
 _RUNS = re.compile(rf"{ESCAPE}|[^\\]+|\\", re.DOTALL)
@@ -51,7 +51,7 @@ class Filler:
             if self._is_prose():
                 return "".join(done) + blank_literal(literal[found.start() :])
             if run[0] == "\\":
-                done.append(escape(run, self._filled(unescape(run))))
+                done.append(escape(run, self._letter(unescape(run))))
             elif self._state is _State.STRING and self._key is None and '"' not in run:
                 done.append(blank(run))
             else:
@@ -63,15 +63,15 @@ class Filler:
 
     def text(self, text: str) -> str:
         """The filler for a text."""
-        return "".join(map(self._filled, text))
+        return "".join(map(self._letter, text))
 
-    def _filled(self, letter: str) -> str:
+    def _letter(self, letter: str) -> str:
         if self._state is _State.JSON:
             return self._between(letter)
         if self._state is _State.STRING:
             return self._in_string(letter)
         if self._state is _State.ESCAPE:
-            return self._escaped(letter)
+            return self._in_escape(letter)
         if self._state is _State.START and not letter.isspace():
             self._state = _State.JSON if letter in "{[" else _State.PROSE
             return self._between(letter) if letter in "{[" else representative(letter)
@@ -124,7 +124,7 @@ class Filler:
         self._key = self._standins.start(before, letter)
         return self._standins.letter(before, letter)
 
-    def _escaped(self, letter: str) -> str:
+    def _in_escape(self, letter: str) -> str:
         """A letter behind a backslash, or one of the digits behind `\\u`."""
         if self._hex:
             self._hex -= 1
@@ -137,5 +137,5 @@ class Filler:
         if letter == "u":
             self._hex = 4
             return letter
-        self._state = _State.STRING if letter in ESCAPED else _State.PROSE
-        return letter if letter in ESCAPED else representative(letter)
+        self._state = _State.STRING if letter in SHORT_ESCAPES else _State.PROSE
+        return letter if letter in SHORT_ESCAPES else representative(letter)

@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _DATA_URL = re.compile(r"(data:)([a-z]+/[a-z0-9.+-]+)(;base64,)(.*)", re.DOTALL)
-_EMBEDDED = re.compile(
+_TOKEN_IN_TEXT = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sk|rt|sess)[-_.][\w-]{16,}|(?<=Bearer )[\w.~+/-]{8,}=*"
 )
 """A token within content, which goes though the content stays."""
@@ -102,7 +102,7 @@ class JsonRedaction:
 
     def word(self, value: str) -> str:
         """A word of the wire, of which what is known stays."""
-        return value if vocabulary.is_word(value) else _composed(value)
+        return value if vocabulary.is_word(value) else _fill_parts(value)
 
     def header(self, name: str, value: str) -> str:
         """A header's value."""
@@ -134,7 +134,7 @@ class JsonRedaction:
         end = '"' if len(token) > 1 and token[-1] == '"' and _is_closed(token) else ""
         inside = token[1 : len(token) - len(end)]
         if frame.is_object and frame.key_next:
-            frame.key_next, frame.key = False, _decoded(inside)
+            frame.key_next, frame.key = False, _decode(inside)
             return f'"{self._field_name(inside, frame)}{end}'
         return f'"{self._value(inside, frame, delta)}{end}'
 
@@ -143,7 +143,7 @@ class JsonRedaction:
             return inside
         if frame.mode in (Mode.WIRE, Mode.HEADERS):
             name = self._standins.name
-            return _each(inside, lambda key: vocabulary.known_parts(key, name))
+            return _each(inside, lambda key: vocabulary.keep_parts(key, name))
         is_keyword = frame.mode is Mode.SCHEMA and frame.key in vocabulary.SCHEMA_KEYWORDS
         return inside if is_keyword else self._name(inside)
 
@@ -158,7 +158,7 @@ class JsonRedaction:
         if vocabulary.is_secret(key) and frame.mode is Mode.MAP:
             return _each(inside, self.identifier)
         if self._content and key != "email":
-            return _EMBEDDED.sub(lambda found: self.identifier(found[0]), inside)
+            return _TOKEN_IN_TEXT.sub(lambda found: self.identifier(found[0]), inside)
         if frame.mode is Mode.NAMES:
             return self._name(inside)
         if frame.mode is Mode.SCHEMA:
@@ -182,7 +182,7 @@ class JsonRedaction:
             return self._fill(inside, None)
         if vocabulary.is_word(inside):
             return inside
-        return _composed(inside) if key in vocabulary.WORD_KEYS else self._fill(inside, None)
+        return _fill_parts(inside) if key in vocabulary.WORD_KEYS else self._fill(inside, None)
 
     def _schema_value(self, inside: str, key: str) -> str:
         if key == "required":
@@ -240,7 +240,7 @@ def _is_closed(token: str) -> bool:
     return backslashes % 2 == 0
 
 
-def _decoded(inside: str) -> str:
+def _decode(inside: str) -> str:
     if "\\" not in inside:
         return inside
     try:
@@ -270,7 +270,7 @@ def _message(inside: str) -> str:
     return _MESSAGE_PART.sub(part, inside)
 
 
-def _composed(inside: str) -> str:
+def _fill_parts(inside: str) -> str:
     """A composed word, of which the parts that are known stay."""
 
     def part(found: re.Match[str]) -> str:

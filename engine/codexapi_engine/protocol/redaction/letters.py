@@ -85,7 +85,7 @@ _HIGH, _LOW = "\ud83d", "\ude42"
 ESCAPE = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
 _UNITS = re.compile(rf"{ESCAPE}|[A-Za-z0-9]+|[^\x00-\x7f]", re.DOTALL)
 _LETTERS = re.compile(rf"{ESCAPE}|.", re.DOTALL)
-ESCAPED = frozenset('"\\/bfnrt')
+SHORT_ESCAPES = frozenset('"\\/bfnrt')
 _SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -141,7 +141,7 @@ def escape(unit: str, letter: str) -> str:
     if unit[0] != "\\" or len(unit) == 1:
         return letter
     if unit[1] != "u" or len(unit) < 6:
-        return unit if unit[1] in ESCAPED else "\\" + representative(unit[1])
+        return unit if unit[1] in SHORT_ESCAPES else "\\" + representative(unit[1])
     code = ord(letter)
     if code > 0xFFFF:
         return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

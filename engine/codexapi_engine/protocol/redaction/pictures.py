@@ -42,7 +42,7 @@ def _head(data: bytes, size: int) -> bytes:
     the start."""
     kind = format_of(data)
     if kind == "png" and len(data) > 45:
-        # Pixels in one chunk, so that whoever walks the chunks finds an end.
+        # Pixels in one chunk, so that a reader that walks the chunks finds an end.
         return data[:33] + max(0, size - 57).to_bytes(4, "big") + b"IDAT"
     if kind == "jpeg":
         return _jpeg_head(data)

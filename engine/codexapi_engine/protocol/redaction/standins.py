@@ -38,7 +38,7 @@ class Standins:
         stream = hashlib.shake_256(self._key + b"id" + _bytes(value)).digest(len(rest))
         lower = "abcdef" if _HEX.issuperset(rest.replace("-", "")) else _LOWER
         return value[:start] + "".join(
-            _moved(letter, number, lower) for letter, number in zip(rest, stream, strict=True)
+            _replacement(letter, number, lower) for letter, number in zip(rest, stream, strict=True)
         )
 
     def name(self, value: str) -> str:
@@ -72,7 +72,7 @@ class Standins:
         return str.maketrans(_LOWER + _UPPER + _DIGITS, shuffled)
 
 
-def _moved(letter: str, number: int, lower: str) -> str:
+def _replacement(letter: str, number: int, lower: str) -> str:
     for alphabet, replacement in ((_LOWER, lower), (_UPPER, _UPPER), (_DIGITS, _DIGITS)):
         if letter in alphabet:
             return replacement[number % len(replacement)]

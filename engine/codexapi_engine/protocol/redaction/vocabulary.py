@@ -189,7 +189,7 @@ _SECRET_HEADER = re.compile(
     r"|installation|window-id|-id$|etag|ray|turn-state|metadata|routing|none-match|nel|report"
 )
 _COUNT = re.compile(r"[0-9]{1,12}")
-_COUNTED = re.compile(r"(?:-at|-seconds|-minutes|-percent|-ms|-length|-time)$")
+_COUNTS = re.compile(r"(?:-at|-seconds|-minutes|-percent|-ms|-length|-time)$")
 
 _SMALL = re.compile(r"[0-9]{0,2}|v[0-9]")
 _NUMBER = re.compile(
@@ -213,7 +213,7 @@ def is_date(value: str) -> bool:
 
 def is_count(header: str, value: str) -> bool:
     """Whether a header, by its name, is a time or a size, and its value a number."""
-    return bool(_COUNTED.search(header) and _COUNT.fullmatch(value))
+    return bool(_COUNTS.search(header) and _COUNT.fullmatch(value))
 
 
 def is_secret_header(name: str) -> bool:
@@ -225,7 +225,7 @@ def is_model(value: str) -> bool:
     return len(value) <= 40 and plain_model(value) == value
 
 
-def known_parts(name: str, replace: Callable[[str], str]) -> str:
+def keep_parts(name: str, replace: Callable[[str], str]) -> str:
     """The name of a field or a header: known, or of known parts; the others are replaced."""
     if name.lower() in _FIELDS:
         return name
@@ -235,7 +235,7 @@ def known_parts(name: str, replace: Callable[[str], str]) -> str:
 
 def is_field(name: str) -> bool:
     """Whether all of a name is the API's own."""
-    return known_parts(name, lambda part: "") == name
+    return keep_parts(name, lambda part: "") == name
 
 
 def _is_part(part: str) -> bool:
