@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faulty import RST, FaultyBackend, Script, chunk, head, stream, whole
 from tests.planted import Planter
 from tests.wire_files import NAMES, events, pieces, table, wire
 
@@ -161,6 +162,43 @@ def odd(recorder: Recorder, planter: Planter) -> None:
     record(recorder, target=f"/{secret}/oauth/token", sent=typed, body=form)
     record(recorder, target="/backend-api/transcribe", sent=list(kinds.items()), body=upload)
     record(recorder, status=302, received=[("location", f"https://{secret}@{secret}.example/")])
+
+
+async def test_secrets_of_a_real_connection_are_in_no_file(tmp_path: Path) -> None:
+    """Headers both ways, a redirect, cookies, a compressed body, refusals and a break."""
+    planter = Planter(3)
+    secret = planter.plain
+    cookies = {"set_cookie": f"__cf_bm={secret()}; Path=/", "x_request_id": secret()}
+    message = {"error": {"message": f"No {secret()}", "code": secret(), "param": secret()}}
+    scripts: list[Script] = [
+        [whole(400, message, **cookies, location=f"https://{secret()}/")],
+        [whole(302, b"", location=f"https://{secret()}.example/{secret()}")],
+        [stream(gzip.compress(secret().encode(), 0), content_encoding="gzip")],
+        [whole(403, f"<html>{secret()}</html>".encode(), content_type="text/html", cf_ray=secret())],
+        [head(), chunk(wire("text")[:900]), chunk(f'data: {{"x": "{secret()}'.encode()), RST],
+    ]  # fmt: skip
+    login = json.dumps({"tokens": {"access_token": secret(), "account_id": secret()}}).encode()
+    async with FaultyBackend(*scripts) as backend:
+        settings = Settings(record=tmp_path / "d", base_url=f"{backend.url}/backend-api/codex")
+        async with Codex(settings, store=InMemory(login)) as codex:
+            for _ in scripts:
+                with pytest.raises(CodexError):
+                    await codex.respond(
+                        request(planter(), model="gpt-6.1-sol", instructions=planter())
+                    )
+    assert len(read_recording(tmp_path / "d")) == len(scripts)
+    assert planter.found_in(written(tmp_path / "d")) == set()
+
+
+def test_what_a_slow_disk_has_no_room_for_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codexapi_engine.recording.recorder.MAX_RECORDING_BACKLOG_BYTES", -1)
+    recorder = Recorder(tmp_path)
+    record(recorder, answer=wire("text"), cuts=[500, 900])
+    recorder.close()
+    (one,) = read_recording(tmp_path)
+    assert (one.answer, one.left_out, one.end) == (b"", len(wire("text")), COMPLETE)
 
 
 def test_the_search_finds_what_is_there() -> None:

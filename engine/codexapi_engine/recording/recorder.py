@@ -186,7 +186,7 @@ class Recorder:
             if total <= self._limit:
                 break
             if path not in writing:
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # Windows keeps what another process writes
                     path.unlink()
                 total -= sizes[path]
 
