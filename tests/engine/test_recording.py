@@ -397,6 +397,34 @@ async def test_without_the_setting_nothing_of_it_is_loaded() -> None:
     assert out.strip() == b"[]"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"ms": 1, "status": 9999, "headers": []}',
+        '{"ms": 1, "status": "200", "headers": []}',
+        '{"ms": NaN, "status": 200, "headers": []}',
+        '{"ms": -1, "status": 200, "headers": []}',
+        '{"ms": 1e99, "text": "x"}',
+        '{"ms": 1, "status": 200, "headers": [["x", "a\\r\\nb"]]}',
+        '{"ms": 1, "status": 200, "headers": [["x: y", "z"]]}',
+        '{"ms": 1, "status": 200, "headers": [["x", "\\u65e5"]]}',
+        '{"ms": 1, "status": 200, "headers": {"x": 1}}',
+        '{"ms": 1, "base64": "???"}',
+        '{"ms": 1, "text": "x", "more": true}\n[]',
+        "7",
+    ],
+)
+def test_a_strangers_file_is_read_with_care(line: str, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    record(recorder)
+    recorder.close()
+    (path,) = tmp_path.iterdir()
+    head, request_line, *_ = path.read_text().splitlines()
+    path.write_text(f"{head}\n{request_line}\n{line}\n")
+    with pytest.raises(CodexError, match="no recording of codexapi"):
+        read_exchange(path)
+
+
 def test_what_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "x.exchange.jsonl"
     for text in (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ from ..files import read_regular
 
 FORMAT = 1
 SUFFIX = ".exchange.jsonl"
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x01-\x09\x0b\x0c\x0e-\xff]*")
+_LONGEST_MS = 86_400_000.0
 
 COMPLETE, CLOSED, BROKEN = "complete", "closed", "broken"
 """How an answer ended: at its own end, by us before it, or by an error."""
@@ -120,12 +125,12 @@ def _read_lines(found: ExchangeFile, lines: Iterable[dict[str, Any]]) -> None:
     for fields in lines:
         if "request" in fields:
             request = fields["request"]
-            found.method, found.target = request["method"], request["target"]
-            found.headers = [(name, value) for name, value in request["headers"]]
+            found.method, found.target = str(request["method"]), str(request["target"])
+            found.headers = _headers(request["headers"])
             found.body = _data(request)
         elif "status" in fields:
-            found.status, found.head_ms = int(fields["status"]), float(fields["ms"])
-            found.answer_headers = [(name, value) for name, value in fields["headers"]]
+            found.status, found.head_ms = _status(fields["status"]), _ms(fields)
+            found.answer_headers = _headers(fields["headers"])
         elif "end" in fields:
             found.end = str(fields["end"])
         elif "left_out" in fields:
@@ -134,13 +139,35 @@ def _read_lines(found: ExchangeFile, lines: Iterable[dict[str, Any]]) -> None:
             found.pieces[-1].data += _data(fields)
             continued = "more" in fields
         else:
-            found.pieces.append(Piece(float(fields["ms"]), _data(fields)))
+            found.pieces.append(Piece(_ms(fields), _data(fields)))
             continued = "more" in fields
+
+
+def _status(value: Any) -> int:
+    if not isinstance(value, int) or not 200 <= value <= 599:
+        raise ValueError(f"status {value!r}")
+    return value
+
+
+def _ms(fields: dict[str, Any]) -> float:
+    ms = float(fields["ms"])
+    if not 0 <= ms < _LONGEST_MS:
+        raise ValueError(f"ms {ms}")
+    return ms
+
+
+def _headers(lines: Any) -> Headers:
+    """Header lines that HTTP can carry: a file may be a stranger's."""
+    found = [(name, value) for name, value in lines]
+    for name, value in found:
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise ValueError("a header that HTTP cannot carry")
+    return found
 
 
 def _data(fields: dict[str, Any]) -> bytes:
     if "base64" in fields:
-        return base64.b64decode(fields["base64"])
+        return base64.b64decode(fields["base64"], validate=True)
     return str(fields.get("text", "")).encode("utf-8", "surrogatepass")
 
 
