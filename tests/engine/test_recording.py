@@ -35,6 +35,8 @@ from codexapi_engine.recording.recorder import Recorder
 from codexapi_engine.simulator import Simulator
 
 ENOUGH = 10_000
+PATIENCE = 100.0
+"""Seconds after which a recorder that does not end has failed."""
 _KEPT = {"type", "role", "object", "status", "model", "slug", "phase"}
 
 
@@ -123,8 +125,11 @@ def test_ten_thousand_planted_secrets_are_in_no_file(tmp_path: Path) -> None:
                 cuts=[dice.randrange(len(answer)) for _ in range(9)],
             )  # fmt: skip
         odd(recorder, planter)
-    recorder.close()
+    recorder.close(PATIENCE)
     assert len(planter.cores) >= ENOUGH
+    ends = [one.end for one in read_recording(tmp_path / "d")]
+    assert (ends.count(COMPLETE) > len(NAMES), set(ends)) == (True, {COMPLETE, BROKEN})
+    assert written(tmp_path / "d").count(b'"end": ') == len(ends), "all of it is written"
     assert planter.found_in(written(tmp_path / "d")) == set()
 
 
@@ -196,7 +201,7 @@ def test_what_a_slow_disk_has_no_room_for_is_left_out(
     monkeypatch.setattr("codexapi_engine.recording.recorder.MAX_RECORDING_BACKLOG_BYTES", -1)
     recorder = Recorder(tmp_path)
     record(recorder, answer=wire("text"), cuts=[500, 900])
-    recorder.close()
+    recorder.close(PATIENCE)
     (one,) = read_recording(tmp_path)
     assert (one.answer, one.left_out, one.end) == (b"", len(wire("text")), COMPLETE)
 
@@ -266,7 +271,7 @@ def test_pieces_are_cut_where_the_network_cut_them(tmp_path: Path) -> None:
     answer, cuts = wire("text"), [1, 50, 51, 700, 2300, 2301, 4000]
     recorder = Recorder(tmp_path)
     record(recorder, answer=answer, cuts=cuts)
-    recorder.close()
+    recorder.close(PATIENCE)
     (one,) = read_recording(tmp_path)
     assert [len(piece.data) for piece in one.pieces] == [len(p) for p in pieces(answer, cuts)]
     assert one.end == COMPLETE
@@ -275,7 +280,7 @@ def test_pieces_are_cut_where_the_network_cut_them(tmp_path: Path) -> None:
 def test_half_an_event_is_redacted_too_and_the_break_is_kept(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     record(recorder, answer=wire("text")[:5000], end=BROKEN)
-    recorder.close()
+    recorder.close(PATIENCE)
     (one,) = read_recording(tmp_path)
     assert len(one.answer) == 5000
     assert (one.end, b"Hello" in one.answer) == (BROKEN, False)
@@ -284,7 +289,7 @@ def test_half_an_event_is_redacted_too_and_the_break_is_kept(tmp_path: Path) -> 
 def test_what_a_killed_process_left_can_be_read(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     record(recorder, answer=wire("text"), cuts=range(0, 5000, 500))
-    recorder.close()
+    recorder.close(PATIENCE)
     (one,) = read_recording(tmp_path)
     data = one.path.read_bytes()
     for size in range(data.index(b"status"), len(data), 700):
@@ -299,7 +304,7 @@ def test_names_sort_by_time_and_the_oldest_go_first(tmp_path: Path) -> None:
     (tmp_path / "a file of the user").write_bytes(bytes(90_000))
     for number in range(12):
         record(recorder, answer=wire("text"), sent=[("x-codex-reset-at", str(number))])
-    recorder.close()
+    recorder.close(PATIENCE)
     found = read_recording(tmp_path)
     numbers = [int(dict(one.headers)["x-codex-reset-at"]) for one in found]
     assert numbers == list(range(12 - len(found), 12))
@@ -372,7 +377,7 @@ async def test_an_answer_beyond_the_bound_is_left_out(
     recorder = Recorder(tmp_path)
     data = wire("text")
     record(recorder, answer=data, cuts=range(500, len(data), 500))
-    recorder.close()
+    recorder.close(PATIENCE)
     (one,) = read_recording(tmp_path)
     assert len(one.answer) == 2_000
     assert one.left_out == len(data) - 2_000
@@ -417,7 +422,7 @@ async def test_without_the_setting_nothing_of_it_is_loaded() -> None:
 def test_a_strangers_file_is_read_with_care(line: str, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     record(recorder)
-    recorder.close()
+    recorder.close(PATIENCE)
     (path,) = tmp_path.iterdir()
     head, request_line, *_ = path.read_text().splitlines()
     path.write_text(f"{head}\n{request_line}\n{line}\n")

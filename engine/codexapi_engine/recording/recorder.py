@@ -117,11 +117,11 @@ class Recorder:
                 self._unwritten += size
         self._steps.put(step)
 
-    def close(self) -> None:
-        """Writes what is left, and ends what is open."""
+    def close(self, seconds: float = _FLUSH_TIMEOUT) -> None:
+        """Writes what is left, and ends what is open; for so long at most."""
         if self._thread is not None:
             self._steps.put(_Step(None))
-            self._thread.join(_FLUSH_TIMEOUT)
+            self._thread.join(seconds)
             self._thread = None
 
     # In the thread.
