@@ -287,3 +287,14 @@ UNCLAIMED_LIFETIME = 30 * 86400.0
 
 MCP_CALL_TIMEOUT = 900
 """What a client shall wait for an answer, by our entry in its settings: a picture takes minutes."""
+
+# Recordings.
+
+MAX_RECORDING_BYTES = 256 * MIB
+"""Of a folder of recordings. Beyond it, the oldest are removed."""
+
+MAX_RECORDING_BODY_BYTES = 64 * MIB
+"""Of one body in a recording. What is beyond it is left out."""
+
+MAX_RECORDING_BACKLOG_BYTES = 64 * MIB
+"""Of bodies that a slow disk has not taken yet. What is beyond it is left out."""

@@ -32,6 +32,7 @@ from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
 from .protocol.shapes import get_dict
+from .recording.switch import RecordingSwitch
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
@@ -72,15 +73,19 @@ class Codex:
             http, store = _demo()
             # The simulator answers at the real URL; the user's own setting does not apply.
             self.settings = replace(self.settings, base_url=BASE_URL, token_url=None)
+        self._recording = RecordingSwitch(self.settings)
         self.login = Login(
             store or store_of(self.settings),
-            lambda url: client(self.settings, url, http=http),
+            lambda url: client(self.settings, url, http=self._recording.over(http, url)),
             token_url=self.settings.token_url,
             accounts_url=self.settings.accounts_url,
             observer=self.observer,
             clock=clock,
         )
-        self._transport = Transport(self.settings, self.login, http=http, observer=self.observer)
+        recorded = self._recording.over(http, self.settings.base_url)
+        self._transport = Transport(
+            self.settings, self.login, http=recorded, observer=self.observer
+        )
         self.fetcher = fetcher or Fetcher(self.settings)
         self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
         self.reasoning = Reasoning()
@@ -367,6 +372,7 @@ class Codex:
         await self.login.aclose()
         await self.fetcher.aclose()
         await self._transport.aclose()
+        await self._recording.aclose()
 
     async def __aenter__(self) -> Self:
         return self

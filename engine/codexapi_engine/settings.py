@@ -194,6 +194,13 @@ class Settings:
         default=None,
         metadata=_about("a file that keeps stored responses over restarts; none: in memory"),
     )
+    record: Path | None = field(
+        default=None,
+        metadata=_about("a folder for recordings of the exchanges with the backend; none: off"),
+    )
+    record_content: bool = field(
+        default=False, metadata=_about("keep prompts and answers in recordings")
+    )
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for a base URL that would send the login out unguarded."""

@@ -1,17 +1,16 @@
-"""Runs the simulated backend in a server process."""
+"""Runs a backend of ours, such as the simulated one, in a server process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from codexapi_engine.simulator import Simulator
-from codexapi_engine.simulator.asgi import app
+from codexapi_engine.simulator.asgi import Backend, app
 
 from .logs import announce
 from .server.process import PORT_IN_USE, Process, cannot_listen, listen, run
 
 
-def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None]) -> int:
+def serve_backend(backend: Backend, port: int, ready: Callable[[str], None]) -> int:
     """Serves until a signal comes; returns the exit code. `ready` is called with its URL."""
     try:
         listening = listen("127.0.0.1", port)
@@ -22,5 +21,5 @@ def serve_simulator(simulator: Simulator, port: int, ready: Callable[[str], None
     async def tell(url: str) -> None:
         ready(url)
 
-    process = Process(app(simulator), ready=tell)
+    process = Process(app(backend), ready=tell)
     return run(process.run_on(listening))

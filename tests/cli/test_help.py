@@ -357,6 +357,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     with simulator(tmp_path_factory.mktemp("backend") / "login") as backend:
         in_folder(folder, backend.env, "git init -q && git add main.py && echo '# more' >> main.py")
         in_folder(folder, backend.env, "codexapi image -q fox -o fox.png && cp fox.png photo.jpg")
+        in_folder(folder, backend.env, "codexapi chat --no-log --record ./recording 'a question'")
         for option in ("", "--demo"):
             in_folder(folder, backend.env, f"codexapi chat {option} 'a chat that is kept'")
         yield folder, backend.env
@@ -394,7 +395,7 @@ def with_demo(line: str) -> str:
 
 
 GOES_ON = re.compile(
-    r"codexapi (serve(?!.*--detach)|simulate(?!.*--list)|usage.*--watch|mcp serve.*--http)"
+    r"codexapi (serve(?!.*--detach)|simulate(?!.*--list)|replay|usage.*--watch|mcp serve.*--http)"
 )
 """Examples that end only when they are ended."""
 

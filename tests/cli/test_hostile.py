@@ -120,6 +120,7 @@ CALLS: dict[str, list[str]] = {
     "logout": ["HARM"],
     "completion": ["HARM", "bash --after -- HARM"],
     "simulate": ["--login NONE", "--list", "--token-lifetime -1", "--port HARM"],
+    "replay": ["FILE", "NONE", "FOLDER", "--port HARM FILE", "--pace HARM FILE"],
 }  # fmt: skip
 """How each command is called: HARM, FILE, NONE and FOLDER stand for hostile text, a file with a
 hostile name, one that is not there, and a folder."""

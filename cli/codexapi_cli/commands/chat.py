@@ -26,7 +26,18 @@ from ..conversation.schema import schema as schema_of
 from ..conversation.turns import Conversation, history_hint
 from ..global_options import global_options
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Effort, Model, NoLog, command, opened, settings
+from ..parser.options import (
+    BaseUrl,
+    Demo,
+    Effort,
+    Model,
+    NoLog,
+    Record,
+    RecordContent,
+    command,
+    opened,
+    settings,
+)
 from ..parser.words import WordsCommand
 from ..terminal.answer import Answer, Events, Plain, SilentSink, put_event
 from ..terminal.cleaning import to_json
@@ -263,6 +274,8 @@ def chat(
     ] = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
 ) -> None:  # fmt: skip
     """Ask a model, and print its answer.
 
@@ -288,7 +301,9 @@ def chat(
             output=_output_path(output), as_json=as_json, stream_json=stream_json, extract=extract,
             schema=schema is not None, raw=raw, markdown=markdown,
         )  # fmt: skip
-        chosen = settings(base_url=base_url, demo=demo)
+        chosen = settings(
+            base_url=base_url, demo=demo, record=record, record_content=record_content
+        )
         log = None if no_log or global_options().no_log else path_in(chosen)
         conversation = _new_conversation(system, effort, schema, search, show_reasoning, log)
         if continue_ or cid is not None:

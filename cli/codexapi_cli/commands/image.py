@@ -28,7 +28,7 @@ from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command, opened, settings
 from ..parser.words import WordsCommand
 from ..terminal.cleaning import to_json
 from ..terminal.opener import open_file
@@ -189,12 +189,16 @@ def image(
     ] = Preview.AUTO,
     base_url: BaseUrl = None,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
 ) -> None:  # fmt: skip
     """Draw or edit a picture, save it, and print its path.
 
     Existing files are kept unless you say --force; that is checked before anything is spent.
     """
-    chosen_settings = settings(base_url=base_url, demo=demo)
+    chosen_settings = settings(
+        base_url=base_url, demo=demo, record=record, record_content=record_content
+    )
     with ending(as_json=as_json):
         if mask is not None and not input_:
             _wrong("--mask: it belongs to a picture, named by --input")

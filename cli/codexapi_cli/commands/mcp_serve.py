@@ -11,7 +11,7 @@ import codexapi_engine as engine
 from codexapi_engine.setting_values import parse_host
 
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Model, checked, key_of, settings
+from ..parser.options import BaseUrl, Demo, Model, Record, RecordContent, checked, key_of, settings
 from ..terminal.output import USAGE, Problem, ending, say
 
 
@@ -86,6 +86,8 @@ def serve(
     ] = None,
     base_url: BaseUrl = None,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
 ) -> None:  # fmt: skip
     """Serve MCP on stdin and stdout, as editors start it, or over HTTP."""
     from codexapi_mcp.options import Options, checked_address, checked_groups, checked_inline
@@ -105,6 +107,7 @@ def serve(
         chosen = settings(
             base_url=base_url, demo=demo, model=model, image_dir=image_dir,
             host=host, port=port, api_key=key_of(api_key, api_key_file), allow_hosts=hosts,
+            record=record, record_content=record_content,
         )  # fmt: skip
     import codexapi_mcp  # a front end: loaded when it starts
 

@@ -19,7 +19,16 @@ from codexapi_engine.settings import OLLAMA_PORT
 
 from ..parser import completers
 from ..parser.help_text import BACKEND
-from ..parser.options import BaseUrl, Demo, checked, command, key_of, settings
+from ..parser.options import (
+    BaseUrl,
+    Demo,
+    Record,
+    RecordContent,
+    checked,
+    command,
+    key_of,
+    settings,
+)
 from ..servers.background import announce, start
 from ..servers.registry import PortLock
 from ..terminal.output import USAGE, Problem, ending, quiet, say_error, verbosity
@@ -135,6 +144,8 @@ def serve(
         ),
     ] = False,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -201,7 +212,7 @@ def serve(
         timeout=timeout, model=model, allow_hosts=hosts, demo=demo, strict=strict,
         port=port, model_aliases=aliases, state=state,
         cors=origins, max_streams=max_streams, metrics=metrics,
-        transcribe_audio=transcribe_audio,
+        transcribe_audio=transcribe_audio, record=record, record_content=record_content,
     )  # fmt: skip
     if ollama and chosen.ollama_port is None:
         chosen = replace(chosen, ollama_port=OLLAMA_PORT)

@@ -27,7 +27,17 @@ from codexapi_engine.errors import JsonObject
 from ..conversation.question import Question, composed
 from ..conversation.turns import Conversation
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Effort, Model, command, opened, settings
+from ..parser.options import (
+    BaseUrl,
+    Demo,
+    Effort,
+    Model,
+    Record,
+    RecordContent,
+    command,
+    opened,
+    settings,
+)
 from ..parser.words import WordsCommand
 from ..shell import git_settings
 from ..shell.danger import danger
@@ -124,6 +134,8 @@ def sh(
     effort: Effort = None,
     base_url: BaseUrl = None,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
 ) -> None:  # fmt: skip
     """Turn words into a shell command, and run it if you say so.
 
@@ -137,7 +149,9 @@ def sh(
             nothing_to_ask(ctx)
         question = composed(words, (), (), read_stdin=not no_stdin)
         name = shell or own_shell(os.environ)
-        chosen = settings(base_url=base_url, demo=demo)
+        chosen = settings(
+            base_url=base_url, demo=demo, record=record, record_content=record_content
+        )
         instructions = INSTRUCTIONS.format(shell=name, system=platform.system())
         conversation = Conversation(model="", system=instructions, effort=effort)
         with Runner() as runner:

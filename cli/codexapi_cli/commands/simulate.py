@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from codexapi_engine.files import Disk
-
 from ..parser.options import command
-from ..terminal.output import LOCAL_FILE, USAGE, put, say
+from ..servers.stand_in import announce_backend, write_login
+from ..terminal.output import USAGE, put, say
 
 app = command()
 
@@ -62,7 +60,7 @@ def simulate(
     """Run the simulated backend for other programs: no login, no quota, no network."""
     # Loaded when the simulator starts, with its server.
     from codexapi_engine import simulator
-    from codexapi_http.simulate import serve_simulator
+    from codexapi_http.simulate import serve_backend
 
     if listing:
         put(f"{simulator.listing()}\n")
@@ -84,29 +82,10 @@ def simulate(
         max_body=simulator.MAX_BODY if max_body is None else max_body,
     )
     if login is not None:
-        _write_login(login, simulated.login())
+        write_login(login, simulated.login())
 
     def ready(url: str) -> None:
-        if login is not None:
-            for name, value in (
-                ("CODEX_HOME", str(login.absolute())),
-                ("CODEXAPI_BASE_URL", f"{url}/backend-api/codex"),
-                ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", f"{url}/oauth/token"),
-            ):
-                put(f"export {name}={shlex.quote(value)}\n")
+        announce_backend(url, login)
         say(f"codexapi simulator on {url}/backend-api/codex")
 
-    raise typer.Exit(serve_simulator(simulated, port, ready))
-
-
-def _write_login(folder: Path, login: bytes) -> None:
-    path = folder / "auth.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        Disk().create(path, login)
-    except FileExistsError:
-        say(f"codexapi: {path} exists, and is left as it is: choose another folder")
-        raise typer.Exit(LOCAL_FILE) from None
-    except OSError as error:
-        say(f"codexapi: {path}: {error.strerror}")
-        raise typer.Exit(LOCAL_FILE) from None
+    raise typer.Exit(serve_backend(simulated, port, ready))

@@ -14,7 +14,7 @@ from codexapi_engine.bounds import MAX_AUDIO_BYTES, MIB
 from codexapi_engine.protocol.audio import Recording
 
 from ..conversation.local_files import file_bytes
-from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command, opened, settings
 from ..terminal.output import (
     LOCAL_FILE,
     Problem,
@@ -70,6 +70,8 @@ def transcribe(
     as_json: Json = False,
     base_url: BaseUrl = None,
     demo: Demo = False,
+    record: Record = None,
+    record_content: RecordContent = False,
 ) -> None:  # fmt: skip
     """Print what is said in recordings.
 
@@ -77,7 +79,7 @@ def transcribe(
     WAV files. Nobody has tried this with the real backend yet. Several files have a heading each;
     with --json they are a JSON object on each line.
     """
-    chosen = settings(base_url=base_url, demo=demo)
+    chosen = settings(base_url=base_url, demo=demo, record=record, record_content=record_content)
     with ending(as_json=as_json):
         sources = [_source(name) for name in file]
     run(_transcribe(chosen, sources, language, split, as_json), as_json=as_json)

@@ -44,6 +44,20 @@ Demo = Annotated[
         rich_help_panel=BACKEND,
     ),
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="DIR", show_default=False, rich_help_panel=BACKEND,
+        help="Record the exchanges with the backend here: a file each, without secrets or content",
+    ),
+]  # fmt: skip
+RecordContent = Annotated[
+    bool,
+    typer.Option(
+        "--record-content", rich_help_panel=BACKEND,
+        help="With --record: keep prompts and answers; secrets go all the same",
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON", rich_help_panel="Output")]
 Model = Annotated[
     str | None,
@@ -220,8 +234,23 @@ def settings(**flags: Any) -> engine.Settings:
         for name, value in flags.items()
         if value is not None and value is not False and value != ()
     }
+    _check_record(changes.get("record"), content="record_content" in changes)
     try:
         return replace(engine.Settings.from_env(environment()), **changes)
     except engine.InvalidRequest as error:
         say(f"codexapi: {error}")
         raise typer.Exit(USAGE) from None
+
+
+def _check_record(folder: Path | None, *, content: bool) -> None:
+    """Makes the folder of a recording before anything is asked. Ends the program where it cannot."""
+    if folder is None:
+        if content:
+            say("codexapi: --record-content: it belongs to --record DIR")
+            raise typer.Exit(USAGE)
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        say(f"codexapi: --record: {folder}: {error.strerror}")
+        raise typer.Exit(LOCAL_FILE) from None

@@ -48,7 +48,7 @@ class Network(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         address, head = ServerAddress.of(request), _head(request)
-        body = await _request_body(request)
+        body = await request_body(request)
         limits = request.extensions.get("timeout") or {}
         connection = self._idle_connection(address)
         if connection is None:
@@ -185,7 +185,7 @@ def _head(request: httpx.Request) -> bytes:
     return head
 
 
-async def _request_body(request: httpx.Request) -> bytes:
+async def request_body(request: httpx.Request) -> bytes:
     if isinstance(request.stream, httpx.ByteStream):  # ours is: `aread` would take longer
         return b"".join(request.stream)
     return await request.aread()

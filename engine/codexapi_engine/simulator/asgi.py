@@ -1,4 +1,4 @@
-"""The simulated backend as a pure ASGI application, for other processes."""
+"""A backend of ours as a pure ASGI application, for other processes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,35 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
+from typing import NoReturn, Protocol
 
 from ..errors import JsonObject
-from .backend import Reply, Simulator
+from .backend import Reply
 
 Receive = Callable[[], Awaitable[JsonObject]]
 Send = Callable[[JsonObject], Awaitable[None]]
 App = Callable[[JsonObject, Receive, Send], Awaitable[None]]
 
 
-def app(simulator: Simulator) -> App:
+class Backend(Protocol):
+    """What stands for a backend: the simulator, or a recording that is played."""
+
+    @property
+    def max_body(self) -> int: ...
+
+    def drop(self) -> NoReturn: ...
+
+    async def handle(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply: ...
+
+
+def app(backend: Backend) -> App:
     """An ASGI application. A client that leaves ends its run."""
 
     async def serve(scope: JsonObject, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _http(simulator, scope, receive, send)
+            await _http(backend, scope, receive, send)
         elif scope["type"] == "websocket":
             await _websocket(scope, send)
         else:
@@ -30,10 +44,10 @@ def app(simulator: Simulator) -> App:
     return serve
 
 
-async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send: Send) -> None:
+async def _http(backend: Backend, scope: JsonObject, receive: Receive, send: Send) -> None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
-        body = await _request_body(simulator, headers, receive)
+        body = await _request_body(backend, headers, receive)
     except ConnectionResetError:
         await _break(send)
         return
@@ -41,7 +55,7 @@ async def _http(simulator: Simulator, scope: JsonObject, receive: Receive, send:
         return
     query = scope["query_string"].decode("latin-1")
     target = scope["path"] + (f"?{query}" if query else "")
-    answer = partial(simulator.handle, scope["method"], target, headers, body)
+    answer = partial(backend.handle, scope["method"], target, headers, body)
     writing = asyncio.ensure_future(_send_reply(answer, send))
     leaving = asyncio.ensure_future(_gone(receive))
     try:
@@ -74,12 +88,12 @@ async def _break(send: Send) -> None:
 
 
 async def _request_body(
-    simulator: Simulator, headers: Mapping[str, str], receive: Receive
+    backend: Backend, headers: Mapping[str, str], receive: Receive
 ) -> bytes | None:
     """The request's body; None if the client left. Raises ConnectionResetError for one that is
     too large, as soon as that is known."""
-    if int(headers.get("content-length") or 0) > simulator.max_body:
-        simulator.drop()
+    if int(headers.get("content-length") or 0) > backend.max_body:
+        backend.drop()
     pieces, size = [], 0
     while True:
         message = await receive()
@@ -87,8 +101,8 @@ async def _request_body(
             return None
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
-        if size > simulator.max_body:
-            simulator.drop()
+        if size > backend.max_body:
+            backend.drop()
         if not message.get("more_body"):
             return b"".join(pieces)
 

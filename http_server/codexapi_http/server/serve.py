@@ -139,6 +139,9 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
             yield f"{with_client(str(problem))} (until then, requests get a 401)"
         if settings.foreign:
             yield f"your login is sent to {settings.base_url}, as you asked"
+    if settings.record is not None:
+        kept = "with prompts and answers" if settings.record_content else "without content"
+        yield f"exchanges with the backend are recorded in {settings.record}, {kept}"
     if not is_loopback(settings.host):
         yield "open to your network: for your own devices only, never for other people"
     if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:

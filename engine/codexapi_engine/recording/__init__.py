@@ -1,0 +1,1 @@
+"""Recordings of exchanges with the backend: written, read and played."""

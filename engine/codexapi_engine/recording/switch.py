@@ -1,0 +1,39 @@
+"""Chooses the way to the backend: through a recorder for `--record`, which is loaded for that alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..http.client import connect
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..http._httpx import httpx
+    from .recorder import Recorder
+
+
+class RecordingSwitch:
+    """The recording that the settings ask for, or none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._recorder: Recorder | None = None
+        if settings.record is not None:
+            from .recorder import Recorder
+
+            self._recorder = Recorder(settings.record, content=settings.record_content)
+
+    def over(
+        self, http: httpx.AsyncBaseTransport | None, url: str
+    ) -> httpx.AsyncBaseTransport | None:
+        """The way to a host, through the recorder if there is one; None for the usual way."""
+        if self._recorder is None:
+            return http
+        from ..http.recording import RecordingTransport
+
+        return RecordingTransport(http or connect(self._settings, url), self._recorder)
+
+    async def aclose(self) -> None:
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)

@@ -1,0 +1,228 @@
+"""Record, replay, import: as a user does it, with real processes and the official client."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from mcp import Client, StdioServerParameters
+from tests import forks
+from tests.cli.shell import run
+from tests.processes import ROOT, Running, codexapi, environment, running, server, simulator
+from tests.test_wires import assert_provenance, assert_stream
+from tests.wire_files import WIRES
+
+from codexapi_engine.protocol import images
+from codexapi_engine.recording.lines import ExchangeFile, read_recording
+
+TOOL: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather", "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}},
+                       "required": ["city"], "additionalProperties": False},
+    },
+}  # fmt: skip
+MODEL = "gpt-6.1-sol"
+
+
+@contextmanager
+def replayed(recording: Path, login: Path, *options: str) -> Iterator[Running]:
+    command = ("replay", str(recording), "--login", str(login), "--pace", "none", *options)
+    ready = r"codexapi replay of \d+ exchanges on (\S+)"
+    with running(*command, ready=ready) as playing:
+        yield playing
+
+
+def streams(recording: Path) -> list[ExchangeFile]:
+    return [one for one in read_recording(recording) if one.kind == ("POST", "/responses")]
+
+
+def imported(exchange: ExchangeFile, folder: Path) -> None:
+    """Makes a wire of an exchange, as a maintainer does, beside the others."""
+    folder.mkdir()
+    for path in WIRES.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.import_recording", str(exchange.path), "--name", "a_wire",
+         "--wires", str(folder)],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_provenance(folder)
+    assert_stream((folder / "a_wire.sse").read_bytes())
+
+
+def conversation(url: str) -> list[Any]:
+    """What the official client gets: a text, a stream, a tool call, a picture; each by its shape."""
+    client = openai.OpenAI(base_url=url, api_key="any", max_retries=0)
+    text = client.responses.create(model=MODEL, input="[[say Good morning, Ann.]]").output_text
+    chunks = list(
+        client.chat.completions.create(
+            model=MODEL, stream=True, messages=[{"role": "user", "content": "[[long 5]]"}]
+        )
+    )
+    asked = client.chat.completions.create(
+        model=MODEL, tools=[TOOL],
+        messages=[{"role": "user", "content": '[[tool get_weather {"city": "Oslo"}]]'}],
+    )  # fmt: skip
+    call: Any = (asked.choices[0].message.tool_calls or [])[0]
+    drawn = client.images.generate(prompt="a red fox", size="1024x1024").data or []
+    header = images.header(base64.b64decode(drawn[0].b64_json or ""))
+    return [
+        (len(text), text.count(" ")),
+        [len(chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices],
+        (call.function.name, len(json.loads(call.function.arguments)), asked.choices[0].finish_reason),
+        header,
+    ]  # fmt: skip
+
+
+def test_serve_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    with server("--demo", "--record", str(recording)) as first:
+        recorded = conversation(first.url)
+        assert first.stop(signal.SIGTERM) == 143
+        assert first.process.stderr is not None
+        assert f"are recorded in {recording}, without content" in first.process.stderr.read()
+    data = b"".join(path.read_bytes() for path in recording.iterdir())
+    assert not any(word in data for word in (b"Good morning", b"Oslo", b"red fox"))
+    with replayed(recording, tmp_path / "login") as playing:
+        with server(env=playing.env) as second:
+            assert conversation(second.url) == recorded
+        assert playing.stop(signal.SIGTERM) == 143
+    for number, one in enumerate(streams(recording)):
+        imported(one, tmp_path / f"wires{number}")
+
+
+def test_chat_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    question = ["chat", "[[say Good morning, Ann.]]"]
+    done = run(*question, "--demo", "--record", str(recording))
+    assert (done.returncode, done.stdout) == (0, "Good morning, Ann.\n")
+    with replayed(recording, tmp_path / "login") as playing:
+        again = run(*question, env=playing.env)
+        assert (again.returncode, again.stdout) == (0, "Xxxx xxxxxxx, Xxx.\n")
+        other = run("chat", "Something else", env=playing.env)
+        assert other.returncode != 0
+        assert "all 1 that were recorded have been played" in other.stderr
+        assert playing.stop(signal.SIGINT) == 1
+        assert playing.process.stderr is not None
+        assert "POST /responses" in playing.process.stderr.read()
+    imported(streams(recording)[0], tmp_path / "wires")
+
+
+def test_image_is_recorded_and_replayed(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    command = ["image", "a red fox", "--force", "-o"]
+    assert run(*command, str(tmp_path / "1.png"), "--demo", "--record", str(recording)).stdout
+    with replayed(recording, tmp_path / "login") as playing:
+        done = run(*command, str(tmp_path / "2.png"), env=playing.env)
+        assert (done.returncode, done.stdout) == (0, f"{tmp_path / '2.png'}\n"), done.stderr
+    one, two = ((tmp_path / name).read_bytes() for name in ("1.png", "2.png"))
+    assert images.header(one) == images.header(two)
+    assert (len(one), one != two) == (len(two), True)
+
+
+async def test_mcp_serve_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    first = await asked_by_mcp(["--demo", "--record", str(recording)], {})
+    assert first == "Good morning, Ann."
+    with replayed(recording, tmp_path / "login") as playing:
+        assert await asked_by_mcp([], playing.env) == "Xxxx xxxxxxx, Xxx."
+    imported(streams(recording)[0], tmp_path / "wires")
+
+
+async def asked_by_mcp(options: list[str], env: dict[str, str]) -> str:
+    command, *arguments = forks.for_shells("mcp", "serve", *options)
+    parameters = StdioServerParameters(
+        command=command, args=arguments, env=environment(**env), cwd=ROOT
+    )
+    async with Client(parameters) as client:
+        prompt = "[[say Good morning, Ann.]]"
+        answer = await client.call_tool("generate_text", {"prompt": prompt, "model": MODEL})
+    return str(answer.content[0].text)  # type: ignore[union-attr]
+
+
+def test_over_a_connection_the_pieces_are_those_of_the_network(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    with simulator(tmp_path / "login") as backend:
+        for text in ("[[long 6]] [[slow 0.05]]", "[[drop 2]]", "[[status overloaded]]"):
+            run("chat", text, "-m", MODEL, "--record", str(recording), env=backend.env)
+    login = json.loads((tmp_path / "login" / "auth.json").read_text())
+    data = b"".join(path.read_bytes() for path in recording.iterdir())
+    assert not any(token.encode() in data for token in login["tokens"].values())
+    slow, dropped, *refused = streams(recording)
+    assert (slow.status, slow.end) == (200, "complete")
+    assert len(slow.pieces) > 6
+    assert slow.pieces[-1].ms - slow.head_ms >= 300
+    assert (dropped.status, dropped.end) == (200, "broken")
+    assert refused
+    assert {one.status for one in refused} == {503}
+
+
+def test_with_content_the_answer_is_replayed_word_for_word(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    question = ["chat", "[[say Good morning, Ann.]]"]
+    run(*question, "--demo", "--record", str(recording), "--record-content")
+    with replayed(recording, tmp_path / "login", "--lenient") as playing:
+        assert run("chat", "Whatever", env=playing.env).stdout == "Good morning, Ann.\n"
+
+
+def test_transcribe_and_sh_are_recorded_too(tmp_path: Path) -> None:
+    from tests.recordings import wav
+
+    sound = tmp_path / "memo.wav"
+    sound.write_bytes(wav([1, 2]))
+    run("transcribe", str(sound), "--demo", "--record", str(tmp_path / "d"))
+    run("sh", "list the files", "--demo", "--record", str(tmp_path / "d"))
+    kinds = {one.kind[1] for one in read_recording(tmp_path / "d")}
+    assert {"/transcribe", "/responses"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["chat", "x", "--demo", "--record", "{file}"], 7, "--record: {file}: File exists"),
+        (["chat", "x", "--demo", "--record-content"], 2, "it belongs to --record DIR"),
+        (["replay", "{folder}"], 7, "{folder}: no recording is there"),
+        (["replay", "{file}"], 7, "{file}: no recording of codexapi"),
+        (["replay", "{folder}/none"], 7, "No such file or directory"),
+    ],
+)
+def test_what_cannot_be_recorded_or_replayed_is_one_line(
+    arguments: list[str], code: int, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    places = {"file": tmp_path / "file", "folder": tmp_path}
+    done = run(*(word.format(**places) for word in arguments))
+    assert done.returncode == code, done.stderr
+    assert words.format(**places) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupted_command_leaves_a_recording_that_can_be_read(tmp_path: Path) -> None:
+    recording = tmp_path / "d"
+    command = codexapi("chat", "[[long 9]] [[slow 600]]", "--demo", "--record", str(recording))
+    with forks.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        while not any("responses" in path.name and path.stat().st_size > 3_000
+                      for path in (recording.iterdir() if recording.exists() else ())):  # fmt: skip
+            assert process.poll() is None
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    (one,) = streams(recording)
+    assert one.status == 200
+    assert one.answer
