@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -220,7 +219,6 @@ def test_an_interrupted_command_leaves_a_recording_that_can_be_read(tmp_path: Pa
         while not any("responses" in path.name and path.stat().st_size > 3_000
                       for path in (recording.iterdir() if recording.exists() else ())):  # fmt: skip
             assert process.poll() is None
-            os.sched_yield()
         process.send_signal(signal.SIGINT)
         process.communicate()
     (one,) = streams(recording)
