@@ -39,13 +39,14 @@ COMMANDS = {
     "doctor": "Find problems and say how to fix them",
     "completion": "Print a completion script for your shell",
     "simulate": "Run the simulated backend for other programs",
+    "drift": "Compare the official Codex client with codexapi",
 }
 
 _SECTIONS = {
     "Core commands": ("chat", "sh", "image", "transcribe"),
     "Server commands": ("serve", "stop", "service", "setup", "mcp"),
     "Account commands": ("login", "logout", "status", "usage", "models"),
-    "Other commands": ("history", "config", "doctor", "completion", "simulate"),
+    "Other commands": ("history", "config", "doctor", "completion", "simulate", "drift"),
 }
 
 EXAMPLES = """
