@@ -35,6 +35,7 @@ from .protocol.shapes import get_dict
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
+from .unknown import UnknownNames
 
 _CANNOT_READ = re.compile(
     r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
@@ -67,6 +68,7 @@ class Codex:
         self.settings = settings or Settings.from_env()
         self._clock = clock
         self.observer = observer or Observer()
+        self.unknown = UnknownNames(self.observer)
         self._turns = ConcurrencyLimit(self.settings.max_streams)
         if self.settings.demo and http is None:
             http, store = _demo()
@@ -80,7 +82,9 @@ class Codex:
             observer=self.observer,
             clock=clock,
         )
-        self._transport = Transport(self.settings, self.login, http=http, observer=self.observer)
+        self._transport = Transport(
+            self.settings, self.login, http=http, observer=self.observer, unknown=self.unknown
+        )
         self.fetcher = fetcher or Fetcher(self.settings)
         self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
         self.reasoning = Reasoning()

@@ -14,6 +14,7 @@ from ..protocol import limits
 from ..protocol.responses import TERMINAL
 from ..protocol.sse import Decoder, Event
 from ..telemetry import RunMetrics
+from ..unknown import DONE, UnknownNames
 from ._httpx import httpx
 from .body import (
     body_chunks,
@@ -45,11 +46,13 @@ class EventStream:
         post: Callable[[], Awaitable[httpx.Response]],
         drain: Callable[[httpx.Response, AsyncGenerator[bytes, None]], None],
         attempts: Attempts,
+        unknown: UnknownNames,
     ) -> None:
         # set once
         self._post = post
         self._drain = drain
         self._attempts = attempts
+        self._unknown = unknown
         self.watch: RunMetrics | None = None  # keeps count of it
         self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
         self.limits = limits.UNTOLD  # as its headers tell them
@@ -60,6 +63,7 @@ class EventStream:
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._decoder: Decoder
         self._any_event = False  # an event has been handed out
+        self._any_item = False  # and an item that is done
         self._ended = False
 
     async def begin(self) -> None:
@@ -160,6 +164,7 @@ class EventStream:
             self._any_event = True
             if self.watch is not None:
                 self.watch.first()
+        settled = self._unknown.settled
         for place, event in enumerate(events, 1):
             if self.watch is not None:
                 self.watch.events += event.count
@@ -167,6 +172,10 @@ class EventStream:
                 kind = event.type
             except StreamInterrupted:
                 continue  # an unreadable event is for its reader to report
+            if kind in settled:  # most are: no terminal event ever is
+                continue
+            self._unknown.event(event, has_items=self._any_item)
+            self._any_item = self._any_item or kind == DONE
             if kind in TERMINAL:
                 self._ended = True
                 if self.watch is not None:
