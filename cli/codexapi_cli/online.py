@@ -6,7 +6,7 @@ no text of the backend and nothing about the user.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from .beliefs import Belief, Observations, settled
 from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
 CONSENT = "one small request is sent now, and counts against your plan (--online)"
+OK_STATUS = 200
 PROMPT = "Reply with the one word: ok"
 
 NEWS = "this is news: open an issue with this report"
@@ -32,13 +33,14 @@ UNTRIED = (
 
 
 class Statuses(Observer):
-    """The status of the newest answer."""
+    """The status and the headers of the newest answer."""
 
     def __init__(self) -> None:
         self.newest = 0
+        self.headers: Mapping[str, str] = {}
 
     def exchanged(self, exchange: Exchange) -> None:
-        self.newest = exchange.status
+        self.newest, self.headers = exchange.status, exchange.received
 
 
 async def survey(chosen: engine.Settings) -> AsyncIterator[Check]:
@@ -54,6 +56,8 @@ async def survey(chosen: engine.Settings) -> AsyncIterator[Check]:
             async for finding in _answer(codex, statuses, seen):
                 yield finding
         except engine.CodexError as error:
+            if statuses.newest == OK_STATUS:  # what was refused is how it came
+                seen.headers = statuses.headers
             yield _failure("answer", error, statuses)
     for belief, holds in settled(seen):
         yield _row(belief, holds)

@@ -67,11 +67,23 @@ async def test_a_belief_that_does_not_hold_is_a_warning(tmp_path: Path) -> None:
     }
     told = await report(FaultyBackend(otherwise=[by_path(paths)]), tmp_path)
     assert {name for name, (state, _) in told.items() if state == "ok"} == {
-        *ACCEPTED, "plain-stream",  # whose opposite is refused before it is read
-    }  # fmt: skip
+        *ACCEPTED,
+        "plain-stream",
+    }
     wrong = told.keys() - ACCEPTED - {"plain-stream"}
     assert {told[name][0] for name in wrong} == {"warning"}
     assert all(told[name][1].startswith("does not hold: ") for name in wrong)
+
+
+async def test_a_compressed_stream_is_named_though_it_is_refused(tmp_path: Path) -> None:
+    paths: dict[str, list[Script]] = {
+        "/x/models": [[whole(200, table("models"))]],
+        "/api/codex/usage": [[whole(200, table("usage"))]],
+        "/x/responses": [[stream(b"x", content_encoding="gzip")]],
+    }
+    told = await report(FaultyBackend(otherwise=[by_path(paths)]), tmp_path)
+    assert told["plain-stream"][0] == "warning"
+    assert told["classic-shape"][0] == "unknown"
 
 
 async def test_without_an_answer_no_belief_is_settled(tmp_path: Path) -> None:
