@@ -86,7 +86,9 @@ class Codex:
             self.settings, self.login, http=http, observer=self.observer, unknown=self.unknown
         )
         self.fetcher = fetcher or Fetcher(self.settings)
-        self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
+        self._catalogue = Catalogue(
+            self.settings, self._transport, self._account, clock=clock, unknown=self.unknown
+        )
         self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # from the newest answer
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from .bounds import MAX_UNKNOWN_NAMES
-from .errors import OTHER_CODE, CodexError, StreamInterrupted, from_event
+from .errors import OTHER_CODE, CodexError, JsonObject, StreamInterrupted, from_event
 from .protocol import known
 from .protocol.responses import TERMINAL
 from .protocol.sse import DeltaBatch, Event
@@ -68,6 +68,11 @@ class UnknownNames:
                 self._add("header", one)
             if not unknown and len(self._settled_headers) < _MOST_HEADERS:
                 self._settled_headers.add(name)
+
+    def catalogue(self, listing: JsonObject) -> None:
+        """The model list, as it came."""
+        for name in sorted(known.catalogue_differences(listing)[0]):
+            self._add("field", f"model: {name}")
 
     def error(self, error: CodexError) -> None:
         if error.known_code == OTHER_CODE:

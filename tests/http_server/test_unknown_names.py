@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from tests.http_server.doors import Door, chat, door, encoded, responses
-from tests.http_server.raw import post
+from tests.http_server.raw import get, post
 from tests.http_server.test_metrics import scraped
 from tests.wire_files import wire
 
 from codexapi_engine.bounds import MAX_UNKNOWN_NAMES
 from codexapi_engine.protocol import json
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.simulator.backend import catalogue
 from codexapi_engine.unknown import OTHER_NAMES, UnknownNames, described
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -99,6 +100,13 @@ async def test_an_unknown_error_code_is_counted(status: int, body: dict[str, Any
     async with door(Backend(data, status)) as server:
         await server.reply(post(CHAT, chat()))
         assert unknown_of(server).counts["error"] == {"wrong_moon": 1}
+
+
+async def test_an_unknown_field_of_the_model_list_is_counted() -> None:
+    models = [{**model, "mood": SECRET} for model in catalogue()]
+    async with door(Simulator(models=models)) as server:
+        await server.reply(get("/v1/models"))
+        assert unknown_of(server).counts == {"field": {"model: mood": 1}}
 
 
 async def test_a_known_error_code_is_not() -> None:

@@ -53,6 +53,7 @@ class EventStream:
         self._drain = drain
         self._attempts = attempts
         self._unknown = unknown
+        self._settled = unknown.settled
         self.watch: RunMetrics | None = None  # keeps count of it
         self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
         self.limits = limits.UNTOLD  # as its headers tell them
@@ -164,7 +165,6 @@ class EventStream:
             self._any_event = True
             if self.watch is not None:
                 self.watch.first()
-        settled = self._unknown.settled
         for place, event in enumerate(events, 1):
             if self.watch is not None:
                 self.watch.events += event.count
@@ -172,16 +172,21 @@ class EventStream:
                 kind = event.type
             except StreamInterrupted:
                 continue  # an unreadable event is for its reader to report
-            if kind in settled:  # most are: no terminal event ever is
-                continue
-            self._unknown.event(event, has_items=self._any_item)
-            self._any_item = self._any_item or kind == DONE
-            if kind in TERMINAL:
-                self._ended = True
-                if self.watch is not None:
-                    self.watch.last(event.json)
+            # Most types are settled; that of a last event never is.
+            if kind not in self._settled and self._ends(kind, event):
                 return events[:place]
         return events
+
+    def _ends(self, kind: str, event: Event) -> bool:
+        """Looks at an event that is not settled; returns whether it is the last."""
+        self._unknown.event(event, has_items=self._any_item)
+        self._any_item = self._any_item or kind == DONE
+        if kind not in TERMINAL:
+            return False
+        self._ended = True
+        if self.watch is not None:
+            self.watch.last(event.json)
+        return True
 
     async def _close(self) -> None:
         response, chunks = self._response, self._chunks
