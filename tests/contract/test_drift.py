@@ -15,15 +15,15 @@ from tests.processes import codexapi, environment
 
 from codexapi_cli.drift.differences import Change, Concern, Difference, expectations
 
-pytestmark = pytest.mark.timeout(600)  # the first run downloads 160 MB for each client
+pytestmark = pytest.mark.timeout(1500)  # the first run downloads 160 MB for each client
 
 
 def report(version: str) -> dict[str, Any]:
     program = official_client(version)
     with loopback_only():
         done = forks.run(
-            codexapi("drift", "--json", "--codex", str(program)), env=environment(),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False,
+            codexapi("drift", "--json", "--timeout", "100", "--codex", str(program)), env=environment(),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     return dict(json.loads(done.stdout))

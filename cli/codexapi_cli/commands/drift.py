@@ -50,7 +50,8 @@ def drift(
     """Compare what the official Codex client sends and knows with what codexapi does.
 
     Runs it against a simulated backend on loopback, with a made-up login and settings of its own:
-    your login and your quota are not used. Exits with 1 if there is a difference to look at, 7
+    your login and your quota are not used. The client has 30 seconds for each answer, or those of
+    `--timeout`. Exits with 1 if there is a difference to look at, 7
     if the client is missing or too old, and 5 if it cannot be run.
     """
     run(_drift(codex, all_, as_json), as_json=as_json)

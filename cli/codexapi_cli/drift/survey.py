@@ -21,8 +21,8 @@ from .official_client import OfficialClient, bundled_catalogue, find, take_turns
 from .picture import ClientPicture, RequestPicture, expected_picture, picture_of, pictures
 from .requests import ClientRequest, kind_of, parse, to_object
 
-TOTAL = 120.0
-"""Seconds for all turns."""
+ALL_TURNS = 4
+"""How often the time for one answer all turns may take together."""
 
 Headers = Mapping[str, str]
 Answer = tuple[int, Headers, AsyncIterator[bytes]]
@@ -51,10 +51,10 @@ async def survey(path: str | None, serve: Serve, timeout: float | None = None) -
     """Raises Problem where the client is missing, too old, or cannot be run."""
     client = await find(path, timeout)
     try:
-        async with asyncio.timeout(TOTAL):
+        async with asyncio.timeout(total := ALL_TURNS * client.timeout):
             return await _survey(client, serve)
     except TimeoutError:
-        took = f"{client.program} ({client.version}) took longer than {TOTAL:.0f} s"
+        took = f"{client.program} ({client.version}) took longer than {total:g} s"
         raise Problem(took, BACKEND) from None
 
 
