@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forks
 from tests.cli.shell import run
 from tests.fake_codex import Client, put_client
 from tests.logins import write_login
+from tests.processes import codexapi, environment
 
 NEWEST = Client().version
+posix = pytest.mark.skipif(sys.platform == "win32", reason="it has no FIFOs")
 CANARY = "canary-of-the-users-own"
 
 JsonObject = dict[str, Any]
@@ -156,6 +161,27 @@ def test_a_client_that_hangs_is_ended_with_what_it_has_started(tmp_path: Path) -
     assert "plain: no answer within 6 s" in done.stderr
     for number in json.loads(processes.read_text()):
         assert not is_running(number)
+
+
+@posix
+def test_ctrl_c_ends_the_client_too(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    os.mkfifo(report)  # to read it waits for what is written
+    client = put_client(tmp_path, fault="hangs", report=str(report))
+    process = forks.Popen(
+        codexapi("drift", "--codex", str(client)), env=environment(), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        report.read_text()
+        processes = json.loads(report.read_text())
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, output) == (130, "")
+    assert not any(map(is_running, processes))
 
 
 def is_running(number: int) -> bool:
