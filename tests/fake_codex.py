@@ -208,7 +208,7 @@ def compress(body: bytes) -> bytes:
 
 # Recording: what a real client sends, with its texts cut short and without ids.
 
-_LONGEST = 160
+_LONGEST, _WORDS = 160, 10
 
 
 def record(program: str) -> JsonObject:
@@ -266,11 +266,21 @@ def shortened(value: Any) -> Any:
         tools = {one.get("type"): one for one in reversed(members) if is_tool(one)}
         return [*reversed(tools.values())] if tools else members
     if isinstance(value, dict):
-        empty = {"parameters": {"type": "object", "properties": {}}, "base_instructions": ""}
-        return {name: empty.get(name) or shortened(inside) for name, inside in value.items()}
+        empty = {"parameters": {"type": "object", "properties": {}}}
+        return {
+            name: empty.get(name)
+            or shortened(inside[:_WORDS] if is_prose(name, inside) else inside)
+            for name, inside in value.items()
+        }
     if isinstance(value, str) and not value.startswith(("{", "data:", "[[")):
         return value[:_LONGEST]
     return value
+
+
+def is_prose(name: str, value: Any) -> bool:
+    """Whether it is a text of the client's own: what its model is told."""
+    fields = ("text", "description", "definition", "base_instructions")
+    return name in fields and isinstance(value, str) and "[[" not in value
 
 
 def is_tool(value: Any) -> bool:
