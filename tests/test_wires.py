@@ -30,7 +30,7 @@ _SIGNS = {
     "an API key": re.compile(r"\bsk-(?!(?:test|fake|demo|dummy|local|example|\.\.\.|…))[A-Za-z0-9_-]{20,}"),
     "a refresh token": re.compile(r"\brt[_.](?!(?:fake|test|demo|sim))[A-Za-z0-9_-]{32,}"),
     "a user id": re.compile(r"\buser-(?!(?:fake|test|demo|sim))[A-Za-z0-9]{20,}"),
-    "encrypted content": re.compile(r"\bgAAAAA(?!B?fake)[A-Za-z0-9_-]{40,}"),
+    "encrypted content": re.compile(r"\bgAAAAA(?!B?fake|Bsimulated)[A-Za-z0-9_-]{40,}"),
     "the official instructions": re.compile(
         r"You are (?:Codex|GPT-\d[\w.]*),? (?:based on|running|a coding agent|an? \w+ agent)"
         r"|coding agent running in the Codex\x20CLI", re.IGNORECASE,

@@ -40,13 +40,14 @@ COMMANDS = {
     "completion": "Print a completion script for your shell",
     "simulate": "Run the simulated backend for other programs",
     "replay": "Serve a recording as a backend for other programs",
+    "drift": "Compare the official Codex client with codexapi",
 }
 
 _SECTIONS = {
     "Core commands": ("chat", "sh", "image", "transcribe"),
     "Server commands": ("serve", "stop", "service", "setup", "mcp"),
     "Account commands": ("login", "logout", "status", "usage", "models"),
-    "Other commands": ("history", "config", "doctor", "completion", "simulate", "replay"),
+    "Other commands": ("history", "config", "doctor", "completion", "simulate", "replay", "drift"),
 }
 
 EXAMPLES = """

@@ -40,6 +40,7 @@ from .integrations.itself import PACKAGE, is_ours
 from .integrations.system import System
 from .servers.registry import reachable, version_at
 from .servers.server_check import Outcome, check_server
+from .servers.unknown_names import unknown_names
 from .terminal.output import error_line
 from .terminal.plan import length, local
 
@@ -75,6 +76,8 @@ async def found(
         yield finding
     yield _state_folder(chosen)
     yield _port(chosen)
+    for finding in _unknown_names(chosen):
+        yield finding
     yield _ollama_port(chosen)
     yield await _simulated(chosen)
     yield _editors()
@@ -203,6 +206,14 @@ def _port(chosen: engine.Settings) -> Check:
     except OSError:
         who = listener(chosen.port) or "another program"
         return Check("port", WARNING, f"{who} answers on {where}", another)
+
+
+def _unknown_names(chosen: engine.Settings) -> Iterator[Check]:
+    """What the running servers have had from the backend, and do not know."""
+    for port, names in unknown_names(chosen.state_dir, chosen.api_key):
+        text = f"the server on port {port} has seen since its start: {', '.join(names)}"
+        fix = "all of it passes unharmed; open an issue with this line, so that codexapi learns it"
+        yield Check("unknown names", WARNING, text, fix)
 
 
 def _ollama_port(chosen: engine.Settings) -> Check:

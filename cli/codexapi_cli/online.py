@@ -6,7 +6,8 @@ no text of the backend and nothing about the user.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,9 +17,11 @@ from codexapi_engine.bounds import PROBE_IDLE_TIMEOUT
 from codexapi_engine.protocol import known, models
 from codexapi_engine.telemetry import Exchange, Observer
 
+from .beliefs import Belief, Observations, settled
 from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
 CONSENT = "one small request is sent now, and counts against your plan (--online)"
+OK_STATUS = 200
 PROMPT = "Reply with the one word: ok"
 
 NEWS = "this is news: open an issue with this report"
@@ -30,34 +33,49 @@ UNTRIED = (
 
 
 class Statuses(Observer):
-    """The status of the newest answer."""
+    """The status and the headers of the newest answer."""
 
     def __init__(self) -> None:
         self.newest = 0
+        self.headers: Mapping[str, str] = {}
 
     def exchanged(self, exchange: Exchange) -> None:
-        self.newest = exchange.status
+        self.newest, self.headers = exchange.status, exchange.received
 
 
 async def survey(chosen: engine.Settings) -> AsyncIterator[Check]:
     """The findings. Sends one small request."""
-    statuses = Statuses()
+    statuses, seen = Statuses(), Observations()
     async with engine.Codex(chosen, observer=statuses) as codex:
         for name, look in (("catalogue", _catalogue), ("usage page", _check_usage_page)):
             try:
-                yield await look(codex, statuses)
+                yield await look(codex, statuses, seen)
             except engine.CodexError as error:
                 yield _failure(name, error, statuses)
         try:
-            async for finding in _answer(codex, statuses):
+            async for finding in _answer(codex, statuses, seen):
                 yield finding
         except engine.CodexError as error:
+            if statuses.newest == OK_STATUS:  # what was refused is how it came
+                seen.headers = statuses.headers
             yield _failure("answer", error, statuses)
+    for belief, holds in settled(seen):
+        yield _row(belief, holds)
     yield Check("untried", UNKNOWN, UNTRIED)
 
 
-async def _catalogue(codex: engine.Codex, statuses: Statuses) -> Check:
+def _row(belief: Belief, holds: bool | None) -> Check:
+    """What this answer says of a row of `docs/backend.md`."""
+    if holds is None:
+        return Check(belief.name, UNKNOWN, f"not settled: {belief.text}")
+    if holds:
+        return Check(belief.name, OK, belief.text)
+    return Check(belief.name, WARNING, f"does not hold: {belief.text}", NEWS)
+
+
+async def _catalogue(codex: engine.Codex, statuses: Statuses, seen: Observations) -> Check:
     reply = await codex.catalogue()
+    seen.catalogue, seen.catalogue_etag = reply.json or {}, reply.headers.get("etag", "")
     unknown, lack = known.catalogue_differences(reply.json or {})
     found = models.parse(reply.json or {})
     first = next((model.slug for model in found if model.listed), "")
@@ -65,28 +83,34 @@ async def _catalogue(codex: engine.Codex, statuses: Statuses) -> Check:
     return _compared("catalogue", text, unknown, lack)
 
 
-async def _check_usage_page(codex: engine.Codex, statuses: Statuses) -> Check:
+async def _check_usage_page(codex: engine.Codex, statuses: Statuses, seen: Observations) -> Check:
     reply = await codex.usage_page()
+    seen.usage_page = reply.json or {}
     unknown, lack = known.plan_differences(reply.json or {})
     return _compared("usage page", str(statuses.newest), unknown, lack)
 
 
-async def _answer(codex: engine.Codex, statuses: Statuses) -> AsyncIterator[Check]:
-    request = engine.request(PROMPT, model=await codex.model(), effort="low")
-    seen = known.Survey()
+async def _answer(
+    codex: engine.Codex, statuses: Statuses, seen: Observations
+) -> AsyncIterator[Check]:
+    seen.model, seen.version = await codex.model(), codex.settings.protocol_version
+    request = engine.request(PROMPT, model=seen.model, effort="low")
+    events = known.Survey()
     async with await codex.open(request, idle=PROBE_IDLE_TIMEOUT) as stream:
-        headers = stream.headers
+        headers = seen.headers = stream.headers
         yield Check("answer", OK, f"{statuses.newest}, {len(headers)} headers")
         names = {name.lower() for name in headers}
         lack = known.HEADERS_NEEDED - names
         text = ", ".join(sorted(names - _strange(names))) or "none"
         yield _compared("headers", text, known.unknown_headers(names), lack)
         async for event in stream:
-            seen.feed(event)
-    seen.finish()
-    order = ", ".join(seen.names) or "none"
-    yield _compared("events", order, seen.unknown_events, (), seen.disorder)
-    yield _compared("fields", "of all events", seen.unknown_fields, ())
+            events.feed(event)
+            with suppress(engine.CodexError):  # the survey has noted that it cannot be read
+                seen.events.append(event.json)
+    events.finish()
+    order = ", ".join(events.names) or "none"
+    yield _compared("events", order, events.unknown_events, (), events.disorder)
+    yield _compared("fields", "of all events", events.unknown_fields, ())
 
 
 def _strange(names: Iterable[str]) -> set[str]:

@@ -45,6 +45,9 @@ BODY_TIMEOUT = 30.0
 
 MAX_KEY_FILE_BYTES = 4096
 
+MAX_UNKNOWN_NAMES = 50
+"""Of one kind that are counted by name. More are counted together."""
+
 # WebSocket connections. The first three are OpenAI's.
 
 MAX_SOCKET_RUNS = 16

@@ -16,6 +16,7 @@ from .http.client import Reply, Transport
 from .protocol import models
 from .protocol.models import Model
 from .settings import Settings
+from .unknown import UnknownNames
 
 
 class Catalogue:
@@ -28,11 +29,13 @@ class Catalogue:
         account: Callable[[], Awaitable[str | None]],
         *,
         clock: Callable[[], float],
+        unknown: UnknownNames,
     ) -> None:
         # set once
         self._transport = transport
         self._account = account
         self._clock = clock
+        self._unknown = unknown
         self._fixed_version = settings.client_version is not None
         self._lock = asyncio.Lock()
         # moves
@@ -95,6 +98,7 @@ class Catalogue:
         self.etag = reply.headers.get("etag") or (None if reply.json else self.etag)
         if reply.json is not None:
             self.models = models.parse(reply.json)
+            self._unknown.catalogue(reply.json)
             self._raise_version()
         self._fetched_at, self._failed_at = began, None
         self.fetched_at = self._clock()

@@ -36,6 +36,7 @@ from .recording.switch import RecordingSwitch
 from .settings import BASE_URL, Settings
 from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
+from .unknown import UnknownNames
 
 _CANNOT_READ = re.compile(
     r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
@@ -68,6 +69,7 @@ class Codex:
         self.settings = settings or Settings.from_env()
         self._clock = clock
         self.observer = observer or Observer()
+        self.unknown = UnknownNames(self.observer)
         self._turns = ConcurrencyLimit(self.settings.max_streams)
         if self.settings.demo and http is None:
             http, store = _demo()
@@ -84,10 +86,12 @@ class Codex:
         )
         recorded = self._recording.over(http, self.settings.base_url)
         self._transport = Transport(
-            self.settings, self.login, http=recorded, observer=self.observer
+            self.settings, self.login, http=recorded, observer=self.observer, unknown=self.unknown
         )
         self.fetcher = fetcher or Fetcher(self.settings)
-        self._catalogue = Catalogue(self.settings, self._transport, self._account, clock=clock)
+        self._catalogue = Catalogue(
+            self.settings, self._transport, self._account, clock=clock, unknown=self.unknown
+        )
         self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # from the newest answer
 

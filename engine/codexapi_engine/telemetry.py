@@ -63,6 +63,10 @@ class Observer:
     def images_generated(self, pictures: int) -> None:
         """The backend has made pictures."""
 
+    def unknown(self, kind: str, name: str, count: int) -> None:
+        """The backend has sent what codexapi does not know: an event, an item, a part, a field, a
+        header or an error code."""
+
 
 @dataclass(slots=True)
 class RunMetrics:

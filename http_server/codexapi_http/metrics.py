@@ -47,6 +47,12 @@ class Metrics:
         )
         self._retries = self._counter("retries", "Requests to the backend tried again.", "why")
         self._images = self._counter("images", "Pictures that the backend has made.")
+        self._unknown = self._counter(
+            "unknown",
+            "What the backend sent and codexapi does not know, by name.",
+            "kind",
+            "name",
+        )
         self._open = prometheus.Gauge(
             "codexapi_streams_open", "Runs that are open at the backend.", registry=self._registry
         )
@@ -81,6 +87,9 @@ class Metrics:
 
     def images_generated(self, pictures: int) -> None:
         self._images.inc(pictures)
+
+    def unknown(self, kind: str, name: str, count: int) -> None:
+        self._unknown.labels(kind, name).inc(count)
 
     def _counter(self, name: str, description: str, *labels: str) -> prometheus.Counter:
         return prometheus.Counter(f"codexapi_{name}", description, labels, registry=self._registry)

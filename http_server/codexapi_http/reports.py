@@ -63,6 +63,10 @@ class Reports(Observer):
         if self.metrics is not None:
             self.metrics.images_generated(pictures)
 
+    def unknown(self, kind: str, name: str, count: int) -> None:
+        if self.metrics is not None:
+            self.metrics.unknown(kind, name, count)
+
 
 def _tokens(usage: JsonObject) -> dict[str, int]:
     """The counts of a backend's usage object, by kind."""

@@ -18,6 +18,7 @@ import typer
 from docs import help_pages
 from tests import forks
 from tests.cli.shell import PATIENCE, plain, run, shown
+from tests.fake_codex import put_client
 from tests.processes import codexapi, environment, simulator
 from tests.recordings import wav
 
@@ -352,8 +353,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     for place in ("bin", ".cursor", ".config/fish/completions"):
         (folder / place).mkdir(parents=True)
     forks.put_program(folder / "bin" / "codexapi")
-    (folder / "bin" / "codex").write_text('#!/bin/sh\necho "codex $*"\n')
-    (folder / "bin" / "codex").chmod(0o755)
+    put_client(folder / "bin")
     with simulator(tmp_path_factory.mktemp("backend") / "login") as backend:
         in_folder(folder, backend.env, "git init -q && git add main.py && echo '# more' >> main.py")
         in_folder(folder, backend.env, "codexapi image -q fox -o fox.png && cp fox.png photo.jpg")

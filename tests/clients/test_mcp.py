@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.test_codex_cli import CONFIG, LITE, NOWHERE, VERSION
-from tests.contract.test_codex_cli import install as install_codex
-from tests.contract.test_codex_cli import program as codex_program
-from tests.downloads import cached, had, node
+from tests.codex_cli import NEWEST, official_client
+from tests.contract.test_codex_cli import CONFIG, LITE, NOWHERE
+from tests.downloads import had, node
 from tests.faulty import Exchange, FaultyBackend, stream, whole
 from tests.processes import codexapi, environment, server, simulator
 from tests.suites import claude_code
@@ -66,7 +65,7 @@ def pictures(home: Path) -> list[Path]:
     [("generate_text", ASKED, SAID), ("generate_image", DRAWN, "a-red-fox-")],
 )
 def test_codex_calls_our_tools(tmp_path: Path, tool: str, arguments: JsonObject, said: str) -> None:
-    codex = codex_program(cached(f"codex-cli-{VERSION}", install_codex))
+    codex = official_client(NEWEST)
     codex_home = tmp_path / "codex"
     codex_home.mkdir()
     approved = APPROVED if tool == "generate_image" else []

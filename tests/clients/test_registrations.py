@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.contract.test_codex_cli import NOWHERE, VERSION, install, program
-from tests.downloads import cached, had, node
+from tests.codex_cli import NEWEST, official_client
+from tests.contract.test_codex_cli import NOWHERE
+from tests.downloads import had, node
 from tests.processes import codexapi, environment
 from tests.suites import claude_code
 from tests.suites.surroundings import node_packages
@@ -65,7 +66,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_codex_reads_its_entry(home: Home) -> None:
-    codex = str(program(cached(f"codex-cli-{VERSION}", install)))
+    codex = str(official_client(NEWEST))
     path = home.settings("codex")
     home.mcp("install", "codex", "--required", "--env", "PYTHONPATH")
     told = home.run(codex, "mcp", "get", "codexapi", "--json")

@@ -8,17 +8,15 @@ talked to, once the CLI is installed.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import forks
-from tests.downloads import PINS, Unavailable, cached, npm_ci
+from tests.codex_cli import official_client
 from tests.loopback import loopback_only
 from tests.processes import codexapi, environment, server, simulator
 from tests.recorder import Message, Recorder, recorded
@@ -28,9 +26,7 @@ from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses.reply import LIFECYCLE
 
-VERSION = "0.171.0"
 JsonObject = dict[str, Any]
-PINNED = {VERSION: "codex-cli", "0.169.0": "codex-cli-0.169.0"}
 CLASSIC, LITE = "gpt-5.5", "gpt-6.1-sol"
 
 CONFIG = """
@@ -102,24 +98,9 @@ def posted(hop: Recorder) -> list[tuple[Message, Message | None]]:
     return [pair for pair in hop.exchanges() if pair[0].head.startswith("POST")]
 
 
-@pytest.fixture(scope="module", params=list(PINNED))
+@pytest.fixture(scope="module", params=["0.171.0", "0.169.0"])
 def codex(request: pytest.FixtureRequest) -> Path:
-    """The CLI's program itself, without the launcher that needs Node."""
-    version = request.param
-    return program(cached(f"codex-cli-{version}", partial(install, version=version)))
-
-
-def install(folder: Path, version: str = VERSION) -> None:
-    npm_ci(PINS / PINNED[version], folder)
-    program(folder)
-
-
-def program(folder: Path) -> Path:
-    name = "codex.exe" if sys.platform == "win32" else "codex"
-    found = next(folder.glob(f"node_modules/@openai/codex-*/vendor/*/bin/{name}"), None)
-    if found is None:
-        raise Unavailable("npm installed no Codex CLI for this machine")
-    return found
+    return official_client(request.param)
 
 
 def run(codex: Path, home: Path, prompt: str, settings: Settings) -> Run:

@@ -245,6 +245,17 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(name: str, more:
     assert (later.body, later.error) == (body, None)
 
 
+@pytest.mark.parametrize("more", [b"x", b"0\r\n\r\n", b"\0"])
+async def test_who_waits_is_woken_by_an_answer_with_something_behind_it(more: bytes) -> None:
+    data, _, body, _ = GOOD["chunks"]
+    network, answer = await on_a_line()
+    waiting = asyncio.ensure_future(answer.begin())
+    await asyncio.sleep(0)
+    network.receive(data + more)
+    await asyncio.wait_for(waiting, 10)
+    assert await rest(answer, "pieces") == body
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(GOOD)), at=st.integers(0), put=st.binary(max_size=4),

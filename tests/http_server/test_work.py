@@ -107,9 +107,10 @@ ROADS: dict[str, tuple[str, JsonObject, str]] = {
 
 
 async def work(
-    road: str, pieces: int, deltas: int, monkeypatch: pytest.MonkeyPatch
+    road: str, pieces: int, deltas: int, monkeypatch: pytest.MonkeyPatch, *, before: int = 0
 ) -> tuple[Counter[str], bytes]:
-    """What is done for one request, and the answer."""
+    """What is done for one request, and the answer. `before`: the requests that the server has
+    answered by then, uncounted."""
     path, body, kind = ROADS[road]
     count: Counter[str] = Counter()
     out: list[bytes] = []
@@ -139,6 +140,10 @@ async def work(
                 "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
                 "scheme": "http", "headers": headers, "client": None, "server": None,
             }  # fmt: skip
+            for _ in range(before):
+                await server.app(scope, receive, send)
+                count.clear()
+                out.clear()
             await server.app(scope, receive, send)
     return count, b"".join(out)
 
@@ -206,7 +211,7 @@ async def test_a_short_answer_is_little_work(
 ) -> None:
     """The request and what is checked of it are in these numbers, and what the store keeps."""
     await work(road, 1, 20, monkeypatch)
-    count, _ = await work(road, 1, 20, monkeypatch)
+    count, _ = await work(road, 1, 20, monkeypatch, before=1)
     assert count["from_json"] <= read
     assert count["to_json"] <= written
 

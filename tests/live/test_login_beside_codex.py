@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.contract.test_codex_cli import NOWHERE, VERSION, install, program
-from tests.downloads import cached
+from tests.codex_cli import NEWEST, official_client
+from tests.contract.test_codex_cli import NOWHERE
 from tests.faulty import REUSED, Exchange, FaultyBackend, head, whole
 from tests.logins import ACCOUNT, access_token, auth_json, write_login
 from tests.processes import environment
@@ -119,7 +119,7 @@ CHECKED = {
 
 @pytest.fixture(scope="module")
 def codex_cli() -> Path:
-    return program(cached(f"codex-cli-{VERSION}", install))
+    return official_client(NEWEST)
 
 
 class Pair:

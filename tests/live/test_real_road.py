@@ -23,8 +23,9 @@ import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 from openai import OpenAI
-from tests.contract.test_codex_cli import CONFIG, VERSION, install, program
-from tests.downloads import cached, had
+from tests.codex_cli import NEWEST, official_client
+from tests.contract.test_codex_cli import CONFIG
+from tests.downloads import had
 from tests.live.namespace import (
     BACKEND,
     DARK,
@@ -204,7 +205,7 @@ async def test_mcp_is_served_beside_it(network: PrivateNetwork, server: Running)
 
 @pytest.mark.timeout(600)  # the first run downloads 160 MB
 def test_the_codex_cli_is_a_client(network: PrivateNetwork, server: Running) -> None:
-    codex = program(cached(f"codex-cli-{VERSION}", install))
+    codex = official_client(NEWEST)
     home = network.work / "codex"
     home.mkdir()
     (home / "config.toml").write_text(CONFIG.format(model=MODEL, url=f"{URL}/v1"))

@@ -23,6 +23,7 @@ from ..protocol import json
 from ..protocol.headers import ACCOUNT, identity, to_client
 from ..settings import Settings, user_agent
 from ..telemetry import Exchange, Observer
+from ..unknown import UnknownNames
 from ._httpx import httpx
 from .body import (
     drain_response,
@@ -118,9 +119,11 @@ class Transport:
         *,
         http: httpx.AsyncBaseTransport | None = None,
         observer: Observer | None = None,
+        unknown: UnknownNames | None = None,
     ) -> None:
         self._base = settings.base_url
         self._observer = observer or Observer()
+        self._unknown = unknown or UnknownNames(self._observer)
         self._drains: set[asyncio.Task[None]] = set()
         self._auth = auth
         self._http = http or connect(settings, settings.base_url)
@@ -153,7 +156,9 @@ class Transport:
                 self._request("POST", path, sent, content, accept="text/event-stream", read=idle)
             )
 
-        stream = EventStream(post, self._drain, Attempts(self._observer, len(content)))
+        stream = EventStream(
+            post, self._drain, Attempts(self._observer, len(content)), self._unknown
+        )
         await stream.begin()
         return stream
 
@@ -243,6 +248,7 @@ class Transport:
         finally:
             await response.aclose()
         failure = from_status(response.status_code, body, header_fields(response))
+        self._unknown.error(failure)
         if response.status_code == 413:
             failure.message += too_large(_size(request))
             failure.args = (failure.message,)
@@ -320,6 +326,7 @@ class Transport:
         self._observer.exchanged(
             Exchange(request.method, request.url, request.headers, response.status_code, fields)
         )
+        self._unknown.headers(fields)
         if "set-cookie" in fields:
             lines = (
                 value for name, value in header_lines(response) if name.lower() == b"set-cookie"

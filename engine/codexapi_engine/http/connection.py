@@ -286,7 +286,8 @@ class ResponseParser(httpx.AsyncByteStream):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._malformed(str(error))
-            return
+            if not self.complete:
+                return
         finally:
             if self.complete:
                 del self._pieces[self._whole :]  # what stands behind is no part of it

@@ -14,6 +14,7 @@ from ..protocol import limits
 from ..protocol.responses import TERMINAL
 from ..protocol.sse import Decoder, Event
 from ..telemetry import RunMetrics
+from ..unknown import DONE, UnknownNames
 from ._httpx import httpx
 from .body import (
     body_chunks,
@@ -45,11 +46,14 @@ class EventStream:
         post: Callable[[], Awaitable[httpx.Response]],
         drain: Callable[[httpx.Response, AsyncGenerator[bytes, None]], None],
         attempts: Attempts,
+        unknown: UnknownNames,
     ) -> None:
         # set once
         self._post = post
         self._drain = drain
         self._attempts = attempts
+        self._unknown = unknown
+        self._settled = unknown.settled
         self.watch: RunMetrics | None = None  # keeps count of it
         self.changed: tuple[str, ...] = ()  # fields of the request that could not stay as they were
         self.limits = limits.UNTOLD  # as its headers tell them
@@ -60,6 +64,7 @@ class EventStream:
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._decoder: Decoder
         self._any_event = False  # an event has been handed out
+        self._any_item = False  # and an item that is done
         self._ended = False
 
     async def begin(self) -> None:
@@ -167,12 +172,21 @@ class EventStream:
                 kind = event.type
             except StreamInterrupted:
                 continue  # an unreadable event is for its reader to report
-            if kind in TERMINAL:
-                self._ended = True
-                if self.watch is not None:
-                    self.watch.last(event.json)
+            # Most types are settled; that of a last event never is.
+            if kind not in self._settled and self._ends(kind, event):
                 return events[:place]
         return events
+
+    def _ends(self, kind: str, event: Event) -> bool:
+        """Looks at an event that is not settled; returns whether it is the last."""
+        self._unknown.event(event, has_items=self._any_item)
+        self._any_item = self._any_item or kind == DONE
+        if kind not in TERMINAL:
+            return False
+        self._ended = True
+        if self.watch is not None:
+            self.watch.last(event.json)
+        return True
 
     async def _close(self) -> None:
         response, chunks = self._response, self._chunks

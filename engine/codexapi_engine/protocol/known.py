@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from ..errors import JsonObject, StreamInterrupted
 from .responses.reply import LIFECYCLE, TERMINAL
@@ -248,13 +249,11 @@ class Survey:
         if not self.names or self.names[-1] != name:
             self.names.append(name)
         self._visit_event(event.type or "", data)
-        if event.type not in EVENTS:
-            self.unknown_events.add(name)
-            return
-        self._note(name, data, EVENTS[event.type])
-        self._visit_item(get_dict(data, "item"))
-        self._visit_part(get_dict(data, "part"))
-        self._response(get_dict(data, "response"))
+        for kind, unknown in unknown_names(event.type or "", data):
+            if kind == "event":
+                self.unknown_events.add(unknown)
+            else:
+                self.unknown_fields.add(unknown if kind == "field" else f"{kind}: type {unknown}")
 
     def finish(self) -> None:
         """The stream has ended."""
@@ -280,32 +279,50 @@ class Survey:
         elif name == "response.output_item.done":
             self._items.discard(index)
 
-    def _response(self, response: JsonObject) -> None:
-        self._note("response", response, RESPONSE)
-        for name in set(_paths(get_dict(response, "usage"))) - USAGE:
-            self.unknown_fields.add(f"usage: {plain(name)}")
-        for item in get_list(response, "output"):
-            self._visit_item(item)
 
-    def _visit_item(self, item: JsonObject) -> None:
-        self._typed("item", item, ITEMS)
-        for part in [*get_list(item, "content"), *get_list(item, "summary")]:
-            self._visit_part(part)
+class UnknownName(NamedTuple):
+    kind: str  # event, item, part, field, header, error
+    name: str  # cleaned by `plain`; of a field with its holder: `message: phase`
 
-    def _visit_part(self, part: JsonObject) -> None:
-        self._typed("part", part, PARTS)
 
-    def _typed(self, kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> None:
-        if not value:
-            return
-        name = get_str(value, "type")
-        if name in known:
-            self._note(name, value, known[name])
-        else:
-            self.unknown_fields.add(f"{kind}: type {plain(name)}")
+def unknown_names(kind: str, data: JsonObject, *, output: bool = True) -> Iterator[UnknownName]:
+    """What we do not know of an event: its type, or fields of it, of its item and its response.
+    `output`: also of the items that its response holds."""
+    if kind not in EVENTS:
+        yield UnknownName("event", plain(kind))
+        return
+    yield from _fields(kind, data, EVENTS[kind])
+    yield from _item(get_dict(data, "item"))
+    yield from _typed("part", get_dict(data, "part"), PARTS)
+    response = get_dict(data, "response")
+    yield from _fields("response", response, RESPONSE)
+    for name in sorted(set(_paths(get_dict(response, "usage"))) - USAGE):
+        yield UnknownName("field", f"usage: {plain(name)}")
+    for item in get_list(response, "output") if output else ():
+        yield from _item(item)
 
-    def _note(self, holder: str, value: JsonObject, known: frozenset[str]) -> None:
-        self.unknown_fields |= {f"{holder}: {name}" for name in _unknown(value, known)}
+
+def _item(item: JsonObject) -> Iterator[UnknownName]:
+    yield from _typed("item", item, ITEMS)
+    for part in [*get_list(item, "content"), *get_list(item, "summary")]:
+        yield from _typed("part", part, PARTS)
+
+
+def _typed(
+    kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]
+) -> Iterator[UnknownName]:
+    if not value:
+        return
+    name = get_str(value, "type")
+    if name in known:
+        yield from _fields(name, value, known[name])
+    else:
+        yield UnknownName(kind, plain(name))
+
+
+def _fields(holder: str, value: JsonObject, known: frozenset[str]) -> Iterator[UnknownName]:
+    if not value.keys() <= known:
+        yield from (UnknownName("field", f"{holder}: {name}") for name in _unknown(value, known))
 
 
 def _unknown(value: JsonObject, known: frozenset[str]) -> set[str]:

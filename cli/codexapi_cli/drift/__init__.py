@@ -1,0 +1,1 @@
+"""Compares the official client of this machine with what codexapi sends and knows."""
