@@ -45,6 +45,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_cli.commands.mcp_serve", "codexapi_http"): (213.6, 24.69),
     ("codexapi_cli.commands.mcp_serve", "codexapi_mcp"): (0.1, 0.02),
     ("codexapi_cli.commands.mcp_serve", "codexapi_mcp.options"): (1.3, 0.15),
+    ("codexapi_cli.commands.serve", "codexapi_cli.integrations.snippets"): (9.4, 1.09),
     ("codexapi_cli.commands.serve", "codexapi_http"): (197.4, 22.82),
     ("codexapi_cli.commands.serve", "codexapi_mcp"): (0.2, 0.02),
     ("codexapi_cli.commands.service", "codexapi_cli.commands.serve"): (4.1, 0.48),

@@ -146,6 +146,10 @@ class Settings:
         default=None, metadata=_about("backend streams at a time; none: no limit")
     )
     metrics: bool = field(default=False, metadata=_about("serve GET /metrics"))
+    page: bool | None = field(
+        default=None,
+        metadata=_about("serve the status page; none: where only this machine can reach it"),
+    )
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
     transcribe_audio: bool = field(
         default=False, metadata=_about("send models that take no audio the text of a recording")
@@ -240,6 +244,11 @@ class Settings:
             parts = urlsplit(self.base_url)
             root = f"{parts.scheme}://{parts.netloc}"
         return f"{root}/backend-api/transcribe"
+
+    @property
+    def serves_page(self) -> bool:
+        """Whether the server has its status page and what that reads."""
+        return is_loopback(self.host) if self.page is None else self.page
 
     @property
     def foreign(self) -> bool:

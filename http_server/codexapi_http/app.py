@@ -25,6 +25,8 @@ from .reports import Reports
 from .requests import Bodies
 from .routes import DIALECTS, ROUTES
 from .routes.health import healthz
+from .routes.page import ROUTES as PAGE
+from .routes.page import Snippets, no_snippets
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import Deadlines
 
@@ -39,10 +41,11 @@ def create_app(
     api: bool = True,
     reports: Reports | None = None,
     deadlines: Deadlines | None = None,
+    snippets: Snippets = no_snippets,
 ) -> Starlette:
     """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end.
     `dialects` stand beside OpenAI's. Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
-    reports to."""
+    reports to. `snippets` are the texts that the page shows."""
     settings = settings or (codex.settings if codex else Settings.from_env())
     reports = reports or Reports(metrics=settings.metrics)
 
@@ -65,6 +68,7 @@ def create_app(
 
     routes = [
         *(ROUTES if api else [Route("/healthz", healthz)]),
+        *(PAGE if api and settings.serves_page else []),
         *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
         *_extra(reports),
     ]
@@ -80,6 +84,7 @@ def create_app(
     app.state.settings = settings
     app.state.reports = reports
     app.state.shutdown = Shutdown()
+    app.state.snippets = snippets
     app.state.bodies = Bodies()
     app.state.deadlines = deadlines or Deadlines()
     app.state.hosted_images = HostedImages(settings.state_dir / "images")

@@ -27,8 +27,11 @@ from .cors import Cors
 from .request_log import Entry, begin, plain
 
 OPEN = frozenset({"/healthz"})
+PAGE_FILES = {"/page/app.js": "text/javascript", "/page/style.css": "text/css"}
 OPEN_UNDER = "/v1/files/images/"
-"""Paths that need no key: a picture's name cannot be guessed, and is one."""
+"""Paths that need no key: a picture's name cannot be guessed, and is one. The page and its files
+(with their media types) are open where there is a page: a browser sends no key with them, and they
+hold no data then."""
 
 _BEARER = b"authorization"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
@@ -53,6 +56,7 @@ class Guard:
             settings.api_key.reveal().encode(errors="surrogateescape") if settings.api_key else None
         )
         self._cors = Cors(settings.cors)
+        self._has_page = settings.serves_page
         own = {"127.0.0.1", "localhost", "[::1]", *map(_bracketed, settings.allow_hosts)}
         if settings.host not in ("0.0.0.0", "::"):
             own.add(_bracketed(settings.host))
@@ -111,7 +115,11 @@ class Guard:
                 f"codexapi with --allow-host {_name_of(host)[:100] or 'NAME'}",
             )
         welcome = self._cors.allows(headers)
-        if not welcome and (error := _cross_site(headers, host)) is not None:
+        page = self._has_page and opens_page(scope, headers)
+        if (
+            not (welcome or _is_link(headers, page))
+            and (error := _cross_site(headers, host)) is not None
+        ):
             return error
         wants_socket = headers.get(b"upgrade", b"").lower() == b"websocket"
         if wants_socket and not upgrades(scope):  # an offer of h2c may be ignored
@@ -119,7 +127,7 @@ class Guard:
             return refusal(426, "upgrade_not_supported", message)
         if scope["app"].state.shutdown.begun:
             return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
-        if self._key and not _is_open(scope):
+        if self._key and not (page or _is_open(scope)):
             return self._wrong_key(headers, dialect)
         return None
 
@@ -247,6 +255,26 @@ def _is_open(scope: Scope) -> bool:
     path, method = scope["path"], scope["method"]
     looks = method in ("GET", "HEAD")
     return path in OPEN or method == "OPTIONS" or (looks and path.startswith(OPEN_UNDER))
+
+
+def opens_page(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser opens the page or one of its files. Programs that look for Ollama ask for
+    the same path, and not for HTML."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    wants_html = b"text/html" in headers.get(b"accept", b"")
+    return (scope["path"] == "/" and wants_html) or scope["path"] in PAGE_FILES
+
+
+def _is_link(headers: Mapping[bytes, bytes], page: bool) -> bool:
+    """A browser's own tab that follows a link to the page: no script of another site sees it, and
+    nothing is spent."""
+    return (
+        page
+        and b"origin" not in headers
+        and headers.get(b"sec-fetch-dest") == b"document"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+    )
 
 
 def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:

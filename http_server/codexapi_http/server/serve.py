@@ -19,6 +19,7 @@ from ..app import create_app
 from ..logs import announce
 from ..mount import AppFactory
 from ..reports import Reports
+from ..routes.page import Snippets, no_snippets
 from .process import PORT_IN_USE, Process, cannot_listen, listen, run, url_of
 
 LOCAL_FILE = 7
@@ -35,6 +36,7 @@ def serve(
     *,
     mounts: Sequence[AppFactory] = (),
     api: bool = True,
+    snippets: Snippets = no_snippets,
 ) -> int:
     """Serves until a signal comes; returns the exit code. Says when it is ready, on stderr.
     Without `api` it serves nothing but the annexes.
@@ -63,7 +65,7 @@ def serve(
         announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
-        return run(_serve(settings, state, listening, ready, mounts, api), _loop())
+        return run(_serve(settings, state, listening, ready, mounts, api, snippets), _loop())
     finally:
         state.close()
 
@@ -98,11 +100,14 @@ async def _serve(
     on_ready: Ready,
     builders: Sequence[AppFactory],
     api: bool,
+    snippets: Snippets,
 ) -> int:
     reports = Reports(metrics=settings.metrics)
     async with Codex(settings, observer=reports) as codex:
         mounts = [build(codex) for build in builders]
-        app = create_app(codex, settings, state=state, mounts=mounts, api=api, reports=reports)
+        app = create_app(
+            codex, settings, state=state, mounts=mounts, api=api, reports=reports, snippets=snippets
+        )
         shutdown = app.state.shutdown
 
         async def ready(url: str) -> None:
