@@ -1,0 +1,19 @@
+"""One browser for all tests of the page in a process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+from tests.downloads import had
+from tests.page.browsing import ARGUMENTS, program
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = had("a browser", program)
+    async with async_playwright() as driver:
+        opened = await driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield opened
+        await opened.close()
