@@ -425,8 +425,7 @@ function report(entry) {
 
 // ---- models
 
-async function readModels() {
-  const list = await read("/v1/models");
+function renderModels(list) {
   const raw = new Map((list.models ?? []).map((entry) => [entry.slug, entry]));
   const aliases = new Map();
   for (const entry of list.data) if (entry.alias_of) aliases.set(entry.alias_of, [...(aliases.get(entry.alias_of) ?? []), entry.id]);
@@ -438,6 +437,7 @@ async function readModels() {
       make("td", {}, efforts(entry)), make("td", { class: "wide" }, (entry.input_modalities ?? []).join(", ")),
       make("td", { class: "wide" }, tiers.join(", ") || "–"), make("td", { class: "wide" }, (aliases.get(entry.id) ?? []).join(", ") || "–"));
   }));
+  if (!models.length) $("model-rows").append(make("tr", {}, make("td", { colspan: 6 }, "The backend has not named any yet.")));
   const select = $("model"), wanted = select.value;
   select.replaceChildren(...models.map((entry) => make("option", { value: entry.id }, entry.id)));
   if (models.some((entry) => entry.id === wanted)) select.value = wanted;
@@ -622,13 +622,8 @@ function render(state) {
 async function readRest() {
   reference = await read("/page/reference.json");
   renderPrograms();
+  renderModels(reference.models);
   renderReady(status);
-  try {
-    await readModels();
-  } catch (error) {
-    $("model-rows").replaceChildren(make("tr", {}, make("td", { colspan: 6 }, error.message)));
-    if (!error.status) throw error;
-  }
   startedAt = status.started_at;
 }
 

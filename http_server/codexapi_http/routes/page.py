@@ -19,7 +19,7 @@ from starlette.routing import Route
 from codexapi_engine import CodexError, __version__
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.models import Model
+from codexapi_engine.protocol.models import Model, public_list
 from codexapi_engine.remedies import REMEDIES
 
 from ..endpoint import got
@@ -112,6 +112,7 @@ async def reference(request: Request) -> Response:
     snippets: Snippets = request.app.state.snippets
     programs = await aside(True, snippets, f"{request.base_url}v1", models, keyed)
     body: JsonObject = {
+        "models": public_list(models, settings_of(request).model_aliases),
         "platform": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "programs": list(programs),
         "remedies": {code: remedy._asdict() for code, remedy in REMEDIES.items()},
