@@ -18,7 +18,7 @@ class Remedy(NamedTuple):
     """A command that does it, or tells more; as typed."""
 
 
-_LOGIN = "codex login"
+_LOGIN = "codexapi login"
 _DOCTOR = "codexapi doctor"
 _ASK_AGAIN = "Try again; a retry is safe."
 _FIX_FIELD = "Correct the field that `param` and the message name."

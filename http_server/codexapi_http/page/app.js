@@ -158,8 +158,9 @@ function headline(state) {
   const login = state.login, error = state.backend?.last_error;
   if (state.demo) return ["ready", "Ready, with simulated answers", "A demo: no login is used, and nothing counts against a plan."];
   if (login.state !== "ready") {
-    const title = { missing: "Not logged in", expired: "The login has expired", unreadable: "The login cannot be read" }[login.state];
-    return ["bad", title ?? "Not logged in", login.error?.message ?? "", login.error?.command ?? reference.remedies[login.error?.code]?.command ?? "codex login"];
+    const over = /expired|reused|invalidated/.test(login.error?.code ?? "");
+    const titles = { missing: "Not logged in", expired: "The login has expired", unreadable: "The login cannot be used" };
+    return ["bad", titles[over ? "expired" : login.state] ?? "Not logged in", login.error?.message ?? "", login.error?.command ?? reference.remedies[login.error?.code]?.command ?? "codexapi login"];
   }
   const full = (state.limits?.windows ?? []).find((entry) => entry.used_percent >= 100 && (entry.resets_at ?? Infinity) > now());
   if (full || error?.code === "usage_limit_reached") {
