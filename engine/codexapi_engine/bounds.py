@@ -285,5 +285,14 @@ MCP_LINGER = 180.0
 UNCLAIMED_LIFETIME = 30 * 86400.0
 """After this nobody is told of a picture that no call has had."""
 
+MAX_RECENT_REQUESTS = 200
+"""Requests that have ended and that a server still shows; each takes a kilobyte."""
+
+PLAN_INTERVAL = 60.0
+"""Between two questions to the usage endpoint that the page may cause."""
+
+FINDINGS_AGE = 10.0
+"""How long the page shows the same findings: each look at the disk takes a millisecond."""
+
 MCP_CALL_TIMEOUT = 900
 """What a client shall wait for an answer, by our entry in its settings: a picture takes minutes."""

@@ -25,8 +25,10 @@ from .reports import Reports
 from .requests import Bodies
 from .routes import DIALECTS, ROUTES
 from .routes.health import healthz
+from .routes.status import ROUTES as STATUS
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import Deadlines
+from .status import Status
 
 
 def create_app(
@@ -50,6 +52,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.codex = codex or Codex(settings, observer=reports)
         app.state.kept = state or State(settings.state)
+        app.state.status = Status(app.state.codex, settings, reports)
         app.state.background = Background(app.state.codex, app.state.kept)
         try:
             async with AsyncExitStack() as stack:
@@ -66,7 +69,7 @@ def create_app(
     routes = [
         *(ROUTES if api else [Route("/healthz", healthz)]),
         *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
-        *_extra(reports),
+        *_extra(api and settings.serves_page, reports),
     ]
     spoken = Dialects(routes, (*DIALECTS, *dialects) if api else ())
     app = App(
@@ -136,9 +139,10 @@ class App(Starlette):
         return self._guard(inside)
 
 
-def _extra(reports: Reports) -> list[Route]:
-    if reports.metrics is None:
-        return []
-    from .metrics import ROUTE  # with the library, for --metrics alone
+def _extra(page: bool, reports: Reports) -> list[Route]:
+    routes = [*STATUS] if page else []
+    if reports.metrics is not None:
+        from .metrics import ROUTE  # with the library, for --metrics alone
 
-    return [ROUTE]
+        routes.append(ROUTE)
+    return routes

@@ -6,7 +6,6 @@ from the backend: no client can create time series at will.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import prometheus_client as prometheus
@@ -16,13 +15,11 @@ from starlette.routing import Route
 
 from codexapi_engine.telemetry import FinishedRun
 
-from .middleware.request_log import Entry, model_name
+from .middleware.request_log import Entry, error_code, model_name
 
 SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "WS"})
 OTHER = "other"
-
-_CODE = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class Metrics:
@@ -60,7 +57,7 @@ class Metrics:
         method = entry.method if entry.method in METHODS else OTHER
         self._requests.labels(method, entry.route or OTHER, str(entry.status)).inc()
         if entry.code is not None:
-            self._errors.labels(_known(entry.code)).inc()
+            self._errors.labels(error_code(entry.code)).inc()
 
     def began(self) -> None:
         self._open.inc()
@@ -77,7 +74,7 @@ class Metrics:
         self._retries.labels(why).inc()
 
     def refreshed(self, outcome: str) -> None:
-        self._refreshes.labels(_known(outcome)).inc()
+        self._refreshes.labels(error_code(outcome)).inc()
 
     def images_generated(self, pictures: int) -> None:
         self._images.inc(pictures)
@@ -98,8 +95,3 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTE = Route("/metrics", metrics)
-
-
-def _known(code: str) -> str:
-    """A code as a label: what the backend makes up beyond reason is one series."""
-    return code if _CODE.fullmatch(code) else OTHER

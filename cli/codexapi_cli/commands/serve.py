@@ -134,6 +134,14 @@ def serve(
             "--metrics", rich_help_panel="Features", help="Serve GET /metrics for Prometheus"
         ),
     ] = False,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page", rich_help_panel="Features",
+            help="Serve a status page at /, or not (default: where only this machine can reach it)",
+            show_default=False,
+        ),
+    ] = None,
     demo: Demo = False,
     state: Annotated[
         Path | None,
@@ -203,6 +211,8 @@ def serve(
         cors=origins, max_streams=max_streams, metrics=metrics,
         transcribe_audio=transcribe_audio,
     )  # fmt: skip
+    if page is not None:
+        chosen = replace(chosen, page=page)
     if ollama and chosen.ollama_port is None:
         chosen = replace(chosen, ollama_port=OLLAMA_PORT)
     if detach:

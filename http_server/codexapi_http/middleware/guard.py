@@ -21,6 +21,7 @@ from codexapi_engine.http.deadlines import deadline
 
 from ..dialect import OPENAI, Dialect, Dialects, upgrades
 from ..errors import refusal, render, unforeseen
+from ..programs import PROGRAM, program_of
 from ..reports import Reports
 from ..server.uvicorn_protocol import ClientConnection, Deadlines, client_of, new_id
 from .cors import Cors
@@ -65,6 +66,7 @@ class Guard:
         headers = _headers(scope)
         entry, client = _entry(scope, headers), client_of(scope)
         begin(entry)
+        self._reports.received(entry)
         answer = _Answer(entry, self._cors.of_answer(headers), send)
         body = _Body(receive, self._deadlines.body, entry, client)
         try:
@@ -203,7 +205,8 @@ def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
     path = scope["path"]
     # The name of a picture is a key.
     shown = f"{OPEN_UNDER}…" if path.startswith(OPEN_UNDER) else plain(path)
-    return Entry(request_id, plain(scope["method"]), shown)
+    scope[PROGRAM] = program = program_of(headers.get(b"user-agent", b""))
+    return Entry(request_id, plain(scope["method"]), shown, program=program)
 
 
 def _key_in(name: bytes, value: bytes) -> bytes:
@@ -265,6 +268,14 @@ def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return refusal(403, "cross_site", "Requests from other web pages are not allowed.")
     return None
+
+
+def refuse_cross_site(scope: Scope) -> None:
+    """Raises the refusal of a request that a page of another site made, whatever `--cors` says."""
+    headers = _headers(scope)
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    if (error := _cross_site(headers, host)) is not None:
+        raise error
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
