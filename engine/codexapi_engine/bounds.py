@@ -288,6 +288,13 @@ UNCLAIMED_LIFETIME = 30 * 86400.0
 MAX_RECENT_REQUESTS = 200
 """Requests that have ended and that a server still shows; each takes a kilobyte."""
 
+MAX_PROGRAM_KEYS = 256
+MAX_PROGRAM_KEYS_BYTES = 128 * 1024
+"""Keys of programs, and their file: each request compares its key with all of them."""
+
+MAX_PROGRAM_LABELS = 32
+"""Programs with a time series of their own at /metrics; the others have one together."""
+
 PLAN_INTERVAL = 60.0
 """Between two questions to the usage endpoint that the page may cause."""
 

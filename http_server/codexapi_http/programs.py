@@ -8,6 +8,8 @@ from functools import lru_cache
 PROGRAM = "codexapi.program"
 """Where a scope has the name, for the requests of a WebSocket."""
 
+OTHER = "other"
+
 _LENGTH = 400
 """Bytes of a User-Agent that are looked at: a browser's has about 120."""
 
