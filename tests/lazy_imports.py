@@ -34,7 +34,6 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_cli.commands.config", "codexapi_engine.client"): (67.9, 7.85),
     ("codexapi_cli.commands.doctor", "codexapi_cli.checks"): (131.7, 15.23),
     ("codexapi_cli.commands.doctor", "codexapi_cli.online"): (137.2, 15.86),
-    ("codexapi_cli.commands.mcp_doctor", "codexapi_cli.checks"): (140.0, 16.18),
     ("codexapi_cli.commands.mcp_doctor", "codexapi_cli.integrations.itself"): (6.8, 0.79),
     ("codexapi_cli.commands.mcp_doctor", "codexapi_cli.integrations.registration"): (21.4, 2.47),
     ("codexapi_cli.commands.mcp_doctor", "mcp"): (553.6, 64.02),

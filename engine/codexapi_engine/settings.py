@@ -33,6 +33,9 @@ from .setting_values import (
 
 BASE_URL = "https://chatgpt.com/backend-api/codex"
 ACCOUNTS_URL = "https://auth.openai.com/api/accounts"
+PACKAGE = "codexapi-kit"
+"""The name on the package index."""
+
 PORT = 18080
 OLLAMA_PORT = 11434
 """Where programs look for Ollama."""
@@ -287,6 +290,14 @@ def private_folder(folder: Path) -> Path:
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def proxy_text(url: str) -> str:
+    """A proxy's URL without its login."""
+    parts = urlsplit(url)
+    if not (parts.username or parts.password):
+        return url
+    return f"{parts.scheme}://(login left out)@{parts.netloc.rpartition('@')[2]}"
 
 
 def user_agent() -> str:

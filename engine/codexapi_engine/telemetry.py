@@ -25,6 +25,7 @@ class FinishedRun(NamedTuple):
     usage: JsonObject  # from its last event; may be empty
     code: str | None  # of the error, the backend's or ours before the first event
     backend_id: str | None  # what the backend calls the request
+    output_after: float | None = None  # seconds until its first event with output
 
 
 class Exchange(NamedTuple):
@@ -46,6 +47,9 @@ class Observer:
 
     def began(self) -> None:
         """A run begins; exactly one `finished` follows."""
+
+    def requested(self, run: RunMetrics) -> None:
+        """The model and the effort of a run are known, and its request goes out."""
 
     def finished(self, run: FinishedRun) -> None:
         """A run has ended."""
@@ -71,16 +75,32 @@ class RunMetrics:
     observer: Observer
     then: Callable[[], None] = lambda: None  # called when it has ended
     model: str = ""
+    effort: str = ""  # of the request; empty where it names none
     headers: Mapping[str, str] = field(default_factory=dict)  # of the backend's answer
     events: int = 0
     _since: float = field(default_factory=time.monotonic)
     _first_after: float | None = None
+    _output_after: float | None = None
     _usage: JsonObject = field(default_factory=dict)
     _code: str | None = None
-    _closed: bool = False
+    closed: bool = False
 
     def __post_init__(self) -> None:
         self.observer.began()
+
+    def requested(self, request: JsonObject) -> None:
+        """Its request is as the backend gets it."""
+        self.model = get_str(request, "model")
+        self.effort = get_str(get_dict(request, "reasoning"), "effort")
+        self.observer.requested(self)
+
+    @property
+    def awaits_output(self) -> bool:
+        return self._output_after is None
+
+    def output(self) -> None:
+        """Its first event with output is here."""
+        self._output_after = time.monotonic() - self._since
 
     def first(self) -> None:
         """Its first event is here."""
@@ -99,9 +119,9 @@ class RunMetrics:
         self._code = error.code or error.type
 
     def close(self) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.then()
         self.observer.finished(
             FinishedRun(
@@ -112,5 +132,6 @@ class RunMetrics:
                 usage=self._usage,
                 code=self._code,
                 backend_id=self.headers.get("x-oai-request-id"),
+                output_after=self._output_after,
             )
         )

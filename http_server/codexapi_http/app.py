@@ -27,8 +27,10 @@ from .routes import DIALECTS, ROUTES
 from .routes.health import healthz
 from .routes.page import ROUTES as PAGE
 from .routes.page import Snippets, no_snippets
+from .routes.status import ROUTES as STATUS
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import Deadlines
+from .status import Status
 
 
 def create_app(
@@ -53,6 +55,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.codex = codex or Codex(settings, observer=reports)
         app.state.kept = state or State(settings.state)
+        app.state.status = Status(app.state.codex, settings, reports)
         app.state.background = Background(app.state.codex, app.state.kept)
         try:
             async with AsyncExitStack() as stack:
@@ -68,9 +71,8 @@ def create_app(
 
     routes = [
         *(ROUTES if api else [Route("/healthz", healthz)]),
-        *(PAGE if api and settings.serves_page else []),
         *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
-        *_extra(reports),
+        *_extra(api and settings.serves_page, reports),
     ]
     spoken = Dialects(routes, (*DIALECTS, *dialects) if api else ())
     app = App(
@@ -141,9 +143,10 @@ class App(Starlette):
         return self._guard(inside)
 
 
-def _extra(reports: Reports) -> list[Route]:
-    if reports.metrics is None:
-        return []
-    from .metrics import ROUTE  # with the library, for --metrics alone
+def _extra(page: bool, reports: Reports) -> list[Route]:
+    routes = [*PAGE, *STATUS] if page else []
+    if reports.metrics is not None:
+        from .metrics import ROUTE  # with the library, for --metrics alone
 
-    return [ROUTE]
+        routes.append(ROUTE)
+    return routes

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Request, expect
 from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, door, responses
 from tests.http_server.raw import get, post
@@ -237,7 +237,7 @@ async def test_a_failed_request_shows_its_remedy_and_a_report_without_content(
             report = await report_of(page)
             assert f"codexapi: {codexapi_engine.__version__} (" in report
             assert "Status: 429 usage_limit_reached" in report
-            assert re.search(r"^Request id: req_\w+$", report, re.M)
+            assert re.search(r"^Request id: req_\w+$", report, re.MULTILINE)
             assert SECRET not in await page.content() + report
 
 
@@ -251,14 +251,13 @@ async def test_a_running_request_is_stopped(browser: Browser) -> None:
 
 async def test_an_answer_streams_with_its_reasoning_and_is_kept_nowhere(browser: Browser) -> None:
     async with served() as server, tab(browser, address(server)) as page:
-        bodies: list[dict[str, Any]] = []
-        page.on(
-            "request",
-            lambda request: (
-                request.url.endswith(RESPONSES)
-                and bodies.append(json.loads(request.post_data or "{}"))
-            ),
-        )
+        bodies: list[Any] = []
+
+        def hear(request: Request) -> None:
+            if request.url.endswith(RESPONSES):
+                bodies.append(json.loads(request.post_data or "{}"))
+
+        page.on("request", hear)
         await page.get_by_label("Prompt").fill("[[reason]] [[say Forty-two.]]")
         await page.get_by_label("Effort").select_option("high")
         await page.get_by_label("Picture to look at or edit").set_input_files(picture())

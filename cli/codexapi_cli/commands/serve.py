@@ -141,7 +141,7 @@ def serve(
         bool | None,
         typer.Option(
             "--page/--no-page", rich_help_panel="Features",
-            help="Serve a status page at / (default: where only this machine can reach it)",
+            help="Serve a status page at /, or not (default: where only this machine can reach it)",
             show_default=False,
         ),
     ] = None,

@@ -218,7 +218,18 @@ def _point(
         else:  # of a model by name too, the list knows the window
             models = [each for each in listed if each.name == model] or models or listed
     key = chosen.api_key.reveal() if chosen.api_key else UNUSED
+    if chosen.api_key is None and url is None and _demands_key(chosen):
+        say(
+            "codexapi: the server demands a key: set CODEXAPI_API_KEY to one that "
+            "`codexapi keys add NAME` prints, and run this again"
+        )
     return ServerInfo(_served(chosen) if url is None else _check_url(url), models, key)
+
+
+def _demands_key(chosen: engine.Settings) -> bool:
+    from codexapi_engine.program_keys import ProgramKeys  # asyncio
+
+    return bool(ProgramKeys(chosen.state_dir).load())
 
 
 def _check_url(url: str) -> str:

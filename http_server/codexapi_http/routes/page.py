@@ -19,11 +19,12 @@ from starlette.routing import Route
 from codexapi_engine import CodexError, __version__
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.protocol.models import Model, public_list
 from codexapi_engine.remedies import REMEDIES
 
 from ..endpoint import got
-from ..middleware.guard import PAGE_FILES, opens_page
+from ..middleware.guard import PAGE_FILES, opens_page, refuse_cross_site
 from ..requests import codex_of, settings_of
 from .answer import json_response
 from .ollama import root
@@ -75,7 +76,9 @@ async def home(request: Request) -> Response:
     headers = dict(request.scope["headers"])
     if not settings_of(request).serves_page or not opens_page(request.scope, headers):
         return await root(request)
-    keyed = settings_of(request).api_key is not None
+    if b"origin" in headers:  # a script, of a site that `--cors` lets use the API
+        refuse_cross_site(request.scope)
+    keyed = _wants_key(request)
     summary = _LOCKED if keyed else await _summary(request)
     content = Template(static_file("index.html").content.decode()).substitute(
         version=html.escape(__version__),
@@ -104,13 +107,13 @@ async def page_file(request: Request) -> Response:
 
 async def reference(request: Request) -> Response:
     """GET /page/reference.json: what to paste into programs, and the remedies of error codes."""
+    refuse_cross_site(request.scope)
     try:
         models = await codex_of(request).models()
     except CodexError:
         models = []  # the texts name a model that the user has to replace
-    keyed = settings_of(request).api_key is not None
     snippets: Snippets = request.app.state.snippets
-    programs = await aside(True, snippets, f"{request.base_url}v1", models, keyed)
+    programs = await aside(True, snippets, f"{request.base_url}v1", models, _wants_key(request))
     body: JsonObject = {
         "models": public_list(models, settings_of(request).model_aliases),
         "platform": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -151,6 +154,12 @@ _DEMO = Summary(
     "Ready, with simulated answers",
     "A demo: no login is used, and nothing counts against a plan.",
 )
+
+
+def _wants_key(request: Request) -> bool:
+    """Raises Unavailable where the keys of programs cannot be read: then no key is good."""
+    settings = settings_of(request)
+    return settings.api_key is not None or bool(ProgramKeys(settings.state_dir).load())
 
 
 async def _summary(request: Request) -> Summary:
