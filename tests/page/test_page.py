@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs import page_pictures
 from playwright.async_api import Browser, Page, Request, expect
 from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, door, responses
@@ -194,7 +195,7 @@ async def test_a_server_that_stops_and_comes_back_is_followed(browser: Browser) 
         await expect(page.locator("#state")).to_have_text("The server does not answer")
         await expect(page.locator("#fix")).to_contain_text("codexapi serve")
         async with listening_at(create_app(settings=settings, snippets=snippets), port):
-            await expect(page.locator("#state")).to_have_text("Ready, with simulated answers")
+            await expect(page.locator("#state")).to_have_text("Ready, as a demo")
             await expect(page.locator("#fix")).to_be_hidden()
 
 
@@ -325,3 +326,17 @@ async def test_the_files_are_small_and_a_browser_keeps_them() -> None:
         assert size < 60_000
         assert b"http://" not in re.sub(rb"http://127.0.0.1[^<]*", b"", home.body)
         assert (await server.reply(get("/"))).body == b"Ollama is running"
+
+
+async def test_its_pictures_in_the_documents_can_be_taken(browser: Browser) -> None:
+    async with served(demo=True) as server:
+        base = address(server, "/v1")
+        await asyncio.to_thread(page_pictures.fill, base)
+        for scheme in page_pictures.SCHEMES:
+            image = await page_pictures.take(browser, address(server), scheme)
+            documented = (page_pictures.FOLDER / f"page-{scheme}.png").read_bytes()
+            for png in (image, documented):
+                assert png.startswith(b"\x89PNG")
+                assert len(png) < 150_000
+                width, height = (int.from_bytes(png[at : at + 4]) for at in (16, 20))
+                assert {"width": width, "height": height} == page_pictures.SIZE

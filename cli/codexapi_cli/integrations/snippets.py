@@ -75,6 +75,8 @@ def _snippet(client: ApiClient, point: ServerInfo) -> dict[str, Any]:
 def _parts(client: ApiClient, point: ServerInfo) -> Iterator[tuple[str, str]]:
     if client.entries is None:
         yield _TITLES.get(client.name, "Enter this"), words(client, point)
+        if client.name in _PACKAGES:
+            yield "Once, in a terminal", f"{_PACKAGES[client.name]}\n"
         return
     yield "In a terminal, this writes its settings", f"codexapi setup {client.name}\n"
     yield f"Or paste into {_place(client)}", pasted(form_of(client), client.entries(point))
@@ -119,9 +121,10 @@ console.log(response.output_text);
 
 _PLAIN: Final = (
     ApiClient("curl", "curl", words=_curl),
-    ApiClient("python", "Python", words=_python, after="pip install openai"),
-    ApiClient("node", "Node", words=_node, after="npm install openai"),
+    ApiClient("python", "Python", words=_python),
+    ApiClient("node", "Node", words=_node),
 )
+_PACKAGES: Final = {"python": "pip install openai", "node": "npm install openai"}
 _TITLES: Final = {
     "curl": "In a terminal",
     "python": "example.py",

@@ -50,7 +50,7 @@ function duration(seconds) {
 function moment(epoch) {
   const date = new Date(epoch * 1000), today = new Date();
   const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  if (date.toDateString() === today.toDateString()) return time;
+  if (Math.abs(date - today) < 20 * 3600 * 1000) return time; // no other day is meant
   return `${date.toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${time}`;
 }
 
@@ -156,7 +156,7 @@ function facts(list, pairs) {
 
 function headline(state) {
   const login = state.login, error = state.backend?.last_error;
-  if (state.demo) return ["ready", "Ready, with simulated answers", "A demo: no login is used, and nothing counts against a plan."];
+  if (state.demo) return ["ready", "Ready, as a demo", "Answers are simulated: no login is used, and nothing counts against a plan."];
   if (login.state !== "ready") {
     const over = /expired|reused|invalidated/.test(login.error?.code ?? "");
     const titles = { missing: "Not logged in", expired: "The login has expired", unreadable: "The login cannot be used" };

@@ -80,7 +80,7 @@ OLLAMA = Dialect(
 
 
 async def root(request: Request) -> Response:
-    """GET and HEAD /, by which programs see whether there is a server. A browser gets a hint."""
+    """GET and HEAD /, by which programs see whether there is a server. A browser that has no page gets a hint."""
     if request.method not in ("GET", "HEAD") or "text/html" in header(request, b"accept"):
         raise no_such_path(request)
     return PlainTextResponse(_RUNNING)

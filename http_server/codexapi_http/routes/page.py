@@ -151,8 +151,8 @@ _LOCKED = Summary("warn", "This server wants its key", "It is the key that it wa
 _READY = Summary("ready", "Ready", "Point your programs at this address.")
 _DEMO = Summary(
     "ready",
-    "Ready, with simulated answers",
-    "A demo: no login is used, and nothing counts against a plan.",
+    "Ready, as a demo",
+    "Answers are simulated: no login is used, and nothing counts against a plan.",
 )
 
 
