@@ -10,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 let reference = { programs: [], remedies: {} };
 let status = null;
 let skew = 0; // seconds by which the server's clock is ahead of this one
-let startedAt = null;
+let readFor = ""; // the start and the login that `reference` is from
 let models = [];
 let recentRows = new Map(); // id and moment of a request -> {row, text, failed}
 
@@ -154,13 +154,18 @@ function facts(list, pairs) {
 
 // ---- ready
 
+function remedyWords(error) {
+  const remedy = reference.remedies[error?.code];
+  return remedy ? `${remedy.meaning} ${remedy.remedy}` : error?.message ?? "";
+}
+
 function headline(state) {
   const login = state.login, error = state.backend?.last_error;
   if (state.demo) return ["ready", "Ready, as a demo", "Answers are simulated: no login is used, and nothing counts against a plan."];
   if (login.state !== "ready") {
     const over = /expired|reused|invalidated/.test(login.error?.code ?? "");
     const titles = { missing: "Not logged in", expired: "The login has expired", unreadable: "The login cannot be used" };
-    return ["bad", titles[over ? "expired" : login.state] ?? "Not logged in", login.error?.message ?? "", login.error?.command ?? reference.remedies[login.error?.code]?.command ?? "codexapi login"];
+    return ["bad", titles[over ? "expired" : login.state] ?? "Not logged in", remedyWords(login.error), login.error?.command ?? reference.remedies[login.error?.code]?.command ?? "codexapi login"];
   }
   const full = (state.limits?.windows ?? []).find((entry) => entry.used_percent >= 100 && (entry.resets_at ?? Infinity) > now());
   if (full || error?.code === "usage_limit_reached") {
@@ -169,9 +174,7 @@ function headline(state) {
     return ["warn", "Limit reached", `${what}${reset} Until then the backend refuses requests.`, "codexapi usage"];
   }
   if (error) {
-    const remedy = reference.remedies[error.code];
-    const words = remedy ? `${remedy.meaning} ${remedy.remedy}` : error.message;
-    return ["warn", "Ready, but the last request failed", words ?? "", remedy?.command];
+    return ["warn", "Ready, but the last request failed", remedyWords(error), reference.remedies[error.code]?.command];
   }
   return ["ready", "Ready", "Point your programs at this address."];
 }
@@ -339,7 +342,7 @@ async function stopRequest(id) {
 
 const withEffort = (entry) => (entry.effort ? `${entry.model} · ${entry.effort}` : entry.model || "");
 const requestOf = (entry) => (entry.method === "POST" ? entry.route : `${entry.method} ${entry.route}`);
-const failed = (entry) => entry.status >= 400 || Boolean(entry.code);
+const failed = (entry) => entry.code !== "client_left" && (entry.status >= 400 || Boolean(entry.code));
 
 function tokens(entry) {
   const counts = entry.tokens ?? {};
@@ -597,7 +600,7 @@ async function look() {
   clearTimeout(timer);
   try {
     render(await read("/status.json"));
-    if (status.started_at !== startedAt) await readRest();
+    if (readFor !== readKey()) await readRest();
   } catch (error) {
     if (error.code === "invalid_api_key") lock();
     else if (!(error.status in { 404: 1, 403: 1 })) offline(error);
@@ -620,12 +623,14 @@ function render(state) {
   renderSeen(state.seen);
 }
 
+const readKey = () => `${status.started_at} ${status.login.state}`;
+
 async function readRest() {
   reference = await read("/page/reference.json");
   renderPrograms();
   renderModels(reference.models);
   renderReady(status);
-  startedAt = status.started_at;
+  readFor = readKey();
 }
 
 function lock() {

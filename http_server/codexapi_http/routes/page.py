@@ -139,15 +139,14 @@ def static_file(name: str) -> StaticFile:
     return StaticFile(content, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 
 
-_KEY_HINT = (
-    "The key is the one that this server was started with; programs send it as their API key."
-)
+_KEY_HINT = "Programs send the same key as their API key."
 _NO_KEY_HINT = "Any text will do as the API key."
 _WITHOUT_SCRIPT = (
     "Limits, programs to connect and requests need JavaScript. Without it, a terminal has the same: "
     "codexapi status, codexapi usage, codexapi setup."
 )
 _LOCKED = Summary("warn", "This server wants its key", "It is the key that it was started with.")
+_LOGIN = "codexapi login"
 _READY = Summary("ready", "Ready", "Point your programs at this address.")
 _DEMO = Summary(
     "ready",
@@ -168,7 +167,8 @@ async def _summary(request: Request) -> Summary:
     problem = await codex_of(request).login_problem()
     if problem is None:
         return _READY
-    remedy = REMEDIES.get(getattr(problem, "code", None) or "")
-    return Summary(
-        "bad", "Not logged in", str(problem), (remedy and remedy.command) or "codex login"
-    )
+    remedy = REMEDIES.get(problem.known_code)
+    if remedy is None:
+        return Summary("bad", "Not logged in", str(problem), _LOGIN)
+    words = f"{remedy.meaning} {remedy.remedy}"
+    return Summary("bad", "Not logged in", words, remedy.command or _LOGIN)
