@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from mcp import Client
 from tests import forks
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.processes import Running, codexapi, environment, server
@@ -182,6 +184,16 @@ def test_status_sums_up_the_requests_by_program(served: Running, env: dict[str, 
     assert sums["counter 1.0"]["requests"] == 2
     assert sums["counter 1.0"]["output"] > 0
     assert "counter 1.0: 2 requests" in run("status", "--demo", env=env).stdout
+
+
+async def test_mcp_beside_the_server_tells_the_same_sums(served: Running) -> None:
+    await asyncio.to_thread(ask, served, "besides/1.0")
+    async with Client(served.url.replace("/v1", "/mcp")) as mcp:
+        told = (await mcp.call_tool("account_status", {})).structured_content
+    assert told is not None
+    (one,) = [each for each in told["programs"] if each["program"] == "besides 1.0"]
+    assert (one["requests"], one["running"]) == (1, 0)
+    assert one["output_tokens"] > 0
 
 
 def test_status_watch_prints_a_line_for_each_change(served: Running, env: dict[str, str]) -> None:
