@@ -23,6 +23,14 @@ FROM = 1.0
 """Milliseconds from which an import may stand inside a function."""
 
 COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
+    ("codexapi_cli.commands.keys", "codexapi_engine.program_keys"): (43.8, 3.78),
+    ("codexapi_cli.commands.setup", "codexapi_engine.program_keys"): (25.3, 2.18),
+    ("codexapi_cli.commands.status", "asyncio"): (16.6, 1.43),
+    ("codexapi_cli.commands.top", "asyncio"): (16.2, 1.40),
+    ("codexapi_cli.commands.top", "codexapi_cli.terminal.cleaning"): (6.2, 0.53),
+    ("codexapi_cli.commands.top", "codexapi_cli.terminal.request_table"): (19.2, 1.66),
+    ("codexapi_cli.parser.completers", "codexapi_engine.program_keys"): (83.2, 7.18),
+    ("codexapi_cli.servers.live", "http.client"): (12.8, 1.10),
     ("codexapi_cli.__main__", "codexapi_cli.app"): (54.9, 6.35),
     ("codexapi_cli.__main__", "codexapi_cli.parser.help_pages"): (10.2, 1.18),
     ("codexapi_cli.__main__", "codexapi_cli.terminal.streams"): (8.1, 0.94),

@@ -7,12 +7,12 @@ single event. Nothing here depends on logs, metrics or front ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .errors import CodexError, JsonObject, from_event
-from .protocol.shapes import get_dict, get_str
+from .protocol.shapes import get_dict, get_int, get_str
 
 
 class FinishedRun(NamedTuple):
@@ -36,6 +36,34 @@ class Exchange(NamedTuple):
     sent: Mapping[str, str]  # headers
     status: int
     received: Mapping[str, str]  # headers
+
+
+class ProgramUse(NamedTuple):
+    """The requests of one program that a server remembers, and their tokens."""
+
+    program: str  # empty where it has not said who it is
+    requests: int
+    running: int
+    input: int
+    output: int
+
+
+def use_by_program(
+    requests: Iterable[tuple[str, bool, Mapping[str, object]]],
+) -> list[ProgramUse]:
+    """Sums requests up: the program of each, whether it runs, and its tokens by kind. The program
+    with the most tokens comes first."""
+    found: dict[str, ProgramUse] = {}
+    for program, runs, tokens in requests:
+        before = found.get(program) or ProgramUse(program, 0, 0, 0, 0)
+        found[program] = ProgramUse(
+            program,
+            before.requests + 1,
+            before.running + runs,
+            before.input + (get_int(tokens, "input") or 0),
+            before.output + (get_int(tokens, "output") or 0),
+        )
+    return sorted(found.values(), key=lambda one: (-one.input - one.output, one.program))
 
 
 class Observer:
@@ -63,6 +91,10 @@ class Observer:
 
     def refreshed(self, outcome: str) -> None:
         """A renewal of the login has ended: `ok`, or the code of its error."""
+
+    def programs(self) -> Sequence[ProgramUse]:
+        """What is remembered of the programs that use this process; nothing where no server is."""
+        return ()
 
     def images_generated(self, pictures: int) -> None:
         """The backend has made pictures."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.telemetry import Exchange, FinishedRun, Observer, RunMetrics
+from codexapi_engine.telemetry import (
+    Exchange,
+    FinishedRun,
+    Observer,
+    ProgramUse,
+    RunMetrics,
+    use_by_program,
+)
 
 from .middleware.request_log import Entry, current, effort_name, error_code, model_name
 from .request_record import RequestRecord
@@ -90,6 +98,11 @@ class Reports(Observer):
             self.record.end(entry)
         if self.metrics is not None:
             self.metrics.finished(run, tokens)
+
+    def programs(self) -> Sequence[ProgramUse]:
+        running = [(one.program, True, one.tokens) for one in self.record.running()]
+        recent = [(one.program, False, one.tokens) for one in self.record.recent()]
+        return use_by_program([*running, *recent])
 
     def retried(self, why: str) -> None:
         if self.metrics is not None:

@@ -12,8 +12,8 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import PLAN_INTERVAL
-from codexapi_engine.errors import JsonObject
 from codexapi_engine.folding import columns_of, width
+from codexapi_engine.telemetry import ProgramUse
 
 from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
 from ..servers.live import by_program, status_at
@@ -121,7 +121,7 @@ async def _report(chosen: engine.Settings) -> dict[str, Any]:
         "base_url": chosen.base_url,
         "simulated": chosen.demo,
         "servers": [
-            {**asdict(server), "programs": programs}
+            {**asdict(server), "programs": programs and [one._asdict() for one in programs]}
             for server, programs in zip(servers, live, strict=True)
         ],
         "limits": None,
@@ -129,7 +129,7 @@ async def _report(chosen: engine.Settings) -> dict[str, Any]:
     }
 
 
-def _live(server: Server, chosen: engine.Settings) -> list[JsonObject] | None:
+def _live(server: Server, chosen: engine.Settings) -> list[ProgramUse] | None:
     """The requests that a server shows, by program; None where it shows none to us."""
     try:
         return by_program(status_at(server.url, chosen.api_key)) if server.url else None
@@ -148,7 +148,7 @@ def _servers_text(report: dict[str, Any]) -> str:
             count = f"{one['requests']} request{'' if one['requests'] == 1 else 's'}"
             runs = f" ({one['running']} running)" if one["running"] else ""
             tokens = f"{one['input']}+{one['output']} tokens"
-            text += f"  {one['program']}: {count}{runs}, {tokens}\n"
+            text += f"  {one['program'] or 'unknown'}: {count}{runs}, {tokens}\n"
     return text
 
 

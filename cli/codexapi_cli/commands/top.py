@@ -110,16 +110,19 @@ async def _live(chosen: engine.Settings, where: str, every: float) -> None:
                 report = await asyncio.to_thread(status_at, where, chosen.api_key)
                 head = title(report, where)
             except Problem as problem:
-                head = f"{problem}; trying again"
+                head = f"trying again: {problem}"
 
 
 def _picture(head: str, report: JsonObject) -> str:
     """The screen, line by line: nothing of what was there before is left, and nothing flickers."""
     from ..terminal.cleaning import clean
-    from ..terminal.request_table import table
+    from ..terminal.request_table import cut, table
 
     columns, rows = os.get_terminal_size(sys.stdout.fileno())
-    lines = [clean(head)[:columns], "q quits"[:columns], *table(report, columns, rows - 3)]
+    lines = [
+        *(cut(one, columns) for one in (clean(head), "q quits")),
+        *table(report, columns, rows - 3),
+    ]
     return "\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in lines[: rows - 1]) + "\x1b[J"
 
 

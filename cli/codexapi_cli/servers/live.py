@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
 from urllib.parse import urlsplit
 
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.secret import Secret
-from codexapi_engine.protocol.shapes import get_dict, get_int, get_list, get_str
+from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
+from codexapi_engine.telemetry import ProgramUse, use_by_program
 
 from ..terminal.output import BACKEND, LOGIN, Problem
 from .registry import Server, reachable
 
 TIMEOUT = 5.0
 _MAX_BYTES = 8_000_000
-UNKNOWN = "unknown"
-"""The program of a request that names none."""
 
 
 def status_at(url: str, key: Secret | None) -> JsonObject:
@@ -64,23 +61,11 @@ def chosen_server(found: list[Server], port: int | None, url: str | None) -> str
     return ready[0]
 
 
-def by_program(report: JsonObject) -> list[JsonObject]:
-    """The requests that a report shows, summed up: the program with the most tokens first."""
-    sums: dict[str, dict[str, Any]] = {}
-    for entry, runs in _entries(report):
-        program = get_str(entry, "program") or UNKNOWN
-        one = sums.setdefault(
-            program, {"program": program, "requests": 0, "running": 0, "input": 0, "output": 0}
-        )
-        one["requests"] += 1
-        one["running"] += runs
-        for kind in ("input", "output"):
-            one[kind] += get_int(get_dict(entry, "tokens"), kind) or 0
-    return sorted(sums.values(), key=lambda one: (-one["input"] - one["output"], one["program"]))
-
-
-def _entries(report: JsonObject) -> Iterable[tuple[JsonObject, bool]]:
-    for name in ("running", "recent"):
-        for entry in get_list(report, name):
-            if isinstance(entry, dict):
-                yield entry, name == "running"
+def by_program(report: JsonObject) -> list[ProgramUse]:
+    """The requests that a report shows, summed up by program."""
+    return use_by_program(
+        (get_str(entry, "program"), name == "running", get_dict(entry, "tokens"))
+        for name in ("running", "recent")
+        for entry in get_list(report, name)
+        if isinstance(entry, dict)
+    )

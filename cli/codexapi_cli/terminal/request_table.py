@@ -100,12 +100,12 @@ def table(report: JsonObject, columns: int = 0, rows: int = 0) -> list[str]:
         widths = [max(map(cells, values)) for values in zip(*grid, strict=True)]
         least = max(shown, key=lambda one: one.rank)
         if not columns or sum(widths) + len(_GAP) * (len(widths) - 1) <= columns or not least.rank:
-            return [_cut(_line(shown, row, widths), columns) for row in grid]
+            return [cut(_line(shown, row, widths), columns) for row in grid]
         shown.remove(least)
 
 
 def _cell(column: Column, entry: JsonObject) -> str:
-    return _cut(" ".join(clean(column.value(entry)).split()), _MOST)
+    return cut(" ".join(clean(column.value(entry)).split()), _MOST)
 
 
 def _line(shown: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
@@ -118,7 +118,7 @@ def _padded(shown: Sequence[Column], row: Sequence[str], widths: Sequence[int]) 
         yield space + text if column.numeric else text + space
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
     if not columns or cells(text) <= columns:
         return text
     while text and cells(text) >= columns:

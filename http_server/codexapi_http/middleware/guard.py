@@ -88,13 +88,13 @@ class Guard:
     ) -> None:
         dialect = self._dialects.choose(scope, headers)
         error = self._refusal(scope, headers, dialect)
+        answer.entry.program = scope[PROGRAM]
         try:
             if error is None and self._cors.is_preflight(scope["method"], headers):
                 permission = Response(status_code=204)
                 permission.raw_headers = self._cors.preflight(headers)
                 await permission(scope, receive, answer.send)
             elif error is None:
-                answer.entry.program = scope[PROGRAM]
                 await self._app(scope, receive, answer.send)
         except Exception:  # the outermost edge of the server
             error = unforeseen(scope["request_id"])
