@@ -54,7 +54,7 @@ async def attacker(body: str) -> AsyncIterator[str]:
 
 def spent(backend: Simulator) -> list[str]:
     """The requests that count against a plan."""
-    return [one.target for one in backend.requests if one.method == "POST"]
+    return [one.path for one in backend.requests if one.method == "POST"]
 
 
 # Names and sites

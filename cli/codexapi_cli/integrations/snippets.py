@@ -68,7 +68,7 @@ def model_info(model: Model) -> ModelInfo:
 
 def _snippet(client: ApiClient, point: ServerInfo) -> dict[str, Any]:
     parts = [{"title": title, "text": text} for title, text in _parts(client, point)]
-    title = FIRST.get(client.name) or client.title[0].upper() + client.title[1:]
+    title = FIRST.get(client.name) or client.title.replace("any program", "Any program", 1)
     return {"name": client.name, "title": title, "parts": parts, "after": client.after}
 
 

@@ -388,7 +388,7 @@ function filterRows() {
     shown += fits;
   }
   const all = recentRows.size;
-  put($("count"), all ? (shown === all ? `${all} requests` : `${shown} of ${all} requests`) : "");
+  put($("count"), all ? (shown === all ? `${all} ${all === 1 ? "request" : "requests"}` : `${shown} of ${all} requests`) : "");
   show($("empty"), all === 0);
 }
 
@@ -399,14 +399,20 @@ function renderSeen(seen) {
 }
 
 function openDetails(entry) {
-  const remedy = entry.code ? reference.remedies[entry.code] ?? reference.remedies.other : null;
   put($("details-title"), entry.code ? `${entry.status} ${entry.code}` : `Request ${entry.status}`);
-  $("remedy").replaceChildren(...(remedy ? [
-    make("strong", {}, remedy.meaning), make("p", {}, remedy.remedy), remedy.command ? commandLine(remedy.command) : null,
-  ].filter(Boolean) : []));
+  $("remedy").dataset.code = entry.code ?? "";
+  renderRemedy();
   facts($("fields"), fieldsOf(entry));
   $("report").onclick = (event) => copy(report(entry), event.currentTarget);
   $("details").showModal();
+}
+
+function renderRemedy() {
+  const code = $("remedy").dataset.code;
+  const remedy = code ? reference.remedies[code] ?? reference.remedies.other : null;
+  $("remedy").replaceChildren(...(remedy ? [
+    make("strong", {}, remedy.meaning), make("p", {}, remedy.remedy), remedy.command ? commandLine(remedy.command) : null,
+  ].filter(Boolean) : []));
 }
 
 function fieldsOf(entry) {
@@ -629,6 +635,7 @@ async function readRest() {
   reference = await read("/page/reference.json");
   renderPrograms();
   renderModels(reference.models);
+  renderRemedy();
   renderReady(status);
   readFor = readKey();
 }
