@@ -342,7 +342,7 @@ async function stopRequest(id) {
 
 const withEffort = (entry) => (entry.effort ? `${entry.model} · ${entry.effort}` : entry.model || "");
 const requestOf = (entry) => (entry.method === "POST" ? entry.route : `${entry.method} ${entry.route}`);
-const failed = (entry) => entry.code !== "client_left" && (entry.status >= 400 || Boolean(entry.code));
+const failed = (entry) => !["client_left", "stopped"].includes(entry.code) && (entry.status >= 400 || Boolean(entry.code));
 
 function tokens(entry) {
   const counts = entry.tokens ?? {};
