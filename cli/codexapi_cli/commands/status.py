@@ -102,9 +102,10 @@ def _redraw(report: dict[str, Any], rows: int, as_json: bool) -> int:
         return 0
     terminal, columns = sys.stdout.isatty(), columns_of(sys.stdout)
     put_drawn(f"\x1b[{rows}A\r\x1b[J" if rows and terminal else "")
-    text = _servers_text(report) + "".join(f"{line}\n" for line in _describe(report))
-    put(text)
-    lines = text.splitlines()
+    lines = [*_servers_text(report).splitlines(), *_describe(report)]
+    if report["error"]:
+        lines.append(report["error"]["message"])
+    put("".join(f"{line}\n" for line in lines))
     return sum(max(1, -(-width(line) // columns)) for line in lines) if columns else len(lines)
 
 
