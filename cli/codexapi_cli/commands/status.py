@@ -82,12 +82,12 @@ async def _watch(chosen: engine.Settings, every: float, as_json: bool) -> None:
     import asyncio
 
     account: dict[str, Any] = {}
-    shown, asked_at, rows = None, 0.0, 0
+    shown, query_time, rows = None, 0.0, 0
     while True:
         report = {**await _report(chosen), **account}
-        if not account or time.monotonic() - asked_at >= PLAN_INTERVAL:
+        if not account or time.monotonic() - query_time >= PLAN_INTERVAL:
             await _ask(chosen, report)
-            asked_at = time.monotonic()
+            query_time = time.monotonic()
             account = {name: report[name] for name in _OF_ACCOUNT}
         if report != shown:
             rows = _redraw(report, rows, as_json)
