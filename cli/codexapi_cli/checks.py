@@ -22,7 +22,8 @@ from codexapi_engine.check import OK, PROBLEM, UNKNOWN, WARNING, Check
 from codexapi_engine.client import named_model
 from codexapi_engine.errors import duration
 from codexapi_engine.files import read_regular
-from codexapi_engine.findings import (
+from codexapi_engine.listeners import listener
+from codexapi_engine.local_checks import (
     login_file,
     login_remedy,
     login_store,
@@ -30,7 +31,6 @@ from codexapi_engine.findings import (
     state_folder,
     ways,
 )
-from codexapi_engine.listeners import listener
 from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.location import store_of
 from codexapi_engine.login.login_hint import MAKE_WRITABLE, with_client

@@ -298,7 +298,7 @@ MAX_PROGRAM_LABELS = 32
 PLAN_INTERVAL = 60.0
 """Between two questions to the usage endpoint that the page may cause."""
 
-FINDINGS_AGE = 10.0
+CHECKS_AGE = 10.0
 """How long the page shows the same findings: each look at the disk takes a millisecond."""
 
 MCP_CALL_TIMEOUT = 900

@@ -104,8 +104,8 @@ class ProgramKeys:
         """The keys, while no other process changes them."""
         private_folder(self._path.parent)
         shared = CodexHomeLock(self._path.parent)
-        async with shared.flock(self._lock, 0o600, LOGIN_LOCK_WAIT) as held:
-            if not held:
+        async with shared.flock(self._lock, 0o600, LOGIN_LOCK_WAIT) as is_ours:
+            if not is_ours:
                 raise Unavailable(
                     f"another program has held {self._lock} for {LOGIN_LOCK_WAIT:g} s"
                 )

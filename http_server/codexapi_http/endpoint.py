@@ -127,7 +127,8 @@ class CancelOnDisconnect:
 
     def withdraw(self) -> None:
         self.shutdown.unwatch(self._end)
-        self._entry.stop = None
+        if self._entry.stop == self._end:  # else of the response that goes on in the background
+            self._entry.stop = None
         if self._client is not None:
             self._client.on_leave = None
         if self._gone is not None:

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 
 from codexapi_engine import Codex, CodexError, LoginExpired, Settings, __version__
-from codexapi_engine.bounds import FINDINGS_AGE, PLAN_INTERVAL
+from codexapi_engine.bounds import CHECKS_AGE, PLAN_INTERVAL
 from codexapi_engine.check import OK
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.findings import local_findings, login_remedy
+from codexapi_engine.local_checks import local_checks, login_remedy
 from codexapi_engine.login.login_hint import with_client
 from codexapi_engine.protocol.auth_file import Credentials
 from codexapi_engine.protocol.limits import Limits, Window
@@ -32,8 +32,8 @@ class Status:
         self._reports = reports
         self._started_at = time.time()
         # moves
-        self._findings: list[JsonObject] = []
-        self._findings_until = 0.0
+        self._checks: list[JsonObject] = []
+        self._checks_until = 0.0
         self._plan_until = 0.0
 
     async def report(self, base_url: str) -> JsonObject:
@@ -56,12 +56,13 @@ class Status:
 
     def limits(self) -> JsonObject:
         """The plan's limits as the newest answers tell them."""
-        codex, told = self._codex, self._codex.usage.as_json() if self._codex.usage else {}
+        codex = self._codex
+        usage = codex.usage.as_json() if codex.usage else {}
         return {
             "as_of": codex.limits_at,
             "windows": list(_windows(codex.limits, codex.usage)),
-            "credits": told.get("credits"),
-            "reset_credits": told.get("reset_credits"),
+            "credits": usage.get("credits"),
+            "reset_credits": usage.get("reset_credits"),
         }
 
     async def refresh_limits(self) -> JsonObject:
@@ -103,16 +104,16 @@ class Status:
         }
 
     async def _found(self) -> list[JsonObject]:
-        if time.monotonic() >= self._findings_until:
-            self._findings = await asyncio.to_thread(_findings, self._settings)
-            self._findings_until = time.monotonic() + FINDINGS_AGE
-        return self._findings
+        if time.monotonic() >= self._checks_until:
+            self._checks = await asyncio.to_thread(_run_checks, self._settings)
+            self._checks_until = time.monotonic() + CHECKS_AGE
+        return self._checks
 
 
-def _findings(settings: Settings) -> list[JsonObject]:
+def _run_checks(settings: Settings) -> list[JsonObject]:
     return [
         {"name": one.name, "ok": one.state == OK, "text": one.text, "command": one.fix}
-        for one in local_findings(settings)
+        for one in local_checks(settings)
     ]
 
 

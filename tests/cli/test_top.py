@@ -175,6 +175,17 @@ def test_a_key_of_a_program_is_made_used_shown_and_revoked(
     assert run("keys", "revoke", "laptop", env=env).returncode == 2
 
 
+def test_a_server_says_at_its_start_that_it_demands_a_key(tmp_path: Path) -> None:
+    own = {"CODEXAPI_STATE_DIR": str(tmp_path)}
+    assert run("keys", "add", "laptop", env=own).returncode == 0
+    with server("--demo", env=own) as process:
+        assert process.process.stderr is not None
+        notes = [process.process.stderr.readline() for _ in range(2)]
+    assert "every request needs a key: that of laptop" in notes[1]
+    noted = run("setup", "claude-code", "--print", "--demo", "--model", "x", env=own)
+    assert "keys add NAME" in noted.stderr
+
+
 def test_status_sums_up_the_requests_by_program(served: Running, env: dict[str, str]) -> None:
     ask(served, "counter/1.0")
     ask(served, "counter/1.0")

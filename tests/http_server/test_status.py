@@ -233,6 +233,23 @@ async def test_a_create_of_a_websocket_is_stopped_and_the_next_one_works() -> No
     assert codes == [None, "stopped"]
 
 
+async def test_a_response_in_the_background_runs_on_and_can_be_stopped() -> None:
+    backend = Stream()
+    async with door(backend) as server:
+        made = await server.reply(post(RESPONSES, responses(background=True), "X-Request-Id: mine"))
+        await backend.reached.wait()
+        backend.send(CREATED, DELTA)
+        entry = await running(server)
+        assert (entry["request_id"], entry["stoppable"]) == ("mine", True)
+        assert (await server.reply(change("/status/requests/mine/stop"))).status == 200
+        await backend.closed.wait()
+        told = await server.reply(get(f"{RESPONSES}/{made.json['id']}"))
+        assert told.json["status"] == "cancelled"
+        after = await status(server)
+    assert after["running"] == []
+    assert [one["code"] for one in after["recent"] if one["method"] == "POST"] == ["stopped"]
+
+
 async def test_a_request_that_is_not_running_cannot_be_stopped() -> None:
     async with door(Simulator()) as server:
         await server.reply(post(CHAT, chat("hi"), "X-Request-Id: mine"))

@@ -112,6 +112,25 @@ async def test_a_link_of_another_site_opens_the_page_and_a_frame_does_not(
             assert spent(backend) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", ("Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate"), 200),
+        ("/", ("Sec-Fetch-Dest: iframe", "Sec-Fetch-Mode: navigate"), 403),
+        ("/", ("Sec-Fetch-Dest: empty", "Sec-Fetch-Mode: no-cors"), 403),
+        ("/page/app.js", ("Sec-Fetch-Dest: script", "Sec-Fetch-Mode: no-cors"), 403),
+        ("/status.json", ("Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate"), 403),
+        ("/v1/models", ("Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate"), 403),
+    ],
+)
+async def test_of_another_site_only_a_link_to_the_page_is_let_in(
+    path: str, headers: tuple[str, ...], status: int
+) -> None:
+    async with door(Simulator()) as server:
+        reply = await server.reply(get(path, HTML, "Sec-Fetch-Site: cross-site", *headers))
+        assert reply.status == status
+
+
 # Keys
 
 

@@ -24,6 +24,9 @@ $ codexapi keys revoke editor
 ADD_EXAMPLES = """
 # Make a key for a program
 $ codexapi keys add editor
+
+# Into a file, which the program reads
+$ codexapi keys add builder > key.txt
 """
 LIST_EXAMPLES = """
 # List the programs with a key

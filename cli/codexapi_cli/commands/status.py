@@ -82,12 +82,12 @@ async def _watch(chosen: engine.Settings, every: float, as_json: bool) -> None:
     import asyncio
 
     account: dict[str, Any] = {}
-    shown, asked_at, rows = None, 0.0, 0
+    shown, query_time, rows = None, 0.0, 0
     while True:
         report = {**await _report(chosen), **account}
-        if not account or time.monotonic() - asked_at >= PLAN_INTERVAL:
+        if not account or time.monotonic() - query_time >= PLAN_INTERVAL:
             await _ask(chosen, report)
-            asked_at = time.monotonic()
+            query_time = time.monotonic()
             account = {name: report[name] for name in _OF_ACCOUNT}
         if report != shown:
             rows = _redraw(report, rows, as_json)
@@ -102,9 +102,10 @@ def _redraw(report: dict[str, Any], rows: int, as_json: bool) -> int:
         return 0
     terminal, columns = sys.stdout.isatty(), columns_of(sys.stdout)
     put_drawn(f"\x1b[{rows}A\r\x1b[J" if rows and terminal else "")
-    text = _servers_text(report) + "".join(f"{line}\n" for line in _describe(report))
-    put(text)
-    lines = text.splitlines()
+    lines = [*_servers_text(report).splitlines(), *_describe(report)]
+    if report["error"]:
+        lines.append(report["error"]["message"])
+    put("".join(f"{line}\n" for line in lines))
     return sum(max(1, -(-width(line) // columns)) for line in lines) if columns else len(lines)
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.hardening import harden
 from codexapi_engine.login.login_hint import with_client
+from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.setting_values import is_loopback
 from codexapi_engine.storage import State
 
@@ -144,6 +145,11 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
             yield f"{with_client(str(problem))} (until then, requests get a 401)"
         if settings.foreign:
             yield f"your login is sent to {settings.base_url}, as you asked"
+    try:
+        if names := ProgramKeys(settings.state_dir).load():
+            yield f"every request needs a key: that of {', '.join(names)}, or --api-key's"
+    except Unavailable as error:
+        yield f"{error}; until then, requests get a 503"
     if not is_loopback(settings.host):
         yield "open to your network: for your own devices only, never for other people"
     if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:

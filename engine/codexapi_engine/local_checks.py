@@ -20,7 +20,7 @@ from .login.login_hint import CODEX, INSTALL, MAKE_WRITABLE
 from .settings import PACKAGE, Settings, proxy_text
 
 
-def local_findings(chosen: Settings) -> Iterator[Check]:
+def local_checks(chosen: Settings) -> Iterator[Check]:
     """What can be seen without asking anyone or changing anything: in a millisecond."""
     yield from ways(chosen)
     yield state_folder(chosen)
