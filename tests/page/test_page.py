@@ -218,6 +218,7 @@ async def test_a_login_that_is_no_good_is_the_headline_and_a_new_one_ends_it(
         async with tab(browser, address(server)) as page:
             await expect(page.locator("#state")).to_have_text(headline)
             await expect(page.locator("#fix code")).to_have_text(command)
+            assert await violations(page) == []
             write_login(tmp_path, backend.login())
             await expect(page.locator("#state")).to_have_text("Ready")
 

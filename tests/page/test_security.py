@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Error, Page, expect
 from tests.http_server.doors import Door, door, responses
 from tests.http_server.raw import get, post
-from tests.page.browsing import tab
+from tests.page.browsing import tab, violations
 
 from codexapi_engine.simulator import Simulator
 
@@ -143,6 +143,7 @@ async def test_the_key_is_asked_for_once_and_stands_in_no_address_and_no_cookie(
         await page.goto(address(server))
         await expect(page.locator("#state")).to_have_text("This server wants its key")
         await expect(page.locator("#limits")).to_be_hidden()
+        assert await violations(page) == []
         await page.get_by_label("Key of this server").fill("wrong")
         await page.get_by_role("button", name="Unlock").click()
         await expect(page.locator("#state")).to_have_text("That is not the key")
