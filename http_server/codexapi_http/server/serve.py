@@ -117,14 +117,8 @@ async def _serve(
                 f"programs that look for Ollama find it at {url_of(s)}" for s in listening[1:]
             ]
             on_ready(url, notes)
-            for path in (["/v1"] if api else []) + [mount.path for mount in mounts]:
-                at = f"{url}{path}"
-                line = f"codexapi ready on {at}"
-                announce(line, text=line, level=logging.INFO, always=True, url=at)
-            for note in notes:
-                announce(note, always=True)
-            if sys.stderr.isatty():
-                announce("Ctrl-C ends it", level=logging.INFO)
+            paths = (["/v1"] if api else []) + [mount.path for mount in mounts]
+            _announce_ready(url, paths, notes, page=api and settings.serves_page)
 
         def stop(now: bool) -> None:
             shutdown.begin()
@@ -134,6 +128,19 @@ async def _serve(
                 shutdown.end_all()
 
         return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(*listening)
+
+
+def _announce_ready(url: str, paths: Sequence[str], notes: Sequence[str], *, page: bool) -> None:
+    for at in (f"{url}{path}" for path in paths):
+        line = f"codexapi ready on {at}"
+        announce(line, text=line, level=logging.INFO, always=True, url=at)
+    on_terminal = sys.stderr.isatty()
+    if on_terminal and page:
+        announce(f"in a browser: {url}/", level=logging.INFO)
+    for note in notes:
+        announce(note, always=True)
+    if on_terminal:
+        announce("Ctrl-C ends it", level=logging.INFO)
 
 
 async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
