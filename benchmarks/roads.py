@@ -181,6 +181,8 @@ async def _all(transport: Transport) -> dict[str, float]:
 
 
 def _cpu() -> float:
+    if sys.platform == "win32":
+        raise NotImplementedError
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

@@ -34,7 +34,10 @@ ALL_ROADS = ("responses", "chat", "whole")
 OUR_ROADS = (*ALL_ROADS, "messages", "count", "socket", "ollama")
 SERVER_CORE, DRIVER_CORE = 0, 1
 Command = Sequence[str | Path]
-_CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+if sys.platform == "linux":
+    _CORES = sorted(os.sched_getaffinity(0))
+else:
+    _CORES = list[int]()
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # not opened after a fork
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _INSIDE = Path(__file__).parent / "inside"
@@ -184,6 +187,8 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU so far."""
+        if sys.platform != "linux":
+            raise NotImplementedError
         # The clock of another process: in nanoseconds, where /proc/PID/stat counts in ticks.
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids())
 

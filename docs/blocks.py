@@ -1,12 +1,14 @@
 """Runs every fenced block of the README and `docs/`, and keeps the outputs and links shown true.
 
-`python docs/blocks.py` writes outputs and line numbers anew; the gate compares. A block runs in a copy of the
-checkout against the simulated backend, with 18080 standing for the port of a `serve --demo` that
-was started for it. A `text` fence right below a block is its output. A block that cannot run says
-why in a comment above it, `<!-- no-run: reason -->`. Data (`json`, `toml`) must parse.
+`python -m docs` writes outputs and line numbers anew; the gate compares. A block runs in a folder
+with the checkout's documents, against the simulated backend, with 18080 standing for the port of a
+`serve --demo` that was started for it. A `text` fence right below a block is its output. A block that
+cannot run says why in a comment above it, `<!-- no-run: reason -->`. Data (`json`, `toml`, `yaml`)
+must parse.
 
-A page is one shell: what a block exports holds for those below it. The README's shell is that of a
-stranger: it has a `python3`, and nothing of ours until the first block has made it.
+A page is one shell: what a block exports holds for those below it. Its Python blocks run in one
+interpreter, and its JavaScript blocks in another. The README's shell is that of a stranger: it has
+the complete checkout and a `python3`, and nothing of ours until the first block has made it.
 """
 
 from __future__ import annotations
@@ -20,13 +22,23 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+from docs import interpreters
+from docs.interpreters import Interpreter
+from tests import forks
+from tests.processes import SOURCES, codexapi, environment, process
+
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 PORT = "18080"
+JAVASCRIPT = frozenset({"js"})
+"""What needs a program that a machine may not have."""
+
 _FENCE = re.compile(
     r"(?P<why>^<!-- no-run: (?P<reason>.+?) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<body>.*?)^```$"
@@ -37,6 +49,7 @@ _CODE_LINK = re.compile(
     r"\[`(?P<code>[^`]+)`\]\((?P<path>[^)#]+)#L\d+\)(?P<of>\s+of\s+(?:the\s+)?`\w+`)?"
 )
 _OF_OURS = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+_OF_BASH = {"_", "SHLVL", "PWD", "OLDPWD"}
 _LEFT_OUT = (".git", ".venv", ".cache", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
 
 
@@ -50,32 +63,34 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        return self.reason is None and self.language in _RUNNERS
+        return self.reason is None and self.language in RUNNERS
 
 
 def documents() -> list[Path]:
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def fresh(document: Path) -> str:
-    """The document's text, with the outputs that its blocks print now. Raises if one fails."""
-    text = document.read_text()
-    found = (block(match, document.name) for match in _FENCE.finditer(text))
-    if not any(one.runs for one in found):
+def fresh(document: Path, languages: frozenset[str] | None = None) -> str:
+    """The document's text, with the outputs that its blocks of these languages print now. Raises
+    if one fails, and Unavailable where its language cannot be had."""
+    text, languages = document.read_text("utf-8"), languages or frozenset(RUNNERS) - JAVASCRIPT
+    if not any(one.runs and one.language in languages for one in blocks(document)):
         return linked(text, document.parent)
-    with workplace() as (folder, environment, port):
-        if document.name == "README.md" and document.parent == ROOT:
-            environment = strangers(environment, folder.parent)
+    with workplace(of_stranger=document == README) as place:
 
         def again(match: re.Match[str]) -> str:
             line = text.count("\n", 0, match.start()) + 1
-            found = block(match, f"{document.name}:{line}")
-            if not found.runs:
+            found = _block(match, f"{document.name}:{line}")
+            if not found.runs or found.language not in languages:
                 return match[0]
-            output = _RUNNERS[found.language](found, folder, environment, port)
+            output = RUNNERS[found.language](found, place)
             return _with_output(match, output) if found.shown else match[0]
 
         return linked(_FENCE.sub(again, text), document.parent)
+
+
+def blocks(document: Path) -> list[Block]:
+    return [_block(match, document.name) for match in _FENCE.finditer(document.read_text("utf-8"))]
 
 
 def linked(text: str, folder: Path) -> str:
@@ -95,124 +110,153 @@ def linked(text: str, folder: Path) -> str:
     return _CODE_LINK.sub(again, text)
 
 
-def block(match: re.Match[str], name: str) -> Block:
+def _block(match: re.Match[str], name: str) -> Block:
     shown = match["shown"] is not None
     return Block(match["language"], match["body"], match["reason"], shown, name)
 
 
+@dataclass
+class Workplace:
+    """Where the blocks of a page run."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: str
+    interpreters: dict[str, Interpreter] = field(default_factory=dict)
+
+    def interpreter(
+        self, name: str, start: Callable[[Path, Mapping[str, str]], Interpreter]
+    ) -> Interpreter:
+        """The one that runs, or a new one where a block has changed the variables."""
+        running = self.interpreters.get(name)
+        if running is not None and running.fits(self.environment):
+            return running
+        if running is not None:
+            running.close()
+        self.interpreters[name] = start(self.folder, self.environment)
+        return self.interpreters[name]
+
+
 @contextmanager
-def workplace() -> Iterator[tuple[Path, dict[str, str], str]]:
-    """A copy of the checkout, an environment with an empty HOME, and a server's port."""
+def workplace(*, of_stranger: bool = False) -> Iterator[Workplace]:
+    """A folder with the documents, an environment with an empty HOME, and a server's port."""
     with tempfile.TemporaryDirectory() as made:
-        folder, home = Path(made) / "codexapi", Path(made) / "home"
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        folder, home, programs = (Path(made) / name for name in ("codexapi", "home", "programs"))
+        _copy(folder, complete=of_stranger)
         home.mkdir()
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CODEX")},
-            "HOME": str(home),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }
-        _repository(folder, environment)
-        with serving(environment) as port:
-            yield folder, environment, port
+        programs.mkdir()
+        variables = _variables(home, programs)
+        _repository(folder, variables)
+        with serving(home) as port:
+            if of_stranger:
+                variables = _strangers(variables, programs)
+            else:
+                forks.put_program(programs / "codexapi")
+            place = Workplace(folder, variables, port)
+            try:
+                yield place
+            finally:
+                for interpreter in place.interpreters.values():
+                    interpreter.close()
 
 
-def strangers(environment: dict[str, str], place: Path) -> dict[str, str]:
-    """The environment of who has Python and nothing of ours."""
-    programs = place / "programs"
-    programs.mkdir()
+def _variables(home: Path, programs: Path) -> dict[str, str]:
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CODEX") and name not in _OF_BASH
+    }
+    sources = os.pathsep.join(str(ROOT / source) for source in SOURCES)
+    path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {**ours, "HOME": str(home), "PATH": os.pathsep.join(path), "PYTHONPATH": sources}
+
+
+def _strangers(variables: Mapping[str, str], programs: Path) -> dict[str, str]:
+    """The environment of a user who has Python and nothing of ours."""
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
     path = os.pathsep.join([str(programs), "/usr/local/bin", "/usr/bin", "/bin"])
-    kept = {name: value for name, value in environment.items() if name not in _OF_OURS}
+    kept = {name: value for name, value in variables.items() if name not in _OF_OURS}
     # `--no-compile`: a program compiles what it imports, a small part of what is installed.
     return {**kept, "PATH": path, "PIP_NO_COMPILE": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
+def _copy(folder: Path, *, complete: bool) -> None:
+    if complete:
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        return
+    folder.mkdir()
+    for name in ("LICENSE", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns(*_LEFT_OUT))
+
+
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator[str]:
-    """A `codexapi serve --demo` on a free port."""
-    server = subprocess.Popen(
-        ["codexapi", "serve", "--demo", "--port", "0", "--quiet"],
-        env=environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert server.stderr is not None
-        ready = re.search(r"ready on http://127\.0\.0\.1:(\d+)/v1", server.stderr.readline())
-        assert ready, "the server did not start"
-        yield ready[1]
-    finally:
-        server.terminate()
-        server.communicate()
+def serving(home: Path) -> Iterator[str]:
+    """The port of a `codexapi serve --demo` that was started for it."""
+    command = codexapi("serve", "--demo", "--port", "0", "--quiet")
+    ready = r"codexapi ready on http://127\.0\.0\.1:(\d+)/v1"
+    with process(command, environment(HOME=str(home)), ready) as running:
+        yield running.url
 
 
-def _repository(folder: Path, environment: dict[str, str]) -> None:
-    """Makes the copy a repository with a change in it, for `git diff`."""
+def _repository(folder: Path, variables: Mapping[str, str]) -> None:
+    """Makes the folder a repository with a change in it, for `git diff`."""
     git = ["git", "-c", "user.name=you", "-c", "user.email=you@example.org"]
     for command in (["init", "-q"], ["add", "LICENSE"], ["commit", "-q", "-m", "start"]):
-        subprocess.run([*git, *command], cwd=folder, env=environment, check=True)
+        subprocess.run([*git, *command], cwd=folder, env=variables, check=True)
     with (folder / "LICENSE").open("a") as file:
         file.write("\n")
 
 
-def _shell(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
+def _shell(found: Block, place: Workplace) -> str:
     """Changes the environment to what the block leaves behind."""
-    after = folder.parent / "environment"
+    after = place.folder.parent / "environment"
     leave = f"trap 'env -0 > {shlex.quote(str(after))}' EXIT\n"
-    output = _run(["bash", "-euo", "pipefail", "-c"], found, folder, environment, port, leave)
-    pairs = (pair.partition("=") for pair in after.read_text().split("\0") if pair)
-    environment.clear()
-    environment.update((name, value) for name, _, value in pairs)
-    return output
-
-
-def _python(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
-    return _run(["python", "-W", "error", "-c"], found, folder, environment, port)
-
-
-def _run(
-    command: list[str],
-    found: Block,
-    folder: Path,
-    environment: dict[str, str],
-    port: str,
-    before: str = "",
-) -> str:
     done = subprocess.run(
-        [*command, before + found.body.replace(PORT, port)],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
+        ["bash", "-euo", "pipefail", "-c", leave + found.body.replace(PORT, place.port)],
+        cwd=place.folder, env=place.environment, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{found.name} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-    return done.stdout.replace(port, PORT)
+    pairs = (pair.partition("=") for pair in after.read_text().split("\0") if pair)
+    place.environment = {name: value for name, _, value in pairs if name not in _OF_BASH}
+    return done.stdout.replace(place.port, PORT)
 
 
-def _json(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
+def _python(found: Block, place: Workplace) -> str:
+    python = place.interpreter("python", interpreters.python)
+    return python.run(found.body.replace(PORT, place.port), found.name).replace(place.port, PORT)
+
+
+def _javascript(found: Block, place: Workplace) -> str:
+    node = place.interpreter("node", interpreters.node)
+    module = place.folder / f"{found.name.replace(':', '-')}.mjs"
+    module.write_text(found.body.replace(PORT, place.port))
+    return node.run(str(module), found.name).replace(place.port, PORT)
+
+
+def _json(found: Block, place: Workplace) -> str:
     json.loads(found.body)
     return ""
 
 
-def _toml(found: Block, folder: Path, environment: dict[str, str], port: str) -> str:
+def _toml(found: Block, place: Workplace) -> str:
     tomllib.loads(found.body)
     return ""
 
 
-_RUNNERS = {"sh": _shell, "python": _python, "json": _json, "toml": _toml}
+def _yaml(found: Block, place: Workplace) -> str:
+    yaml.safe_load(found.body)
+    return ""
+
+
+RUNNERS: dict[str, Callable[[Block, Workplace], str]] = {
+    "sh": _shell, "python": _python, "js": _javascript, "json": _json, "toml": _toml, "yaml": _yaml,
+}  # fmt: skip
 
 
 def _with_output(match: re.Match[str], output: str) -> str:
     head = f"{match['why'] or ''}```{match['language']}\n{match['body']}```"
     ending = "" if not output or output.endswith("\n") else "\n"
     return f"{head}\n\n```text\n{output}{ending}```"
-
-
-def main() -> None:
-    for document in documents():
-        text = fresh(document)
-        if text != document.read_text():
-            document.write_text(text)
-            print(f"{document.relative_to(ROOT)}: outputs written")
-
-
-if __name__ == "__main__":
-    main()

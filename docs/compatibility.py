@@ -13,8 +13,12 @@ from pathlib import Path
 
 from codexapi_engine.bounds import (
     MAX_BODY_BYTES,
+    MAX_FILE_BYTES,
+    MAX_FORM_BYTES,
     MAX_LANES,
     MAX_SOCKET_RUNS,
+    MAX_STORED_FILE_BYTES,
+    MAX_STORED_FILES,
     MIB,
     SOCKET_LIFETIME,
 )
@@ -137,7 +141,7 @@ HTTP = """\
 ## HTTP
 
 * **Compressed requests**: `Content-Encoding` zstd, gzip and deflate, up to three in a row, forms too.
-  The limits (32 MiB, 64 MiB on image endpoints) hold before and after decoding; zstd windows have
+  The limits ({body} MiB, {form} MiB on image endpoints) hold before and after decoding; zstd windows have
   8 MiB at most. Any other coding is a 415 that names these in `accept-encoding`.
 * **Streams**: the status waits for the backend's status and the first thing to say, at most 10 s from
   the request on. Then it is a 200 without the backend's headers, a comment (an event for a Codex
@@ -148,8 +152,8 @@ HTTP = """\
 * **`x-codexapi-ignored`** has 40 names at most, and then `and-N-more`.
 * **Files**: `/v1/files` keeps them on this machine, each for the account that stored it; a `file_id` of
   `input_file`, `input_image`, Chat's `file`, Messages' `source`, `images` of an edit and
-  `input_image_mask` goes up as the data of its file. At most 50 MiB a file and a request, and 512 MiB
-  in 1,000 files.
+  `input_image_mask` goes up as the data of its file. At most {file} MiB a file and a request, and
+  {files} MiB in {most:,} files.
 * **Transcription**: the answer is the same for every `model`. `chunking_strategy` cuts a long WAV file
   in its pauses; of any other long recording the backend leaves out the end, and `x-codexapi-warning`
   says so. A stream has one delta for each piece. Nobody has tried this with the real backend yet.
@@ -218,7 +222,13 @@ def page() -> str:
             *(_fields(name, body) for name, body in BODIES.items()),
             _table_of("/api/…` `options", OPTIONS_BODY),
             MODELS.format(efforts=", ".join(f"`{effort}`" for effort in EFFORTS)),
-            HTTP,
+            HTTP.format(
+                body=MAX_BODY_BYTES // MIB,
+                form=MAX_FORM_BYTES // MIB,
+                file=MAX_FILE_BYTES // MIB,
+                files=MAX_STORED_FILE_BYTES // MIB,
+                most=MAX_STORED_FILES,
+            ),
             WEBSOCKET.format(
                 runs=MAX_SOCKET_RUNS,
                 lanes=MAX_LANES,
@@ -265,7 +275,8 @@ def _what(operation: dict[str, object]) -> str:
     kinds = {"image/*": "an image", "application/octet-stream": "the file itself"}
     other = next((name for kind, name in kinds.items() if kind in told), "an object")
     name = " or ".join(names) or ("nothing" if told == "{}" else other)
-    return f"{name}, or events" if "text/event-stream" in told else name
+    streams = {"text/event-stream": "events", "application/x-ndjson": "lines of JSON"}
+    return ", or ".join([name, *(words for kind, words in streams.items() if kind in told)])
 
 
 def _fields(endpoint: str, body: Body) -> str:

@@ -13,7 +13,16 @@ RESOLVE = [
     "uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11",
     "--generate-hashes", "--no-header", "--upgrade", "--quiet",
 ]  # fmt: skip
-TESTS = ["--extra", "tests", "--extra", "lint", "--constraints", "constraints.txt"]
+TESTS = [
+    "--extra",
+    "tests",
+    "--extra",
+    "lint",
+    "--extra",
+    "docs",
+    "--constraints",
+    "constraints.txt",
+]
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The gate: `python -m tests [--all | --fast] [pytest's own arguments]`.
 
-Formatting, lint, types and tests. `--all` fails where the gate skips: a download that cannot be
-had, a client that cannot be installed. `--fast` runs the tests of the protocol, the storage and the
+Formatting, lint, types and tests. `--all` tries more examples, and fails where the gate skips: a
+download that cannot be had, a client that cannot be installed. `--fast` runs the tests of the protocol, the storage and the
 layers alone, for each commit.
 """
 
@@ -14,18 +14,21 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORKERS = (os.cpu_count() or 1) + 2
+WORKERS = 3 * (os.cpu_count() or 1)
 """More than there are processors: many a test waits for a process, a client or a terminal."""
 
-CHECKS = {"format": ["ruff", "format", "--check", "."], "lint": ["ruff", "check", "."]}
+CHECKS = {
+    "format": ["ruff", "format", "--check", "."],
+    "lint": ["ruff", "check", "."],
+    "platforms": ["tests.platforms"],
+}
 TYPES = ["mypy"]
 # A file stays in one process: what it sets up or downloads, it does once. The order is that of
 # `conftest.py`: files that take long come first, so that no process ends with one alone.
-TESTS = ["pytest", "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
-FAST_TESTS = [
-    "pytest", "-n", "auto", "tests/engine/protocol", "tests/engine/storage",
-    "tests/test_architecture.py",
-]  # fmt: skip
+FORKS = ["pytest", "-p", "tests.workers", "--workers"]
+LOADFILE = ["pytest", "--dist", "loadfile", "--no-loadscope-reorder", "-n"]
+TESTS = FORKS if sys.platform == "linux" else LOADFILE  # macOS: a fork may not use its frameworks
+FAST = ["tests/engine/protocol", "tests/engine/storage", "tests/test_architecture.py"]
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +38,9 @@ def main(arguments: list[str]) -> int:
     if "--all" in arguments:
         arguments.remove("--all")
         environment["CODEXAPI_TESTS_ALL"] = "1"
-    tests = FAST_TESTS if "--fast" in arguments else TESTS
+    tests = [*TESTS, str(WORKERS)]
+    if "--fast" in arguments:
+        tests = [*TESTS, str(os.cpu_count()), *FAST]
     extra = [argument for argument in arguments if argument != "--fast"]
     codes = {}
     with tempfile.TemporaryFile() as report:

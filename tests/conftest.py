@@ -5,6 +5,7 @@ a collector of garbage that leaves the collected tests alone.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Generator
 
@@ -12,25 +13,27 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LONG = (
-    "tests/test_docs.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
+    "tests/test_docs.py", "tests/test_distribution.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
     "tests/live/", "tests/matrix/test_matrix.py", "tests/test_benchmarks.py", "tests/mcp_server/", "tests/page/",
     "tests/cli/",
 )  # fmt: skip
 """Where the tests are that take longest for a file, the longest first."""
 
-# The gate gives the same verdict twice: no dice, no memory, no clock. `--hypothesis-profile=search`
-# throws the dice, and more often.
+# The gate gives the same verdict twice: no dice, no memory, no clock. `python -m tests --all` tries
+# more examples. `--hypothesis-profile=search` throws the dice, and more often.
 settings.register_profile(
     "gate",
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=150,
+    max_examples=150 if os.environ.get("CODEXAPI_TESTS_ALL") == "1" else 60,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
     "search", settings.get_profile("gate"), derandomize=False, max_examples=2_000
 )
+# For the other Pythons of `tests/pythons.py`.
+settings.register_profile("few", settings.get_profile("gate"), max_examples=10)
 settings.load_profile("gate")
 
 # `nohup` and a shell's `&` ignore some signals, and codexapi honours that: so would those of a test.

@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from tests import unix
 from tests.processes import ROOT
-
-if sys.platform != "win32":
-    import fcntl
 
 CACHE = ROOT / ".cache"
 PINS = Path(__file__).parent / "pins"
@@ -78,7 +76,7 @@ def _lock(name: str) -> Iterator[None]:
         yield
         return
     with (CACHE / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        unix.lock(file, wait=True)
         yield
 
 

@@ -43,6 +43,9 @@ from tests import warm
 from tests.loopback import enter
 from tests.processes import codexapi
 
+if sys.platform == "win32":
+    raise ImportError("no forks here")
+
 MODULES = (
     "codexapi_cli.app", "codexapi_cli.commands.chat", "codexapi_cli.commands.serve",
     "codexapi_cli.commands.history", "codexapi_cli.commands.image", "codexapi_cli.commands.models",
@@ -61,7 +64,7 @@ PR_SET_CHILD_SUBREAPER = 36
 CLOCK = "CODEXAPI_STORM_CLOCK"
 """Names the file that says how many seconds our clock is ahead."""
 
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+SIGNALS: set[signal.Signals] = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
 class Server:

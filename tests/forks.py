@@ -19,12 +19,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, AnyStr
 
-from tests import warm
+from tests import unix, warm
 from tests.processes import ROOT, codexapi, environment
 
 _AT_START = ("PYTHON", "LC_", "LANG")
@@ -220,7 +220,7 @@ class AsyncProcess:
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+        self.send_signal(unix.SIGKILL)
 
     async def wait(self) -> int:
         await self._ended.wait()
@@ -305,7 +305,7 @@ def server() -> _Server:
 
 class _Server:
     def __init__(self) -> None:
-        self._line, other = _pair()
+        self._line, other = unix.socket_pair()
         self._network = _NETWORK.readlink()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
@@ -314,8 +314,12 @@ class _Server:
         )  # fmt: skip
         other.close()
         atexit.register(self._end)
-        self.address: str = json.loads(self._line.recv(1024))["address"]
+
+    @cached_property
+    def address(self) -> str:
         """Where `tests/warm.py` finds it."""
+        address: str = json.loads(self._line.recv(1024))["address"]
+        return address
 
     def fork(
         self,
@@ -328,7 +332,9 @@ class _Server:
         terminal: bool = False,
     ) -> Fork:
         """Forks a codexapi. Its child has these streams, which stay open here."""
-        line, other = _pair()
+        if sys.platform != "linux":
+            raise NotImplementedError
+        line, other = unix.socket_pair()
         order = {
             "arguments": list(arguments), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()),
             "session": session or terminal, "terminal": terminal,
@@ -343,10 +349,6 @@ class _Server:
     def _end(self) -> None:
         self._line.close()
         self._process.wait()
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 _PATHS = os.pathsep.join([environment()["PYTHONPATH"], str(ROOT)])

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,6 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| (uv|pipx) \| `([^`]+)` \|$", re.MULTILINE)
 SECONDS = 600
 _KEPT = re.compile(r"LANG|SSL_CERT_FILE|(PIP|UV)_.*|(HTTPS?|NO)_PROXY", re.IGNORECASE)
-"""How this machine reaches the package index."""
 
 
 def commands(tool: str) -> list[str]:
@@ -55,11 +54,16 @@ def stranger(tool: str) -> Iterator[tuple[Path, dict[str, str]]]:
                 (programs / name).symlink_to(tools / "bin" / name)
         (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
         path = [home / ".local" / "bin", programs, "/usr/bin", "/bin"]
-        kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
+        kept = reach_the_index(os.environ)
         yield (
             folder,
             {**kept, "HOME": str(home), "PATH": os.pathsep.join(map(str, path))},
         )
+
+
+def reach_the_index(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which this machine reaches the package index."""
+    return {name: value for name, value in environ.items() if _KEPT.fullmatch(name)}
 
 
 def follow(tool: str) -> None:

@@ -74,6 +74,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_cli.parser.completers", "codexapi_cli.servers.registry"): (73.2, 8.46),
     ("codexapi_cli.parser.completers", "codexapi_engine.protocol.models"): (33.8, 3.90),
     ("codexapi_cli.parser.completers", "codexapi_engine.settings"): (42.6, 4.93),
+    ("codexapi_cli.parser.completers", "codexapi_mcp.options"): (8.8, 1.02),
     ("codexapi_cli.parser.completers", "dataclasses"): (7.1, 0.82),
     ("codexapi_cli.parser.options", "codexapi_cli.parser.remembering"): (105.1, 12.15),
     ("codexapi_cli.parser.options", "codexapi_cli.terminal.verbose"): (25.8, 2.98),

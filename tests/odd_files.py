@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from tests import unix
 
 KINDS = ("fifo", "device", "folder", "dangling", "loop")
 
@@ -11,7 +12,7 @@ KINDS = ("fifo", "device", "folder", "dangling", "loop")
 def put_odd_file(path: Path, kind: str) -> None:
     """Puts a FIFO, an endless device, a folder, or a link that leads nowhere in a file's place."""
     if kind == "fifo":
-        os.mkfifo(path)
+        unix.make_fifo(path)
     elif kind == "device":
         path.symlink_to("/dev/zero")
     elif kind == "folder":

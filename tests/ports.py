@@ -1,4 +1,4 @@
-"""A port of this machine on which nothing listens."""
+"""Ports of this machine to which no connection can be made."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def refusing_port() -> Iterator[int]:
 def refusing_url() -> Iterator[str]:
     with refusing_port() as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def full_port() -> Iterator[int]:
+    """The kernel drops each connection: the listener has room for one, which is there."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.create_connection(listener.getsockname()):
+            yield listener.getsockname()[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import sys
 import termios
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,8 @@ class Terminal(pexpect.spawn):  # type: ignore[type-arg]
         env = options["env"]
         if words is None or not forks.begins_like_ours(env) or options["preexec_fn"]:
             return super()._spawnpty(args, **options)  # type: ignore[misc]
+        if sys.platform == "win32":
+            raise NotImplementedError
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(ours, options.get("dimensions", (24, 80)))
         try:
@@ -52,6 +55,8 @@ class _Forked(PtyProcess):  # type: ignore[misc]
         return status
 
     def terminate(self, force: bool = False) -> bool:
+        if sys.platform == "win32":
+            raise NotImplementedError
         if self.isalive():
             os.kill(self.pid, signal.SIGKILL if force else signal.SIGHUP)
             self.wait()

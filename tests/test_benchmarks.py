@@ -19,6 +19,7 @@ from benchmarks import report, rows, servers, startup
 from benchmarks.driver import Answer, Client, Failed, check, one, request
 from benchmarks.plays import Play, events
 from benchmarks.servers import GO, OURS
+from tests import unix
 from tests.processes import ROOT, environment
 
 from codexapi_engine.protocol import Event, responses
@@ -55,8 +56,10 @@ def test_every_start_is_measured(tmp_path: Path) -> None:
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, unix.SIGKILL])
 def test_a_benchmark_that_is_killed_leaves_nothing_running(number: int) -> None:
+    if sys.platform != "linux":
+        pytest.skip("Linux alone has this")
     command = [sys.executable, "-m", "benchmarks", "--tiny", "--servers", OURS]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(PYTHONPATH=os.pathsep.join(sys.path)),
@@ -70,7 +73,7 @@ def test_a_benchmark_that_is_killed_leaves_nothing_running(number: int) -> None:
             assert len(started) == 2, "the backend, and the server"
             for process in started:
                 assert select.select([process], [], [], 60)[0], "it has ended"
-            assert running.wait() == (-number if number == signal.SIGKILL else 128 + number)
+            assert running.wait() == (-number if number == unix.SIGKILL else 128 + number)
         finally:
             for process in started:
                 os.close(process)

@@ -3,26 +3,95 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from docs import __main__ as pages
 from docs import blocks, record, screens
+from docs.pages import FOLDER, PAGES
+from tests.downloads import had
+
+from codexapi_engine.protocol.auth_file import CLIENT_ID
 
 DOCUMENTS = blocks.documents()
+IN_JAVASCRIPT = [
+    document
+    for document in DOCUMENTS
+    if any(block.language in blocks.JAVASCRIPT for block in blocks.blocks(document))
+]
+
+
+def _name(document: Path) -> str:
+    return str(document.relative_to(blocks.ROOT))
 
 
 @pytest.mark.timeout(900)  # the README installs from the package index
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
 def test_every_block_runs_and_prints_what_is_shown(document: Path) -> None:
     assert document.read_text() == blocks.fresh(document)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_local_link_leads_to_a_file(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#L\d+)?\)", document.read_text()):
-        if "://" not in target:
-            assert (document.parent / target).exists(), target
+@pytest.mark.timeout(400)  # the first run installs the official client
+@pytest.mark.parametrize("document", IN_JAVASCRIPT, ids=_name)
+def test_every_block_of_javascript_runs_and_prints_what_is_shown(document: Path) -> None:
+    assert document.read_text() == had("node", lambda: blocks.fresh(document, blocks.JAVASCRIPT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_local_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    for target, line, anchor in LINK.findall(_without_code(document)):
+        place = (document.parent / target).resolve() if target else document
+        assert place.exists(), target
+        assert not anchor or anchor in _anchors(place), f"{target}#{anchor}"
+        assert not line or int(line) <= len(place.read_text().splitlines()), f"{target}#L{line}"
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#L(\d+)|#([^)\s]+))?\)")
+_FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def _without_code(document: Path) -> str:
+    return _FENCES.sub("", document.read_text("utf-8"))
+
+
+def _anchors(document: Path) -> set[str]:
+    """The headings' anchors, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", _without_code(document), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
+
+
+def test_what_the_pages_take_from_the_code_is_up_to_date() -> None:
+    assert pages.main(["--check"]) == 0, "write it anew: python -m docs"
+
+
+def test_every_page_has_its_place_in_the_contents() -> None:
+    listed = {page.file for page in PAGES}
+    there = {path.name for path in FOLDER.glob("*.md")} - {"README.md"}
+    assert there <= listed, "add a line to docs/pages.py"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
+def test_the_manual_page_has_nothing_that_roff_warns_of() -> None:
+    manual = blocks.ROOT / "cli" / "share" / "codexapi.1"
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-z", "-Tutf8", str(manual)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_is_misspelled() -> None:
+    pytest.importorskip("codespell_lib")
+    texts = [str(path) for path in (*DOCUMENTS, blocks.ROOT / "CHANGELOG.md")]
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", *texts], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_picture_shows_what_the_three_doors_answer() -> None:
@@ -40,11 +109,23 @@ def test_a_screen_shows_what_a_terminal_would_show_today(name: str) -> None:
 def test_the_first_screen_has_all_that_a_stranger_needs() -> None:
     text = (blocks.ROOT / "README.md").read_text()
     screen = "\n".join(text.splitlines()[:40])
-    assert "docs/three-doors.svg" in screen
+    assert "One user, your own login, your own machine" in screen
+    assert "docs/screens/chat.svg" in screen
     assert screen.count("```sh") == 2
     assert 'chat --demo "Say hello"' in screen
     assert "python -m tests" in screen
     assert "not affiliated with or endorsed by OpenAI" in screen
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len((blocks.ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_readme_names_all_that_is_shared_with_the_official_client() -> None:
+    text = (blocks.ROOT / "README.md").read_text()
+    assert CLIENT_ID in text
+    assert "`version`" in text
+    assert "`auth.json`" in text
 
 
 def test_decisions_are_numbered_and_have_a_day_and_a_file() -> None:

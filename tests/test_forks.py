@@ -15,7 +15,8 @@ from tests.cli.shell import PATIENCE, exit_code
 from tests.loopback import loopback_only
 from tests.processes import codexapi, environment
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
+if sys.platform != "linux":
+    pytest.skip("no forks here", allow_module_level=True)
 
 
 def started(*arguments: str, **options: object) -> forks.Popen[str]:

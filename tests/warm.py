@@ -13,26 +13,27 @@ import signal
 import socket
 import sys
 
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
-
 
 def command(address: str, *arguments: str, code: str = "") -> list[str]:
     return [sys.executable, "-IS", __file__, address, code, *arguments]
 
 
 def main(address: str, code: str, *arguments: str) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
     line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     line.connect(address)
     order = {
         "code": code, "arguments": arguments, "env": dict(os.environ), "cwd": os.getcwd(),
     }  # fmt: skip
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     places = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt")]
     socket.send_fds(line, [json.dumps(order).encode()], [0, 1, 2, *places])
     pid = json.loads(line.recv(1024))["begin"]
-    for number in SIGNALS:
+    for number in signals:
         signal.signal(number, lambda number, _: os.kill(pid, number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     end = json.loads(line.recv(1024))["code"]
     if end < 0:
         signal.signal(-end, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -30,7 +31,7 @@ def ending_signals() -> list[signal.Signals]:
 def signals_later() -> Iterator[None]:
     """Signals wait: an exception in the midst of making a loop leaves half a loop, which complains
     on stderr when it is collected. Not on Windows."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())

@@ -17,7 +17,6 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 
 def harden(system: str = sys.platform) -> None:
     """Best effort: a kernel that will not is no reason not to serve."""
-    if system != "linux":
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if sys.platform != "win32" and system == "linux":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

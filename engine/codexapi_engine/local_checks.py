@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import stat
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,7 +112,7 @@ def login_file(chosen: Settings) -> Iterator[Check]:
         status = path.stat()
     except OSError:  # none, or none to be seen: the finding of the login says so
         return
-    if os.name == "posix" and status.st_uid != os.geteuid():
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
         text = f"{path} belongs to another user (uid {status.st_uid})"
         yield Check("login file", WARNING, text, f"sudo chown $(id -u) {path}")
     else:

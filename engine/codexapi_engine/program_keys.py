@@ -23,7 +23,7 @@ from .errors import InvalidRequest, Unavailable
 from .files import Disk, read_regular
 from .login.locks import CodexHomeLock
 from .protocol.secret import Secret
-from .settings import private_folder
+from .settings import KEYS_FILE, private_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,7 +42,8 @@ class ProgramKeys:
 
     def __init__(self, state_dir: Path) -> None:
         # set once
-        self._path = state_dir / "keys.json"
+        self._path = state_dir / KEYS_FILE
+        self._name = str(self._path)  # for each request: a Path costs more than the look
         self._lock = state_dir / "keys.lock"
         # moves
         self._seen: tuple[int, int, int] | None = None  # the file that `_keys` are from
@@ -51,7 +52,7 @@ class ProgramKeys:
     def load(self) -> Mapping[str, ProgramKey]:
         """The keys by name. Raises Unavailable for a file that cannot be read: then no key is good."""
         try:
-            status = os.stat(self._path)
+            status = os.stat(self._name)
         except FileNotFoundError:
             self._seen, self._keys = None, {}
             return self._keys

@@ -37,6 +37,9 @@ PACKAGE = "codexapi-kit"
 """The name on the package index."""
 
 PORT = 18080
+KEYS_FILE = "keys.json"
+"""In the state folder: the keys of programs."""
+
 OLLAMA_PORT = 11434
 """Where programs look for Ollama."""
 
@@ -54,7 +57,7 @@ def _about(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each setting once: the environment, `codexapi config`, and the README's table follow."""
+    """Each setting once: the environment, `codexapi config`, and docs/settings.md follow."""
 
     codex_home: Path = field(
         default_factory=lambda: Path.home() / ".codex",

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -135,7 +136,7 @@ def _overwrite(real: Path, data: bytes) -> None:
 
 def _alike(part: Path, before: os.stat_result) -> bool:
     """Gives a file the mode and the owner of another. Whether that could be done."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return True
     try:
         status = part.stat()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
@@ -62,6 +63,8 @@ async def _finish(workers: Workers) -> None:
 
 
 def _copy(wire: int | None, code: int) -> None:
+    if sys.platform == "win32":  # copies no process
+        return
     loop = asyncio.get_running_loop()
     ready, done = os.pipe()
     try:

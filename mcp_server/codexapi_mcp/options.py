@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
+
+
+class Group(NamedTuple):
+    """Tools that are served together."""
+
+    tools: tuple[str, ...]
+    writes_files: bool = False
+
 
 GROUPS = {
-    "text": ("generate_text",),
-    "image": ("generate_image", "edit_image"),
-    "audio": ("transcribe_audio",),
-    "status": ("list_models", "account_status"),
+    "text": Group(("generate_text",)),
+    "image": Group(("generate_image", "edit_image"), writes_files=True),
+    "audio": Group(("transcribe_audio",)),
+    "status": Group(("list_models", "account_status")),
 }
-"""The tools by the name that `--tools` has for them."""
+"""By the name that `--tools` has for each."""
 
 Inline = Literal["auto", "always", "never"]
 
@@ -27,8 +35,9 @@ class Options:
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that there are."""
-        shown = [name for name in self.groups if not (self.read_only and name == "image")]
-        return tuple(tool for name in shown for tool in GROUPS[name])
+        groups = [GROUPS[name] for name in self.groups]
+        shown = [group for group in groups if not (self.read_only and group.writes_files)]
+        return tuple(tool for group in shown for tool in group.tools)
 
 
 def checked_groups(text: str) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,10 +15,8 @@ from pathlib import Path
 
 from codexapi_engine import user_files
 from codexapi_engine.bounds import RESULT_LIFETIME, UNCLAIMED_LIFETIME
+from codexapi_engine.file_lock import try_lock
 from codexapi_engine.settings import private_folder
-
-if sys.platform != "win32":
-    import fcntl
 
 _NEW, _SEEN, _DRAWING = ".new", ".seen", ".drawing"
 
@@ -89,22 +86,19 @@ class Unclaimed:
 
 
 def _is_locked(place: Path, *, keep: bool = False) -> bool:
-    """Whether another process has the lock; `keep` takes it, until this one ends. Windows has no
-    such lock, and there nothing is known."""
-    if sys.platform == "win32":
-        return False
+    """Whether another process has the lock; `keep` takes it, until this one ends."""
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
         return False
+    locked = True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        locked = not try_lock(descriptor)
+    except OSError:  # a file system without locks
+        pass
+    if locked or not keep:
         os.close(descriptor)
-        return True
-    if not keep:
-        os.close(descriptor)
-    return False
+    return locked
 
 
 def _taken(place: Path) -> bool:

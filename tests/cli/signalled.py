@@ -57,6 +57,8 @@ class Steps:
 
 def run(steps: Steps, since: str, arguments: list[str]) -> tuple[int, str, int]:
     """The exit code, what was on stderr, and how many steps there were, 0 where a signal came."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     with TemporaryFile() as errors, TemporaryFile() as count:
         if (child := os.fork()) == 0:
             _become(steps, since, arguments, errors, count)

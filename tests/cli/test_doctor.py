@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests import forks
+from tests import forks, unix
 from tests.cli.shell import run
 from tests.engine.test_login_mounts import can_mount
 from tests.faulty import FaultyBackend, Script, by_path, stream, whole
@@ -159,11 +159,9 @@ def test_a_login_that_is_none_is_a_problem(data: bytes, told: str, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="takes the lock as Unix does")
 def test_a_lock_that_another_program_holds_is_a_warning(simulated: Running, tmp_path: Path) -> None:
-    import fcntl
-
     write_login(tmp_path, auth_json(exp=4e9))
     with (tmp_path / "auth.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        unix.lock(lock)
         code, found = doctor("--offline", env={**simulated.env, "CODEX_HOME": str(tmp_path)})
     assert (code, found["lock"]["state"]) == (0, "warning")
     assert str(tmp_path / "auth.lock") in found["lock"]["told"]

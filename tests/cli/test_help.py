@@ -27,6 +27,7 @@ from codexapi_cli.parser.help_text import TOPICS
 from codexapi_cli.terminal import output
 from codexapi_cli.terminal.wrapping import shell_line, wrap
 from codexapi_engine.settings import VARIABLES
+from codexapi_mcp.options import GROUPS
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
 
@@ -236,6 +237,11 @@ def test_the_clients_are_in_the_help() -> None:
     assert re.search(r"^  zed +Zed$", setup, re.MULTILINE)
     assert "claude-desktop" in install
     assert "windsurf" in install
+
+
+def test_the_groups_of_tools_are_in_the_help() -> None:
+    text = " ".join(help_of("mcp", "serve").split())
+    assert f"with commas: {', '.join(GROUPS)} (default: all)" in text
 
 
 @pytest.mark.parametrize("command", ["login", "logout"])

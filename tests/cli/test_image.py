@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import forks
+from tests import forks, unix
 from tests.cli import shell
 from tests.cli.shell import PATIENCE
 from tests.drawn import mask, opened, picture
@@ -197,7 +197,7 @@ def test_each_mistake_has_its_exit_code_and_leaves_no_file(
     assert files(tmp_path) == ["text.txt"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(unix.is_root(), reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_found_first(tmp_path: Path) -> None:
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     assert run(tmp_path, "x", "-o", "out.png").returncode == 7

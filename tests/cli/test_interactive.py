@@ -16,7 +16,8 @@ from tests.cli.live_screens import ESCAPE, UP, chat_screen, screen
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, simulator
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens terminals")
+if sys.platform == "win32":
+    pytest.skip("opens terminals", allow_module_level=True)
 
 
 @pytest.fixture

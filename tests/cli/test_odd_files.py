@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import unix
 from tests.cli.shell import run, terminal
 from tests.logins import auth_json, jwt, write_login
 from tests.odd_files import KINDS, put_odd_file
@@ -18,6 +19,7 @@ from tests.odd_files import KINDS, put_odd_file
 from codexapi_cli.servers import registry
 from codexapi_cli.servers.registry import Server
 from codexapi_cli.terminal.plan import local
+from codexapi_engine.files import NO_WAIT
 
 NOWHERE = "http://127.0.0.1:1/x"
 ODD_MOMENTS = ["1e999", "-1e999", "1e18", "-1e18", "1" + "0" * 30, "1" + "0" * 400, '"x"', "true"]
@@ -86,16 +88,14 @@ def test_a_config_that_is_nested_too_deep_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("locked", [True, False])
 def test_what_is_no_file_is_no_server(kind: str, locked: bool, tmp_path: Path) -> None:
-    import fcntl
-
     folder = tmp_path / "servers"
     folder.mkdir()
     path = folder / "1.json"
     put_odd_file(path, kind)
     holder = -1
     if locked and kind in ("fifo", "device"):
-        holder = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        fcntl.flock(holder, fcntl.LOCK_EX)
+        holder = os.open(path, os.O_RDWR | NO_WAIT)
+        unix.lock(holder)
     try:
         assert registry.running(tmp_path) == []
     finally:
@@ -123,8 +123,6 @@ def test_a_server_whose_file_cannot_be_says_why(kind: str, tmp_path: Path) -> No
      '{"port": 1, "pid": 1, "host": [], "since": 1, "url": 1}', "[" * 100_000],
 )  # fmt: skip
 def test_a_file_of_another_shape_is_no_server(text: str, tmp_path: Path) -> None:
-    import fcntl
-
     folder = tmp_path / "servers"
     folder.mkdir()
     paths = [folder / "1.json", folder / "2.json"]
@@ -133,7 +131,7 @@ def test_a_file_of_another_shape_is_no_server(text: str, tmp_path: Path) -> None
     holders = [os.open(path, os.O_RDWR) for path in paths]
     try:
         for holder in holders:
-            fcntl.flock(holder, fcntl.LOCK_EX)
+            unix.lock(holder)
         (found,) = registry.running(tmp_path)
         assert found == Server(2, 1, "h", 1e300)
         assert "no calendar" in str(found)
@@ -146,7 +144,7 @@ def test_a_file_of_another_shape_is_no_server(text: str, tmp_path: Path) -> None
 def test_a_chat_on_a_terminal_does_not_hang_at_its_lines(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    os.mkfifo(state / "history-demo.db")
+    unix.make_fifo(state / "history-demo.db")
     env = {"CODEXAPI_STATE_DIR": str(state), "CODEXAPI_NO_LOG": ""}
     with terminal("chat", "-i", "--demo", env=env) as child:
         child.expect("Ctrl-D leaves")

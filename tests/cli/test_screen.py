@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests import unix
 from tests.cli.screens import Emulator, Tmux, tmux
 from tests.cli.shell import plain, run, shown
 from tests.processes import ROOT, codexapi
@@ -408,7 +409,7 @@ def drawing_in_tmux(
     """Markdown that is drawn in a tmux, piece by piece: each is drawn when the call returns; and
     what ends it."""
     for name in ("pieces", "done"):
-        os.mkfifo(folder / name)
+        unix.make_fifo(folder / name)
     (folder / "program.py").write_text(PIECES)
     command = f"{sys.executable} program.py pieces done"
     with tmux(folder, f"cd {folder}; {command}", columns=columns, lines=lines) as window:

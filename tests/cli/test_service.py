@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests import unix
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, server
 
@@ -35,7 +36,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
     run("stop", "--all", env=state)
     left = running(tmp_path / "state")
     for server_ in left:
-        os.kill(server_.pid, signal.SIGKILL)
+        os.kill(server_.pid, unix.SIGKILL)
     assert not left
 
 

@@ -288,10 +288,10 @@ def test_the_latest_chat_has_a_name(tmp_path: Path) -> None:
 
 
 def _table() -> list[list[str]]:
-    """The cells of the README's table of settings."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    """The cells of the page's table of the server's settings."""
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
     _, _, table = text.partition(
-        "| setting | flag of `serve` | environment | default |\n|---|---|---|---|\n"
+        "| setting | flag of `serve` | variable | default |\n| --- | --- | --- | --- |\n"
     )
     lines = table.partition("\n\n")[0].splitlines()
     return [
@@ -300,7 +300,7 @@ def _table() -> list[list[str]]:
     ]
 
 
-def test_the_readme_has_every_setting_with_its_variable_and_its_default() -> None:
+def test_the_page_has_every_setting_with_its_variable_and_its_default() -> None:
     defaults = {one.name: one.default for one in fields(Settings)}
     cells = {name: row[3] for row in _table() for name in re.findall(r"`([A-Z_]+)`", row[2])}
     for setting, variables in VARIABLES.items():
@@ -312,11 +312,9 @@ def test_the_readme_has_every_setting_with_its_variable_and_its_default() -> Non
     assert set(cells) <= known
 
 
-def test_the_readme_names_flags_that_serve_has_and_their_defaults() -> None:
+def test_the_page_names_flags_that_serve_has_and_their_defaults() -> None:
     options = {name: option for option in get_command(serve.app).params for name in option.opts}
     for _, flags, _, default in _table():
-        if "mcp serve" in flags:
-            continue
         for flag in re.findall(r"`(--[a-z-]+)", flags):
             in_help = re.search(r"\(default: ([^)]+)\)", getattr(options[flag], "help", None) or "")
             if in_help:

@@ -21,6 +21,7 @@ LLM_MODELS = """
   supports_tools: true
   supports_schema: true
 """
+INSIDE = Path(__file__).parent / "inside"
 WEATHER = 'def get_weather(location: str):\n    return f"20 degrees in {location}"'
 SAY = "[[say Good morning.]]"
 
@@ -32,9 +33,9 @@ def ours() -> Iterator[Running]:
 
 
 def started(pins: str, ours: Running, home: Path, *arguments: str, **env: str) -> str:
-    """What a program prints that runs in a home of its own."""
+    """What a Python program prints that runs in a home of its own."""
     done = subprocess.run(
-        [had(pins, lambda: python(pins)), "-m", *arguments],
+        [had(pins, lambda: python(pins)), *arguments],
         cwd=home, env=surroundings(ours, HOME=str(home), **env), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
@@ -45,26 +46,43 @@ def started(pins: str, ours: Running, home: Path, *arguments: str, **env: str) -
 def llm(ours: Running, home: Path, *arguments: str) -> str:
     models = home / "extra-openai-models.yaml"
     models.write_text(LLM_MODELS.format(model=MODEL, url=ours.url))
-    command = ["llm", "prompt", "--model", "ours", *arguments]
-    return started("clients", ours, home, *command, LLM_USER_PATH=str(home))
+    return started("clients", ours, home, *arguments, LLM_USER_PATH=str(home))
 
 
-@pytest.mark.parametrize("options", [[], ["--no-stream"]], ids=["stream", "whole"])
-def test_llm_prints_the_answer(ours: Running, tmp_path: Path, options: list[str]) -> None:
-    assert llm(ours, tmp_path, *options, SAY) == "Good morning.\n"
+PROMPT = ("prompt", "--model", "ours")
+TOOLS = (*PROMPT, "--functions", WEATHER, "What is the weather in Paris and Rome?")
+COMMANDS = {
+    "whole": (*PROMPT, "--no-stream", SAY),
+    "tools": TOOLS,
+    "whole tools": (*TOOLS, "--no-stream"),
+    "object": (*PROMPT, "--schema", "name, age int", "Extract: Ada is 36 years old"),
+}
+"""Of `llm`."""
 
 
-@pytest.mark.parametrize("options", [[], ["--no-stream"]], ids=["stream", "whole"])
-def test_llm_calls_tools(ours: Running, tmp_path: Path, options: list[str]) -> None:
-    question = "What is the weather in Paris and Rome?"
-    said = llm(ours, tmp_path, "--functions", WEATHER, *options, question)
-    assert "20 degrees in Paris" in said
-    assert "20 degrees in Rome" in said
+@pytest.fixture(scope="module")
+def outputs(ours: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    commands = json.dumps([*COMMANDS.values()])
+    home, script = tmp_path_factory.mktemp("home"), INSIDE / "llm_commands.py"
+    return dict(zip(COMMANDS, json.loads(llm(ours, home, str(script), commands)), strict=True))
 
 
-def test_llm_gets_an_object(ours: Running, tmp_path: Path) -> None:
-    said = llm(ours, tmp_path, "--schema", "name, age int", "Extract: Ada is 36 years old")
-    assert json.loads(said) == {"name": "Ada", "age": 36}
+def test_llm_prints_the_answer_as_it_comes(ours: Running, tmp_path: Path) -> None:
+    assert llm(ours, tmp_path, "-m", "llm", *PROMPT, SAY) == "Good morning.\n"
+
+
+def test_llm_prints_the_whole_answer(outputs: dict[str, str]) -> None:
+    assert outputs["whole"] == "Good morning.\n"
+
+
+@pytest.mark.parametrize("command", ["tools", "whole tools"])
+def test_llm_calls_tools(outputs: dict[str, str], command: str) -> None:
+    assert "20 degrees in Paris" in outputs[command]
+    assert "20 degrees in Rome" in outputs[command]
+
+
+def test_llm_gets_an_object(outputs: dict[str, str]) -> None:
+    assert json.loads(outputs["object"]) == {"name": "Ada", "age": 36}
 
 
 @pytest.mark.clients
@@ -73,7 +91,7 @@ def test_aider_edits_a_file(ours: Running, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old\n")
     said = started(
         "aider", ours, tmp_path,
-        "aider", "--model", f"openai/{MODEL}", "--edit-format", "whole", "--yes-always",
+        "-m", "aider", "--model", f"openai/{MODEL}", "--edit-format", "whole", "--yes-always",
         "--no-git", "--no-check-update", "--no-show-model-warnings", "--no-analytics",
         "--no-fancy-input", "--no-pretty", "--message", f"[[say {edit}]]", "a.txt",
         OPENAI_API_BASE=ours.url,
@@ -84,7 +102,7 @@ def test_aider_edits_a_file(ours: Running, tmp_path: Path) -> None:
 @pytest.mark.clients
 def test_shell_gpt_prints_the_answer(ours: Running, tmp_path: Path) -> None:
     said = started(
-        "shell-gpt", ours, tmp_path, "sgpt", "--no-md", SAY,
+        "shell-gpt", ours, tmp_path, "-m", "sgpt", "--no-md", SAY,
         API_BASE_URL=ours.url, DEFAULT_MODEL=MODEL, USE_LITELLM="false",
     )  # fmt: skip
     assert said.strip() == "Good morning."

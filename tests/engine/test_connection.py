@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.certificates import Authority
 from tests.faulty import FIN, HOLD, RST, FaultyBackend, Script, chunk, endless, head, stream, whole
 from tests.lines import Lines, cut, no_tls
+from tests.ports import full_port
 from tests.virtual_time import hurried
 
 from codexapi_engine.bounds import (
@@ -389,9 +390,11 @@ async def test_a_shorter_patience_is_kept_after_a_longer_one() -> None:
 
 
 async def test_no_connection_in_time_is_told() -> None:
-    async with FaultyBackend() as backend, opened() as network:
-        with pytest.raises(httpx.ConnectTimeout):
-            await network.handle_async_request(request(backend.url, connect=0.0))
+    with full_port() as port:
+        async with opened() as network:
+            asked = request(f"http://127.0.0.1:{port}/", connect=0.05)
+            with pytest.raises(httpx.ConnectTimeout):
+                await network.handle_async_request(asked)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://host.invalid/"])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import traceback
@@ -11,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from tests import unix
 from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndpoint, endless, whole
 from tests.logins import ACCOUNT, DAY, NOW, access_token, auth_json, write_login
 from tests.ports import refusing_url
 from tests.virtual_time import hurried
 
-from codexapi_engine.bounds import MAX_LOGIN_AGE, TOKEN_TIMEOUT
+from codexapi_engine.bounds import MAX_LOGIN_AGE, REFRESH_MARGIN, TOKEN_TIMEOUT
 from codexapi_engine.errors import (
     AuthError,
     CodexError,
@@ -136,8 +136,8 @@ class Unwritable(InMemory):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (auth_json(exp=NOW + 61), None),
-        (auth_json(exp=NOW + 60), "proactive_expiry"),
+        (auth_json(exp=NOW + int(REFRESH_MARGIN) + 1), None),
+        (auth_json(exp=NOW + int(REFRESH_MARGIN)), "proactive_expiry"),
         (auth_json(exp=NOW + 1), "proactive_expiry"),
         (auth_json(exp=NOW - 30 * DAY), None),  # gone before it was had: the clock is wrong
         (auth_json(exp=NOW - DAY), "proactive_expiry"),
@@ -254,7 +254,7 @@ def test_a_renewal_holds_the_lock_that_codex_knows(tmp_path: Path) -> None:
 
         async def answer() -> Answer:
             with (tmp_path / "auth.lock").open() as lock, pytest.raises(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unix.lock(lock)
             return there._rotated()
 
         there.answers = [answer]
@@ -269,11 +269,11 @@ def test_a_login_that_was_renewed_while_we_waited_for_the_lock_is_taken(tmp_path
     async def story() -> None:
         there = World(CodexFile(tmp_path))
         with (tmp_path / "auth.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            unix.lock(lock)
             asking = asyncio.create_task(there.ask())
             await asyncio.sleep(1)
             write_login(tmp_path, OF_CODEX)
-            fcntl.flock(lock, fcntl.LOCK_UN)
+            unix.unlock(lock)
             assert await asking == "canary-of-codex"
         assert there.redeemed == []
 
@@ -624,7 +624,7 @@ def test_a_lost_race_is_won_by_the_other_programs_pair(tmp_path: Path) -> None:
             while True:
                 await asyncio.sleep(0.1)
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    unix.lock(lock)
                 except BlockingIOError:
                     continue
                 write_login(tmp_path, OF_CODEX)

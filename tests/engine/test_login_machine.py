@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import json
 import os
 import pickle
 import shutil
 import stat
+import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,9 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests import unix
 from tests.faulty import REUSED
 from tests.logins import DAY, NOW, access_token, auth_json
 from tests.virtual_time import runner
@@ -40,6 +42,9 @@ from codexapi_engine.login.refresh import BACK_OFF, Login
 from codexapi_engine.protocol.auth_file import jwt_payload
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings
+
+if sys.platform == "win32":
+    pytest.skip("forks, and locks as Unix does", allow_module_level=True)
 
 LIFETIME = 3600.0
 CODEX_AT = 300.0
@@ -489,7 +494,7 @@ class LoginMachine(RuleBasedStateMachine):
             self._write_in_place(data)
             return
         with (self.home / "auth.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it for long
+            unix.lock(lock)  # nobody holds it for long
             new = self.home / ".auth-codex"
             new.write_bytes(data)
             new.chmod(self.mode)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import resource
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import unix
 from tests.logins import ACCOUNT, auth_json, jwt, write_login
 from tests.virtual_time import hurried
 
@@ -31,6 +32,9 @@ from codexapi_engine.login.location import store_of
 from codexapi_engine.login.store import InMemory, MissingStore, Snapshot
 from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.settings import Settings
+
+if sys.platform == "win32":
+    pytest.skip("users, modes and locks of Unix", allow_module_level=True)
 
 NOBODY = 65534
 
@@ -766,9 +770,9 @@ async def test_a_token_of_the_environment_that_will_not_do_is_told_when_it_is_ne
 def held(path: Path) -> Iterator[Callable[[], None]]:
     """Another program's lock, and the way to let it go."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    unix.lock(descriptor)
     try:
-        yield lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)
+        yield lambda: unix.unlock(descriptor)
     finally:
         os.close(descriptor)
 
@@ -794,7 +798,7 @@ def is_held(path: Path) -> bool:
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unix.lock(descriptor)
     except BlockingIOError:
         return True
     finally:

@@ -16,14 +16,14 @@ import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 from tests.certificates import Authority
 from tests.engine.test_connection import ask, hello, opened, request, talking
-from tests.ports import refusing_port
+from tests.ports import full_port, refusing_port
 
 from codexapi_engine.http.connection import ServerAddress
 from codexapi_engine.http.resolver import Resolver
@@ -78,16 +78,6 @@ def addresses(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", patched)
 
 
-@contextmanager
-def ignoring() -> Iterator[int]:
-    """A port where the kernel drops connections: the listener has room for one, which is there."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        with socket.create_connection(listener.getsockname()):
-            yield listener.getsockname()[1]
-
-
 def test_a_name_leads_to_the_first_of_its_addresses(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +126,7 @@ def test_an_address_that_is_silent_is_passed_over(
             addresses(monkeypatch, dead, port)
             assert await ask(network, request(f"http://{NAME}/")) == (200, b"hi")
 
-    with ignoring() as dead:
+    with full_port() as dead:
         run(story())
 
 
@@ -161,7 +151,7 @@ def test_the_connect_limit_holds_for_a_silent_address(
             with pytest.raises(httpx.ConnectTimeout):
                 await ask(network, request(f"http://{NAME}/", connect=0.4))
 
-    with ignoring() as dead:
+    with full_port() as dead:
         run(story())
 
 

@@ -18,7 +18,8 @@ from tests.processes import ROOT, environment
 from codexapi_engine import user_files
 from codexapi_engine.user_files import check, write
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes, links and FIFOs of Unix")
+if sys.platform == "win32":
+    pytest.skip("modes, links and FIFOs of Unix", allow_module_level=True)
 
 NOBODY = 65534
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import unix
 from tests.http_server.doors import door, responses
 from tests.http_server.raw import get, post
 from tests.logins import auth_json, write_login
@@ -59,7 +59,7 @@ STATES: dict[str, tuple[Spoil, str]] = {
     "no tokens": (of(b'{"auth_mode": "chatgpt", "tokens": null}'), "no_chatgpt_tokens"),
     "no access token": (tokens(access_token=""), "no_chatgpt_tokens"),
     "a folder": (Path.mkdir, "auth_file_unreadable"),
-    "a pipe": (os.mkfifo, "auth_file_unreadable"),
+    "a pipe": (unix.make_fifo, "auth_file_unreadable"),
     "100 MB": (vast, "auth_file_unreadable"),
     "not ours to read": (locked, "auth_file_unreadable"),
     "expired for good": (of(auth_json(issued=0, exp=1000, refresh=None)), "login_expired"),
@@ -69,7 +69,7 @@ STATES: dict[str, tuple[Spoil, str]] = {
 
 async def test_each_bad_login_has_a_code_and_a_good_one_ends_it(tmp_path: Path) -> None:
     """All at once: a file that may be half written is waited for."""
-    skipped = {"not ours to read"} if os.geteuid() == 0 else set()
+    skipped = {"not ours to read"} if unix.is_root() else set()
     kept = [name for name in STATES if name not in skipped]
     wrong = await asyncio.gather(*(ruin(tmp_path, name) for name in kept))
     assert dict(zip(kept, wrong, strict=True)) == dict.fromkeys(kept)

@@ -153,6 +153,21 @@ async def test_it_is_served_and_its_examples_are_answered_as_it_says(
 
 
 @served
+@pytest.mark.parametrize("stream", [True, False, None])
+async def test_an_answer_is_of_a_media_type_that_the_document_names(
+    server: Door, stream: bool | None
+) -> None:
+    names = {name for name, body in BODIES.items() if body.json}
+    for path, method, operation in operations():
+        if method != "post" or operation["operationId"] not in names:
+            continue
+        example = BODIES[operation["operationId"]].example
+        reply = await server.reply(post(path, {**example, "stream": stream}))
+        content = operation["responses"]["200" if reply.status == 200 else "default"]["content"]
+        assert reply.headers["content-type"].partition(";")[0] in content, path
+
+
+@served
 @pytest.mark.parametrize(
     ("path", "name"),
     [("/v1/models", "ModelList"), (f"/v1/models/{MODEL}", "Model")],

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import signal
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests import unix
 from tests.faulty import Exchange, FaultyBackend, TokenEndpoint, whole
 from tests.logins import auth_json, write_login
 from tests.processes import environment
@@ -122,7 +122,7 @@ async def test_a_refresh_that_is_killed_leaves_a_good_file_and_nothing_else(
                 while time.perf_counter() < until:
                     pass  # a sleep would be as long as the whole save
                 with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+                    os.kill(child, unix.SIGKILL)
                 code = await processes.end()
                 found, left = json.loads(path.read_bytes()), temporary(tmp_path)
                 assert found["x"] == [1]

@@ -22,7 +22,8 @@ from tests.mcp_server.test_stdio import READY, call
 from tests.mcp_server.transports import HELLO
 from tests.processes import codexapi, environment
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+if sys.platform == "win32":
+    pytest.skip("Windows has no such signals", allow_module_level=True)
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
 COMMANDS = {

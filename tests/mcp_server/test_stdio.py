@@ -237,6 +237,9 @@ def test_a_bug_tells_the_log_where_it_is_and_nobody_what_was_asked() -> None:
 def test_once_the_login_is_there_nobody_looks_into_the_process() -> None:
     import resource
 
+    if sys.platform != "linux":
+        pytest.skip("Linux alone has this")
+
     with editor(*codexapi("mcp", "serve", "--demo")) as here:
         process = here.process.pid
         here.say(HELLO, READY)
@@ -298,6 +301,9 @@ def test_a_wrong_setting_ends_it_before_it_begins() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no terminals of this kind")
 def test_on_a_terminal_it_says_what_it_is() -> None:
     import pty
+
+    if sys.platform == "win32":
+        pytest.skip("Windows has none of this")
 
     ours, theirs = pty.openpty()
     process = forks.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
+from tests import unix
 from tests.drawn import picture
 from tests.mcp_server.transports import (
     MODES,
@@ -215,7 +215,7 @@ async def test_data_in_place_of_a_path_does_not_come_back(tmp_path: Path, name: 
 
 def _things(folder: Path) -> None:
     (folder / "folder").mkdir()
-    os.mkfifo(folder / "pipe")
+    unix.make_fifo(folder / "pipe")
     (folder / "none").mkdir()
     (folder / "none" / "auth.json").write_text("canary")
     (folder / "none" / ".auth.json.codexapi-1.tmp").write_text("canary")

@@ -1,6 +1,6 @@
-"""Random faults against real processes: `python -m tests.storm --seeds N [--seed S] [--jobs J]`.
+"""Random faults against real processes: `python -m tests.storm --seeds N [--seed S…] [--jobs J]`.
 
-Plays N schedules, from the seed S on, or from one that is drawn and printed. A seed that fails is
+Plays N schedules, from each seed S on, or from one that is drawn and printed. A seed that fails is
 printed with its schedule and what was violated; `--seeds 1 --seed S` plays it again, and
 `--schedule` prints it alone. Exit code 1 if one fails.
 """
@@ -31,7 +31,7 @@ PROGRESS = 50
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many to play")
-    parser.add_argument("--seed", type=int, metavar="S", help="the first one")
+    parser.add_argument("--seed", type=int, action="append", metavar="S", help="the first one")
     parser.add_argument("--jobs", type=int, default=4, metavar="J", help="how many at a time")
     parser.add_argument("--schedule", action="store_true", help="print the schedules alone")
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)
@@ -41,12 +41,12 @@ def main(arguments: list[str]) -> int:
             logging.CRITICAL
         )  # the driver's own server tells of each stream that it breaks
         return asyncio.run(_play(sys.stdin))
-    first = secrets.randbelow(10**9) if options.seed is None else options.seed
-    seeds = range(first, first + options.seeds)
+    firsts = options.seed or [secrets.randbelow(10**9)]
+    seeds = [seed for first in firsts for seed in range(first, first + options.seeds)]
     if options.schedule:
         print("\n\n".join(str(schedule(seed)) for seed in seeds))
         return 0
-    return asyncio.run(_share(seeds, min(options.jobs, options.seeds)))
+    return asyncio.run(_share(seeds, min(options.jobs, len(seeds))))
 
 
 async def _play(orders: IO[str]) -> int:
@@ -59,8 +59,8 @@ async def _play(orders: IO[str]) -> int:
     return 0
 
 
-async def _share(seeds: range, jobs: int) -> int:
-    print(f"storm: {len(seeds)} seeds from {seeds.start} on, {jobs} at a time", flush=True)
+async def _share(seeds: list[int], jobs: int) -> int:
+    print(f"storm: {len(seeds)} seeds from {seeds[0]} on, {jobs} at a time", flush=True)
     mounts = may_mount()
     if not mounts:
         print("storm: without disk faults, which need a mount of one's own", flush=True)
@@ -71,7 +71,7 @@ async def _share(seeds: range, jobs: int) -> int:
     return 1 if failed else 0
 
 
-def _count(seeds: range) -> Iterator[int]:
+def _count(seeds: list[int]) -> Iterator[int]:
     for number, seed in enumerate(seeds):
         if number and number % PROGRESS == 0:
             print(f"storm: {number} of {len(seeds)} seeds begun", flush=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from tests import unix
 from tests.processes import ROOT, environment
 from tests.storm.surroundings import quota_library
 
@@ -77,7 +78,7 @@ class Nursery:
     """Starts processes. Enter it to have them; leaving it ends them all."""
 
     def __init__(self) -> None:
-        self._line, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line, self._other = unix.socket_pair()
         self._process: asyncio.subprocess.Process | None = None
         self._begun: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue()
         self._forks: dict[int, asyncio.Future[int]] = {}
@@ -141,6 +142,8 @@ class Nursery:
     async def _fork(
         self, order: Mapping[str, object], descriptors: list[int]
     ) -> tuple[int, asyncio.Future[int]]:
+        if sys.platform != "linux":
+            raise NotImplementedError
         async with self._one_at_a_time:
             socket.send_fds(self._line, [json.dumps(order).encode()], descriptors)
             return await self._begun.get()

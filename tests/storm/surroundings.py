@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import json
 import os
 import sqlite3
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx2
+from tests import unix
 from tests.storm.backend import Port
 from tests.storm.login_store import LoginStore
 
@@ -122,7 +122,7 @@ async def hold(path: Path, seconds: float) -> None:
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unix.lock(descriptor)
             await asyncio.sleep(seconds)
         finally:
             os.close(descriptor)
@@ -189,7 +189,7 @@ async def _flock(path: Path, seconds: float) -> int | None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unix.lock(descriptor)
             return descriptor
         except OSError as error:
             if error.errno != errno.EAGAIN:

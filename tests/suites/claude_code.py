@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pexpect import ExceptionPexpect
+from tests import unix
 from tests.processes import codexapi, environment
 from tests.recorder import Message, Recorder, recorded
 from tests.terminals import Terminal
@@ -87,7 +87,7 @@ class Claude:
             yield terminal
         finally:
             if terminal.isalive():
-                terminal.kill(signal.SIGKILL)
+                terminal.kill(unix.SIGKILL)
                 terminal.wait()
             terminal.close()
 

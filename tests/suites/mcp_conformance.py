@@ -2,7 +2,7 @@
 speak, and the MCP Inspector with its strict look at schemas:
 `python -m tests.suites.mcp_conformance`.
 
-The suite calls tools of its own choice; `inside/conformance_tools.py` adds them to our server.
+The suite calls tools of its own choice; `conformance_tools.py` adds them to our server.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.downloads import node
-from tests.processes import codexapi, environment
+from tests.processes import ROOT, codexapi, environment
 
 from .outcome import Exclusion, Outcome, report
-from .surroundings import INSIDE, node_packages
+from .surroundings import node_packages
 
 REVISIONS = ("2025-11-25", "2026-07-28")
 
@@ -113,8 +113,8 @@ def inspected(packages: Path) -> int:
 def fixtures() -> Iterator[str]:
     """Our server with the suite's tools, over HTTP."""
     process = subprocess.Popen(
-        [sys.executable, INSIDE / "conformance_tools.py"], env=environment(), text=True,
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "tests.suites.conformance_tools"], cwd=ROOT, env=environment(),
+        text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stderr is not None

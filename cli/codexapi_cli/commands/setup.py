@@ -19,7 +19,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.listeners import listener
 from codexapi_engine.setting_values import is_loopback
-from codexapi_engine.settings import PORT
+from codexapi_engine.settings import KEYS_FILE, PORT
 
 from ..integrations.api_client import (
     NAME,
@@ -227,6 +227,8 @@ def _point(
 
 
 def _demands_key(chosen: engine.Settings) -> bool:
+    if not (chosen.state_dir / KEYS_FILE).exists():
+        return False
     from codexapi_engine.program_keys import ProgramKeys  # asyncio
 
     return bool(ProgramKeys(chosen.state_dir).load())

@@ -353,7 +353,7 @@ def _ask(prompt: str) -> str:
 
 
 def _edited(proposed: str) -> str:
-    if readline is None:
+    if sys.platform == "win32" or readline is None:
         return _ask("> ")
     readline.set_startup_hook(lambda: readline.insert_text(proposed))
     try:

@@ -20,11 +20,9 @@ from ..servers.live import chosen_server, status_at
 from ..servers.registry import running
 from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
 
-try:
+if sys.platform != "win32":
     import termios
     import tty
-except ImportError:  # Windows: ^C alone ends it
-    termios = tty = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import asyncio
@@ -135,40 +133,45 @@ def _screen() -> Iterator[None]:
         put_drawn(_LEAVE)
 
 
-@contextmanager
-def _keys(ended: asyncio.Event, changed: asyncio.Event) -> Iterator[None]:
-    """Reads keys one by one, and hears of a new size, until the screen is left."""
-    if termios is None:
+if sys.platform == "win32":
+
+    @contextmanager
+    def _keys(ended: asyncio.Event, changed: asyncio.Event) -> Iterator[None]:
+        """^C alone ends it."""
         yield
-        return
-    import asyncio
 
-    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+else:
 
-    def on_key() -> None:
-        data = os.read(stdin, 1024)
-        if not data or _QUIT & set(data):
-            ended.set()
-            changed.set()
+    @contextmanager
+    def _keys(ended: asyncio.Event, changed: asyncio.Event) -> Iterator[None]:
+        """Reads keys one by one, and hears of a new size, until the screen is left."""
+        import asyncio
 
-    before = termios.tcgetattr(stdin)
-    with _resized(changed.set):
-        tty.setcbreak(stdin)  # ^C is still a signal
-        loop.add_reader(stdin, on_key)
+        loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+        def on_key() -> None:
+            data = os.read(stdin, 1024)
+            if not data or _QUIT & set(data):
+                ended.set()
+                changed.set()
+
+        before = termios.tcgetattr(stdin)
+        with _resized(changed.set):
+            tty.setcbreak(stdin)  # ^C is still a signal
+            loop.add_reader(stdin, on_key)
+            try:
+                yield
+            finally:
+                loop.remove_reader(stdin)
+                termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
+
+    @contextmanager
+    def _resized(then: Callable[[], None]) -> Iterator[None]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGWINCH, then)
         try:
             yield
         finally:
-            loop.remove_reader(stdin)
-            termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
-
-
-@contextmanager
-def _resized(then: Callable[[], None]) -> Iterator[None]:
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGWINCH, then)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGWINCH)
+            loop.remove_signal_handler(signal.SIGWINCH)

@@ -201,40 +201,46 @@ class _LineHistory(History):
         self._store.append(string)
 
 
-@contextmanager
-def _typing_ahead() -> Iterator[None]:
-    """What is typed while an answer comes is not shown among it, and waits for the next prompt as it
-    was typed. Ctrl-C and Ctrl-Z stay signals; a shell that we are suspended to gets the terminal as
-    it was."""
-    if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+if sys.platform == "win32":
+
+    @contextmanager
+    def _typing_ahead() -> Iterator[None]:
         yield
-        return
-    before = termios.tcgetattr(0)
-    quiet = termios.tcgetattr(0)
-    quiet[0] &= ~termios.ICRNL
-    quiet[3] &= ~(termios.ECHO | termios.ICANON)
 
-    def suspend(number: int, frame: FrameType | None) -> None:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, suspend)  # it goes on
-        termios.tcsetattr(0, termios.TCSADRAIN, quiet)
-
-    handler = signal.signal(signal.SIGTSTP, suspend)
-    termios.tcsetattr(0, termios.TCSADRAIN, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGTSTP, handler)
-
-
-def _input() -> Input:
-    if sys.platform == "win32":
+    def _input() -> Input:
         return create_input()
 
-    class TerminalInput(Vt100Input):
+else:
+
+    @contextmanager
+    def _typing_ahead() -> Iterator[None]:
+        """What is typed while an answer comes is not shown among it, and waits for the next prompt as it
+        was typed. Ctrl-C and Ctrl-Z stay signals; a shell that we are suspended to gets the terminal as
+        it was."""
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+            yield
+            return
+        before = termios.tcgetattr(0)
+        quiet = termios.tcgetattr(0)
+        quiet[0] &= ~termios.ICRNL
+        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+
+        def suspend(number: int, frame: FrameType | None) -> None:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, suspend)  # it goes on
+            termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+
+        handler = signal.signal(signal.SIGTSTP, suspend)
+        termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            signal.signal(signal.SIGTSTP, handler)
+
+    class _TerminalInput(Vt100Input):
         """A newline that comes along with other letters was sent by a program, or typed ahead: it
         is Enter. Alone it is Ctrl-J."""
 
@@ -248,4 +254,5 @@ def _input() -> Input:
                 for key in keys
             ]
 
-    return TerminalInput(sys.stdin)
+    def _input() -> Input:
+        return _TerminalInput(sys.stdin)

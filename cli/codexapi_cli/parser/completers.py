@@ -92,11 +92,11 @@ def mcp_clients(ctx: Any, args: list[str], incomplete: str) -> Values:
 
 def tool_groups(ctx: Any, args: list[str], incomplete: str) -> Values:
     """A list with commas: the next of it."""
+    from codexapi_mcp.options import GROUPS
+
     before, comma, _ = incomplete.rpartition(",")
-    groups = [
-        name for name in ("text", "image", "audio", "status") if name not in before.split(",")
-    ]
-    return [(f"{before}{comma}{name}", "") for name in groups]
+    named = before.split(",")
+    return [(f"{before}{comma}{name}", "") for name in GROUPS if name not in named]
 
 
 def words(*choices: str) -> Any:

@@ -20,7 +20,7 @@ from ..terminal.output import (
 )
 from ..terminal.wrapping import table, wrap
 
-_CODES = (
+EXIT_CODES = (
     (0, "it worked"),
     (FAILED, "the model failed or refused, or a check found a problem"),
     (USAGE, "the command line is wrong"),
@@ -35,7 +35,7 @@ _CODES = (
     (CLOSED_PIPE, "the reader of a pipe has gone"),
     (143, "SIGTERM"),
 )
-_OF_THE_COMMAND_LINE = (
+ENVIRONMENT = (
     ("CODEXAPI_NO_LOG", "keep no chats on this machine"),
     ("NO_COLOR", "use no colours"),
     ("FORCE_COLOR", "use colours in a pipe too"),
@@ -47,13 +47,13 @@ _OF_THE_COMMAND_LINE = (
 def topic(name: str, width: int) -> str:
     if name == "exit-codes":
         intro = "How a command ends. With --json an error is an object on stderr too."
-        rows = [(str(code), text) for code, text in _CODES]
+        rows = [(str(code), text) for code, text in EXIT_CODES]
     else:
         intro = (
             "Flags override these variables. `codexapi config` shows which settings hold, and "
             "where each comes from."
         )
-        rows = [*_settings(), *_OF_THE_COMMAND_LINE]
+        rows = [*_settings(), *ENVIRONMENT]
     return "\n".join([wrap(intro, width), "", *table(rows, width)])
 
 

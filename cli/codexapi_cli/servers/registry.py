@@ -20,24 +20,18 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from codexapi_engine.file_lock import try_lock
 from codexapi_engine.files import NO_LINK, NO_WAIT, read_regular
 from codexapi_engine.settings import private_folder
 
 from ..terminal.output import CONFLICT, Problem
 from ..terminal.plan import local
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 LOCK_WAIT = 0.5
 """Seconds to wait for a lock: another process may hold it to test it."""
 
 POLL = 0.02
 _MAX_BYTES = 64 * 1024
-_BEYOND = 1 << 30
-"""Where Windows locks: past the content, since a locked part cannot be read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +154,7 @@ def _claimed(path: Path) -> int | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if _locked(descriptor) and _is_at(descriptor, path):
+        if try_lock(descriptor) and _is_at(descriptor, path):
             os.ftruncate(descriptor, 0)
             return descriptor
     except BaseException:
@@ -173,7 +167,7 @@ def _claimed(path: Path) -> int | None:
 def _alive(path: Path) -> bool:
     """Whether a process holds the file's lock; if none does, it is removed. Raises OSError."""
     with _open_file(path) as descriptor:
-        if not _locked(descriptor):
+        if not try_lock(descriptor):
             return True
         if _is_at(descriptor, path):
             with suppress(PermissionError):  # Windows removes no open file
@@ -206,19 +200,6 @@ def _server_in(path: Path) -> Server | None:
     ):
         return server
     return None
-
-
-def _locked(descriptor: int) -> bool:
-    """Takes the kernel's lock, unless another process has it. Raises OSError without locks."""
-    try:
-        if sys.platform == "win32":
-            os.lseek(descriptor, _BEYOND, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

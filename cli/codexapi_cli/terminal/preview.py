@@ -81,20 +81,21 @@ def shows_sixel(environ: Mapping[str, str]) -> bool:
         return False
     if environ.get("TERM", "dumb") in ("dumb", "linux"):
         return False
-    if sys.platform == "win32" or not _is_ours():
-        return False
-    with suppress(OSError, termios.error):
-        before = termios.tcgetattr(0)
-        try:
-            tty.setcbreak(0, termios.TCSADRAIN)
-            return _SIXEL_ATTRIBUTE in _attributes().split(b";")
-        finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
+    if sys.platform != "win32" and _is_ours():
+        with suppress(OSError, termios.error):
+            before = termios.tcgetattr(0)
+            try:
+                tty.setcbreak(0, termios.TCSADRAIN)
+                return _SIXEL_ATTRIBUTE in _attributes().split(b";")
+            finally:
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
     return False
 
 
 def _is_ours() -> bool:
     """Whether stdin and stdout are one terminal, and we are in its foreground."""
+    if sys.platform == "win32":
+        return False
     with suppress(OSError, ValueError, AttributeError):
         one = os.isatty(0) and sys.stdout.isatty() and os.ttyname(0) == os.ttyname(1)
         return one and os.tcgetpgrp(0) == os.getpgrp()

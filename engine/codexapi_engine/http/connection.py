@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, cast
@@ -422,7 +423,7 @@ def _left_before(request: httpx.Request) -> httpx.ConnectError:
 
 def _readable(connection: socket.socket) -> Callable[[], bool]:
     """A test whether the socket has data, or is at its end."""
-    if not hasattr(select, "poll"):
+    if sys.platform == "win32" or not hasattr(select, "poll"):
         return lambda: bool(select.select([connection], [], [], 0)[0])
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -22,11 +22,6 @@ from ..settings import private_folder
 from .consumed_tokens import fingerprint
 from .locks import POLL_INTERVAL, CodexHomeLock, MarksTokens, login_folder
 from .login_hint import not_logged_in
-
-try:
-    import fcntl
-except ImportError:  # Windows: the atomic replace alone must do
-    fcntl = None  # type: ignore[assignment]
 from .store import Snapshot
 
 PARTIAL_WRITE = 1.5
@@ -96,7 +91,7 @@ class CodexFile(MarksTokens):
             codex_home,
             state_dir=state_dir,
             disk=self._disk,
-            locks=fcntl is not None and not windows,
+            locks=not windows,
         )
         self._seen: _Identity | None = None
         self._known: Snapshot | NotLoggedIn | None = None  # the file's content at that time

@@ -12,11 +12,6 @@ from ..protocol.auth_file import LOGIN_HINT
 from ..settings import Settings
 from .file_store import CodexFile
 from .keyring_store import Keyring, KeyringOrFile
-
-try:
-    import fcntl
-except ImportError:  # Windows: the atomic replace alone must do
-    fcntl = None  # type: ignore[assignment]
 from .store import InMemory, MissingStore, Store
 
 STORE = "cli_auth_credentials_store"

@@ -13,16 +13,11 @@ from pathlib import Path
 
 from ..bounds import LOGIN_LOCK_WAIT
 from ..errors import RefreshUnavailable
+from ..file_lock import try_lock
 from ..files import NO_WAIT, Disk
 from ..protocol.secret import Secret
 from ..settings import private_folder
 from .consumed_tokens import ConsumedTokens
-
-try:
-    import fcntl
-except ImportError:  # Windows: the atomic replace alone must do
-    fcntl = None  # type: ignore[assignment]
-
 
 POLL_INTERVAL = 0.02
 
@@ -34,7 +29,7 @@ class CodexHomeLock:
     """What programs with one CODEX_HOME have in common: `auth.lock`, which Codex 0.169 takes too,
     and among ours the refresh tokens that are never to be sent again.
 
-    `locks`: whether there are kernel locks, which die with their process. Not on Windows.
+    `locks`: whether to take locks. Not on Windows, where the atomic replace alone must do.
     `state_dir` takes what the login's folder does not.
     """
 
@@ -44,7 +39,7 @@ class CodexHomeLock:
         *,
         state_dir: Path | None = None,
         disk: Disk | None = None,
-        locks: bool = fcntl is not None,
+        locks: bool = os.name == "posix",
     ) -> None:
         self.locks = locks
         self._lock_path = codex_home / "auth.lock"
@@ -130,7 +125,7 @@ def _lockable(path: Path, mode: int) -> int | None:
     """A descriptor to lock. Where nothing can be written, one that is there will do."""
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         with suppress(OSError):
-            descriptor = os.open(path, flags | os.O_CLOEXEC | NO_WAIT, mode)
+            descriptor = os.open(path, flags | NO_WAIT, mode)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return descriptor
             os.close(descriptor)
@@ -142,11 +137,10 @@ async def _locked(descriptor: int, wait: float) -> bool:
     until = asyncio.get_running_loop().time() + wait
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
+            if try_lock(descriptor):
                 return True
+        except OSError:  # a file system without locks
+            return True
         if asyncio.get_running_loop().time() >= until:
             return False
         await asyncio.sleep(POLL_INTERVAL)

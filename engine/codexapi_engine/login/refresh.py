@@ -1,6 +1,6 @@
 """`Login` signs requests with the access token, and refreshes it.
 
-The rules are those of README "The login", and of the official client behind them.
+The rules are those of docs/how-it-works.md "The login", and of the official client behind them.
 """
 
 from __future__ import annotations

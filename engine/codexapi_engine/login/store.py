@@ -16,11 +16,6 @@ from ..protocol import auth_file
 from ..protocol.auth_file import Credentials
 from ..protocol.secret import Secret
 
-try:
-    import fcntl
-except ImportError:  # Windows: the atomic replace alone must do
-    fcntl = None  # type: ignore[assignment]
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

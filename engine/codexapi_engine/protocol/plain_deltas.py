@@ -22,9 +22,11 @@ from .translator import EventTranslator
 TEXT_DELTA = b"response.output_text.delta"
 
 # JSON of this form can be read in one way alone: only strings and numbers vary, and a string ends at
-# its first quote. The text has no escapes but those that we write too. Anything else is parsed.
+# its first quote. No half of a surrogate pair stands alone in the text. Anything else is parsed.
 _STRING = rb'"[^"\\\x00-\x1f]*+"'
-_LITERAL = rb'"[^"\\\x00-\x1f]*+(?:\\["\\nrt][^"\\\x00-\x1f]*)*+"'
+_UNIT = rb"u(?:[0-9a-ce-f][0-9a-f]{3}|d[0-7][0-9a-f]{2}|d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})"
+_LITERAL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|(?i:%b))[^"\\\x00-\x1f]*)*+"' % _UNIT
+_FOREIGN = (rb"\u", rb"\/", rb"\b", rb"\f")  # escapes that we may write in another way
 _NUMBER = rb"(?:0|[1-9][0-9]{0,11})"
 _KIND = rb"(?P<kind>response\.(?:output_text|function_call_arguments)\.delta)"
 _MEMBERS = {
@@ -93,6 +95,9 @@ class PlainDeltas(NamedTuple):
             deltas.check()
         except StreamInterrupted:
             return None  # those before the unreadable one pass all the same
+        joined = b",".join(literals)  # shorter by far than the events, where a search costs more
+        if b"\\" in joined and any(escape in joined for escape in _FOREIGN):
+            literals = [json.dumps(text) for text in json.loads(b"[%b]" % joined)]
         return cls(place, literals)
 
     @property

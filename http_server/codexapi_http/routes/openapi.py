@@ -16,7 +16,7 @@ from codexapi_engine import __version__
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.rules import FieldRule
 
-from ..dialect import OPENAI, DialectRoutes
+from ..dialect import OPENAI, Dialect, DialectRoutes
 from ..websocket.upgrade import Upgrade
 from .answer import json_response
 from .openapi_tables import (
@@ -47,13 +47,13 @@ def document(routes: Iterable[BaseRoute], dialects: Iterable[DialectRoutes] = ()
     schemas: JsonObject = {}
     paths: JsonObject = {}
     for path, method, route in _served(routes):
-        paths.setdefault(path, {})[method] = _operation(route, path, method, schemas, OPENAI.name)
+        paths.setdefault(path, {})[method] = _operation(route, path, method, schemas, OPENAI)
     keys: list[str] = []
     for entry in dialects:
         own = [name.decode() for name in entry.dialect.key_headers if name != b"authorization"]
         keys += [name for name in own if name not in keys]
         for path, method, route in _served(entry.routes):
-            operation = _operation(route, path, method, schemas, entry.dialect.name)
+            operation = _operation(route, path, method, schemas, entry.dialect)
             operation["security"] = [{}, {"key": []}, *({name: []} for name in own)]
             methods = paths.setdefault(path, {})
             methods[method] = (
@@ -99,7 +99,7 @@ def _served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
 
 
 def _operation(
-    route: Route, path: str, method: str, schemas: JsonObject, dialect: str
+    route: Route, path: str, method: str, schemas: JsonObject, dialect: Dialect
 ) -> JsonObject:
     name = route.endpoint.__name__
     operation: JsonObject = {
@@ -179,8 +179,8 @@ def _schemas(body: Body) -> JsonObject:
     return {body.name: whole, **inner}
 
 
-def _responses(reply: Reply | None, schemas: JsonObject, dialect: str) -> JsonObject:
-    name, schema = ERRORS.get(dialect, ("AnyError", {"type": "object"}))
+def _responses(reply: Reply | None, schemas: JsonObject, dialect: Dialect) -> JsonObject:
+    name, schema = ERRORS.get(dialect.name, ("AnyError", {"type": "object"}))
     schemas[name] = schema
     error = {"application/json": {"schema": _reference(name)}}
     content: JsonObject = {"application/json": {"schema": {"type": "object"}}}
@@ -191,7 +191,7 @@ def _responses(reply: Reply | None, schemas: JsonObject, dialect: str) -> JsonOb
         content = {"application/json": {"schema": _reference(reply.name)}}
         if reply.streamed:
             # No schema: validators read the events in forms of their own.
-            content["text/event-stream"] = {}
+            content[dialect.media_type.partition(";")[0]] = {}
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
     return {
         "200": {"description": "The answer.", "headers": headers, "content": content},

@@ -63,7 +63,7 @@ class Reply:
     required: tuple[str, ...] = ()
     object: str | None = None  # the value of its field of that name
     type: str | None = None  # likewise
-    streamed: bool = False  # also as events, with `stream: true`
+    streamed: bool = False  # also as a stream, in the media type of the dialect
     kind: str = "application/json"
 
 
@@ -240,6 +240,13 @@ REPLIES: dict[str, Reply] = {
     "messages_count_tokens": Reply("AnthropicTokens", ("input_tokens",)),
     "models_page": Reply("AnthropicModelList", ("data", "has_more", "first_id", "last_id")),
     "model_get": Reply("AnthropicModel", ("id", "type", "display_name"), type="model"),
+    "chat": Reply("OllamaChat", ("model", "created_at", "message", "done"), streamed=True),
+    "generate": Reply(
+        "OllamaCompletion", ("model", "created_at", "response", "done"), streamed=True
+    ),
+    "pull": Reply("OllamaProgress", ("status",), streamed=True),
+    "tags": Reply("OllamaModels", ("models",)),
+    "ps": Reply("OllamaRunning", ("models",)),
     "hello": Reply("Nothing", kind=""),
 }
 """Likewise. What is not here answers with some object."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import anthropic  # noqa: F401 - instructor imports it for a partial answer: here once for all modes
 import instructor
 from asked import EXTRACT, MODEL, TEXT, Person, mode, tell
 from openai import OpenAI
 
+instructor.from_openai(OpenAI())  # likewise what it imports for that
 MODE = mode()
 client = instructor.from_openai(OpenAI(), mode=instructor.Mode[MODE.upper()])
 

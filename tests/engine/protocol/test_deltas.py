@@ -410,15 +410,28 @@ def test_deltas_of_the_wires_and_of_the_recorded_form_take_the_fast_way() -> Non
 
 
 @pytest.mark.parametrize(
-    "literal", ['"\\ud83d"', '"\\ud83d\\ude00"', '"\\u00e9"', '"\\/"', '"\\x"', '"a\tb"', "null", "7",
-                '"a","b"', '"', "{}", '"a\\"', '"\\b"'],
+    "literal", ['"\\ud83d"', '"\\uDE00"', '"\\ud83dx"', '"\\ud83d\\u0041"', '"\\ud83d\\ud83d"', '"\\u00g0"',
+                '"\\u12"', '"\\x"', '"a\tb"', "null", "7", '"a","b"', '"', "{}", '"a\\"'],
 )  # fmt: skip
 @pytest.mark.parametrize("form", FORMS_OF_DELTAS, ids=["recorded", "documentation", "call"])
-def test_a_text_that_we_would_write_otherwise_is_parsed(form: str, literal: str) -> None:
-    """Halves of pairs among them, which are no text alone."""
+def test_what_is_no_whole_text_is_parsed(form: str, literal: str) -> None:
+    """Halves of surrogate pairs among them."""
     data = plain_delta(form) * 2 + plain_delta(form, delta=literal) + plain_delta(form)
     for deltas in decoded(data, [], together=True):
         assert not isinstance(deltas, DeltaBatch) or PlainDeltas.of(deltas) is None
+
+
+@pytest.mark.parametrize(
+    "literal", ['"\\u00e9"', '"\\u00E9"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00"', '"\\/"', '"\\b\\f"', '"\\u001b[0m"',
+                '"\\u0041"', '"\\\\u0041"', '"\\\\\\u0041"', '"\\u2028"', '"\\""'],
+)  # fmt: skip
+@pytest.mark.parametrize("form", FORMS_OF_DELTAS, ids=["recorded", "documentation", "call"])
+def test_an_escape_that_we_write_in_another_way_takes_the_fast_way_too(
+    form: str, literal: str
+) -> None:
+    plain = PlainDeltas.of(batch_of(plain_delta(form) + plain_delta(form, delta=literal)))
+    assert plain is not None
+    assert plain.literals[1] == wire_json.dumps(json.loads(literal))
 
 
 def test_a_batch_with_bytes_that_are_no_text_is_parsed() -> None:
@@ -459,10 +472,9 @@ def test_what_is_spliced_is_what_the_json_says(form: str, values: list[dict[str,
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_text_that_is_spliced_is_written_as_we_write_it(text: str) -> None:
     data = plain_delta(RECORDED, delta=wire_json.dumps(text).decode())
-    if (plain := PlainDeltas.of(batch_of(data))) is not None:
-        assert plain.literals == [wire_json.dumps(text)]
-    else:
-        assert re.search(r"[\x00-\x1f]", text), "only the rare escapes are left to the parser"
+    plain = PlainDeltas.of(batch_of(data))
+    assert plain is not None
+    assert plain.literals == [wire_json.dumps(text)]
 
 
 def test_an_envelope_that_is_told_late_is_in_the_next_delta() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from codexapi_engine.errors import InvalidRequest, JsonObject
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.storage import ObjectStore, Owner, State, Turn
+
+if sys.platform == "win32":
+    pytest.skip("forks", allow_module_level=True)
 
 FEW = settings(max_examples=settings().max_examples // 5, stateful_step_count=30, print_blob=True)
 AT = ("commit", "after")

@@ -1,4 +1,4 @@
-"""Our server with the tools that the conformance suite calls by name: `python conformance_tools.py`.
+"""Our server with the tools that the conformance suite calls by name: `python -m tests.suites.conformance_tools`.
 
 They are added to the very server object that clients get; nothing else of it is changed.
 """
@@ -30,10 +30,10 @@ from pydantic import Field
 import codexapi_http
 from codexapi_engine import Codex, Settings
 from codexapi_mcp import Endpoint, create_server
-from codexapi_mcp.runtime import Workshop
+from codexapi_mcp.runtime import Runtime
 from codexapi_mcp.server import Server
 
-Ctx: TypeAlias = Context[Workshop, Any]
+Ctx: TypeAlias = Context[Runtime, Any]
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"

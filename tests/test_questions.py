@@ -1,0 +1,71 @@
+"""What a newcomer asks, and where the README and the pages answer it: two clicks away at most."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.md)(?:#[^)]*)?\)")
+
+QUESTIONS = {
+    "What is it?": ("README.md", "A local server that speaks OpenAI's"),
+    "Is it OpenAI's?": ("README.md", "not affiliated with or endorsed by OpenAI"),
+    "What does a call cost?": ("docs/limits.md", "counts against your own plan"),
+    "May my team use it?": ("docs/faq.md", "One login is one person's"),
+    "May I run it in CI?": ("docs/faq.md", "OpenAI recommends API keys"),
+    "May I use two accounts?": ("docs/faq.md", "never pools or"),
+    "How do I install it with uv?": ("docs/install.md", "uv tool install ."),
+    "How do I log in over SSH?": ("docs/login.md", "codex login --device-auth"),
+    "May I copy auth.json?": ("docs/login.md", "the same login in two places"),
+    "How do I upgrade under pipx?": ("docs/install.md", "pipx install --force ."),
+    "How do I remove all of it?": ("docs/install.md", "All that may be left"),
+    "How do I run it in Docker?": (
+        "docs/install.md",
+        "docker compose -f docs/container/compose.yaml up --build",
+    ),
+    "How does it start when I log in?": ("docs/settings.md", "codexapi service print"),
+    "How do I point Zed at it?": ("docs/clients.md", "| `zed` |"),
+    "How do I point Home Assistant at it?": ("docs/clients.md", "| `home-assistant` |"),
+    "Does Cursor work?": ("docs/faq.md", "it asks from its own servers"),
+    "How does VS Code get the MCP server?": ("docs/editors.md", "| `vscode` |"),
+    "What does 421 mean?": ("docs/troubleshooting.md", "421 `host_not_allowed`"),
+    "What does refresh_token_reused mean?": (
+        "docs/troubleshooting.md",
+        "| `refresh_token_reused` |",
+    ),
+    "What does a 502 mean?": ("docs/troubleshooting.md", "| 502, 504 | the backend, and the way"),
+    "What does exit code 4 mean?": ("docs/troubleshooting.md", "| `4` | the limit of the plan"),
+    "Why is gpt-4o a 404?": ("docs/clients.md", "--model-alias gpt-4o="),
+    "Is temperature heeded?": ("docs/faq.md", "the backend refuses it"),
+    "Are there embeddings?": ("docs/faq.md", "`/v1/embeddings` is a 404"),
+    "Can I use an API key?": ("docs/faq.md", "a program that has an API key needs no codexapi"),
+    "Where is the log?": ("docs/install.md", "the log of `serve --detach`"),
+    "How large may a request be?": ("docs/limits.md", "| one request, as JSON | 32 MiB |"),
+    "How do I change the port?": ("docs/settings.md", "`--port PORT`"),
+    "What leaves my machine?": ("docs/faq.md", "no telemetry"),
+    "How do I call tools?": ("docs/recipes.md", "Tools: the loop"),
+    "How do I test without a login?": ("docs/simulator.md", "It needs no login"),
+}
+
+
+def _clicks() -> dict[Path, int]:
+    """How many links lead from the README to each page."""
+    found, pages = {README: 0}, [README]
+    for page in pages:
+        for target in LINK.findall(page.read_text("utf-8")):
+            place = (page.parent / target).resolve()
+            if place not in found:
+                found[place] = found[page] + 1
+                pages.append(place)
+    return found
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_has_its_answer_two_clicks_away(question: str) -> None:
+    page, answer = QUESTIONS[question]
+    assert " ".join(answer.split()) in " ".join((ROOT / page).read_text("utf-8").split())
+    assert _clicks()[ROOT / page] <= 2

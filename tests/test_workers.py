@@ -1,0 +1,64 @@
+"""Tests run in forks: each is reported once, whatever becomes of its worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
+
+ONE = """
+import os, pytest
+def test_good(tmp_path): (tmp_path / "x").touch()
+def test_bad(): print("a word"); assert 1 == 2
+def test_skipped(): pytest.skip("a reason")
+def test_that_ends_its_worker(): os._exit(3)
+def test_behind_it(): pass
+"""
+OTHER = """
+import os, pytest
+@pytest.fixture(scope="module")
+def pid():
+    yield os.getpid()
+    print("torn down by", "its worker" if os.getpid() != int(os.environ["PARENT"]) else "us")
+    assert 0
+def test_first(pid): assert os.getpid() == pid != int(os.environ["PARENT"])
+def test_second(pid): assert os.getpid() == pid
+"""
+
+
+def run(folder: Path, *options: str) -> tuple[int, str]:
+    (folder / "test_one.py").write_text(ONE)
+    (folder / "test_other.py").write_text(f"{OTHER}\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text('import os\nos.environ["PARENT"] = str(os.getpid())\n')
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-p", "tests.workers", "-p", "no:cacheprovider",
+            "--rootdir", folder, "-c", folder / "pytest.ini", folder, *options,
+        ],
+        cwd=ROOT, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_outcome_is_reported_and_a_dead_worker_is_replaced(tmp_path: Path) -> None:
+    code, output = run(tmp_path, "--workers", "2", "-v", "-rs")
+    assert code == 1, output
+    assert "2 failed, 4 passed, 1 skipped, 1 error" in output
+    assert "the worker ended with 3 in this test" in output
+    for text in ("\na word\n", "a reason", "torn down by its worker", "test_behind_it PASSED"):
+        assert output.count(text) == 1, output
+
+
+def test_the_first_failure_ends_the_rest_where_the_user_wants_that(tmp_path: Path) -> None:
+    code, output = run(tmp_path, "--workers", "1", "-x")
+    assert code == 1, output
+    assert "1 failed, 1 passed" in output
+    assert "stopping after 1 failures" in output
