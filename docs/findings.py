@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from codexapi_cli import checks
+from codexapi_engine import check, local_checks
 
-SOURCE = Path(checks.__file__)
-_STATES = {"PROBLEM": checks.PROBLEM, "WARNING": checks.WARNING}
+SOURCES = (Path(checks.__file__), Path(local_checks.__file__))
+_STATES = {"PROBLEM": check.PROBLEM, "WARNING": check.WARNING}
 UNKNOWN = "…"
 Row = tuple[str, str, str, str]
 
@@ -17,7 +18,8 @@ Row = tuple[str, str, str, str]
 def findings() -> Iterator[Row]:
     """The name of each check, its state, what it says, and the fix. `…` stands for what a machine
     decides."""
-    for function in ast.parse(SOURCE.read_text("utf-8")).body:
+    trees = [ast.parse(source.read_text("utf-8")) for source in SOURCES]
+    for function in (one for tree in trees for one in tree.body):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for node in ast.walk(function):

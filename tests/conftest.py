@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 LONG = (
     "tests/test_docs.py", "tests/test_distribution.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
-    "tests/live/", "tests/matrix/test_matrix.py", "tests/test_benchmarks.py", "tests/mcp_server/",
+    "tests/live/", "tests/matrix/test_matrix.py", "tests/test_benchmarks.py", "tests/mcp_server/", "tests/page/",
     "tests/cli/",
 )  # fmt: skip
 """Where the tests are that take longest for a file, the longest first."""

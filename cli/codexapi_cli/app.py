@@ -27,6 +27,8 @@ COMMANDS = {
     "serve": "Serve the OpenAI API on this machine",
     "stop": "Stop a server that runs in the background",
     "service": "Run the server as a service of your system",
+    "top": "Watch the requests of a running server",
+    "keys": "Give programs keys of their own",
     "setup": "Make other programs use the server",
     "mcp": "Connect editors and agents over MCP",
     "login": "Log in with the official Codex client",
@@ -45,7 +47,7 @@ COMMANDS = {
 
 _SECTIONS = {
     "Core commands": ("chat", "sh", "image", "transcribe"),
-    "Server commands": ("serve", "stop", "service", "setup", "mcp"),
+    "Server commands": ("serve", "stop", "service", "top", "keys", "setup", "mcp"),
     "Account commands": ("login", "logout", "status", "usage", "models"),
     "Other commands": ("history", "config", "doctor", "completion", "simulate", "replay", "drift"),
 }

@@ -9,34 +9,38 @@ import asyncio
 import os
 import platform
 import shutil
-import ssl
-import stat
 import sys
 import time
 import tomllib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import MAX_CLOCK_SKEW, MAX_LOGIN_BYTES
-from codexapi_engine.client import codex_config, named_model
-from codexapi_engine.errors import LoginNotWritable, duration
+from codexapi_engine.check import OK, PROBLEM, UNKNOWN, WARNING, Check
+from codexapi_engine.codex_config import named_model
+from codexapi_engine.errors import duration
 from codexapi_engine.files import read_regular
 from codexapi_engine.listeners import listener
+from codexapi_engine.local_checks import (
+    login_file,
+    login_remedy,
+    login_store,
+    official,
+    state_folder,
+    ways,
+)
 from codexapi_engine.login.file_store import CodexFile
-from codexapi_engine.login.keyring_store import UNAVAILABLE
-from codexapi_engine.login.location import STORE, store_of
-from codexapi_engine.login.login_hint import CODEX, INSTALL, MAKE_WRITABLE, with_client
+from codexapi_engine.login.location import store_of
+from codexapi_engine.login.login_hint import MAKE_WRITABLE, with_client
 from codexapi_engine.protocol.limits import Window
-from codexapi_engine.settings import OLLAMA_PORT
+from codexapi_engine.settings import OLLAMA_PORT, PACKAGE
 
-from .commands.config import DEFAULT, effective, plain
+from .commands.config import DEFAULT, effective
 from .global_options import environment
 from .integrations import registration as mcp
-from .integrations.itself import PACKAGE, is_ours
+from .integrations.itself import is_ours
 from .integrations.system import System
 from .servers.registry import reachable, version_at
 from .servers.server_check import Outcome, check_server
@@ -44,24 +48,8 @@ from .servers.unknown_names import unknown_names
 from .terminal.output import error_line
 from .terminal.plan import length, local
 
-OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
-
-
 LOCK_WAIT = 1.0
 PORT_WAIT = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    name: str
-    state: str
-    text: str
-    fix: str | None = None
-
-    @property
-    def advice(self) -> str:
-        """What to do, as a line: where nothing is wrong there is nothing to fix."""
-        return f"{'to do so' if self.state == OK else 'fix'}: {self.fix}"
 
 
 async def found(
@@ -72,9 +60,9 @@ async def found(
     yield _program()
     yield _on_path()
     yield _config(chosen)
-    for finding in _ways(chosen):
+    for finding in ways(chosen):
         yield finding
-    yield _state_folder(chosen)
+    yield state_folder(chosen)
     yield _port(chosen)
     for finding in _unknown_names(chosen):
         yield finding
@@ -82,9 +70,9 @@ async def found(
     yield await _simulated(chosen)
     yield _editors()
     if not chosen.demo:
-        yield _official()
-        yield _store(chosen)
-    for finding in _login_file(chosen):
+        yield official()
+        yield login_store(chosen)
+    for finding in login_file(chosen):
         yield finding
     if not chosen.demo:
         yield await _lock(chosen)
@@ -139,58 +127,6 @@ def _config(chosen: engine.Settings) -> Check:
     sources = {setting.source for setting in effective(chosen, environment())} - {DEFAULT}
     text = f"settings from {', '.join(sorted(sources))}" if sources else "all settings are defaults"
     return Check("config", OK, text)
-
-
-def _ways(chosen: engine.Settings) -> Iterator[Check]:
-    """Where the requests go, and through what."""
-    if chosen.demo:
-        yield Check("backend address", OK, "the simulated backend (--demo)")
-        return
-    if chosen.foreign:
-        fix = "unset CODEXAPI_BASE_URL, unless that host is yours: it gets your access token"
-        yield Check("backend address", WARNING, f"{chosen.base_url} is not OpenAI's", fix)
-    else:
-        yield Check("backend address", OK, chosen.base_url)
-    host = urlsplit(chosen.base_url).hostname
-    if proxy := chosen.proxy_for(chosen.base_url):
-        yield Check("proxy", OK, f"{host} is reached through {plain('proxy', proxy)}")
-    else:
-        kept = f"; {plain('proxy', chosen.proxy)} is not used for it" if chosen.proxy else ""
-        yield Check("proxy", OK, f"none on the way to {host}{kept}")
-    if chosen.ca_file is not None:
-        yield _authorities(chosen.ca_file)
-
-
-def _authorities(path: Path) -> Check:
-    try:
-        ssl.create_default_context(cafile=str(path))
-    except OSError as error:
-        fix = "point CODEX_CA_CERTIFICATE or SSL_CERT_FILE at a PEM file, or unset it"
-        return Check("certificates", PROBLEM, f"{path} cannot be read: {error}", fix)
-    return Check("certificates", OK, str(path))
-
-
-def _state_folder(chosen: engine.Settings) -> Check:
-    folder = chosen.state_dir
-    try:
-        mode = folder.stat().st_mode
-    except FileNotFoundError:
-        return Check("state folder", OK, f"{folder} (made when it is needed)")
-    except OSError as error:
-        return Check(
-            "state folder", PROBLEM, f"{folder}: {error.strerror}", "set CODEXAPI_STATE_DIR"
-        )
-    if not stat.S_ISDIR(mode) or not os.access(folder, os.W_OK | os.X_OK):
-        fix = f"make {folder} a folder of yours, or set CODEXAPI_STATE_DIR"
-        return Check("state folder", PROBLEM, f"{folder} cannot be written to", fix)
-    return _private("state folder", folder, mode, "700")
-
-
-def _private(name: str, path: Path, mode: int, wanted: str) -> Check:
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        text = f"others may look into {path} (mode {stat.S_IMODE(mode):o})"
-        return Check(name, WARNING, text, f"chmod {wanted} {path}")
-    return Check(name, OK, str(path))
 
 
 def _port(chosen: engine.Settings) -> Check:
@@ -257,42 +193,6 @@ def _editors() -> Check:
     return Check("mcp", OK, "not registered with an editor, and need not be", fix)
 
 
-def _official() -> Check:
-    program = shutil.which(CODEX)
-    if program is None:
-        text = "the official client is not on PATH: it alone can log in"
-        return Check("codex", WARNING, text, INSTALL)
-    return Check("codex", OK, program)
-
-
-def _store(chosen: engine.Settings) -> Check:
-    """Where the login is looked for, by the environment and by Codex's own config."""
-    if chosen.access_token is not None:
-        return Check("login store", OK, "CODEX_ACCESS_TOKEN")
-    kind = codex_config(chosen).get(STORE, "file")
-    if kind in ("keyring", "auto") and find_spec("keyring") is None:
-        state = PROBLEM if kind == "keyring" else WARNING  # `auto` looks into the file then
-        text = f"Codex's config.toml says {kind}, and nothing here can read a keyring"
-        return Check("login store", state, text, f"pip install '{PACKAGE}[keyring]'")
-    return Check("login store", OK, f"{kind}, in {chosen.codex_home}" if kind == "file" else kind)
-
-
-def _login_file(chosen: engine.Settings) -> Iterator[Check]:
-    """The owner and mode of the login's file. Other checks read its content."""
-    path = chosen.codex_home / "auth.json"
-    if chosen.demo:
-        return
-    try:
-        status = path.stat()
-    except OSError:  # none, or none to be seen: the finding of the login says so
-        return
-    if sys.platform != "win32" and status.st_uid != os.geteuid():
-        text = f"{path} belongs to another user (uid {status.st_uid})"
-        yield Check("login file", WARNING, text, f"sudo chown $(id -u) {path}")
-    else:
-        yield _private("login file", path, status.st_mode, "600")
-
-
 async def _lock(chosen: engine.Settings) -> Check:
     """Whether the lock that Codex and we take around a refresh can be had."""
     path = chosen.codex_home / "auth.lock"
@@ -339,7 +239,7 @@ async def _login(codex: engine.Codex, discreet: bool, renewal: Check | None) -> 
     except engine.NotLoggedIn as error:
         problem = error
     if problem is not None:
-        fix = _login_remedy(codex.settings, problem.code)
+        fix = login_remedy(codex.settings, problem.code)
         return Check("login", PROBLEM, with_client(str(problem)), fix)
     text = "it is there" if discreet else f"plan {login.plan or 'unknown'}"
     if login.expires_at is None:
@@ -351,17 +251,6 @@ async def _login(codex: engine.Codex, discreet: bool, renewal: Check | None) -> 
     if renewal is not None and renewal.state == WARNING:
         return Check("login", PROBLEM, f"{text}, and a new one could not be saved", renewal.fix)
     return Check("login", OK, f"{text} (it is renewed when it is needed)")
-
-
-def _login_remedy(chosen: engine.Settings, code: str | None) -> str:
-    """What helps where a login is missing or refused. A new login helps only where it is used."""
-    if chosen.access_token is not None:
-        return "set CODEX_ACCESS_TOKEN to a token that is good, or unset it and run codexapi login"
-    if code == LoginNotWritable.code:
-        return MAKE_WRITABLE
-    if code == UNAVAILABLE:
-        return f'set {STORE} = "file" in Codex\'s config.toml, and then codexapi login'
-    return "codexapi login"
 
 
 async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> Check:
@@ -382,7 +271,7 @@ async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> C
 
 def _server_remedy(chosen: engine.Settings, outcome: Outcome) -> str:
     if outcome.status in (401, 403):
-        return _login_remedy(chosen, outcome.code)
+        return login_remedy(chosen, outcome.code)
     if outcome.status == 500:
         return "this is a fault of codexapi: report it, with what codexapi serve -v logs"
     return "look at the network, and at the proxy and certificates above"
@@ -402,7 +291,7 @@ async def _backend(codex: engine.Codex) -> AsyncIterator[Check]:
 
 def _remedy(chosen: engine.Settings, error: engine.CodexError) -> str:
     if isinstance(error, engine.AuthError):
-        return _login_remedy(chosen, error.code)
+        return login_remedy(chosen, error.code)
     if isinstance(error, engine.TransportError):
         return "look at the network, and at the proxy and certificates above"
     return "try again later; codexapi status tells when your plan is the reason"

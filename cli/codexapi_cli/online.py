@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import PROBE_IDLE_TIMEOUT
+from codexapi_engine.check import OK, PROBLEM, UNKNOWN, WARNING, Check
 from codexapi_engine.protocol import known, models
 from codexapi_engine.telemetry import Exchange, Observer
 
 from .beliefs import Belief, Observations, settled
-from .checks import OK, PROBLEM, UNKNOWN, WARNING, Check
 
 CONSENT = "one small request is sent now, and counts against your plan (--online)"
 OK_STATUS = 200

@@ -288,6 +288,22 @@ MCP_LINGER = 180.0
 UNCLAIMED_LIFETIME = 30 * 86400.0
 """After this nobody is told of a picture that no call has had."""
 
+MAX_RECENT_REQUESTS = 200
+"""Requests that have ended and that a server still shows; each takes a kilobyte."""
+
+MAX_PROGRAM_KEYS = 256
+MAX_PROGRAM_KEYS_BYTES = 128 * 1024
+"""Keys of programs, and their file: each request compares its key with all of them."""
+
+MAX_PROGRAM_LABELS = 32
+"""Programs with a time series of their own at /metrics; the others have one together."""
+
+PLAN_INTERVAL = 60.0
+"""Between two questions to the usage endpoint that the page may cause."""
+
+CHECKS_AGE = 10.0
+"""How long the page shows the same findings: each look at the disk takes a millisecond."""
+
 MCP_CALL_TIMEOUT = 900
 """What a client shall wait for an answer, by our entry in its settings: a picture takes minutes."""
 

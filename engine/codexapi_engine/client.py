@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from .aside import aside
-from .bounds import IMAGE_IDLE_TIMEOUT, MAX_LOGIN_BYTES, TRANSCRIPTION_TIMEOUT
+from .bounds import IMAGE_IDLE_TIMEOUT, TRANSCRIPTION_TIMEOUT
 from .catalogue import Catalogue
+from .codex_config import named_model
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
-from .files import read_regular
 from .http._httpx import httpx
 from .http.client import Reply, Transport, client
 from .http.concurrency import ConcurrencyLimit
@@ -94,6 +94,8 @@ class Codex:
         )
         self.reasoning = Reasoning()
         self.limits: limits.Limits | None = None  # from the newest answer
+        self.limits_at: float | None = None  # epoch seconds
+        self.usage: limits.Limits | None = None  # from the usage endpoint's newest answer
 
     async def open(
         self, request: JsonObject, *, caller: Headers | None = None, idle: float | None = None
@@ -111,23 +113,25 @@ class Codex:
         self, request: JsonObject, watch: RunMetrics, caller: Headers | None, idle: float | None
     ) -> EventStream:
         try:
-            stream = await self._send(request, caller, idle)
+            stream = await self._send(request, watch, caller, idle)
         except BaseException as error:
             if isinstance(error, CodexError):
                 watch.failed(error)
             watch.close()
             raise
-        watch.model, watch.headers = str(request.get("model") or ""), stream.headers
+        watch.headers = stream.headers
         stream.watch = watch
         return stream
 
     async def _send(
-        self, request: JsonObject, caller: Headers | None, idle: float | None
+        self, request: JsonObject, watch: RunMetrics, caller: Headers | None, idle: float | None
     ) -> EventStream:
         if caller and wire.WINDOW in caller:
             body = {**request, "stream": True, "store": False}
+            watch.requested(body)
             return await self._open_stream(body, wire.from_codex_client(caller), idle)
         resolve_model, changed = await self.named(request)
+        watch.requested(resolve_model)
         body = await aside(json.is_heavy(resolve_model), responses.to_backend, resolve_model)
         headers = wire.affinity(_session(body["prompt_cache_key"]))
         try:
@@ -297,11 +301,10 @@ class Codex:
         return reply
 
     async def upload(self, form: Form) -> Reply:
-        """The answer of the transcription endpoint; `transcription.py` has the uses of it. Raises
-        CodexError."""
+        """The answer of the transcription endpoint, to `transcription.py`. Raises CodexError."""
         url = self.settings.transcription_url
         post = self._transport.upload(url, *form, timeout=TRANSCRIPTION_TIMEOUT)
-        return await self._count_run(post, "")
+        return await self._count_run(post, {})
 
     async def _post(
         self,
@@ -312,9 +315,9 @@ class Codex:
         timeout: float | None = None,
     ) -> Reply:
         post = self._transport.post(path, body, headers, timeout=timeout)
-        return await self._count_run(post, str(body.get("model") or ""))
+        return await self._count_run(post, body)
 
-    async def _count_run(self, post: Coroutine[Any, Any, Reply], model: str) -> Reply:
+    async def _count_run(self, post: Coroutine[Any, Any, Reply], request: JsonObject) -> Reply:
         """An endpoint that answers at once: a run like any other, but for its one event."""
         try:
             await self._turns.take()
@@ -322,9 +325,10 @@ class Codex:
             post.close()
             raise
         watch = self._run_metrics()
+        watch.requested(request)
         try:
             reply = await post
-            watch.model, watch.headers = model, reply.headers
+            watch.headers = reply.headers
             watch.last(reply.json or {})
             return reply
         except CodexError as error:
@@ -350,7 +354,8 @@ class Codex:
 
     async def plan(self) -> limits.Limits:
         """How much of the plan is used, from the usage endpoint."""
-        return limits.from_usage((await self.usage_page()).json or {})
+        self.usage = limits.from_usage((await self.usage_page()).json or {})
+        return self._remember(self.usage)
 
     async def usage_page(self) -> Reply:
         """The usage endpoint's answer, as it came. Raises CodexError."""
@@ -432,11 +437,14 @@ class Codex:
 
     def _learn(self, headers: Mapping[str, str]) -> limits.Limits:
         """Stores the plan's usage and the catalogue's etag from a response's headers."""
-        plan_limits = limits.from_headers(headers)
-        if plan_limits.primary or plan_limits.secondary:
-            self.limits = plan_limits
+        plan_limits = self._remember(limits.from_headers(headers))
         self._catalogue.compare(headers.get("x-models-etag"))
         return plan_limits
+
+    def _remember(self, newest: limits.Limits) -> limits.Limits:
+        if newest.primary or newest.secondary:
+            self.limits, self.limits_at = newest, self._clock()
+        return newest
 
 
 async def collect_response(
@@ -472,26 +480,6 @@ def _session(cache_key: object) -> str:
     """What a conversation is called in headers: its cache key, where a header can carry it."""
     name = str(cache_key)
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
-
-
-def named_model(settings: Settings, name: str | None = None) -> str | None:
-    """The request's model, else the user's own choice; None leaves it to the account."""
-    chosen = name or settings.model or codex_config(settings).get("model")
-    return chosen if isinstance(chosen, str) and chosen else None
-
-
-def codex_config(settings: Settings) -> JsonObject:
-    """The Codex client's own config.toml: the user's choice of model. `{}` if unreadable."""
-    if settings.demo:
-        return {}
-    import tomllib  # seldom needed
-
-    try:
-        return tomllib.loads(
-            read_regular(settings.codex_home / "config.toml", MAX_LOGIN_BYTES)[1].decode()
-        )
-    except (OSError, ValueError, RecursionError):
-        return {}
 
 
 def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:

@@ -18,7 +18,7 @@ class Remedy(NamedTuple):
     """A command that does it, or tells more; as typed."""
 
 
-_LOGIN = "codex login"
+_LOGIN = "codexapi login"
 _DOCTOR = "codexapi doctor"
 _ASK_AGAIN = "Try again; a retry is safe."
 _FIX_FIELD = "Correct the field that `param` and the message name."
@@ -129,6 +129,9 @@ _TABLE: Final = (
     # The way to this server.
     Remedy("invalid_api_key", "The server wants the key that it was started with.",
            "Give the client that key (--api-key, --api-key-file)."),
+    Remedy("keys_unreadable", "The file of the programs' keys cannot be read: no key is good.",
+           "Repair or remove keys.json in the state folder.", _DOCTOR),
+    Remedy("stopped", "You stopped the request.", "Nothing: that was asked for."),
     Remedy("key_required", "A server that others can reach needs a key.",
            "Set a key, or stay on 127.0.0.1.", "codexapi serve --api-key-file FILE"),
     Remedy("host_not_allowed", "The client calls this server by a name that it does not know.",

@@ -33,7 +33,13 @@ from .setting_values import (
 
 BASE_URL = "https://chatgpt.com/backend-api/codex"
 ACCOUNTS_URL = "https://auth.openai.com/api/accounts"
+PACKAGE = "codexapi-kit"
+"""The name on the package index."""
+
 PORT = 18080
+KEYS_FILE = "keys.json"
+"""In the state folder: the keys of programs."""
+
 OLLAMA_PORT = 11434
 """Where programs look for Ollama."""
 
@@ -146,6 +152,10 @@ class Settings:
         default=None, metadata=_about("backend streams at a time; none: no limit")
     )
     metrics: bool = field(default=False, metadata=_about("serve GET /metrics"))
+    page: bool | None = field(
+        default=None,
+        metadata=_about("serve the status page; none: where only this machine can reach it"),
+    )
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
     transcribe_audio: bool = field(
         default=False, metadata=_about("send models that take no audio the text of a recording")
@@ -249,6 +259,11 @@ class Settings:
         return f"{root}/backend-api/transcribe"
 
     @property
+    def serves_page(self) -> bool:
+        """Whether the server has its status page and what that reads."""
+        return is_loopback(self.host) if self.page is None else self.page
+
+    @property
     def foreign(self) -> bool:
         """Whether the login's token goes to a host that is neither OpenAI's nor this machine."""
         host = urlsplit(self.base_url).hostname or ""
@@ -285,6 +300,14 @@ def private_folder(folder: Path) -> Path:
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def proxy_text(url: str) -> str:
+    """A proxy's URL without its login."""
+    parts = urlsplit(url)
+    if not (parts.username or parts.password):
+        return url
+    return f"{parts.scheme}://(login left out)@{parts.netloc.rpartition('@')[2]}"
 
 
 def user_agent() -> str:

@@ -25,8 +25,12 @@ from .reports import Reports
 from .requests import Bodies
 from .routes import DIALECTS, ROUTES
 from .routes.health import healthz
+from .routes.page import ROUTES as PAGE
+from .routes.page import Snippets, no_snippets
+from .routes.status import ROUTES as STATUS
 from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import Deadlines
+from .status import Status
 
 
 def create_app(
@@ -39,10 +43,11 @@ def create_app(
     api: bool = True,
     reports: Reports | None = None,
     deadlines: Deadlines | None = None,
+    snippets: Snippets = no_snippets,
 ) -> Starlette:
     """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end.
     `dialects` stand beside OpenAI's. Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
-    reports to."""
+    reports to. `snippets` are the texts that the page shows."""
     settings = settings or (codex.settings if codex else Settings.from_env())
     reports = reports or Reports(metrics=settings.metrics)
 
@@ -50,6 +55,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.codex = codex or Codex(settings, observer=reports)
         app.state.kept = state or State(settings.state)
+        app.state.status = Status(app.state.codex, settings, reports)
         app.state.background = Background(app.state.codex, app.state.kept)
         try:
             async with AsyncExitStack() as stack:
@@ -66,7 +72,7 @@ def create_app(
     routes = [
         *(ROUTES if api else [Route("/healthz", healthz)]),
         *(Route(mounted.path, Counted(mounted)) for mounted in mounts),
-        *_extra(reports),
+        *_extra(api and settings.serves_page, reports),
     ]
     spoken = Dialects(routes, (*DIALECTS, *dialects) if api else ())
     app = App(
@@ -80,6 +86,7 @@ def create_app(
     app.state.settings = settings
     app.state.reports = reports
     app.state.shutdown = Shutdown()
+    app.state.snippets = snippets
     app.state.bodies = Bodies()
     app.state.deadlines = deadlines or Deadlines()
     app.state.hosted_images = HostedImages(settings.state_dir / "images")
@@ -136,9 +143,10 @@ class App(Starlette):
         return self._guard(inside)
 
 
-def _extra(reports: Reports) -> list[Route]:
-    if reports.metrics is None:
-        return []
-    from .metrics import ROUTE  # with the library, for --metrics alone
+def _extra(page: bool, reports: Reports) -> list[Route]:
+    routes = [*PAGE, *STATUS] if page else []
+    if reports.metrics is not None:
+        from .metrics import ROUTE  # with the library, for --metrics alone
 
-    return [ROUTE]
+        routes.append(ROUTE)
+    return routes

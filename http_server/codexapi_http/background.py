@@ -18,6 +18,7 @@ from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
 from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, Turn, new_id
 
+from .middleware.request_log import current
 from .pump import translate
 from .requests import ended
 
@@ -42,6 +43,7 @@ class Background:
         # moves
         self._jobs: dict[str, Job] = {}
         self._starting: set[asyncio.Task[Job]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
 
     async def start(
@@ -71,8 +73,15 @@ class Background:
         if tasks:
             await ended(*tasks)
 
+    async def cancel(self, name: str) -> JsonObject:
+        """Cancels a response, and ends its stream if it runs here. Raises CodexError."""
+        kept = self._state.responses
+        response: JsonObject = await self._state.in_thread(partial(kept.cancel, name))
+        await self.end(name)
+        return response
+
     async def aclose(self) -> None:
-        await asyncio.gather(*self._starting, return_exceptions=True)
+        await asyncio.gather(*self._starting, *self._stopping, return_exceptions=True)
         await self.end(*self._jobs)
         if self._beating is not None:
             await ended(self._beating)
@@ -100,6 +109,9 @@ class Background:
     async def _run_job(
         self, job: Job, request: JsonObject, items: list[JsonObject], sent: JsonObject
     ) -> None:
+        entry = current()
+        entry.stop = partial(self._begin_stop, job.name)
+
         def finish() -> bool:
             turn = Turn(request, items, job.response, job.owner)
             return self._state.settle(turn, job.event_log)
@@ -126,6 +138,19 @@ class Background:
         finally:
             del self._jobs[job.name]
             job.end()
+            entry.stop = None
+            entry.code = "stopped" if entry.stopped else entry.code
+
+    def _begin_stop(self, name: str) -> None:
+        task = asyncio.create_task(self._stop(name))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+    async def _stop(self, name: str) -> None:
+        try:
+            await self.cancel(name)
+        except CodexError as error:  # it has ended by now, or the state cannot be used
+            log.warning("a response in the background was not stopped: %s", error.known_code)
 
     async def _play(self, job: Job, sent: JsonObject) -> None:
         async with await self._codex.open(sent) as events:

@@ -1,4 +1,4 @@
-"""Runs an endpoint, and cancels it when its client disconnects or the server stops."""
+"""Runs an endpoint, and cancels it when its client disconnects, its user stops it or the server goes down."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from starlette.types import Receive, Scope, Send
 from codexapi_engine import CodexError
 from codexapi_engine.errors import JsonObject
 
-from .errors import codex_error
-from .middleware.request_log import CLIENT_LEFT
+from .errors import codex_error, interruption
+from .middleware.request_log import CLIENT_LEFT, current
 from .pump import EventStreamResponse
 from .requests import json_body
+from .server.lifecycle import Shutdown
 from .server.uvicorn_protocol import client_of
 
 Working = Coroutine[Any, Any, Response]
@@ -76,7 +77,7 @@ class Endpoint:
             cut.withdraw()
         if stream is not None and stream.committed:
             return None
-        raise cut.shutdown.error() if cut.by_shutdown else cut.why()
+        raise (cut.by_us and interruption(cut.shutdown)) or cut.why()
 
 
 def posted(work: Callable[[Request, JsonObject], Working]) -> Endpoint:
@@ -98,16 +99,18 @@ def got(work: Callable[[Request], Working]) -> Endpoint:
 
 
 class CancelOnDisconnect:
-    """Cancels the task that makes it when its client leaves or the server has to go down, and only
-    then. An unread body is read meanwhile, and dropped."""
+    """Cancels the task that makes it when its client leaves, its user stops it or the server has to
+    go down, and only then. An unread body is read meanwhile, and dropped."""
 
     def __init__(self, request: Request, has_body: bool) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self.done = self.by_shutdown = False
-        self.shutdown = request.app.state.shutdown
-        self.shutdown.watch(self._go_down)
+        self.done = self.by_us = False
+        self.shutdown: Shutdown = request.app.state.shutdown
+        self.shutdown.watch(self._end)
+        self._entry = current()
+        self._entry.stop = self._end
         self._client = client_of(request.scope) if has_body else None
         self._gone: asyncio.Task[None] | None = None
         self.late = self._client is not None and self._client.gone  # it left before all this
@@ -123,7 +126,9 @@ class CancelOnDisconnect:
         return error or ClientDisconnect()
 
     def withdraw(self) -> None:
-        self.shutdown.unwatch(self._go_down)
+        self.shutdown.unwatch(self._end)
+        if self._entry.stop == self._end:  # else of the response that goes on in the background
+            self._entry.stop = None
         if self._client is not None:
             self._client.on_leave = None
         if self._gone is not None:
@@ -133,9 +138,9 @@ class CancelOnDisconnect:
             self._task.uncancel()
         self.done = True  # a callback may be under way already
 
-    def _go_down(self) -> None:
+    def _end(self) -> None:
         if not self.done:
-            self.by_shutdown = True
+            self.by_us = True
             self._cancel()
 
     def _cancel(self, gone: object = None) -> None:

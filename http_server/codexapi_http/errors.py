@@ -14,7 +14,8 @@ from codexapi_engine import Codex, CodexError, __version__
 from codexapi_engine.protocol import json, limits
 
 from .dialect import Dialect, dialect_of, routes_of
-from .middleware.request_log import current
+from .middleware.request_log import CLIENT_LEFT, current
+from .server.lifecycle import Shutdown
 
 log = logging.getLogger("codexapi.http")
 
@@ -102,6 +103,15 @@ def unforeseen(request_id: str) -> CodexError:
 def refusal(status: int, code: str, message: str, param: str | None = None) -> CodexError:
     """A request that the server refuses itself."""
     return CodexError(message, status=status, type="invalid_request_error", code=code, param=param)
+
+
+def interruption(shutdown: Shutdown) -> CodexError | None:
+    """Why this server ends the current request: its user wants that, or it goes down."""
+    if current().stopped:
+        error = refusal(CLIENT_LEFT, "stopped", "The user stopped this request at codexapi.")
+        error.headers["x-should-retry"] = "false"
+        return error
+    return shutdown.error() if shutdown.ends_all else None
 
 
 def no_such_path(request: Request) -> CodexError:

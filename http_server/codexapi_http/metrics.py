@@ -6,7 +6,6 @@ from the backend: no client can create time series at will.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import prometheus_client as prometheus
@@ -14,15 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from codexapi_engine.bounds import MAX_PROGRAM_LABELS
 from codexapi_engine.telemetry import FinishedRun
 
-from .middleware.request_log import Entry, model_name
+from .middleware.request_log import Entry, error_code, model_name
+from .programs import OTHER
 
 SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "WS"})
-OTHER = "other"
-
-_CODE = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class Metrics:
@@ -35,6 +33,10 @@ class Metrics:
         prometheus.ProcessCollector(registry=self._registry)
         self._requests = self._counter(
             "requests", "Requests that were answered.", "method", "route", "status"
+        )
+        self._programs: set[str] = set()
+        self._by_program = self._counter(
+            "program_requests", "Requests that were answered, by the program.", "program"
         )
         self._errors = self._counter(
             "errors", "Requests that failed, by the code of their error.", "code"
@@ -65,8 +67,16 @@ class Metrics:
     def answered(self, entry: Entry) -> None:
         method = entry.method if entry.method in METHODS else OTHER
         self._requests.labels(method, entry.route or OTHER, str(entry.status)).inc()
+        self._by_program.labels(self._program(entry.program)).inc()
         if entry.code is not None:
-            self._errors.labels(_known(entry.code)).inc()
+            self._errors.labels(error_code(entry.code)).inc()
+
+    def _program(self, program: str) -> str:
+        """The name without the version: a client chooses both, so only the first names count."""
+        name = program.partition(" ")[0] or OTHER
+        if len(self._programs) < MAX_PROGRAM_LABELS:
+            self._programs.add(name)
+        return name if name in self._programs else OTHER
 
     def began(self) -> None:
         self._open.inc()
@@ -83,7 +93,7 @@ class Metrics:
         self._retries.labels(why).inc()
 
     def refreshed(self, outcome: str) -> None:
-        self._refreshes.labels(_known(outcome)).inc()
+        self._refreshes.labels(error_code(outcome)).inc()
 
     def images_generated(self, pictures: int) -> None:
         self._images.inc(pictures)
@@ -107,8 +117,3 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTE = Route("/metrics", metrics)
-
-
-def _known(code: str) -> str:
-    """A code as a label: what the backend makes up beyond reason is one series."""
-    return code if _CODE.fullmatch(code) else OTHER

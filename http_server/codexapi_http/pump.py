@@ -21,6 +21,7 @@ from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, Translator, json, sse
 
 from .dialect import dialect_of
+from .errors import interruption
 from .middleware.request_log import current
 from .requests import all_of, ended
 from .server.lifecycle import Shutdown
@@ -272,7 +273,7 @@ class EventStreamResponse(Response):
     """Some runs on their way to a client.
 
     It raises CodexError, with the runs closed, while the status is open: then an error handler
-    writes it. Cancelled as the server goes down, it writes the last event first.
+    writes it. Cancelled by the user or as the server goes down, it writes the last event first.
 
     Runs that are not open yet are opened by `opening`, while the keep-alive interval runs; `headers`
     are those of an answer that does not wait for that. Without a `keep_alive` of its own it has the
@@ -332,8 +333,8 @@ class EventStreamResponse(Response):
                 raise
             await sink.fail(self.error_event(error))
         except asyncio.CancelledError:
-            if sink.committed and shutdown.ends_all:
-                await sink.fail(self.error_event(shutdown.error()))
+            if sink.committed and (why := interruption(shutdown)) is not None:
+                await sink.fail(self.error_event(why))
             raise
         else:
             await sink.close(last)

@@ -333,12 +333,23 @@ class LimitWindow(BaseModel):
     resets_in: str | None
 
 
+class ProgramRequests(BaseModel):
+    program: str
+    requests: int = Field(description="Of the newest 200, those that run included.")
+    running: int
+    input_tokens: int
+    output_tokens: int
+
+
 class AccountResult(BaseModel):
     logged_in: bool
     plan: str | None = None
     email: str | None = None
     limit_reached: bool | None = None
     limits: list[LimitWindow] = []
+    programs: list[ProgramRequests] = Field(
+        [], description="Which programs use the server; empty where no HTTP server runs with this."
+    )
     note: str | None = None
 
 

@@ -19,7 +19,7 @@ from codexapi_engine.protocol.limits import Limits, Window
 from codexapi_engine.protocol.models import Model, resolve
 
 from .runtime import Runtime, with_progress
-from .schema import AccountResult, LimitWindow, ListedModel, ModelsResult
+from .schema import AccountResult, LimitWindow, ListedModel, ModelsResult, ProgramRequests
 
 
 async def models(ctx: Context[Runtime, Any]) -> CallToolResult:
@@ -68,6 +68,7 @@ async def _account(codex: Codex, include_email: bool) -> AccountResult:
         email=email,
         limit_reached=plan_limits.reached,
         limits=windows + _more(plan_limits),
+        programs=_programs(codex),
         note="Answers are simulated (--demo)." if codex.settings.demo else None,
     )
 
@@ -80,6 +81,19 @@ async def _limits(codex: Codex) -> tuple[Limits | None, str]:
         raise
     except CodexError as error:
         return None, f"How much of the plan is used is not known: {error.code}: {error}"
+
+
+def _programs(codex: Codex) -> list[ProgramRequests]:
+    return [
+        ProgramRequests(
+            program=one.program or "unknown",
+            requests=one.requests,
+            running=one.running,
+            input_tokens=one.input,
+            output_tokens=one.output,
+        )
+        for one in codex.observer.programs()
+    ]
 
 
 def _more(limits: Limits) -> list[LimitWindow]:
@@ -120,6 +134,11 @@ def _describe(result: AccountResult) -> list[str]:
         lines.append(f"{limit.window} window: {limit.used_percent:.0f} % used{when}")
     if result.limit_reached:
         lines.append("The limit is reached.")
+    lines += [
+        f"{one.program}: {one.requests} requests ({one.running} running), "
+        f"{one.input_tokens}+{one.output_tokens} tokens"
+        for one in result.programs
+    ]
     return [*lines, *([result.note] if result.note else [])]
 
 

@@ -23,8 +23,9 @@ from tests.ports import refusing_port, refusing_url
 from tests.processes import Running, environment, server, simulator
 from tests.wire_files import table
 
-from codexapi_cli.checks import Check, clock
+from codexapi_cli.checks import clock
 from codexapi_cli.online import shareable
+from codexapi_engine.check import Check
 from codexapi_engine.login.login_hint import MAKE_WRITABLE
 from codexapi_engine.protocol.models import parse
 from codexapi_engine.protocol.sse import encode

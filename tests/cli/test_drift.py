@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import forks
+from tests import forks, unix
 from tests.cli.shell import run
 from tests.fake_codex import Client, put_client
 from tests.logins import write_login
@@ -166,7 +166,7 @@ def test_a_client_that_hangs_is_ended_with_what_it_has_started(tmp_path: Path) -
 @posix
 def test_ctrl_c_ends_the_client_too(tmp_path: Path) -> None:
     report = tmp_path / "report"
-    os.mkfifo(report)  # to read it waits for what is written
+    unix.make_fifo(report)  # to read it waits for what is written
     client = put_client(tmp_path, fault="hangs", report=str(report))
     process = forks.Popen(
         codexapi("drift", "--codex", str(client)), env=environment(), text=True,

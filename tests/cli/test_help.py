@@ -395,9 +395,15 @@ def with_demo(line: str) -> str:
 
 
 GOES_ON = re.compile(
-    r"codexapi (serve(?!.*--detach)|simulate(?!.*--list)|replay|usage.*--watch|mcp serve.*--http)"
+    r"codexapi (serve(?!.*--detach)|simulate(?!.*--list)|replay|(?:usage|status).*--watch|mcp serve.*--http)"
 )
 """Examples that end only when they are ended."""
+
+BEFORE = {
+    "codexapi top": "codexapi serve --demo --detach",
+    "codexapi keys revoke": "codexapi keys add editor",
+}
+"""What an example goes on from."""
 
 
 @posix
@@ -414,8 +420,10 @@ def test_every_example_works(
         (folder / "fox.png").unlink()
     typed = with_demo(line)
     if not GOES_ON.match(line):
+        before = next((BEFORE[first] for first in BEFORE if line.startswith(first)), "true")
+        in_folder(folder, env, before)
         in_folder(folder, env, typed)
-        if "--detach" in line:
+        if "--detach" in before + line:
             in_folder(folder, env, "codexapi stop --all")
         return
     with subprocess.Popen(

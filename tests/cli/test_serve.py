@@ -40,7 +40,8 @@ def url_of(child: Any) -> str:
 def test_a_person_reads_the_address_the_login_and_how_to_end_it(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json(exp=4_000_000_000))
     with terminal("serve", "--port", "0", env={"CODEX_HOME": str(tmp_path)}) as child:
-        url_of(child)
+        url = url_of(child)
+        child.expect_exact(f"codexapi: in a browser: {url}/\r\n")
         child.expect_exact("codexapi: logged in, plan pro\r\ncodexapi: Ctrl-C ends it\r\n")
         child.sendintr()
         assert child.read().strip() in ("", "^C")

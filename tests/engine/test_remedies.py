@@ -89,4 +89,4 @@ def test_a_remedy_is_complete_and_plain() -> None:
     for remedy in remedies.REMEDIES.values():
         assert remedy.meaning.endswith(".")
         assert remedy.remedy.endswith((".", ")."))
-        assert remedy.command is None or remedy.command.startswith(("codex ", "codexapi "))
+        assert remedy.command is None or remedy.command.startswith("codexapi ")

@@ -592,7 +592,7 @@ class Runs(Observer):
         self.ended: list[FinishedRun] = []
 
     def finished(self, run: FinishedRun) -> None:
-        self.ended.append(run._replace(seconds=0, first_after=None))
+        self.ended.append(run._replace(seconds=0, first_after=None, output_after=None))
 
 
 async def on_a_line() -> tuple[Lines, Transport, EventStream]:

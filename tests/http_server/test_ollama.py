@@ -342,8 +342,9 @@ async def test_the_probes_of_clients_are_answered(served: Door) -> None:
     assert tuple(map(int, version.split("."))) >= (0, 17, 6)
 
 
-async def test_a_browser_is_told_what_this_is(served: Door) -> None:
-    reply = await served.reply(get("/", "Accept: text/html,application/xhtml+xml"))
+async def test_without_a_page_a_browser_gets_what_this_is() -> None:
+    async with door(Simulator(), page=False) as server:
+        reply = await server.reply(get("/", "Accept: text/html,application/xhtml+xml"))
     assert "this is codexapi" in reply.refused(404, "not_found")["message"]
 
 

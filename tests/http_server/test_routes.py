@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
     ("path", "told"),
     [
         ("/v1/nothing", "GET /v1/nothing"),
-        ("/", "a client's base URL is http://127.0.0.1/v1. "),
+        ("/v1/", "a client's base URL is http://127.0.0.1/v1. "),
         ("/chat/completions", "/v1/chat/completions"),
         ("/responses", "/v1/responses"),
         ("/models", "/v1/models"),

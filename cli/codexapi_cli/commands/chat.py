@@ -15,6 +15,7 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine import user_files
+from codexapi_engine.codex_config import named_model
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.headers import affinity, identity
 from codexapi_engine.protocol.responses import json_form, to_backend
@@ -445,8 +446,6 @@ def _request(
     chosen: engine.Settings, conversation: Conversation, question: Question, model: str | None
 ) -> str:
     """The request that would be sent. No login is read, and pictures are cut short."""
-    from codexapi_engine.client import named_model
-
     known = named_model(chosen, model)
     conversation.switch(known or "")
     if known is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import codexapi_engine as engine
-from codexapi_engine.settings import SECRETS, VARIABLES
+from codexapi_engine.codex_config import codex_config
+from codexapi_engine.settings import SECRETS, VARIABLES, proxy_text
 
 from ..conversation.chat_history import path_in
 from ..global_options import environment, global_options
@@ -54,8 +54,6 @@ def config(as_json: Json = False) -> None:
 
 def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setting]:
     """The settings that hold, each with its source."""
-    from codexapi_engine.client import codex_config  # httpx, which the other users do without
-
     values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
     values["client_version"] = chosen.protocol_version
     found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
@@ -85,13 +83,7 @@ def plain(name: str, value: object) -> object:
     if name in SECRETS:
         return value and "(set)"
     if name == "proxy" and value:
-        parts = urlsplit(str(value))
-        secret = parts.username or parts.password
-        return (
-            f"{parts.scheme}://(login left out)@{parts.netloc.rpartition('@')[2]}"
-            if secret
-            else value
-        )
+        return proxy_text(str(value))
     if isinstance(value, tuple):
         return ",".join(value) or None
     return value if value is None or isinstance(value, int | float) else str(value)

@@ -6,19 +6,17 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import codexapi_engine as engine
+from codexapi_engine.check import PROBLEM, Check
 from codexapi_engine.folding import columns_of, fold
 
 from ..parser.options import BaseUrl, Demo, Json, command, settings
 from ..terminal.cleaning import clean
 from ..terminal.output import FAILED, USAGE, painted, put, put_drawn, run, say, say_error
-
-if TYPE_CHECKING:
-    from ..checks import Check
 
 app = command()
 
@@ -67,8 +65,6 @@ def doctor(
 
 
 async def _doctor(chosen: engine.Settings, offline: bool, online: bool, as_json: bool) -> None:
-    from ..checks import PROBLEM  # with the engine, which --help does without
-
     logging.disable(logging.WARNING)  # what the engine would warn of is a finding here
     checks = []
     source = _online(chosen) if online else _usual(chosen, offline)
@@ -107,7 +103,7 @@ def _usual(chosen: engine.Settings, offline: bool) -> AsyncIterator[Check]:
 
 async def _online(chosen: engine.Settings) -> AsyncIterator[Check]:
     """The checks that may be shown to anybody, and the result of one small request."""
-    from ..checks import PROBLEM, found
+    from ..checks import found
     from ..online import CONSENT, shareable, survey
 
     usable = True

@@ -13,13 +13,14 @@ import anyio
 import typer
 from anyio import BrokenResourceError, ClosedResourceError
 
+from codexapi_engine.check import OK, PROBLEM, UNKNOWN, WARNING, Check
+
 from ..integrations.system import Scope, System
 from ..parser.options import Json
 from ..terminal.output import FAILED, put, put_json, run
 from .mcp_list import described
 
 if TYPE_CHECKING:
-    from ..checks import Check
     from ..integrations.registration import Registration
 
 SECONDS = 20.0
@@ -38,7 +39,6 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _doctor(as_json: bool) -> None:
-    from ..checks import PROBLEM, UNKNOWN, Check
     from ..integrations.registration import NONE, NOT_HERE, found
 
     seen = [one for one in found(System.this()) if one.state not in (NONE, NOT_HERE)]
@@ -56,7 +56,6 @@ async def _doctor(as_json: bool) -> None:
 
 
 async def _examined(seen: Registration) -> Check:
-    from ..checks import OK, PROBLEM, UNKNOWN, WARNING, Check
     from ..integrations.itself import NAMES, is_ours, is_this
     from ..integrations.registration import ANOTHER, STALE, UNREADABLE
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ from ..parser.options import (
 from ..servers.background import announce, start
 from ..servers.registry import PortLock
 from ..terminal.output import USAGE, Problem, ending, quiet, say_error, verbosity
+
+if TYPE_CHECKING:
+    from codexapi_engine.protocol.models import Model
 
 app = command()
 
@@ -143,6 +146,14 @@ def serve(
             "--metrics", rich_help_panel="Features", help="Serve GET /metrics for Prometheus"
         ),
     ] = False,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page", rich_help_panel="Features",
+            help="Serve a status page at /, or not (default: where only this machine can reach it)",
+            show_default=False,
+        ),
+    ] = None,
     demo: Demo = False,
     record: Record = None,
     record_content: RecordContent = False,
@@ -214,6 +225,8 @@ def serve(
         cors=origins, max_streams=max_streams, metrics=metrics,
         transcribe_audio=transcribe_audio, record=record, record_content=record_content,
     )  # fmt: skip
+    if page is not None:
+        chosen = replace(chosen, page=page)
     if ollama and chosen.ollama_port is None:
         chosen = replace(chosen, ollama_port=OLLAMA_PORT)
     if detach:
@@ -233,7 +246,9 @@ def serve(
                 announce(url, notes)
 
         try:
-            code = codexapi_http.serve(chosen, ready, mounts=_mounts() if mcp else ())
+            code = codexapi_http.serve(
+                chosen, ready, mounts=_mounts() if mcp else (), snippets=_snippets
+            )
         except engine.CodexError as error:
             say_error(str(error))
             code = USAGE
@@ -244,6 +259,12 @@ def _mounts() -> Sequence[Callable[[engine.Codex], Any]]:
     import codexapi_mcp  # as above
 
     return [codexapi_mcp.Endpoint]
+
+
+def _snippets(url: str, models: Sequence[Model], keyed: bool) -> Sequence[dict[str, Any]]:
+    from ..integrations.snippets import snippets  # when a browser opens the page
+
+    return snippets(url, models, keyed)
 
 
 def _level() -> Level:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -21,10 +19,9 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.listeners import listener
 from codexapi_engine.setting_values import is_loopback
-from codexapi_engine.settings import PORT
+from codexapi_engine.settings import KEYS_FILE, PORT
 
 from ..integrations.api_client import (
-    CONTEXT,
     NAME,
     UNUSED,
     ApiClient,
@@ -37,12 +34,11 @@ from ..integrations.edits import (
     Conflict,
     DocumentFormat,
     Entry,
-    ListItem,
     Refused,
     SettingsFile,
-    snippet,
 )
-from ..integrations.http_clients import CLIENTS, exports
+from ..integrations.http_clients import CLIENTS
+from ..integrations.snippets import form_of, is_list, model_info, pasted, words
 from ..integrations.system import System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand
@@ -134,7 +130,7 @@ def setup(
         place = _Place.of(client, file, point) if client.entries else None
         if place is None or print_:
             if not run:
-                put(place.pasted() if place else _words(client, point))
+                put(place.pasted() if place else words(client, point))
         else:
             _apply(place, dry_run=dry_run, force=force)
             if not (dry_run or run):
@@ -164,9 +160,7 @@ class _Place:
 
     @property
     def form(self) -> DocumentFormat:
-        return cast(
-            DocumentFormat, import_module(f"..integrations.edits.{self.client.form}", __package__)
-        )
+        return form_of(self.client)
 
     def file(self) -> SettingsFile:
         return SettingsFile(self.path, self.form)
@@ -174,14 +168,11 @@ class _Place:
     @property
     def is_list(self) -> bool:
         """Whether the file is a list of such entries, and no object with members."""
-        return isinstance(self.entries[0].path[0], ListItem)
+        return is_list(self.entries)
 
     def pasted(self) -> str:
         """The settings as a user pastes them."""
-        if self.is_list:
-            whole = [entry.value for entry in self.entries]
-            return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-        return snippet(self.form, self.entries)
+        return pasted(self.form, self.entries)
 
     def change(self, *, force: bool) -> Change:
         """Raises Refused, and Conflict with what would change."""
@@ -227,7 +218,20 @@ def _point(
         else:  # of a model by name too, the list knows the window
             models = [each for each in listed if each.name == model] or models or listed
     key = chosen.api_key.reveal() if chosen.api_key else UNUSED
+    if chosen.api_key is None and url is None and _demands_key(chosen):
+        say(
+            "codexapi: the server demands a key: set CODEXAPI_API_KEY to one that "
+            "`codexapi keys add NAME` prints, and run this again"
+        )
     return ServerInfo(_served(chosen) if url is None else _check_url(url), models, key)
+
+
+def _demands_key(chosen: engine.Settings) -> bool:
+    if not (chosen.state_dir / KEYS_FILE).exists():
+        return False
+    from codexapi_engine.program_keys import ProgramKeys  # asyncio
+
+    return bool(ProgramKeys(chosen.state_dir).load())
 
 
 def _check_url(url: str) -> str:
@@ -252,10 +256,7 @@ async def _models(chosen: engine.Settings) -> list[ModelInfo]:
         first = await codex.model()
         listed = [model for model in await codex.models() if model.listed or model.slug == first]
     listed.sort(key=lambda model: model.slug != first)
-    found = [
-        ModelInfo(model.slug, model.context_window or CONTEXT, "image" in model.modalities)
-        for model in listed
-    ]
+    found = [model_info(model) for model in listed]
     return found if found and found[0].name == first else [ModelInfo(first), *found]
 
 
@@ -274,10 +275,6 @@ def _note_silence(url: str, *, demo: bool) -> None:
     except OSError:
         who = listener(parts.port or 80) or "another program"
         note(f"codexapi: {who} answers at {url}, and it is not codexapi")
-
-
-def _words(client: ApiClient, point: ServerInfo) -> str:
-    return client.words(point) if client.words else exports(client.env(point))
 
 
 def _apply(place: _Place, *, dry_run: bool, force: bool) -> None:

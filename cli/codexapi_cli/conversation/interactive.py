@@ -14,7 +14,7 @@ from typing import Protocol
 import codexapi_engine as engine
 from codexapi_engine import user_files
 from codexapi_engine.attachments import is_on_the_web
-from codexapi_engine.client import named_model
+from codexapi_engine.codex_config import named_model
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.folding import columns_of
 from codexapi_engine.protocol import models as catalogue

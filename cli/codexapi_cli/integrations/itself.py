@@ -9,12 +9,13 @@ import zipfile
 from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
+from codexapi_engine.settings import PACKAGE
+
 from .edits import Refused
 
-PACKAGE = "codexapi-kit"
-"""Our own name on the package index: `codexapi` there is another program."""
-
 NAMES = ("codexapi", PACKAGE)
+"""`codexapi` on the package index is another program."""
+
 MODULE, MCP_MODULE = "codexapi_cli", "codexapi_mcp"
 
 _WRAPPERS = ("cmd", "env")

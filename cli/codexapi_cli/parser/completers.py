@@ -67,6 +67,15 @@ def ports(ctx: Any, args: list[str], incomplete: str) -> Values:
     return []
 
 
+def program_keys(ctx: Any, args: list[str], incomplete: str) -> Values:
+    """The programs that have a key."""
+    from codexapi_engine.program_keys import ProgramKeys
+
+    with suppress(Exception):
+        return [(name, "") for name in ProgramKeys(_settings(ctx).state_dir).load()]
+    return []
+
+
 def setup_clients(ctx: Any, args: list[str], incomplete: str) -> Values:
     from ..integrations.http_clients import CLIENTS
 

@@ -122,7 +122,7 @@ def exit_code(error: engine.CodexError) -> int:
         return LIMIT
     if isinstance(error, engine.ContentRefused):
         return FAILED
-    if error.code == "state_unavailable":
+    if error.code in ("state_unavailable", "keys_unreadable"):
         return LOCAL_FILE
     if isinstance(error, engine.TransportError | engine.Overloaded | engine.Unavailable):
         return BACKEND

@@ -30,6 +30,9 @@ from .errors import (
 )
 from .retry import Attempts
 
+OUTPUT = (".delta", ".output_item.done", ".partial_image")
+"""How the types of events with output end: a token, a call that came in one piece, a picture."""
+
 OnEvents = Callable[[list[Event]], bool]
 """Takes some events, never none. False when it wants no more for the moment."""
 
@@ -165,6 +168,7 @@ class EventStream:
             self._any_event = True
             if self.watch is not None:
                 self.watch.first()
+        awaits_output = self.watch is not None and self.watch.awaits_output
         for place, event in enumerate(events, 1):
             if self.watch is not None:
                 self.watch.events += event.count
@@ -172,6 +176,10 @@ class EventStream:
                 kind = event.type
             except StreamInterrupted:
                 continue  # an unreadable event is for its reader to report
+            if awaits_output and kind.endswith(OUTPUT):
+                assert self.watch is not None
+                self.watch.output()
+                awaits_output = False
             # Most types are settled; that of a last event never is.
             if kind not in self._settled and self._ends(kind, event):
                 return events[:place]

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from ..errors import JsonObject
-from .shapes import get_dict, get_list, get_str
+from .shapes import get_dict, get_int, get_list, get_str
 
 WHOLE = 100
 """The precision of a window: percent points of the plan's window."""
@@ -45,6 +45,7 @@ class Limits(NamedTuple):
     reached: bool = False
     credits: Credits | None = None
     additional: tuple[tuple[str, Limits], ...] = ()  # limits of their own, by name
+    reset_credits: int | None = None  # how many resets of a window the account has left
 
     def as_json(self) -> JsonObject:
         fields: JsonObject = {"plan": self.plan, **self._windows_json()}
@@ -54,6 +55,8 @@ class Limits(NamedTuple):
                 "unlimited": self.credits.unlimited,
                 "balance": self.credits.balance,
             }
+        if self.reset_credits is not None:
+            fields["reset_credits"] = {"available": self.reset_credits}
         if self.additional:
             fields["additional"] = [
                 {"name": name, **limits._windows_json()} for name, limits in self.additional
@@ -101,6 +104,7 @@ def from_usage(usage: JsonObject) -> Limits:
     return _of(get_dict(usage, "rate_limit"))._replace(
         plan=get_str(usage, "plan_type") or None,
         credits=_credits(credits) if credits else None,
+        reset_credits=get_int(get_dict(usage, "rate_limit_reset_credits"), "available_count"),
         additional=tuple(
             (get_str(limit, "limit_name"), _of(get_dict(limit, "rate_limit")))
             for limit in get_list(usage, "additional_rate_limits")

@@ -17,18 +17,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codexapi_engine import CodexError, Settings
 from codexapi_engine.bounds import MAX_REQUEST_HEAD_BYTES
+from codexapi_engine.errors import Unavailable
 from codexapi_engine.http.deadlines import deadline
+from codexapi_engine.program_keys import ProgramKeys
 
 from ..dialect import OPENAI, Dialect, Dialects, upgrades
 from ..errors import refusal, render, unforeseen
+from ..programs import OTHER, PROGRAM, program_of
 from ..reports import Reports
 from ..server.uvicorn_protocol import ClientConnection, Deadlines, client_of, new_id
 from .cors import Cors
 from .request_log import Entry, begin, plain
 
 OPEN = frozenset({"/healthz"})
+PAGE_FILES = {"/page/app.js": "text/javascript", "/page/style.css": "text/css"}
 OPEN_UNDER = "/v1/files/images/"
-"""Paths that need no key: a picture's name cannot be guessed, and is one."""
+"""Paths that need no key: a picture's name cannot be guessed, and is one. The page and its files
+(with their media types) are open where there is a page: a browser sends no key with them, and they
+hold no data then."""
 
 _BEARER = b"authorization"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::\d*)?")
@@ -52,7 +58,9 @@ class Guard:
         self._key = (
             settings.api_key.reveal().encode(errors="surrogateescape") if settings.api_key else None
         )
+        self._program_keys = ProgramKeys(settings.state_dir)
         self._cors = Cors(settings.cors)
+        self._has_page = settings.serves_page
         own = {"127.0.0.1", "localhost", "[::1]", *map(_bracketed, settings.allow_hosts)}
         if settings.host not in ("0.0.0.0", "::"):
             own.add(_bracketed(settings.host))
@@ -65,6 +73,7 @@ class Guard:
         headers = _headers(scope)
         entry, client = _entry(scope, headers), client_of(scope)
         begin(entry)
+        self._reports.received(entry)
         answer = _Answer(entry, self._cors.of_answer(headers), send)
         body = _Body(receive, self._deadlines.body, entry, client)
         try:
@@ -79,6 +88,7 @@ class Guard:
     ) -> None:
         dialect = self._dialects.choose(scope, headers)
         error = self._refusal(scope, headers, dialect)
+        answer.entry.program = scope[PROGRAM]
         try:
             if error is None and self._cors.is_preflight(scope["method"], headers):
                 permission = Response(status_code=204)
@@ -111,7 +121,11 @@ class Guard:
                 f"codexapi with --allow-host {_name_of(host)[:100] or 'NAME'}",
             )
         welcome = self._cors.allows(headers)
-        if not welcome and (error := _cross_site(headers, host)) is not None:
+        page = self._has_page and opens_page(scope, headers)
+        if (
+            not (welcome or _is_link(headers, page))
+            and (error := _cross_site(headers, host)) is not None
+        ):
             return error
         wants_socket = headers.get(b"upgrade", b"").lower() == b"websocket"
         if wants_socket and not upgrades(scope):  # an offer of h2c may be ignored
@@ -119,24 +133,29 @@ class Guard:
             return refusal(426, "upgrade_not_supported", message)
         if scope["app"].state.shutdown.begun:
             return scope["app"].state.shutdown.error()  # type: ignore[no-any-return]
-        if self._key and not _is_open(scope):
-            return self._wrong_key(headers, dialect)
-        return None
-
-    def _wrong_key(self, headers: Mapping[bytes, bytes], dialect: Dialect) -> CodexError | None:
-        assert self._key is not None
-        values = [(name, headers[name]) for name in dialect.key_headers if name in headers]
-        if any(hmac.compare_digest(_key_in(name, value), self._key) for name, value in values):
+        if page or _is_open(scope):
             return None
-        name = dialect.key_headers[0]
-        example = "Authorization: Bearer KEY" if name == _BEARER else f"{name.decode()}: KEY"
-        message = (
-            "Incorrect API key provided: this server was started with a key of its own."
-            if any(_has_key(name, value) for name, value in values)
-            else f"You didn't provide an API key: send '{example}' with the key "
-            "that this server was started with."
-        )
-        return refusal(401, "invalid_api_key", message)
+        return self._wrong_key(scope, headers, dialect)
+
+    def _wrong_key(
+        self, scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect
+    ) -> CodexError | None:
+        try:
+            program_keys = self._program_keys.load()
+            if not (self._key or program_keys):
+                return None
+            if scope[PROGRAM].partition(" ")[0] in program_keys:
+                scope[PROGRAM] = OTHER  # a User-Agent must not pass for a program with a key
+            values = [(name, headers[name]) for name in dialect.key_headers if name in headers]
+            for key in (_key_in(name, value) for name, value in values):
+                if self._key and hmac.compare_digest(key, self._key):
+                    return None
+                if (program := self._program_keys.name_of(key)) is not None:
+                    scope[PROGRAM] = program
+                    return None
+        except Unavailable as error:
+            return error
+        return _key_refusal(dialect, values, of_programs=not self._key)
 
 
 class _Answer:
@@ -203,7 +222,8 @@ def _entry(scope: Scope, headers: Mapping[bytes, bytes]) -> Entry:
     path = scope["path"]
     # The name of a picture is a key.
     shown = f"{OPEN_UNDER}…" if path.startswith(OPEN_UNDER) else plain(path)
-    return Entry(request_id, plain(scope["method"]), shown)
+    scope[PROGRAM] = program = program_of(headers.get(b"user-agent", b""))
+    return Entry(request_id, plain(scope["method"]), shown, program=program)
 
 
 def _key_in(name: bytes, value: bytes) -> bytes:
@@ -212,6 +232,26 @@ def _key_in(name: bytes, value: bytes) -> bytes:
         return value.strip()
     scheme, _, key = value.partition(b" ")
     return key.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _key_refusal(
+    dialect: Dialect, values: Iterable[tuple[bytes, bytes]], *, of_programs: bool
+) -> CodexError:
+    name = dialect.key_headers[0]
+    example = "Authorization: Bearer KEY" if name == _BEARER else f"{name.decode()}: KEY"
+    where = (
+        "a key that `codexapi keys add NAME` made"
+        if of_programs
+        else "the key that this server was started with"
+    )
+    message = f"You didn't provide an API key: send '{example}' with {where}."
+    if any(_has_key(name, value) for name, value in values):
+        message = (
+            f"Incorrect API key provided: this server takes {where}."
+            if of_programs
+            else "Incorrect API key provided: this server was started with a key of its own."
+        )
+    return refusal(401, "invalid_api_key", message)
 
 
 def _has_key(name: bytes, value: bytes) -> bool:
@@ -249,6 +289,26 @@ def _is_open(scope: Scope) -> bool:
     return path in OPEN or method == "OPTIONS" or (looks and path.startswith(OPEN_UNDER))
 
 
+def opens_page(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser opens the page or one of its files. Programs that look for Ollama ask for
+    the same path, and not for HTML."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    wants_html = b"text/html" in headers.get(b"accept", b"")
+    return (scope["path"] == "/" and wants_html) or scope["path"] in PAGE_FILES
+
+
+def _is_link(headers: Mapping[bytes, bytes], page: bool) -> bool:
+    """A browser's own tab that follows a link to the page: no script of another site sees it, and
+    nothing is spent."""
+    return (
+        page
+        and b"origin" not in headers
+        and headers.get(b"sec-fetch-dest") == b"document"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+    )
+
+
 def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:
     """A web page of another site made this request. Browsers cannot hide these headers."""
     origin = headers.get(b"origin")
@@ -265,6 +325,14 @@ def _cross_site(headers: Mapping[bytes, bytes], host: str) -> CodexError | None:
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return refusal(403, "cross_site", "Requests from other web pages are not allowed.")
     return None
+
+
+def refuse_cross_site(scope: Scope) -> None:
+    """Raises the refusal of a request that a page of another site made, whatever `--cors` says."""
+    headers = _headers(scope)
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    if (error := _cross_site(headers, host)) is not None:
+        raise error
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:

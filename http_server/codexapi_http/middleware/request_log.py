@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from codexapi_engine.protocol.completions import request as completions_request
 from codexapi_engine.protocol.images import request as images_request
 from codexapi_engine.protocol.responses import request as responses_request
 from codexapi_engine.protocol.stored_files import request as stored_files_request
+from codexapi_engine.telemetry import RunMetrics
 
 CLIENT_LEFT = 499
 """What the log says of a request whose client did not wait: nginx's number for it."""
@@ -48,15 +49,17 @@ _FIELDS = frozenset(
     }
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_EFFORT = re.compile(r"[a-z]{1,16}")
 _OTHER = "other"
 """Stands for untrusted text."""
 
 log = logging.getLogger("codexapi.http")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
-    """One request in the log."""
+    """One request: what the log, the metrics and the page say of it."""
 
     request_id: str = ""
     method: str = ""
@@ -73,11 +76,19 @@ class Entry:
     param: str | None = None  # the field that was wrong
     why: str = ""  # in our words
     backend_id: str | None = None  # what the backend calls its part
+    program: str = ""  # whose request it is: the name of its key, or what its User-Agent says
+    effort: str = ""
+    first: float | None = None  # seconds until the first output of the backend
+    runs: list[RunMetrics] = field(default_factory=list)  # that are open at the backend
+    stop: Callable[[], object] | None = None  # cancels its work; None where that cannot be
+    stopped: bool = False  # by the user
+    took: float | None = None  # seconds; None while it runs
+    at: float = field(default_factory=time.time)  # epoch seconds
     since: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.since
+        return time.monotonic() - self.since if self.took is None else self.took
 
     def failed(self, error: CodexError) -> None:
         """What went wrong. Text that may quote the request or its answer is left out."""
@@ -96,7 +107,7 @@ class Entry:
     def _broke(self) -> bool:
         """Whether it failed, by no fault of the request, its client, or an orderly end."""
         failed = self.status >= 500 or (self.status == 200 and self.code is not None)
-        return failed and self.code not in ("client_left", "shutting_down")
+        return failed and self.code not in ("client_left", "shutting_down", "stopped")
 
     def _line(self) -> str:
         words = [
@@ -129,8 +140,10 @@ class Entry:
             "status": self.status,
             "seconds": round(self.seconds, 6),
             "bytes": self.sent,
+            "program": self.program,
             "events": self.events or None,
             "model": self.model,
+            "effort": self.effort,
             "tokens": self.tokens,
             "ignored": self.ignored,
             "code": self.code,
@@ -171,6 +184,15 @@ def _root(param: str) -> str:
 def model_name(name: str) -> str:
     """A model's name. Other text is a client's, even where the backend accepted it."""
     return name if not name or _MODEL.fullmatch(name) else _OTHER
+
+
+def error_code(code: str) -> str:
+    """A code that the backend may have made up."""
+    return code if _CODE.fullmatch(code) else _OTHER
+
+
+def effort_name(name: str) -> str:
+    return name if not name or _EFFORT.fullmatch(name) else _OTHER
 
 
 def field_names(names: Iterable[str]) -> str:

@@ -30,8 +30,8 @@ from .images import images_edits, images_file, images_generations, images_variat
 from .messages import ROUTES as MESSAGES
 from .models import models_get, models_list
 from .ollama import ROUTES as OLLAMA
-from .ollama import root
 from .openapi import openapi
+from .page import home
 from .responses import responses_compact, responses_create, responses_input_tokens
 from .search import alpha_search
 from .stored import responses_cancel, responses_delete, responses_get, responses_input_items
@@ -80,7 +80,7 @@ ROUTES = [
     Route("/v1/models", got(models_list), methods=["GET"]),
     Route("/v1/models/{model:path}", got(models_get), methods=["GET"]),
     Route("/v1/usage", got(usage), methods=["GET"]),
-    Route("/", got(root)),
+    Route("/", got(home)),
     Route("/healthz", healthz),
     Route("/openapi.json", openapi),
 ]

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import ModelNotFound
-from codexapi_engine.client import named_model
+from codexapi_engine.codex_config import named_model
 from codexapi_engine.protocol import models
 
 from ..errors import no_such_path

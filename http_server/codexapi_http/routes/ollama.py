@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from codexapi_engine import Codex, CodexError, EventStream, InvalidRequest, ModelNotFound
 from codexapi_engine.aside import aside
-from codexapi_engine.client import named_model
+from codexapi_engine.codex_config import named_model
 from codexapi_engine.errors import JsonObject, missing
 from codexapi_engine.protocol import json, models, ollama
 from codexapi_engine.protocol.ollama.reply import Elapsed
@@ -80,7 +80,7 @@ OLLAMA = Dialect(
 
 
 async def root(request: Request) -> Response:
-    """GET and HEAD /, by which programs see whether there is a server. A browser gets a hint."""
+    """GET and HEAD /, by which programs see whether there is a server. A browser that has no page gets a hint."""
     if request.method not in ("GET", "HEAD") or "text/html" in header(request, b"accept"):
         raise no_such_path(request)
     return PlainTextResponse(_RUNNING)

@@ -86,9 +86,13 @@ def _components(schemas: JsonObject, keys: Iterable[str]) -> JsonObject:
 
 def _served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
     """Path, method and route, without those that answer every method, which say what is absent, and
-    the WebSocket, for which the document has no words."""
+    the WebSocket, for which the document has no words; nor those of our own page."""
     for route in routes:
-        if isinstance(route, Route) and not isinstance(route.endpoint, Upgrade):
+        if (
+            isinstance(route, Route)
+            and route.include_in_schema
+            and not isinstance(route.endpoint, Upgrade)
+        ):
             path = re.sub(r":\w+}", "}", route.path)
             for method in sorted((route.methods or set()) - {"HEAD"}):
                 yield path, method.lower(), route

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import responses
 from codexapi_engine.protocol.event_log import Replay
 
@@ -41,10 +40,7 @@ async def responses_delete(request: Request) -> Response:
 
 async def responses_cancel(request: Request) -> Response:
     """POST /v1/responses/{id}/cancel"""
-    name = request.path_params["id"]
-    kept = state_of(request).responses
-    response: JsonObject = await change_state(request, kept.cancel, name)
-    await _background(request).end(name)
+    response = await _background(request).cancel(request.path_params["id"])
     return json_response(responses.for_client(response, None))
 
 

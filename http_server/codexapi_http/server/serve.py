@@ -12,6 +12,7 @@ from contextlib import suppress
 from codexapi_engine import Codex, CodexError, Settings, Unavailable
 from codexapi_engine.hardening import harden
 from codexapi_engine.login.login_hint import with_client
+from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.setting_values import is_loopback
 from codexapi_engine.storage import State
 
@@ -19,6 +20,7 @@ from ..app import create_app
 from ..logs import announce
 from ..mount import AppFactory
 from ..reports import Reports
+from ..routes.page import Snippets, no_snippets
 from .process import PORT_IN_USE, Process, cannot_listen, listen, run, url_of
 
 LOCAL_FILE = 7
@@ -35,6 +37,7 @@ def serve(
     *,
     mounts: Sequence[AppFactory] = (),
     api: bool = True,
+    snippets: Snippets = no_snippets,
 ) -> int:
     """Serves until a signal comes; returns the exit code. Says when it is ready, on stderr.
     Without `api` it serves nothing but the annexes.
@@ -63,7 +66,7 @@ def serve(
         announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
-        return run(_serve(settings, state, listening, ready, mounts, api), _loop())
+        return run(_serve(settings, state, listening, ready, mounts, api, snippets), _loop())
     finally:
         state.close()
 
@@ -98,11 +101,14 @@ async def _serve(
     on_ready: Ready,
     builders: Sequence[AppFactory],
     api: bool,
+    snippets: Snippets,
 ) -> int:
     reports = Reports(metrics=settings.metrics)
     async with Codex(settings, observer=reports) as codex:
         mounts = [build(codex) for build in builders]
-        app = create_app(codex, settings, state=state, mounts=mounts, api=api, reports=reports)
+        app = create_app(
+            codex, settings, state=state, mounts=mounts, api=api, reports=reports, snippets=snippets
+        )
         shutdown = app.state.shutdown
 
         async def ready(url: str) -> None:
@@ -111,14 +117,8 @@ async def _serve(
                 f"programs that look for Ollama find it at {url_of(s)}" for s in listening[1:]
             ]
             on_ready(url, notes)
-            for path in (["/v1"] if api else []) + [mount.path for mount in mounts]:
-                at = f"{url}{path}"
-                line = f"codexapi ready on {at}"
-                announce(line, text=line, level=logging.INFO, always=True, url=at)
-            for note in notes:
-                announce(note, always=True)
-            if sys.stderr.isatty():
-                announce("Ctrl-C ends it", level=logging.INFO)
+            paths = (["/v1"] if api else []) + [mount.path for mount in mounts]
+            _announce_ready(url, paths, notes, page=api and settings.serves_page)
 
         def stop(now: bool) -> None:
             shutdown.begin()
@@ -128,6 +128,19 @@ async def _serve(
                 shutdown.end_all()
 
         return await Process(app, ready=ready, stop=stop, drain=settings.drain).run_on(*listening)
+
+
+def _announce_ready(url: str, paths: Sequence[str], notes: Sequence[str], *, page: bool) -> None:
+    for at in (f"{url}{path}" for path in paths):
+        line = f"codexapi ready on {at}"
+        announce(line, text=line, level=logging.INFO, always=True, url=at)
+    on_terminal = sys.stderr.isatty()
+    if on_terminal and page:
+        announce(f"in a browser: {url}/", level=logging.INFO)
+    for note in notes:
+        announce(note, always=True)
+    if on_terminal:
+        announce("Ctrl-C ends it", level=logging.INFO)
 
 
 async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
@@ -142,6 +155,11 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
     if settings.record is not None:
         kept = "with prompts and answers" if settings.record_content else "without content"
         yield f"exchanges with the backend are recorded in {settings.record}, {kept}"
+    try:
+        if names := ProgramKeys(settings.state_dir).load():
+            yield f"every request needs a key: that of {', '.join(names)}, or --api-key's"
+    except Unavailable as error:
+        yield f"{error}; until then, requests get a 503"
     if not is_loopback(settings.host):
         yield "open to your network: for your own devices only, never for other people"
     if logging.getLogger("codexapi").isEnabledFor(logging.INFO) and not settings.demo:

@@ -201,6 +201,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _refuse(self, error: CodexError, scope: Scope, lane: str) -> None:
         entry = entry_of(scope)
         entry.status, entry.ended = error.status, True
+        self._app.reports.received(entry)
         entry.failed(error)
         event = error_of(error, Request(scope))
         self._write_event({**event, "stream_id": lane} if lane else event)

@@ -21,8 +21,9 @@ from codexapi_engine.protocol.responses.socket import Create
 from codexapi_engine.protocol.shapes import get_dict, get_int, get_str
 
 from ..dialect import dialect_of
-from ..errors import limit_headers
+from ..errors import interruption, limit_headers
 from ..middleware.request_log import CLIENT_LEFT, Entry, begin
+from ..programs import PROGRAM
 from ..pump import KEEP_ALIVE, EventStreamResponse
 from ..requests import Bodies, ended
 from ..routes.responses import create, warm_up
@@ -158,11 +159,16 @@ class _Work:
         self._sink = FrameSink(writer, create.lane, for_codex=self._for_codex)
         self._entry = entry_of(scope)
         self._response: EventStreamResponse | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task  # the lane's worker
 
     async def run(self) -> bytes:
         """Returns the last frames, for the caller to write."""
         begin(self._entry)
         app = self._request.app.state
+        app.reports.received(self._entry)
+        self._entry.stop = self._task.cancel
         try:
             if (why := self._refused()) is not None:
                 return self._fail(why)
@@ -173,12 +179,17 @@ class _Work:
             self._memory.failed()
             return self._fail(error)
         except asyncio.CancelledError:
-            if app.shutdown.ends_all:
-                self._writer.write(self._fail(app.shutdown.error()))
-            else:
+            why = interruption(app.shutdown)
+            if why is None:
                 self._entry.status = CLIENT_LEFT
+                raise
+            if self._entry.stopped and not self._task.uncancel():
+                self._memory.failed()
+                return self._fail(why)  # the creates behind it are worked on
+            self._writer.write(self._fail(why))
             raise
         finally:
+            self._entry.stop = None
             self._entry.sent, self._entry.ended = self._sink.written, True
             app.bodies.release(self._request.scope)
             app.reports.answered(self._entry)
@@ -218,7 +229,10 @@ class _Work:
 
 def entry_of(scope: Scope) -> Entry:
     """A message in the log: one that ends in a bug keeps the status."""
-    return Entry(scope["request_id"], METHOD, scope["path"], scope["route"].path, status=500)
+    return Entry(
+        scope["request_id"], METHOD, scope["path"], scope["route"].path,
+        status=500, program=scope[PROGRAM],
+    )  # fmt: skip
 
 
 def error_of(

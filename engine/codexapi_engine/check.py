@@ -1,0 +1,20 @@
+"""The result of one check of `doctor`, with its fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OK, WARNING, PROBLEM, UNKNOWN = "ok", "warning", "problem", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    state: str
+    text: str
+    fix: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What to do, as a line: where nothing is wrong there is nothing to fix."""
+        return f"{'to do so' if self.state == OK else 'fix'}: {self.fix}"
