@@ -122,6 +122,7 @@ _DEFAULTS = {
     "ollama_port": "closed",
     "state": "in memory",
     "api_key": "none; required off loopback",
+    "page": "where only this machine can reach it",
     "max_streams": "no limit",
 }
 """Of settings whose default is no plain value."""

@@ -100,7 +100,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_engine.aside", "asyncio"): (28.7, 3.31),
     ("codexapi_engine.aside", "concurrent.futures"): (7.9, 0.92),
     ("codexapi_engine.client", "codexapi_engine.simulator"): (17.1, 1.97),
-    ("codexapi_engine.client", "tomllib"): (1.4, 0.16),
+    ("codexapi_engine.codex_config", "tomllib"): (1.4, 0.16),
     ("codexapi_engine.images.processing", "PIL"): (9.4, 1.09),
     ("codexapi_engine.images.processing", "PIL.Image"): (8.2, 0.95),
     ("codexapi_engine.login.keyring_store", "ctypes"): (1.4, 0.16),

@@ -53,7 +53,7 @@ class ProgramKeys:
         """The keys by name. Raises Unavailable for a file that cannot be read: then no key is good."""
         try:
             status = os.stat(self._name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._seen, self._keys = None, {}
             return self._keys
         except OSError as error:

@@ -154,7 +154,7 @@ class Settings:
     metrics: bool = field(default=False, metadata=_about("serve GET /metrics"))
     page: bool | None = field(
         default=None,
-        metadata=_about("serve the status page; none: where only this machine can reach it"),
+        metadata=_about("serve the status page"),
     )
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
     transcribe_audio: bool = field(

@@ -120,6 +120,11 @@ CALLS: dict[str, list[str]] = {
     "logout": ["HARM"],
     "completion": ["HARM", "bash --after -- HARM"],
     "simulate": ["--login NONE", "--list", "--token-lifetime -1", "--port HARM"],
+    "top": ["--once", "--url HARM", "--port HARM"],
+    "keys add": ["HARM"],
+    "keys list": ["", "--json"],
+    "keys revoke": ["HARM"],
+    "drift": ["--codex NONE", "--codex FILE", "--timeout HARM"],
     "replay": ["FILE", "NONE", "FOLDER", "--port HARM FILE", "--pace HARM FILE"],
 }  # fmt: skip
 """How each command is called: HARM, FILE, NONE and FOLDER stand for hostile text, a file with a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.secret import Secret
@@ -46,8 +46,8 @@ def status_at(url: str, key: Secret | None) -> JsonObject:
 def chosen_server(found: list[Server], port: int | None, url: str | None) -> str:
     """The URL of the server that is meant. Raises Problem where that is not clear."""
     if url is not None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _parts(url if "://" in url else f"http://{url}")
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise Problem(f"--url: {url} is no URL of a server, as in http://127.0.0.1:18080")
         return f"{parts.scheme}://{parts.netloc}"
     if port is not None:
@@ -59,6 +59,16 @@ def chosen_server(found: list[Server], port: int | None, url: str | None) -> str
     if not ready:
         raise Problem("no server runs: `codexapi serve` starts one; --url names another")
     return ready[0]
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of a URL; None for what is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if url.isprintable() and " " not in url else None
 
 
 def by_program(report: JsonObject) -> list[ProgramUse]:
