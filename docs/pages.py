@@ -29,7 +29,7 @@ PAGES = (
     Page("login.md", "First login", START, "with a browser, without one, and on another machine"),
     Page("faq.md", "Questions", START, "may I, can I, how do I: short answers"),
     Page("clients.md", "Clients", USE, "every program that `codexapi setup` knows, and any other"),
-    Page("editors.md", "Editors, over MCP", USE, "every program that `codexapi mcp install` knows, and the six tools"),
+    Page("editors.md", "Editors, over MCP", USE, "every program that `codexapi mcp install` knows, and the tools"),
     Page("shell.md", "The shell", USE, "chats, pipes, attachments, shell commands, history"),
     Page("pictures.md", "Pictures", USE, "draw and edit, in the shell and over HTTP"),
     Page("recipes.md", "Recipes", USE, "tools, structured output, vision, PDF, streams, audio, batches, git hooks"),

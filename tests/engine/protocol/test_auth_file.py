@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.wire_files import table
 
+from codexapi_engine.bounds import REFRESH_MARGIN
 from codexapi_engine.errors import LoginExpired, NotLoggedIn
 from codexapi_engine.protocol import auth_file
 from codexapi_engine.protocol.secret import Secret
@@ -193,8 +194,8 @@ def test_claims_of_any_length_are_read(claims: dict[str, Any]) -> None:
     ("expires", "now", "fresh"),
     [
         (1000, 900, True),
-        (1000, 939, True),
-        (1000, 940, False),
+        (1000, 1000 - REFRESH_MARGIN - 1, True),
+        (1000, 1000 - REFRESH_MARGIN, False),
         (1000, 2000, False),
         (None, 9e9, True),
     ],
