@@ -118,9 +118,11 @@ def test_response_in_the_background_is_left_followed_and_cancelled(client: OpenA
     with client.responses.create(
         model=MODEL, input="[[silence 600]]", background=True, stream=True
     ) as stream:
-        first = next(iter(stream))
-    assert first.type == "response.created"
-    name = first.response.id
+        events = iter(stream)
+        first = next(events)
+        assert first.type == "response.created"
+        name = first.response.id
+        assert next(event for event in events if event.type == "response.in_progress")
     assert client.responses.retrieve(name).status == "in_progress"
     with client.responses.retrieve(name, stream=True) as stream:
         assert next(iter(stream)) == first
