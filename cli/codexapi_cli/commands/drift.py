@@ -59,13 +59,15 @@ def drift(
 
 async def _drift(codex: str | None, everything: bool, as_json: bool) -> None:
     # Loaded when clients are compared, with both servers.
-    from codexapi_http.server.beside import serving
+    from codexapi_http.server.beside import serving_api
 
     from ..drift.survey import survey
 
     timeout = global_options().timeout
     async with Progress().running("comparing"):
-        result = await survey(codex, serving, None if timeout is None else parse_seconds(timeout))
+        result = await survey(
+            codex, serving_api, None if timeout is None else parse_seconds(timeout)
+        )
     counts = Counter(str(one.concern) for one in result.differences)
     if as_json:
         put_json(_to_json(result))

@@ -10,7 +10,7 @@ import typer
 
 import codexapi_engine as engine
 
-from ..parser.options import command
+from ..parser.options import ListenPort, command
 from ..servers.stand_in import announce_backend, write_login
 from ..terminal.output import FAILED, LOCAL_FILE, Problem, ending, say
 
@@ -49,10 +49,7 @@ def replay(
             help="Refuse a request that differs, or answer it with the next of its kind",
         ),
     ] = True,
-    port: Annotated[
-        int,
-        typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any free one"),
-    ] = 0,
+    port: ListenPort = 0,
     login: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write an auth.json there, for programs that need one"),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..parser.options import command
+from ..parser.options import ListenPort, command
 from ..servers.stand_in import announce_backend, write_login
 from ..terminal.output import USAGE, put, say
 
@@ -29,10 +29,7 @@ $ codexapi simulate --list
 
 @app.command(epilog=EXAMPLES)
 def simulate(
-    port: Annotated[
-        int,
-        typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any free one"),
-    ] = 0,
+    port: ListenPort = 0,
     login: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write an auth.json there that the simulator accepts"),

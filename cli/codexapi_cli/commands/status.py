@@ -12,15 +12,16 @@ import typer
 
 import codexapi_engine as engine
 from codexapi_engine.bounds import PLAN_INTERVAL
-from codexapi_engine.folding import columns_of, width
+from codexapi_engine.folding import columns_of
 from codexapi_engine.telemetry import ProgramUse
 
-from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, check_every, command, opened, settings
 from ..servers.live import by_program, status_at
 from ..servers.registry import Server, running
 from ..terminal.cleaning import clean
 from ..terminal.output import Problem, ending, exit_code, painted, put, put_drawn, put_json, run
 from ..terminal.plan import lines, local
+from ..terminal.redraw import redraw
 from .usage import speaks_unicode
 
 app = command()
@@ -56,8 +57,7 @@ def status(
     Exits with 3 if you are not logged in. With --json and --watch: a JSON object on each line.
     """
     with ending(as_json=as_json):
-        if not every > 0:
-            raise Problem("--every: expected a number of seconds above 0")
+        check_every(every)
     chosen = settings(base_url=base_url, demo=demo)
     run(_watch(chosen, every, as_json) if watch else _status(chosen, as_json), as_json=as_json)
 
@@ -100,13 +100,10 @@ def _redraw(report: dict[str, Any], rows: int, as_json: bool) -> int:
     if as_json:
         put_json(report, indent=None)
         return 0
-    terminal, columns = sys.stdout.isatty(), columns_of(sys.stdout)
-    put_drawn(f"\x1b[{rows}A\r\x1b[J" if rows and terminal else "")
     lines = [*_servers_text(report).splitlines(), *_describe(report)]
     if report["error"]:
         lines.append(report["error"]["message"])
-    put("".join(f"{line}\n" for line in lines))
-    return sum(max(1, -(-width(line) // columns)) for line in lines) if columns else len(lines)
+    return redraw(lines, rows)
 
 
 async def _report(chosen: engine.Settings) -> dict[str, Any]:

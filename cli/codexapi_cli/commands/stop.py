@@ -13,8 +13,7 @@ import typer
 
 from codexapi_engine.bounds import STOP_TIMEOUT
 
-from ..parser import completers
-from ..parser.options import command, settings
+from ..parser.options import ServerPort, command, settings
 from ..servers.registry import Server, has_ended, running
 from ..terminal.output import FAILED, Problem, ending, say
 
@@ -36,13 +35,7 @@ $ codexapi stop --all
 
 @app.command(epilog=EXAMPLES)
 def stop(
-    port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT", min=1, max=65535, autocompletion=completers.ports,
-            help="Port of the server (default: the only one that runs)",
-        ),
-    ] = None,
+    port: ServerPort = None,
     all_: Annotated[bool, typer.Option("--all", help="Stop all servers")] = False,
 ) -> None:  # fmt: skip
     """Stop a server that runs on this machine, and wait until it has ended.

@@ -14,8 +14,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 
-from ..parser import completers
-from ..parser.options import Json, command, settings
+from ..parser.options import Json, ServerPort, check_every, command, settings
 from ..servers.live import chosen_server, status_at
 from ..servers.registry import running
 from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
@@ -50,13 +49,7 @@ def top(
     every: Annotated[
         float, typer.Option(metavar="SECONDS", help="Seconds between updates")
     ] = 1.0,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT", min=1, max=65535, autocompletion=completers.ports,
-            help="Port of the server (default: the only one that runs)",
-        ),
-    ] = None,
+    port: ServerPort = None,
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="Address of a server that runs elsewhere")
     ] = None,
@@ -68,8 +61,7 @@ def top(
     """
     chosen = settings()
     with ending(as_json=as_json):
-        if not every > 0:
-            raise Problem("--every: expected a number of seconds above 0")
+        check_every(every)
         where = chosen_server(running(chosen.state_dir), port, url)
         if as_json:
             put_json(status_at(where, chosen.api_key))

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 import codexapi_engine as engine
-from codexapi_engine.folding import columns_of, width
+from codexapi_engine.folding import columns_of
 
-from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
-from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
+from ..parser.options import BaseUrl, Demo, Json, check_every, command, opened, settings
+from ..terminal.output import ending, put_json, run
 from ..terminal.plan import lines
+from ..terminal.redraw import redraw
 
 app = command()
 
@@ -43,8 +44,7 @@ def usage(
     With --json and --watch: a JSON object on each line.
     """
     with ending(as_json=as_json):
-        if not every > 0:
-            raise Problem("--every: expected a number of seconds above 0")
+        check_every(every)
     chosen = settings(base_url=base_url, demo=demo)
     run(_usage(chosen, every if watch else None, as_json), as_json=as_json)
 
@@ -63,9 +63,7 @@ async def _usage(chosen: engine.Settings, every: float | None, as_json: bool) ->
                 text = list(
                     lines(limits.as_json(), letters=not speaks_unicode(), columns=columns)
                 ) or ["the backend told nothing of your plan"]
-                put_drawn(f"\x1b[{shown}A\r\x1b[J" if shown and sys.stdout.isatty() else "")
-                put("".join(f"{line}\n" for line in text))
-                shown = sum(-(-width(line) // columns) for line in text) if columns else len(text)
+                shown = redraw(text, shown)
             if every is None:
                 return
             await asyncio.sleep(every)

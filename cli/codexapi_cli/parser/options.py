@@ -14,7 +14,7 @@ import codexapi_engine as engine
 from codexapi_engine.bounds import IDLE_TIMEOUT
 
 from ..global_options import environment, set_global_options
-from ..terminal.output import LOCAL_FILE, USAGE, say, verbosity
+from ..terminal.output import LOCAL_FILE, USAGE, Problem, say, verbosity
 from . import completers
 from .help_text import BACKEND, GLOBAL, DocumentedCommand, DocumentedGroup
 
@@ -161,6 +161,19 @@ Unlogged = Annotated[
         help="Do not keep chats on this machine (env: CODEXAPI_NO_LOG)",
     ),
 ]  # fmt: skip
+ServerPort = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="PORT", min=1, max=65535, autocompletion=completers.ports,
+        help="Port of the server (default: the only one that runs)",
+    ),
+]  # fmt: skip
+ListenPort = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any free one"
+    ),
+]
 EVERYWHERE = {"quiet", "verbose", "color", "timeout"}
 """The global options that may stand after the command too."""
 
@@ -190,6 +203,12 @@ def opened(chosen: engine.Settings) -> engine.Codex:
     from ..terminal.verbose import VerboseObserver  # seldom wanted
 
     return RememberingCodex(chosen, observer=VerboseObserver(headers=verbosity() > 1))
+
+
+def check_every(seconds: float) -> None:
+    """Raises Problem for what is no time between two looks."""
+    if not seconds > 0:
+        raise Problem("--every: expected a number of seconds above 0")
 
 
 def checked(flag: str, read: Callable[[str], T], text: str) -> T:

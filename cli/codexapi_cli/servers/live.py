@@ -17,13 +17,13 @@ TIMEOUT = 5.0
 _MAX_BYTES = 8_000_000
 
 
-def status_at(url: str, key: Secret | None) -> JsonObject:
+def status_at(url: str, key: Secret | None, timeout: float = TIMEOUT) -> JsonObject:
     """What the server at a URL says. Raises Problem."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection  # only to contact one
 
     parts = urlsplit(reachable(url))
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.netloc, timeout=TIMEOUT)
+    connection = kind(parts.netloc, timeout=timeout)
     headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
     try:
         connection.request("GET", "/status.json", headers=headers)
