@@ -217,7 +217,7 @@ def record(program: str) -> JsonObject:
     from codexapi_cli.drift.official_client import bundled_catalogue, find
     from codexapi_cli.drift.picture import paths
     from codexapi_cli.drift.requests import MESSAGE, UPGRADE
-    from codexapi_http.server.beside import serving
+    from codexapi_http.server.beside import serving_api
 
     targets = {
         "models": ("GET", "/models?client_version=VERSION"),
@@ -230,7 +230,8 @@ def record(program: str) -> JsonObject:
     async def run() -> JsonObject:
         client = await find(program)
         runs = [
-            await survey.run_turns(client, serving, sockets=sockets) for sockets in (True, False)
+            await survey.run_turns(client, serving_api, sockets=sockets)
+            for sockets in (True, False)
         ]
         requests: list[JsonObject] = []
         known: set[tuple[str, str]] = set()

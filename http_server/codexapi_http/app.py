@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.datastructures import State as StarletteState
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route, Router
@@ -46,8 +47,8 @@ def create_app(
     snippets: Snippets = no_snippets,
 ) -> Starlette:
     """The server as an ASGI app. A `codex` or `state` of the caller's own stays open at the end.
-    `dialects` stand beside OpenAI's. Without `api` there is nothing but the annexes. `reports` is what a `codex` of the caller's own
-    reports to. `snippets` are the texts that the page shows."""
+    `dialects` stand beside OpenAI's. Without `api` there is nothing but the annexes. `reports` is what
+    a `codex` of the caller's own reports to. `snippets` are the texts that the page shows."""
     settings = settings or (codex.settings if codex else Settings.from_env())
     reports = reports or Reports(metrics=settings.metrics)
 
@@ -83,14 +84,25 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a path is ours or it is not
-    app.state.settings = settings
-    app.state.reports = reports
-    app.state.shutdown = Shutdown()
-    app.state.snippets = snippets
-    app.state.bodies = Bodies()
-    app.state.deadlines = deadlines or Deadlines()
-    app.state.hosted_images = HostedImages(settings.state_dir / "images")
+    _fill(app.state, settings, reports, deadlines or Deadlines(), snippets)
     return app
+
+
+def _fill(
+    state: StarletteState,
+    settings: Settings,
+    reports: Reports,
+    deadlines: Deadlines,
+    snippets: Snippets,
+) -> None:
+    """What the endpoints find in the app's state, beside that of its life."""
+    state.settings = settings
+    state.reports = reports
+    state.shutdown = Shutdown()
+    state.snippets = snippets
+    state.bodies = Bodies()
+    state.deadlines = deadlines
+    state.hosted_images = HostedImages(settings.state_dir / "images")
 
 
 class App(Starlette):

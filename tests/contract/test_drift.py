@@ -13,7 +13,7 @@ from tests.codex_cli import PINNED, official_client
 from tests.loopback import loopback_only
 from tests.processes import codexapi, environment
 
-from codexapi_cli.drift.differences import Change, Concern, Difference, expectations
+from codexapi_cli.drift.differences import Concern, Difference, DifferenceKind, expectations
 
 pytestmark = pytest.mark.timeout(1500)  # the first run downloads 160 MB for each client
 
@@ -35,7 +35,11 @@ def test_each_client_differs_as_expected_and_each_expectation_is_needed() -> Non
     for version in PINNED:
         differences = [
             Difference(
-                **{**one, "change": Change(one["change"]), "concern": Concern(one["concern"])}
+                **{
+                    **one,
+                    "change": DifferenceKind(one["change"]),
+                    "concern": Concern(one["concern"]),
+                }
             )
             for one in report(version)["differences"]
         ]

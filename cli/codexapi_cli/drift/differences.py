@@ -12,8 +12,8 @@ from typing import Any
 
 from codexapi_engine.protocol import known
 from codexapi_engine.protocol.headers import CLIENT_VERSION
+from codexapi_engine.protocol.models import version_numbers
 
-from .official_client import numbers
 from .picture import ClientPicture, RequestPicture
 from .requests import MESSAGE
 
@@ -27,7 +27,7 @@ class Concern(StrEnum):
     LOOK = "look"  # a person should look at it
 
 
-class Change(StrEnum):
+class DifferenceKind(StrEnum):
     NEW = "new"  # the client has it, and our picture of it does not
     MISSING = "missing"  # our picture has it, and the client does not
     DIFFERENT = "different"
@@ -39,7 +39,7 @@ class Difference:
     request: str
     part: str  # `request`, `header`, `order`, `value`, `field`, `model`, `turn`, `version`
     name: str
-    change: Change
+    change: DifferenceKind
     concern: Concern = Concern.LOOK
     why: str = ""
 
@@ -66,8 +66,8 @@ class Expectation:
             fnmatchcase(one.request, self.request)
             and (self.part, self.change) == (one.part, one.change)
             and any(fnmatchcase(one.name, name) for name in self.names)
-            and numbers(version) >= numbers(self.since)
-            and (not self.until or numbers(version) <= numbers(self.until))
+            and version_numbers(version) >= version_numbers(self.since)
+            and (not self.until or version_numbers(version) <= version_numbers(self.until))
         )
 
 
@@ -89,7 +89,7 @@ def _judge(one: Difference, version: str, rows: list[Expectation]) -> Difference
     for part, change, concern, why in _BY_PART:
         if part == one.part and change in (None, one.change):
             return replace(one, concern=concern, why=why)
-    if one.part == "field" and one.change is Change.MISSING and "." in one.name:
+    if one.part == "field" and one.change is DifferenceKind.MISSING and "." in one.name:
         return replace(one, concern=Concern.MINOR, why="an inner field that may be left out")
     return replace(one, concern=Concern.LOOK, why=one.why or _WHY[one.change])
 
@@ -100,10 +100,10 @@ _BY_PART = (
     ("version", None, Concern.MINOR, "codexapi names the version that it was tested with"),
 )
 _WHY = {
-    Change.NEW: "the client sends or knows it, and codexapi does not know it",
-    Change.MISSING: "clients so far sent it, and this one does not",
-    Change.DIFFERENT: "codexapi knows another one",
-    Change.DROPPED: "the client sends it, and codexapi keeps it from the backend",
+    DifferenceKind.NEW: "the client sends or knows it, and codexapi does not know it",
+    DifferenceKind.MISSING: "clients so far sent it, and this one does not",
+    DifferenceKind.DIFFERENT: "codexapi knows another one",
+    DifferenceKind.DROPPED: "the client sends it, and codexapi keeps it from the backend",
 }
 
 
@@ -112,40 +112,40 @@ def compare(
 ) -> Iterator[Difference]:
     """The differences of a client from the picture that codexapi is built for."""
     for kind in sorted(client.requests.keys() - expected.requests.keys()):
-        yield Difference(kind, "request", kind, Change.NEW)
+        yield Difference(kind, "request", kind, DifferenceKind.NEW)
     for kind, one in expected.requests.items():
         if kind in client.requests:
             yield from _compare_requests(kind, client.requests[kind], one)
         else:
-            yield Difference(kind, "request", kind, Change.MISSING)
+            yield Difference(kind, "request", kind, DifferenceKind.MISSING)
     for name, problem in turns.items():
         if problem:
             why = f"the client did not finish it: {problem}"
-            yield Difference(name, "turn", name, Change.DIFFERENT, why=why)
+            yield Difference(name, "turn", name, DifferenceKind.DIFFERENT, why=why)
     yield from _compare_models(client, expected)
 
 
 def _compare_models(client: ClientPicture, expected: ClientPicture) -> Iterator[Difference]:
     if client.version != CLIENT_VERSION:
         name = f"{client.version}, not {CLIENT_VERSION}"
-        yield Difference(CLIENT, "version", name, Change.DIFFERENT)
+        yield Difference(CLIENT, "version", name, DifferenceKind.DIFFERENT)
     if client.default_model != expected.default_model:
         name = f"{known.plain_model(client.default_model)}, not {expected.default_model}"
-        yield Difference(CLIENT, "default model", name, Change.DIFFERENT)
+        yield Difference(CLIENT, "default model", name, DifferenceKind.DIFFERENT)
     for change, slugs in _both_ways(client.models, expected.models):
         for slug in sorted(map(known.plain_model, slugs)):
             yield Difference(CLIENT, "model", slug, change)
     for name in sorted(client.model_fields - known.MODEL):
-        yield Difference(CLIENT, "catalogue", name, Change.NEW)
+        yield Difference(CLIENT, "catalogue", name, DifferenceKind.NEW)
     for name in sorted(expected.model_fields - client.model_fields):
-        yield Difference(CLIENT, "catalogue", name, Change.MISSING)
+        yield Difference(CLIENT, "catalogue", name, DifferenceKind.MISSING)
 
 
 def _compare_requests(
     kind: str, client: RequestPicture, expected: RequestPicture
 ) -> Iterator[Difference]:
     if _common(client, expected) != _common(expected, client):
-        yield Difference(kind, "order", "headers", Change.DIFFERENT)
+        yield Difference(kind, "order", "headers", DifferenceKind.DIFFERENT)
     both = zip(
         _both_ways(set(client.headers), set(expected.headers)),
         _both_ways(client.fields, expected.fields),
@@ -155,10 +155,12 @@ def _compare_requests(
         yield from _named(kind, change, headers, fields)
     for name in sorted(client.values.keys() & expected.values.keys()):
         for value in sorted(client.values[name] - expected.values[name]):
-            yield Difference(kind, "value", f"{name}: {value}", Change.DIFFERENT)
+            yield Difference(kind, "value", f"{name}: {value}", DifferenceKind.DIFFERENT)
 
 
-def _named(kind: str, change: Change, headers: set[str], fields: set[str]) -> Iterator[Difference]:
+def _named(
+    kind: str, change: DifferenceKind, headers: set[str], fields: set[str]
+) -> Iterator[Difference]:
     for name in sorted(headers):
         yield Difference(kind, "header", name, change)
     for name in _outermost(fields, headers):
@@ -178,9 +180,11 @@ def _outermost(paths: set[str], holders: set[str]) -> list[str]:
     return [path for path in sorted(paths) if not _has_holder(path, paths | holders)]
 
 
-def _both_ways(client: Iterable[str], expected: Iterable[str]) -> Iterator[tuple[Change, set[str]]]:
-    yield Change.NEW, set(client) - set(expected)
-    yield Change.MISSING, set(expected) - set(client)
+def _both_ways(
+    client: Iterable[str], expected: Iterable[str]
+) -> Iterator[tuple[DifferenceKind, set[str]]]:
+    yield DifferenceKind.NEW, set(client) - set(expected)
+    yield DifferenceKind.MISSING, set(expected) - set(client)
 
 
 def compare_forwarded(
@@ -192,9 +196,9 @@ def compare_forwarded(
         if received is None:
             continue
         headers = set(one.headers) - set(received.headers)
-        yield from _named(kind, Change.DROPPED, headers, one.fields - received.fields)
+        yield from _named(kind, DifferenceKind.DROPPED, headers, one.fields - received.fields)
         for name in sorted(one.values.keys() & received.values.keys()):
             for value in sorted(one.values[name] - received.values[name]):
                 other = ", ".join(sorted(received.values[name]))
                 text = f"{name}: {value}, sent on as {other}"
-                yield Difference(kind, "value", text, Change.DIFFERENT)
+                yield Difference(kind, "value", text, DifferenceKind.DIFFERENT)

@@ -18,6 +18,7 @@ from typing import Any
 
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.login.login_hint import CODEX, INSTALL
+from codexapi_engine.protocol.models import version_numbers
 from codexapi_engine.protocol.shapes import get_dict, get_list, get_str
 
 from ..terminal.cleaning import clean
@@ -42,7 +43,7 @@ _TEXT = "text"
 
 
 @dataclass(frozen=True)
-class Turn:
+class ClientTurn:
     """One turn of the conversation, by its name in reports; without input it is a compaction."""
 
     name: str
@@ -54,17 +55,19 @@ def _script(code: str) -> Mapping[str, str]:
 
 
 TURNS = (
-    Turn("plain", [{"type": _TEXT, _TEXT: "hi"}]),
-    Turn("tool", [_script('text((await tools.exec_command({cmd: "echo ok"})).output)')]),
-    Turn("search", [_script('text(await tools.web__run({search_query: [{q: "red foxes"}]}))')]),
-    Turn(
+    ClientTurn("plain", [{"type": _TEXT, _TEXT: "hi"}]),
+    ClientTurn("tool", [_script('text((await tools.exec_command({cmd: "echo ok"})).output)')]),
+    ClientTurn(
+        "search", [_script('text(await tools.web__run({search_query: [{q: "red foxes"}]}))')]
+    ),
+    ClientTurn(
         "image",
         [
             {"type": "image", "url": _PIXEL},
             _script('await tools.image_gen__imagegen({prompt: "a red cube"}); text("drawn")'),
         ],
     ),
-    Turn("compact"),
+    ClientTurn("compact"),
 )
 """The prompts are scripts of the simulated backend: they make it call the client's tools."""
 
@@ -87,7 +90,7 @@ async def find(path: str | None, timeout: float | None = None) -> OfficialClient
     match = re.search(r"\b(\d+\.\d+\.\d+)", output)
     if match is None:
         raise Problem(f"{program} does not say its version: is it the Codex client?", BACKEND)
-    if numbers(match[1]) < numbers(OLDEST):
+    if version_numbers(match[1]) < version_numbers(OLDEST):
         raise Problem(
             f"{program} is {match[1]}, and too old to be compared; {OLDEST} is the oldest: "
             "npm install -g @openai/codex",
@@ -100,10 +103,6 @@ def _program(name: str) -> str | None:
     """Where a program is, whatever folder it will be started in."""
     found = shutil.which(name)
     return found and str(Path(found).absolute())
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -171,7 +170,7 @@ class AppServer:
             raise self._problem(f"{method}: {get_str(get_dict(reply, 'error'), 'message')}")
         return get_dict(reply, "result")
 
-    async def take(self, turn: Turn, thread: str) -> str:
+    async def take(self, turn: ClientTurn, thread: str) -> str:
         """Returns at the turn's end, with what went wrong."""
         if turn.input:
             await self.call("turn/start", threadId=thread, input=list(turn.input))

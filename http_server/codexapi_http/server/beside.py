@@ -1,10 +1,12 @@
-"""Serves the API beside other work of the same event loop, which keeps the signals."""
+"""Serves an application beside other work of the same event loop, which keeps the signals."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+
+from starlette.types import ASGIApp
 
 from codexapi_engine import Codex
 
@@ -19,14 +21,14 @@ class _Guest(Process):
 
 
 @asynccontextmanager
-async def serving(codex: Codex) -> AsyncIterator[str]:
-    """The URL of the API, on a free port of loopback. Raises OSError."""
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Its URL, on a free port of loopback. Raises OSError."""
     ready = asyncio.get_running_loop().create_future()
 
     async def tell(url: str) -> None:
         ready.set_result(url)
 
-    server = _Guest(create_app(codex), ready=tell)
+    server = _Guest(app, ready=tell)
     task = asyncio.create_task(server.run_on(listen("127.0.0.1", 0)))
     try:
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -34,3 +36,8 @@ async def serving(codex: Codex) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+def serving_api(codex: Codex) -> AbstractAsyncContextManager[str]:
+    """Likewise, of the API."""
+    return serving(create_app(codex))
