@@ -13,7 +13,7 @@ from typing import Any
 from codexapi_engine import Codex, Settings
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
-from codexapi_engine.recording.lines import endpoint_path, read_recording
+from codexapi_engine.recording.lines import endpoint_of, read_recording
 from codexapi_engine.recording.playback import Playback
 from codexapi_engine.simulator import Simulator
 
@@ -69,7 +69,7 @@ class LocalBackend:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], AsyncIterator[bytes]]:
         """Answers codexapi."""
-        path = endpoint_path(target)
+        path = endpoint_of(target)
         self.requests.append(BackendCall(method, path, dict(headers), body))
         if self._playback is not None:
             return await self._playback.handle(method, target, headers, body)

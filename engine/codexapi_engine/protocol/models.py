@@ -112,7 +112,7 @@ def client_version(models: Iterable[Model], *, at_least: str) -> str:
     where it lists a model that it would then refuse.
     """
     versions = [at_least, *(get_str(model.raw, "minimal_client_version") for model in models)]
-    return max(filter(_VERSION.fullmatch, versions), key=_version, default=at_least)
+    return max(filter(_VERSION.fullmatch, versions), key=version_numbers, default=at_least)
 
 
 def public_list(models: Sequence[Model], aliases: Mapping[str, str] | None = None) -> JsonObject:
@@ -197,7 +197,8 @@ def hint(models: Iterable[Model], name: str, default: str | None = None) -> Hint
     return Hint(f"{meant} The default is `{usual}`.", near[0] if near else usual)
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Of a version such as `0.171.0`, to be compared. Raises ValueError."""
     return tuple(map(int, text.split(".")))
 
 

@@ -20,6 +20,7 @@ from .. import __version__
 from ..bounds import MAX_RECORDING_BODY_BYTES
 from ..errors import InvalidRequest
 from ..files import read_regular
+from ..protocol.endpoints import endpoint_path
 
 FORMAT = 1
 SUFFIX = ".exchange.jsonl"
@@ -68,16 +69,12 @@ class ExchangeFile:
     @property
     def kind(self) -> tuple[str, str]:
         """What was called: method and path, wherever the backend stands."""
-        return self.method, endpoint_path(self.target)
+        return self.method, endpoint_of(self.target)
 
 
-def endpoint_path(target: str) -> str:
-    """The path of an endpoint, without what stands before it at one backend or another."""
-    path = urlsplit(target).path
-    for prefix in ("/backend-api/codex", "/backend-api", "/api/codex", "/v1"):
-        if path.startswith(f"{prefix}/"):
-            return path[len(prefix) :]
-    return path
+def endpoint_of(target: str) -> str:
+    """What a target calls, without its query."""
+    return endpoint_path(urlsplit(target).path)
 
 
 def line(**fields: object) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from ..bounds import MAX_RECORDING_BODY_BYTES
 from .comparison import Comparison, names
-from .lines import BROKEN, ExchangeFile, endpoint_path
+from .lines import BROKEN, ExchangeFile, endpoint_of
 
 Answer = tuple[int, Mapping[str, str], AsyncGenerator[bytes, None]]
 
@@ -62,7 +62,7 @@ class Playback:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
         """Status, headers, body. Raises ConnectionResetError where the recorded connection broke."""
-        place, difference = self._choose((method, endpoint_path(target)), body)
+        place, difference = self._choose((method, endpoint_of(target)), body)
         if place is None:
             self.differences.append(difference)
             self._on_difference(difference)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ..bounds import MAX_RECORDING_BACKLOG_BYTES, MAX_RECORDING_BYTES
 from ..protocol.redaction import Redaction
 from ..settings import private_folder
-from .lines import CLOSED, SUFFIX, Headers, endpoint_path
+from .lines import CLOSED, SUFFIX, Headers, endpoint_of
 from .writer import ExchangeWriter, Sent
 
 log = logging.getLogger(__name__)
@@ -157,9 +157,7 @@ class Recorder:
         private_folder(self.folder)
         self._make_room()
         stamp = re.sub(r"[-:]", "", sent.began)
-        kind = re.sub(r"[^a-z]+", "-", endpoint_path(self._redaction.target(sent.target))).strip(
-            "-"
-        )
+        kind = re.sub(r"[^a-z]+", "-", endpoint_of(self._redaction.target(sent.target))).strip("-")
         name = f"{stamp}-{os.getpid()}-{exchange.number:06d}-{kind or 'other'}{SUFFIX}"
         exchange.writer = ExchangeWriter(self.folder / name, self._redaction)
         self._open.add(exchange)

@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import JsonObject
+from ..protocol.endpoints import endpoint_path
 from . import transcription
 from .accounts import NOBODY, PLAN, Account, Accounts
 from .answers import Names, outputs, pixels, search_result, short
@@ -50,7 +51,6 @@ MAX_BODY = 128 * 1024 * 1024
 _PAGE = b"<html><body>simulated</body></html>"
 _REMEMBERED = 64
 _KEPT = 1 << 20
-_PREFIXES = ("/backend-api/codex", "/backend-api", "/v1", "/api/codex")
 
 
 class BackendRequest(NamedTuple):
@@ -399,12 +399,7 @@ def catalogue() -> list[JsonObject]:
 
 def _path(path: str) -> str:
     """The endpoint, whatever it stands under."""
-    if path.endswith("/oauth/token"):
-        return "/oauth/token"
-    for prefix in _PREFIXES:
-        if path.startswith(prefix + "/"):
-            return path.removeprefix(prefix)
-    return path
+    return "/oauth/token" if path.endswith("/oauth/token") else endpoint_path(path)
 
 
 def _windows(used: int) -> tuple[tuple[str, int, int], ...]:
