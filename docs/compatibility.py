@@ -91,7 +91,7 @@ OLLAMA = f"""\
 Errors are `{{"error": "words"}}` on these paths; in a stream, one such line is the last, and no line
 is `done`. The key comes as a Bearer, where there is one.
 
-* **`GET /` and `HEAD /`** say `Ollama is running`; a browser gets a hint. `GET /api/version` says
+* **`GET /` and `HEAD /`** say `Ollama is running`; a browser gets the page. `GET /api/version` says
   {ollama.VERSION}, which the programs that compare it want.
 * **Models**: bare names; `:latest` and capitals are taken. `size` is 0 and `parameter_size` empty, since
   nobody knows them; `remote_model` and `remote_host` mark them as Ollama marks those of its cloud;
@@ -257,7 +257,7 @@ def _endpoints() -> str:
         for method, operation in methods.items()
     ]
     rows.append(("`GET /v1/responses` with an upgrade", "[a WebSocket](#websocket)"))
-    rows.append(("`GET /`", "`Ollama is running`"))
+    rows.append(("`GET /`", "`Ollama is running`; a browser gets [the page](page.md)"))
     absent = [
         (f"`/v1/{word}…`", f"404: the Codex backend has {why}") for word, why in ABSENT.items()
     ]

@@ -33,7 +33,6 @@ PAGES = (
     Page("shell.md", "The shell", USE, "chats, pipes, attachments, shell commands, history"),
     Page("pictures.md", "Pictures", USE, "draw and edit, in the shell and over HTTP"),
     Page("recipes.md", "Recipes", USE, "tools, structured output, vision, PDF, streams, audio, batches, git hooks"),
-    Page("page.md", "The page", USE, "what the server shows in a browser"),
     Page("page.md", "The page", USE, "what the server shows in a browser: state, limits, requests, try it"),
     Page("programs.md", "Keys and requests", USE, "which program asked for what, and a key for each"),
     Page("simulator.md", "The simulated backend", USE, "test your own program without a login"),

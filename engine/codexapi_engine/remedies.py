@@ -127,8 +127,8 @@ _TABLE: Final = (
     Remedy("other", "The backend answered with a code that codexapi does not know.",
            "The server's log and the client's own message tell more."),
     # The way to this server.
-    Remedy("invalid_api_key", "The server wants the key that it was started with.",
-           "Give the client that key (--api-key, --api-key-file)."),
+    Remedy("invalid_api_key", "The server wants a key: its own, or that of a program.",
+           "Give the client that key (--api-key, --api-key-file, codexapi keys); a revoked one is none."),
     Remedy("keys_unreadable", "The file of the programs' keys cannot be read: no key is good.",
            "Repair or remove keys.json in the state folder.", _DOCTOR),
     Remedy("stopped", "You stopped the request.", "Nothing: that was asked for."),
