@@ -98,7 +98,9 @@ class Server:
             if self._door in readable and (order := self._welcome()):
                 return str(order["code"])
             if self._line in readable:
-                data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 5)
+                data, descriptors = b"", list[int]()
+                with suppress(ConnectionResetError):  # who started us has left an answer unread
+                    data, descriptors, _, _ = socket.recv_fds(self._line, MOST, 5)
                 if not data:
                     break
                 if self._fork(json.loads(data), descriptors) == 0:

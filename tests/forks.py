@@ -309,7 +309,7 @@ class _Server:
         self._network = _NETWORK.readlink()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
-            cwd=ROOT, env=environment(PYTHONPATH=_PATHS), pass_fds=[other.fileno()],
+            cwd=ROOT, env=environment(PYTHONPATH=PATHS), pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         other.close()
@@ -351,4 +351,4 @@ class _Server:
         self._process.wait()
 
 
-_PATHS = os.pathsep.join([environment()["PYTHONPATH"], str(ROOT)])
+PATHS = os.pathsep.join([environment()["PYTHONPATH"], str(ROOT)])

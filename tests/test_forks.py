@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -10,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests import forks
+from tests import forks, unix
 from tests.cli.shell import PATIENCE, exit_code
 from tests.loopback import loopback_only
-from tests.processes import codexapi, environment
+from tests.processes import ROOT, codexapi, environment
 
 if sys.platform != "linux":
     pytest.skip("no forks here", allow_module_level=True)
@@ -145,3 +146,17 @@ def test_streams_are_as_the_variables_of_an_interpreter_say() -> None:
         for run in (forks.run, subprocess.run)
     ]  # fmt: skip
     assert written[0] == written[1]
+
+
+def test_the_server_ends_in_peace_with_who_never_read_its_address(tmp_path: Path) -> None:
+    line, other = unix.socket_pair()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.fork_server", str(other.fileno())], cwd=ROOT,
+        env=environment(PYTHONPATH=forks.PATHS, TMPDIR=str(tmp_path)), pass_fds=[other.fileno()],
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        other.close()
+        select.select([line], [], [], PATIENCE)
+        line.close()
+        assert process.communicate(timeout=PATIENCE)[1] == ""
+    assert (process.returncode, [*tmp_path.iterdir()]) == (0, [])
