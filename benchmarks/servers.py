@@ -185,6 +185,10 @@ class Server:
     env: Mapping[str, str]
     _process: subprocess.Popen[bytes]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def cpu(self) -> float:
         """Seconds of CPU so far."""
         if sys.platform != "linux":
