@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import PurePosixPath
@@ -26,10 +27,11 @@ from codexapi_cli.integrations.mcp_clients import CLIENTS as MCP_CLIENTS
 from codexapi_cli.integrations.mcp_clients import McpClient
 from codexapi_cli.integrations.system import LINUX, System
 from codexapi_cli.parser.topics import ENVIRONMENT, EXIT_CODES
+from codexapi_cli.terminal import output
 from codexapi_engine import bounds
 from codexapi_engine.errors import duration
 from codexapi_engine.protocol.headers import CLIENT_VERSION
-from codexapi_engine.remedies import REMEDIES
+from codexapi_engine.remedies import REMEDIES, Remedy
 from codexapi_engine.settings import Settings
 
 _PART = re.compile(
@@ -167,7 +169,7 @@ def _sentence(text: str) -> str:
 
 def _flag(option: Any) -> str:
     metavar = f" {option.metavar}" if option.metavar and not option.is_flag else ""
-    return f"`{option.opts[-1]}{metavar}`"
+    return ", ".join(f"`{name}`" for name in [option.opts[-1] + metavar, *option.secondary_opts])
 
 
 def _default(setting: Field[Any]) -> str:
@@ -194,17 +196,34 @@ def variables() -> str:
     )
 
 
+_EXIT_REMEDIES = {
+    **output.KINDS,
+    output.LIMIT: "usage_limit_reached",
+    output.REJECTED: "invalid_request",
+    output.INTERRUPTED: "stopped",
+    output.CLOSED_PIPE: "stopped",
+    128 + signal.SIGTERM: "stopped",
+}
+"""The error code whose remedy is that of an exit code."""
+
+
 def exit_codes() -> str:
-    return table(("code", "meaning"), ((f"`{code}`", text) for code, text in EXIT_CODES))
+    rows = ((f"`{code}`", text, *_exit_remedy(code)) for code, text in EXIT_CODES)
+    return table(("code", "meaning", "what helps", "command"), rows)
+
+
+def _exit_remedy(code: int) -> Row:
+    return _remedy(REMEDIES[_EXIT_REMEDIES[code]]) if code else ("", "")
+
+
+def _remedy(one: Remedy) -> Row:
+    return one.remedy, _names([one.command] if one.command else [])
 
 
 def error_codes() -> str:
     return table(
         ("code", "meaning", "what helps", "command"),
-        (
-            (f"`{one.code}`", one.meaning, one.remedy, _names([one.command] if one.command else []))
-            for one in REMEDIES.values()
-        ),
+        ((f"`{one.code}`", one.meaning, *_remedy(one)) for one in REMEDIES.values()),
     )
 
 

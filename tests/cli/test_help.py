@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import typer
-from docs import help_pages
+from docs import help_pages, parts
 from tests import forks
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.fake_codex import put_client
@@ -196,6 +196,20 @@ def test_a_topic_of_the_first_help_is_explained(name: str) -> None:
     done = run("help", name)
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_an_option_of_two_forms_is_listed_with_both() -> None:
+    forms = {
+        (names, f"{option.opts[-1]}, {option.secondary_opts[-1]}")
+        for names, command in ALL.items()
+        for option in command.params
+        if option.secondary_opts
+    }
+    assert {"--page, --no-page", "--strict, --lenient"} <= {both for _, both in forms}
+    for names, both in forms:
+        assert f" {both} " in help_of(*names)
+    assert "(default: --strict)" in help_of("replay").replace("\n", " ")
+    assert "`--page`, `--no-page`" in parts.settings()
 
 
 def test_the_topics_name_every_exit_code_and_every_variable_of_a_setting() -> None:
