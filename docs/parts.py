@@ -265,8 +265,8 @@ def _limits() -> Iterator[Row]:
         "stored responses, conversations and chats",
         (f"{bounds.MAX_STORED_OBJECTS:,}, {_size(bounds.MAX_STORED_BYTES)}; the oldest go first"),
     )
-    yield "one recording", _size(bounds.MAX_AUDIO_BYTES)
-    yield "what the backend transcribes of one recording", f"{bounds.MAX_TRANSCRIPT_SECONDS:g} s"
+    yield "one audio file", _size(bounds.MAX_AUDIO_BYTES)
+    yield "what the backend transcribes of one audio file", f"{bounds.MAX_TRANSCRIPT_SECONDS:g} s"
     yield "`n` choices of one request", f"{bounds.MAX_CHOICES}"
     yield "pictures of one request", f"{bounds.MAX_IMAGES}; of an MCP call {bounds.MAX_CALL_IMAGES}"
     yield "pictures that one edit takes", f"{bounds.MAX_INPUTS}"

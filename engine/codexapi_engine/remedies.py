@@ -199,7 +199,7 @@ _TABLE: Final = (
     Remedy("invalid_file", "The file cannot be used.", "The message says why."),
     Remedy("invalid_file_data", "The file's data is not valid.", "Send it as a base64 data URL."),
     Remedy("invalid_form", "The form is not valid multipart.", "Send multipart/form-data."),
-    Remedy("invalid_audio", "The recording cannot be read.", "Send WAV, MP3, M4A, OGG or WebM."),
+    Remedy("invalid_audio", "The audio file cannot be read.", "Send WAV, MP3, M4A, OGG or WebM."),
     Remedy("image_too_large", "The picture is larger than is allowed.", "Send a smaller picture."),
     Remedy("image_parse_error", "The picture cannot be read.", "Send PNG, JPEG, WebP or GIF."),
     Remedy("invalid_image", "The picture cannot be read.", "Send PNG, JPEG, WebP or GIF."),

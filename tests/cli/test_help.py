@@ -17,10 +17,10 @@ import pytest
 import typer
 from docs import help_pages, parts
 from tests import forks
+from tests.audio_files import wav
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.fake_codex import put_client
 from tests.processes import codexapi, environment, simulator
-from tests.recordings import wav
 
 from codexapi_cli.app import COMMANDS, app
 from codexapi_cli.parser.help_pages import PAGES
