@@ -26,6 +26,7 @@ from codexapi_cli.integrations.http_clients import CLIENTS
 from codexapi_cli.integrations.mcp_clients import CLIENTS as MCP_CLIENTS
 from codexapi_cli.integrations.mcp_clients import McpClient
 from codexapi_cli.integrations.system import LINUX, System
+from codexapi_cli.parser.help_text import choices_of
 from codexapi_cli.parser.topics import ENVIRONMENT, EXIT_CODES
 from codexapi_cli.terminal import output
 from codexapi_engine import bounds
@@ -160,7 +161,8 @@ def _options(app: typer.Typer, *names: str) -> Iterator[Any]:
 def _option_alone(option: Any) -> Row:
     """A flag of the command line, which tells its default in its help."""
     help, _, default = option.help.removesuffix(")").partition(" (default: ")  # noqa: A001
-    return help, _flag(option), "", f"`{default}`" if default else "off" if option.is_flag else ""
+    value = default or option.default
+    return help, _flag(option), "", "off" if option.is_flag else f"`{value}`" if value else "none"
 
 
 def _sentence(text: str) -> str:
@@ -168,7 +170,8 @@ def _sentence(text: str) -> str:
 
 
 def _flag(option: Any) -> str:
-    metavar = f" {option.metavar}" if option.metavar and not option.is_flag else ""
+    value = option.metavar or "|".join(choices_of(option))
+    metavar = f" {value}" if value and not option.is_flag else ""
     return ", ".join(f"`{name}`" for name in [option.opts[-1] + metavar, *option.secondary_opts])
 
 
