@@ -27,6 +27,7 @@ from codexapi_cli.parser.help_pages import PAGES
 from codexapi_cli.parser.help_text import TOPICS
 from codexapi_cli.terminal import output
 from codexapi_cli.terminal.wrapping import shell_line, wrap
+from codexapi_engine.remedies import REMEDIES
 from codexapi_engine.settings import VARIABLES
 from codexapi_mcp.options import GROUPS
 
@@ -210,6 +211,16 @@ def test_an_option_of_two_forms_is_listed_with_both() -> None:
         assert f" {both} " in help_of(*names)
     assert "(default: --strict)" in help_of("replay").replace("\n", " ")
     assert "`--page`, `--no-page`" in parts.settings()
+
+
+def test_the_settings_list_the_values_and_the_default_of_a_flag() -> None:
+    assert "| `--log-format text\\|json` |  | `text` |" in parts.settings()
+
+
+def test_a_recording_is_of_exchanges_and_never_of_sound() -> None:
+    tables = (parts.limits(), parts.exit_codes(), *REMEDIES["invalid_audio"][:3])
+    for text in (help_of("transcribe"), *tables):
+        assert "recording" not in text.lower()
 
 
 def test_the_topics_name_every_exit_code_and_every_variable_of_a_setting() -> None:
