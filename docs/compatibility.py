@@ -155,10 +155,10 @@ HTTP = """\
   `input_image_mask` goes up as the data of its file. At most {file} MiB a file and a request, and
   {files} MiB in {most:,} files.
 * **Transcription**: the answer is the same for every `model`. `chunking_strategy` cuts a long WAV file
-  in its pauses; of any other long recording the backend leaves out the end, and `x-codexapi-warning`
+  in its pauses; of any other long audio file the backend leaves out the end, and `x-codexapi-warning`
   says so. A stream has one delta for each piece. Nobody has tried this with the real backend yet.
 * **`input_audio`** goes to a model that lists `audio` among its inputs. For another one it is a 400, or
-  text under `serve --transcribe-audio`: then `x-codexapi-transcribed` counts the recordings.
+  text under `serve --transcribe-audio`: then `x-codexapi-transcribed` counts the files.
 * **`GET /v1/models`** has the ETag that answers name in `x-models-etag`, and answers 304 to an
   `If-None-Match` that has it.
 """

@@ -36,7 +36,7 @@ PAGES = (
     Page("page.md", "The page", USE, "what the server shows in a browser: state, limits, requests, try it"),
     Page("programs.md", "Keys and requests", USE, "which program asked for what, and a key for each"),
     Page("simulator.md", "The simulated backend", USE, "test your own program without a login"),
-    Page("recording.md", "Recordings of requests", USE, "record what a program sends, and play it back"),
+    Page("recording.md", "Recordings", USE, "record the exchanges with the backend, to report a problem, and play them back"),
     Page("testing.md", "Tests of your own", USE, "codexapi in the tests of your program"),
     Page("troubleshooting.md", "Troubleshooting", REFERENCE, "by what you see, by exit code, by error code"),
     Page("commands.md", "Commands", REFERENCE, "every command and option"),

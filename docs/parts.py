@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import PurePosixPath
@@ -25,11 +26,13 @@ from codexapi_cli.integrations.http_clients import CLIENTS
 from codexapi_cli.integrations.mcp_clients import CLIENTS as MCP_CLIENTS
 from codexapi_cli.integrations.mcp_clients import McpClient
 from codexapi_cli.integrations.system import LINUX, System
+from codexapi_cli.parser.help_text import choices_of
 from codexapi_cli.parser.topics import ENVIRONMENT, EXIT_CODES
+from codexapi_cli.terminal import output
 from codexapi_engine import bounds
 from codexapi_engine.errors import duration
 from codexapi_engine.protocol.headers import CLIENT_VERSION
-from codexapi_engine.remedies import REMEDIES
+from codexapi_engine.remedies import REMEDIES, Remedy
 from codexapi_engine.settings import Settings
 
 _PART = re.compile(
@@ -158,7 +161,8 @@ def _options(app: typer.Typer, *names: str) -> Iterator[Any]:
 def _option_alone(option: Any) -> Row:
     """A flag of the command line, which tells its default in its help."""
     help, _, default = option.help.removesuffix(")").partition(" (default: ")  # noqa: A001
-    return help, _flag(option), "", f"`{default}`" if default else "off" if option.is_flag else ""
+    value = default or option.default
+    return help, _flag(option), "", "off" if option.is_flag else f"`{value}`" if value else "none"
 
 
 def _sentence(text: str) -> str:
@@ -166,8 +170,9 @@ def _sentence(text: str) -> str:
 
 
 def _flag(option: Any) -> str:
-    metavar = f" {option.metavar}" if option.metavar and not option.is_flag else ""
-    return f"`{option.opts[-1]}{metavar}`"
+    value = option.metavar or "|".join(choices_of(option))
+    metavar = f" {value}" if value and not option.is_flag else ""
+    return ", ".join(f"`{name}`" for name in [option.opts[-1] + metavar, *option.secondary_opts])
 
 
 def _default(setting: Field[Any]) -> str:
@@ -194,17 +199,34 @@ def variables() -> str:
     )
 
 
+_EXIT_REMEDIES = {
+    **output.KINDS,
+    output.LIMIT: "usage_limit_reached",
+    output.REJECTED: "invalid_request",
+    output.INTERRUPTED: "stopped",
+    output.CLOSED_PIPE: "stopped",
+    128 + signal.SIGTERM: "stopped",
+}
+"""The error code whose remedy is that of an exit code."""
+
+
 def exit_codes() -> str:
-    return table(("code", "meaning"), ((f"`{code}`", text) for code, text in EXIT_CODES))
+    rows = ((f"`{code}`", text, *_exit_remedy(code)) for code, text in EXIT_CODES)
+    return table(("code", "meaning", "what helps", "command"), rows)
+
+
+def _exit_remedy(code: int) -> Row:
+    return _remedy(REMEDIES[_EXIT_REMEDIES[code]]) if code else ("", "")
+
+
+def _remedy(one: Remedy) -> Row:
+    return one.remedy, _names([one.command] if one.command else [])
 
 
 def error_codes() -> str:
     return table(
         ("code", "meaning", "what helps", "command"),
-        (
-            (f"`{one.code}`", one.meaning, one.remedy, _names([one.command] if one.command else []))
-            for one in REMEDIES.values()
-        ),
+        ((f"`{one.code}`", one.meaning, *_remedy(one)) for one in REMEDIES.values()),
     )
 
 
@@ -246,8 +268,8 @@ def _limits() -> Iterator[Row]:
         "stored responses, conversations and chats",
         (f"{bounds.MAX_STORED_OBJECTS:,}, {_size(bounds.MAX_STORED_BYTES)}; the oldest go first"),
     )
-    yield "one recording", _size(bounds.MAX_AUDIO_BYTES)
-    yield "what the backend transcribes of one recording", f"{bounds.MAX_TRANSCRIPT_SECONDS:g} s"
+    yield "one audio file", _size(bounds.MAX_AUDIO_BYTES)
+    yield "what the backend transcribes of one audio file", f"{bounds.MAX_TRANSCRIPT_SECONDS:g} s"
     yield "`n` choices of one request", f"{bounds.MAX_CHOICES}"
     yield "pictures of one request", f"{bounds.MAX_IMAGES}; of an MCP call {bounds.MAX_CALL_IMAGES}"
     yield "pictures that one edit takes", f"{bounds.MAX_INPUTS}"

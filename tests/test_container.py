@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,27 @@ def test_the_service_can_write_to_the_login_and_the_state_alone() -> None:
 
 def test_the_port_is_open_to_this_machine_alone() -> None:
     assert SERVICE["ports"] == [f"127.0.0.1:18080:{instruction('EXPOSE')}"]
+
+
+def test_the_page_starts_the_image_as_the_compose_file_does() -> None:
+    page = (ROOT / "docs" / "install.md").read_text().replace("\\\n", "")
+    (line,) = re.findall(r"^docker run --detach (.+)$", page, re.MULTILINE)
+    options, image = shlex.split(line)[:-1], shlex.split(line)[-1]
+    pairs = {(a, b) for a, b in pairwise(options) if a.startswith("--")}
+    volumes = {b.replace("codexapi-state:", "state:") for a, b in pairs if a == "--volume"}
+    secret = f"$PWD/docs/container/{Path(COMPOSE['secrets']['codexapi-key']['file']).name}:{KEY}:ro"
+    assert image == SERVICE["image"]
+    assert volumes == {*SERVICE["volumes"], secret}
+    assert {
+        ("--publish", SERVICE["ports"][0]),
+        ("--restart", SERVICE["restart"]),
+        ("--tmpfs", SERVICE["tmpfs"][0]),
+        ("--cap-drop", SERVICE["cap_drop"][0]),
+        ("--security-opt", SERVICE["security_opt"][0]),
+        ("--stop-timeout", SERVICE["stop_grace_period"].removesuffix("s")),
+    } <= pairs
+    assert "--read-only" in options
+    assert "--user" in options
 
 
 @pytest.mark.clients

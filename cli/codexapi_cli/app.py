@@ -23,7 +23,7 @@ COMMANDS = {
     "chat": "Ask a model, or talk with it",
     "sh": "Turn words into a shell command",
     "image": "Draw or edit pictures",
-    "transcribe": "Print what is said in recordings",
+    "transcribe": "Print what is said in audio files",
     "serve": "Serve the OpenAI API on this machine",
     "stop": "Stop a server that runs in the background",
     "service": "Run the server as a service of your system",

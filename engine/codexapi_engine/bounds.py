@@ -205,19 +205,19 @@ MAX_PREVIEW_BYTES = 200 * 1024
 MAX_INLINE = 700_000
 """Characters of base64 in one MCP result: clients refuse results of a megabyte, texts and all."""
 
-# Recordings.
+# Audio.
 
 MAX_AUDIO_BYTES = 25 * MIB
-"""Of one recording, as the official API has it."""
+"""Of one audio file, as the official API has it."""
 
 MAX_TRANSCRIPT_SECONDS = 80.0
-"""What the backend is known to transcribe of one recording: of a longer one, the rest is left out."""
+"""What the backend is known to transcribe of one audio file: of a longer one, the rest is left out."""
 
 PIECE_SECONDS = 60.0
-"""Of one piece, where a long recording is cut at its silences."""
+"""Of one piece, where a long audio file is cut at its silences."""
 
 TRANSCRIPTION_TIMEOUT = 120.0
-"""Silence over a recording: some seconds are usual."""
+"""Silence over an audio file: some seconds are usual."""
 
 # What is stored.
 

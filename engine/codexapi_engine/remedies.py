@@ -199,7 +199,7 @@ _TABLE: Final = (
     Remedy("invalid_file", "The file cannot be used.", "The message says why."),
     Remedy("invalid_file_data", "The file's data is not valid.", "Send it as a base64 data URL."),
     Remedy("invalid_form", "The form is not valid multipart.", "Send multipart/form-data."),
-    Remedy("invalid_audio", "The recording cannot be read.", "Send WAV, MP3, M4A, OGG or WebM."),
+    Remedy("invalid_audio", "The audio file cannot be read.", "Send WAV, MP3, M4A, OGG or WebM."),
     Remedy("image_too_large", "The picture is larger than is allowed.", "Send a smaller picture."),
     Remedy("image_parse_error", "The picture cannot be read.", "Send PNG, JPEG, WebP or GIF."),
     Remedy("invalid_image", "The picture cannot be read.", "Send PNG, JPEG, WebP or GIF."),
@@ -259,14 +259,17 @@ _TABLE: Final = (
            "Go on with a new one."),
     # The command line, with --json.
     Remedy("answer", "The model failed or refused.", "The message says why."),
-    Remedy("usage", "The command line is not valid.", "The message names the option.",
+    Remedy("usage", "The command line is not valid.",
+           "The message names the option, and `--help` behind the command lists all.",
            "codexapi --help"),
     Remedy("login", "A login is needed.", "Log in.", _LOGIN),
-    Remedy("local_file", "A local file cannot be used.", "The message names it."),
+    Remedy("local_file", "A local file cannot be used.",
+           "The message names it: look at its path and its rights."),
     Remedy("conflict", "The port is in use, or a client has a different entry of our name.",
-           "Stop the other server, or take another port.", "codexapi status"),
-    Remedy("backend", "The backend or a server cannot be reached.", "Look at the findings.",
-           _DOCTOR),
+           "Stop the other server, or take another port; for a client's entry, `--force` after a "
+           "look at `--dry-run`.", "codexapi status"),
+    Remedy("backend", "The backend or a server cannot be reached.",
+           "See what doctor finds; if it finds nothing, try again in a minute.", _DOCTOR),
     Remedy("incomplete", "The answer was cut short.", "Ask again, or for less at a time."),
 )  # fmt: skip
 

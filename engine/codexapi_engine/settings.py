@@ -158,7 +158,7 @@ class Settings:
     )
     strict: bool = field(default=False, metadata=_about("refuse parameters that would be ignored"))
     transcribe_audio: bool = field(
-        default=False, metadata=_about("send models that take no audio the text of a recording")
+        default=False, metadata=_about("transcribe audio for models that take none")
     )
     demo: bool = field(
         default=False, metadata=_about("a simulated backend, with a login of its own")

@@ -1,4 +1,4 @@
-"""Sends recordings to the backend's transcription endpoint."""
+"""Sends audio files to the backend's transcription endpoint."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .aside import aside
 from .bounds import MAX_AUDIO_BYTES, MIB, PIECE_SECONDS
 from .errors import AuthError, CodexError, InvalidRequest, TokenRejected, UnexpectedAnswer
 from .protocol.audio import (
+    AudioFile,
     Form,
-    Recording,
     Transcript,
     form,
     from_backend,
@@ -30,28 +30,30 @@ Post = Callable[[Form], Awaitable["Reply"]]
 
 
 async def transcribe(
-    post: Post, recording: Recording, language: str | None, *, split: bool
+    post: Post, audio_file: AudioFile, language: str | None, *, split: bool
 ) -> Transcript:
-    """The text of a recording. Raises CodexError."""
-    found = [text async for text in texts(post, recording, language, split=split)]
-    return Transcript(join_texts(found), warning(recording.data, split=split))
+    """The text of an audio file. Raises CodexError."""
+    found = [text async for text in texts(post, audio_file, language, split=split)]
+    return Transcript(join_texts(found), warning(audio_file.data, split=split))
 
 
 async def texts(
-    post: Post, recording: Recording, language: str | None, *, split: bool
+    post: Post, audio_file: AudioFile, language: str | None, *, split: bool
 ) -> AsyncGenerator[str, None]:
-    """The texts of a recording's pieces, one after another; of one piece, unless `split` cuts a
+    """The texts of an audio file's pieces, one after another; of one piece, unless `split` cuts a
     long WAV file at its silences. Raises CodexError."""
-    if len(recording.data) > MAX_AUDIO_BYTES:
+    if len(audio_file.data) > MAX_AUDIO_BYTES:
         raise InvalidRequest(
-            f"The recording exceeds the limit of {MAX_AUDIO_BYTES // MIB} MiB.",
+            f"The audio file exceeds the limit of {MAX_AUDIO_BYTES // MIB} MiB.",
             status=413,
             code="request_too_large",
             param="file",
         )
-    cut = await aside(True, pieces, recording.data, PIECE_SECONDS) if split else [recording.data]
+    cut = await aside(True, pieces, audio_file.data, PIECE_SECONDS) if split else [audio_file.data]
     for piece in cut:
-        sent = form(Recording(piece, recording.name), language, f"codexapi-{secrets.token_hex(16)}")
+        sent = form(
+            AudioFile(piece, audio_file.name), language, f"codexapi-{secrets.token_hex(16)}"
+        )
         try:
             reply = await post(sent)
         except CodexError as error:

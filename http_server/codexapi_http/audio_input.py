@@ -1,4 +1,4 @@
-"""Sends recordings in a request to a model that takes them, or as text to one that does not."""
+"""Sends audio files in a request to a model that takes them, or as text to one that does not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 async def with_audio(
     request: Request, body: JsonObject, sent: JsonObject, *, heavy: bool
 ) -> JsonObject:
-    """The translated request, with recordings as its model takes them: as they are where the list
+    """The translated request, with audio files as its model takes them: as they are where the list
     of models says that it hears, else as text under `--transcribe-audio`. `body` is the client's
     request, and `heavy` what `json.is_heavy` says of `sent`. Raises CodexError, naming the client's
     field."""
@@ -44,16 +44,16 @@ async def with_audio(
     if not settings.transcribe_audio:
         raise InvalidRequest(
             f"The model '{name[:60]}' takes no audio; `codexapi serve --transcribe-audio` sends it "
-            "the text of a recording.",
+            "the text of an audio file.",
             code="unsupported_value",
             param=param,
         )
     texts = {}
     headers = request.scope[_HEADERS] = [(b"x-codexapi-transcribed", str(len(found)).encode())]
     for url in found:
-        recording = await aside(True, parts.recording, url, param)
+        audio_file = await aside(True, parts.audio_file, url, param)
         try:
-            transcript = await transcribe(codex.upload, recording, None, split=True)
+            transcript = await transcribe(codex.upload, audio_file, None, split=True)
         except InvalidRequest as error:
             error.param = param
             raise
@@ -64,7 +64,7 @@ async def with_audio(
 
 
 def with_audio_header(work: _Endpoint) -> _Endpoint:
-    """Gives the answer to a request with transcribed recordings the headers that say so."""
+    """Gives the answer to a request with transcribed audio files the headers that say so."""
 
     @wraps(work)
     async def answer(request: Request, body: JsonObject) -> Response:
@@ -76,6 +76,6 @@ def with_audio_header(work: _Endpoint) -> _Endpoint:
 
 
 def _param(body: JsonObject) -> str:
-    """Where the client's request has its first recording; an earlier turn may have it."""
+    """Where the client's request has its first audio file; an earlier turn may have it."""
     earlier = "conversation" if body.get("conversation") else "previous_response_id"
     return next(parts.paths(body), earlier)

@@ -1,4 +1,4 @@
-"""The tool that transcribes a recording."""
+"""The tool that transcribes an audio file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 
 from codexapi_engine import InvalidRequest
-from codexapi_engine.protocol.audio import Recording
+from codexapi_engine.protocol.audio import AudioFile
 from codexapi_engine.transcription import transcribe as transcript_of
 
 from .attachments import Disk
 from .runtime import Runtime, with_progress
 from .schema import TranscriptResult
 
-SILENCE = "Nothing is said in this recording."
+SILENCE = "Nothing is said in this audio file."
 
 
 async def transcribe(ctx: Context[Runtime, Any], path: str, language: str | None) -> CallToolResult:
@@ -28,8 +28,8 @@ async def transcribe(ctx: Context[Runtime, Any], path: str, language: str | None
         data = await asyncio.to_thread(Disk.of(codex.settings).read, path, "path")
         if not data:
             raise InvalidRequest(f"path: {path} is empty", code="invalid_value", param="path")
-        recording = Recording(data, Path(path).name)
-        found = await transcript_of(codex.upload, recording, language, split=True)
+        audio_file = AudioFile(data, Path(path).name)
+        found = await transcript_of(codex.upload, audio_file, language, split=True)
         note = f"Warning: {found.warning}." if found.warning else None
         return TranscriptResult(text=found.text, note=note if found.text else SILENCE)
 

@@ -268,11 +268,11 @@ IncludeEmail = Annotated[
 ]
 
 
-RecordingPath = Annotated[
+AudioPath = Annotated[
     str,
     parameter(
         "path",
-        "Absolute path of the recording (wav, mp3, m4a, webm, ogg, flac), of at most 25 MB. "
+        "Absolute path of the audio file (wav, mp3, m4a, webm, ogg, flac), of at most 25 MB. "
         "Required.",
         min_length=1,
     ),
@@ -368,7 +368,7 @@ _WHEN = (
             "returned."
         ),
     ),
-    ("transcribe_audio", "Use transcribe_audio to read what is said in a recording."),
+    ("transcribe_audio", "Use transcribe_audio to read what is said in an audio file."),
     ("generate_text", "Use generate_text for a second opinion from an OpenAI model."),
     ("account_status", "Call account_status when a call fails with a limit or login error."),
 )

@@ -191,10 +191,10 @@ def _add_edit_image(server: Server) -> None:
 def _add_transcribe_audio(server: Server) -> None:
     @server.tool(title="Transcribe audio", annotations=schema.READS)
     async def transcribe_audio(
-        ctx: Ctx, path: schema.RecordingPath, language: schema.Language = None
+        ctx: Ctx, path: schema.AudioPath, language: schema.Language = None
     ) -> Annotated[CallToolResult, TranscriptResult]:
         """Write down what is said in an audio file on the user's disk, through the user's own
-        ChatGPT login, and return the text. Of a recording of more than about 80 seconds that is no
+        ChatGPT login, and return the text. Of one of more than about 80 seconds that is no
         WAV file, the end may be missing: the result says so."""
         from . import audio
 

@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 import typer
-from docs import help_pages
+from docs import help_pages, parts
 from tests import forks
+from tests.audio_files import wav
 from tests.cli.shell import PATIENCE, plain, run, shown
 from tests.fake_codex import put_client
 from tests.processes import codexapi, environment, simulator
-from tests.recordings import wav
 
 from codexapi_cli.app import COMMANDS, app
 from codexapi_cli.parser.help_pages import PAGES
 from codexapi_cli.parser.help_text import TOPICS
 from codexapi_cli.terminal import output
 from codexapi_cli.terminal.wrapping import shell_line, wrap
+from codexapi_engine.remedies import REMEDIES
 from codexapi_engine.settings import VARIABLES
 from codexapi_mcp.options import GROUPS
 
@@ -196,6 +197,30 @@ def test_a_topic_of_the_first_help_is_explained(name: str) -> None:
     done = run("help", name)
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_an_option_of_two_forms_is_listed_with_both() -> None:
+    forms = {
+        (names, f"{option.opts[-1]}, {option.secondary_opts[-1]}")
+        for names, command in ALL.items()
+        for option in command.params
+        if option.secondary_opts
+    }
+    assert {"--page, --no-page", "--strict, --lenient"} <= {both for _, both in forms}
+    for names, both in forms:
+        assert f" {both} " in help_of(*names)
+    assert "(default: --strict)" in help_of("replay").replace("\n", " ")
+    assert "`--page`, `--no-page`" in parts.settings()
+
+
+def test_the_settings_list_the_values_and_the_default_of_a_flag() -> None:
+    assert "| `--log-format text\\|json` |  | `text` |" in parts.settings()
+
+
+def test_a_recording_is_of_exchanges_and_never_of_sound() -> None:
+    tables = (parts.limits(), parts.exit_codes(), *REMEDIES["invalid_audio"][:3])
+    for text in (help_of("transcribe"), *tables):
+        assert "recording" not in text.lower()
 
 
 def test_the_topics_name_every_exit_code_and_every_variable_of_a_setting() -> None:

@@ -178,7 +178,7 @@ def test_with_content_the_answer_is_replayed_word_for_word(tmp_path: Path) -> No
 
 
 def test_transcribe_and_sh_are_recorded_too(tmp_path: Path) -> None:
-    from tests.recordings import wav
+    from tests.audio_files import wav
 
     sound = tmp_path / "memo.wav"
     sound.write_bytes(wav([1, 2]))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.audio_files import flac, scripted, wav
 from tests.cli.shell import run, shown
 from tests.processes import Running, simulator
-from tests.recordings import flac, scripted, wav
 
 LONG = wav([1, 2] * 50, pause=80)
 
@@ -43,7 +43,7 @@ def test_several_files_have_a_heading_or_a_line_each(backend: Running, tmp_path:
     assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["two", "three"]
 
 
-def test_a_long_recording_is_warned_of_and_split_on_demand(
+def test_a_long_audio_file_is_warned_of_and_split_on_demand(
     backend: Running, tmp_path: Path
 ) -> None:
     name = saved(tmp_path, "long.wav", LONG)

@@ -1,4 +1,4 @@
-"""The official client for Node stores files and transcribes a recording."""
+"""The official client for Node stores files and transcribes an audio file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.audio_files import wav
 from tests.clients.test_clients import Client, installed
-from tests.recordings import wav
 from tests.suites.surroundings import MODEL, door, surroundings
 
 
@@ -17,10 +17,10 @@ from tests.suites.surroundings import MODEL, door, surroundings
 @pytest.mark.timeout(900)  # the first run installs
 def test_the_client_for_node_stores_files_and_transcribes(tmp_path: Path) -> None:
     command, folder = installed(Client("node_files.mjs", pins="node-clients"), tmp_path)
-    recording = base64.b64encode(wav([1, 2])).decode()
+    audio_file = base64.b64encode(wav([1, 2])).decode()
     with door() as ours:
         done = subprocess.run(
-            [*command, recording], cwd=folder, stdin=subprocess.DEVNULL,
+            [*command, audio_file], cwd=folder, stdin=subprocess.DEVNULL,
             env=surroundings(ours, MODEL=MODEL, HOME=str(tmp_path)),
             capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 import openai
 import pytest
 from openai import OpenAI
+from tests.audio_files import scripted, wav
 from tests.processes import server, simulator
-from tests.recordings import scripted, wav
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def client(url: str) -> Iterator[OpenAI]:
         yield client
 
 
-def test_a_recording_gives_its_text(client: OpenAI, tmp_path: Path) -> None:
+def test_an_audio_file_gives_its_text(client: OpenAI, tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
     path.write_bytes(wav([1, 2, 3]))
     heard = client.audio.transcriptions.create(file=path, model="gpt-4o-transcribe")

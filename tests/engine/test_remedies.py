@@ -66,7 +66,7 @@ def listed() -> set[str]:
     kinds = {kind.type for kind in vars(errors).values() if hasattr(kind, "known_code")}
     return {
         *errors._BY_CODE, *errors._OTHER_CODES, errors.OTHER_CODE, *auth_file._PERMANENT, *kinds,
-        *public._PUBLIC_CODES, *output._KINDS.values(),
+        *public._PUBLIC_CODES, *output.KINDS.values(),
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.recordings import flac, scripted, wav
+from tests.audio_files import flac, scripted, wav
 
 from codexapi_engine.protocol import audio
 from codexapi_engine.simulator import Simulator
@@ -32,13 +32,13 @@ async def answer(
         (wav([1, 2, 0, 3]), "two three four"),
         (wav([0, 0]), ""),
         (wav([1] * 100), " ".join(["two"] * 86)),
-        (flac(3), "What was said in a simulated recording."),
+        (flac(3), "What was said in a simulated audio file."),
         (scripted("[[say Good morning.]]"), "Good morning."),
     ],
     ids=["words", "silence", "cut", "another format", "script"],
 )
-async def test_the_text_is_read_from_the_recording(data: bytes, text: str) -> None:
-    form = audio.form(audio.Recording(data), "en", "edge")
+async def test_the_text_is_read_from_the_audio_file(data: bytes, text: str) -> None:
+    form = audio.form(audio.AudioFile(data), "en", "edge")
     status, body = await answer(Simulator(), *form)
     assert (status, json.loads(body)) == (200, {"text": text})
 
@@ -48,16 +48,16 @@ async def test_the_text_is_read_from_the_recording(data: bytes, text: str) -> No
     [
         (b"{}", "application/json", 415),
         (b"--edge--\r\n", "multipart/form-data; boundary=edge", 422),
-        (audio.form(audio.Recording(b""), None, "edge").content, "multipart/form-data; boundary=edge", 422),
+        (audio.form(audio.AudioFile(b""), None, "edge").content, "multipart/form-data; boundary=edge", 422),
     ],
 )  # fmt: skip
-async def test_what_is_no_recording_is_refused(
+async def test_what_is_no_audio_file_is_refused(
     content: bytes, media_type: str, status: int
 ) -> None:
     assert (await answer(Simulator(), content, media_type))[0] == status
 
 
 async def test_it_stands_beside_the_other_endpoints_and_nowhere_else() -> None:
-    form = audio.form(audio.Recording(wav([1])), None, "edge")
+    form = audio.form(audio.AudioFile(wav([1])), None, "edge")
     for path in ("/backend-api/audio/transcriptions", "/backend-api/dictation/transcribe"):
         assert (await answer(Simulator(), *form, path=path))[0] == 404

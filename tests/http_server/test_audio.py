@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.audio_files import flac, mp3, scripted, wav
 from tests.http_server import forms, raw
 from tests.http_server.doors import Door, door
 from tests.http_server.raw import Reply, post
-from tests.recordings import flac, mp3, scripted, wav
 
 from codexapi_engine.bounds import MAX_AUDIO_BYTES
 from codexapi_engine.protocol import sse
@@ -40,7 +40,7 @@ def events(reply: Reply) -> list[dict[str, str]]:
     return [event.json for event in sse.Decoder().feed(reply.body) if event.json]
 
 
-async def test_a_recording_is_its_text(server: Door, backend: Simulator) -> None:
+async def test_an_audio_file_is_its_text(server: Door, backend: Simulator) -> None:
     reply = await heard(server, wav([1, 2, 3]), language="en")
     assert reply.json == {"text": "two three four"}
     assert "x-codexapi-ignored" not in reply.headers
@@ -114,12 +114,12 @@ async def test_a_model_alias_is_a_name_too(backend: Simulator) -> None:
         assert (await heard(server, wav([1]), model="mine")).json == {"text": "two"}
 
 
-# Long recordings
+# Long audio files
 
 
 @pytest.mark.parametrize("data", [LONG, flac(90), mp3(90)], ids=["wav", "flac", "mp3"])
 @pytest.mark.parametrize("stream", ["true", "false"])
-async def test_a_recording_whose_end_is_left_out_has_a_warning(
+async def test_an_audio_file_whose_end_is_left_out_has_a_warning(
     server: Door, data: bytes, stream: str
 ) -> None:
     reply = await heard(server, data, stream=stream)

@@ -1,4 +1,4 @@
-"""Recordings in requests: passed to a model that hears, refused for one that does not, or as text."""
+"""Audio files in requests: passed to a model that hears, refused for one that does not, or as text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 import pytest
+from tests.audio_files import flac, scripted, wav
 from tests.http_server.doors import MODEL, Door, door
 from tests.http_server.raw import JsonObject, get, post
-from tests.recordings import flac, scripted, wav
 
 from codexapi_engine.protocol import json
 from codexapi_engine.simulator import Simulator
@@ -20,7 +20,7 @@ CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 HEADER = "x-codexapi-transcribed"
 
 
-def recording(data: bytes = wav([1, 2]), kind: str = "wav") -> JsonObject:
+def audio_file(data: bytes = wav([1, 2]), kind: str = "wav") -> JsonObject:
     encoded = base64.b64encode(data).decode()
     return {"type": "input_audio", "input_audio": {"data": encoded, "format": kind}}
 
@@ -51,7 +51,7 @@ every_dialect = pytest.mark.parametrize(
 async def test_a_model_that_takes_no_audio_is_named(
     server: Door, backend: Simulator, path: str, param: str, streamed: bool
 ) -> None:
-    reply = await server.reply(asked(path, recording(), stream=streamed))
+    reply = await server.reply(asked(path, audio_file(), stream=streamed))
     error = reply.refused(400, "unsupported_value")
     assert error["param"] == param
     assert f"The model '{MODEL}' takes no audio" in error["message"]
@@ -61,7 +61,7 @@ async def test_a_model_that_takes_no_audio_is_named(
 
 @every_dialect
 @pytest.mark.parametrize("name", [MODEL, f"{MODEL}:low", "quick"])
-async def test_a_model_that_hears_gets_the_recording(path: str, param: str, name: str) -> None:
+async def test_a_model_that_hears_gets_the_audio_file(path: str, param: str, name: str) -> None:
     models = [
         {**entry, "input_modalities": ["text", "image", "audio"]}
         if entry["slug"] == MODEL
@@ -70,7 +70,7 @@ async def test_a_model_that_hears_gets_the_recording(path: str, param: str, name
     ]
     backend = Simulator(models=models)
     async with door(backend, model_aliases={"quick": MODEL}, transcribe_audio=True) as server:
-        reply = await server.reply(asked(path, recording(b"x", "mp3"), model=name))
+        reply = await server.reply(asked(path, audio_file(b"x", "mp3"), model=name))
     assert reply.status == 200, reply
     assert HEADER not in reply.headers
     assert sent_parts(backend) == [
@@ -80,20 +80,20 @@ async def test_a_model_that_hears_gets_the_recording(path: str, param: str, name
 
 @every_dialect
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-async def test_a_recording_becomes_text_where_the_server_is_told_so_and_a_header_says_it(
+async def test_an_audio_file_becomes_text_where_the_server_is_told_so_and_a_header_says_it(
     path: str, param: str, streamed: bool
 ) -> None:
     backend, text = Simulator(), {"type": "text" if path == CHAT else "input_text", "text": "hi"}
     async with door(backend, transcribe_audio=True) as server:
-        silence = recording(wav([0]))
-        again = recording()
-        reply = await server.reply(asked(path, recording(), text, silence, again, stream=streamed))
+        silence = audio_file(wav([0]))
+        again = audio_file()
+        reply = await server.reply(asked(path, audio_file(), text, silence, again, stream=streamed))
         plain = await server.reply(get("/v1/models"))
     assert reply.status == 200, reply
     assert reply.headers[HEADER] == "2", "one of them came twice"
     assert HEADER not in plain.headers
     assert [part["text"] for part in sent_parts(backend)] == [
-        "two three", "hi", "[a recording in which nothing is said]", "two three",
+        "two three", "hi", "[audio in which nothing is said]", "two three",
     ]  # fmt: skip
     assert sum(sent.path == "/transcribe" for sent in backend.requests) == 2
 
@@ -105,27 +105,27 @@ async def test_a_transcription_that_fails_is_the_failure_of_the_request(
     backend = Simulator()
     async with door(backend, transcribe_audio=True) as server:
         data = scripted("[[status cloudflare]]")
-        reply = await server.reply(asked(path, recording(data, "ogg")))
+        reply = await server.reply(asked(path, audio_file(data, "ogg")))
     reply.refused(502, "upstream_challenge")
     assert HEADER not in reply.headers
     assert not [sent for sent in backend.requests if sent.path == "/responses"]
 
 
 @every_dialect
-async def test_a_long_or_a_broken_recording_is_told_by_its_place(path: str, param: str) -> None:
+async def test_a_long_or_a_broken_audio_file_is_told_by_its_place(path: str, param: str) -> None:
     backend = Simulator()
     async with door(backend, transcribe_audio=True) as server:
-        long = await server.reply(asked(path, recording(), recording(flac(90), "flac")))
+        long = await server.reply(asked(path, audio_file(), audio_file(flac(90), "flac")))
         broken = await server.reply(asked(path, {"type": "input_audio", "audio_url": "https://a"}))
     assert (long.status, long.headers[HEADER]) == (200, "2")
     assert "has 90 s" in long.headers["x-codexapi-warning"]
     assert broken.refused(400, "invalid_audio")["param"] == param
 
 
-async def test_a_chain_has_the_recording_of_an_earlier_turn(backend: Simulator) -> None:
+async def test_a_chain_has_the_audio_file_of_an_earlier_turn(backend: Simulator) -> None:
     backend = Simulator()
     async with door(backend, transcribe_audio=True) as server:
-        first = (await server.reply(asked(RESPONSES, recording()))).json
+        first = (await server.reply(asked(RESPONSES, audio_file()))).json
         backend.requests.clear()
         follow = {"model": MODEL, "input": "and?", "previous_response_id": first["id"]}
         assert (await server.reply(post(RESPONSES, follow))).headers[HEADER] == "1"

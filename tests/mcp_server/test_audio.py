@@ -1,4 +1,4 @@
-"""The tool that transcribes: what it takes, what it says of a recording, and how it fails."""
+"""The tool that transcribes: what it takes, what it says of an audio file, and how it fails."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
+from tests.audio_files import flac, scripted, wav
 from tests.mcp_server.transports import failure, in_memory, structured, texts
-from tests.recordings import flac, scripted, wav
 
 from codexapi_engine.simulator import Simulator
 
@@ -19,7 +19,7 @@ async def heard(client: Client, folder: Path, data: bytes, **more: str) -> dict[
     return found
 
 
-async def test_a_recording_is_its_text_and_a_long_one_is_cut(tmp_path: Path) -> None:
+async def test_an_audio_file_is_its_text_and_a_long_one_is_cut(tmp_path: Path) -> None:
     async with in_memory(tmp_path) as client:
         short = await heard(client, tmp_path, wav([1, 2]), language="EN")
         long = await heard(client, tmp_path, wav([1] * 100, pause=80))
@@ -27,7 +27,7 @@ async def test_a_recording_is_its_text_and_a_long_one_is_cut(tmp_path: Path) -> 
         cut = await heard(client, tmp_path, flac(90))
     assert short == {"text": "two three", "note": None}
     assert long == {"text": " ".join(["two"] * 100), "note": None}
-    assert silent == {"text": "", "note": "Nothing is said in this recording."}
+    assert silent == {"text": "", "note": "Nothing is said in this audio file."}
     assert "has 90 s" in str(cut["note"])
 
 

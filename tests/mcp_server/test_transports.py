@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult, ImageContent
+from tests.audio_files import wav
 from tests.drawn import opened, picture
 from tests.mcp_server.transports import (
     MODES,
@@ -26,7 +27,6 @@ from tests.mcp_server.transports import (
     texts,
 )
 from tests.processes import codexapi
-from tests.recordings import wav
 
 from codexapi_engine.simulator import Simulator
 

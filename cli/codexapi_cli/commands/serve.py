@@ -174,7 +174,7 @@ def serve(
         bool,
         typer.Option(
             "--transcribe-audio", rich_help_panel="Features",
-            help="Send models that take no audio the text of a recording",
+            help="Transcribe audio for models that take none",
         ),
     ] = False,
     mcp: Annotated[

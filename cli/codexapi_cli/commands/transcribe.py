@@ -1,4 +1,4 @@
-"""`codexapi transcribe`: prints what is said in recordings."""
+"""`codexapi transcribe`: prints what is said in audio files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine import transcription
 from codexapi_engine.bounds import MAX_AUDIO_BYTES, MIB
-from codexapi_engine.protocol.audio import Recording
+from codexapi_engine.protocol.audio import AudioFile
 
 from ..conversation.local_files import file_bytes
 from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command, opened, settings
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 EXAMPLES = """
-# Print what is said in a recording
+# Print what is said in an audio file
 $ codexapi transcribe memo.m4a
 
 # A long WAV file, in pieces, for a program
@@ -51,7 +51,7 @@ $ cat memo.m4a | codexapi transcribe - --language en
 @app.command(epilog=EXAMPLES)
 def transcribe(
     file: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Recording to read; -: stdin")
+        list[str], typer.Argument(metavar="FILE", help="Audio file to read; -: stdin")
     ],
     language: Annotated[
         str | None,
@@ -73,9 +73,9 @@ def transcribe(
     record: Record = None,
     record_content: RecordContent = False,
 ) -> None:  # fmt: skip
-    """Print what is said in recordings.
+    """Print what is said in audio files.
 
-    Of a recording of more than about 80 seconds the backend leaves out the end: --split helps, for
+    Of an audio file of more than about 80 seconds the backend leaves out the end: --split helps, for
     WAV files. Nobody has tried this with the real backend yet. Several files have a heading each;
     with --json they are a JSON object on each line.
     """
@@ -105,10 +105,10 @@ async def _transcribe(
     several = len(sources) > 1
     async with opened(chosen) as codex:
         for number, source in enumerate(sources):
-            recording = Recording(source.data, Path(source.name).name)
+            audio_file = AudioFile(source.data, Path(source.name).name)
             async with Progress().running(f"transcribing {number + 1} of {len(sources)}"):
                 found = await transcription.transcribe(
-                    codex.upload, recording, language, split=split
+                    codex.upload, audio_file, language, split=split
                 )
             if as_json:
                 answer = {"file": source.name, "text": found.text, "warning": found.warning}

@@ -197,11 +197,16 @@ def _placeholder(argument: Any) -> str:
 
 def _names(option: Any) -> str:
     short = [name for name in option.opts if len(name) == 2]
-    long = [name for name in _spellings(option) if len(name) > 2]
+    long = [name for name in _forms(option) if len(name) > 2]
     names = ", ".join([*short, *long]) if short else f"    {', '.join(long)}"
     if not takes_value(option):
         return names
     return f"{names} {option.metavar or '|'.join(choices_of(option)) or 'VALUE'}"
+
+
+def _forms(option: Any) -> list[str]:
+    """Its names, and those that switch it off: `--page`, `--no-page`."""
+    return [*_spellings(option), *option.secondary_opts]
 
 
 def _spellings(option: Any) -> list[str]:
@@ -227,7 +232,7 @@ def _default(param: Any) -> str:
         return ""
     if param.param_type_name == "option" and param.count:
         return ""
-    return f"default: {_value_text(default)}"
+    return f"default: {name_of(param) if default is True else _value_text(default)}"
 
 
 def _value_text(value: Any) -> str:

@@ -27,10 +27,11 @@ PREFIX = "codexapi:"
 
 _COLORS = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
 
-_KINDS = {
+KINDS = {
     FAILED: "answer", USAGE: "usage", LOCAL_FILE: "local_file", LOGIN: "login",
     CONFLICT: "conflict", BACKEND: "backend", INCOMPLETE: "incomplete",
 }  # fmt: skip
+"""The error codes of those that are one kind of error."""
 
 
 class Problem(Exception):
@@ -41,7 +42,7 @@ class Problem(Exception):
         self.exit_code = exit_code
 
     def body(self) -> dict[str, Any]:
-        kind = _KINDS[self.exit_code]
+        kind = KINDS[self.exit_code]
         return {"message": str(self), "type": f"{kind}_error", "param": None, "code": kind}
 
 

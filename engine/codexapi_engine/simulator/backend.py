@@ -339,7 +339,7 @@ class Simulator:
 
     async def _transcribe(self, request: BackendRequest) -> Reply:
         kind = request.headers.get("content-type", "")
-        file, _ = transcription.recording(kind, request.body)
+        file, _ = transcription.audio_file(kind, request.body)
         script = self._while_it_counts(transcription.directions(file))
         await self._follow_refusal_script(script)
         if "html" in script:

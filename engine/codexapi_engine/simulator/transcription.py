@@ -1,4 +1,4 @@
-"""The simulated transcription endpoint: what is said in a recording is read from its bytes.
+"""The simulated transcription endpoint: what is said in an audio file is read from its bytes.
 
 A script in the bytes (`[[say …]]`, `[[status …]]`) is played. Else each second of a WAV file is one
 word of a table, chosen by the first sample that is not zero, and a silent second is none. As at the
@@ -18,17 +18,17 @@ from .refusals import detail
 from .scripts import Directions, read
 
 CUT = 86
-"""Seconds of a recording."""
+"""Seconds of an audio file."""
 
 WORDS = (
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve",
 )  # fmt: skip
-OTHER = "What was said in a simulated recording."
+OTHER = "What was said in a simulated audio file."
 _SCRIPT = re.compile(rb"\[\[[a-z_]+[ -~]{0,200}?\]\]")
 
 
-def recording(content_type: str, body: bytes) -> tuple[bytes, str]:
+def audio_file(content_type: str, body: bytes) -> tuple[bytes, str]:
     """The file of a form, and its language. Raises Refused for what is none."""
     if not content_type.startswith("multipart/form-data"):
         raise detail("Unsupported Media Type", 415)  # ours

@@ -26,7 +26,7 @@ async def transcriptions_create(request: Request, fields: Fields, file: FormFile
     """POST /v1/audio/transcriptions"""
     settings, codex = settings_of(request), codex_of(request)
     params, ignored = from_client(fields, aliases=settings.model_aliases, strict=settings.strict)
-    recording = audio.Recording(file.data, file.name)
+    audio_file = audio.AudioFile(file.data, file.name)
     if params.splits and not audio.can_split(file.data):
         if settings.strict:
             raise unsupported(_CHUNKING, "only a WAV file, of 16 bits, can be cut")
@@ -35,10 +35,10 @@ async def transcriptions_create(request: Request, fields: Fields, file: FormFile
     if words := audio.warning(file.data, split=params.splits):
         headers[WARNING] = words
     if params.streams:
-        texts = transcription.texts(codex.upload, recording, params.language, split=params.splits)
+        texts = transcription.texts(codex.upload, audio_file, params.language, split=params.splits)
         return EventStreamResponse(Run(_Pieces(texts), audio.TranscriptStream()), headers=headers)
     found = await transcription.transcribe(
-        codex.upload, recording, params.language, split=params.splits
+        codex.upload, audio_file, params.language, split=params.splits
     )
     if params.response_format == "text":
         return PlainTextResponse(f"{found.text}\n", headers=headers)
@@ -46,7 +46,7 @@ async def transcriptions_create(request: Request, fields: Fields, file: FormFile
 
 
 class _Pieces:
-    """The texts of a recording's pieces, as a stream of events."""
+    """The texts of an audio file's pieces, as a stream of events."""
 
     def __init__(self, texts: AsyncGenerator[str, None]) -> None:
         self._texts = texts

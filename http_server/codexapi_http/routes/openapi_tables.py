@@ -318,7 +318,7 @@ HEADERS: dict[str, str] = {
     "x-request-id": "The request's own, or one that was made for it; the server's log names it.",
     "x-codexapi-ignored": "The fields of the request that were left out or changed.",
     "x-codexapi-not-kept": "Why an answer that was to be stored is not: the code of an error.",
-    "x-codexapi-transcribed": "How many recordings of the request were sent as text.",
+    "x-codexapi-transcribed": "How many audio files of the request were sent as text.",
     "x-codexapi-warning": "What may be wrong with an answer, in a sentence.",
     "x-ratelimit-remaining-requests": "Percent points left of the plan's primary window.",
     "x-ratelimit-remaining-tokens": "Percent points left of the plan's secondary window.",

@@ -24,14 +24,14 @@ const deleted = await openai.files.delete(file.id);
 const gone = await openai.files.retrieve(file.id).catch(error => error.status);
 
 const wav = process.argv[2];
-const recording = () => toFile(Buffer.from(wav, 'base64'), 'memo.wav');
+const audioFile = () => toFile(Buffer.from(wav, 'base64'), 'memo.wav');
 const heard = await openai.audio.transcriptions.create({
-  file: await recording(),
+  file: await audioFile(),
   model: 'gpt-4o-transcribe',
 });
 const events = [];
 const stream = await openai.audio.transcriptions.create({
-  file: await recording(),
+  file: await audioFile(),
   model: 'gpt-4o-transcribe',
   stream: true,
 });

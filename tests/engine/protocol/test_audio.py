@@ -1,4 +1,4 @@
-"""Recordings: how long they are, where they are cut, and the form in which they go up."""
+"""Audio files: how long they are, where they are cut, and the form in which they go up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import wave
 
 import pytest
-from tests.recordings import RATE, flac, mp3, mp4, wav
+from tests.audio_files import RATE, flac, mp3, mp4, wav
 
 from codexapi_engine.errors import InvalidRequest, UnexpectedAnswer
 from codexapi_engine.protocol import audio, sse
@@ -26,7 +26,7 @@ def frames(data: bytes) -> tuple[wave._wave_params, bytes]:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_pieces_are_cut_in_pauses_and_together_they_are_the_recording(channels: int) -> None:
+def test_pieces_are_cut_in_pauses_and_together_they_are_the_audio_file(channels: int) -> None:
     whole = wav([5] * 25, pause=80, channels=channels)
     cut = audio.pieces(whole, 10.0)
     sounds = [frames(piece)[1] for piece in cut]
@@ -40,7 +40,7 @@ def test_pieces_are_cut_in_pauses_and_together_they_are_the_recording(channels: 
             assert sound[: 60 * channels] == bytes(60 * channels), "it begins in a pause"
 
 
-def test_a_recording_without_a_pause_is_cut_all_the_same() -> None:
+def test_an_audio_file_without_a_pause_is_cut_all_the_same() -> None:
     cut = audio.pieces(wav([5] * 25), 10.0)
     assert [round(frames(piece)[0].nframes / RATE) for piece in cut] == [10, 10, 5]
 
@@ -96,7 +96,7 @@ def test_other_chunks_of_a_wav_are_passed_over() -> None:
         (b"\xff" * 9_000, None),
     ],
 )
-def test_how_long_a_recording_is(data: bytes, expected: float | None) -> None:
+def test_how_long_an_audio_file_is(data: bytes, expected: float | None) -> None:
     assert seconds(data) == expected
 
 
@@ -111,31 +111,31 @@ def test_a_warning_stands_where_the_end_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recording", "name", "media_type"),
+    ("audio_file", "name", "media_type"),
     [
-        (audio.Recording(b"x", "My voice.mp3"), "audio.mp3", "audio/mpeg"),
-        (audio.Recording(b"x", 'a"b.WEBM'), "audio.webm", "audio/webm"),
-        (audio.Recording(b"fLaC"), "audio.flac", "audio/flac"),
-        (audio.Recording(mp4(1)), "audio.m4a", "audio/mp4"),
-        (audio.Recording(b"OggS", "upload"), "audio.ogg", "audio/ogg"),
-        (audio.Recording(b"?", "notes.txt"), "audio.wav", "audio/wav"),
+        (audio.AudioFile(b"x", "My voice.mp3"), "audio.mp3", "audio/mpeg"),
+        (audio.AudioFile(b"x", 'a"b.WEBM'), "audio.webm", "audio/webm"),
+        (audio.AudioFile(b"fLaC"), "audio.flac", "audio/flac"),
+        (audio.AudioFile(mp4(1)), "audio.m4a", "audio/mp4"),
+        (audio.AudioFile(b"OggS", "upload"), "audio.ogg", "audio/ogg"),
+        (audio.AudioFile(b"?", "notes.txt"), "audio.wav", "audio/wav"),
     ],
 )
-def test_a_form_has_the_kind_of_the_recording_and_not_its_name(
-    recording: audio.Recording, name: str, media_type: str
+def test_a_form_has_the_kind_of_the_audio_file_and_not_its_name(
+    audio_file: audio.AudioFile, name: str, media_type: str
 ) -> None:
-    made = audio.form(recording, None, "edge")
+    made = audio.form(audio_file, None, "edge")
     assert made.media_type == "multipart/form-data; boundary=edge"
     assert made.content == (
         f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
         f"Content-Type: {media_type}\r\n\r\n".encode()
-        + recording.data
+        + audio_file.data
         + b"\r\n--edge--\r\n"
     )
 
 
 def test_a_language_stands_beside_the_file() -> None:
-    made = audio.form(audio.Recording(b"x"), "de", "edge").content
+    made = audio.form(audio.AudioFile(b"x"), "de", "edge").content
     assert made.endswith(b'form-data; name="language"\r\n\r\nde\r\n--edge--\r\n')
 
 

@@ -1,4 +1,4 @@
-"""Transcription of recordings.
+"""Transcription of audio files.
 
 `request.py`, the schema of client requests, is not imported here: it needs pydantic, which only
 the HTTP server loads.
@@ -6,13 +6,13 @@ the HTTP server loads.
 
 from __future__ import annotations
 
-from .backend import Form, Recording, form, from_backend
+from .backend import AudioFile, Form, form, from_backend
 from .reply import Transcript, TranscriptStream, join_texts, piece_event, warning
 from .wav import can_split, pieces
 
 __all__ = [
+    "AudioFile",
     "Form",
-    "Recording",
     "Transcript",
     "TranscriptStream",
     "can_split",

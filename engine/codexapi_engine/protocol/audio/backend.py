@@ -1,4 +1,4 @@
-"""A recording as the form that the backend takes, and the text of its answer."""
+"""An audio file as the form that the backend takes, and the text of its answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGNATURES = {
 _UNKNOWN = "wav"
 
 
-class Recording(NamedTuple):
+class AudioFile(NamedTuple):
     """An audio file. Its name is used for its ending alone."""
 
     data: bytes
@@ -44,13 +44,13 @@ class Form(NamedTuple):
     media_type: str
 
 
-def form(recording: Recording, language: str | None, boundary: str) -> Form:
+def form(audio_file: AudioFile, language: str | None, boundary: str) -> Form:
     """The multipart form of one request. The name of the user's file is not in it."""
-    kind = _media_type(recording)
+    kind = _media_type(audio_file)
     parts = [
         f'Content-Disposition: form-data; name="file"; filename="audio.{kind}"\r\n'
         f"Content-Type: {MEDIA_TYPES[kind]}\r\n\r\n".encode()
-        + recording.data
+        + audio_file.data
     ]
     if language:
         parts.append(f'Content-Disposition: form-data; name="language"\r\n\r\n{language}'.encode())
@@ -67,12 +67,12 @@ def from_backend(answer: Mapping[str, object] | JsonObject) -> str:
     return text
 
 
-def _media_type(recording: Recording) -> str:
+def _media_type(audio_file: AudioFile) -> str:
     """By the ending of the name, which most programs set; else by the first bytes."""
-    ending = recording.name.rpartition(".")[2].lower()
+    ending = audio_file.name.rpartition(".")[2].lower()
     if ending in MEDIA_TYPES:
         return ending
-    if recording.data[4:8] == b"ftyp":
+    if audio_file.data[4:8] == b"ftyp":
         return "m4a"
-    found = (kind for begins, kind in _SIGNATURES.items() if recording.data.startswith(begins))
+    found = (kind for begins, kind in _SIGNATURES.items() if audio_file.data.startswith(begins))
     return next(found, _UNKNOWN)

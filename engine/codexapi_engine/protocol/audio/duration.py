@@ -1,4 +1,4 @@
-"""Tells how long a recording is, as far as its header says so without a decoder."""
+"""Tells how long an audio file is, as far as its header says so without a decoder."""
 
 from __future__ import annotations
 

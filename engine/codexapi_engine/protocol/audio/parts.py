@@ -1,4 +1,4 @@
-"""Recordings in requests: the part of Chat and Responses, the backend's, and text in its place."""
+"""Audio files in requests: the part of Chat and Responses, the backend's, and text in its place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ...errors import InvalidRequest, JsonObject, missing
 from ..images import data_urls
 from ..request_parts import each_part, replace_parts
 from ..shapes import get_dict, get_str
-from .backend import MEDIA_TYPES, Recording
+from .backend import MEDIA_TYPES, AudioFile
 
 KIND = "input_audio"
-SILENCE = "[a recording in which nothing is said]"
+SILENCE = "[audio in which nothing is said]"
 
 
 def translate_audio(part: JsonObject, path: str) -> JsonObject:
@@ -37,12 +37,12 @@ def translate_audio(part: JsonObject, path: str) -> JsonObject:
 
 
 def addresses(request: JsonObject) -> list[str]:
-    """The data URLs of the recordings in a translated request."""
-    found = filter(_is_recording, each_part(request))
+    """The data URLs of the audio files in a translated request."""
+    found = filter(_is_audio, each_part(request))
     return list(dict.fromkeys(get_str(part, "audio_url") for part in found))
 
 
-def recording(url: str, param: str) -> Recording:
+def audio_file(url: str, param: str) -> AudioFile:
     """Raises InvalidRequest for what is no data URL, or an empty one, naming `param`."""
     kind, text = data_urls.split(url) or ("", "")
     endings = (ending for ending, media_type in MEDIA_TYPES.items() if media_type == kind)
@@ -50,7 +50,7 @@ def recording(url: str, param: str) -> Recording:
         data = data_urls.decode(text)
         if not data:
             raise ValueError("it is empty")
-        return Recording(data, f"audio.{next(endings, '')}")
+        return AudioFile(data, f"audio.{next(endings, '')}")
     except ValueError:
         raise InvalidRequest(
             "Invalid audio: expected base64, or a data URL of it.",
@@ -60,17 +60,17 @@ def recording(url: str, param: str) -> Recording:
 
 
 def with_texts(request: JsonObject, texts: Mapping[str, str]) -> JsonObject:
-    """The translated request, with what is said in each recording in its place."""
+    """The translated request, with what is said in each audio file in its place."""
 
     def to_text(part: JsonObject) -> JsonObject:
         return {"type": "input_text", "text": texts[get_str(part, "audio_url")] or SILENCE}
 
-    return {**request, "input": replace_parts(request["input"], _is_recording, to_text)}
+    return {**request, "input": replace_parts(request["input"], _is_audio, to_text)}
 
 
 def paths(value: Any, path: str = "") -> Iterator[str]:
-    """Where a client's request has recordings: `messages[0].content[1]`."""
-    if _is_recording(value):
+    """Where a client's request has audio files: `messages[0].content[1]`."""
+    if _is_audio(value):
         yield path
     elif isinstance(value, dict):
         for name, member in value.items():
@@ -80,5 +80,5 @@ def paths(value: Any, path: str = "") -> Iterator[str]:
             yield from paths(member, f"{path}[{index}]")
 
 
-def _is_recording(part: Any) -> bool:
+def _is_audio(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == KIND

@@ -24,13 +24,13 @@ class Transcript(NamedTuple):
 
 
 def warning(data: bytes, *, split: bool) -> str | None:
-    """What a client has to know of the transcript of this recording; None if nothing is known to
+    """What a client has to know of the transcript of this audio file; None if nothing is known to
     be wrong."""
     length = seconds(data)
     if length is None or length <= MAX_TRANSCRIPT_SECONDS or (split and can_split(data)):
         return None
     return (
-        f"the recording has {length:.0f} s, and the backend is known to leave out what comes after "
+        f"the audio file has {length:.0f} s, and the backend is known to leave out what comes after "
         f"about {MAX_TRANSCRIPT_SECONDS:.0f} s"
     )
 

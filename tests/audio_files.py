@@ -1,4 +1,4 @@
-"""Recordings for tests: each second of a WAV file is a word of the simulated backend's table."""
+"""Audio files for tests: each second of a WAV file is a word of the simulated backend's table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wav(levels: Sequence[int], *, pause: int = 0, channels: int = 1, rate: int =
 
 
 def scripted(script: str) -> bytes:
-    """A recording that plays a script of the simulated backend."""
+    """An audio file that plays a script of the simulated backend."""
     return b"OggS" + script.encode()
 
 
