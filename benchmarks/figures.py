@@ -13,6 +13,7 @@ ROADS = {
     "socket": "WebSocket", "ollama": "Ollama",
 }  # fmt: skip
 _BOTH = ("responses", "chat")
+CORPUS, ESCAPES = "corpus.", "escapes."
 TLS = "tls."
 """Begins the name of a figure that was measured with the backend over TLS."""
 
@@ -207,10 +208,10 @@ def _corpora() -> Figures:
     for road in ("responses", "chat", "messages", "ollama"):
         for kind in corpora.KINDS:
             title = f"events per CPU second, {kind}, {ROADS[road]}, thousands"
-            table[f"corpus.{kind}.{road}"] = Figure(title, more=True)
+            table[f"{CORPUS}{kind}.{road}"] = Figure(title, more=True)
             if kind != corpora.PLAIN:
                 title = f"… {kind}, as a share of plain, {ROADS[road]}"
-                table[f"escapes.{kind}.{road}"] = Figure(title, "≥ 0.7", more=True, digits=2)
+                table[f"{ESCAPES}{kind}.{road}"] = Figure(title, "≥ 0.7", more=True, digits=2)
     return table
 
 

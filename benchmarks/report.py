@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import FIGURES, TABLES, Figure
+from benchmarks.figures import CORPUS, ESCAPES, FIGURES, TABLES, Figure
 from benchmarks.servers import GO, OURS, PREVIOUS
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
@@ -20,14 +20,18 @@ Samples = Mapping[str, Mapping[str, Sequence[float]]]
 _BESIDE = frozenset({"paced.chat", "saturation.chat", "tools.chat"})
 """What a delta costs in Chat, for comparison."""
 
+_KNOW_NOISE = 2
+"""Rounds. One tells nothing of it."""
+
 _GOAL = re.compile(r"([≤≥<]) ([\d.]+)( ×)?")
 
 
 def tables(samples: Samples) -> dict[str, str]:
     """By name. Those without a single figure are left out."""
     measured = {key for key, _ in _measured(samples)}
+    special = {"messages": _messages, "corpora": _corpora}
     made = {
-        name: _messages(samples) if name == "messages" else _medians(samples, keys)
+        name: special[name](samples) if name in special else _medians(samples, keys)
         for name, keys in TABLES.items()
         if measured & keys.keys()
     }
@@ -93,8 +97,8 @@ def _times(one: Sequence[float] | None, other: Sequence[float] | None) -> float 
 
 def within_noise(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether the middle halves of the rounds of both overlap: then another run may well turn
-    them round. One round alone knows no noise."""
-    if min(len(one), len(other)) < 2:
+    them round. After a single round there is no telling."""
+    if min(len(one), len(other)) < _KNOW_NOISE:
         return False
     (low, _, high), (least, _, most) = (
         statistics.quantiles(each, n=4, method="inclusive") for each in (one, other)
@@ -134,6 +138,23 @@ def _medians(samples: Samples, keys: Collection[str]) -> str:
     return table(["", *names, f"{OURS} / {GO}", "goal", "met"], rows)
 
 
+def _corpora(samples: Samples) -> str:
+    """With what our escaped deltas reach of what plain ones do."""
+    names = _named(samples)
+
+    def line(key: str, figure: Figure) -> list[str]:
+        share = f"{ESCAPES}{key.removeprefix(CORPUS)}"
+        shown = [_shown(samples[name].get(key), figure) for name in names]
+        to_go = _ratio_shown(samples.get(OURS, {}).get(key), _go(samples, key))
+        if share not in FIGURES:
+            return [figure.title, *shown, to_go, "", "", ""]
+        of_plain = _shown(samples.get(OURS, {}).get(share), FIGURES[share])
+        return [figure.title, *shown, to_go, of_plain, FIGURES[share].goal, verdict(samples, share)]
+
+    rows = [line(key, figure) for key, figure in _measured(samples) if key.startswith(CORPUS)]
+    return table(["", *names, f"{OURS} / {GO}", "of plain", "goal", "met"], rows)
+
+
 def _beside_previous(samples: Samples) -> str:
     """Ours, old and new."""
     old, new = samples[PREVIOUS], samples.get(OURS, {})
@@ -154,6 +175,8 @@ def _change(new: Sequence[float], old: Sequence[float], figure: Figure) -> str:
     after, before = statistics.median(new), statistics.median(old)
     if after == before:
         return ""
+    if min(len(new), len(old)) < _KNOW_NOISE:
+        return "one round"
     if within_noise(new, old):
         return "within noise"
     return "better" if (after > before) == figure.more else "**worse**"

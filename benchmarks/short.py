@@ -29,7 +29,8 @@ async def started(server: Server, road: str, bench: Bench) -> Figures:
     """Right after the start: the first answer of all, and what the server is then."""
     answer = check(await one(server.port, request(road, SHORT)), SHORT)
     start = (answer.ended - server.spawned) * 1000
-    figures = {"start": start, "start.bare": start / bare_ms(bench.python)}
+    bare = statistics.median(bare_ms(bench.python) for _ in range(3))
+    figures = {"start": start, "start.bare": start / bare}
     for _ in range(3):
         await one(server.port, request(road, SHORT))
     figures["idle"] = server.memory()

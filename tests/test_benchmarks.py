@@ -284,13 +284,13 @@ def test_a_missing_delta_is_a_failure() -> None:
 SAMPLES = {
     OURS: {
         "paced.chat": [9.0, 30.0, 10.0], "saturation.chat": [70.0], "saturation.responses": [70.0],
-        "saturation.messages": [60.0], "idle": [70.0], "leavers": [sizes.NEVER],
+        "saturation.messages": [60.0], "idle": [70.0, 71.0], "leavers": [sizes.NEVER],
     },
     GO: {
         "paced.chat": [20.0], "saturation.chat": [10.0], "saturation.responses": [10.0],
         "idle": [10.0],
     },
-    PREVIOUS: {"paced.chat": [10.0, 11.0, 12.0], "idle": [80.0], "leavers": [3.0]},
+    PREVIOUS: {"paced.chat": [10.0, 11.0, 12.0], "idle": [80.0, 81.0], "leavers": [3.0]},
     "absent": {},
 }  # fmt: skip
 
@@ -326,11 +326,18 @@ def test_tables_show_medians_and_spread() -> None:
     assert "person" not in tables
 
 
+def test_escaped_deltas_are_held_against_plain_ones() -> None:
+    code = {"corpus.plain.chat": [10.0], "corpus.code.chat": [6.0], "escapes.code.chat": [0.6]}
+    table = report.tables({OURS: code})["corpora"]
+    assert f"| {FIGURES['corpus.plain.chat'].title} | 10.0 | – |  |  |  |" in table
+    assert f"| {FIGURES['corpus.code.chat'].title} | 6.0 | – | 0.60 | ≥ 0.7 | **no** |" in table
+
+
 def test_a_previous_release_is_held_beside_ours_row_by_row() -> None:
     table, paced = report.tables(SAMPLES)["previous"], FIGURES["paced.chat"].title
     assert f"| {paced} | 11.00 | 10.00 | 0.91 × ≈ | within noise |" in table
-    assert "| memory idle, MB | 80.0 | 70.0 | 0.88 × | better |" in table
-    assert "| 3.0 | never | – | **worse** |" in table
+    assert "| memory idle, MB | 80.5 | 70.5 | 0.88 × | better |" in table
+    assert "| 3.0 | never | – | one round |" in table
     assert FIGURES["saturation.chat"].title not in table
 
 
