@@ -138,7 +138,7 @@ def _options() -> argparse.ArgumentParser:
     return options
 
 
-async def reached(server: Server, road: str, bench: Bench) -> dict[str, float]:
+async def reach(server: Server, road: str, bench: Bench) -> dict[str, float]:
     """Whether a server reaches the backend at all: one that does not is left out."""
     check(await one(server.port, request(road, SHORT)), SHORT)
     return {}
@@ -161,7 +161,7 @@ class Run:
         """Every server before the plain backend; then anew before the one over TLS."""
         await self._all(number, rows.MEASURES, started, "")
         if chosen := [row for row in rows.SECURE if self._chosen(row[0], TLS)]:
-            await self._all(number, chosen, reached, TLS)
+            await self._all(number, chosen, reach, TLS)
 
     async def _all(
         self, number: int, measures: Sequence[rows.Row], opening: Measure, before: str
@@ -173,7 +173,7 @@ class Run:
                 # At once: a start lasts until the first answer.
                 if (server := self._start(own, name, before)) and (
                     await self._measure(server, opening, ("chat", "responses", "messages"), before)
-                    or opening is not reached
+                    or opening is not reach
                 ):
                     running.append((own, server))
             for measure, roads in measures:

@@ -64,16 +64,18 @@ async def tool_calls(server: Server, road: str, bench: Bench) -> Figures:
 
 async def corpus(server: Server, road: str, bench: Bench) -> Figures:
     """What models write, kind by kind; `escapes`: as a share of what plain deltas reach."""
-    reached = {
-        kind: await _burst(server, road, bench, Play(kind, bench.sizes.deltas))
+    warm, count = Play(corpora.PLAIN, bench.sizes.deltas), bench.sizes.connections
+    await loop(server, road, warm, count, count)
+    rates = {
+        kind: await _rate(server, road, bench, Play(kind, bench.sizes.deltas))
         for kind in corpora.KINDS
     }
-    plain = reached[corpora.PLAIN]
+    plain = rates[corpora.PLAIN]
     return {
-        **{f"corpus.{kind}.{road}": each / 1000 for kind, each in reached.items()},
+        **{f"corpus.{kind}.{road}": each / 1000 for kind, each in rates.items()},
         **{
             f"escapes.{kind}.{road}": each / plain
-            for kind, each in reached.items()
+            for kind, each in rates.items()
             if kind != corpora.PLAIN
         },
     }
@@ -81,9 +83,13 @@ async def corpus(server: Server, road: str, bench: Bench) -> Figures:
 
 async def _burst(server: Server, road: str, bench: Bench, play: Play) -> float:
     """Events per CPU second, of streams that come all at once, again and again."""
-    sizes = bench.sizes
-    await loop(server, road, play, sizes.connections, sizes.connections)
-    start, count = server.cpu(), 0
+    await loop(server, road, play, bench.sizes.connections, bench.sizes.connections)
+    return await _rate(server, road, bench, play)
+
+
+async def _rate(server: Server, road: str, bench: Bench, play: Play) -> float:
+    """The same, of a server that is warm."""
+    sizes, start, count = bench.sizes, server.cpu(), 0
     for _ in range(sizes.bursts):
         count += await loop(server, road, play, sizes.connections, sizes.connections)
         if server.cpu() - start > sizes.cpu_seconds:
