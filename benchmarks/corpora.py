@@ -1,7 +1,7 @@
 """Answers of real shape: what models write, cut into deltas of 1 to 40 characters.
 
-The same at every run. Each delta holds one MARK. `PLAIN` has no character that JSON escapes, so
-that what escapes cost is a ratio to it.
+The same at every run. Each delta holds one MARK. The plain ones have no character that JSON escapes,
+so that what escapes cost is a ratio to them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MARK = "~"
-PLAIN = "plain"
+PLAIN, PLAIN_CALL = "plain", "plaincall"
+"""A text, and a tool call whose arguments are the same text."""
+
 ARGUMENTS = "arguments"
+CALLS = frozenset({PLAIN_CALL, ARGUMENTS})
 """Deltas of a tool call; all others are deltas of a text."""
 
 _PROSE = """The tide tables on the harbour wall are wrong by eleven minutes. Nobody minds: "it comes
@@ -73,7 +76,7 @@ TEXTS = {
     PLAIN: _WORDS, "prose": _PROSE, "code": _CODE, "markdown": _MARKDOWN, "cjk": _CJK,
     "emoji": _EMOJI,
 }  # fmt: skip
-KINDS = (*TEXTS, ARGUMENTS)
+KINDS = (*TEXTS, PLAIN_CALL, ARGUMENTS)
 ASCII = frozenset({"emoji", ARGUMENTS})
 """Written as JSON writers do that know ASCII alone, with `\\u`; the others as UTF-8."""
 
@@ -103,7 +106,16 @@ class Corpus(NamedTuple):
 def corpus(kind: str, count: int) -> Corpus:
     if kind == ARGUMENTS:
         return _arguments(count)
+    if kind == PLAIN_CALL:
+        return Corpus(corpus(PLAIN, count).deltas, '{"text":"', '"}')
     return Corpus(tuple(itertools.islice(_pieces(TEXTS[kind]), count)))
+
+
+def base(kind: str) -> str | None:
+    """The plain deltas that those of this kind are held against. None where they are plain."""
+    if kind in (PLAIN, PLAIN_CALL):
+        return None
+    return PLAIN_CALL if kind in CALLS else PLAIN
 
 
 def _pieces(text: str) -> Iterator[str]:

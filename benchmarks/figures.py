@@ -12,6 +12,10 @@ ROADS = {
     "responses": "Responses", "chat": "Chat", "whole": "Chat whole", "messages": "Messages",
     "socket": "WebSocket", "ollama": "Ollama",
 }  # fmt: skip
+_CORPORA = {
+    "cjk": "Chinese, Japanese, Korean", "plaincall": "plain tool call",
+    "arguments": "JSON arguments", "markdown": "Markdown",
+}  # fmt: skip
 _BOTH = ("responses", "chat")
 CORPUS, ESCAPES = "corpus.", "escapes."
 TLS = "tls."
@@ -108,7 +112,7 @@ def _short(*roads: str, goal: str = "") -> Figures:
 def _many() -> Figures:
     table: Figures = {}
     for count in STREAMS:
-        streams = f"{count:,} Chat streams of {pace(count)} events/s"
+        streams = f"{count:,} Chat stream{'s' if count > 1 else ''} of {pace(count)} events/s"
         goal = "≤ 0.8 ×" if count == max(STREAMS) else ""
         table[f"many.{count}"] = Figure(f"memory at {streams}, MB", goal)
         title = f"CPU per 100,000 events of {streams}, s"
@@ -207,10 +211,10 @@ def _corpora() -> Figures:
     table: Figures = {}
     for road in ("responses", "chat", "messages", "ollama"):
         for kind in corpora.KINDS:
-            title = f"events per CPU second, {kind}, {ROADS[road]}, thousands"
+            title = f"events per CPU second, {_CORPORA.get(kind, kind)}, {ROADS[road]}, thousands"
             table[f"{CORPUS}{kind}.{road}"] = Figure(title, more=True)
-            if kind != corpora.PLAIN:
-                title = f"… {kind}, as a share of plain, {ROADS[road]}"
+            if corpora.base(kind):
+                title = f"… {_CORPORA.get(kind, kind)}, as a share of plain, {ROADS[road]}"
                 table[f"{ESCAPES}{kind}.{road}"] = Figure(title, "≥ 0.7", more=True, digits=2)
     return table
 

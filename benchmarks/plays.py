@@ -48,7 +48,7 @@ class Play:
     @property
     def is_call(self) -> bool:
         """Whether its deltas are a tool call's."""
-        return self.kind in ("tool", corpora.ARGUMENTS)
+        return self.kind == "tool" or self.kind in corpora.CALLS
 
     @property
     def marks(self) -> int:
@@ -70,7 +70,7 @@ def events(kind: str, count: int) -> Events:
         return _image(count)
     if kind in corpora.KINDS:
         said, raw = corpora.corpus(kind, count), kind not in corpora.ASCII
-        return (_tool if kind == corpora.ARGUMENTS else _text)(said, raw=raw)
+        return (_tool if kind in corpora.CALLS else _text)(said, raw=raw)
     if kind == "tool":
         return _tool(corpora.Corpus((_SAID,) * count, '{"text":"', '"}'))
     return _text(corpora.Corpus((_SAID,) * count))

@@ -18,9 +18,6 @@ from codexapi_engine.protocol import anthropic, responses
 TURN = 140_000
 """Bytes of a turn of Claude Code's, with tools."""
 
-_WARM = 5
-"""Requests that come first and do not count."""
-
 _NEW = replace(SHORT, closes=True)
 """The backend closes after the answer: every request needs a connection."""
 
@@ -63,7 +60,7 @@ def large(size: int) -> Measure:
         p50, _ = await _added(server, road, bench, samples, padding=size)
         return {
             f"{name}.p50": p50,
-            f"{name}.rate": (samples + _WARM) / (server.cpu() - cpu),
+            f"{name}.rate": (samples + _warm(samples)) / (server.cpu() - cpu),
             f"{name}.peak": server.memory("VmHWM") - before,
         }
 
@@ -103,15 +100,21 @@ async def _added(
     """What the server adds to the time to the first token, one request at a time: p50, p99."""
     through = request(road, play, padding=padding)
     direct = request("direct", SHORT, padding=padding)
+    warm = _warm(samples)
     async with connections(server.port, 1) as (door,), connections(bench.backend, 1) as (straight,):
         times: dict[Client, list[float]] = {door: [], straight: []}
-        for number in range(samples + _WARM):
+        for number in range(samples + warm):
             for client, data in ((straight, direct), (door, through)):
                 answer = check(await client.ask(data), SHORT)
-                if number >= _WARM:
+                if number >= warm:
                     times[client].append(answer.first_ms)
     base, ranked = statistics.median(times[straight]), sorted(times[door])
     return statistics.median(ranked) - base, ranked[int(len(ranked) * 0.99)] - base
+
+
+def _warm(samples: int) -> int:
+    """Requests that come before those that count."""
+    return min(5, samples // 2)
 
 
 async def short_requests(server: Server, road: str, bench: Bench) -> Figures:

@@ -65,20 +65,17 @@ async def tool_calls(server: Server, road: str, bench: Bench) -> Figures:
 async def corpus(server: Server, road: str, bench: Bench) -> Figures:
     """What models write, kind by kind; `escapes`: as a share of what plain deltas reach."""
     warm, count = Play(corpora.PLAIN, bench.sizes.deltas), bench.sizes.connections
-    await loop(server, road, warm, count, count)
+    await loop(server, road, warm, count, 2 * count)
     rates = {
         kind: await _rate(server, road, bench, Play(kind, bench.sizes.deltas))
         for kind in corpora.KINDS
     }
-    plain = rates[corpora.PLAIN]
-    return {
-        **{f"corpus.{kind}.{road}": each / 1000 for kind, each in rates.items()},
-        **{
-            f"escapes.{kind}.{road}": each / plain
-            for kind, each in rates.items()
-            if kind != corpora.PLAIN
-        },
+    shares = {
+        f"escapes.{kind}.{road}": each / rates[plain]
+        for kind, each in rates.items()
+        if (plain := corpora.base(kind))
     }
+    return {f"corpus.{kind}.{road}": each / 1000 for kind, each in rates.items()} | shares
 
 
 async def _burst(server: Server, road: str, bench: Bench, play: Play) -> float:
