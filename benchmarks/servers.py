@@ -134,7 +134,7 @@ def build(python: str) -> str:
 
 def bare_ms(python: str) -> float:
     """How long `python -c pass` takes, from spawn to exit."""
-    return run_ms([python, "-I", "-c", "pass"], environment())
+    return run_ms([python, "-c", "pass"], environment())
 
 
 def run_ms(command: Command, env: Mapping[str, str]) -> float:
