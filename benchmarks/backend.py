@@ -1,7 +1,8 @@
-"""A backend that costs next to nothing: `python -m benchmarks.backend` prints its port.
+"""A backend that costs next to nothing: `python -m benchmarks.backend FOLDER` prints its ports.
 
-Speaks just as much HTTP as its clients send, plays what the prompt asks for (`plays`), and counts:
-`GET /counts` tells connections, requests and the streams that are still open.
+The first is plain; the second is TLS, by the name NAME and an authority whose certificate is
+written to FOLDER. Speaks just as much HTTP as its clients send, plays what the prompt asks for
+(`plays`), and counts: `GET /counts` tells connections, requests and the streams that are still open.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
+import sys
 import time
 from pathlib import Path
+
+from tests.certificates import Authority
 
 from benchmarks.plays import Play, events
 
 CATALOGUE = Path(__file__).parents[1] / "tests" / "wires" / "models.json"
+NAME = "localhost"
+"""A name that every system resolves to this machine."""
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _STREAM = (
@@ -22,7 +30,7 @@ _STREAM = (
     b"Cache-Control: no-cache\r\nx-request-id: req_0a1b2c3d4e5f\r\n"
     b"x-codex-primary-used-percent: 12\r\nx-codex-primary-window-minutes: 300\r\n"
     b"x-codex-secondary-used-percent: 34\r\nx-codex-secondary-window-minutes: 10080\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
+    b"Transfer-Encoding: chunked\r\n"
 )
 _END = b"0\r\n\r\n"
 _GOLDEN = 0.618034
@@ -100,11 +108,14 @@ class Connection(asyncio.Protocol):
 
     def _play(self, play: Play) -> None:
         opening, deltas, closing = events(play.kind, play.count)
+        head = _STREAM + (b"Connection: close\r\n\r\n" if play.closes else b"\r\n")
         if not play.rate and not play.wait:
-            self._transport.write(b"".join([_STREAM, opening, *deltas, closing, _END]))
+            self._transport.write(b"".join([head, opening, *deltas, closing, _END]))
+            if play.closes:
+                self._transport.close()
             return
         self._counts.open += 1
-        self._transport.write(_STREAM + opening)
+        self._transport.write(head + opening)
         # Streams that began together would wake the server once for all of them: life spreads them.
         period = 1 / play.rate if play.rate else 0.0
         spread = self._counts.requests * _GOLDEN % 1 * period
@@ -127,14 +138,21 @@ class Connection(asyncio.Protocol):
         self._counts.closed = time.monotonic()
 
 
-async def main() -> None:
+async def main(folder: Path) -> None:
     counts, catalogue = Counts(), CATALOGUE.read_bytes()
-    listening = await asyncio.get_running_loop().create_server(
-        lambda: Connection(counts, catalogue), "127.0.0.1", 0, backlog=2048
-    )
-    print(listening.sockets[0].getsockname()[1], flush=True)
-    await listening.serve_forever()
+    loop = asyncio.get_running_loop()
+
+    async def listening(context: ssl.SSLContext | None) -> int:
+        server = await loop.create_server(
+            lambda: Connection(counts, catalogue), "127.0.0.1", 0, backlog=2048, ssl=context
+        )
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    secure = Authority(folder).server(NAME)
+    print(await listening(None), await listening(secure), flush=True)
+    await loop.create_future()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Path(sys.argv[1])))

@@ -52,7 +52,7 @@ def request(road: str, play: Play, *, padding: int = 0) -> bytes:
         body = {"model": MODEL, "stream": road != "whole", "messages": [message]}
         if road == "messages":
             body["max_tokens"] = 32_000
-    if play.kind == "tool":
+    if play.is_call:
         schema = {"type": "object", "properties": {"text": {"type": "string"}}}
         tool = {"name": "note", "description": "Takes a note."}
         body["tools"] = [

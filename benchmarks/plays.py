@@ -13,9 +13,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-MARK = b"~"
+from benchmarks import corpora
+
+MARK = corpora.MARK.encode()
 MODEL = "gpt-6.1-sol"
-_ASKED = re.compile(rb"play=(\w+),(\d+),(\d+),(\d+);")
+_ASKED = re.compile(rb"play=(\w+),(\d+),(\d+),(\d+),(\d);")
 _MEGABYTE = 2**20
 _ITEM = "msg_0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 _FILLING = "kT2vQ9xLmW4zRb7Y"
@@ -26,21 +28,27 @@ _SAID = " and~so"
 class Play:
     """One answer. As a string it is the prompt that asks for it."""
 
-    kind: str = "text"  # or `tool`: deltas of a tool call's arguments; or `image`: one event
+    kind: str = "text"  # or `tool`: a call's arguments; `image`: one event; or one of the corpora
     count: int = 20  # deltas; of an image, megabytes
     rate: int = 0  # deltas a second, each alone; 0: all of them in one write
     wait: int = 0  # milliseconds before the first delta
+    closes: bool = False  # the connection after the answer, so that the next one needs another
 
     def __str__(self) -> str:
-        return f"play={self.kind},{self.count},{self.rate},{self.wait};"
+        return f"play={self.kind},{self.count},{self.rate},{self.wait},{self.closes:d};"
 
     @classmethod
     def asked(cls, body: bytes) -> Self:
         found = _ASKED.search(body)
         if found is None:
             return cls()
-        kind, *numbers = found.groups()
-        return cls(kind.decode(), *map(int, numbers))
+        kind, count, rate, wait, closes = found.groups()
+        return cls(kind.decode(), int(count), int(rate), int(wait), closes == b"1")
+
+    @property
+    def is_call(self) -> bool:
+        """Whether its deltas are a tool call's."""
+        return self.kind == "tool" or self.kind in corpora.CALLS
 
     @property
     def marks(self) -> int:
@@ -58,50 +66,52 @@ class Events(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def events(kind: str, count: int) -> Events:
-    return {"text": _text, "tool": _tool, "image": _image}[kind](count)
+    if kind == "image":
+        return _image(count)
+    if kind in corpora.KINDS:
+        said, raw = corpora.corpus(kind, count), kind not in corpora.ASCII
+        return (_tool if kind in corpora.CALLS else _text)(said, raw=raw)
+    if kind == "tool":
+        return _tool(corpora.Corpus((_SAID,) * count, '{"text":"', '"}'))
+    return _text(corpora.Corpus((_SAID,) * count))
 
 
-def _text(count: int) -> Events:
+def _text(corpus: corpora.Corpus, *, raw: bool = False) -> Events:
+    kind = "response.output_text.delta"
     item = {"id": _ITEM, "type": "message", "role": "assistant", "phase": "final_answer"}
     part = {"type": "output_text", "annotations": [], "logprobs": []}
     where = {"item_id": _ITEM, "output_index": 0, "content_index": 0}
-    said = _SAID * count
+    said = "".join(corpus.deltas)
     opening = [
         *_begun(),
         _event("response.output_item.added", output_index=0, item={**item, "content": []}),
         _event("response.content_part.added", **where, part={**part, "text": ""}),
     ]
-    deltas = _numbered(
-        _event(
-            "response.output_text.delta", **where, delta=_SAID, logprobs=[], obfuscation=_FILLING
-        ),
-        count,
-    )
+    deltas = [
+        _delta(kind, number, delta, where, raw=raw, padding=16, logprobs=[])
+        for number, delta in enumerate(corpus.deltas)
+    ]
     whole = {**item, "status": "completed", "content": [{**part, "text": said}]}
     closing = [
-        _again("response.output_text.done", **where, text=said, logprobs=[]),
-        _again("response.content_part.done", **where, part={**part, "text": said}),
-        _again("response.output_item.done", output_index=0, item=whole),
-        _completed(count),
+        _again("response.output_text.done", raw=raw, **where, text=said, logprobs=[]),
+        _again("response.content_part.done", raw=raw, **where, part={**part, "text": said}),
+        _again("response.output_item.done", raw=raw, output_index=0, item=whole),
+        _completed(len(deltas)),
     ]
     return Events(b"".join(opening), deltas, b"".join(closing))
 
 
-def _tool(count: int) -> Events:
+def _tool(corpus: corpora.Corpus, *, raw: bool = False) -> Events:
+    kind = "response.function_call_arguments.delta"
     item = {"id": _ITEM, "type": "function_call", "call_id": "call_0001", "name": "note"}
     where = {"item_id": _ITEM, "output_index": 0}
-    deltas = _numbered(
-        _event(
-            "response.function_call_arguments.delta", **where, delta=_SAID, obfuscation=_FILLING * 3
-        ),
-        count,
-    )
+    deltas = [
+        _delta(kind, number, delta, where, raw=raw, padding=48)
+        for number, delta in enumerate(corpus.deltas)
+    ]
     # So that what was said in deltas is what the whole call says.
-    first, last = (
-        _event("response.function_call_arguments.delta", **where, delta=delta)
-        for delta in ('{"text":"', '"}')
-    )
-    arguments = json.dumps({"text": _SAID * count}, separators=(",", ":"))
+    first, last = (_event(kind, **where, delta=each) for each in (corpus.begins, corpus.ends))
+    arguments = "".join([corpus.begins, *corpus.deltas, corpus.ends])
     whole = {**item, "status": "completed", "arguments": arguments}
     opening = [
         *_begun(),
@@ -110,9 +120,9 @@ def _tool(count: int) -> Events:
     ]
     closing = [
         last,
-        _again("response.function_call_arguments.done", **where, arguments=arguments),
-        _again("response.output_item.done", output_index=0, item=whole),
-        _completed(count),
+        _again("response.function_call_arguments.done", raw=raw, **where, arguments=arguments),
+        _again("response.output_item.done", raw=raw, output_index=0, item=whole),
+        _completed(len(deltas)),
     ]
     return Events(b"".join(opening), deltas, b"".join(closing))
 
@@ -158,23 +168,30 @@ def _response(status: str) -> dict[str, Any]:
 
 
 def _event(kind: str, **data: Any) -> bytes:
-    content = json.dumps({"type": kind, "sequence_number": 0, **data}, separators=(",", ":"))
-    return _chunk(f"event: {kind}\ndata: {content}\n\n".encode())
+    return _chunk(_framed(kind, {"type": kind, "sequence_number": 0, **data}, raw=False))
 
 
-def _again(kind: str, **data: Any) -> bytes:
+def _delta(
+    kind: str, number: int, delta: str, where: dict[str, Any], *, raw: bool, padding: int,
+    **more: Any,
+) -> bytes:  # fmt: skip
+    """An event with a number of its own, and a filling that hides how long the delta is."""
+    padding += len(_SAID) - len(delta) % len(_FILLING)
+    said = {"delta": delta, **more, "obfuscation": (_FILLING * 4)[:padding]}
+    data = {"type": kind, "sequence_number": 100_000 + number, **where, **said}
+    return _chunk(_framed(kind, data, raw=raw))
+
+
+def _framed(kind: str, data: dict[str, Any], *, raw: bool) -> bytes:
+    content = json.dumps(data, separators=(",", ":"), ensure_ascii=not raw)
+    return f"event: {kind}\ndata: {content}\n\n".encode()
+
+
+def _again(kind: str, *, raw: bool, **data: Any) -> bytes:
     """An event that says what deltas have said."""
-    _, _, event = _event(kind, **data).removesuffix(b"\r\n").partition(b"\r\n")
+    event = _framed(kind, {"type": kind, "sequence_number": 0, **data}, raw=raw)
     return _chunk(event.replace(MARK, b"\\u%04x" % ord(MARK)))
 
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _numbered(chunk: bytes, count: int) -> list[bytes]:
-    """The chunk so many times, all of one length and each with a number of its own."""
-    _, _, event = chunk.removesuffix(b"\r\n").partition(b"\r\n")
-    before, after = event.split(b'"sequence_number":0', 1)
-    frame = b'%b"sequence_number":%%d%b' % (before.replace(b"%", b"%%"), after.replace(b"%", b"%%"))
-    return [_chunk(frame % (100_000 + number)) for number in range(count)]

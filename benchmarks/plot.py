@@ -7,10 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import FIGURES, TABLES
 from benchmarks.report import ratio
-from benchmarks.rows import FIGURES
 from benchmarks.servers import GO, OURS
 
+_DRAWN = ("peers", "tls")
 _MARKS = {OURS: ("o", "#0b7a75"), "nginx": ("|", "#888888")}
 _OTHER = (("s", "#d1495b"), ("^", "#edae49"), ("v", "#66a182"), ("D", "#8d6a9f"))
 
@@ -18,7 +19,7 @@ _OTHER = (("s", "#d1495b"), ("^", "#edae49"), ("v", "#66a182"), ("D", "#8d6a9f")
 def draw(samples: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -> None:
     import_module("matplotlib").use("Agg")  # by name: type checkers need not have it
     pyplot: Any = import_module("matplotlib.pyplot")
-    keys = [key for key in FIGURES if not key.startswith("felt") and better(samples, OURS, key)]
+    keys = [key for name in _DRAWN for key in TABLES[name] if better(samples, OURS, key)]
     picture, axes = pyplot.subplots(figsize=(9, 0.34 * len(keys) + 1.6), layout="constrained")
     others = iter(_OTHER)
     for name in samples:

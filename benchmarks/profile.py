@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import report, servers
 from benchmarks.plays import Play
-from benchmarks.rows import loop
 from benchmarks.servers import OURS, SERVERS, Place, Start
+from benchmarks.short import loop
 
 CONNECTIONS = 8
 SHOWN = 18
@@ -60,7 +60,7 @@ def _profiled(road: str, play: Play, count: int) -> tuple[Cost, Cost]:
             interpreter, *arguments = made.command
             return Start([interpreter, "-m", "cProfile", "-o", path, *arguments], made.env)
 
-        with servers.on_core(servers.DRIVER_CORE), servers.backend() as backend:
+        with servers.on_core(servers.DRIVER_CORE), servers.backends() as backend:
             with servers.running(OURS, start, backend) as server:
                 assert server is not None
                 asyncio.run(loop(server, road, play, CONNECTIONS, count))

@@ -1,4 +1,6 @@
-"""Figures of several rounds as tables: medians, their spread, and ratios to the Go peer."""
+"""Figures of several rounds as tables: medians, their spread, and ratios to the Go peer and to our
+previous release. `≈` beside a ratio: the two are within noise.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import FIGURES, MESSAGES, Figure
-from benchmarks.servers import GO, OURS
+from benchmarks.figures import CORPUS, ESCAPES, FIGURES, TABLES, Figure
+from benchmarks.servers import GO, OURS, PREVIOUS
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
 """By server and figure: a value for each round."""
@@ -18,19 +20,24 @@ Samples = Mapping[str, Mapping[str, Sequence[float]]]
 _BESIDE = frozenset({"paced.chat", "saturation.chat", "tools.chat"})
 """What a delta costs in Chat, for comparison."""
 
+_KNOW_NOISE = 2
+"""Rounds. One tells nothing of it."""
+
 _GOAL = re.compile(r"([≤≥<]) ([\d.]+)( ×)?")
 
 
 def tables(samples: Samples) -> dict[str, str]:
-    """By name: what a person feels, Anthropic's Messages beside Chat, everything else, and its
-    spread."""
-    felt = {key for key in FIGURES if key.startswith(("felt", "share"))}
-    return {
-        "person": _medians(samples, felt),
-        "messages": _messages(samples),
-        "peers": _medians(samples, FIGURES.keys() - felt - MESSAGES),
-        "spread": _spreads(samples),
+    """By name. Those without a single figure are left out."""
+    measured = {key for key, _ in _measured(samples)}
+    special = {"messages": _messages, "corpora": _corpora}
+    made = {
+        name: special[name](samples) if name in special else _medians(samples, keys)
+        for name, keys in TABLES.items()
+        if measured & keys.keys()
     }
+    if samples.get(PREVIOUS):
+        made["previous"] = _beside_previous(samples)
+    return {**made, "spread": _spreads(samples)}
 
 
 def place(document: Path, tables: Mapping[str, str]) -> None:
@@ -74,11 +81,36 @@ def finite(value: Any) -> Any:
 
 def ratio(samples: Samples, name: str, key: str) -> float | None:
     """The median, as a multiple of the Go peer's. None where one of them has no such figure."""
-    ours, theirs = samples.get(name, {}).get(key), samples.get(GO, {}).get(key)
-    if not ours or not theirs or not statistics.median(theirs):
+    return _times(samples.get(name, {}).get(key), _go(samples, key))
+
+
+def _go(samples: Samples, key: str) -> Sequence[float] | None:
+    return samples.get(GO, {}).get(FIGURES[key].beside or key)
+
+
+def _times(one: Sequence[float] | None, other: Sequence[float] | None) -> float | None:
+    if not one or not other or not statistics.median(other):
         return None
-    times = statistics.median(ours) / statistics.median(theirs)
+    times = statistics.median(one) / statistics.median(other)
     return times if math.isfinite(times) else None
+
+
+def within_noise(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether the middle halves of the rounds of both overlap: then another run may well turn
+    them round. After a single round there is no telling."""
+    if min(len(one), len(other)) < _KNOW_NOISE:
+        return False
+    (low, _, high), (least, _, most) = (
+        statistics.quantiles(each, n=4, method="inclusive") for each in (one, other)
+    )
+    return low <= most and least <= high
+
+
+def _ratio_shown(one: Sequence[float] | None, other: Sequence[float] | None) -> str:
+    times = _times(one, other)
+    if times is None or not one or not other:
+        return "–"
+    return f"{times:.2f} ×{' ≈' if within_noise(one, other) else ''}"
 
 
 def verdict(samples: Samples, key: str) -> str:
@@ -98,26 +130,69 @@ def _medians(samples: Samples, keys: Collection[str]) -> str:
     names = _named(samples)
 
     def line(key: str, figure: Figure) -> list[str]:
-        told = [_told(samples[name].get(key), figure) for name in names]
-        multiple = ratio(samples, OURS, key)
-        to_go = "–" if multiple is None else f"{multiple:.2f} ×"
-        return [figure.title, *told, to_go, figure.goal, verdict(samples, key)]
+        shown = [_shown(samples[name].get(key), figure) for name in names]
+        to_go = _ratio_shown(samples.get(OURS, {}).get(key), _go(samples, key))
+        return [figure.title, *shown, to_go, figure.goal, verdict(samples, key)]
 
     rows = [line(key, figure) for key, figure in _measured(samples) if key in keys]
     return table(["", *names, f"{OURS} / {GO}", "goal", "met"], rows)
 
 
-def _messages(samples: Samples) -> str:
-    """Without a ratio: the Go peer lacks the dialect. Chat's rows are there for comparison."""
+def _corpora(samples: Samples) -> str:
+    """With what our escaped deltas reach of what plain ones do."""
     names = _named(samples)
+
+    def line(key: str, figure: Figure) -> list[str]:
+        share = f"{ESCAPES}{key.removeprefix(CORPUS)}"
+        shown = [_shown(samples[name].get(key), figure) for name in names]
+        to_go = _ratio_shown(samples.get(OURS, {}).get(key), _go(samples, key))
+        if share not in FIGURES:
+            return [figure.title, *shown, to_go, "", "", ""]
+        of_plain = _shown(samples.get(OURS, {}).get(share), FIGURES[share])
+        return [figure.title, *shown, to_go, of_plain, FIGURES[share].goal, verdict(samples, share)]
+
+    rows = [line(key, figure) for key, figure in _measured(samples) if key.startswith(CORPUS)]
+    return table(["", *names, f"{OURS} / {GO}", "of plain", "goal", "met"], rows)
+
+
+def _beside_previous(samples: Samples) -> str:
+    """Ours, old and new."""
+    old, new = samples[PREVIOUS], samples.get(OURS, {})
     rows = [
         [
             figure.title,
-            *(_told(samples[name].get(key), figure) for name in names),
-            *((figure.goal, verdict(samples, key)) if key in MESSAGES else ("", "")),
+            *(_shown(each[key], figure) for each in (old, new)),
+            _ratio_shown(new[key], old[key]),
+            _change(new[key], old[key], figure),
         ]
         for key, figure in _measured(samples)
-        if key in MESSAGES | _BESIDE
+        if key in old and key in new
+    ]
+    return table(["", PREVIOUS, OURS, f"{OURS} / {PREVIOUS}", ""], rows)
+
+
+def _change(new: Sequence[float], old: Sequence[float], figure: Figure) -> str:
+    after, before = statistics.median(new), statistics.median(old)
+    if after == before:
+        return ""
+    if min(len(new), len(old)) < _KNOW_NOISE:
+        return "one round"
+    if within_noise(new, old):
+        return "within noise"
+    return "better" if (after > before) == figure.more else "**worse**"
+
+
+def _messages(samples: Samples) -> str:
+    """Without a ratio: the Go peer lacks the dialect. Chat's rows are there for comparison."""
+    names, dialect = _named(samples), TABLES["messages"]
+    rows = [
+        [
+            figure.title,
+            *(_shown(samples[name].get(key), figure) for name in names),
+            *((figure.goal, verdict(samples, key)) if key in dialect else ("", "")),
+        ]
+        for key, figure in _measured(samples)
+        if key in dialect.keys() | _BESIDE
     ]
     return table(["", *names, "goal", "met"], rows)
 
@@ -147,7 +222,7 @@ def _measured(samples: Samples) -> list[tuple[str, Figure]]:
     return [(key, figure) for key, figure in FIGURES.items() if key in keys]
 
 
-def _told(values: Sequence[float] | None, figure: Figure) -> str:
+def _shown(values: Sequence[float] | None, figure: Figure) -> str:
     return _number(statistics.median(values), figure) if values else "–"
 
 

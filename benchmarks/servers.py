@@ -6,8 +6,8 @@ that in SERVERS. One that has no setting for its backend goes through `inside/re
 
 from __future__ import annotations
 
-import compileall
 import ctypes
+import functools
 import json
 import os
 import shutil
@@ -23,13 +23,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.logins import DAY, auth_json, write_login
-from tests.processes import ROOT, SOURCES, codexapi, environment
+from tests.processes import ROOT, environment
 
 from benchmarks import peers
+from benchmarks.backend import NAME
 from benchmarks.driver import Failed
 from benchmarks.plays import MODEL
 
-OURS, GO = "codexapi", "Go"
+OURS, GO, PREVIOUS = "codexapi", "Go", "previous"
 ALL_ROADS = ("responses", "chat", "whole")
 OUR_ROADS = (*ALL_ROADS, "messages", "count", "socket", "ollama")
 SERVER_CORE, DRIVER_CORE = 0, 1
@@ -46,16 +47,32 @@ _SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a server is given: a free port, the backend's port, and a folder with a login in it."""
+class Backend:
+    """The fake backend: its ports, and the authority that its certificate is from."""
 
     port: int
-    backend: int
-    folder: Path
+    secure_port: int
+    authority: Path
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.backend}"
+    def url(self, *, secure: bool) -> str:
+        if secure:
+            return f"https://{NAME}:{self.secure_port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    def trust(self) -> dict[str, str]:
+        """What makes a program trust it: of OpenSSL and Go, of Python's requests, of Node."""
+        variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        return dict.fromkeys(variables, str(self.authority))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a server is given: a free port, the backend's URL, and a folder with a login in it."""
+
+    port: int
+    url: str
+    authority: Path
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +87,63 @@ class Start:
 
 def compiled() -> None:
     """Our modules as an installation has them: pip compiles what it installs, so the peers are."""
-    for source in SOURCES:
-        compileall.compile_dir(ROOT / source, quiet=2)
+    _compiled(sys.executable, ROOT)
 
 
-def _codexapi(place: Place) -> Start:
-    compiled()
-    command = codexapi("serve", "--quiet", "--port", str(place.port))
-    env = {"CODEXAPI_BASE_URL": place.url}
-    return Start(command, env, roads=OUR_ROADS, help=codexapi("--help"))
+@functools.cache
+def _compiled(python: str, checkout: Path) -> str:
+    """The path of our packages there, whose modules that interpreter has compiled."""
+    packages = _packages(checkout)
+    if not any(package.name == "codexapi_cli" for package in packages):
+        raise Failed(f"{checkout} has no codexapi_cli")
+    compiling: Command = [python, "-m", "compileall", "-qq", *packages]
+    subprocess.run(compiling, check=False, stdin=subprocess.DEVNULL)
+    return os.pathsep.join(sorted({str(package.parent) for package in packages}))
+
+
+def codexapi_of(python: str, checkout: Path = ROOT) -> Maker:
+    """Ours, by that interpreter, from a checkout or an unpacked release."""
+    program = [python, "-m", "codexapi_cli"]
+
+    def start(place: Place) -> Start:
+        command = [*program, "serve", "--quiet", "--port", str(place.port)]
+        env = {"CODEXAPI_BASE_URL": place.url, "PYTHONPATH": _compiled(python, checkout)}
+        return Start(command, env, roads=OUR_ROADS, help=[*program, "--help"])
+
+    return start
+
+
+def _packages(checkout: Path) -> list[Path]:
+    """Ours in it: each in a folder of a checkout, or side by side where a wheel was unpacked."""
+    folder = checkout.absolute()
+    return [each for depth in ("codexapi_*", "*/codexapi_*") for each in folder.glob(depth)
+            if (each / "__init__.py").exists()]  # fmt: skip
+
+
+@functools.cache
+def build(python: str) -> str:
+    """The interpreter's version, and whether its program loads Python as a shared library. Asked of
+    the process: Debian's is static, and its settings say otherwise."""
+    asked = (
+        "import platform; maps = open('/proc/self/maps').read(); "
+        "print(platform.python_version(), 'shared' if 'libpython' in maps else 'static')"
+    )
+    ran = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def bare_ms(python: str) -> float:
+    """How long `python -c pass` takes, from spawn to exit."""
+    return run_ms([python, "-c", "pass"], environment())
+
+
+def run_ms(command: Command, env: Mapping[str, str]) -> float:
+    """How long a program takes on the server's core, from spawn to exit."""
+    null = subprocess.DEVNULL
+    with on_core(SERVER_CORE):
+        began_at = time.perf_counter()
+        subprocess.run(command, env=env, stdin=null, stdout=null, stderr=null, check=True)
+        return (time.perf_counter() - began_at) * 1000
 
 
 def _go(place: Place) -> Start | None:
@@ -148,11 +213,11 @@ def _nginx(place: Place) -> Start | None:
         return None
     settings = place.folder / "nginx.conf"
     text = (_INSIDE / "nginx.conf").read_text()
+    scheme, _, backend = place.url.partition("://")
     for name, value in {
-        "PORT": place.port,
-        "BACKEND": place.backend,
-        "FOLDER": place.folder,
-    }.items():
+        "PORT": place.port, "SCHEME": scheme, "BACKEND": backend, "NAME": NAME,
+        "AUTHORITY": place.authority, "FOLDER": place.folder,
+    }.items():  # fmt: skip
         text = text.replace(f"@{name}@", str(value))
     settings.write_text(text)
     return Start([nginx, "-c", settings, "-e", "stderr"], roads=("responses",))
@@ -162,7 +227,7 @@ Maker = Callable[[Place], Start | None]
 """None where the server is not installed."""
 
 SERVERS: dict[str, Maker] = {
-    OURS: _codexapi,
+    OURS: codexapi_of(sys.executable),
     GO: _go,
     "codex-as-api": _codex_as_api,
     "codex-as-api, npm": _codex_as_api_node,
@@ -210,26 +275,38 @@ class Server:
 
 @contextmanager
 def backend() -> Iterator[int]:
-    """The port of a fake backend, in a process of its own."""
-    env = environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path]))
-    command = [sys.executable, "-m", "benchmarks.backend"]
-    with spawn(command, env, DRIVER_CORE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
+    """The port of a fake backend."""
+    with backends() as both:
+        yield both.port
 
 
 @contextmanager
-def running(name: str, make: Maker, backend: int) -> Iterator[Server | None]:
+def backends() -> Iterator[Backend]:
+    """A fake backend, plain and over TLS, in a process of its own."""
+    env = environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path]))
+    with TemporaryDirectory(prefix="benchmark-") as scratch:
+        command = [sys.executable, "-m", "benchmarks.backend", scratch]
+        with spawn(command, env, DRIVER_CORE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            plain, secure = map(int, process.stdout.readline().split())
+            yield Backend(plain, secure, Path(scratch) / "authority.pem")
+
+
+@contextmanager
+def running(
+    name: str, make: Maker, backend: Backend, *, secure: bool = False
+) -> Iterator[Server | None]:
     """A server, once it listens; None where it is not installed. Raises Failed."""
     with TemporaryDirectory(prefix="benchmark-") as scratch:
         folder = Path(scratch)
         write_login(folder, auth_json(exp=time.time() + 9 * DAY, issued=time.time()))
-        place = Place(_free_port(), backend, folder)
+        place = Place(_free_port(), backend.url(secure=secure), backend.authority, folder)
         start = make(place)
         if start is None:
             yield None
             return
-        env = environment(CODEX_HOME=scratch, HOME=scratch, **start.env)
+        trust = backend.trust() if secure else {}
+        env = environment(CODEX_HOME=scratch, HOME=scratch, **trust, **start.env)
         spawned = time.perf_counter()
         with spawn(start.command, env, SERVER_CORE) as process:
             _await_port(name, place.port, process)

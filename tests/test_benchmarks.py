@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import select
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from benchmarks import report, rows, servers, startup
+from benchmarks import corpora, report, servers, sizes, startup
 from benchmarks.driver import Answer, Client, Failed, check, one, request
-from benchmarks.plays import Play, events
-from benchmarks.servers import GO, OURS
+from benchmarks.figures import FIGURES
+from benchmarks.plays import MARK, Play, events
+from benchmarks.servers import GO, OURS, PREVIOUS
+from benchmarks.streams import pace
 from tests import unix
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, SOURCES, environment
 
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.sse import Decoder
@@ -45,7 +50,11 @@ def program(*arguments: str, into: Path) -> Any:
 def test_every_row_is_measured_and_no_delta_is_lost(tmp_path: Path) -> None:
     told = program("benchmarks", "--tiny", "--servers", OURS, into=tmp_path / "told.json")
     assert told["faults"] == {}
-    assert set(told["figures"][OURS]) >= set(rows.FIGURES) - {"many.500", "many.1000"}
+    counts = [count for count in sizes.STREAMS if count not in sizes.TINY.streams]
+    bodies = [size // sizes.KILOBYTE for size in sizes.BODIES if size not in sizes.TINY.bodies]
+    heavy = (*(f"many.{count}" for count in counts), *(f"large.{size}." for size in bodies))
+    expected = {key for key in FIGURES if not key.startswith(heavy)}
+    assert set(told["figures"][OURS]) >= expected
 
 
 @linux
@@ -92,14 +101,40 @@ def whole(play: Play) -> list[Event]:
     return [*decoder.feed(data), *decoder.flush()]
 
 
-@pytest.mark.parametrize("kind", ["text", "tool"])
+@pytest.mark.parametrize("kind", ["text", "tool", *corpora.KINDS])
 def test_deltas_say_what_the_item_says(kind: str) -> None:
     stream, folded = whole(Play(kind, 30)), responses.Assembler()
     for event in stream:
         folded.feed(event)
     (item,) = folded.finish()["output"]
     said = "".join(event.json["delta"] for event in stream if event.type.endswith(".delta"))
-    assert said == (item["content"][0]["text"] if kind == "text" else item["arguments"])
+    if Play(kind).is_call:
+        assert said == item["arguments"]
+        assert json.loads(said)
+    else:
+        assert said == item["content"][0]["text"]
+
+
+@pytest.mark.parametrize("kind", corpora.KINDS)
+def test_each_delta_of_a_corpus_has_one_mark_and_1_to_40_characters(kind: str) -> None:
+    deltas = corpora.corpus(kind, 500).deltas
+    assert {delta.count(MARK.decode()) for delta in deltas} == {1}
+    assert min(map(len, deltas)) >= 1
+    assert 20 <= max(map(len, deltas)) <= 40
+    made = events(kind, 500)
+    assert b"".join(made.deltas).count(MARK) == 500
+    assert MARK not in made.opening + made.closing
+
+
+def test_only_plain_deltas_have_neither_escapes_nor_letters_beyond_ascii() -> None:
+    def escapes(kind: str) -> bool:
+        deltas = b"".join(events(kind, 500).deltas)
+        return b"\\" in deltas or not deltas.isascii()
+
+    assert [kind for kind in corpora.KINDS if not escapes(kind)] == [
+        corpora.PLAIN,
+        corpora.PLAIN_CALL,
+    ]
 
 
 def test_an_event_is_as_large_as_in_life() -> None:
@@ -108,9 +143,14 @@ def test_an_event_is_as_large_as_in_life() -> None:
 
 
 @pytest.fixture(scope="module")
-def backend() -> Iterator[int]:
-    with servers.backend() as port:
-        yield port
+def backends() -> Iterator[servers.Backend]:
+    with servers.backends() as both:
+        yield both
+
+
+@pytest.fixture
+def backend(backends: servers.Backend) -> int:
+    return backends.port
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=str)
@@ -121,7 +161,7 @@ async def test_the_backend_plays_what_was_asked(play: Play, backend: int) -> Non
 
 
 async def test_the_backend_counts_connections_that_carried_a_play(backend: int) -> None:
-    bench = rows.Bench(backend, rows.TINY)
+    bench = sizes.Bench(backend, sizes.TINY)
     before, client = bench.counts(), Client(backend)
     for _ in range(3):
         await client.ask(request("direct", Play()))
@@ -133,6 +173,56 @@ async def test_the_backend_counts_connections_that_carried_a_play(backend: int) 
     assert during["open"] == 1
     assert during["connects"] - before["connects"] == 1
     assert during["requests"] - before["requests"] == 4
+
+
+async def test_a_backend_that_closes_is_asked_anew_each_time(backend: int) -> None:
+    bench, client = sizes.Bench(backend, sizes.TINY), Client(backend)
+    before = bench.counts()["connects"]
+    for _ in range(3):
+        await client.ask(request("direct", Play(closes=True)))
+    assert bench.counts()["connects"] - before == 3
+
+
+async def test_over_tls_the_backend_has_a_name_that_its_authority_vouches_for(
+    backends: servers.Backend,
+) -> None:
+    context = ssl.create_default_context(cafile=str(backends.authority))
+    url = urlsplit(backends.url(secure=True))
+    assert url.hostname is not None
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
+    writer.write(request("direct", Play(closes=True)))
+    assert (await reader.read()).count(MARK) == Play().marks
+    writer.close()
+
+
+# What is started
+
+
+async def test_another_checkout_by_another_interpreter_is_started(
+    tmp_path: Path, backends: servers.Backend
+) -> None:
+    for source in SOURCES:
+        for package in (ROOT / source).glob("codexapi_*"):  # as in an unpacked wheel
+            (tmp_path / package.name).symlink_to(package)
+    make = servers.codexapi_of(sys.executable, tmp_path)
+    with servers.running(PREVIOUS, make, backends, secure=True) as server:
+        assert server is not None
+        assert server.env["PYTHONPATH"] == str(tmp_path)
+        check(await one(server.port, request("chat", Play())), Play())
+
+
+def test_a_folder_without_our_packages_is_named(tmp_path: Path, backends: servers.Backend) -> None:
+    make = servers.codexapi_of(sys.executable, tmp_path)
+    with pytest.raises(Failed, match=f"{tmp_path} has no codexapi_cli"):
+        with servers.running(PREVIOUS, make, backends):
+            pass
+
+
+@linux
+def test_an_interpreter_is_known_by_its_version_and_what_it_loads() -> None:
+    version, kind = servers.build(sys.executable).split()
+    assert version == platform.python_version()
+    assert kind in ("shared", "static")
 
 
 # What the driver sees
@@ -184,6 +274,10 @@ async def test_marks_are_counted_however_an_answer_is_framed(pieces: list[bytes]
         assert (await one(port, request("chat", Play()))).marks == 3
 
 
+def test_many_streams_do_not_ask_for_more_than_the_driver_can_count() -> None:
+    assert [count * pace(count) for count in sizes.STREAMS] == [50, 800, 1792, 2000]
+
+
 def test_a_missing_delta_is_a_failure() -> None:
     with pytest.raises(Failed, match="2 of 20 deltas are missing"):
         check(Answer(0.0, marks=18), Play())
@@ -194,12 +288,13 @@ def test_a_missing_delta_is_a_failure() -> None:
 SAMPLES = {
     OURS: {
         "paced.chat": [9.0, 30.0, 10.0], "saturation.chat": [70.0], "saturation.responses": [70.0],
-        "idle": [70.0], "leavers": [rows.NEVER],
+        "saturation.messages": [60.0], "idle": [70.0, 71.0], "leavers": [sizes.NEVER],
     },
     GO: {
         "paced.chat": [20.0], "saturation.chat": [10.0], "saturation.responses": [10.0],
         "idle": [10.0],
     },
+    PREVIOUS: {"paced.chat": [10.0, 11.0, 12.0], "idle": [80.0, 81.0], "leavers": [3.0]},
     "absent": {},
 }  # fmt: skip
 
@@ -216,6 +311,7 @@ def test_a_ratio_is_of_medians() -> None:
         ("paced.chat", "yes"),
         ("saturation.chat", "yes"),
         ("saturation.responses", "**no**"),
+        ("saturation.messages", "yes"),
         ("idle", "**no**"),
         ("leavers", ""),
         ("first.chat.p50", ""),
@@ -226,12 +322,44 @@ def test_a_verdict_holds_a_figure_against_its_goal(key: str, said: str) -> None:
 
 
 def test_tables_show_medians_and_spread() -> None:
-    tables, title = report.tables(SAMPLES), rows.FIGURES["paced.chat"].title
-    assert f"| {title} | 10.00 | 20.00 | 0.50 × | ≤ 1.0 × | yes |" in tables["peers"]
-    assert f"| {title} | 9.00 … 30.00 | 20.00 … 20.00 |" in tables["spread"]
-    assert "| never | – |" in tables["peers"]
+    tables, title = report.tables(SAMPLES), FIGURES["paced.chat"].title
+    assert f"| {title} | 10.00 | 20.00 | 11.00 | 0.50 × | ≤ 0.8 × | yes |" in tables["peers"]
+    assert f"| {title} | 9.00 … 30.00 | 20.00 … 20.00 | 10.00 … 12.00 |" in tables["spread"]
+    assert "| never | – | 3.0 |" in tables["peers"]
     assert "absent" not in tables["peers"]
-    assert title not in tables["person"]
+    assert "person" not in tables
+
+
+def test_escaped_deltas_are_held_against_plain_ones() -> None:
+    code = {"corpus.plain.chat": [10.0], "corpus.code.chat": [6.0], "escapes.code.chat": [0.6]}
+    table = report.tables({OURS: code})["corpora"]
+    assert f"| {FIGURES['corpus.plain.chat'].title} | 10.0 | – |  |  |  |" in table
+    assert f"| {FIGURES['corpus.code.chat'].title} | 6.0 | – | 0.60 | ≥ 0.7 | **no** |" in table
+
+
+def test_a_previous_release_is_held_beside_ours_row_by_row() -> None:
+    table, paced = report.tables(SAMPLES)["previous"], FIGURES["paced.chat"].title
+    assert f"| {paced} | 11.00 | 10.00 | 0.91 × ≈ | within noise |" in table
+    assert "| memory idle, MB | 80.5 | 70.5 | 0.88 × | better |" in table
+    assert "| 3.0 | never | – | one round |" in table
+    assert FIGURES["saturation.chat"].title not in table
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "noise"),
+    [
+        ([9.0, 10.0, 11.0], [10.0, 11.0, 30.0], True),
+        ([9.0, 10.0, 11.0], [12.0, 13.0, 14.0], False),
+        ([1.0, 10.0, 11.0, 12.0, 40.0], [13.0, 14.0, 15.0], False),
+        ([10.0], [10.1], False),
+    ],
+    ids=["the halves overlap", "apart", "one strange round", "one round"],
+)
+def test_rounds_whose_middle_halves_overlap_are_within_noise(
+    one: list[float], other: list[float], *, noise: bool
+) -> None:
+    assert report.within_noise(one, other) is noise
+    assert report.within_noise(other, one) is noise
 
 
 def test_tables_are_put_where_the_document_has_them(tmp_path: Path) -> None:
