@@ -22,7 +22,7 @@ from tests.processes import ROOT
 
 from benchmarks import servers
 from benchmarks.plays import Play
-from benchmarks.rows import loop
+from benchmarks.short import loop
 from benchmarks.servers import OURS, SERVERS, Server
 
 CONNECTIONS = 8
