@@ -22,8 +22,8 @@ from tests.processes import ROOT
 
 from benchmarks import servers
 from benchmarks.plays import Play
-from benchmarks.short import loop
 from benchmarks.servers import OURS, SERVERS, Server
+from benchmarks.short import loop
 
 CONNECTIONS = 8
 WIDTH, ROW, LETTER, LEGEND = 1200, 17, 6.6, 172
@@ -73,7 +73,7 @@ def _record(road: str, play: Play, seconds: int) -> list[str]:
     with (
         tempfile.TemporaryDirectory() as scratch,
         servers.on_core(servers.DRIVER_CORE),
-        servers.backend() as backend,
+        servers.backends() as backend,
         servers.running(OURS, SERVERS[OURS], backend) as server,
     ):
         assert server is not None
