@@ -31,6 +31,16 @@ def access_token(exp: float | None, mark: str = "first", **claims: Any) -> str:
     return jwt(told if exp is None else {"exp": int(exp), **told})
 
 
+def backend_headers(login: bytes | str) -> dict[str, str]:
+    """What the backend demands of every request, signed with this `auth.json`."""
+    tokens = json.loads(login)["tokens"]
+    return {
+        "authorization": f"Bearer {tokens['access_token']}",
+        "chatgpt-account-id": tokens["account_id"],
+        "version": "0.171.0",
+    }
+
+
 def auth_json(
     *,
     exp: float | None = NOW + DAY,

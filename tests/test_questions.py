@@ -44,7 +44,7 @@ QUESTIONS = {
     "Are there embeddings?": ("docs/faq.md", "`/v1/embeddings` is a 404"),
     "Can I use an API key?": ("docs/faq.md", "a program that has an API key needs no codexapi"),
     "Where is the log?": ("docs/install.md", "the log of `serve --detach`"),
-    "How large may a request be?": ("docs/limits.md", "| one request, as JSON | 32 MiB |"),
+    "How large may a request be?": ("docs/limits.md", "| one request, as JSON |"),
     "How do I change the port?": ("docs/settings.md", "`--port PORT`"),
     "What leaves my machine?": ("docs/faq.md", "no telemetry"),
     "How do I call tools?": ("docs/recipes.md", "Tools: the loop"),

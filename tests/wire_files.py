@@ -18,6 +18,9 @@ from codexapi_engine.protocol.sse import Event
 WIRES = Path(__file__).parent / "wires"
 NAMES = sorted(path.stem for path in WIRES.glob("*.sse"))
 
+NOT_OF_THE_CLIENT = {"unknown_event"}
+"""Wires with an item of a type that the official client does not have."""
+
 
 def wire(name: str) -> bytes:
     """The bytes of a stream."""

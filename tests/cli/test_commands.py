@@ -15,6 +15,7 @@ import httpx
 import pytest
 from tests import forks
 from tests.cli.shell import terminal
+from tests.logins import backend_headers
 from tests.processes import ROOT, Running, codexapi, environment, simulator
 
 from codexapi_engine.simulator.backend import catalogue
@@ -334,7 +335,6 @@ def test_simulate_drops_a_large_body_unread(tmp_path: Path) -> None:
 
 def ask_simulator(backend: Running, changes: dict[str, object]) -> httpx.Response:
     """A request that the simulator takes, with changes, signed with its login."""
-    login = json.loads((Path(backend.env["CODEX_HOME"]) / "auth.json").read_bytes())["tokens"]
     content = [{"type": "input_text", "text": "[[say a]]"}]
     body = {
         "model": "gpt-6.1-sol",
@@ -344,11 +344,7 @@ def ask_simulator(backend: Running, changes: dict[str, object]) -> httpx.Respons
         "store": False,
         **changes,
     }
-    headers = {
-        "authorization": f"Bearer {login['access_token']}",
-        "chatgpt-account-id": login["account_id"],
-        "version": "0.171.0",
-    }
+    headers = backend_headers((Path(backend.env["CODEX_HOME"]) / "auth.json").read_bytes())
     url = f"{backend.env['CODEXAPI_BASE_URL']}/responses"
     return httpx.post(url, json=body, headers=headers, trust_env=False)
 

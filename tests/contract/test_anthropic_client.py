@@ -20,6 +20,7 @@ from tests.processes import server, simulator
 from tests.replies import MESSAGES_OPTIONS, MessagesForm
 from tests.wire_files import NAMES, events, translated, wire
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.protocol import responses
 
 MODEL = "claude-opus-5-5"
@@ -286,8 +287,10 @@ def test_a_body_that_is_too_large_and_a_wrong_base_say_so(url: str) -> None:
             client.messages.create(model=MODEL, max_tokens=9, messages=says("hi"))
     with Anthropic(base_url=url, api_key="x", max_retries=0) as client:
         with pytest.raises(anthropic.ContentTooLargeError) as caught:
-            client.messages.create(model=MODEL, max_tokens=9, messages=says("x" * (33 << 20)))
-        assert "32 MiB" in caught.value.message
+            client.messages.create(
+                model=MODEL, max_tokens=9, messages=says("x" * (MAX_BODY_BYTES + MIB))
+            )
+        assert f"{MAX_BODY_BYTES // MIB} MiB" in caught.value.message
 
 
 @pytest.mark.parametrize("script", ["cut 3", "error", "drop 3"])

@@ -11,7 +11,7 @@ import pytest
 from openai.types.responses import FunctionToolParam
 from tests.grammar import assert_official
 from tests.http_server.doors import Stream, door
-from tests.wire_files import NAMES, events, wire
+from tests.wire_files import NAMES, NOT_OF_THE_CLIENT, events, wire
 
 from codexapi_engine.protocol import responses
 from codexapi_engine.simulator import Simulator
@@ -37,7 +37,7 @@ ENDED_WELL = [
     name
     for name in NAMES
     if events(wire(name))[-1].type in ("response.completed", "response.done")
-    and name != "unknown_event"  # an item of which the client knows nothing
+    and name not in NOT_OF_THE_CLIENT
 ]
 
 

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import uvicorn
 from tests.clock import Clock
+from tests.logins import backend_headers
 
 from codexapi_engine import Codex, CodexError, Settings, request, text_of
 from codexapi_engine.http.in_process import in_process
@@ -121,12 +122,9 @@ class Answer:
 
 
 def signed(simulator: Simulator, **more: str) -> dict[str, str]:
-    tokens = json.loads(simulator.login())["tokens"]
     return {
-        "authorization": f"Bearer {tokens['access_token']}",
-        "chatgpt-account-id": tokens["account_id"],
+        **backend_headers(simulator.login()),
         "content-type": "application/json",
-        "version": "0.169.0",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
 

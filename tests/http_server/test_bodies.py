@@ -12,6 +12,7 @@ from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, chat, door, responses
 from tests.http_server.raw import JsonObject, get, head, post
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.protocol.chat import request as chat_request
 from codexapi_engine.protocol.responses import request as responses_request
 from codexapi_engine.protocol.validation import validated
@@ -23,7 +24,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 BOTH = pytest.mark.parametrize("path", [CHAT, RESPONSES])
-MIB = 1024 * 1024
 
 
 def body_of(path: str, **more: Any) -> JsonObject:
@@ -76,10 +76,10 @@ async def test_parameters_and_case_of_the_media_type_do_not_matter(
     assert reply.status == 200, reply
 
 
-async def test_body_that_claims_over_32_mib_is_refused_before_it_is_sent(
+async def test_body_that_claims_too_much_is_refused_before_it_is_sent(
     server: Door, backend: Simulator
 ) -> None:
-    claim = f"Content-Length: {32 * MIB + 1}"
+    claim = f"Content-Length: {MAX_BODY_BYTES + 1}"
     async with raw.connect(server.port) as connection:
         await connection.send(head(f"POST {CHAT}", "Host: 127.0.0.1", raw.JSON_TYPE, claim))
         (await connection.reply()).refused(413, "request_too_large")
@@ -98,19 +98,20 @@ async def test_body_that_claims_the_largest_of_lengths_is_refused(
 
 async def test_chunked_body_is_counted_as_it_comes(server: Door, backend: Simulator) -> None:
     chunk = b"100000\r\n" + b" " * MIB + b"\r\n"
+    count = MAX_BODY_BYTES // MIB + 1
     async with raw.connect(server.port) as connection:
         await connection.send(
             head(f"POST {CHAT}", "Host: 127.0.0.1", raw.JSON_TYPE, "Transfer-Encoding: chunked")
         )
-        sending = asyncio.create_task(connection.send(chunk * 33))
+        sending = asyncio.create_task(connection.send(chunk * count))
         (await connection.reply()).refused(413, "request_too_large")
         sending.cancel()
         await asyncio.wait({sending})
     assert not backend.requests
 
 
-async def test_body_of_nearly_32_mib_is_read(server: Door, backend: Simulator) -> None:
-    data = json.dumps(chat(extra="x" * (31 * MIB))).encode()
+async def test_body_of_nearly_the_largest_size_is_read(server: Door, backend: Simulator) -> None:
+    data = json.dumps(chat(extra="x" * (MAX_BODY_BYTES - MIB))).encode()
     reply = await server.reply(post(CHAT, data))
     assert reply.status == 200, reply.body[:300]
 

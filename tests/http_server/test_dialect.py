@@ -12,6 +12,7 @@ from tests.http_server import raw, toy
 from tests.http_server.doors import MODEL, Door, Stream, chat, door
 from tests.http_server.raw import JsonObject, Reply, get, head, post
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.simulator import Simulator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
@@ -87,9 +88,9 @@ async def test_foreign_host_is_refused_in_the_form_of_the_dialect(served: Door) 
 
 
 async def test_body_that_is_too_large_is_refused_in_the_form_of_the_dialect(served: Door) -> None:
-    length = f"Content-Length: {33 << 20}"
+    length = f"Content-Length: {MAX_BODY_BYTES + MIB}"
     request = head(f"POST {SAY}", "Host: 127.0.0.1", raw.JSON_TYPE, length)
-    assert "32 MiB" in oops(await served.reply(request), 413)
+    assert f"{MAX_BODY_BYTES // MIB} MiB" in oops(await served.reply(request), 413)
 
 
 async def test_wrong_field_and_broken_json_are_refused_in_the_form_of_the_dialect(

@@ -21,6 +21,7 @@ from tests.http_server import raw
 from tests.http_server.doors import Door, chat, door
 from tests.http_server.raw import JSON_TYPE, Reply, get, head, post
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.simulator import Simulator
 from codexapi_http.server.uvicorn_protocol import Deadlines
 
@@ -30,7 +31,6 @@ served = pytest.mark.asyncio(loop_scope="module")
 CHAT = "/v1/chat/completions"
 IMAGES = "/v1/images/generations"
 HOST = "Host: 127.0.0.1"
-MIB = 1024 * 1024
 COUNTS = {"browser": 16, "body": 28, "framing": 14, "method and path": 8, "slow": 5}
 PAGE = Path(__file__).with_name("README.md")
 PAGE_HEAD = """\
@@ -131,9 +131,9 @@ BODY = [
     ("an integer beyond 64 bits", extra(b"18446744073709551617"), 400, "invalid_json"),
     ("nesting 101 deep", extra(b"[" * 100 + b"]" * 100), 400, "invalid_json"),
     ("nesting 100,000 deep", extra(b"[" * 100_000), 400, "invalid_json"),
-    ("a claim of 120 MB", claiming(f"Content-Length: {120 * MIB}"), 413, "request_too_large"),
-    ("33 MiB in chunks", claiming("Transfer-Encoding: chunked",
-     body=(b"%x\r\n" % MIB + b" " * MIB + b"\r\n") * 33), 413, "request_too_large"),
+    ("a claim of four times the limit", claiming(f"Content-Length: {MAX_BODY_BYTES * 4}"), 413, "request_too_large"),
+    ("a MiB over the limit in chunks", claiming("Transfer-Encoding: chunked",
+     body=(b"%x\r\n" % MIB + b" " * MIB + b"\r\n") * (MAX_BODY_BYTES // MIB + 1)), 413, "request_too_large"),
     ("a million choices", changed(n=1_000_000), 400, None, "n"),
     ("a thousand pictures", post(IMAGES, {"prompt": "a fox", "n": 1000}), 400, None, "n"),
     ("no messages", changed(messages=None), 400, "invalid_type", "messages"),

@@ -15,6 +15,7 @@ from tests.http_server.doors import Answer, Door, Stream, door
 from tests.http_server.raw import JsonObject, Reply, get, head, post
 from tests.message_replies import added_up, told
 
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.protocol.anthropic import PING
 from codexapi_engine.simulator import Simulator
 
@@ -402,8 +403,8 @@ async def test_strict_refuses_by_path() -> None:
         (post(MESSAGES, {"messages": []}), 400, "invalid_request_error", "model"),
         (post(MESSAGES, ask("hi", container="c")), 400, "invalid_request_error", "container"),
         (
-            head(f"POST {MESSAGES}", "Host: 127.0.0.1", raw.JSON_TYPE, f"Content-Length: {33 << 20}"),
-            413, "request_too_large", "32 MiB",
+            head(f"POST {MESSAGES}", "Host: 127.0.0.1", raw.JSON_TYPE, f"Content-Length: {MAX_BODY_BYTES + MIB}"),
+            413, "request_too_large", f"{MAX_BODY_BYTES // MIB} MiB",
         ),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from openapi_schema_validator import OAS31Validator
@@ -12,12 +13,15 @@ from tests.http_server import forms
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import JsonObject, get, post
 from tests.http_server.toy import ROUTES as TOY
+from tests.http_server.toy import TOY as TOY_DIALECT
 
 from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.simulator import Simulator
+from codexapi_http.dialect import DialectRoutes
 from codexapi_http.routes import DIALECTS, ROUTES
 from codexapi_http.routes.openapi import document
 from codexapi_http.routes.openapi_tables import BODIES, MODEL, QUERIES, REPLIES, Body
+from codexapi_http.routes.translated import translated
 from codexapi_http.websocket.upgrade import Upgrade
 
 served = pytest.mark.asyncio(loop_scope="module")
@@ -64,8 +68,16 @@ def test_a_dialect_that_nobody_described_is_in_a_valid_document() -> None:
     made = document(ROUTES, [*DIALECTS, TOY])
     OpenAPIV31SpecValidator(made).validate()
     operation = made["paths"]["/toy/say"]["post"]
+    assert operation["operationId"] == "toy_create"
     assert {"x-toy-key": []} in operation["security"]
     assert "x-toy-key" in made["components"]["securitySchemes"]
+
+
+def test_two_dialects_that_only_translate_are_two_operations() -> None:
+    other = replace(TOY_DIALECT, name="toy_two")
+    route = Route("/toy_two/say", translated(other), methods=["POST"])
+    made = document(ROUTES, [TOY, DialectRoutes(other, [route])])
+    OpenAPIV31SpecValidator(made).validate()
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:

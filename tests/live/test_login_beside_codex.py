@@ -24,11 +24,12 @@ from tests.processes import environment
 from tests.wire_files import wire
 
 from codexapi_engine import Codex, Settings
+from codexapi_engine.bounds import REFRESH_MARGIN
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 ROUNDS = int(os.environ.get("CODEXAPI_ROUNDS", "50"))
-CODEX_AT, WE_AT = 300, 60
+CODEX_AT, WE_AT = 300, REFRESH_MARGIN
 """Seconds before expiry at which each of the two renews."""
 
 CONFIG = """

@@ -26,6 +26,7 @@ from tests.mcp_server.transports import (
 )
 from tests.processes import codexapi, environment
 
+from codexapi_engine.bounds import MAX_BODY_BYTES
 from codexapi_engine.simulator import Simulator
 
 pytestmark = pytest.mark.timeout(90)
@@ -102,7 +103,7 @@ async def test_a_body_may_be_larger_than_the_sdk_would_have_it_and_not_endless(
         async with raw.connect(server.port) as connection:
             head = raw.head(
                 "POST /mcp", "Host: 127.0.0.1", raw.JSON_TYPE, ACCEPT,
-                f"Content-Length: {32 * 1024 * 1024 + 1}",
+                f"Content-Length: {MAX_BODY_BYTES + 1}",
             )  # fmt: skip
             await connection.send(head)
             refused = await connection.reply()

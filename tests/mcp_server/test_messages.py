@@ -15,7 +15,7 @@ from tests import forks
 from tests.mcp_server.transports import HELLO
 from tests.processes import codexapi, environment
 
-from codexapi_engine.bounds import MAX_BODY_BYTES
+from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_mcp.messages import InvalidMessage, LongLine, parse, serialized
 from codexapi_mcp.pipes import split
 
@@ -196,7 +196,7 @@ def test_a_process_answers_each_request_and_goes_on() -> None:
     assert by_id.keys() == {1, 2, 3, 4, 5, None}
     assert by_id[2]["result"]["content"][0]["text"] == "Hi"
     assert by_id[3]["error"]["code"] == INVALID
-    assert by_id[4]["error"]["message"].endswith("longer than 32 MiB")
+    assert by_id[4]["error"]["message"].endswith(f"longer than {MAX_BODY_BYTES // MIB} MiB")
     assert by_id[5]["result"] == {}
     assert by_id[None]["error"]["code"] == PARSE
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from codexapi_engine.bounds import REFRESH_MARGIN
+
 Parameters = dict[str, Any]
 
 LENGTH = 1.6
@@ -78,8 +80,9 @@ def schedule(seed: int) -> Schedule:
 
 
 def _lifetime(dice: random.Random) -> float:
-    """Ours renews at 60 s before the end; what is born with less waits for a 401."""
-    return dice.choice([0.5, 2.0, 60.3, 60.8, 61.5, 864_000.0, 864_000.0])
+    """What is born with less than our margin waits for a 401."""
+    little = [REFRESH_MARGIN + more for more in (0.3, 0.8, 1.5)]
+    return dice.choice([0.5, 2.0, *little, 864_000.0, 864_000.0])
 
 
 def _script(dice: random.Random, *, abandoned: bool = False) -> str:

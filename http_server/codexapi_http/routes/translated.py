@@ -35,4 +35,6 @@ def translated(dialect: Dialect) -> Endpoint:
             response = await collect_response(stream)
         return json_response(translation.reply(response), headers)
 
+    # Its name in the OpenAPI document and the tables of that, where each has a name of its own.
+    answer.__name__ = f"{dialect.name}_create"
     return posted(answer)

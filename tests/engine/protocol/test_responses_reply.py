@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-from tests.wire_files import NAMES, events, translated, wire
+from tests.wire_files import NAMES, NOT_OF_THE_CLIENT, events, translated, wire
 
 from codexapi_engine.errors import CodexError, StreamInterrupted, TimedOut
 from codexapi_engine.protocol import JsonObject, responses, sse
@@ -32,7 +32,7 @@ ENDED_WELL = [
     if events(wire(name))[-1].type in ("response.completed", "response.incomplete", "response.done")
 ]
 UNOFFICIAL = {
-    "unknown_event",  # an item that nobody knows
+    *NOT_OF_THE_CLIENT,
     "compaction",  # no created_by, no sequence numbers
     "image_generation",  # a tool_usage without web_search
     "web_search", "deltas_without_their_item",  # an item that is added without its action
