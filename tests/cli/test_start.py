@@ -131,7 +131,8 @@ main()
 @pytest.mark.parametrize(
     ("command", "place", "name"),
     [
-        ("chat --demo hi", "codexapi_cli.app", "SIGINT"),
+        ("chat --demo hi", "codexapi_cli.conversation.ask", "SIGINT"),
+        ("chat --demo --color never hi", "codexapi_cli.app", "SIGINT"),
         ("chat --demo hi", "codexapi_cli.terminal.runner", "SIGINT"),
         ("chat --demo hi", "a loop", "SIGINT"),
         ("chat --demo hi", "a loop", "SIGHUP"),

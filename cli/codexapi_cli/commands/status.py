@@ -15,9 +15,10 @@ from codexapi_engine.bounds import PLAN_INTERVAL
 from codexapi_engine.folding import columns_of
 from codexapi_engine.telemetry import ProgramUse
 
-from ..parser.options import BaseUrl, Demo, Json, check_every, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, command
 from ..servers.live import by_program, status_at
 from ..servers.registry import Server, running
+from ..settings import check_every, opened, settings
 from ..terminal.cleaning import clean
 from ..terminal.output import Problem, ending, exit_code, painted, put, put_drawn, put_json, run
 from ..terminal.plan import lines, local

@@ -16,7 +16,7 @@ from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.protocol.shapes import get_list, get_str
 
-from ..parser.words import decoded
+from ..parser.texts import decoded
 from ..terminal.output import Problem
 from ..terminal.stdin import IDLE, MOMENT, stdin_bytes
 from .local_files import file_bytes, texts
