@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -120,7 +119,7 @@ async def _report(chosen: engine.Settings) -> dict[str, Any]:
         "base_url": chosen.base_url,
         "simulated": chosen.demo,
         "servers": [
-            {**asdict(server), "programs": programs and [one._asdict() for one in programs]}
+            {**server._asdict(), "programs": programs and [one._asdict() for one in programs]}
             for server, programs in zip(servers, live, strict=True)
         ],
         "limits": None,

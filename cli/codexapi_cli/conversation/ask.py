@@ -11,9 +11,8 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import codexapi_engine as engine
 from codexapi_engine import user_files
@@ -51,8 +50,7 @@ _FENCED = re.compile(
 _DATA_URL = re.compile(r"(data:[\w.+/-]+;base64,)[A-Za-z0-9+/=]{64,}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFormat:
+class AnswerFormat(NamedTuple):
     """What the answer looks like, and where it goes."""
 
     output: Path | None  # None: stdout

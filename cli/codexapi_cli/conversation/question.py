@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from codexapi_engine.attachments import PDF, is_on_the_web, media_type
@@ -24,8 +24,7 @@ from .local_files import file_bytes, texts
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     text: str
     images: tuple[str, ...] = ()  # data or https URLs
     files: tuple[tuple[str, str], ...] = ()  # names, with such URLs
