@@ -1,7 +1,8 @@
 """How fast commands start: `python -m benchmarks.startup [--rounds N] [--json FILE]`.
 
 From spawn to exit; to the request on the wire, at a socket that never answers; to the first word
-on stdout, from a backend that thinks for a second; to the answer of `initialize`. One after
+on stdout, from a backend that thinks for a second; to a server's first answer, for which it asks the
+backend; to the answer of `initialize`. One after
 another in every round, on one core; only ratios within a run mean anything. What is not installed
 (`python -m benchmarks.peers`) is left out.
 """
@@ -9,6 +10,7 @@ another in every round, on one core; only ratios within a run mean anything. Wha
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import socket
 import statistics
@@ -19,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from tests.logins import DAY, auth_json, write_login
 from tests.processes import ROOT, codexapi, environment
@@ -37,14 +40,21 @@ _INITIALIZE = {
         "clientInfo": {"name": "benchmark", "version": "0"},
     },
 }  # fmt: skip
+_PASS = "python -c pass"
+_SERVE = "codexapi serve: to its first answer"
+_WIRE = "codexapi chat hi: to the wire"
+_READY = b"codexapi ready on "
 _SECONDS = 30.0
 
 Env = Mapping[str, str]
 
 PAIRS = (
-    ("codexapi --version", "python -c pass", "≤ 2"),
+    ("codexapi --version", _PASS, "≤ 1.3"),
+    ("codexapi --help", _PASS, "≤ 4"),
+    (_WIRE, _PASS, "≤ 8"),
+    (_SERVE, _PASS, "≤ 12"),
     ("codexapi --help", "llm --help", "≤ 0.2"),
-    ("codexapi chat hi: to the wire", "llm hi: to the wire", "≤ 0.33"),
+    (_WIRE, "llm hi: to the wire", "≤ 0.33"),
     ("codexapi mcp serve: to `initialize` answered", "bare MCP SDK: the same", ""),
 )
 """What is compared with what, and the ratio that was promised."""
@@ -105,10 +115,12 @@ def _measures(scratch: Path, stack: ExitStack) -> dict[str, Callable[[], float]]
     bare: Command = [sys.executable, Path(__file__).parent / "inside" / "bare_mcp.py"]
     hi, slow = ("chat", "-m", MODEL, "hi"), ("chat", "-m", MODEL, str(Play(wait=THINKS)))
     measures: dict[str, Callable[[], float]] = {
-        "python -c pass": lambda: _whole([sys.executable, "-c", "pass"], env),
+        _PASS: lambda: _whole([sys.executable, "-c", "pass"], env),
+        'python -c "import httpx"': lambda: _whole([sys.executable, "-c", "import httpx"], env),
         "codexapi --version": lambda: _whole([*ours, "--version"], env),
         "codexapi --help": lambda: _whole([*ours, "--help"], env),
-        "codexapi chat hi: to the wire": lambda: _to_wire([*ours, *hi], env, sink),
+        _WIRE: lambda: _to_wire([*ours, *hi], env, sink),
+        _SERVE: lambda: _to_answer([*ours, "serve", "--port", "0"], thinking),
         f"codexapi chat: to the first word, {THINKS} ms of them the backend's": (
             lambda: _to_output([*ours, *slow], thinking)
         ),
@@ -149,6 +161,34 @@ def _to_wire(command: Command, env: Env, sink: socket.socket) -> float:
     if not first.startswith(b"POST "):
         raise RuntimeError(f"{command[0]} did not ask the model, but {first[:80]!r}")
     return passed
+
+
+def _to_answer(command: Command, env: Env) -> float:
+    """To a server's answer to one Chat Completions request."""
+    pipe, null, began = subprocess.PIPE, subprocess.DEVNULL, time.perf_counter()
+    with subprocess.Popen(command, env=env, stdin=null, stdout=null, stderr=pipe) as process:
+        try:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if line.startswith(_READY))
+            _ask(line.split()[-1].decode())
+            return time.perf_counter() - began
+        finally:
+            process.kill()
+
+
+def _ask(url: str) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": str(Play())}]}
+    place = urlsplit(url)
+    client = http.client.HTTPConnection(place.netloc, timeout=_SECONDS)
+    try:
+        kind = {"content-type": "application/json"}
+        client.request("POST", f"{place.path}/chat/completions", json.dumps(body), kind)
+        answer = client.getresponse()
+        text = answer.read()
+    finally:
+        client.close()
+    if answer.status != http.client.OK:
+        raise RuntimeError(f"{url} answered {answer.status}: {text[:80]!r}")
 
 
 def _to_output(command: Command, env: Env, said: Mapping[str, object] | None = None) -> float:

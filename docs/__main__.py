@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs import blocks, compatibility, help_pages, parts, reference
+from docs import blocks, compatibility, help_pages, parts, plain_options, reference
 from tests.downloads import Unavailable
 
 from codexapi_cli.parser.help_pages import PAGES
+from codexapi_cli.parser.plain import OPTIONS
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _helps(writing: bool) -> bool:
-    return _put(Path(PAGES), help_pages.text(), writing)
+    made = {Path(PAGES): help_pages.text(), Path(OPTIONS): plain_options.text()}
+    return _put_all(made, writing)
 
 
 def _files(writing: bool) -> bool:

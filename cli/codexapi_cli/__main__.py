@@ -46,6 +46,10 @@ def _main() -> None:
         from codexapi_mcp.__main__ import main as serve
 
         sys.exit(serve())
+    from .parser.plain import run_plain
+
+    if run_plain(arguments):
+        return
     from .app import app
 
     app(prog_name="codexapi")

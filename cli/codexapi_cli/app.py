@@ -15,8 +15,9 @@ from codexapi_engine import __version__
 from .parser.help_text import DocumentedGroup
 from .parser.implicit import command_first, show_help_of
 from .parser.options import EVERYWHERE, Color, Colors, Quiet, Timeout, Unlogged, Verbose
+from .parser.texts import is_question
 from .parser.usage_errors import explain
-from .parser.words import is_question, mark_questions, strip_marks
+from .parser.words import mark_questions, strip_marks
 from .terminal.output import Problem, ending, put
 
 COMMANDS = {

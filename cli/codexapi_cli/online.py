@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -144,7 +143,7 @@ def _failure(name: str, error: engine.CodexError, statuses: Statuses) -> Check:
 def shareable(finding: Check, chosen: engine.Settings) -> Check:
     """A finding without what says whose machine it is."""
     fix = finding.fix and _shareable(finding.fix, chosen)
-    return replace(finding, text=_shareable(finding.text, chosen), fix=fix)
+    return finding._replace(text=_shareable(finding.text, chosen), fix=fix)
 
 
 def _shareable(text: str, chosen: engine.Settings) -> str:

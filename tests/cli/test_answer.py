@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codexapi_cli.commands.chat import extracted
+from codexapi_cli.conversation.ask import extracted
 from codexapi_cli.terminal.cleaning import TerminalSanitizer
 
 HARM = [

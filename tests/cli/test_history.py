@@ -17,7 +17,7 @@ from tests.cli.shell import run
 from tests.odd_files import KINDS, put_odd_file
 from tests.two_accounts import TwoAccounts
 
-from codexapi_cli.commands.chat import _go_on
+from codexapi_cli.conversation.ask import _go_on
 from codexapi_cli.conversation.chat_history import ChatHistory, Turn, transcript
 from codexapi_cli.conversation.question import Question
 from codexapi_cli.conversation.turns import Conversation

@@ -1,4 +1,8 @@
-"""What `codexapi serve` loads until it has answered: the time until then is mostly that."""
+"""What `codexapi` loads until it has asked or answered: the time until then is mostly that.
+
+Counted, and so the same on any machine. Where a count has grown, see whether the first answer needs
+what is new, and raise the number if it does.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,42 @@ import pytest
 from tests.processes import codexapi, environment, simulator
 
 UNUSED = {
-    "PIL", "certifi", "codexapi_mcp", "h11", "httpcore", "keyring", "mcp", "prometheus_client", "rich",
-    "tomlkit", "yaml",
+    "PIL", "certifi", "click", "codexapi_cli.app", "codexapi_mcp", "h11", "httpcore", "keyring", "mcp",
+    "multiprocessing", "prometheus_client", "rich", "tomlkit", "typer", "uvicorn.main", "yaml",
     "anyio._backends._asyncio", "codexapi_engine.simulator",
 }  # fmt: skip
 """By nobody who asks for text over plain HTTP."""
 
+UNUSED_BY_CHAT = UNUSED | {
+    "anyio", "codexapi_http", "prompt_toolkit", "pydantic", "pydantic_core", "starlette", "uvicorn", "uvloop",
+}  # fmt: skip
+
+OURS, FOREIGN = "ours", "foreign"
+
+DATACLASSES = {
+    "Batch", "Conversation", "Image", "ImageRequest", "Picture", "RunMetrics", "Settings", "Snapshot", "_LastingAnswer",
+}  # fmt: skip
+"""They change, are generic, keep a field out of their text or check themselves."""
+
 ASKED = {"model": "gpt-6.1-sol", "messages": [{"role": "user", "content": "[[say Hello.]]"}]}
+
+
+def test_the_version_is_printed_without_anything() -> None:
+    loaded = _loaded(_ran_with_times("--version").stderr)
+    assert _counts(loaded) == {OURS: 2, FOREIGN: 0}
+    assert not loaded & {"typing", "json", "pathlib", "re", "signal"}
+
+
+def test_a_question_needs_no_more_than_it_needs(tmp_path: Path) -> None:
+    with simulator(tmp_path) as backend:
+        done = _ran_with_times("chat", "-m", "gpt-6.1-sol", "[[say Hello.]]", **backend.env)
+    loaded = _loaded(done.stderr)
+    assert done.stdout == "Hello.\n"
+    assert "codexapi_engine.http.network" in loaded
+    assert not loaded & UNUSED_BY_CHAT
+    counts = _counts(loaded)
+    assert counts[OURS] <= 115
+    assert counts[FOREIGN] <= 48
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ends a server by SIGTERM")
@@ -44,10 +77,47 @@ def test_the_first_answer_needs_no_more_than_it_needs(tmp_path: Path) -> None:
         finally:
             server.send_signal(signal.SIGTERM)
             told.append(server.stderr.read())
-    loaded = {line.rpartition("|")[2].strip() for line in "".join(told).splitlines()}
+    loaded = _loaded("".join(told))
     assert said == "Hello."
     assert "codexapi_engine.protocol.chat.request" in loaded
     assert not loaded & UNUSED
+    counts = _counts(loaded)
+    assert counts[OURS] <= 236
+    assert counts[FOREIGN] <= 155
+
+
+def _ran_with_times(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = codexapi(*arguments)
+    command[1:1] = ["-X", "importtime"]
+    return subprocess.run(
+        command, env=environment(**env), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+
+
+def _loaded(stderr: str) -> set[str]:
+    lines = (line for line in stderr.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip() for line in lines} - {"imported package"}
+
+
+def _counts(loaded: set[str]) -> dict[str, int]:
+    """How many modules are of ours, and of the packages that we require."""
+    tops = [name.partition(".")[0] for name in loaded]
+    ours = sum(top.startswith("codexapi_") for top in tops)
+    known = sys.stdlib_module_names | {"_distutils_hack", "sitecustomize", "usercustomize"}
+    return {OURS: ours, FOREIGN: len([top for top in tops if top not in known]) - ours}
+
+
+def test_few_records_of_a_question_are_dataclasses() -> None:
+    """Each is compiled at every start, which takes ten times as long as a NamedTuple does."""
+    program = (
+        "import sys, dataclasses\n"
+        "import codexapi_cli.conversation.ask, codexapi_cli.parser.remembering\n"
+        "modules = [m for name, m in sys.modules.items() if name.startswith('codexapi_')]\n"
+        "kinds = {k for m in modules for k in vars(m).values() if isinstance(k, type)}\n"
+        "print(*sorted(k.__name__ for k in kinds if '__dataclass_fields__' in vars(k)))\n"
+    )
+    assert set(_ran(program).stdout.split()) == DATACLASSES
 
 
 def _said(url: str) -> str:
@@ -131,7 +201,8 @@ main()
 @pytest.mark.parametrize(
     ("command", "place", "name"),
     [
-        ("chat --demo hi", "codexapi_cli.app", "SIGINT"),
+        ("chat --demo hi", "codexapi_cli.conversation.ask", "SIGINT"),
+        ("chat --demo --color never hi", "codexapi_cli.app", "SIGINT"),
         ("chat --demo hi", "codexapi_cli.terminal.runner", "SIGINT"),
         ("chat --demo hi", "a loop", "SIGINT"),
         ("chat --demo hi", "a loop", "SIGHUP"),

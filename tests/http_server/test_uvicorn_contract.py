@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 import uvicorn
+from tests.processes import environment
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -82,3 +85,28 @@ def test_the_version_of_uvicorn_is_pinned_to_the_listed_minor() -> None:
     following = f"0.{int(minor.partition('.')[2]) + 1}"
     assert pin == f"uvicorn>={minor},<{following}"
     assert version("uvicorn").startswith(f"{minor}.")
+
+
+RUNS_ANOTHER = """
+import sys
+from codexapi_http.app import create_app
+import uvicorn.server
+assert not {"uvicorn.main", "click", "multiprocessing"} & set(sys.modules)
+assert uvicorn.Server is uvicorn.server.Server
+from uvicorn import run
+assert run is uvicorn.run is sys.modules["uvicorn.main"].run
+assert uvicorn.main is sys.modules["uvicorn.main"].main
+assert uvicorn.Server is sys.modules["uvicorn.main"].Server
+assert not hasattr(uvicorn, "no_such_name")
+"""
+ALREADY_LOADED = """
+import uvicorn
+names = dict(vars(uvicorn))
+import codexapi_http.app
+assert names.items() <= vars(uvicorn).items()
+"""
+
+
+@pytest.mark.parametrize("program", [RUNS_ANOTHER, ALREADY_LOADED], ids=["before it", "after it"])
+def test_a_program_that_loads_our_application_has_all_of_uvicorn(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], env=environment(), check=True)

@@ -12,7 +12,8 @@ from codexapi_engine.settings import SECRETS, VARIABLES, proxy_text
 
 from ..conversation.chat_history import path_in
 from ..global_options import environment, global_options
-from ..parser.options import NO_LOG, Json, command, settings
+from ..parser.options import NO_LOG, Json, command
+from ..settings import settings
 from ..terminal.output import put, put_json
 
 DEFAULT = "default"

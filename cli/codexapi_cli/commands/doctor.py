@@ -14,7 +14,8 @@ import codexapi_engine as engine
 from codexapi_engine.check import PROBLEM, Check
 from codexapi_engine.folding import columns_of, fold
 
-from ..parser.options import BaseUrl, Demo, Json, command, settings
+from ..parser.options import BaseUrl, Demo, Json, command
+from ..settings import settings
 from ..terminal.cleaning import clean
 from ..terminal.output import FAILED, USAGE, painted, put, put_drawn, run, say, say_error
 

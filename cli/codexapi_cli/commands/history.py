@@ -14,7 +14,8 @@ from codexapi_engine.errors import JsonObject
 
 from ..conversation.chat_history import ChatHistory, path_in, transcript
 from ..parser import completers
-from ..parser.options import Demo, Json, command, settings
+from ..parser.options import Demo, Json, command
+from ..settings import settings
 from ..terminal.output import USAGE, Problem, ending, note, put, put_json, put_path, say
 
 app = command()

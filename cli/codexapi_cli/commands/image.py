@@ -28,8 +28,9 @@ from codexapi_engine.protocol import images
 from codexapi_engine.protocol.images import FORMATS, Picture
 
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command
 from ..parser.words import WordsCommand
+from ..settings import opened, settings
 from ..terminal.cleaning import to_json
 from ..terminal.opener import open_file
 from ..terminal.output import (

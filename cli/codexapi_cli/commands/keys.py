@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ..parser import completers
-from ..parser.options import Json, command, settings
+from ..parser.options import Json, command
+from ..settings import settings
 from ..terminal.output import LOCAL_FILE, Problem, ending, put, put_json, run, say
 from ..terminal.plan import local
 

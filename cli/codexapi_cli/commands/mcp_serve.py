@@ -11,7 +11,8 @@ import codexapi_engine as engine
 from codexapi_engine.setting_values import parse_host
 
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Model, Record, RecordContent, checked, key_of, settings
+from ..parser.options import BaseUrl, Demo, Model, Record, RecordContent
+from ..settings import checked, key_of, settings
 from ..terminal.output import USAGE, Problem, ending, say
 
 

@@ -9,7 +9,8 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.protocol.models import Model, public
 
-from ..parser.options import BaseUrl, Demo, Json, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, command
+from ..settings import opened, settings
 from ..terminal.output import note, put, put_json, run
 
 app = command()

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-import codexapi_engine as engine
 from codexapi_engine.bounds import IDLE_TIMEOUT
-from codexapi_engine.setting_values import parse_alias, parse_host, parse_origin
-from codexapi_engine.settings import OLLAMA_PORT
 
 from ..parser import completers
 from ..parser.help_text import BACKEND
-from ..parser.options import (
-    BaseUrl,
-    Demo,
-    Record,
-    RecordContent,
-    checked,
-    command,
-    key_of,
-    settings,
-)
-from ..servers.background import announce, start
-from ..servers.registry import PortLock
-from ..terminal.output import USAGE, Problem, ending, quiet, say_error, verbosity
-
-if TYPE_CHECKING:
-    from codexapi_engine.protocol.models import Model
+from ..parser.options import BaseUrl, Demo, Record, RecordContent, command
+from ..servers.foreground import serve as serve_here
 
 app = command()
 
@@ -212,77 +191,11 @@ def serve(
 
     Point a client at http://127.0.0.1:18080/v1; any text will do as its key.
     """
-    if timeout is not None and not timeout > 0:
-        say_error("--timeout: expected a number of seconds above 0")
-        raise typer.Exit(USAGE)
-    aliases = dict(checked("--model-alias", parse_alias, text) for text in model_alias or ())
-    hosts = tuple(checked("--allow-host", parse_host, text) for text in allow_host or ())
-    origins = tuple(checked("--cors", parse_origin, text) for text in cors or ())
-    chosen = settings(
-        host=host, base_url=base_url, api_key=key_of(api_key, api_key_file),
-        timeout=timeout, model=model, allow_hosts=hosts, demo=demo, strict=strict,
-        port=port, model_aliases=aliases, state=state,
-        cors=origins, max_streams=max_streams, metrics=metrics,
-        transcribe_audio=transcribe_audio, record=record, record_content=record_content,
+    serve_here(
+        host=host, port=port, api_key=api_key, api_key_file=api_key_file, base_url=base_url,
+        timeout=timeout, model=model, model_alias=model_alias, allow_host=allow_host, cors=cors,
+        max_streams=max_streams, metrics=metrics, page=page, demo=demo, record=record,
+        record_content=record_content, state=state, strict=strict,
+        transcribe_audio=transcribe_audio, mcp=mcp, ollama=ollama, detach=detach,
+        announcing=announcing, log_level=log_level, log_format=log_format,
     )  # fmt: skip
-    if page is not None:
-        chosen = replace(chosen, page=page)
-    if ollama and chosen.ollama_port is None:
-        chosen = replace(chosen, ollama_port=OLLAMA_PORT)
-    if detach:
-        with ending():
-            again = [word for word in sys.argv[1:] if word != "--detach"]
-            raise typer.Exit(start(chosen.state_dir, chosen.port, again))
-    with ending(), PortLock(chosen.state_dir, demo=chosen.demo) as place:
-        _take(place, chosen.port)
-        import codexapi_http  # a front end: loaded when it starts
-
-        level = log_level or _level()
-        codexapi_http.configure_log(form=log_format.value, level=level.value)
-
-        def ready(url: str, notes: list[str]) -> None:
-            _show(place, url, notes)
-            if announcing:
-                announce(url, notes)
-
-        try:
-            code = codexapi_http.serve(
-                chosen, ready, mounts=_mounts() if mcp else (), snippets=_snippets
-            )
-        except engine.CodexError as error:
-            say_error(str(error))
-            code = USAGE
-    raise typer.Exit(code)
-
-
-def _mounts() -> Sequence[Callable[[engine.Codex], Any]]:
-    import codexapi_mcp  # as above
-
-    return [codexapi_mcp.Endpoint]
-
-
-def _snippets(url: str, models: Sequence[Model], keyed: bool) -> Sequence[dict[str, Any]]:
-    from ..integrations.snippets import snippets  # when a browser opens the page
-
-    return snippets(url, models, keyed)
-
-
-def _level() -> Level:
-    if quiet():
-        return Level.warning
-    return Level.debug if verbosity() else Level.info
-
-
-def _take(place: PortLock, port: int) -> None:
-    """Raises Problem where another server of ours has the port."""
-    with suppress(OSError):  # shown when the server is ready
-        if port:
-            place.take(port)
-
-
-def _show(place: PortLock, url: str, notes: list[str]) -> None:
-    """A server that cannot be shown to others serves all the same."""
-    try:
-        place.ready(url)
-    except (OSError, Problem) as error:
-        notes.append(f"`codexapi stop` will not find this server: {error}")

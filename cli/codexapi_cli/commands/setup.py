@@ -42,8 +42,9 @@ from ..integrations.snippets import form_of, is_list, model_info, pasted, words
 from ..integrations.system import System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand
-from ..parser.options import BaseUrl, Demo, Model, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Model, command
 from ..servers.registry import reachable, running, version_at
+from ..settings import opened, settings
 from ..terminal.output import BACKEND, LOCAL_FILE, Problem, ending, hear_warnings, note, put, say
 
 LOOK = 2.0

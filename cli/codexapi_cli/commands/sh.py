@@ -24,21 +24,13 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 
+from ..conversation.ask import AnswerFormat, begin, ending_of, first_block, nothing_to_ask
 from ..conversation.question import Question, composed
 from ..conversation.turns import Conversation
 from ..parser import completers
-from ..parser.options import (
-    BaseUrl,
-    Demo,
-    Effort,
-    Model,
-    Record,
-    RecordContent,
-    command,
-    opened,
-    settings,
-)
+from ..parser.options import BaseUrl, Demo, Effort, Model, Record, RecordContent, command
 from ..parser.words import WordsCommand
+from ..settings import opened, settings
 from ..shell import git_settings
 from ..shell.danger import danger
 from ..shell.key_bindings import SCRIPTS, Integration
@@ -47,7 +39,6 @@ from ..terminal.answer import Answer, SilentSink
 from ..terminal.clipboard import copy
 from ..terminal.output import FAILED, LOCAL_FILE, Problem, ending, note, put, say
 from ..terminal.runner import Runner
-from .chat import AnswerFormat, begin, ending_of, first_block, nothing_to_ask
 
 try:
     import readline
@@ -146,7 +137,7 @@ def sh(
         return
     with ending():
         if not words:
-            nothing_to_ask(ctx)
+            nothing_to_ask(ctx.command_path)
         question = composed(words, (), (), read_stdin=not no_stdin)
         name = shell or own_shell(os.environ)
         chosen = settings(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +14,10 @@ from codexapi_engine.bounds import PLAN_INTERVAL
 from codexapi_engine.folding import columns_of
 from codexapi_engine.telemetry import ProgramUse
 
-from ..parser.options import BaseUrl, Demo, Json, check_every, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, command
 from ..servers.live import by_program, status_at
 from ..servers.registry import Server, running
+from ..settings import check_every, opened, settings
 from ..terminal.cleaning import clean
 from ..terminal.output import Problem, ending, exit_code, painted, put, put_drawn, put_json, run
 from ..terminal.plan import lines, local
@@ -119,7 +119,7 @@ async def _report(chosen: engine.Settings) -> dict[str, Any]:
         "base_url": chosen.base_url,
         "simulated": chosen.demo,
         "servers": [
-            {**asdict(server), "programs": programs and [one._asdict() for one in programs]}
+            {**server._asdict(), "programs": programs and [one._asdict() for one in programs]}
             for server, programs in zip(servers, live, strict=True)
         ],
         "limits": None,

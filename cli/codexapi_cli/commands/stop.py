@@ -13,8 +13,9 @@ import typer
 
 from codexapi_engine.bounds import STOP_TIMEOUT
 
-from ..parser.options import ServerPort, command, settings
+from ..parser.options import ServerPort, command
 from ..servers.registry import Server, has_ended, running
+from ..settings import settings
 from ..terminal.output import FAILED, Problem, ending, say
 
 LAST = 5.0

@@ -14,9 +14,10 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 
-from ..parser.options import Json, ServerPort, check_every, command, settings
+from ..parser.options import Json, ServerPort, command
 from ..servers.live import chosen_server, status_at
 from ..servers.registry import running
+from ..settings import check_every, settings
 from ..terminal.output import Problem, ending, put, put_drawn, put_json, run
 
 if sys.platform != "win32":

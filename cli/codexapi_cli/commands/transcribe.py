@@ -14,7 +14,8 @@ from codexapi_engine.bounds import MAX_AUDIO_BYTES, MIB
 from codexapi_engine.protocol.audio import AudioFile
 
 from ..conversation.local_files import file_bytes
-from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, Record, RecordContent, command
+from ..settings import opened, settings
 from ..terminal.output import (
     LOCAL_FILE,
     Problem,

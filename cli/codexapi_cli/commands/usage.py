@@ -10,7 +10,8 @@ import typer
 import codexapi_engine as engine
 from codexapi_engine.folding import columns_of
 
-from ..parser.options import BaseUrl, Demo, Json, check_every, command, opened, settings
+from ..parser.options import BaseUrl, Demo, Json, command
+from ..settings import check_every, opened, settings
 from ..terminal.output import ending, put_json, run
 from ..terminal.plan import lines
 from ..terminal.redraw import redraw

@@ -24,7 +24,7 @@ from codexapi_engine.protocol.shapes import get_dict, get_int
 
 from ..commands.image import draw_in_chat
 from ..commands.usage import speaks_unicode
-from ..parser.options import opened
+from ..settings import opened
 from ..terminal.answer import Answer
 from ..terminal.cleaning import clean
 from ..terminal.clipboard import copy

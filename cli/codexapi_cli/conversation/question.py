@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from codexapi_engine.attachments import PDF, is_on_the_web, media_type
@@ -16,7 +16,7 @@ from codexapi_engine.protocol.images import data_url
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.protocol.shapes import get_list, get_str
 
-from ..parser.words import decoded
+from ..parser.texts import decoded
 from ..terminal.output import Problem
 from ..terminal.stdin import IDLE, MOMENT, stdin_bytes
 from .local_files import file_bytes, texts
@@ -24,8 +24,7 @@ from .local_files import file_bytes, texts
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     text: str
     images: tuple[str, ...] = ()  # data or https URLs
     files: tuple[tuple[str, str], ...] = ()  # names, with such URLs

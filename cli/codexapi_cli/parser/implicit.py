@@ -9,8 +9,9 @@ import typer
 
 from ..terminal.output import Problem
 from .help_text import TOPICS, show, show_text, takes_value, unknown_command
+from .texts import is_question
 from .topics import topic
-from .words import is_question, strip_marks
+from .words import strip_marks
 
 CHAT = "chat"
 

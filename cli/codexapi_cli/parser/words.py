@@ -6,18 +6,14 @@ A word that begins with a dash and contains a blank is a question, not an option
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .help_text import DocumentedCommand, takes_value
+from .texts import decoded
 
 _MARK = "\0"
 """Stands before such a word while options are parsed. No argument of a program can have it."""
-
-
-_BYTES = re.compile("[\udc80-\udcff]+")
-"""What Python makes of bytes that the system's encoding lacks."""
 
 
 class WordsCommand(DocumentedCommand):
@@ -36,11 +32,6 @@ class WordsCommand(DocumentedCommand):
         return rest
 
 
-def is_question(word: str) -> bool:
-    """Whether a word is a text: with a blank in it."""
-    return any(map(str.isspace, word.strip()))
-
-
 def mark_questions(
     args: Sequence[str], params: Iterable[Any], *, first_alone: bool = False
 ) -> list[str]:
@@ -53,16 +44,6 @@ def mark_questions(
 
 def strip_marks(words: Iterable[Any]) -> list[Any]:
     return [w.removeprefix(_MARK) if isinstance(w, str) else w for w in words]
-
-
-def decoded(word: Any) -> Any:
-    """A word of a text in UTF-8, whatever the encoding of the system. Names of files stay as they
-    are: by them they are found."""
-    return _BYTES.sub(_as_utf8, word) if isinstance(word, str) and not word.isascii() else word
-
-
-def _as_utf8(found: re.Match[str]) -> str:
-    return found[0].encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _mark(args: Sequence[str], valued: set[str], first_alone: bool) -> Iterator[str]:

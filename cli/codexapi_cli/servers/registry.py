@@ -15,9 +15,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from codexapi_engine.file_lock import try_lock
@@ -34,8 +33,7 @@ POLL = 0.02
 _MAX_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     port: int
     pid: int
     host: str  # the machine: a state folder may be on more than one
@@ -74,7 +72,7 @@ class PortLock:
         if self._server is None:
             self.take(urlsplit(url).port or 0)
         assert self._server is not None
-        return self._tell(Server(**{**asdict(self._server), "url": url}))
+        return self._tell(self._server._replace(url=url))
 
     def close(self) -> None:
         if self._descriptor is None or self._server is None:
@@ -99,7 +97,7 @@ class PortLock:
         self._server = server
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         # In one piece, and never shorter than what was there: a reader sees the one or the other.
-        os.write(self._descriptor, json.dumps(asdict(server)).encode())
+        os.write(self._descriptor, json.dumps(server._asdict()).encode())
         return server
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-import typer
-
 from codexapi_engine.files import Disk
 
 from ..terminal.output import LOCAL_FILE, put, say
@@ -20,10 +18,10 @@ def write_login(folder: Path, login: bytes) -> None:
         Disk().create(path, login)
     except FileExistsError:
         say(f"codexapi: {path} exists, and is left as it is: choose another folder")
-        raise typer.Exit(LOCAL_FILE) from None
+        raise SystemExit(LOCAL_FILE) from None
     except OSError as error:
         say(f"codexapi: {path}: {error.strerror}")
-        raise typer.Exit(LOCAL_FILE) from None
+        raise SystemExit(LOCAL_FILE) from None
 
 
 def announce_backend(url: str, login: Path | None) -> None:

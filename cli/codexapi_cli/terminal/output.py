@@ -8,9 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
-
-import typer
+from typing import Any, TypeVar
 
 import codexapi_engine as engine
 from codexapi_engine.folding import columns_of, fold
@@ -34,6 +32,9 @@ KINDS = {
 """The error codes of those that are one kind of error."""
 
 
+T = TypeVar("T")
+
+
 class Problem(Exception):
     """What is wrong on this side of the network: a command line, a file. Ends the program."""
 
@@ -54,7 +55,7 @@ class Terminated(BaseException):
         self.exit_code = 128 + number
 
 
-def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
+def run(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
     """Runs a command, and ends the program with the exit code of what went wrong."""
     try:
         with ending(as_json=as_json):
@@ -62,8 +63,9 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
 
             hear_warnings()
             with Runner() as runner:
-                runner.run(work)
+                result = runner.run(work)
             sys.stdout.flush()
+        return result
     finally:
         work.close()  # a signal may come before it has begun, and Python would complain
 
@@ -89,25 +91,25 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
         if isinstance(error, engine.ModelNotFound):
             error.args = (f"{error} `codexapi models` lists all.",)
         _complain(error_line(error), error.body(), as_json)
-        raise typer.Exit(exit_code(error)) from None
+        raise SystemExit(exit_code(error)) from None
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)
-        raise typer.Exit(problem.exit_code) from None
+        raise SystemExit(problem.exit_code) from None
     except MemoryError:
         short = Problem("there is not enough memory for this: ask for less at once", FAILED)
         _complain(str(short), short.body(), as_json)
-        raise typer.Exit(short.exit_code) from None
+        raise SystemExit(short.exit_code) from None
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
     except Terminated as signal:
-        raise typer.Exit(signal.exit_code) from None
+        raise SystemExit(signal.exit_code) from None
     except StdoutError as error:
         full = stdout_problem(error)
         _complain(str(full), full.body(), as_json)
-        raise typer.Exit(full.exit_code) from None
+        raise SystemExit(full.exit_code) from None
     except BrokenPipeError:
         silence(1)
-        raise typer.Exit(CLOSED_PIPE) from None
+        raise SystemExit(CLOSED_PIPE) from None
 
 
 def stdout_problem(error: StdoutError, hint: str = "") -> Problem:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..aside import aside
@@ -98,8 +98,7 @@ def _authorities(settings: Settings) -> ssl.SSLContext:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A complete JSON answer. `json` is None for a 304."""
 
     json: JsonObject | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..bounds import IMAGES_AT_ONCE
@@ -44,7 +44,7 @@ async def draw_many(
         async with limit:
             answer = await draw()
         # Outside of the limit: the next picture is drawn while this one is saved.
-        return await finish(index, answer), replace(answer, images=())
+        return await finish(index, answer), answer._replace(images=())
 
     # A failure does not cancel the others: each picture is paid for, and clients would repeat a
     # request that failed for all of them.

@@ -10,8 +10,8 @@ import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import error as zlib_error
 
 from ..bounds import MAX_FILE_BYTES, MAX_INPUTS, MAX_PIXELS
@@ -29,8 +29,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib_er
 """What Pillow raises over broken files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """A picture that came in, and the field or option that it came by."""
 
     param: str
@@ -164,8 +163,7 @@ def preview(picture: Picture, *, max_bytes: int) -> Picture:
     return picture
 
 
-@dataclass(frozen=True, slots=True)
-class PaletteImage:
+class PaletteImage(NamedTuple):
     """Pixels as numbers of a palette's colours; `CLEAR` is none."""
 
     width: int

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..settings import Settings
 
@@ -20,8 +20,7 @@ _OF_PROCESSES = ("environ", "mem")
 """Files under `/proc` that hold a process' token."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoginFiles:
+class LoginFiles(NamedTuple):
     """All that is in CODEX_HOME, with the copies of the login that stand elsewhere."""
 
     home: Path

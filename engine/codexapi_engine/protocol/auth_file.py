@@ -7,7 +7,7 @@ that. Fields are those that codex-rs/login (0.169.0) reads and writes.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..bounds import REFRESH_MARGIN
 from ..errors import JsonObject, LoginExpired, NotLoggedIn
@@ -33,8 +33,7 @@ _PERMANENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """Who we are to the backend."""
 
     access_token: Secret
@@ -141,8 +140,7 @@ def from_access_token(token: str) -> bytes:
 def with_owner(credentials: Credentials, answer: JsonObject) -> Credentials:
     """A personal access token, with its owner from `whoami`."""
     account = get_str(answer, "chatgpt_account_id") or None
-    return replace(
-        credentials,
+    return credentials._replace(
         account_id=account if account and _sendable(account) else None,
         plan=get_str(answer, "chatgpt_plan_type") or None,
         fedramp=answer.get("chatgpt_account_is_fedramp") is True,

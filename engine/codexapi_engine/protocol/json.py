@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from ._pydantic_core import PydanticSerializationError, from_json, to_json
 
 PIECE = 256 * 1024
 """What is larger goes in pieces."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
@@ -27,8 +26,7 @@ class Window(NamedTuple):
     resets_in: int | None  # seconds, where known
 
 
-@dataclass(frozen=True, slots=True)
-class Credits:
+class Credits(NamedTuple):
     """What can be used beyond the windows."""
 
     has: bool

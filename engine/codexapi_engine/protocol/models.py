@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import JsonObject
@@ -39,8 +38,7 @@ _NEEDED_BY_CODEX: JsonObject = {
 """As most entries of the recorded catalogues have them, or what claims the least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     slug: str
     display_name: str
     description: str

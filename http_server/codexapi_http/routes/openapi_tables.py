@@ -7,7 +7,7 @@ from the tables that implement it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -41,8 +41,7 @@ SAYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The body that an endpoint takes: its model, and what becomes of its fields."""
 
     name: str  # of the schema
@@ -55,8 +54,7 @@ class Body:
     json: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an endpoint answers with: an object, unless it is of another kind."""
 
     name: str  # of the schema
@@ -186,7 +184,7 @@ BODIES: dict[str, Body] = {
 REPLIES: dict[str, Reply] = {
     "responses_create": _RESPONSE,
     "responses_get": _RESPONSE,
-    "responses_cancel": replace(_RESPONSE, streamed=False),
+    "responses_cancel": _RESPONSE._replace(streamed=False),
     "responses_delete": Reply("ResponseDeleted", ("id", "object", "deleted"), "response"),
     "responses_input_items": _PAGE,
     "responses_input_tokens": Reply(

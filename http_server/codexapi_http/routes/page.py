@@ -6,7 +6,6 @@ import hashlib
 import html
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from string import Template
@@ -46,8 +45,7 @@ DATA_HEADERS = {**_GUARDS, "cache-control": "no-store"}
 """For answers that hold what only the user of this machine should see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What the page says without a script."""
 
     state: str  # ready, warn or bad: its color

@@ -13,13 +13,12 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-import uvicorn
-
 from codexapi_engine.ending import ending_signals, signals_later
 from codexapi_engine.listeners import listener
 from codexapi_engine.settings import OLLAMA_PORT
 
 from ..logs import announce
+from ._uvicorn import uvicorn
 from .uvicorn_protocol import Connection, Deadlines
 
 LAST_WORDS = 0.25

@@ -33,11 +33,6 @@ from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
 
 from codexapi_engine import CodexError
 from codexapi_engine.bounds import (
@@ -53,6 +48,7 @@ from codexapi_engine.protocol import json
 
 from ..errors import refusal
 from ..middleware.request_log import Entry
+from ._uvicorn import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 LITTLE = 64 * 1024
 """Up to so many bytes, a copy is cheaper than a second write."""

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from ...bounds import MAX_EDGE, MAX_IMAGE_PROMPT, MIN_EDGE
 from ...errors import (
@@ -97,8 +98,7 @@ class Image:
     revised_prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(NamedTuple):
     """What one answer brought."""
 
     images: tuple[Image, ...]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     format: str  # png, jpeg, webp or gif
     width: int
     height: int
