@@ -247,6 +247,14 @@ async def test_a_recording_has_the_request_the_answer_and_who_wrote_it(tmp_path:
     assert times == sorted(times)
 
 
+def test_the_headers_that_the_backend_sends_keep_their_names(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    record(recorder, answer=wire("text"), received=list(table("headers").items()))
+    recorder.close(PATIENCE)
+    (one,) = read_recording(tmp_path)
+    assert [name for name, _ in one.answer_headers] == list(table("headers"))
+
+
 async def test_with_content_the_words_are_kept_and_the_login_is_not(tmp_path: Path) -> None:
     simulator = Simulator()
     async with recording(tmp_path / "d", simulator, record_content=True) as codex:
