@@ -1,7 +1,8 @@
 """Makes a wire of a recording: `python -m tests.import_recording FILE [--name NAME]`.
 
 FILE is one exchange that `codexapi … --record DIR` has written. A stream becomes a wire, a refusal an
-entry of `errors.json`; `README.md` beside them says where it comes from.
+entry of `errors.json`, and another answer (a picture, a transcript) one of `answers.json`;
+`README.md` beside them says where it comes from.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sys
 from pathlib import Path
 
 from tests.test_wires import findings
-from tests.wire_files import WIRES
+from tests.wire_files import READERS, WIRES
 
 from codexapi_engine import InvalidRequest
 from codexapi_engine.recording.lines import ExchangeFile, read_exchange
 
 _REDACTED = "prompts, answers and names filled; ids and tokens replaced"
+_STREAMS = "/responses"
+_PATHS = (_STREAMS, *READERS)
 _TABLES, _RECORDED = "## Tables", "## Recorded"
 _HEADING = f"""
 {_RECORDED}
@@ -53,10 +56,22 @@ def error_of(exchange: ExchangeFile, name: str) -> dict[str, object]:
     return {"name": name, "status": exchange.status, "headers": headers, "body": body}
 
 
+def answer_of(exchange: ExchangeFile, name: str) -> dict[str, object]:
+    """The entry of an answer that is no stream. Raises Unsuitable."""
+    try:
+        body = json.loads(exchange.answer)
+    except ValueError:
+        raise Unsuitable("the answer is no complete JSON") from None
+    return {"name": name, "path": exchange.kind[1], "body": body}
+
+
 def suitable(exchange: ExchangeFile) -> None:
     """Raises Unsuitable for what must not, or cannot, become a wire."""
-    if exchange.kind != ("POST", "/responses") or exchange.status is None:
-        raise Unsuitable(f"{' '.join(exchange.kind)}: only an answer of POST /responses is a wire")
+    method, path = exchange.kind
+    if method != "POST" or path not in _PATHS:
+        raise Unsuitable(f"{method} {path}: only a POST of {', '.join(_PATHS)} becomes a wire")
+    if exchange.status is None:
+        raise Unsuitable("the connection broke before an answer")
     if exchange.content:
         raise Unsuitable("it was recorded with --record-content: a wire holds nobody's words")
     if exchange.left_out:
@@ -69,6 +84,18 @@ def default_name(exchange: ExchangeFile) -> str:
     return "recorded_" + re.sub(r"[^0-9]", "", exchange.began)[:14]
 
 
+def add_entry(exchange: ExchangeFile, name: str, wires: Path) -> str:
+    """Adds a refusal, or an answer, to its table; returns its place. Raises Unsuitable and OSError."""
+    is_answer = exchange.status == 200
+    entry = (answer_of if is_answer else error_of)(exchange, name)
+    table = wires / ("answers.json" if is_answer else "errors.json")
+    entries = json.loads(table.read_bytes())
+    if any(each["name"] == name for each in entries):
+        raise Unsuitable(f"{table} has an entry {name}: choose another --name")
+    table.write_text(json.dumps([*entries, entry], indent=1, ensure_ascii=False) + "\n")
+    return f"{table.name}, {name}"
+
+
 def import_recording(path: Path, name: str | None = None, wires: Path = WIRES) -> str:
     """Adds the wire to `wires`, and returns the name of its file. Raises Unsuitable, OSError and
     InvalidRequest."""
@@ -79,7 +106,7 @@ def import_recording(path: Path, name: str | None = None, wires: Path = WIRES) -
         raise Unsuitable(f"{name}: a wire's name has small letters, digits and _ alone")
     page = wires / "README.md"
     text = page.read_text(encoding="utf-8")
-    if exchange.status == 200:
+    if exchange.status == 200 and exchange.kind[1] == _STREAMS:
         target = wires / f"{name}.sse"
         if target.exists():
             raise Unsuitable(f"{target} exists: choose another --name")
@@ -90,10 +117,7 @@ def import_recording(path: Path, name: str | None = None, wires: Path = WIRES) -
         what = target.name
     else:
         data = exchange.answer
-        table = wires / "errors.json"
-        entries = [*json.loads(table.read_bytes()), error_of(exchange, name)]
-        table.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
-        what = f"errors.json, {name}"
+        what = add_entry(exchange, name, wires)
     if _RECORDED not in text:
         text = text.rstrip("\n") + "\n" + _HEADING
     digest = hashlib.sha256(data).hexdigest()

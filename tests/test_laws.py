@@ -30,7 +30,7 @@ from tests.replies import (
     ReplyForm,
 )
 from tests.streams import CUTS, JSON, WORDS, bends, bent, streams
-from tests.wire_files import NAMES, events, table, translated, wire
+from tests.wire_files import NAMES, READERS, events, table, translated, wire
 
 from codexapi_engine import errors
 from codexapi_engine.errors import CodexError, InvalidRequest, NotLoggedIn
@@ -459,6 +459,15 @@ def test_any_refusal_of_the_backend_is_an_error_of_ours(
 def test_a_refusal_with_an_odd_member_is_an_error_of_ours(row: JsonObject) -> None:
     for odd in bends(row["body"]):
         assert_renders(errors.from_status(row["status"], json.dumps(odd).encode(), row["headers"]))
+
+
+@pytest.mark.parametrize("row", table("answers"), ids=lambda row: str(row["name"]))
+def test_an_answer_with_an_odd_member_gives_only_our_errors(row: JsonObject) -> None:
+    for odd in (each for each in bends(row["body"]) if isinstance(each, dict)):
+        try:
+            READERS[row["path"]](odd)
+        except CodexError as error:
+            assert_renders(error)
 
 
 @given(data=st.dictionaries(st.sampled_from(["error", "code", "message", "response"]), JSON))

@@ -7,20 +7,24 @@ no text of the official client's instructions.
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.wire_files import NAMES, WIRES, events, wire
+from tests.wire_files import NAMES, READERS, WIRES, events, table, wire
+
+from codexapi_engine.protocol import images
 
 TREE = Path(__file__).parents[1]
 _UNTRACKED = {"__pycache__", "build", "dist", "node_modules"}  # and dot folders, but for `.ci`
 _MEDIA = {".png", ".gif", ".jpg", ".webp", ".woff2"}
 
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.IGNORECASE)
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.IGNORECASE)
 _EXAMPLE_HOST = re.compile(
     r"@(?:(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)|x+(?:\.x+)*)$",
     re.IGNORECASE,
@@ -161,3 +165,15 @@ def assert_stream(data: bytes) -> None:
     assert all(event.json["type"] == event.type for event in stream)
     numbers = [e.json["sequence_number"] for e in stream if "sequence_number" in e.json]
     assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize("entry", table("answers"), ids=lambda entry: str(entry["name"]))
+def test_an_answer_is_what_its_endpoint_would_send(entry: dict[str, Any]) -> None:
+    assert_answer(entry)
+
+
+def assert_answer(entry: dict[str, Any]) -> None:
+    """Fails unless the endpoint's own reader takes it, and each picture has a format and a size."""
+    found = READERS[entry["path"]](copy.deepcopy(entry["body"]))
+    if isinstance(found, images.Images):
+        assert all(images.header(image.data) for image in found.images)

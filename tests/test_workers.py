@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.capture import FDCapture
+from _pytest.runner import runtestprotocol
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
@@ -62,3 +66,17 @@ def test_the_first_failure_ends_the_rest_where_the_user_wants_that(tmp_path: Pat
     assert code == 1, output
     assert "1 failed, 1 passed" in output
     assert "stopping after 1 failures" in output
+
+
+def test_the_private_parts_of_pytest_that_a_worker_uses_are_there(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    session: Any = request.session
+    assert session.config._tmp_path_factory is tmp_path_factory
+    assert session.config._tmp_path_factory._basetemp == tmp_path_factory.getbasetemp()
+    assert inspect.signature(session._setupstate.teardown_exact).parameters.keys() == {"nextitem"}
+    assert {"item", "log", "nextitem"} <= inspect.signature(runtestprotocol).parameters.keys()
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    capturing = capture._global_capturing
+    assert capture.is_globally_capturing() == (capturing.out is not None)
+    assert "self.tmpfile" in inspect.getsource(FDCapture)

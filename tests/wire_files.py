@@ -6,13 +6,13 @@ Where each of them comes from stands in `tests/wires/README.md`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from codexapi_engine.errors import CodexError
-from codexapi_engine.protocol import Translator, sse
+from codexapi_engine.protocol import Translator, audio, images, sse
 from codexapi_engine.protocol.sse import Event
 
 WIRES = Path(__file__).parent / "wires"
@@ -20,6 +20,13 @@ NAMES = sorted(path.stem for path in WIRES.glob("*.sse"))
 
 NOT_OF_THE_CLIENT = {"unknown_event"}
 """Wires with an item of a type that the official client does not have."""
+
+READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
+    "/images/generations": images.from_backend,
+    "/images/edits": images.from_backend,
+    "/transcribe": audio.from_backend,
+}
+"""The endpoints whose answers `answers.json` has, and what reads them."""
 
 
 def wire(name: str) -> bytes:

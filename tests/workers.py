@@ -2,6 +2,10 @@
 
 pytest-xdist collects in each of its processes: here that took longer than any file of tests. A file
 stays in one worker: what it sets up, it sets up once.
+
+Of pytest's private parts, as they are in the version that `tests/constraints.txt` pins, it uses those
+that `tests/test_workers.py` names: `runtestprotocol`, `Config._tmp_path_factory` with its `_basetemp`,
+`Session._setupstate.teardown_exact`, and `_global_capturing` of the capture manager with `FDCapture`.
 """
 
 from __future__ import annotations

@@ -315,5 +315,8 @@ MAX_RECORDING_BYTES = 256 * MIB
 MAX_RECORDING_BODY_BYTES = 64 * MIB
 """Of one body in a recording. What is beyond it is left out."""
 
+MAX_RECORDING_QUEUE_BYTES = MIB
+"""Of events that wait, with `--record-content`, while the last delta may be a part of a token."""
+
 MAX_RECORDING_BACKLOG_BYTES = 64 * MIB
 """Of bodies that a slow disk has not taken yet. What is beyond it is left out."""

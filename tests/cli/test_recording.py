@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,14 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from mcp import Client, StdioServerParameters
 from tests import forks
 from tests.cli.shell import run
+from tests.drawn import picture as drawn_picture
+from tests.import_recording import import_recording
 from tests.processes import ROOT, Running, codexapi, environment, running, server, simulator
-from tests.test_wires import assert_provenance, assert_stream
-from tests.wire_files import WIRES
+from tests.recordings import wav
+from tests.replies import FULL
+from tests.test_laws import assert_one_reply, assert_well_formed
+from tests.test_wires import assert_answer, assert_provenance, assert_stream
+from tests.wire_files import READERS, WIRES, events
 
 from codexapi_engine.protocol import images
 from codexapi_engine.recording.lines import ExchangeFile, read_recording
@@ -47,23 +54,36 @@ def streams(recording: Path) -> list[ExchangeFile]:
     return [one for one in read_recording(recording) if one.kind == ("POST", "/responses")]
 
 
-def imported(exchange: ExchangeFile, folder: Path) -> None:
-    """Makes a wire of an exchange, as a maintainer does, beside the others."""
-    folder.mkdir()
-    for path in WIRES.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.import_recording", str(exchange.path), "--name", "a_wire",
-         "--wires", str(folder)],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def import_all(recording: Path, folder: Path) -> list[str]:
+    """Makes a wire of each exchange with a model, beside a copy of ours, and plays it. Returns the
+    paths of the endpoints."""
+    shutil.copytree(WIRES, folder)
+    paths = []
+    for number, one in enumerate(read_recording(recording)):
+        if one.kind[0] == "POST" and one.kind[1] in ("/responses", *READERS):
+            what = import_recording(one.path, f"recorded_{number}", folder)
+            assert_played(folder, what)
+            paths.append(one.kind[1])
     assert_provenance(folder)
-    assert_stream((folder / "a_wire.sse").read_bytes())
+    return paths
+
+
+def assert_played(folder: Path, what: str) -> None:
+    """Fails unless a new wire passes what each wire must pass."""
+    name, _, entry = what.partition(", ")
+    if not entry:
+        data = (folder / name).read_bytes()
+        assert_stream(data)
+        for form in FULL:
+            assert_one_reply(data, form)
+            assert_well_formed(events(data), form)
+    elif name == "answers.json":
+        assert_answer(json.loads((folder / name).read_bytes())[-1])
 
 
 def conversation(url: str) -> list[Any]:
-    """What the official client gets: a text, a stream, a tool call, a picture; each by its shape."""
+    """What the official client gets: each dialect, a tool call, pictures and a sound; all by their
+    shape."""
     client = openai.OpenAI(base_url=url, api_key="any", max_retries=0)
     text = client.responses.create(model=MODEL, input="[[say Good morning, Ann.]]").output_text
     chunks = list(
@@ -76,13 +96,25 @@ def conversation(url: str) -> list[Any]:
         messages=[{"role": "user", "content": '[[tool get_weather {"city": "Oslo"}]]'}],
     )  # fmt: skip
     call: Any = (asked.choices[0].message.tool_calls or [])[0]
+    completion = client.completions.create(model=MODEL, prompt="[[say Good evening.]]")
+    messages: list[Any] = [{"role": "user", "content": "[[say Good evening.]]"}]
+    body = {"model": MODEL, "max_tokens": 9, "messages": messages, "stream": True}
+    other_dialects = [
+        httpx2.post(url + "/messages", json=body),
+        httpx2.post(url.removesuffix("/v1") + "/api/chat", json=body),
+    ]
     drawn = client.images.generate(prompt="a red fox", size="1024x1024").data or []
-    header = images.header(base64.b64decode(drawn[0].b64_json or ""))
+    edited = client.images.edit(image=drawn_picture(), prompt="a green fox").data or []
+    sound = ("memo.wav", wav([1, 2]))
+    transcript = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound)
     return [
         (len(text), text.count(" ")),
         [len(chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices],
         (call.function.name, len(json.loads(call.function.arguments)), asked.choices[0].finish_reason),
-        header,
+        len(completion.choices[0].text),
+        [(one.status_code, one.text.count("\n")) for one in other_dialects],
+        *(images.header(base64.b64decode(one[0].b64_json or "")) for one in (drawn, edited)),
+        len(transcript.text),
     ]  # fmt: skip
 
 
@@ -99,8 +131,8 @@ def test_serve_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
         with server(env=playing.env) as second:
             assert conversation(second.url) == recorded
         assert playing.stop(signal.SIGTERM) == 143
-    for number, one in enumerate(streams(recording)):
-        imported(one, tmp_path / f"wires{number}")
+    paths = import_all(recording, tmp_path / "wires")
+    assert paths == ["/responses"] * 6 + [*READERS]
 
 
 def test_chat_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
@@ -117,16 +149,29 @@ def test_chat_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
         assert playing.stop(signal.SIGINT) == 1
         assert playing.process.stderr is not None
         assert "POST /responses" in playing.process.stderr.read()
-    imported(streams(recording)[0], tmp_path / "wires")
+    wires = shutil.copytree(WIRES, tmp_path / "wires")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.import_recording", str(streams(recording)[0].path),
+         "--name", "a_wire", "--wires", str(wires)],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.partition(":")[0]) == (0, "a_wire.sse"), done.stderr
+    assert_played(wires, "a_wire.sse")
+    assert_provenance(wires)
 
 
-def test_image_is_recorded_and_replayed(tmp_path: Path) -> None:
+def test_image_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
     recording = tmp_path / "d"
-    command = ["image", "a red fox", "--force", "-o"]
-    assert run(*command, str(tmp_path / "1.png"), "--demo", "--record", str(recording)).stdout
+    draw = ["image", "a red fox", "--force", "-o"]
+    edit = ["image", "a green fox", "-i", str(tmp_path / "1.png"), "--force", "-o"]
+    recorded = ["--demo", "--record", str(recording)]
+    assert run(*draw, str(tmp_path / "1.png"), *recorded).stdout
+    assert run(*edit, str(tmp_path / "edited.png"), *recorded).stdout
     with replayed(recording, tmp_path / "login") as playing:
-        done = run(*command, str(tmp_path / "2.png"), env=playing.env)
-        assert (done.returncode, done.stdout) == (0, f"{tmp_path / '2.png'}\n"), done.stderr
+        for command in (edit, draw):
+            done = run(*command, str(tmp_path / "2.png"), env=playing.env)
+            assert (done.returncode, done.stdout) == (0, f"{tmp_path / '2.png'}\n"), done.stderr
+    assert import_all(recording, tmp_path / "wires") == ["/images/generations", "/images/edits"]
     one, two = ((tmp_path / name).read_bytes() for name in ("1.png", "2.png"))
     assert images.header(one) == images.header(two)
     assert (len(one), one != two) == (len(two), True)
@@ -134,14 +179,20 @@ def test_image_is_recorded_and_replayed(tmp_path: Path) -> None:
 
 async def test_mcp_serve_is_recorded_replayed_and_imported(tmp_path: Path) -> None:
     recording = tmp_path / "d"
-    first = await asked_by_mcp(["--demo", "--record", str(recording)], {})
+    picture = tmp_path / "fox.png"
+    picture.write_bytes(drawn_picture())
+    folder = {"CODEXAPI_IMAGE_DIR": str(tmp_path)}
+    first, size = await ask_by_mcp(["--demo", "--record", str(recording)], folder, str(picture))
     assert first == "Good morning, Ann."
     with replayed(recording, tmp_path / "login") as playing:
-        assert await asked_by_mcp([], playing.env) == "Xxxx xxxxxxx, Xxx."
-    imported(streams(recording)[0], tmp_path / "wires")
+        again = await ask_by_mcp([], {**playing.env, **folder}, str(picture))
+        assert again == ("Xxxx xxxxxxx, Xxx.", size)
+    paths = import_all(recording, tmp_path / "wires")
+    assert paths == ["/responses", "/images/generations", "/images/edits"]
 
 
-async def asked_by_mcp(options: list[str], env: dict[str, str]) -> str:
+async def ask_by_mcp(options: list[str], env: dict[str, str], to_edit: str) -> tuple[str, object]:
+    """The text, and the size of the edited picture, of one server."""
     command, *arguments = forks.for_shells("mcp", "serve", *options)
     parameters = StdioServerParameters(
         command=command, args=arguments, env=environment(**env), cwd=ROOT
@@ -149,7 +200,12 @@ async def asked_by_mcp(options: list[str], env: dict[str, str]) -> str:
     async with Client(parameters) as client:
         prompt = "[[say Good morning, Ann.]]"
         answer = await client.call_tool("generate_text", {"prompt": prompt, "model": MODEL})
-    return str(answer.content[0].text)  # type: ignore[union-attr]
+        drawn: Any = await client.call_tool("generate_image", {"prompt": "a red fox"})
+        assert not drawn.is_error, drawn.content
+        edited: Any = await client.call_tool("edit_image", {"prompt": "fox", "images": [to_edit]})
+    assert not edited.is_error, edited.content
+    picture = edited.structured_content["images"][0]
+    return str(answer.content[0].text), (picture["width"], picture["height"])  # type: ignore[union-attr]
 
 
 def test_over_a_connection_the_pieces_are_those_of_the_network(tmp_path: Path) -> None:
@@ -177,15 +233,16 @@ def test_with_content_the_answer_is_replayed_word_for_word(tmp_path: Path) -> No
         assert run("chat", "Whatever", env=playing.env).stdout == "Good morning, Ann.\n"
 
 
-def test_transcribe_and_sh_are_recorded_too(tmp_path: Path) -> None:
-    from tests.audio_files import wav
-
+def test_transcribe_and_sh_are_recorded_replayed_and_imported(tmp_path: Path) -> None:
     sound = tmp_path / "memo.wav"
     sound.write_bytes(wav([1, 2]))
-    run("transcribe", str(sound), "--demo", "--record", str(tmp_path / "d"))
-    run("sh", "list the files", "--demo", "--record", str(tmp_path / "d"))
-    kinds = {one.kind[1] for one in read_recording(tmp_path / "d")}
-    assert {"/transcribe", "/responses"} <= kinds
+    commands = (("transcribe", str(sound)), ("sh", "list the files"))
+    first = [run(*command, "--demo", "--record", str(tmp_path / "d")) for command in commands]
+    with replayed(tmp_path / "d", tmp_path / "login") as playing:
+        again = [run(*command, env=playing.env) for command in commands]
+    assert [one.returncode for one in again] == [one.returncode for one in first]
+    assert len(again[0].stdout) == len(first[0].stdout) > 1
+    assert import_all(tmp_path / "d", tmp_path / "wires") == ["/transcribe", "/responses"]
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,11 @@ def test_the_page_has_every_setting_with_its_variable_and_its_default() -> None:
 
 
 def test_the_page_names_flags_that_serve_has_and_their_defaults() -> None:
-    options = {name: option for option in get_command(serve.app).params for name in option.opts}
+    options = {
+        name: option
+        for option in get_command(serve.app).params
+        for name in (*option.opts, *option.secondary_opts)
+    }
     for _, flags, _, default in _table():
         for flag in re.findall(r"`(--[a-z-]+)", flags):
             in_help = re.search(r"\(default: ([^)]+)\)", getattr(options[flag], "help", None) or "")

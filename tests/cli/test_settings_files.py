@@ -104,7 +104,18 @@ def test_undo_leaves_a_file_that_we_made_where_the_user_has_added_to_it(path: Pa
     put(path)
     path.write_bytes(path.read_bytes().replace(b"{\n", b'{\n  "mine": 1,\n', 1))
     undo(path)
-    assert jsonc.parse(path.read_text()) == {"mine": 1, "servers": {}}
+    assert path.read_bytes() == b'{\n  "mine": 1\n}\n'
+
+
+def test_undo_leaves_nothing_of_ours_in_a_file_that_we_made_and_changed(path: Path) -> None:
+    path.unlink()
+    put(path)
+    path.write_bytes(path.read_bytes().replace(b"{\n", b'{\n  "mine": 1,\n', 1))
+    other = [Entry(OURS[0].path, {"command": "/opt/other"})]
+    SettingsFile(path, jsonc).put(other, force=True).write()
+    SettingsFile(path, jsonc).undo(other).write()
+    undo(path)
+    assert path.read_bytes() == b'{\n  "mine": 1\n}\n'
 
 
 def test_undo_takes_out_a_parent_that_came_with_the_entry(path: Path) -> None:

@@ -57,6 +57,9 @@ LIGHT = [
 HEAVY = [
     Client("litellm_client.py", (), (*FIVE, "responses", "responses_stream"), "litellm"),
     Client("ollama_js.mjs", pins="ollama-js"),
+    Client("openai_agents.mjs", ("chat",), pins="openai-agents"),
+    Client("openai_agents.mjs", ("responses",), pins="openai-agents"),
+    Client("openai_agents.mjs", ("websocket",), pins="openai-agents"),
     Client("node_clients.mjs", ("openai", "chat"), pins="node-clients"),
     Client("node_clients.mjs", ("openai", "responses"), pins="node-clients"),
     Client("node_clients.mjs", ("anthropic", "messages"), pins="node-clients"),

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from tests.import_recording import Unsuitable, import_recording
-from tests.test_wires import assert_provenance, assert_stream
-from tests.wire_files import WIRES, events
+from tests.test_wires import assert_answer, assert_provenance, assert_stream
+from tests.wire_files import WIRES, events, table
 
 from codexapi_engine import Codex, CodexError, Settings, request, text_of
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
-from codexapi_engine.recording.lines import ExchangeFile, read_recording
+from codexapi_engine.recording.lines import COMPLETE, ExchangeFile, read_recording
 from codexapi_engine.recording.playback import Playback
+from codexapi_engine.recording.recorder import Recorder
 from codexapi_engine.simulator import Simulator
 
 TOOL = {
@@ -184,6 +185,45 @@ async def test_a_refusal_becomes_an_entry_of_the_table(wires: Path, tmp_path: Pa
     assert (entry["name"], entry["status"]) == ("a_limit", 429)
     assert entry["body"]["error"]["type"] == "usage_limit_reached"
     assert_provenance(wires)
+
+
+def exchange(tmp_path: Path, answer: bytes, path: str = "/images/edits", **parts: Any) -> Path:
+    recorder = Recorder(tmp_path / "d")
+    tap = recorder.begin(parts.get("method", "POST"), f"/backend-api/codex{path}", [], b"{}")
+    tap.head(200, [])
+    tap.piece(answer)
+    tap.end(COMPLETE)
+    recorder.close()
+    (one,) = (tmp_path / "d").iterdir()
+    return one
+
+
+def test_the_answer_of_a_picture_becomes_an_entry_under_a_name_of_its_own(
+    wires: Path, tmp_path: Path
+) -> None:
+    body = json.dumps(table("answers")[0]["body"]).encode()
+    recorded = exchange(tmp_path, body)
+    assert import_recording(recorded, "a_picture", wires) == "answers.json, a_picture"
+    entry = json.loads((wires / "answers.json").read_bytes())[-1]
+    assert (entry["name"], entry["path"]) == ("a_picture", "/images/edits")
+    assert_answer(entry)
+    assert_provenance(wires)
+    with pytest.raises(Unsuitable, match="choose another --name"):
+        import_recording(recorded, "a_picture", wires)
+
+
+@pytest.mark.parametrize(
+    ("answer", "path", "method", "why"),
+    [
+        (b'{"data": [', "/images/edits", "POST", "no complete JSON"),
+        (b'{"models": []}', "/models", "GET", "GET /models: only a POST of /responses, /images"),
+    ],
+)
+def test_an_answer_that_no_wire_can_be_made_of_is_refused_by_its_reason(
+    answer: bytes, path: str, method: str, why: str, wires: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Unsuitable, match=why):
+        import_recording(exchange(tmp_path, answer, path, method=method), "x", wires)
 
 
 async def test_what_holds_somebodys_words_becomes_none(wires: Path, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import logging
 import os
 import random
 import stat
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tests.wire_files import NAMES, events, pieces, table, wire
 from codexapi_engine import Codex, CodexError, Settings, __version__, request
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
+from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.redaction import Redaction
 from codexapi_engine.protocol.redaction.vocabulary import WORDS
 from codexapi_engine.recording.lines import (
     BROKEN,
@@ -113,7 +116,7 @@ def planted_headers(planter: Planter) -> list[tuple[str, str]]:
 
 def test_ten_thousand_planted_secrets_are_in_no_file(tmp_path: Path) -> None:
     planter, dice = Planter(7), random.Random(7)
-    recorder = Recorder(tmp_path / "d")
+    recorder, with_content = Recorder(tmp_path / "d"), Recorder(tmp_path / "content", content=True)
     while len(planter.cores) < ENOUGH:
         for name in NAMES:
             answer = planted_answer(planter, name)
@@ -124,13 +127,113 @@ def test_ten_thousand_planted_secrets_are_in_no_file(tmp_path: Path) -> None:
                 body=planted_request(planter), answer=answer,
                 cuts=[dice.randrange(len(answer)) for _ in range(9)],
             )  # fmt: skip
+        for kind, form in itertools.product(_FIELDS, TOKENS):
+            answer = split_tokens(planter, form, kind)
+            record(recorder, answer=answer)
+            record(with_content, answer=answer)
         odd(recorder, planter)
     recorder.close(PATIENCE)
+    with_content.close(PATIENCE)
     assert len(planter.cores) >= ENOUGH
     ends = [one.end for one in read_recording(tmp_path / "d")]
     assert (ends.count(COMPLETE) > len(NAMES), set(ends)) == (True, {COMPLETE, BROKEN})
     assert written(tmp_path / "d").count(b'"end": ') == len(ends), "all of it is written"
     assert planter.found_in(written(tmp_path / "d")) == set()
+    assert planter.found_in(written(tmp_path / "content")) == set()
+    for one in read_recording(tmp_path / "content"):
+        assert planter.found_in("\n".join(joined_deltas(one.answer)).encode()) == set()
+
+
+TOKENS: list[Callable[[str], str]] = [
+    lambda core: f"sk-proj-{core}",
+    lambda core: f"rt_{core}-{core}",
+    lambda core: f"Bearer {core}==",
+    lambda core: f"eyJhbGciOiJub25lIn0.{core}.{core}",
+]
+_FIELDS = {
+    "response.output_text": "text",
+    "response.function_call_arguments": "arguments",
+    "response.reasoning_summary_text": "text",
+    "response.custom_tool_call_input": "input",
+}
+
+
+def split_tokens(planter: Planter, form: Callable[[str], str], kind: str) -> bytes:
+    """A stream with an item for each place where a token can be cut into two deltas; events of
+    others stand between them, and some deltas are empty."""
+    sent = []
+    for cut in range(len(form(planter.plain()))):
+        token, item = form(planter.plain()), f"item_{cut}"
+        text = ('{"a": "Mine:\\n' if "arguments" in kind else "Mine:\n") + token + '" is secret'
+        place = text.index(token) + cut
+        between = {"type": "response.output_text.done", "item_id": "other", "text": "x"}
+        pieces = text[:place], "", text[place : place + 3], text[place + 3 :]
+        for piece in pieces:
+            sent += [{"type": f"{kind}.delta", "item_id": item, "delta": piece}, between]
+        sent.append({"type": f"{kind}.done", "item_id": item, _FIELDS[kind]: text})
+    return b"".join(sse.encode(event, str(event["type"])) for event in sent)
+
+
+def joined_deltas(answer: bytes) -> list[str]:
+    texts: dict[str, str] = {}
+    for event in events(answer):
+        if "delta" in event.json:
+            item = event.json["item_id"]
+            texts[item] = texts.get(item, "") + event.json["delta"]
+    return list(texts.values())
+
+
+@pytest.mark.parametrize("kind", _FIELDS)
+@pytest.mark.parametrize("content", [True, False], ids=["content", "filler"])
+def test_a_token_that_deltas_split_anywhere_is_in_no_file(
+    tmp_path: Path, kind: str, content: bool
+) -> None:
+    planter = Planter(5)
+    recorder = Recorder(tmp_path, content=content)
+    answers = [split_tokens(planter, form, kind) for form in TOKENS]
+    for answer in answers:
+        record(recorder, answer=answer, cuts=range(0, len(answer), 700))
+    recorder.close(PATIENCE)
+    found = read_recording(tmp_path)
+    for one, answer in zip(found, answers, strict=True):
+        texts = joined_deltas(one.answer)
+        assert planter.found_in("\n".join(texts).encode()) == set()
+        assert [len(text) for text in texts] == [len(text) for text in joined_deltas(answer)]
+        wholes = [e.json[_FIELDS[kind]] for e in events(one.answer) if e.type == f"{kind}.done"]
+        assert texts == (wholes if kind != "response.output_text" else wholes[4::5])
+        assert all(("Mine" in text, "is secret" in text) == (content, content) for text in texts)
+    assert planter.found_in(written(tmp_path)) == set()
+
+
+def test_a_token_that_the_end_of_the_stream_cuts_off_is_in_no_file(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, content=True)
+    for cut in range(4, 20):
+        answer = sse.encode({"type": "x.delta", "delta": f"My sk-{'q' * cut}"}, "x.delta")
+        record(recorder, answer=answer)
+        half = sse.encode({"type": "x.delta", "delta": f"{'q' * cut} and"}, "x.delta")[:-9]
+        record(recorder, answer=answer + half)
+    recorder.close(PATIENCE)
+    assert b"qqqq" not in written(tmp_path)
+    assert written(tmp_path).count(b"My ") == 2 * 16
+
+
+def test_an_endless_word_is_filled_once_too_much_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = "codexapi_engine.protocol.redaction.events.MAX_RECORDING_QUEUE_BYTES"
+    monkeypatch.setattr(held, 2_000)
+    pieces = ["My key: sk-", *["Abcd9"] * 90, " and ", "what ", "follows."]
+    answer = b"".join(sse.encode({"type": "x.delta", "delta": each}, "x.delta") for each in pieces)
+    body, shown, longest = Redaction.of(b"k", content=True).body(), b"", 0
+    for at in range(0, len(answer), 50):
+        shown += body.feed(answer[at : at + 50])
+        longest = max(longest, at + 50 - len(shown))
+    shown += body.finish()
+    assert 1_500 < longest < 2_500
+    assert len(shown) == len(answer)
+    text = "".join(event.json["delta"] for event in events(shown))
+    assert "Abcd" not in text
+    assert (text[:8], text[-18:]) == ("My key: ", " and what follows.")
 
 
 def odd(recorder: Recorder, planter: Planter) -> None:
@@ -245,6 +348,14 @@ async def test_a_recording_has_the_request_the_answer_and_who_wrote_it(tmp_path:
     assert b"Xx xxx xxxxxx." in one.answer
     times = [one.head_ms, *(piece.ms for piece in one.pieces)]
     assert times == sorted(times)
+
+
+def test_the_headers_that_the_backend_sends_keep_their_names(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    record(recorder, answer=wire("text"), received=list(table("headers").items()))
+    recorder.close(PATIENCE)
+    (one,) = read_recording(tmp_path)
+    assert [name for name, _ in one.answer_headers] == list(table("headers"))
 
 
 async def test_with_content_the_words_are_kept_and_the_login_is_not(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ NODE = {
     # `opencode-ai` has parts for platforms that npm cannot lock: the program itself, for one.
     "agents": ["opencode-linux-x64@1.18.33", "@earendil-works/pi-coding-agent@1.6.0"],
     "ollama-js": ["ollama@0.6.4"],
+    "openai-agents": ["@openai/agents@0.20.0", "zod@4"],
     "node-clients": [
         "openai", "@anthropic-ai/sdk@1.14.0", "ai@7.0.173", "@ai-sdk/openai@4.0.118",
         "@ai-sdk/openai-compatible@3.0.92", "@ai-sdk/anthropic@4.0.105", "zod@4", "ws@8",

@@ -22,6 +22,23 @@ from ..requests import all_of, settings_of
 MAX_NAMES = 40
 """Names in a header: its line must stay one that clients can read."""
 
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_GUARDS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""For the page and its files."""
+
+DATA_HEADERS = {**PAGE_GUARDS, "cache-control": "no-store"}
+"""For answers that hold what only the user of this machine should see."""
+
 Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
 

@@ -25,24 +25,10 @@ from codexapi_engine.remedies import REMEDIES
 from ..endpoint import got
 from ..middleware.guard import PAGE_FILES, opens_page, refuse_cross_site
 from ..requests import codex_of, settings_of
-from .answer import json_response
+from .answer import DATA_HEADERS, PAGE_GUARDS, json_response
 from .ollama import root
 
 _FOLDER = Path(__file__).parents[1] / "page"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_GUARDS = {
-    "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-DATA_HEADERS = {**_GUARDS, "cache-control": "no-store"}
-"""For answers that hold what only the user of this machine should see."""
 
 
 class Summary(NamedTuple):
@@ -97,7 +83,7 @@ async def page_file(request: Request) -> Response:
     """GET /page/app.js and /page/style.css"""
     path = request.scope["path"]
     found = static_file(path.rpartition("/")[2])
-    headers = {**_GUARDS, "cache-control": "no-cache", "etag": found.etag}
+    headers = {**PAGE_GUARDS, "cache-control": "no-cache", "etag": found.etag}
     if found.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(found.content, headers=headers, media_type=PAGE_FILES[path])

@@ -14,26 +14,20 @@ from ..errors import refusal
 from ..middleware.guard import refuse_cross_site
 from ..requests import media_type
 from ..status import Status
-from .answer import json_response
-
-_PRIVATE = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "cross-origin-resource-policy": "same-origin",
-}
+from .answer import DATA_HEADERS, json_response
 
 
 async def status(request: Request) -> Response:
     """GET /status.json"""
     refuse_cross_site(request.scope)
     report = await _status_of(request).report(f"{request.base_url}v1")
-    return json_response(report, dict(_PRIVATE))
+    return json_response(report, DATA_HEADERS)
 
 
 async def refresh_limits(request: Request) -> Response:
     """POST /status/limits: asks the backend, at most once a minute."""
     _check_change(request)
-    return json_response(await _status_of(request).refresh_limits(), dict(_PRIVATE))
+    return json_response(await _status_of(request).refresh_limits(), DATA_HEADERS)
 
 
 async def stop(request: Request) -> Response:
@@ -43,7 +37,7 @@ async def stop(request: Request) -> Response:
     if not request.app.state.reports.record.stop(request_id):
         message = "No running request of this id can be stopped: it may have ended by now."
         raise refusal(404, "not_found", message)
-    return json_response({"request_id": request_id, "stopped": True}, dict(_PRIVATE))
+    return json_response({"request_id": request_id, "stopped": True}, DATA_HEADERS)
 
 
 def _status_of(request: Request) -> Status:

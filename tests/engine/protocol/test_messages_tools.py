@@ -145,6 +145,20 @@ def test_tools_whose_legal_names_would_be_one_have_two(given: tuple[str, ...]) -
     assert chosen["name"] == legal[0]
 
 
+@pytest.mark.parametrize(
+    "tools",
+    [
+        (tool("f"), tool("g"), tool("f")),
+        (tool("web_search"), {"type": "web_search_20250305", "name": "web_search"}),
+        (tool("not a name"), tool("not a name")),
+    ],
+)
+def test_two_tools_of_one_name_are_refused_in_the_words_of_the_api(
+    tools: tuple[JsonObject, ...],
+) -> None:
+    assert str(refusal(*tools)) == "tools: Tool names must be unique."
+
+
 def test_a_tool_that_comes_later_takes_no_name_of_another() -> None:
     added = {"type": "tool_definition", "definition": tool("a_b")}
     changed = [HI, {"role": "system", "content": [{"type": "tool_addition", "tool": added}]}]

@@ -94,8 +94,10 @@ class SettingsFile:
                 if older.put(entries, force=True) == document:
                     return Change(self, backup.read_bytes(), source=backup)
                 before = before or older
-        if before is None and Document(self.form).put(entries) == document:
-            return Change(self, None)
+        if before is None:  # the file began with the entries, and so did what they are in
+            before = Document(self.form)
+            if before.put(entries) == document:
+                return Change(self, None)
         return Change(self, document.take_out(entries, before).text.encode())
 
 

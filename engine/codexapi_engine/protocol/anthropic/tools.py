@@ -37,6 +37,8 @@ class Toolbox:
         # Those that the backend takes as they are: another one may become the same.
         self._taken = {name for tool in tools if is_name(name := get_str(tool, "name"))}
         for index, tool in enumerate(tools):
+            if get_str(tool, "name") in self._all:
+                raise invalid("tools", "Tool names must be unique.")
             self._add_tool(tool, f"tools.{index}")
         for index, message in enumerate(messages):
             self._read_message(message, f"messages.{index}.content")

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, NamedTuple, Protocol
 
-from .filler import Filler
+from .byte_text import fit, redact_text
+from .events import ContentEvents, Events
 from .json_text import JsonRedaction
 from .letters import blank, blank_literal
 from .pictures import blank_bytes
 from .standins import Standins
 from .vocabulary import PATHS, is_field, is_word, keep_parts
-
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
-_EVENT_LINE = re.compile(r"(event|data|id|retry)(: ?)(.*)", re.DOTALL)
-_LINES = re.compile(r"(\r\n|\n|\r)")
-_COMMENT = re.compile(r":? ?(?:keep-?alive|ping)?")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""What stands for a byte that is no UTF-8."""
 
 _EVENT_STREAM = (b"event:", b"data:", b":", b"id:", b"retry:")
 _FORM_FIELD = re.compile(r"([^=&]*)(=?)([^&]*)")
@@ -58,7 +51,7 @@ class Redaction(NamedTuple):
         if media_type.startswith("multipart/"):
             return Whole(lambda data: _multipart(data, media_type, self))
         if media_type.startswith("application/x-www-form-urlencoded"):
-            return Whole(lambda data: _text(data, lambda text: _form(text, self)))
+            return Whole(lambda data: redact_text(data, lambda text: _form(text, self)))
         return Unnamed(self)
 
     def headers(self, lines: Headers) -> Headers:
@@ -103,68 +96,6 @@ class Whole:
         return fit(self._redact(bytes(self._data)), bytes(self._data)) if self._data else b""
 
 
-class Events:
-    """A stream of server-sent events: each is redacted when it is complete."""
-
-    def __init__(self, redaction: Redaction) -> None:
-        self._redaction = redaction
-        self._data = bytearray()
-        self._searched = 0
-        self._fillers: dict[str, Filler] = {}
-
-    def feed(self, data: bytes) -> bytes:
-        self._data += data
-        done = []
-        while found := _EVENT_END.search(self._data, max(0, self._searched - 3)):
-            raw = bytes(self._data[: found.end()])
-            del self._data[: found.end()]
-            self._searched = 0
-            done.append(fit(_text(raw, self._event), raw))
-        self._searched = len(self._data)
-        return b"".join(done)
-
-    def finish(self) -> bytes:
-        raw = bytes(self._data)
-        self._data.clear()
-        return fit(_text(raw, self._event), raw)
-
-    def _event(self, text: str) -> str:
-        lines = _LINES.split(text)
-        single = sum(line.startswith("data:") for line in lines) < 2
-        return "".join(self._line(line, single) for line in lines)
-
-    def _line(self, line: str, single: bool) -> str:
-        found = _EVENT_LINE.fullmatch(line)
-        if found is None:
-            return line if _COMMENT.fullmatch(line) or not line.strip() else blank(line)
-        field, mark, value = found.groups()
-        if field == "data":
-            return field + mark + (self._payload(value) if single else blank(value))
-        if field == "id":
-            return field + mark + self._redaction.json.identifier(value)
-        return field + mark + self._redaction.json.word(value)
-
-    def _payload(self, value: str) -> str:
-        if value == "[DONE]":
-            return value
-        if not value.lstrip().startswith(("{", "[")):
-            return blank_literal(value)
-        delta = self._filler(value) if '"delta"' in value else None
-        return self._redaction.json.redact(value, delta)
-
-    def _filler(self, value: str) -> Filler | None:
-        """The filler of the text that a delta goes on with."""
-        try:
-            event = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(event, dict):
-            return None
-        item = event.get("item_id") or event.get("output_index")
-        key = (event.get("type"), item, event.get("content_index"), event.get("summary_index"))
-        return self._fillers.setdefault(str(key), Filler(self._redaction.standins))
-
-
 class Unnamed:
     """A body whose first bytes say what it is: events, JSON, a text or neither."""
 
@@ -190,31 +121,20 @@ class Unnamed:
     def _choose(self, start: bytes) -> bytes:
         redaction = self._redaction
         if start.startswith(_EVENT_STREAM):
-            self._body = Events(redaction)
+            kind = ContentEvents if redaction.content else Events
+            self._body = kind(redaction.standins, redaction.json)
         elif start.startswith((b"{", b"[", b'"')):
-            self._body = Whole(lambda data: _text(data, redaction.json.redact))
+            self._body = Whole(lambda data: redact_text(data, redaction.json.redact))
         elif start.startswith(b"<") or _is_text(start):
-            self._body = Whole(lambda data: _text(data, _markup))
+            self._body = Whole(lambda data: redact_text(data, _markup))
         else:
             self._body = Whole(blank_bytes)
         return self._body.feed(self._start)
 
 
-def fit(redacted: bytes, raw: bytes) -> bytes:
-    """What was redacted, if it is as long as it was; else nothing of it."""
-    if len(redacted) == len(raw):
-        return redacted
-    return blank(raw.decode("latin-1")).encode("ascii", "replace")
-
-
 def _is_text(start: bytes) -> bool:
     begin = start[:512]
     return b"\0" not in begin and len(begin.decode("utf-8", "ignore").encode()) > len(begin) - 4
-
-
-def _text(data: bytes, redact: Any) -> bytes:
-    text: str = redact(data.decode("utf-8", "surrogateescape"))
-    return _SURROGATE.sub("\udcff", text).encode("utf-8", "surrogateescape")
 
 
 def _markup(text: str) -> str:
@@ -246,7 +166,7 @@ def _part(part: bytes, redaction: Redaction) -> bytes:
     head, blank_line, content = part.partition(b"\r\n\r\n")
     if not blank_line:
         return part if part.strip(b"-\r\n") == b"" else blank_bytes(part)
-    words = _text(head, lambda text: _PART_WORDS.sub(_part_name, text))
+    words = redact_text(head, lambda text: _PART_WORDS.sub(_part_name, text))
     end = content[-2:] if content.endswith(b"\r\n") else b""
     body = content[: len(content) - len(end)]
     is_value = is_word(body.decode("latin-1"))

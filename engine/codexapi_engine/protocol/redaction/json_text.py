@@ -11,8 +11,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from . import vocabulary
+from .content import redact_content
 from .filler import Filler
 from .letters import blank, blank_literal, escape, unescape, units
 from .pictures import blank_base64
@@ -23,11 +25,6 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _DATA_URL = re.compile(r"(data:)([a-z]+/[a-z0-9.+-]+)(;base64,)(.*)", re.DOTALL)
-_TOKEN_IN_TEXT = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sk|rt|sess)[-_.][\w-]{16,}|(?<=Bearer )[\w.~+/-]{8,}=*"
-)
-"""A token within content, which goes though the content stays."""
-
 _MESSAGE_PART = re.compile(r"\\u[0-9a-fA-F]{4}|\\.|[A-Za-z0-9_'-]+|[^\x00-\x7f]", re.DOTALL)
 _WORD_PART = re.compile(r"[^._]+")
 _NUMERAL = re.compile(r"[0-9]{1,6}(?:s|ms)?")
@@ -47,6 +44,14 @@ class Mode(Enum):
     HEADERS = 4
 
 
+class DeltaFiller(Protocol):
+    """What stands for the delta of an event."""
+
+    def literal(self, literal: str) -> str:
+        """In the place of the inside of a JSON string."""
+        ...
+
+
 @dataclass(slots=True)
 class _Frame:
     """An object or an array that is open."""
@@ -64,7 +69,7 @@ class JsonRedaction:
         self._standins = standins
         self._content = content
 
-    def redact(self, text: str, delta: Filler | None = None, mode: Mode = Mode.WIRE) -> str:
+    def redact(self, text: str, delta: DeltaFiller | None = None, mode: Mode = Mode.WIRE) -> str:
         """The text, redacted. `delta` fills the deltas of an event, in the order of the events."""
         done: list[str] = []
         frames = [_Frame(mode, is_object=False)]
@@ -130,7 +135,7 @@ class JsonRedaction:
         is_number = token[0].isdigit() or (token[0] == "-" and len(token) > 1)
         return token if known or is_number else blank_literal(token)
 
-    def _string(self, token: str, frame: _Frame, delta: Filler | None) -> str:
+    def _string(self, token: str, frame: _Frame, delta: DeltaFiller | None) -> str:
         end = '"' if len(token) > 1 and token[-1] == '"' and _is_closed(token) else ""
         inside = token[1 : len(token) - len(end)]
         if frame.is_object and frame.key_next:
@@ -147,7 +152,7 @@ class JsonRedaction:
         is_keyword = frame.mode is Mode.SCHEMA and frame.key in vocabulary.SCHEMA_KEYWORDS
         return inside if is_keyword else self._name(inside)
 
-    def _value(self, inside: str, frame: _Frame, delta: Filler | None) -> str:
+    def _value(self, inside: str, frame: _Frame, delta: DeltaFiller | None) -> str:
         if not inside:
             return inside
         key = frame.key.lower()
@@ -158,7 +163,9 @@ class JsonRedaction:
         if vocabulary.is_secret(key) and frame.mode is Mode.MAP:
             return _each(inside, self.identifier)
         if self._content and key != "email":
-            return _TOKEN_IN_TEXT.sub(lambda found: self.identifier(found[0]), inside)
+            if key == "delta" and delta is not None:
+                return delta.literal(inside)
+            return redact_content(inside, self.identifier)
         if frame.mode is Mode.NAMES:
             return self._name(inside)
         if frame.mode is Mode.SCHEMA:
@@ -167,7 +174,7 @@ class JsonRedaction:
             return self._fill(inside, None)
         return self._wire_value(inside, key, delta)
 
-    def _wire_value(self, inside: str, key: str, delta: Filler | None) -> str:
+    def _wire_value(self, inside: str, key: str, delta: DeltaFiller | None) -> str:
         if key in vocabulary.MODEL_KEYS and vocabulary.is_model(inside):
             return inside
         if key in vocabulary.NAME_KEYS:
@@ -200,7 +207,7 @@ class JsonRedaction:
     def _name(self, inside: str) -> str:
         return _each(inside, self._standins.name)
 
-    def _fill(self, inside: str, filler: Filler | None) -> str:
+    def _fill(self, inside: str, filler: DeltaFiller | None) -> str:
         url = _DATA_URL.fullmatch(inside)
         if url and url[2] in vocabulary.MEDIA and (data := blank_base64(url[4])) is not None:
             return f"{url[1]}{url[2]}{url[3]}{data}"

@@ -172,7 +172,7 @@ _PARTS = frozenset(
         iss aud exp iat auth kind last level line lines links limits location logprobs max min mode
         month name next nbf num number of offset order origin page percent pinned plan position price
         primary provenance quality quota range ranking rank reached redirect region remaining
-        replaced reset result results retry scope score search secondary section seconds sequence
+        replaced minutes over reset result results retry scope score search secondary section seconds sequence
         approvals collaboration modes confirmation policies template migration markdown permissions
         persistent budget shell size snippet source sources start state steps structure sub subject summary tag tags
         threshold tier time timezone titles tools total turn updated url urls usd user version view
