@@ -18,11 +18,11 @@ import openai
 import pytest
 from mcp import Client, StdioServerParameters
 from tests import forks
+from tests.audio_files import wav
 from tests.cli.shell import run
 from tests.drawn import picture as drawn_picture
 from tests.import_recording import import_recording
 from tests.processes import ROOT, Running, codexapi, environment, running, server, simulator
-from tests.recordings import wav
 from tests.replies import FULL
 from tests.test_laws import assert_one_reply, assert_well_formed
 from tests.test_wires import assert_answer, assert_provenance, assert_stream
