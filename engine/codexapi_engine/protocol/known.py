@@ -333,12 +333,11 @@ def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _paths(value: JsonObject, above: str = "") -> Iterator[str]:
+def _paths(value: JsonObject, above: str = "") -> list[str]:
     """The names of all fields, those of inner objects behind the outer's."""
+    paths = [f"{above}{name}" for name in value]
     for name, inside in value.items():
-        path = f"{above}{name}"
-        yield path
-        members = inside if isinstance(inside, list) else [inside]
-        for member in members:
+        for member in inside if isinstance(inside, list) else (inside,):
             if isinstance(member, dict):
-                yield from _paths(member, f"{path}.")
+                paths += _paths(member, f"{above}{name}.")
+    return paths
