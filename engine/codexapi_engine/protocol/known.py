@@ -337,7 +337,7 @@ def _paths(value: JsonObject, above: str = "") -> list[str]:
     """The names of all fields, those of inner objects behind the outer's."""
     paths = [f"{above}{name}" for name in value]
     for name, inside in value.items():
-        for member in inside if isinstance(inside, list) else (inside,):
-            if isinstance(member, dict):
+        for member in inside if type(inside) is list else (inside,):
+            if type(member) is dict:
                 paths += _paths(member, f"{above}{name}.")
     return paths

@@ -38,8 +38,8 @@ def translate_audio(part: JsonObject, path: str) -> JsonObject:
 
 def addresses(request: JsonObject) -> list[str]:
     """The data URLs of the recordings in a translated request."""
-    found = filter(_is_recording, each_part(request))
-    return list(dict.fromkeys(get_str(part, "audio_url") for part in found))
+    found = [part for part in each_part(request) if part.get("type") == KIND]
+    return list(dict.fromkeys([get_str(part, "audio_url") for part in found]))
 
 
 def recording(url: str, param: str) -> Recording:
