@@ -22,7 +22,7 @@ async def with_files(
     request: Request, body: JsonObject, sent: JsonObject, *, heavy: bool
 ) -> JsonObject:
     """The translated request with the file in place of each id; the same object where it has none.
-    `body` is the client's request, and `heavy` what `json.is_heavy` says of `sent`. Raises
+    `body` is the client's request; `heavy`: to walk through `sent` is for a thread. Raises
     CodexError, naming the client's field."""
     ids = await aside(heavy, file_ids, sent)
     if not ids:

@@ -36,6 +36,11 @@ def translate_audio(part: JsonObject, path: str) -> JsonObject:
     return {"type": KIND, "audio_url": f"data:{MEDIA_TYPES[kind]};base64,{data}"}
 
 
+def has_recording(request: JsonObject) -> bool:
+    """Whether a translated request has one. No text is read for it."""
+    return any(part.get("type") == KIND for part in each_part(request))
+
+
 def addresses(request: JsonObject) -> list[str]:
     """The data URLs of the recordings in a translated request."""
     found = [part for part in each_part(request) if part.get("type") == KIND]
