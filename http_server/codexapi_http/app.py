@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import State as StarletteState
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route, Router
@@ -89,7 +90,7 @@ def create_app(
 
 
 def _fill(
-    state: StarletteState,
+    state: SimpleNamespace,
     settings: Settings,
     reports: Reports,
     deadlines: Deadlines,
@@ -117,6 +118,7 @@ class App(Starlette):
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ) -> None:
         super().__init__(routes=dialects.openai.routes, lifespan=lifespan)
+        self.state: Any = SimpleNamespace()  # Starlette's own looks each name up by a call
         self.dialects = dialects
         self._guard = guard
         self._routers = {

@@ -30,11 +30,11 @@ async def with_audio(
 ) -> JsonObject:
     """The translated request, with audio files as its model takes them: as they are where the list
     of models says that it hears, else as text under `--transcribe-audio`. `body` is the client's
-    request, and `heavy` what `json.is_heavy` says of `sent`. Raises CodexError, naming the client's
+    request; `heavy`: to walk through `sent` is for a thread. Raises CodexError, naming the client's
     field."""
-    found = await aside(heavy, parts.addresses, sent)
-    if not found:
+    if not await aside(heavy, parts.has_audio, sent):
         return sent
+    found = await aside(True, parts.addresses, sent)
     codex, settings, param = codex_of(request), settings_of(request), _param(body)
     known, name = await codex.available_models(), get_str(sent, "model")
     slug, _ = models.resolve(known, settings.model_aliases, name)

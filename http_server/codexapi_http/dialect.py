@@ -122,11 +122,6 @@ class DialectRoutes(NamedTuple):
     """A request that has this header is the dialect's where a route or no route at all fits it:
     two dialects may share a path."""
 
-    def speaks(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
-        if self.header is not None and self.header in headers:
-            return True
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.prefixes)
-
     def fits(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
 
@@ -137,6 +132,7 @@ class Dialects:
     def __init__(self, routes: Sequence[Route], others: Sequence[DialectRoutes] = ()) -> None:
         self.openai = DialectRoutes(OPENAI, routes)
         self.others = tuple(others)
+        self._folders = [tuple(f"{prefix}/" for prefix in entry.prefixes) for entry in self.others]
 
     def __iter__(self) -> Iterator[DialectRoutes]:
         yield from (*self.others, self.openai)
@@ -144,8 +140,9 @@ class Dialects:
     def choose(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Dialect:
         """The dialect of a request, which `dialect_of` and `routes_of` have from now on."""
         chosen = self.openai
-        for entry in self.others:
-            if entry.speaks(scope["path"], headers):
+        folder = f"{scope['path']}/"
+        for entry, folders in zip(self.others, self._folders, strict=True):
+            if folder.startswith(folders) or entry.header in headers:
                 chosen = entry if entry.fits(scope) or not self.openai.fits(scope) else self.openai
                 break
         scope[_SCOPE] = chosen

@@ -22,11 +22,12 @@ async def with_files(
     request: Request, body: JsonObject, sent: JsonObject, *, heavy: bool
 ) -> JsonObject:
     """The translated request with the file in place of each id; the same object where it has none.
-    `body` is the client's request, and `heavy` what `json.is_heavy` says of `sent`. Raises
+    `body` is the client's request; `heavy`: to walk through `sent` is for a thread. Raises
     CodexError, naming the client's field."""
-    counts = await _counts(sent, heavy=heavy)
-    if not counts:
+    ids = await aside(heavy, file_ids, sent)
+    if not ids:
         return sent
+    counts = Counter(ids)
     size = await _size_of_files(request, body, counts)
     reserve(request.scope, content_length(request, MAX_BODY_BYTES) + size)
     files = {name: await file_content(request, name, _param(body, name)) for name in counts}
@@ -37,8 +38,8 @@ async def check_files(
     request: Request, body: JsonObject, items: list[JsonObject], *, heavy: bool
 ) -> None:
     """Raises CodexError for an id that no file has, naming the client's field."""
-    if counts := await _counts({"input": items}, heavy=heavy):
-        await _size_of_files(request, body, counts)
+    if ids := await aside(heavy, file_ids, {"input": items}):
+        await _size_of_files(request, body, Counter(ids))
 
 
 async def file_content(request: Request, name: str, param: str | None) -> FileContent:
@@ -48,11 +49,6 @@ async def file_content(request: Request, name: str, param: str | None) -> FileCo
         return await read_state(partial(state_of(request).files.content, name, account=account))
     except InvalidRequest:
         raise no_such_file(name, param) from None
-
-
-async def _counts(sent: JsonObject, *, heavy: bool) -> Counter[str]:
-    """How often each file id stands in a translated request."""
-    return Counter(await aside(heavy, file_ids, sent))
 
 
 async def _size_of_files(request: Request, body: JsonObject, counts: Counter[str]) -> int:

@@ -47,6 +47,7 @@ from .network import Network
 from .retry import Attempts
 
 _KEEP_LOGIN = "codexapi.keep_login"
+_ACCOUNT = ACCOUNT.encode()
 
 
 def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
@@ -239,7 +240,7 @@ class Transport:
             HTTPX_ERRORS
         ) as error:  # in place of `ours`, whose machinery each request would pay for
             raise to_codex_error(error, unread=_size(request)) from error
-        response.extensions["account"] = request.headers.get(ACCOUNT)  # whose login signed it
+        response.extensions["account"] = _account(request)
         if 200 <= response.status_code < 300 or response.status_code == 304:
             return response
         try:
@@ -362,6 +363,13 @@ def client(
     )
 
 
+def _account(request: httpx.Request) -> str | None:
+    """Whose login signed it. `headers.get` would decode every header of it first."""
+    named = (value for name, value in request.headers.raw if name == _ACCOUNT)
+    account = next(named, None)
+    return account.decode() if account is not None else None
+
+
 def _size(request: httpx.Request) -> int:
     return int(request.headers.get("content-length", 0))
 
@@ -371,4 +379,6 @@ def _timeout(settings: Settings) -> httpx.Timeout:
 
 
 async def _encode_body(body: JsonObject) -> bytes:
-    return await aside(json.is_heavy(body), json.dumps_in_steps, body)
+    if json.is_heavy(body):
+        return await aside(True, json.dumps_in_steps, body)
+    return json.dumps(body)

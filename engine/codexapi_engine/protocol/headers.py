@@ -75,15 +75,14 @@ def from_codex_client(headers: Mapping[str, str]) -> dict[str, str]:
 
 def to_client(headers: Mapping[str, str]) -> dict[str, str]:
     """The part of the backend's response headers that the client should see."""
-    chosen = {
+    fit = {
         name: value
         for name, value in headers.items()
         if (name in TO_CLIENTS or name.startswith("x-codex-"))
         and len(name) + len(value) <= MAX_TO_CLIENT_BYTES
-        and name.isascii()
-        and name.isprintable()
+        and f"{name}{value}".isascii()
+        and f"{name}{value}".isprintable()
     }
-    fit = _safe(chosen)
     if len(fit) <= MAX_TO_CLIENT:
         return fit
     first = sorted(fit, key=lambda name: name not in TO_CLIENTS)

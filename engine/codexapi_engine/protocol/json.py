@@ -93,20 +93,23 @@ def parse_around_string(chunks: list[bytes]) -> Any:
     return value if safe else None
 
 
-def is_heavy(*values: Any, bound: int | None = None) -> bool:
-    """Whether to read or write them takes longer than a thread does. It takes a bounded look."""
+def is_heavy(*values: Any, bound: int | None = None, texts: bool = True) -> bool:
+    """Whether to read or write them takes longer than a thread does. It takes a bounded look.
+    Without `texts`: whether to walk through them does, where no string is read."""
     left, rest = bound or PIECE, list(values)
-    while rest and left >= 0:
-        value = rest.pop()
-        if isinstance(value, dict | list):
+    for value in rest:  # which grows meanwhile
+        kind = type(value)  # its own calls are most of what a small request costs here
+        if kind is str:
+            left -= len(value) if texts else 0
+        elif kind is dict or kind is list:
             left -= _EACH * len(value)
             if left >= 0:
-                rest.extend(value.values() if isinstance(value, dict) else value)
-        elif isinstance(value, str):
-            left -= len(value)
-        elif isinstance(value, ChunkedString):
+                rest += value.values() if kind is dict else value
+        elif kind is ChunkedString:
             return True
-    return left < 0
+        if left < 0:
+            return True
+    return False
 
 
 def dumps_in_steps(value: Any) -> bytes:

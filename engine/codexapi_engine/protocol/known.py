@@ -7,7 +7,7 @@ wire of the tests, or is one that the official clients 0.169.0 and 0.171.0 read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import JsonObject, StreamInterrupted
@@ -285,44 +285,45 @@ class UnknownName(NamedTuple):
     name: str  # cleaned by `plain`; of a field with its holder: `message: phase`
 
 
-def unknown_names(kind: str, data: JsonObject, *, output: bool = True) -> Iterator[UnknownName]:
+def unknown_names(kind: str, data: JsonObject, *, output: bool = True) -> list[UnknownName]:
     """What we do not know of an event: its type, or fields of it, of its item and its response.
     `output`: also of the items that its response holds."""
     if kind not in EVENTS:
-        yield UnknownName("event", plain(kind))
-        return
-    yield from _fields(kind, data, EVENTS[kind])
-    yield from _item(get_dict(data, "item"))
-    yield from _typed("part", get_dict(data, "part"), PARTS)
-    response = get_dict(data, "response")
-    yield from _fields("response", response, RESPONSE)
-    for name in sorted(set(_paths(get_dict(response, "usage"))) - USAGE):
-        yield UnknownName("field", f"usage: {plain(name)}")
-    for item in get_list(response, "output") if output else ():
-        yield from _item(item)
+        return [UnknownName("event", plain(kind))]
+    found = _fields(kind, data, EVENTS[kind])
+    if item := get_dict(data, "item"):
+        found += _item(item)
+    if part := get_dict(data, "part"):
+        found += _typed("part", part, PARTS)
+    if response := get_dict(data, "response"):
+        found += _fields("response", response, RESPONSE)
+        usage = set(_paths(get_dict(response, "usage")))
+        found += [UnknownName("field", f"usage: {plain(name)}") for name in sorted(usage - USAGE)]
+        for item in get_list(response, "output") if output else ():
+            found += _item(item)
+    return found
 
 
-def _item(item: JsonObject) -> Iterator[UnknownName]:
-    yield from _typed("item", item, ITEMS)
-    for part in [*get_list(item, "content"), *get_list(item, "summary")]:
-        yield from _typed("part", part, PARTS)
+def _item(item: JsonObject) -> list[UnknownName]:
+    found = _typed("item", item, ITEMS)
+    for part in (*get_list(item, "content"), *get_list(item, "summary")):
+        found += _typed("part", part, PARTS)
+    return found
 
 
-def _typed(
-    kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]
-) -> Iterator[UnknownName]:
+def _typed(kind: str, value: JsonObject, known: Mapping[str, frozenset[str]]) -> list[UnknownName]:
     if not value:
-        return
+        return []
     name = get_str(value, "type")
     if name in known:
-        yield from _fields(name, value, known[name])
-    else:
-        yield UnknownName(kind, plain(name))
+        return _fields(name, value, known[name])
+    return [UnknownName(kind, plain(name))]
 
 
-def _fields(holder: str, value: JsonObject, known: frozenset[str]) -> Iterator[UnknownName]:
-    if not value.keys() <= known:
-        yield from (UnknownName("field", f"{holder}: {name}") for name in _unknown(value, known))
+def _fields(holder: str, value: JsonObject, known: frozenset[str]) -> list[UnknownName]:
+    if value.keys() <= known:
+        return []
+    return [UnknownName("field", f"{holder}: {name}") for name in _unknown(value, known)]
 
 
 def _unknown(value: JsonObject, known: frozenset[str]) -> set[str]:
@@ -333,12 +334,11 @@ def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _paths(value: JsonObject, above: str = "") -> Iterator[str]:
+def _paths(value: JsonObject, above: str = "") -> list[str]:
     """The names of all fields, those of inner objects behind the outer's."""
+    paths = [f"{above}{name}" for name in value]
     for name, inside in value.items():
-        path = f"{above}{name}"
-        yield path
-        members = inside if isinstance(inside, list) else [inside]
-        for member in members:
-            if isinstance(member, dict):
-                yield from _paths(member, f"{path}.")
+        for member in inside if type(inside) is list else (inside,):
+            if type(member) is dict:
+                paths += _paths(member, f"{above}{name}.")
+    return paths

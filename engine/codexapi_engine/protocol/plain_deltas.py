@@ -153,6 +153,7 @@ class Splicer(EventTranslator):
         if (
             isinstance(event, DeltaBatch)
             and self._may_splice
+            and event.type in self.HANDLERS
             and (plain := PlainDeltas.of(event)) is not None
         ):
             return self._feed_plain(event, plain)

@@ -15,8 +15,8 @@ def each_part(request: JsonObject) -> Iterator[JsonObject]:
     for item in get_list(request, "input"):
         for name in _HOLDERS:
             value = item.get(name)
-            for part in value if isinstance(value, list) else (value,):
-                if isinstance(part, dict):
+            for part in value if type(value) is list else (value,):
+                if type(part) is dict:
                     yield part
 
 

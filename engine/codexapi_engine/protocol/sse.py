@@ -31,6 +31,8 @@ class Event:
 
     __slots__ = ("_at", "_json", "_type", "raw")
 
+    count = 1
+
     def __init__(self, raw: bytes, kind: str | None = None, at: int = 0) -> None:
         self.raw = raw  # as it came, without the blank line
         self._type = kind
@@ -81,10 +83,6 @@ class Event:
     def each(self) -> Sequence[Event]:
         """The events that came as this one: itself."""
         return (self,)
-
-    @property
-    def count(self) -> int:
-        return 1
 
     def _event_name(self) -> str:
         # The common case first: backend events begin with their name.
@@ -158,7 +156,7 @@ class DeltaBatch(Event):
         return Event(first, self._type, first.index(b"{")), rest
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]
         if not self._count:
             # With the name it is five times as fast as of two line ends: the longer, the faster.
             self._count = self._whole.count(b"\n\nevent: " + self.type.encode()) + 1

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -265,7 +266,7 @@ def _misshapen(scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect) -
         what = twice.decode("latin-1")[:60]
         return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
     size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
-    if size + sum([len(name) + len(value) for name, value in lines]) > MAX_REQUEST_HEAD_BYTES:
+    if size + sum(map(len, chain.from_iterable(lines))) > MAX_REQUEST_HEAD_BYTES:
         return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
     if b"content-length" in headers and b"transfer-encoding" in headers:
         message = "A body has either a Content-Length or a Transfer-Encoding, not both."

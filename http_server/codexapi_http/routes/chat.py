@@ -46,7 +46,7 @@ async def chat_completions(request: Request, body: JsonObject) -> Response:
     created, codex = int(time.time()), codex_of(request)
     owner = await codex.owner(get_str(body, "model"))
     sent, form, ignored = await _understood(request, body, owner)
-    heavy = json.is_heavy(sent)
+    heavy = json.is_heavy(sent, texts=False)
     sent = await with_files(request, body, sent, heavy=heavy)
     sent = await with_audio(request, body, sent, heavy=heavy)
     # The model's reasoning before the tool calls of earlier turns: chat has no field for it.

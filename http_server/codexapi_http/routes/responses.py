@@ -119,6 +119,7 @@ async def _translate(
         history=history,
         request=shape,
     )
+    heavy = json.is_heavy(sent, texts=False)
     sent = await with_files(request, params, sent, heavy=heavy)
     sent = await with_audio(request, params, sent, heavy=heavy)
     return _Translation(owner, history, own, sent, ignored)

@@ -47,6 +47,9 @@ _END = b"\n\n"
 _SLACK = 24
 """Bytes by which the place of a member may differ from one delta to the next."""
 
+_UNREAD = 64 * 1024
+"""Bytes of deltas that are kept until their texts are read: many at a time cost least."""
+
 _Mark = tuple[bytes, int, int | None]
 """Bytes of an event, and between which places they are."""
 
@@ -62,31 +65,44 @@ class _Part:
         self.annotations = 0  # so many were sent
         self.ended = False  # the done event of the text was sent
         self.closed = False  # that of the part was
-        self._chunks: list[bytes] = []  # its deltas, as they came
-        self._count = 0
+        self._chunks: list[bytes] = []  # its newest deltas, as they came
+        self._count = 0  # so many they are
+        self._size = 0  # and so many bytes
+        self._literals: list[bytes] = []  # the texts of those before, in JSON
+        self._unreadable = False  # one of them
 
     def add(self, chunk: bytes, count: int) -> None:
         self._chunks.append(chunk)
         self._count += count
+        self._size += len(chunk)
+        if self._size > _UNREAD:
+            self._read_texts()
 
     def rest(self, whole: str) -> str:
         """What of the whole text was not streamed. Nothing where the two disagree: what is written
         cannot be taken back."""
-        try:
-            streamed = self._collect_text()
-        except (StreamInterrupted, ValueError):
+        self._read_texts()
+        literals, self._literals = self._literals, []
+        if self._unreadable:
             return ""
-        finally:
-            self._chunks = []
+        try:  # as one string: a pair of surrogates may be cut in two
+            streamed = str(json.loads(b'"%b"' % b"".join(literals)))
+        except ValueError:
+            return ""
         return whole[len(streamed) :] if whole.startswith(streamed) else ""
 
-    def _collect_text(self) -> str:
-        deltas = b"".join(self._chunks)
-        found = _DELTA.findall(deltas)
-        if len(found) == self._count:  # then all of them are read at once
-            return str(json.loads(b'"%b"' % b"".join(found)))
-        events = sse.Decoder().feed(deltas)
-        return "".join(get_str(event.json, "delta") for event in events)
+    def _read_texts(self) -> None:
+        """Takes the texts out of the newest deltas: an event is many times as long."""
+        deltas, count = b"".join(self._chunks), self._count
+        self._chunks, self._count, self._size = [], 0, 0
+        found: list[bytes] = _DELTA.findall(deltas)
+        if len(found) != count:
+            try:
+                texts = [get_str(event.json, "delta") for event in sse.Decoder().feed(deltas)]
+            except StreamInterrupted:
+                self._unreadable, texts = True, []
+            found = [json.dumps(text)[1:-1] for text in texts]
+        self._literals.append(b"".join(found))
 
 
 class _Item:

@@ -8,7 +8,7 @@ gets the data of the file before it is sent.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from ...errors import InvalidRequest, JsonObject
@@ -25,7 +25,8 @@ Change = Callable[[JsonObject], JsonObject]
 
 def file_ids(request: JsonObject) -> list[str]:
     """The ids in a translated request, as often as they stand there."""
-    return [get_str(part, "file_id") for part in _references(request)]
+    masks = (get_dict(tool, _MASK) for tool in get_list(request, "tools"))
+    return [name for part in (*each_part(request), *masks) if (name := get_str(part, "file_id"))]
 
 
 def fill(request: JsonObject, files: Mapping[str, FileContent], body: JsonObject) -> JsonObject:
@@ -56,11 +57,6 @@ def path_of(body: JsonObject, file_id: str) -> str | None:
         if value == file_id:
             return path
     return None
-
-
-def _references(request: JsonObject) -> Iterator[JsonObject]:
-    yield from filter(_is_reference, each_part(request))
-    yield from filter(None, map(_mask_of, get_list(request, "tools")))
 
 
 def _is_reference(part: Any) -> TypeGuard[JsonObject]:
