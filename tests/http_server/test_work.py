@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.http_server.doors import Answer, chat, door, encoded, responses
@@ -28,6 +28,7 @@ from codexapi_engine.protocol.responses.public import error_event
 from codexapi_http import create_app
 from codexapi_http.middleware.guard import Guard
 from codexapi_http.pump import ClientSink, pump
+from codexapi_http.websocket.frames import FrameSink
 
 JsonObject = dict[str, Any]
 TEXT = "response.output_text.delta"
@@ -430,3 +431,22 @@ def test_the_door_has_no_middleware_that_would_take_a_stream_apart() -> None:
     app = create_app()
     assert app.user_middleware == []
     assert isinstance(app.build_middleware_stack(), Guard)
+
+
+def test_the_events_of_a_whole_response_become_frames_without_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = sse.Event.__init__
+    deltas = [_delta(TEXT, number) for number in range(50)]
+    stream = encoded(CREATED, *deltas, {"type": "response.completed", "response": ENDED})
+    sink = FrameSink(cast(Any, None), "", for_codex=False)
+    count: Counter[str] = Counter()
+    monkeypatch.setattr(sse.Event, "__init__", counted(count, "events", made))
+    whole = sink.frames(stream + b"data: [DONE]\n\n")
+    assert count["events"] == 0
+    assert (whole.count(b'{"type":"response.'), whole.count(b"[DONE]")) == (52, 0)
+    in_pieces = FrameSink(cast(Any, None), "", for_codex=False)
+    cut = len(stream) - 300
+    pieces = stream[:cut], stream[cut:], b"data: [DO", b"NE]\n\n"
+    assert b"".join(map(in_pieces.frames, pieces)) == whole
+    assert count["events"] > 0

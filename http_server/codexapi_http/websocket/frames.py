@@ -20,6 +20,7 @@ _LINES = 3  # ends of such an event
 _TYPE = b'{"type":'
 _TYPED = b"\ndata: " + _TYPE
 _LAST = b"[DONE]"
+_LAST_EVENT = b"data: %b\n\n" % _LAST
 
 
 class FrameWriter(Protocol):
@@ -79,12 +80,13 @@ class FrameSink:
 
     def frames(self, data: bytes) -> bytes:
         """The frames of the events that are complete."""
-        payloads = _EVENT.findall(data)
-        plain = data.count(b"\n") == _LINES * len(payloads) == _LINES * data.count(_TYPED)
-        if not (plain and self._at_start and data.endswith(b"\n\n")):
+        events = data.removesuffix(_LAST_EVENT)
+        payloads = _EVENT.findall(events)
+        plain = events.count(b"\n") == _LINES * len(payloads) == _LINES * events.count(_TYPED)
+        if not (plain and self._at_start and (events.endswith(b"\n\n") or not events)):
             # A large event in pieces, or what the backend writes in another way.
-            events = self._decoder.feed(data)
-            payloads = [_typed(event) for event in events if event.data != _LAST]
+            decoded = self._decoder.feed(data)
+            payloads = [_typed(event) for event in decoded if event.data != _LAST]
             self._at_start = data.endswith(b"\n\n")
         return self._sent(payloads)
 
