@@ -82,8 +82,7 @@ def _write(options: argparse.Namespace, run: Run) -> None:
         "date": time.strftime("%Y-%m-%d"), "python": servers.build(options.python),
         "cores": os.cpu_count(), "load": Path("/proc/loadavg").read_text().split()[0],
     }  # fmt: skip
-    tables = report.tables(run.samples)
-    print(f"Python {machine['python']}\n")
+    tables = {"machine": _described(machine), **report.tables(run.samples)}
     print("\n\n".join(tables.values()))
     if options.json:
         found = {
@@ -95,11 +94,18 @@ def _write(options: argparse.Namespace, run: Run) -> None:
         options.json.write_text(json.dumps(found, indent=1, allow_nan=False))
     if options.docs is not None:
         chosen = {name: made for name, made in tables.items() if name in (options.docs or tables)}
-        report.place(DOCS / "performance.md", chosen)
+        report.place(chosen)
     if options.plot or options.docs == []:
         plot.draw(run.samples, options.plot or DOCS / "performance.png")
     for what, why in run.faults.items():
         print(f"\n{what}: {why}")
+
+
+def _described(machine: Mapping[str, object]) -> str:
+    return (
+        f"Measured on {machine['date']} by Python {machine['python']}, on {machine['cores']} cores, "
+        f"load average at the end: {machine['load']}."
+    )
 
 
 def _options() -> argparse.ArgumentParser:

@@ -227,3 +227,9 @@ TABLES: dict[str, Figures] = {
     "messages": _messages(), "dialects": _dialects(), "corpora": _corpora(),
 }  # fmt: skip
 FIGURES: Figures = {key: each for table in TABLES.values() for key, each in table.items()}
+
+COSTS = (
+    "first.chat.p50", "first.chat.p99", "tls.first.chat.p50", "large.256.chat.p50", "requests.whole",
+    "paced.chat", "idle", "many.1.cpu", "many.1000", "image.added", "start",
+)  # fmt: skip
+"""What a user asks about."""

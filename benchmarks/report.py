@@ -7,12 +7,17 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import CORPUS, ESCAPES, FIGURES, TABLES, Figure
+from tests.processes import ROOT
+
+from benchmarks.figures import CORPUS, COSTS, ESCAPES, FIGURES, TABLES, Figure
 from benchmarks.servers import GO, OURS, PREVIOUS
+
+DOCUMENTS = (ROOT / "docs" / "performance.md", ROOT / "docs" / "benchmarks.md")
+"""For users, and for developers."""
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
 """By server and figure: a value for each round."""
@@ -35,21 +40,26 @@ def tables(samples: Samples) -> dict[str, str]:
         for name, keys in TABLES.items()
         if measured & keys.keys()
     }
+    if measured & set(COSTS):
+        made["costs"] = _medians(samples, COSTS, (OURS, GO))
     if samples.get(PREVIOUS):
         made["previous"] = _beside_previous(samples)
     return {**made, "spread": _spreads(samples)}
 
 
-def place(document: Path, tables: Mapping[str, str]) -> None:
-    """Puts the tables where the document has them, between `<!-- table NAME -->` and the next
+def place(tables: Mapping[str, str], documents: Iterable[Path] = DOCUMENTS) -> None:
+    """Puts each table into the document that has it, between `<!-- table NAME -->` and the next
     `<!-- end -->`."""
-    text = document.read_text()
+    texts = {document: document.read_text() for document in documents}
     for name, table in tables.items():
-        before, mark, rest = text.partition(f"<!-- table {name} -->\n")
-        if not mark:
-            raise ValueError(f"{document} has no place for the table {name!r}")
-        text = f"{before}{mark}{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
-    document.write_text(text)
+        mark = f"<!-- table {name} -->\n"
+        document = next((each for each, text in texts.items() if mark in text), None)
+        if document is None:
+            raise ValueError(f"no document has a place for the table {name!r}")
+        before, _, rest = texts[document].partition(mark)
+        texts[document] = f"{before}{mark}{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    for document, text in texts.items():
+        document.write_text(text)
 
 
 def summary(samples: Samples) -> Any:
@@ -126,8 +136,10 @@ def verdict(samples: Samples, key: str) -> str:
     return "yes" if met else "**no**"
 
 
-def _medians(samples: Samples, keys: Collection[str]) -> str:
-    names = _named(samples)
+def _medians(
+    samples: Samples, keys: Collection[str], servers: Collection[str] | None = None
+) -> str:
+    names = [name for name in _named(samples) if servers is None or name in servers]
 
     def line(key: str, figure: Figure) -> list[str]:
         shown = [_shown(samples[name].get(key), figure) for name in names]

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from tests.logins import DAY, auth_json, write_login
-from tests.processes import ROOT, codexapi, environment
+from tests.processes import codexapi, environment
 
 from benchmarks import peers, report
 from benchmarks.plays import MODEL, Play
@@ -79,7 +79,7 @@ def main() -> None:
     made = tables(times)
     print("\n\n".join(made.values()))
     if given.docs:
-        report.place(ROOT / "docs" / "performance.md", made)
+        report.place(made)
 
 
 def tables(times: Mapping[str, Sequence[float]]) -> dict[str, str]:

@@ -47,11 +47,12 @@ PAGES = (
     Page("how-it-works.md", "How it works", UNDERSTAND, "the backend, the login, and what is shared with the official client"),
     Page("SECURITY.md", "Security and privacy", UNDERSTAND, "what is guarded against whom, and how to report a fault"),
     Page("comparison.md", "Comparison", UNDERSTAND, "each command beside gh, uv, llm, ollama and aichat"),
-    Page("performance.md", "Performance", UNDERSTAND, "what it costs, beside others of its kind"),
+    Page("performance.md", "Performance", UNDERSTAND, "what it adds, what it takes of your machine, how to measure it"),
     Page("promises.md", "Promises", UNDERSTAND, "what is never lost, and which test holds it"),
     Page("ARCHITECTURE.md", "Architecture", DEVELOP, "layers, glossary, the way of a request, where to change what"),
     Page("CONTRIBUTING.md", "Contributing", DEVELOP, "the gate, the rules, commits and dependencies"),
     Page("backend.md", "The backend", DEVELOP, "what is known of it, and how a change is noticed"),
+    Page("benchmarks.md", "Benchmarks", DEVELOP, "every row beside other programs, and where the time goes"),
     Page("decisions.md", "Decisions", DEVELOP, "why things are as they are"),
     Page("RELEASE.md", "Release", DEVELOP, "the checklist of a version"),
 )  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import select
 import signal
 import ssl
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 from benchmarks import corpora, report, servers, sizes, startup
 from benchmarks.driver import Answer, Client, Failed, check, one, request
-from benchmarks.figures import FIGURES
+from benchmarks.figures import COSTS, FIGURES, TABLES
 from benchmarks.plays import MARK, Play, events
 from benchmarks.servers import GO, OURS, PREVIOUS
 from benchmarks.streams import pace
@@ -363,16 +364,24 @@ def test_rounds_whose_middle_halves_overlap_are_within_noise(
 
 
 def test_tables_are_put_where_the_document_has_them(tmp_path: Path) -> None:
-    document = tmp_path / "page.md"
-    document.write_text(
-        "a\n<!-- table x -->\nold\n<!-- end -->\nb\n<!-- table y -->\n<!-- end -->\n"
-    )
-    report.place(document, {"y": "| 2 |", "x": "| 1 |"})
-    assert document.read_text() == (
-        "a\n<!-- table x -->\n| 1 |\n<!-- end -->\nb\n<!-- table y -->\n| 2 |\n<!-- end -->\n"
-    )
-    with pytest.raises(ValueError, match="no place for the table 'z'"):
-        report.place(document, {"z": ""})
+    documents = [tmp_path / "users.md", tmp_path / "developers.md"]
+    documents[0].write_text("a\n<!-- table x -->\nold\n<!-- end -->\nb\n")
+    documents[1].write_text("<!-- table y -->\n<!-- end -->\nc\n")
+    report.place({"y": "| 2 |", "x": "| 1 |"}, documents)
+    assert [document.read_text() for document in documents] == [
+        "a\n<!-- table x -->\n| 1 |\n<!-- end -->\nb\n",
+        "<!-- table y -->\n| 2 |\n<!-- end -->\nc\n",
+    ]
+    with pytest.raises(ValueError, match="no document has a place for the table 'z'"):
+        report.place({"z": ""}, documents)
+
+
+def test_the_pages_have_a_place_for_every_table() -> None:
+    pages = "".join(document.read_text() for document in report.DOCUMENTS)
+    names = re.findall("<!-- table (.*) -->", pages)
+    made = {*TABLES, "machine", "costs", "previous", "spread", "startup", "startup ratios"}
+    assert sorted(names) == sorted(made)
+    assert set(COSTS) <= FIGURES.keys()
 
 
 def test_what_never_came_is_null_in_json() -> None:
