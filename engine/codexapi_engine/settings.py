@@ -97,7 +97,7 @@ class Settings:
     client_version: str | None = field(
         default=None,
         metadata=_about(
-            "the Codex protocol version to name; none: ours, or newer where the catalogue asks",
+            "the Codex protocol version to send; none: our own, or a newer one if the model list needs it",
             "CODEXAPI_CLIENT_VERSION",
         ),
     )
