@@ -123,10 +123,10 @@ MODELS = """\
 A name that the list lacks is sent as it is; if the backend refuses it, the 404 names models that
 the account has.
 
-* **Effort in the name**: `gpt-6.1-sol:high` is the model `gpt-6.1-sol` at effort `high`, in every
+* **Effort in the name**: `gpt-6.2-sol:high` is the model `gpt-6.2-sol` at effort `high`, in every
   dialect. Only for a model of the list, and an effort that it lists or one of {efforts}; an effort
   that the request itself gives goes first.
-* **Aliases**: `serve --model-alias gpt-4o=gpt-6-luna`, as often as needed, for clients whose model
+* **Aliases**: `serve --model-alias gpt-4o=gpt-6.2-sol`, as often as needed, for clients whose model
   names are built in. Replies name the real model. Aliases stand after the plain ids in the list.
 * **`ultra`**, which the list has for some models, is a mode of the Codex client: for those it is
   taken, and goes to the backend as the highest of the model's other efforts.

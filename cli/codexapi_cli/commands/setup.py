@@ -50,7 +50,7 @@ from ..terminal.output import BACKEND, LOCAL_FILE, Problem, ending, hear_warning
 LOOK = 2.0
 """Seconds that a server on this machine has to say that it is there."""
 
-NOWHERE = ServerInfo("", [ModelInfo("")])
+NO_SERVER = ServerInfo("", [ModelInfo("")])
 """For the places of settings, where their values do not matter."""
 
 app = command()
@@ -199,7 +199,7 @@ def _mark(client: ApiClient) -> str:
     if client.entries is None:
         return ""
     with suppress(Refused):
-        place = _Place.of(client, None, NOWHERE)
+        place = _Place.of(client, None, NO_SERVER)
         if _ours(place, _present(place)):
             return f"  (set up: {place.path})"
     return ""
@@ -323,11 +323,11 @@ def _for_the_user_alone() -> Iterator[None]:
 def _undo(client: ApiClient, path: Path | None, *, dry_run: bool) -> None:
     """Raises Refused, and Conflict where the settings are not ours."""
     if client.entries is None:
-        if variables := client.env(NOWHERE):
+        if variables := client.env(NO_SERVER):
             put("".join(client.unset.format(name) + "\n" for name in variables))
             return
         raise Problem(f"nothing was written for {client.title}: take back what you entered there")
-    place = _Place.of(client, path, NOWHERE)
+    place = _Place.of(client, path, NO_SERVER)
     file, there = place.file(), _present(place)
     if there and not _ours(place, there):
         raise Conflict(f"{place.path}: these settings are not of ours: {there[0]}")
