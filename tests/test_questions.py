@@ -61,7 +61,7 @@ QUESTIONS = {
     "Are my dependencies pinned?": ("docs/install.md", "the newest dependencies that fit"),
     "May five people have one each?": ("docs/faq.md", "Each person of a team can have a codexapi"),
     "What changed its meaning?": ("docs/install.md", 'has under "Changed" what means something'),
-    "How do I upgrade under uvx?": ("docs/install.md", "uvx --refresh --from . codexapi"),
+    "How do I upgrade under uvx?": ("docs/install.md", "uvx --no-cache --from . codexapi"),
     "How do I go back a version?": ("docs/install.md", "get the older version into the folder"),
     "Which clients did I set up?": (
         "docs/install.md",
