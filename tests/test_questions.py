@@ -41,7 +41,7 @@ QUESTIONS = {
     "What does exit code 4 mean?": ("docs/troubleshooting.md", "| `4` | the limit of the plan"),
     "Why is gpt-4o a 404?": ("docs/clients.md", "--model-alias gpt-4o="),
     "Is temperature heeded?": ("docs/faq.md", "the backend refuses it"),
-    "Are there embeddings?": ("docs/faq.md", "`/v1/embeddings` is a 404"),
+    "Are there embeddings?": ("docs/faq.md", "`/v1/embeddings` is a 404 `not_found`"),
     "Can I use an API key?": ("docs/faq.md", "a program that has an API key needs no codexapi"),
     "Where is the log?": ("docs/install.md", "the log of `serve --detach`"),
     "How large may a request be?": ("docs/limits.md", "| one request, as JSON |"),
