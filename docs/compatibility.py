@@ -68,7 +68,8 @@ no other route where `anthropic-version` is sent.
   refuses becomes another one on the way, and comes back. The other hosted tools are a 400.
 * **Thinking**: the backend's encrypted reasoning is in `signature`, with the account and the model that
   wrote it; a signature of another is left out. Without `thinking` it is kept here, by call.
-* **`max_tokens`** is needed, caps nothing, and is not refused by `--strict`.
+* **`max_tokens`** must be there, as Anthropic's API wants, and limits nothing: the backend takes no such
+  limit. `--strict` does not refuse it, since no request can do without it.
 * **An input that is too long** is a 400 that says `prompt is too long: N tokens > M maximum`, on which
   Claude Code compacts the chat. A used-up plan has its whole `retry-after`, and an overload is a 529.
 * **`safeguards`**: no verdict is given. **`thread`** is refused in the form on which the official
@@ -122,10 +123,10 @@ MODELS = """\
 A name that the list lacks is sent as it is; if the backend refuses it, the 404 names models that
 the account has.
 
-* **Effort in the name**: `gpt-6.1-sol:high` is the model `gpt-6.1-sol` at effort `high`, in every
+* **Effort in the name**: `gpt-6.2-sol:high` is the model `gpt-6.2-sol` at effort `high`, in every
   dialect. Only for a model of the list, and an effort that it lists or one of {efforts}; an effort
   that the request itself gives goes first.
-* **Aliases**: `serve --model-alias gpt-4o=gpt-6-luna`, as often as needed, for clients whose model
+* **Aliases**: `serve --model-alias gpt-4o=gpt-6.2-sol`, as often as needed, for clients whose model
   names are built in. Replies name the real model. Aliases stand after the plain ids in the list.
 * **`ultra`**, which the list has for some models, is a mode of the Codex client: for those it is
   taken, and goes to the backend as the highest of the model's other efforts.
@@ -206,8 +207,8 @@ or tokens:
 | `x-ratelimit-reset-requests`, `x-ratelimit-reset-tokens` | time until that window starts anew, as `27m17s` |
 
 They stand on errors too. The backend's own `x-codex-*` headers pass beside them. A 429 says in its
-message and in its body when the window resets; in `Retry-After` only where that is a minute away at
-most, since some clients sleep for as long as that says. `GET /v1/usage` asks the backend: both
+message and in its body when the window resets. It has a `Retry-After` only if that is at most a minute
+away, since some clients sleep in silence for as long as that header says. `GET /v1/usage` asks the backend: both
 windows, credits, and limits of single models where it tells them.
 """
 

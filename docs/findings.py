@@ -12,6 +12,12 @@ from codexapi_engine import check, local_checks
 SOURCES = (Path(checks.__file__), Path(local_checks.__file__))
 _STATES = {"PROBLEM": check.PROBLEM, "WARNING": check.WARNING}
 UNKNOWN = "…"
+_CONSTANTS = {
+    name: value
+    for module in (local_checks, checks)
+    for name, value in vars(module).items()
+    if isinstance(value, str)
+}
 Row = tuple[str, str, str, str]
 
 
@@ -64,8 +70,8 @@ def _text(node: ast.expr, texts: Mapping[str, ast.expr]) -> str:
             return _text(value, texts)
         case ast.BinOp(left, ast.Add(), right):
             return _text(left, texts) + _text(right, texts)
-        case ast.Name(name) if isinstance(constant := getattr(checks, name, None), str):
-            return constant
+        case ast.Name(name) if name in _CONSTANTS:
+            return _CONSTANTS[name]
         case ast.Name(name) if name in texts:
             rest = {other: value for other, value in texts.items() if other != name}
             return _text(texts[name], rest)

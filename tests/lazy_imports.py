@@ -48,6 +48,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_cli.commands.mcp_install", "codexapi_cli.integrations.registration"): (23.6, 2.72),
     ("codexapi_cli.commands.mcp_list", "codexapi_cli.integrations.registration"): (23.7, 2.75),
     ("codexapi_cli.commands.mcp_serve", "codexapi_http"): (213.6, 24.69),
+    ("codexapi_cli.commands.mcp_install", "codexapi_mcp.options"): (1.3, 0.15),
     ("codexapi_cli.commands.mcp_serve", "codexapi_mcp"): (0.1, 0.02),
     ("codexapi_cli.commands.mcp_serve", "codexapi_mcp.options"): (1.3, 0.15),
     ("codexapi_cli.commands.replay", "codexapi_engine.recording.lines"): (3.7, 0.34),

@@ -35,7 +35,7 @@ from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.location import store_of
 from codexapi_engine.login.login_hint import MAKE_WRITABLE, with_client
 from codexapi_engine.protocol.limits import Window
-from codexapi_engine.settings import OLLAMA_PORT, PACKAGE
+from codexapi_engine.settings import INSTALL_COPY, OLLAMA_PORT, PACKAGE
 
 from .commands.config import DEFAULT, effective
 from .global_options import environment
@@ -105,10 +105,10 @@ def _on_path() -> Check:
     first = shutil.which("codexapi")
     itself = f"{sys.executable} -m codexapi_cli"
     if first is None:
-        fix = f"uv tool install {PACKAGE}, or call it as {itself}"
+        fix = f"{INSTALL_COPY}; or call it as {itself}"
         return Check("path", WARNING, "there is no codexapi on PATH", fix)
     if not is_ours(Path(first)):
-        fix = f"uv tool install --force {PACKAGE}, or call this one as {PACKAGE} or {itself}"
+        fix = f"{INSTALL_COPY}; or call this one as {PACKAGE} or {itself}"
         return Check("path", PROBLEM, f"{first} is another program of the same name", fix)
     return Check("path", OK, first)
 

@@ -18,7 +18,7 @@ from .errors import LoginNotWritable
 from .login.keyring_store import UNAVAILABLE
 from .login.location import STORE
 from .login.login_hint import CODEX, INSTALL, MAKE_WRITABLE
-from .settings import PACKAGE, Settings, proxy_text
+from .settings import INSTALL_KEYRING, Settings, proxy_text
 
 
 def local_checks(chosen: Settings) -> Iterator[Check]:
@@ -99,7 +99,7 @@ def login_store(chosen: Settings) -> Check:
     if kind in ("keyring", "auto") and find_spec("keyring") is None:
         state = PROBLEM if kind == "keyring" else WARNING  # `auto` looks into the file then
         text = f"Codex's config.toml says {kind}, and nothing here can read a keyring"
-        return Check("login store", state, text, f"pip install '{PACKAGE}[keyring]'")
+        return Check("login store", state, text, INSTALL_KEYRING)
     return Check("login store", OK, f"{kind}, in {chosen.codex_home}" if kind == "file" else kind)
 
 

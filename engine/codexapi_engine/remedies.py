@@ -22,6 +22,7 @@ _LOGIN = "codexapi login"
 _DOCTOR = "codexapi doctor"
 _ASK_AGAIN = "Try again; a retry is safe."
 _FIX_FIELD = "Correct the field that `param` and the message name."
+_WAIT_IN_TURN = "Ask again in a minute. A server can let the requests of programs wait in turn."
 _OTHER_WORDS = "Say it in other words, or leave out what was refused."
 
 _TABLE: Final = (
@@ -71,11 +72,11 @@ _TABLE: Final = (
     Remedy("billing_hard_limit_reached", "The account has reached a limit that was set for it.",
            "Raise the limit in the account's settings.", "codexapi usage"),
     Remedy("rate_limit_exceeded", "Too many requests at once.",
-           "Let requests wait for each other.", "codexapi serve --max-streams 4"),
+           _WAIT_IN_TURN, "codexapi serve --max-streams 4"),
     Remedy("rate_limit", "Too many requests at once.",
-           "Let requests wait for each other.", "codexapi serve --max-streams 4"),
+           _WAIT_IN_TURN, "codexapi serve --max-streams 4"),
     Remedy("rate_limit_error", "Too many requests at once.",
-           "Let requests wait for each other.", "codexapi serve --max-streams 4"),
+           _WAIT_IN_TURN, "codexapi serve --max-streams 4"),
     Remedy("too_many_streams", "The limit of --max-streams was reached, and none ended in time.",
            "Send fewer requests at a time, or raise the limit.", "codexapi serve --max-streams 8"),
     # The model and the request's size and content.
@@ -263,8 +264,9 @@ _TABLE: Final = (
            "The message names the option, and `--help` behind the command lists all.",
            "codexapi --help"),
     Remedy("login", "A login is needed.", "Log in.", _LOGIN),
-    Remedy("local_file", "A local file cannot be used.",
-           "The message names it: look at its path and its rights."),
+    Remedy("local_file", "A local file or program cannot be used.",
+           "The message names it: look at its path and its rights; what could not be edited "
+           "safely (`mcp install`, `setup`) is printed for you to paste."),
     Remedy("conflict", "The port is in use, or a client has a different entry of our name.",
            "Stop the other server, or take another port; for a client's entry, `--force` after a "
            "look at `--dry-run`.", "codexapi status"),

@@ -34,7 +34,10 @@ from .setting_values import (
 BASE_URL = "https://chatgpt.com/backend-api/codex"
 ACCOUNTS_URL = "https://auth.openai.com/api/accounts"
 PACKAGE = "codexapi-kit"
-"""The name on the package index."""
+"""The name of the package. On an index it may be another's: no message installs it from there."""
+
+INSTALL_COPY = "in the folder of your copy: uv tool install --force ."
+INSTALL_KEYRING = "in the folder of your copy: pip install '.[keyring]'"
 
 PORT = 18080
 KEYS_FILE = "keys.json"
@@ -94,7 +97,7 @@ class Settings:
     client_version: str | None = field(
         default=None,
         metadata=_about(
-            "the Codex protocol version to name; none: ours, or newer where the catalogue asks",
+            "the Codex protocol version to send; none: our own, or a newer one if the model list needs it",
             "CODEXAPI_CLIENT_VERSION",
         ),
     )

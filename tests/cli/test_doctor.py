@@ -191,7 +191,8 @@ def test_a_stranger_of_our_name_on_the_path_is_a_problem(tmp_path: Path) -> None
     stranger.chmod(0o755)
     code, found = doctor("--demo", env={"PATH": str(tmp_path)})
     assert (code, found["path"]["state"]) == (1, "problem")
-    assert "codexapi-kit" in found["path"]["fix"]
+    fix = found["path"]["fix"]
+    assert "in the folder of your copy: uv tool install --force .; or call this one as" in fix
     stranger.write_text("#!/usr/bin/python3\nfrom codexapi_cli.__main__ import main\nmain()\n")
     code, found = doctor("--demo", env={"PATH": str(tmp_path)})
     assert (code, found["path"]["told"]) == (0, str(stranger))
@@ -224,12 +225,16 @@ def test_the_place_of_the_login_is_told(config: str, state: str, told: str, tmp_
     _, found = doctor("--offline", env={"CODEX_HOME": str(tmp_path), "PYTHONPATH": path})
     assert found["login store"]["state"] == state
     assert told in found["login store"]["told"]
+    assert found["login store"]["fix"] in (
+        None,
+        "in the folder of your copy: pip install '.[keyring]'",
+    )
 
 
 def test_without_any_codexapi_on_the_path_one_is_told_how(tmp_path: Path) -> None:
     _, found = doctor("--demo", env={"PATH": str(tmp_path)})
     assert found["path"]["state"] == "warning"
-    assert "uv tool install codexapi-kit" in found["path"]["fix"]
+    assert "in the folder of your copy: uv tool install --force .;" in found["path"]["fix"]
 
 
 @pytest.mark.parametrize(

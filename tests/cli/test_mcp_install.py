@@ -257,6 +257,36 @@ def test_uninstall_goes_back_behind_an_entry_of_ours_that_was_replaced(home: Hom
     assert path.read_text() == SETTINGS
 
 
+def test_an_entry_is_registered_with_fewer_tools_and_keeps_them(home: Home) -> None:
+    path = home.has("cursor", SETTINGS)
+    assert home.run("install", "cursor").returncode == 0
+    for options, arguments in (
+        (["--read-only"], ["--read-only"]),
+        ([], ["--read-only"]),
+        (["--tools", "status, text"], ["--tools", "text,status"]),
+    ):
+        done = home.run("install", "cursor", *options)
+        assert (done.returncode, bool(done.stdout)) == (0, bool(options)), done.stderr
+        words = ours(path, "mcpServers", "codexapi", "args")
+        assert words[words.index("serve") + 1 :] == arguments
+    other = path.read_text().replace('"serve",', '"serve", "--max-images", "3",')
+    path.write_text(other)  # an edit by hand is the user's
+    assert home.run("install", "cursor").stderr.count("nothing to do") == 1
+    assert path.read_text() == other
+    assert home.run("install", "cursor", "--read-only").returncode == 0
+    words = ours(path, "mcpServers", "codexapi", "args")
+    assert sorted(words[words.index("serve") + 1 :]) == ["--max-images", "--read-only", "3"]
+    assert home.run("install", "cursor", "--tools", "nonsense").returncode == 2
+    assert home.run("uninstall", "cursor").returncode == 0
+    assert path.read_text() == SETTINGS
+
+
+def test_another_servers_entry_is_not_replaced_for_fewer_tools(home: Home) -> None:
+    path = home.has("cursor", THEIRS)
+    assert home.run("install", "cursor", "--read-only").returncode == 8
+    assert path.read_text() == THEIRS
+
+
 def test_a_project_has_settings_of_its_own(home: Home) -> None:
     folder = home.path / "work"
     folder.mkdir()

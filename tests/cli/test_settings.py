@@ -30,6 +30,13 @@ def config(env: dict[str, str]) -> dict[str, tuple[Any, str]]:
     return {told["name"]: (told["value"], told["source"]) for told in json.loads(done.stdout)}
 
 
+def test_a_switch_that_is_off_keeps_chats(tmp_path: Path) -> None:
+    state = {"CODEXAPI_STATE_DIR": str(tmp_path), "CODEXAPI_NO_LOG": "0"}
+    assert config(state)["history"] == (str(tmp_path / "history.db"), "default")
+    assert run("chat", "--demo", "hello", env=state).returncode == 0
+    assert "hello" in run("history", "--demo", env=state).stdout
+
+
 @pytest.mark.parametrize(
     ("variable", "given", "name", "value"),
     [

@@ -131,6 +131,23 @@ def test_every_client_that_is_asked_for_is_there() -> None:
     } <= {client.name for client in CLIENTS}  # fmt: skip
 
 
+def test_the_list_says_which_clients_are_set_up(home: Home) -> None:
+    def marked() -> list[str]:
+        done = run("setup", env=home.env)
+        assert done.returncode == 0, done.stderr
+        return [line.split()[0] for line in done.stdout.splitlines() if "(set up: " in line]
+
+    home.place("aider").write_text(BEFORE["aider"])
+    home.place("pi").write_text("no JSON")  # what cannot be read is not ours
+    assert marked() == []
+    for client in ("aider", "claude-code", "vscode"):
+        assert home.setup(client, "-m", "some-model").returncode == 0
+    assert sorted(marked()) == ["aider", "claude-code", "vscode"]
+    assert str(home.place("aider")) in run("setup", env=home.env).stdout
+    assert home.setup("aider", "--undo").returncode == 0
+    assert sorted(marked()) == ["claude-code", "vscode"]
+
+
 @written
 def test_a_new_file_is_written_once_and_undone(client: str, home: Home) -> None:
     untouched = files_in(home.path)

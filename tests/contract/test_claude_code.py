@@ -43,10 +43,13 @@ def test_the_lines_of_the_readme_start_it_and_undo_leaves_nothing(
     undo = "codexapi setup claude-code --undo"
     assert f"`{undo}`" in readme
     settings = tmp_path / ".claude" / "settings.json"
+    start = "codexapi serve --demo --detach"
+    assert f"```sh\n{start}\n```" in readme
     with shell(program, tmp_path) as typed:
+        assert typed(start).returncode == 0
         done = typed(block)
         assert done.returncode == 0, done
-        assert done.stdout.endswith("/v1\nHello from Claude Code.\n"), done
+        assert done.stdout == "Hello from Claude Code.\n", done
         assert "ANTHROPIC_BASE_URL" in settings.read_text()
         assert typed(undo).returncode == 0
     assert not settings.exists()

@@ -366,7 +366,7 @@ def test_without_the_package_it_is_told_how_to_get_it(tmp_path: Path) -> None:
         text=True, check=True,
     )  # fmt: skip
     assert done.stdout.startswith("keyring_unavailable")
-    assert "codexapi-kit[keyring]" in done.stdout
+    assert "(in the folder of your copy: pip install '.[keyring]')" in done.stdout
 
 
 def test_the_package_is_not_loaded_where_the_login_is_a_file(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import typer
 from ..integrations.system import Scope, System
 from ..parser import completers
 from ..parser.help_text import DocumentedCommand
-from ..parser.options import Json
+from ..parser.options import Json, ReadOnly, Tools
+from ..settings import checked
 from ..terminal.output import Problem, ending, note, put, put_json, say
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def install(
     required: Annotated[
         bool, typer.Option("--required", help="Codex only: do not start without this server")
     ] = False,
+    tools: Tools = None,
+    read_only: ReadOnly = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -75,13 +78,15 @@ def install(
 
     Changes one entry in a client's settings and nothing else, and keeps a backup beside the file.
     Settings that cannot be edited safely are printed for you to paste (exit code 7). If a client
-    already has a different entry named codexapi, nothing is changed (exit code 8).
+    already has a different entry named codexapi, nothing is changed (exit code 8). An entry of
+    ours keeps the options that you added to it; --tools and --read-only replace those two.
     """
     with ending(as_json=as_json):
         from ..integrations import itself, registration
         from ..integrations.edits import Refused
 
-        command = [*itself.command(), "mcp", "serve"]
+        options = _options(tools, read_only=read_only)
+        command = [*itself.command(), "mcp", "serve", *options]
         variables = registration.environment(env or [], os.environ)
 
         def one(client: McpClient, where: SettingsTarget) -> dict[str, Any]:
@@ -92,8 +97,9 @@ def install(
                 return {"state": "printed", "snippet": text, **({"link": link} if link else {})}
             try:
                 if not force:
-                    value = registration.renewed(where, value)
-                change = registration.plan(where, value, force=force)
+                    value = registration.renewed(where, value, options)
+                ours = bool(options) and registration.look(where).state == registration.OURS
+                change = registration.plan(where, value, force=force or ours)
                 if dry_run:
                     shown = registration.shown(where, change, value)
                     return {"state": "would change" if change else "unchanged", "diff": shown}
@@ -140,6 +146,16 @@ def uninstall(
             return {"state": "removed", **kept(backup)}
 
         _each(clients, all_detected, scope, as_json, one)
+
+
+def _options(tools: str | None, *, read_only: bool) -> list[str]:
+    """What `mcp serve` is started with. Raises Problem."""
+    from codexapi_mcp.options import checked_groups
+
+    groups = (
+        [] if tools is None else ["--tools", ",".join(checked("--tools", checked_groups, tools))]
+    )
+    return [*groups, *(["--read-only"] if read_only else [])]
 
 
 def failed(error: Problem) -> dict[str, Any]:

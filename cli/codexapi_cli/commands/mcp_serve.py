@@ -11,7 +11,7 @@ import codexapi_engine as engine
 from codexapi_engine.setting_values import parse_host
 
 from ..parser import completers
-from ..parser.options import BaseUrl, Demo, Model, Record, RecordContent
+from ..parser.options import BaseUrl, Demo, Model, ReadOnly, Record, RecordContent, Tools
 from ..settings import checked, key_of, settings
 from ..terminal.output import USAGE, Problem, ending, say
 
@@ -24,20 +24,8 @@ def serve(
             help="Serve over HTTP, at /mcp, instead of stdin and stdout; port 0: any free one",
         ),
     ] = None,
-    tools: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", rich_help_panel="Tools",
-            help="Serve only these, with commas: text, image, audio, status (default: all)",
-            autocompletion=completers.tool_groups,
-        ),
-    ] = None,
-    read_only: Annotated[
-        bool,
-        typer.Option(
-            "--read-only", rich_help_panel="Tools", help="Serve no tool that writes files"
-        ),
-    ] = False,
+    tools: Tools = None,
+    read_only: ReadOnly = False,
     image_dir: Annotated[
         Path | None,
         typer.Option(

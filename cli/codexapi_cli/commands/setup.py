@@ -50,11 +50,14 @@ from ..terminal.output import BACKEND, LOCAL_FILE, Problem, ending, hear_warning
 LOOK = 2.0
 """Seconds that a server on this machine has to say that it is there."""
 
+NO_SERVER = ServerInfo("", [ModelInfo("")])
+"""For the places of settings, where their values do not matter."""
+
 app = command()
 
 
 EXAMPLES = """
-# List the clients
+# List the clients, and which are set up
 $ codexapi setup
 
 # Show what would change in the settings of a client
@@ -79,7 +82,7 @@ def setup(
         str | None,
         typer.Argument(
             metavar="CLIENT",
-            help="The client to set up; none: list them",
+            help="The client to set up; none: list them, and which are set up",
             autocompletion=completers.setup_clients,
         ),
     ] = None,
@@ -116,7 +119,7 @@ def setup(
     For the shell you are in: `eval "$(codexapi setup shell)"`.
     """
     if name is None:
-        put("".join(f"{client.name:<12} {client.title}\n" for client in CLIENTS))
+        put("".join(f"{client.name:<12} {client.title}{_mark(client)}\n" for client in CLIENTS))
         return
     with ending():
         if sum((undo, run, print_)) > 1:
@@ -189,6 +192,17 @@ class _Place:
             diff = file.put(self.entries, force=True).diff()
             message = f"{self.path} says something else; --force replaces it:\n{diff}"
             raise Conflict(message.rstrip()) from None
+
+
+def _mark(client: ApiClient) -> str:
+    """Where a client has settings that --undo would take out."""
+    if client.entries is None:
+        return ""
+    with suppress(Refused):
+        place = _Place.of(client, None, NO_SERVER)
+        if _ours(place, _present(place)):
+            return f"  (set up: {place.path})"
+    return ""
 
 
 def _client(name: str) -> ApiClient:
@@ -308,17 +322,13 @@ def _for_the_user_alone() -> Iterator[None]:
 
 def _undo(client: ApiClient, path: Path | None, *, dry_run: bool) -> None:
     """Raises Refused, and Conflict where the settings are not ours."""
-    point = ServerInfo("", [ModelInfo("")])
     if client.entries is None:
-        if variables := client.env(point):
+        if variables := client.env(NO_SERVER):
             put("".join(client.unset.format(name) + "\n" for name in variables))
             return
         raise Problem(f"nothing was written for {client.title}: take back what you entered there")
-    place = _Place.of(client, path, point)
-    file = place.file()
-    paths = [entry.path for entry in place.entries] if file.data else []
-    there = [Entry(at, file.value(at)) for at in paths]
-    there = [entry for entry in there if entry.value is not MISSING]
+    place = _Place.of(client, path, NO_SERVER)
+    file, there = place.file(), _present(place)
     if there and not _ours(place, there):
         raise Conflict(f"{place.path}: these settings are not of ours: {there[0]}")
     change = _taken_out(replace(place, entries=there), file) if there else Change(file, file.data)
@@ -329,6 +339,14 @@ def _undo(client: ApiClient, path: Path | None, *, dry_run: bool) -> None:
         say(f"codexapi: {place.path} is as it was before")
     else:
         note(f"codexapi: there is nothing of ours in {place.path}")
+
+
+def _present(place: _Place) -> list[Entry]:
+    """The client's settings at the places of ours. Raises Refused."""
+    file = place.file()
+    paths = [entry.path for entry in place.entries] if file.data else []
+    found = [Entry(at, file.value(at)) for at in paths]
+    return [entry for entry in found if entry.value is not MISSING]
 
 
 def _taken_out(place: _Place, file: SettingsFile) -> Change:

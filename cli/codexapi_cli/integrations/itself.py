@@ -9,7 +9,7 @@ import zipfile
 from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
-from codexapi_engine.settings import PACKAGE
+from codexapi_engine.settings import INSTALL_COPY, PACKAGE
 
 from .edits import Refused
 
@@ -30,7 +30,7 @@ def command(interpreter: str = sys.executable, path: str | None = None) -> list[
     if any(part.startswith("archive-v") for part in Path(interpreter).parts):
         raise Refused(
             f"{interpreter} is an environment for one run (uvx): "
-            f"uv tool install {PACKAGE}, then run this again"
+            f"{INSTALL_COPY}, then run this again"
         )
     for name in NAMES:
         beside = Path(interpreter).with_name(f"{name}.exe" if os.name == "nt" else name)

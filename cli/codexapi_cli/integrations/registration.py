@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -194,22 +195,33 @@ def plan(where: SettingsTarget, value: JsonObject, *, force: bool) -> Change:
         raise Conflict(message.rstrip()) from None
 
 
-def renewed(where: SettingsTarget, value: JsonObject) -> JsonObject:
-    """Our entry; in the place of a stale one, with what its user has added to that: members,
-    variables, and options of `mcp serve`."""
+def renewed(where: SettingsTarget, value: JsonObject, chosen: Sequence[str] = ()) -> JsonObject:
+    """Our entry; in the place of one of ours, with what its user has added to that: members,
+    variables, and options of `mcp serve`, but for those that are chosen anew."""
     seen, env = look(where), where.client.env
-    if seen.state != STALE:
+    if seen.state not in (OURS, STALE):
         return value
     made = {**seen.entry, **value}
     if isinstance(seen.entry.get(env), dict):
         made[env] = {**seen.entry[env], **value.get(env, {})}
     words = seen.command
     options = words[words.index("serve") + 1 :] if "serve" in words else []
+    options = _without_tools(options) if chosen else options
     for name in ("args", "command"):
         if isinstance(made.get(name), list):
             made[name] = [*made[name], *options]
             break
     return made
+
+
+def _without_tools(options: Sequence[str]) -> list[str]:
+    """Options of `mcp serve` but for --tools and --read-only."""
+    kept = []
+    for before, word in pairwise(["", *options]):
+        name = word.partition("=")[0]
+        if name not in ("--tools", "--read-only") and before != "--tools":
+            kept.append(word)
+    return kept
 
 
 def plan_removal(seen: Registration, *, force: bool) -> Change:

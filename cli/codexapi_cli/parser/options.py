@@ -162,6 +162,18 @@ ServerPort = Annotated[
         help="Port of the server (default: the only one that runs)",
     ),
 ]  # fmt: skip
+Tools = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", rich_help_panel="Tools",
+        help="Serve only these, with commas: text, image, audio, status (default: all)",
+        autocompletion=completers.tool_groups,
+    ),
+]  # fmt: skip
+ReadOnly = Annotated[
+    bool,
+    typer.Option("--read-only", rich_help_panel="Tools", help="Serve no tool that writes files"),
+]
 ListenPort = Annotated[
     int,
     typer.Option(

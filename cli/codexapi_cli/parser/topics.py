@@ -28,7 +28,7 @@ EXIT_CODES = (
     (LIMIT, "the limit of the plan, or of requests, is reached"),
     (BACKEND, "the backend cannot be reached, or failed"),
     (REJECTED, "the backend rejected the request"),
-    (LOCAL_FILE, "a local file, or stdout, cannot be read or written"),
+    (LOCAL_FILE, "a local file or program, or stdout, cannot be used"),
     (CONFLICT, "the port is in use, or a client has a different entry of this name"),
     (INCOMPLETE, "the answer is incomplete; what came is printed"),
     (INTERRUPTED, "Ctrl-C"),
@@ -36,7 +36,7 @@ EXIT_CODES = (
     (143, "SIGTERM"),
 )
 ENVIRONMENT = (
-    ("CODEXAPI_NO_LOG", "keep no chats on this machine"),
+    ("CODEXAPI_NO_LOG", "1: keep no chats on this machine"),
     ("NO_COLOR", "use no colours"),
     ("FORCE_COLOR", "use colours in a pipe too"),
     ("VISUAL, EDITOR", "the editor for a long question: Ctrl-X Ctrl-E in a chat"),

@@ -22,6 +22,7 @@ from ..bounds import KEYRING_TIMEOUT
 from ..errors import NotLoggedIn
 from ..protocol import json
 from ..protocol.secret import Secret
+from ..settings import INSTALL_KEYRING
 from .file_store import CodexFile, log
 from .locks import CodexHomeLock, MarksTokens
 from .login_hint import not_logged_in
@@ -138,8 +139,7 @@ class Keyring(MarksTokens):
                 import keyring
             except ImportError:
                 raise _Unavailable(
-                    "the package to read it is not installed: pip install 'codexapi-kit[keyring]', "
-                    'or set that to "file"'
+                    f'the package to read it is not installed ({INSTALL_KEYRING}); or set that to "file"'
                 ) from None
             self._backend = keyring.get_keyring()
         return self._backend
