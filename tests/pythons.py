@@ -1,12 +1,15 @@
 """The fast part of the tests on each other Python that the machine has: `python -m tests.pythons`.
 
-Each has an environment in `.cache`. Where there is no other Python, nothing happens.
+Of each declared version, and of ours too: what a system brings is often an early release of it
+(Debian 12 has 3.11.2). Each has an environment in `.cache`. Where there is no other Python, nothing
+happens.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -39,21 +42,21 @@ def versions() -> list[str]:
 
 
 def others(environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
-    """The programs of the other declared versions, by their full version."""
+    """A program of each declared version that is not the one we run on, by its full version."""
     found = {}
     for version in versions():
-        if version != "{}.{}".format(*sys.version_info):
-            for program in _programs(version, environ):
-                full = _version_of(program)
-                if full.startswith(f"{version}."):
-                    found[full] = program
-                    break
+        for program in _programs(version, environ):
+            full = _version_of(program)
+            if full.startswith(f"{version}.") and full != platform.python_version():
+                found[full] = program
+                break
     return found
 
 
 def _programs(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    if program := shutil.which(f"python{version}", path=environ.get("PATH", "")):
-        yield Path(program)
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        if program := shutil.which(f"python{version}", path=folder):
+            yield Path(program)
     pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "."), ".pyenv"))
     yield from sorted((pyenv / "versions").glob(f"{version}.*/bin/python"), reverse=True)
 

@@ -109,6 +109,9 @@ def _layer(name: str) -> int:
     return 1 if name.startswith(f"{ENGINE}.protocol") else 2
 
 
+_POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[\d,]+\})\+")
+
+
 @cache
 def every_module() -> list[Module]:
     """Parsed for a test and not at import: each process of a run collects all tests."""
@@ -378,6 +381,20 @@ def _writes_to_the_environment(node: ast.AST) -> bool:
             return True
         place = node.func.value if node.func.attr in _CHANGES else None
     return place is not None and ast.unparse(place) in {"os.environ", "os.environb"}
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Python before 3.11.3 takes half of the last repetition too (python/cpython#100061)."""
+
+    def wrong(module: Module) -> Iterator[str]:
+        for node in ast.walk(module.tree):
+            value = node.value if isinstance(node, ast.Constant) else None
+            text = value.decode("latin-1") if isinstance(value, bytes) else value
+            if isinstance(text, str) and _POSSESSIVE_GROUP.search(text):
+                yield f"line {node.lineno}: write (?>(…)*) in place of (…)*+"
+
+    each(every_module(), wrong)
+    assert _POSSESSIVE_GROUP.search(r"(?:ab)*+")
 
 
 def test_the_environment_is_read_and_never_written() -> None:

@@ -36,7 +36,9 @@ NO_MEMORY = "there is not enough memory for this: send less at once"
 
 Id = int | float | str | None
 
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]++', re.DOTALL)
+_TOKEN = re.compile(
+    r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)(?:"|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]++', re.DOTALL
+)
 _LAST_MEMBERS = re.compile(
     r'(?:,\s*"(?:id|jsonrpc|method)"\s*:\s*(?:"[^"\\]*"|-?[0-9.]+)\s*)+\}\s*\Z'
 )

@@ -20,7 +20,7 @@ _MARK = "\0"
 """Begins what stands for a string that was read by itself. No other string has it: it takes an
 escape."""
 
-_INSIDE = re.compile(rb'(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|[^u]))*+')
+_INSIDE = re.compile(rb'(?>(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|[^u]))*)')
 _LOW_HALF = re.compile(rb"\\u[dD][c-fC-F]")
 
 

@@ -25,7 +25,7 @@ TEXT_DELTA = b"response.output_text.delta"
 # its first quote. No half of a surrogate pair stands alone in the text. Anything else is parsed.
 _STRING = rb'"[^"\\\x00-\x1f]*+"'
 _UNIT = rb"u(?:[0-9a-ce-f][0-9a-f]{3}|d[0-7][0-9a-f]{2}|d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})"
-_LITERAL = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|(?i:%b))[^"\\\x00-\x1f]*)*+"' % _UNIT
+_LITERAL = rb'"[^"\\\x00-\x1f]*+(?>(?:\\(?:["\\/bfnrt]|(?i:%b))[^"\\\x00-\x1f]*)*)"' % _UNIT
 _FOREIGN = (rb"\u", rb"\/", rb"\b", rb"\f")  # escapes that we may write in another way
 _NUMBER = rb"(?:0|[1-9][0-9]{0,11})"
 _KIND = rb"(?P<kind>response\.(?:output_text|function_call_arguments)\.delta)"

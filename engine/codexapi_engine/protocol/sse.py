@@ -18,9 +18,10 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 _BOM = b"\xef\xbb\xbf"
 
-# One plain delta, and those of the same name behind it. Nothing is tried twice: `*+`.
+# One plain delta, and those of the same name behind it. Nothing is tried twice: `(?>…)`. (Of a group,
+# `*+` takes half a match too in Python before 3.11.3, which Debian 12 has: python/cpython#100061.)
 _DELTAS = re.compile(
-    rb"event: ([a-z_.]+\.delta)\ndata: \{.*\}\n\n(?:event: \1\ndata: \{.*\}\n\n)*+"
+    rb"event: ([a-z_.]+\.delta)\ndata: \{.*\}\n\n(?>(?:event: \1\ndata: \{.*\}\n\n)*)"
 )
 
 _HEAD = re.compile(rb"event: ([^\n]+)\ndata: ")

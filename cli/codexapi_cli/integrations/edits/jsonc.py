@@ -23,7 +23,7 @@ _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PLAIN = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
 _EXTRAS = re.compile(
     r'(?P<kept>"(?:[^"\\\x00-\x1f]|\\.)*")|//[^\r\n]*|/\*.*?\*/|'
-    r",(?=(?:[ \t\r\n]++|//[^\r\n]*+|(?>/\*.*?\*/))*+[}\]])",
+    r",(?=(?>(?:[ \t\r\n]++|//[^\r\n]*+|(?>/\*.*?\*/))*)[}\]])",
     re.DOTALL,
 )
 """Strings, which stay; comments and trailing commas, which go. Possessive: what follows a comma is

@@ -21,7 +21,7 @@ from .pictures import blank_base64
 from .standins import Standins
 
 _TOKEN = re.compile(
-    r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|\s++|-?[0-9][0-9.eE+-]*+|true|false|null|.',
+    r'"(?>(?:[^"\\]++|\\.)*)(?:"|\\?\Z)|[{}\[\]:,]|\s++|-?[0-9][0-9.eE+-]*+|true|false|null|.',
     re.DOTALL,
 )
 _DATA_URL = re.compile(r"(data:)([a-z]+/[a-z0-9.+-]+)(;base64,)(.*)", re.DOTALL)
