@@ -388,7 +388,9 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
 
     def wrong(module: Module) -> Iterator[str]:
         for node in ast.walk(module.tree):
-            value = node.value if isinstance(node, ast.Constant) else None
+            if not isinstance(node, ast.Constant):
+                continue
+            value = node.value
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             if isinstance(text, str) and _POSSESSIVE_GROUP.search(text):
                 yield f"line {node.lineno}: write (?>(…)*) in place of (…)*+"
