@@ -1,18 +1,16 @@
-"""Writes the helps of all commands to where the command line finds them without its parser:
-`python docs/help_pages.py`.
+"""Makes the helps of all commands, which the command line prints without its parser; `python -m docs`
+writes them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from codexapi_cli.app import app
-from codexapi_cli.parser.help_pages import PAGES
 from codexapi_cli.parser.help_text import page_of
 
 if TYPE_CHECKING:
@@ -36,14 +34,3 @@ def _pages(
             inner = command.get_command(ctx, name)
             inside = type(ctx)(inner, parent=ctx, info_name=name)
             yield from _pages(inner, inside, (*names, name))
-
-
-def main() -> None:
-    made, place = text(), Path(PAGES)
-    if not place.exists() or made != place.read_text("utf-8"):
-        place.write_text(made, "utf-8")
-        print(f"{place.name} written")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,15 @@
-"""Writes the options that a command line may have to be parsed without the parser:
-`python docs/plain_options.py`.
-"""
+"""Makes the table of options that are parsed without the parser; `python -m docs` writes it."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from codexapi_cli.app import app
 from codexapi_cli.parser.help_text import takes_value
-from codexapi_cli.parser.plain import CHAT, FLAG, NUMBER, OPTIONS, SERVE, TEXT, TEXTS
+from codexapi_cli.parser.plain import CHAT, FLAG, NUMBER, SERVE, TEXT, TEXTS
 
 _MOST = 2**31
 """Of a number without an upper limit."""
@@ -48,14 +45,3 @@ def _kind(option: Any) -> list[Any] | None:
         most = option.type.max
         return [NUMBER, option.type.min, _MOST if most is None else most]
     return None
-
-
-def main() -> None:
-    made, place = text(), Path(OPTIONS)
-    if not place.exists() or made != place.read_text("utf-8"):
-        place.write_text(made, "utf-8")
-        print(f"{place.name} written")
-
-
-if __name__ == "__main__":
-    main()

@@ -123,7 +123,7 @@ def test_the_first_help_describes_the_global_options_and_every_command() -> None
 
 
 def test_the_helps_that_were_made_ahead_are_those_of_the_commands() -> None:
-    assert Path(PAGES).read_text("utf-8") == help_pages.text(), "python docs/help_pages.py"
+    assert Path(PAGES).read_text("utf-8") == help_pages.text(), "python -m docs"
 
 
 @pytest.mark.parametrize("words", ["", "chat -h", "help mcp install"])

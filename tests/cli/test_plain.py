@@ -66,7 +66,7 @@ def _plain(line: str) -> dict[str, Any] | None:
 
 
 def test_the_options_that_were_written_ahead_are_those_of_the_commands() -> None:
-    assert Path(OPTIONS).read_text("utf-8") == plain_options.text(), "python docs/plain_options.py"
+    assert Path(OPTIONS).read_text("utf-8") == plain_options.text(), "python -m docs"
 
 
 @pytest.mark.parametrize("line", PLAIN)

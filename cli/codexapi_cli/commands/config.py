@@ -58,13 +58,8 @@ def effective(chosen: engine.Settings, environ: Mapping[str, str]) -> list[Setti
     values = {name: plain(name, getattr(chosen, name)) for name in VARIABLES}
     values["client_version"] = chosen.protocol_version
     found = [Setting(name, values[name], _source(name, chosen, environ)) for name in VARIABLES]
-    off = (
-        "--no-log"
-        if global_options().no_log
-        else NO_LOG
-        if _is_on(environ.get(NO_LOG, ""))
-        else None
-    )
+    variable = NO_LOG if _is_on(environ.get(NO_LOG, "")) else None
+    off = "--no-log" if global_options().no_log else variable
     found.append(Setting("history", None if off else str(path_in(chosen)), off or DEFAULT))
     if chosen.model is None and (model := codex_config(chosen).get("model")):
         where = str(chosen.codex_home / "config.toml")

@@ -150,12 +150,12 @@ def uninstall(
 
 def _options(tools: str | None, *, read_only: bool) -> list[str]:
     """What `mcp serve` is started with. Raises Problem."""
+    options = ["--read-only"] if read_only else []
+    if tools is None:
+        return options
     from codexapi_mcp.options import checked_groups
 
-    groups = (
-        [] if tools is None else ["--tools", ",".join(checked("--tools", checked_groups, tools))]
-    )
-    return [*groups, *(["--read-only"] if read_only else [])]
+    return ["--tools", ",".join(checked("--tools", checked_groups, tools)), *options]
 
 
 def failed(error: Problem) -> dict[str, Any]:

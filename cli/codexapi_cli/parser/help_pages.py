@@ -1,7 +1,7 @@
 """A help as it is laid out, and the helps of all commands as they were made ahead: to print one of
 those neither the parser nor the command has to be loaded, which take most of the time.
 
-`python docs/help_pages.py` makes them anew.
+`python -m docs` makes them anew.
 """
 
 from __future__ import annotations

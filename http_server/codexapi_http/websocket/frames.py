@@ -20,7 +20,6 @@ _LINES = 3  # ends of such an event
 _TYPE = b'{"type":'
 _TYPED = b"\ndata: " + _TYPE
 _LAST = b"[DONE]"
-_LAST_EVENT = b"data: %b\n\n" % _LAST
 
 
 class FrameWriter(Protocol):
@@ -80,7 +79,7 @@ class FrameSink:
 
     def frames(self, data: bytes) -> bytes:
         """The frames of the events that are complete."""
-        events = data.removesuffix(_LAST_EVENT)
+        events = data.removesuffix(sse.DONE)
         payloads = _EVENT.findall(events)
         plain = events.count(b"\n") == _LINES * len(payloads) == _LINES * events.count(_TYPED)
         if not (plain and self._at_start and (events.endswith(b"\n\n") or not events)):

@@ -38,12 +38,12 @@ def translate_audio(part: JsonObject, path: str) -> JsonObject:
 
 def has_audio(request: JsonObject) -> bool:
     """Whether a translated request has an audio file. No text is read for it."""
-    return any(part.get("type") == KIND for part in each_part(request))
+    return any(map(_is_audio, each_part(request)))
 
 
 def addresses(request: JsonObject) -> list[str]:
     """The data URLs of the audio files in a translated request."""
-    found = [part for part in each_part(request) if part.get("type") == KIND]
+    found = filter(_is_audio, each_part(request))
     return list(dict.fromkeys([get_str(part, "audio_url") for part in found]))
 
 
