@@ -173,8 +173,10 @@ def test_ctrl_c_ends_the_client_too(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        report.read_text()
-        processes = json.loads(report.read_text())
+        text = ""
+        while len(documents := each_document(text)) < 2:  # one read may bring both
+            text += report.read_text()
+        processes = documents[1]
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
@@ -182,6 +184,15 @@ def test_ctrl_c_ends_the_client_too(tmp_path: Path) -> None:
         process.communicate()
     assert (process.returncode, output) == (130, "")
     assert not any(map(is_running, processes))
+
+
+def each_document(text: str) -> list[Any]:
+    """JSON documents that stand one behind the other."""
+    documents, at, decoder = [], 0, json.JSONDecoder()
+    while at < len(text):
+        document, at = decoder.raw_decode(text, at)
+        documents.append(document)
+    return documents
 
 
 def is_running(number: int) -> bool:
