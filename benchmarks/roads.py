@@ -1,4 +1,4 @@
-"""What lies beneath httpx, compared: `python -m benchmarks.roads [--rounds N] [--tls]`.
+"""Clients that could carry the backend's streams, compared: `python -m benchmarks.roads [--rounds N] [--tls]`.
 
 The engine's own `Transport`, over the road that we ship, over aiohttp's client and over httpx's
 own transport, one after another in every round, against a backend in a process of its own. CPU is
@@ -17,13 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.signers import Unsigned
 
 from codexapi_engine.http.client import Transport, connect
+from codexapi_engine.http.messages import HttpRequest, HttpResponse, HttpTransport
+from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.protocol import sse
 from codexapi_engine.settings import Settings
 
@@ -38,7 +41,7 @@ FIRSTS = 200
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="The roads beneath httpx, compared.")
+    options = argparse.ArgumentParser(description="The clients beneath the transport, compared.")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--tls", action="store_true")
     options.add_argument("--backend", help=argparse.SUPPRESS)  # port file: be the backend
@@ -62,8 +65,8 @@ def main() -> None:
 # The roads
 
 
-class Aiohttp(httpx.AsyncBaseTransport):
-    """aiohttp's client beneath httpx: as little between the two as there can be."""
+class Aiohttp:
+    """aiohttp's client: as little between the two as there can be."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         import aiohttp
@@ -75,29 +78,24 @@ class Aiohttp(httpx.AsyncBaseTransport):
             skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
         )  # fmt: skip
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        limits = request.extensions["timeout"]
+    async def send(self, request: HttpRequest) -> HttpResponse:
         timeout = self._made.ClientTimeout(
-            total=None, connect=limits["connect"], sock_read=limits["read"]
+            total=None, connect=request.timeouts.connect, sock_read=request.timeouts.read
         )
         response = await self._session.request(
-            request.method, str(request.url), data=await request.aread(),
-            headers=[(k.decode(), v.decode()) for k, v in request.headers.raw],
+            request.method, str(request.url), data=request.content, headers=request.headers,
             allow_redirects=False, timeout=timeout,
         )  # fmt: skip
-        body = _AiohttpBody(response)
-        return httpx.Response(response.status, headers=list(response.raw_headers), stream=body)
+        return _AiohttpResponse(response)
 
     async def aclose(self) -> None:
         await self._session.close()
 
 
-class _AiohttpBody(httpx.AsyncByteStream):
+class _AiohttpResponse(HttpResponse):
     def __init__(self, response: Any) -> None:
         self._response = response
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+        self.status, self.lines = response.status, response.raw_headers
 
     async def __anext__(self) -> bytes:
         piece: bytes = await self._response.content.readany()
@@ -109,16 +107,18 @@ class _AiohttpBody(httpx.AsyncByteStream):
         self._response.close()
 
 
-def _roads(settings: Settings, url: str) -> dict[str, Callable[[], httpx.AsyncBaseTransport]]:
+def _roads(settings: Settings, url: str) -> dict[str, Callable[[], HttpTransport]]:
     context = None
     if settings.ca_file is not None:
         context = ssl.create_default_context(cafile=str(settings.ca_file))
     return {
         "own": lambda: connect(settings, url),
         "aiohttp": lambda: Aiohttp(context),
-        "httpx": lambda: httpx.AsyncHTTPTransport(
-            verify=context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        "httpx": lambda: over_httpx(
+            httpx.AsyncHTTPTransport(
+                verify=context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            )
         ),
     }  # fmt: skip
 
@@ -126,21 +126,12 @@ def _roads(settings: Settings, url: str) -> dict[str, Callable[[], httpx.AsyncBa
 # What is measured
 
 
-class Signed(httpx.Auth):
-    """Signs with nothing."""
-
-    async def async_auth_flow(
-        self, request: httpx.Request
-    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        yield request
-
-
 async def _compare(url: str, ca_file: Path, rounds: int) -> None:
     settings = Settings(base_url=url, ca_file=ca_file if url.startswith("https") else None)
     measured: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds + 1):
         for name, road in _roads(settings, url).items():
-            transport = Transport(settings, Signed(), http=road())
+            transport = Transport(settings, Unsigned(), http=road())
             try:
                 found = await _all(transport)
             finally:

@@ -7,6 +7,7 @@ import ssl
 from typing import Any
 
 from codexapi_engine.http import connection as road
+from codexapi_engine.http.messages import ServerAddress
 from codexapi_engine.http.network import Network
 
 
@@ -59,7 +60,7 @@ class Lines(Network):
         self.line = Line()
         self.connection: road.Connection | None = None
 
-    def _idle_connection(self, address: road.ServerAddress) -> road.Connection:
+    def _idle_connection(self, address: ServerAddress) -> road.Connection:
         self.line, self.connection = Line(), road.Connection(self, address)
         self.connection.connection_made(self.line)
         return self.connection

@@ -15,11 +15,11 @@ from .bounds import IMAGE_IDLE_TIMEOUT, TRANSCRIPTION_TIMEOUT
 from .catalogue import Catalogue
 from .codex_config import named_model
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
-from .http._httpx import httpx
-from .http.client import Reply, Transport, client
+from .http.client import Reply, Transport, connect
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
 from .http.in_process import in_process
+from .http.messages import HttpTransport
 from .images.batch import Batch, draw_many
 from .images.fetch import Fetcher
 from .login.location import store_of
@@ -60,7 +60,7 @@ class Codex:
         self,
         settings: Settings | None = None,
         *,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: HttpTransport | None = None,
         store: Store | None = None,
         fetcher: Fetcher | None = None,
         observer: Observer | None = None,
@@ -78,9 +78,10 @@ class Codex:
         self._recording = RecordingSwitch(self.settings)
         self.login = Login(
             store or store_of(self.settings),
-            lambda url: client(self.settings, url, http=self._recording.over(http, url)),
+            lambda url: self._recording.over(http, url) or connect(self.settings, url),
             token_url=self.settings.token_url,
             accounts_url=self.settings.accounts_url,
+            version=self.settings.protocol_version,
             observer=self.observer,
             clock=clock,
         )
@@ -482,7 +483,7 @@ def _session(cache_key: object) -> str:
     return name if name.isascii() and name.isprintable() else str(uuid.uuid5(_SESSIONS, name))
 
 
-def _demo() -> tuple[httpx.AsyncBaseTransport, Store]:
+def _demo() -> tuple[HttpTransport, Store]:
     from .simulator import Simulator  # for --demo alone
 
     simulator = Simulator()

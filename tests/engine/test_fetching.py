@@ -13,6 +13,7 @@ import pytest
 from tests.drawn import picture
 
 from codexapi_engine.errors import InvalidRequest
+from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.images.fetch import Fetcher, public
 from codexapi_engine.settings import Settings
 
@@ -60,7 +61,7 @@ async def fetcher(world: World, *, max_bytes: int = 1 << 20) -> AsyncIterator[Fe
     opened = Fetcher(
         Settings(),
         resolve=world.resolve,
-        http=httpx.MockTransport(world.handle),
+        http=over_httpx(httpx.MockTransport(world.handle)),
         max_bytes=max_bytes,
     )
     try:
@@ -96,7 +97,7 @@ async def test_the_stranger_learns_nothing_of_the_login() -> None:
         await opened.fetch("https://other.example:8443/a.png", param="image")
     (request,) = world.asked
     assert request.headers["host"] == "other.example:8443"
-    assert set(request.headers) == {"host", "user-agent", "accept", "accept-encoding", "connection"}
+    assert set(request.headers) == {"host", "user-agent", "accept", "accept-encoding"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ async def test_no_request_is_made_to_what_is_not_a_public_https_address(url: str
 async def test_other_ways_to_write_an_address_of_ours_lead_nowhere(host: str) -> None:
     """By the system's own resolver, which reads numbers without asking anyone."""
     world = World()
-    opened = Fetcher(Settings(), http=httpx.MockTransport(world.handle))
+    opened = Fetcher(Settings(), http=over_httpx(httpx.MockTransport(world.handle)))
     with pytest.raises(InvalidRequest) as caught:
         await opened.fetch(f"https://{host}/a.png", param="image")
     await opened.aclose()
@@ -151,7 +152,9 @@ async def test_name_that_means_another_address_the_next_moment_is_asked_for_once
     async def rebinding(name: str, port: int) -> Sequence[str]:
         return [answers.pop(0)]
 
-    opened = Fetcher(Settings(), resolve=rebinding, http=httpx.MockTransport(world.handle))
+    opened = Fetcher(
+        Settings(), resolve=rebinding, http=over_httpx(httpx.MockTransport(world.handle))
+    )
     await opened.fetch("https://evil.example/a.png", param="image")
     await opened.aclose()
     assert [request.url.host for request in world.asked] == ["93.184.215.14"]

@@ -6,10 +6,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
-from inspect import getsource
 from pathlib import Path
 
 import httpcore
@@ -41,34 +39,8 @@ def test_the_pool_of_a_transport_has_its_requests_and_connections() -> None:
     assert callable(connection.aclose)
 
 
-def test_the_headers_of_a_response_are_set_once_and_can_be_a_cached_property() -> None:
-    class Lazy(httpx.Response):
-        @cached_property
-        def headers(self) -> httpx.Headers:  # type: ignore[override]
-            return httpx.Headers({"x-own": "1"})
-
-    response = Lazy(200)
-    assert getsource(httpx.Response.__init__).count("self.headers = ") == 1
-    del response.headers
-    assert response.headers["x-own"] == "1"
-
-
 def test_a_timeout_is_a_dict_of_four_limits() -> None:
     assert set(httpx.Timeout(1.0).as_dict()) == {"connect", "read", "write", "pool"}
-
-
-async def test_the_flow_of_an_auth_is_a_generator_that_receives_responses() -> None:
-    class Once(httpx.Auth):
-        def auth_flow(self, request):  # type: ignore[no-untyped-def]
-            response = yield request
-            request.headers["x-status"] = str(response.status_code)
-            yield request
-
-    flow = Once().async_auth_flow(httpx.Request("GET", "http://127.0.0.1/"))
-    await anext(flow)
-    again = await flow.asend(httpx.Response(401))
-    assert again.headers["x-status"] == "401"
-    await flow.aclose()
 
 
 @pytest.mark.parametrize("package", ["httpx", "httpcore"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from tests import unix
 from tests.faulty import REUSED, RST, Exchange, FaultyBackend, Script, TokenEndpoint, endless, whole
@@ -25,9 +26,10 @@ from codexapi_engine.errors import (
     RefreshUnavailable,
     TokenRejected,
 )
-from codexapi_engine.http._httpx import httpx
-from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.client import Transport, connect
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.messages import HttpTransport
+from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.refresh import BACK_OFF, NEWER, SAVE_AGAIN, Login
 from codexapi_engine.login.store import InMemory, Store
@@ -59,7 +61,7 @@ class World:
         settings = Settings(token_url=token_url)
         self.login = Login(
             store,
-            lambda url: client(settings, url, http=road),
+            lambda url: road,
             token_url=token_url,
             clock=lambda: self.now,
         )
@@ -99,9 +101,9 @@ class World:
         return 200, {"access_token": access, "refresh_token": self._good}
 
 
-def over(settings: Settings) -> Callable[[str], httpx.AsyncClient]:
+def over(settings: Settings) -> Callable[[str], HttpTransport]:
     """Clients over the real network, as `Codex` makes them."""
-    return lambda url: client(settings, url)
+    return lambda url: connect(settings, url)
 
 
 async def _once(body: object) -> AsyncIterator[bytes]:
@@ -172,9 +174,7 @@ async def test_the_token_endpoint_is_asked_as_the_official_client_asks() -> None
         return await there._handle(method, target, headers, body)
 
     road = in_process(seen)
-    login = Login(
-        InMemory(EXPIRED), lambda url: client(Settings(), url, http=road), clock=lambda: NOW
-    )
+    login = Login(InMemory(EXPIRED), lambda url: road, clock=lambda: NOW)
     await login.fresh()
     assert there.sent_to == ["POST auth.openai.com/oauth/token"]
     assert there.redeemed == [
@@ -1206,14 +1206,16 @@ async def test_no_token_is_logged_on_a_real_connection(caplog: pytest.LogCapture
         FaultyBackend([whole(401, {})], [whole(200, {})]) as backend,
     ):
         settings = Settings(base_url=backend.url, token_url=tokens.url)
-        login = Login(
-            InMemory(auth_json()), over(settings), token_url=tokens.url, clock=lambda: NOW
-        )
-        transport = Transport(settings, login)
+
+        def way(url: str) -> HttpTransport:  # as through a proxy
+            return over_httpx(httpx.AsyncHTTPTransport(trust_env=False))
+
+        login = Login(InMemory(auth_json()), way, token_url=tokens.url, clock=lambda: NOW)
+        transport = Transport(settings, login, http=way(backend.url))
         await transport.fetch("/models")
         assert len(backend.requests) == 2
         await transport.aclose()
-    assert "HTTP Request" in caplog.text, "the deepest log is what this is about"
+    assert "send_request_headers" in caplog.text, "the deepest log is what this is about"
     for secret in (access_token(NOW + DAY), access_token(NOW + DAY, "1"), "canary-refresh"):
         assert secret not in caplog.text
 

@@ -35,7 +35,8 @@ from tests.virtual_time import runner
 
 from codexapi_engine import files
 from codexapi_engine.errors import CodexError
-from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.client import Transport
+from codexapi_engine.http.failures import ConnectError, NetworkError
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.file_store import PARTIAL_WRITE, CodexFile
 from codexapi_engine.login.refresh import BACK_OFF, Login
@@ -127,7 +128,7 @@ class Ours:
         chosen = Settings()
         self.login = Login(
             self.disk,
-            lambda url: client(chosen, url, http=road),
+            lambda url: road,
             clock=lambda: truth.now + self.ahead,
         )
         self.transport = Transport(chosen, self.login, http=road)
@@ -146,9 +147,9 @@ class Ours:
         if isinstance(answer, dict):
             return 200, {}, _once(json.dumps(answer).encode())
         if answer == "unsent":
-            raise _httpx().ConnectError("refused")
+            raise ConnectError("refused")
         if answer == "lost":
-            raise _httpx().ReadError("reset")
+            raise NetworkError("reset")
         bodies = {"reused": (401, json.dumps(REUSED).encode()), "html": (200, b"<html>")}
         bodies["502"] = 502, b"<html>"
         status, text = bodies.get(answer) or (int(answer), b'{"error":"server_error"}')
@@ -163,12 +164,6 @@ class Ours:
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
-
-
-def _httpx() -> Any:
-    from codexapi_engine.http._httpx import httpx
-
-    return httpx
 
 
 class LoginMachine(RuleBasedStateMachine):

@@ -36,7 +36,7 @@ from tests.virtual_time import hurried
 from codexapi_engine.bounds import LOGIN_LOCK_WAIT, TOKEN_TIMEOUT
 from codexapi_engine.errors import CodexError
 from codexapi_engine.files import Disk
-from codexapi_engine.http.client import Transport, client
+from codexapi_engine.http.client import Transport
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.file_store import COMMIT_WAIT, PARTIAL_WRITE, CodexFile
 from codexapi_engine.login.refresh import NEWER, Login
@@ -234,9 +234,7 @@ class Process:
     def __init__(self, number: int, store: CodexFile, truth: Truth, steps: Steps) -> None:
         self._number, self._truth, self._steps = number, truth, steps
         road, chosen = in_process(self._handle), Settings()
-        self.login = Login(
-            store, lambda url: client(chosen, url, http=road), clock=lambda: truth.now
-        )
+        self.login = Login(store, lambda url: road, clock=lambda: truth.now)
         self.transport = Transport(chosen, self.login, http=road)
 
     async def _handle(

@@ -19,13 +19,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
 from tests.certificates import Authority
 from tests.engine.test_connection import ask, hello, opened, request, talking
 from tests.ports import full_port, refusing_port
 
-from codexapi_engine.http.connection import ServerAddress
+from codexapi_engine.http import failures
 from codexapi_engine.http.resolver import Resolver
 from codexapi_http.server.process import listen
 
@@ -96,13 +95,13 @@ def test_nothing_is_sent_on_a_connection_that_has_just_ended(run: Run) -> None:
     async def story() -> None:
         async with talking(hello) as port, opened() as network:
             asked = request(f"http://127.0.0.1:{port}/")
-            connection = await network._connected(asked, ServerAddress.of(asked), None)
+            connection = await network._connected(asked, None)
             connection.end()
             while network._open:  # noqa: ASYNC110  (nobody tells)
                 await asyncio.sleep(0)
             network._idle_connection = lambda address: connection  # type: ignore[method-assign]
-            with pytest.raises(httpx.ConnectError, match="left before it was asked"):
-                await network.handle_async_request(asked)
+            with pytest.raises(failures.ConnectError, match="left before it was asked"):
+                await network.send(asked)
 
     run(story())
 
@@ -134,7 +133,7 @@ def test_addresses_that_all_refuse_are_told(run: Run, monkeypatch: pytest.Monkey
     async def story() -> None:
         async with opened() as network:
             addresses(monkeypatch, dead, dead)
-            with pytest.raises(httpx.ConnectError):
+            with pytest.raises(failures.ConnectError):
                 await ask(network, request(f"http://{NAME}/"))
 
     with refusing_port() as dead:
@@ -148,7 +147,7 @@ def test_the_connect_limit_holds_for_a_silent_address(
     async def story() -> None:
         async with opened() as network:
             addresses(monkeypatch, dead, dead)
-            with pytest.raises(httpx.ConnectTimeout):
+            with pytest.raises(failures.ConnectTimeout):
                 await ask(network, request(f"http://{NAME}/", connect=0.4))
 
     with full_port() as dead:
@@ -169,7 +168,7 @@ def test_the_certificate_must_be_the_names(
                     if name == NAME:
                         assert await answer == (200, b"hi")
                     else:
-                        with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+                        with pytest.raises(failures.ConnectError, match=r"(?i)certificate"):
                             await answer
 
     run(story())
@@ -199,7 +198,7 @@ def test_the_connect_limit_holds_for_a_silent_name_server(
 ) -> None:
     async def story() -> None:
         async with opened() as network:
-            with pytest.raises(httpx.ConnectTimeout):
+            with pytest.raises(failures.ConnectTimeout):
                 await ask(network, request(f"http://{NAME}/", connect=0.1))
 
     run(story())  # and the loop ends, though the resolver has not

@@ -22,7 +22,9 @@ from tests.clock import Clock
 from tests.logins import backend_headers
 
 from codexapi_engine import Codex, CodexError, Settings, request, text_of
+from codexapi_engine.http.failures import NetworkError
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.messages import HttpRequest, Url
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol.responses import TERMINAL, Assembler
 from codexapi_engine.protocol.sse import Decoder, Event
@@ -2361,9 +2363,10 @@ async def test_a_body_that_is_too_large_breaks_the_connection_before_a_status(
 async def test_a_body_that_is_too_large_breaks_in_this_process_too() -> None:
     simulator = Simulator(max_body=1000)
     road = in_process(simulator.handle)
-    async with httpx.AsyncClient(transport=road, headers=signed(simulator)) as client:
-        with pytest.raises(httpx.WriteError):
-            await client.post(f"http://simulated{RESPONSES}", json=body("a" * 1000))
+    content = json.dumps(body("a" * 1000)).encode()
+    url = Url.parse(f"http://simulated{RESPONSES}")
+    with pytest.raises(NetworkError):
+        await road.send(HttpRequest("POST", url, signed(simulator), content))
     assert simulator.dropped == 1
 
 

@@ -17,7 +17,6 @@ from tests.virtual_time import hurried
 
 from codexapi_engine.bounds import TOKEN_TIMEOUT
 from codexapi_engine.errors import CodexError
-from codexapi_engine.http.client import client
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.refresh import Login
 from codexapi_engine.login.store import InMemory
@@ -74,9 +73,8 @@ def test_an_answer_about_a_login_has_one_deadline_for_the_whole(host: str, login
 
     async def story() -> None:
         url = f"https://{host}"
-        settings = Settings(token_url=url)
         ours = Login(
-            InMemory(login), lambda url: client(settings, url, http=in_process(handle)),
+            InMemory(login), lambda url: in_process(handle),
             token_url=url, accounts_url=url, clock=lambda: NOW,
         )  # fmt: skip
         with pytest.raises(CodexError):

@@ -3,14 +3,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from tests.faulty import (
     FIN,
@@ -29,6 +28,7 @@ from tests.faulty import (
 )
 from tests.lines import Lines, cut
 from tests.ports import refusing_url
+from tests.signers import Unsigned
 from tests.wire_files import table, wire
 
 from codexapi_engine.client import collect_response
@@ -37,6 +37,7 @@ from codexapi_engine.errors import (
     CodexError,
     ConnectFailed,
     InvalidRequest,
+    LoginExpired,
     Overloaded,
     RateLimited,
     StreamInterrupted,
@@ -44,12 +45,16 @@ from codexapi_engine.errors import (
     UnexpectedAnswer,
     UsageLimitReached,
 )
+from codexapi_engine.http import failures
 from codexapi_engine.http.body import MAX_ERROR_BYTES
-from codexapi_engine.http.client import Transport, client, connect
+from codexapi_engine.http.client import Transport, connect
 from codexapi_engine.http.event_stream import EventStream
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.messages import HttpRequest, HttpResponse, HttpTransport
 from codexapi_engine.http.network import Network
+from codexapi_engine.login.token_endpoint import ask_token_endpoint
 from codexapi_engine.protocol import sse
+from codexapi_engine.protocol.auth_file import Credentials
 from codexapi_engine.protocol.sse import Event
 from codexapi_engine.settings import Settings
 from codexapi_engine.telemetry import FinishedRun, Observer, RunMetrics
@@ -69,13 +74,9 @@ def patience(script: Script) -> float:
     return SHORT if HOLD in script else 60.0
 
 
-class Signed(httpx.Auth):
-    """Signs with nothing."""
-
-
 @asynccontextmanager
 async def to(backend: FaultyBackend, **settings: Any) -> AsyncIterator[Transport]:
-    transport = Transport(Settings(base_url=backend.url, **settings), Signed())
+    transport = Transport(Settings(base_url=backend.url, **settings), Unsigned())
     try:
         yield transport
     finally:
@@ -339,7 +340,7 @@ async def test_a_fault_does_not_count_for_the_one_after_it() -> None:
 async def test_a_backend_that_refuses_connections_is_tried_three_times() -> None:
     with refusing_url() as url:
         counted = Counted(connect(Settings(), url))
-        transport = Transport(Settings(base_url=url), Signed(), http=counted)
+        transport = Transport(Settings(base_url=url), Unsigned(), http=counted)
         with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as caught:
             await transport.stream("/responses", {})
     assert f"nothing listens at {urlsplit(url).netloc}" in str(caught.value)
@@ -375,7 +376,7 @@ async def test_a_large_request_that_is_dropped_half_read_is_sent_once_more() -> 
 
     async with await asyncio.start_server(drop, "127.0.0.1", 0) as server:
         url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
-        transport = Transport(Settings(base_url=url), Signed())
+        transport = Transport(Settings(base_url=url), Unsigned())
         with pytest.raises(StreamInterrupted, match=r"11\.2 MB"):
             await transport.stream("/responses", BIG)
         await transport.aclose()
@@ -385,7 +386,7 @@ async def test_a_large_request_that_is_dropped_half_read_is_sent_once_more() -> 
 async def test_a_large_request_is_sent_again_as_ever_where_nothing_of_it_went_out() -> None:
     with refusing_url() as url:
         counted = Counted(connect(Settings(), url))
-        transport = Transport(Settings(base_url=url), Signed(), http=counted)
+        transport = Transport(Settings(base_url=url), Unsigned(), http=counted)
         with pytest.raises(ConnectFailed) as caught:
             await transport.stream("/responses", BIG)
     assert counted.requests == 3
@@ -418,7 +419,7 @@ async def test_a_request_that_is_too_large_in_the_backend_s_words_is_told_with_i
 
 @pytest.mark.parametrize("url", ["https://nothing.invalid", f"https://{'a' * 70}.invalid"])
 async def test_a_name_without_an_address_is_told_as_that(url: str) -> None:
-    transport = Transport(Settings(base_url=url), Signed())
+    transport = Transport(Settings(base_url=url), Unsigned())
     with pytest.raises(ConnectFailed, match=r"invalid: its name cannot be resolved \(") as caught:
         await transport.stream("/responses", {})
     assert "Errno" not in str(caught.value)
@@ -429,7 +430,7 @@ async def test_a_name_without_an_address_is_told_as_that(url: str) -> None:
 async def test_a_proxy_s_name_without_an_address_is_told_as_the_proxy_s() -> None:
     url = "https://chatgpt.com/backend-api/codex"
     settings = Settings(base_url=url, proxy="http://user:hunter2@nothing.invalid:3128")
-    transport = Transport(settings, Signed())
+    transport = Transport(settings, Unsigned())
     with pytest.raises(ConnectFailed, match=r"chatgpt\.com.*proxy's name cannot be") as caught:
         await transport.stream("/responses", {})
     assert "hunter2" not in str(caught.value)
@@ -439,7 +440,7 @@ async def test_a_proxy_s_name_without_an_address_is_told_as_the_proxy_s() -> Non
 async def test_a_proxy_that_nobody_runs_is_named_by_its_own_address() -> None:
     with refusing_url() as url:
         settings = Settings(base_url="https://chatgpt.com/backend-api/codex", proxy=url)
-        transport = Transport(settings, Signed())
+        transport = Transport(settings, Unsigned())
         with pytest.raises(ConnectFailed, match=f"nothing listens at {urlsplit(url).netloc}"):
             await transport.stream("/responses", {})
     await transport.aclose()
@@ -451,24 +452,35 @@ async def test_silence_is_told_as_a_timeout() -> None:
             await transport.stream("/responses", {})
 
 
-class Counted(httpx.AsyncBaseTransport):
+class Counted:
     """Counts what goes into a transport; fails with `error` if there is one."""
 
-    def __init__(
-        self, inner: httpx.AsyncBaseTransport | None, error: Exception | None = None
-    ) -> None:
+    def __init__(self, inner: HttpTransport | None, error: Exception | None = None) -> None:
         self._inner, self._error = inner, error
         self.requests = 0
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         self.requests += 1
         if self._error is not None or self._inner is None:
             raise self._error or AssertionError
-        return await self._inner.handle_async_request(request)
+        return await self._inner.send(request)
 
     async def aclose(self) -> None:
         if self._inner is not None:
             await self._inner.aclose()
+
+
+class Answering:
+    """Gives one response to every request."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        self._response = response
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        return self._response
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:
@@ -482,24 +494,24 @@ REFUSED = ConnectionRefusedError(111, "refused")
 @pytest.mark.parametrize(
     ("error", "sent"),
     [
-        (httpx.ConnectTimeout("slow"), 1),
-        (httpx.ConnectError("unknown host"), 1),
-        (caused(httpx.ConnectError("no"), caused(OSError("all"), REFUSED)), 3),
-        (caused(httpx.ConnectError("no"),
+        (failures.ConnectTimeout("slow"), 1),
+        (failures.ConnectError("unknown host"), 1),
+        (caused(failures.ConnectError("no"), caused(OSError("all"), REFUSED)), 3),
+        (caused(failures.ConnectError("no"),
                 ExceptionGroup("both addresses", [REFUSED, ConnectionRefusedError()])), 3),
-        (caused(httpx.ConnectError("no"),
+        (caused(failures.ConnectError("no"),
                 ExceptionGroup("both addresses", [REFUSED, TimeoutError()])), 1),
-        (httpx.ProxyError("407"), 1),
-        (httpx.ReadTimeout("silent"), 1),
-        (httpx.PoolTimeout("full"), 1),
-        (httpx.UnsupportedProtocol("x"), 1),
+        (failures.ProxyError("407"), 1),
+        (failures.ReadTimeout("silent"), 1),
+        (failures.PoolTimeout("full"), 1),
+        (failures.UnsupportedRequest("x"), 1),
     ],
 )  # fmt: skip
 async def test_only_refused_and_reset_connections_are_tried_again(
     error: Exception, sent: int
 ) -> None:
     counted = Counted(None, error)
-    transport = Transport(Settings(), Signed(), http=counted)
+    transport = Transport(Settings(), Unsigned(), http=counted)
     with pytest.raises(CodexError):
         await transport.stream("/responses", {})
     assert counted.requests == sent
@@ -598,7 +610,7 @@ class Runs(Observer):
 async def on_a_line() -> tuple[Lines, Transport, EventStream]:
     """A stream of which nothing has come yet."""
     network = Lines()
-    transport = Transport(Settings(), Signed(), http=network)
+    transport = Transport(Settings(), Unsigned(), http=network)
     opening = asyncio.create_task(transport.stream("/responses", {}))
     await asyncio.sleep(0)
     network.receive(head())
@@ -716,7 +728,7 @@ async def test_a_transport_that_cannot_push_is_read_all_the_same(read: Read) -> 
         return 200, {}, body()
 
     got: list[Batch] = []
-    transport = Transport(Settings(), Signed(), http=in_process(handle))
+    transport = Transport(Settings(), Unsigned(), http=in_process(handle))
     async with await transport.stream("/responses", {}) as stream:
         await read(stream, got)
     assert [event.type for batch in got for event in batch] == [
@@ -729,24 +741,20 @@ async def test_a_transport_that_cannot_push_is_read_all_the_same(read: Read) -> 
 
 
 async def test_of_an_error_body_only_the_beginning_is_read() -> None:
-    class Fed(httpx.AsyncByteStream):
+    class Fed(HttpResponse):
+        status = 400
         fed = 0
         closed = False
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            while True:
-                self.fed += 4096
-                yield b"x" * 4096
+        async def __anext__(self) -> bytes:
+            self.fed += 4096
+            return b"x" * 4096
 
         async def aclose(self) -> None:
             self.closed = True
 
-    class Endless(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            return httpx.Response(400, stream=body)
-
     body = Fed()
-    transport = Transport(Settings(), Signed(), http=Endless())
+    transport = Transport(Settings(), Unsigned(), http=Answering(body))
     with pytest.raises(BackendError):
         await transport.stream("/responses", {})
     assert body.fed <= MAX_ERROR_BYTES + 4096
@@ -878,7 +886,7 @@ async def test_requests_cancelled_at_any_step_leave_nothing_behind() -> None:
             await backend.until(lambda: len(backend.open) == idle(transport))
 
 
-async def test_more_streams_than_httpx_would_have_run_at_once() -> None:
+async def test_more_streams_than_a_pool_of_a_hundred_run_at_once() -> None:
     go = asyncio.Event()
     script: Script = [head(), go, chunk(COMPLETED), LAST_CHUNK]
     async with FaultyBackend(otherwise=script) as backend, to(backend) as transport:
@@ -938,7 +946,7 @@ async def test_what_is_no_json_object_is_told(script: Script, kind: type[CodexEr
         assert len(backend.requests) == 1
 
 
-# What httpx would do by itself
+# What a browser or a library would do by itself
 
 
 async def test_a_cookie_of_the_backends_network_is_sent_back() -> None:
@@ -959,41 +967,35 @@ async def test_a_cookie_that_no_header_can_carry_breaks_no_later_request() -> No
 
 
 async def test_a_cookie_that_no_header_can_carry_breaks_no_later_renewal() -> None:
-    """Whose client is httpx's own, with a jar of its own."""
     script: Script = [whole(200, b"{}", set_cookie="a=\xfc")]
     async with FaultyBackend(script, otherwise=[whole(200, b"{}")]) as backend:
-        async with client(Settings(base_url=backend.url), backend.url) as http:
+        async with aclosing(connect(Settings(base_url=backend.url), backend.url)) as http:
             for _ in range(2):
-                assert (await http.get(backend.url)).status_code == 200
+                answer = await ask_token_endpoint(http, "GET", backend.url, {})
+                assert answer.status == 200
     assert not any("cookie" in asked.headers for asked in backend.requests)
 
 
-@pytest.mark.parametrize("error", [httpx.ReadTimeout("silent"), asyncio.CancelledError()])
-async def test_a_signature_is_told_that_no_answer_comes(error: BaseException) -> None:
-    ended: list[type[BaseException]] = []
+async def test_a_login_that_cannot_be_renewed_leaves_no_answer_open() -> None:
+    class Closing(HttpResponse):
+        status = 401
+        closed = False
 
-    class Signing(httpx.Auth):
-        async def async_auth_flow(
-            self, request: httpx.Request
-        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-            try:
-                yield request
-            except GeneratorExit as end:
-                ended.append(type(end))
-                raise
+        async def aclose(self) -> None:
+            self.closed = True
 
-    class Failing(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            raise error
+    class Expired(Unsigned):
+        async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
+            raise LoginExpired("run codex login")
 
-    transport = Transport(Settings(), Signing(), http=Failing())
-    with pytest.raises((TimedOut, asyncio.CancelledError)):
+    answer = Closing()
+    transport = Transport(Settings(), Expired(), http=Answering(answer))
+    with pytest.raises(LoginExpired):
         await transport.stream("/responses", {})
-    assert ended == [GeneratorExit]
-    await transport.aclose()
+    assert answer.closed
 
 
-async def test_the_environment_of_httpx_is_not_read(
+async def test_the_environment_that_libraries_read_is_not_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -1011,7 +1013,7 @@ async def test_the_environment_of_httpx_is_not_read(
 async def test_the_proxy_is_asked_for_the_way_and_told_no_token() -> None:
     async with FaultyBackend([whole(407, b"")]) as proxy:
         settings = Settings(base_url="https://chatgpt.com/backend-api/codex", proxy=proxy.url)
-        transport = Transport(settings, Signed())
+        transport = Transport(settings, Unsigned())
         with pytest.raises(ConnectFailed, match="proxy"):
             await transport.stream("/responses", {})
         await transport.aclose()
@@ -1051,7 +1053,7 @@ async def test_a_server_in_this_process_streams_and_is_closed() -> None:
         return 200, {"content-type": "text/event-stream"}, body()
 
     settings = Settings(base_url="https://chatgpt.com/backend-api/codex")
-    transport = Transport(settings, Signed(), http=in_process(handle))
+    transport = Transport(settings, Unsigned(), http=in_process(handle))
     events: EventStream = await transport.stream("/responses?a=b", {"model": "m"})
     assert len(await events.batch()) == 1
     await events.aclose()

@@ -22,6 +22,7 @@ from tests.http_server.raw import JsonObject, Reply
 from codexapi_engine import Codex, Settings
 from codexapi_engine.bounds import MAX_FORM_BYTES
 from codexapi_engine.http.in_process import in_process
+from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.images.fetch import Fetcher
 from codexapi_engine.images.hosting import HostedImages
 from codexapi_engine.login.store import InMemory
@@ -74,7 +75,9 @@ async def studio(simulator: Simulator, folder: Path, **settings: Any) -> AsyncIt
         codex_home=folder, base_url="http://127.0.0.1:1", state_dir=folder, **settings
     )
     world = World()
-    fetcher = Fetcher(chosen, resolve=world.resolve, http=httpx.MockTransport(world.answer))
+    fetcher = Fetcher(
+        chosen, resolve=world.resolve, http=over_httpx(httpx.MockTransport(world.answer))
+    )
     http, store = in_process(simulator.handle), InMemory(simulator.login())
     async with Codex(chosen, http=http, store=store, fetcher=fetcher) as codex:
         app = create_app(codex, chosen)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from tests.matrix.doors import LOGIN
 from tests.matrix.faults import LIMITED, SAID, UNTIL
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, CodexError, Settings
+from codexapi_engine.http import failures
+from codexapi_engine.http.messages import ChunkResponse, HttpRequest, HttpResponse
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.protocol import images
 
@@ -32,35 +34,32 @@ class Answers:
     pieces: Sequence[bytes] = ()
 
 
-class Pieces(httpx.AsyncByteStream):
-    def __init__(self, pieces: Sequence[bytes], then: Exception | None) -> None:
-        self._pieces, self._then = pieces, then
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-        if self._then is not None:
-            raise self._then
+async def in_pieces(pieces: Sequence[bytes], then: Exception | None) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    if then is not None:
+        raise then
 
 
-class Backend(httpx.AsyncBaseTransport):
+class Backend:
     """Takes these answers one after the other; the last one stays. Remembers when it was asked."""
 
     def __init__(self, *answers: Answers) -> None:
         self._answers = list(answers)
         self.asked: list[float] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         self.asked.append(round(asyncio.get_running_loop().time(), 3))
         told = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         await asyncio.sleep(told.after)
         if told.error is not None:
             raise told.error
         headers = {"retry-after": told.retry_after} if told.retry_after else {}
-        if told.pieces or told.then:
-            stream = Pieces(told.pieces, told.then)
-            return httpx.Response(told.status, headers=headers, stream=stream, request=request)
-        return httpx.Response(told.status, headers=headers, json=told.body, request=request)
+        pieces = told.pieces if told.pieces or told.then else [json.dumps(told.body).encode()]
+        return ChunkResponse(told.status, headers, in_pieces(pieces, told.then))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 def because(error: Exception, cause: Exception) -> Exception:
@@ -69,12 +68,12 @@ def because(error: Exception, cause: Exception) -> Exception:
 
 
 GOOD = Answers(pieces=SAID)
-REFUSED = Answers(error=because(httpx.ConnectError("no"), ConnectionRefusedError()))
-RESET = Answers(error=httpx.ReadError("reset"))
-UNANSWERED = Answers(
-    error=httpx.RemoteProtocolError("Server disconnected without sending a response.")
-)
-SLOW_TO_CONNECT = Answers(error=httpx.ConnectTimeout("no answer"))
+REFUSED = Answers(error=because(failures.ConnectError("no"), ConnectionRefusedError()))
+RESET = Answers(error=failures.NetworkError("reset"))
+UNANSWERED = Answers(error=failures.InvalidResponse("left"))
+assert isinstance(UNANSWERED.error, failures.InvalidResponse)
+UNANSWERED.error.is_unanswered = True
+SLOW_TO_CONNECT = Answers(error=failures.ConnectTimeout("no answer"))
 LIMIT = Answers(429, LIMITED, retry_after="0")
 
 
@@ -116,9 +115,9 @@ CASES: dict[str, tuple[list[Answers], list[float]]] = {
     "refused": ([REFUSED], [0, 0.25, 0.5]),
     "reset": ([RESET], [0, 0.25, 0.5]),
     "closed unanswered": ([UNANSWERED], [0, 0.25, 0.5]),
-    "reset before the first event": ([Answers(then=httpx.ReadError("reset"))], [0, 0.25, 0.5]),
+    "reset before the first event": ([Answers(then=failures.NetworkError("reset"))], [0, 0.25, 0.5]),
     "reset within the first event":
-        ([Answers(pieces=[SAID[0][:9]], then=httpx.ReadError("reset"))], [0, 0.25, 0.5]),
+        ([Answers(pieces=[SAID[0][:9]], then=failures.NetworkError("reset"))], [0, 0.25, 0.5]),
     # Rate limits: once, and only where the wait is short. The plan's limit: never.
     "429": (faults(429), [0]),
     "429, at once": (faults(429, retry_after="0"), [0, 0]),
@@ -128,21 +127,21 @@ CASES: dict[str, tuple[list[Answers], list[float]]] = {
     "usage limit": ([LIMIT], [0]),
     # Never: what nobody else would mend.
     "connect timeout": ([SLOW_TO_CONNECT], [0]),
-    "unknown host": ([Answers(error=httpx.ConnectError("unknown host"))], [0]),
-    "silence": ([Answers(error=httpx.ReadTimeout("silent"))], [0]),
+    "unknown host": ([Answers(error=failures.ConnectError("unknown host"))], [0]),
+    "silence": ([Answers(error=failures.ReadTimeout("silent"))], [0]),
     "400": (faults(400), [0]),
     "404": (faults(404), [0]),
     "302": (faults(302), [0]),
     "reset after the first event":
-        ([Answers(pieces=[SAID[0]], then=httpx.ReadError("reset"))], [0]),
-    "reset in the middle": ([Answers(pieces=UNTIL, then=httpx.ReadError("reset"))], [0]),
+        ([Answers(pieces=[SAID[0]], then=failures.NetworkError("reset"))], [0]),
+    "reset in the middle": ([Answers(pieces=UNTIL, then=failures.NetworkError("reset"))], [0]),
     "end in the middle": ([Answers(pieces=UNTIL)], [0]),
     # Within twelve seconds in all, and each kind by its own count.
     "a 500 that comes late": (faults(500, after=11.4), [0, 11.9]),
     "a 500 that comes too late": (faults(500, after=11.6), [0]),
-    "a reset that comes too late": ([Answers(after=11.8, error=httpx.ReadError("reset"))], [0]),
+    "a reset that comes too late": ([Answers(after=11.8, error=failures.NetworkError("reset"))], [0]),
     "resets until it is too late":
-        ([Answers(after=6.0, error=httpx.ReadError("reset"))], [0, 6.25]),
+        ([Answers(after=6.0, error=failures.NetworkError("reset"))], [0, 6.25]),
     "one after the other":
         ([*faults(500), RESET, *faults(429, retry_after="1"), REFUSED, *faults(502)],
          [0, 0.5, 0.75, 1.75, 2.0]),
@@ -171,7 +170,7 @@ def test_a_fault_that_passes_is_never_seen(answers: list[Answers]) -> None:
         ([RESET], [0, 0.25, 0.5]),
         ([LIMIT], [0]),
         (faults(429, retry_after="30"), [0]),
-        ([Answers(pieces=[b'{"data'], then=httpx.ReadError("reset"))], [0]),
+        ([Answers(pieces=[b'{"data'], then=failures.NetworkError("reset"))], [0]),
         ([Answers(pieces=[b'{"data'])], [0]),
         ([Answers(200, {})], [0]),
     ],

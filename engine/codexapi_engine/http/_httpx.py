@@ -6,11 +6,8 @@ These internals of httpx 0.28 and httpcore 1.0 are used. pyproject pins the mino
 `tests/engine/test_httpx_contract.py` checks each of them:
 
 * `httpx._main`, the command line, which `httpx` imports only if it can
-* `AsyncHTTPTransport._pool` (`client.py`): its `_requests`, each with a `connection`, and its
+* `AsyncHTTPTransport._pool` (`over_httpx.py`): its `_requests`, each with a `connection`, and its
   `connections`, each with `is_idle`, `is_closed` and `aclose`
-* `Response.headers` is set once, in `__init__`, and so can be a `cached_property` (`network.py`)
-* `Request.extensions["timeout"]` is a dict of `connect`, `read`, `write` and `pool`
-* `Auth.async_auth_flow` is a generator of requests that receives responses: `client.py` runs it
 """
 
 from __future__ import annotations

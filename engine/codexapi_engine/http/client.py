@@ -1,16 +1,14 @@
-"""`ApiClient` sends requests to the backend and reads the responses; no other module does.
+"""`Transport` sends requests to the backend and reads the responses; no other module does.
 
-It knows nothing of dialects. Exceptions of httpx leave here as errors of ours.
+It knows nothing of dialects. Failures of HTTP leave here as errors of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from ..aside import aside
 from ..errors import (
@@ -20,83 +18,66 @@ from ..errors import (
     from_status,
 )
 from ..protocol import json
-from ..protocol.headers import ACCOUNT, identity, to_client
+from ..protocol.auth_file import Credentials
+from ..protocol.headers import identity, signature, to_client
 from ..settings import Settings, user_agent
 from ..telemetry import Exchange, Observer
 from ..unknown import UnknownNames
-from ._httpx import httpx
 from .body import (
     drain_response,
-    header_fields,
-    header_lines,
     json_object,
     read_body,
     read_error_body,
     refuse_encoding,
 )
-from .connect_errors import name_error
 from .cookies import Cookies
-from .errors import (
-    HTTPX_ERRORS,
-    BackendRefusal,
-    to_codex_error,
-    too_large,
-)
-from .event_stream import EventStream
+from .errors import BackendRefusal, to_codex_error, too_large, translate_errors
+from .event_stream import EventStream, SignedResponse
+from .failures import HttpFailure
+from .messages import HttpRequest, HttpResponse, HttpTransport, Timeouts, Url
 from .network import Network
 from .retry import Attempts
 
-_KEEP_LOGIN = "codexapi.keep_login"
-_ACCOUNT = ACCOUNT.encode()
 
-
-def connect(settings: Settings, url: str) -> httpx.AsyncBaseTransport:
+def connect(settings: Settings, url: str) -> HttpTransport:
     """The connections to one host: its pool, its proxy, its certificates.
 
     Raises InvalidRequest for certificates of the user's that cannot be read.
     """
     if (proxy := settings.proxy_for(url)) is not None:
-        # No cap: httpx's own of 100 would make the 101st stream wait for another's end.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-        return ProxyTransport(
-            verify=_authorities(settings), proxy=proxy, limits=limits, trust_env=False
-        )
-    if settings.ca_file is not None and urlsplit(url).scheme == "https":
+        from .over_httpx import through_proxy  # with httpx, for a proxy alone
+
+        return through_proxy(proxy, _authorities(settings))
+    if settings.ca_file is not None and url.startswith("https:"):
         context = _authorities(settings)
         return Network(lambda: context)
     return Network(lambda: _authorities(settings))
 
 
-class ProxyTransport(httpx.AsyncHTTPTransport):
-    """httpx's own transport through a proxy, without its leaked connections: when a request is
-    cancelled between connecting and sending, httpcore 1.0 neither uses nor closes its connection."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except httpx.TransportError as error:
-            error.request = request  # httpx's client would do so
-            reason = name_error(error)
-            if reason is not None:  # the host's own name is the proxy's to resolve
-                raise httpx.ProxyError(f"the proxy's name {reason}", request=request) from error
-            raise
-        except asyncio.CancelledError:
-            in_use = {id(waiting.connection) for waiting in self._pool._requests}
-            for connection in self._pool.connections:
-                if not (id(connection) in in_use or connection.is_idle() or connection.is_closed()):
-                    await connection.aclose()
-            raise
-
-
 def _authorities(settings: Settings) -> ssl.SSLContext:
     if settings.ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
+        import certifi  # for TLS alone
+
+        return ssl.create_default_context(cafile=certifi.where())
     try:
         return ssl.create_default_context(cafile=str(settings.ca_file))
     except OSError as error:  # ssl.SSLError is one
         raise InvalidRequest(
             f"the certificates in {settings.ca_file} cannot be read: {error}", param="ca_file"
         ) from None
+
+
+class Signer(Protocol):
+    """The login, as far as a request needs it."""
+
+    async def signing_credentials(self) -> Credentials | None:
+        """What to sign a request with. Raises CodexError."""
+
+    async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
+        """What to sign it with after a 401; None where another try is of no use. Raises CodexError."""
+
+    def tried(self, credentials: Credentials | None, status: int) -> None:
+        """Receives the status of each answer that is the last one."""
 
 
 class Reply(NamedTuple):
@@ -109,15 +90,15 @@ class Reply(NamedTuple):
 class Transport:
     """Sends signed requests. Open it once, share it, close it.
 
-    `auth` signs; `http` replaces the network, for `--demo` and tests.
+    `signer` signs; `http` replaces the network, for `--demo` and tests.
     """
 
     def __init__(
         self,
         settings: Settings,
-        auth: httpx.Auth,
+        signer: Signer,
         *,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: HttpTransport | None = None,
         observer: Observer | None = None,
         unknown: UnknownNames | None = None,
     ) -> None:
@@ -125,13 +106,13 @@ class Transport:
         self._observer = observer or Observer()
         self._unknown = unknown or UnknownNames(self._observer)
         self._drains: set[asyncio.Task[None]] = set()
-        self._auth = auth
+        self._signer = signer
         self._http = http or connect(settings, settings.base_url)
         self._headers = identity(user_agent(), settings.protocol_version)
-        self._timeout = _timeout(settings).as_dict()
+        self._timeouts = Timeouts(settings.connect_timeout, settings.timeout, settings.timeout)
         self._cookies: dict[str, Cookies] = {}  # by host, of a backend that sets some
-        # of what was asked: that is little, and httpx takes its time over each
-        self._request_parts: dict[tuple[str, str, str], tuple[httpx.URL, httpx.Headers]] = {}
+        # by what was asked, which is little
+        self._request_parts: dict[tuple[str, str, str], tuple[Url, dict[str, str]]] = {}
 
     def name_version(self, version: str) -> None:
         """Names this Codex protocol version in every request from now on."""
@@ -149,15 +130,15 @@ class Transport:
     ) -> EventStream:
         """Posts a request and returns when its status is known. Raises CodexError before that.
         `idle` is how long the stream may be silent."""
-        sent, content = headers or {}, await _encode_body(body)
-
-        def post() -> Awaitable[httpx.Response]:
-            return self._send(
-                self._request("POST", path, sent, content, accept="text/event-stream", read=idle)
-            )
-
+        content = await _encode_body(body)
+        request = self._request(
+            "POST", path, headers or {}, content, accept="text/event-stream", read=idle
+        )
         stream = EventStream(
-            post, self._drain, Attempts(self._observer, len(content)), self._unknown
+            lambda: self._send(request),
+            self._drain,
+            Attempts(self._observer, len(content)),
+            self._unknown,
         )
         await stream.begin()
         return stream
@@ -168,9 +149,9 @@ class Transport:
         """Gets a JSON object. A `url` that begins with a slash is under the base URL."""
         request = self._request("GET", url, headers or {})
         if timeout is not None:
-            request.extensions["timeout"] = httpx.Timeout(timeout).as_dict()
+            request = request._replace(timeouts=Timeouts(timeout, timeout, timeout))
         try:
-            response = await self._send(request)
+            response, _ = await self._send(request)
         except BackendRefusal as refused:
             raise refused.error from None
         return await self._reply(response)
@@ -206,11 +187,10 @@ class Transport:
         keep_login: bool = False,
     ) -> Reply:
         attempts = Attempts(self._observer, len(content))
+        request = self._request("POST", url, headers, content, read=timeout)
         while True:
-            request = self._request("POST", url, headers, content, read=timeout)
-            request.extensions[_KEEP_LOGIN] = keep_login
             try:
-                response = await self._send(request)
+                response, _ = await self._send(request, keep_login=keep_login)
             except (BackendRefusal, TransportError) as error:
                 failure = error
             else:
@@ -223,37 +203,35 @@ class Transport:
         await asyncio.gather(*self._drains, return_exceptions=True)
         await self._http.aclose()
 
-    async def _reply(self, response: httpx.Response) -> Reply:
+    async def _reply(self, response: HttpResponse) -> Reply:
         try:
-            if response.status_code == 304:
-                return Reply(None, header_fields(response))
-            refuse_encoding(header_fields(response))
-            return Reply(json_object(await read_body(response)), header_fields(response))
+            if response.status == 304:
+                return Reply(None, response.headers)
+            refuse_encoding(response.headers)
+            return Reply(json_object(await read_body(response)), response.headers)
         finally:
             await response.aclose()
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, request: HttpRequest, *, keep_login: bool = False) -> SignedResponse:
         """The response, its body unread. Raises CodexError if it is not a success."""
         try:
-            response = await self._answer(request)
-        except (
-            HTTPX_ERRORS
-        ) as error:  # in place of `ours`, whose machinery each request would pay for
-            raise to_codex_error(error, unread=_size(request)) from error
-        response.extensions["account"] = _account(request)
-        if 200 <= response.status_code < 300 or response.status_code == 304:
-            return response
+            signed = await self._answer(request, keep_login)
+        except HttpFailure as error:
+            raise to_codex_error(error, unread=len(request.content)) from error
+        response = signed.response
+        if 200 <= response.status < 300 or response.status == 304:
+            return signed
         try:
             body = await read_error_body(response)
         finally:
             await response.aclose()
-        failure = from_status(response.status_code, body, header_fields(response))
+        failure = from_status(response.status, body, response.headers)
         self._unknown.error(failure)
-        if response.status_code == 413:
-            failure.message += too_large(_size(request))
+        if response.status == 413:
+            failure.message += too_large(len(request.content))
             failure.args = (failure.message,)
-        failure.headers = to_client(header_fields(response))
-        raise BackendRefusal(response.status_code, failure)
+        failure.headers = to_client(response.headers)
+        raise BackendRefusal(response.status, failure)
 
     def _request(
         self,
@@ -264,118 +242,71 @@ class Transport:
         *,
         accept: str = "*/*",
         read: float | None = None,
-    ) -> httpx.Request:
-        timeout = self._timeout if read is None else {**self._timeout, "read": read}
+    ) -> HttpRequest:
+        timeouts = self._timeouts if read is None else self._timeouts._replace(read=read)
         place, fixed = self._url_and_headers(method, url, accept)
-        # With `content` in place of `stream`, httpx writes the length itself, at three times the cost.
-        request = httpx.Request(
-            method,
-            place,
-            headers=fixed,
-            stream=httpx.ByteStream(content or b""),
-            extensions={"timeout": timeout},
-        )
-        if content is not None:
-            request.headers["content-length"] = str(len(content))
-        for name, value in headers.items():
-            request.headers[name] = value
-        return request
+        length = {} if content is None else {"content-length": str(len(content))}
+        return HttpRequest(method, place, {**fixed, **length, **headers}, content or b"", timeouts)
 
-    def _url_and_headers(
-        self, method: str, url: str, accept: str
-    ) -> tuple[httpx.URL, httpx.Headers]:
+    def _url_and_headers(self, method: str, url: str, accept: str) -> tuple[Url, dict[str, str]]:
         """What a path or URL stands for, and the headers that each such request has."""
         known = self._request_parts.get((method, url, accept))
         if known is None:
-            place = httpx.URL(self._base + url if url.startswith("/") else url)
-            headers = {"host": place.netloc.decode(), "accept": accept, **self._headers}
+            with translate_errors():
+                place = Url.parse(self._base + url if url.startswith("/") else url)
+            headers = {"host": place.netloc, "accept": accept, **self._headers}
             if method == "POST":
                 headers["content-type"] = "application/json"
-            known = place, httpx.Headers(headers)
-            self._request_parts[method, url, accept] = known
+            known = self._request_parts[method, url, accept] = place, headers
         return known
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        """The answer that the conversation of `auth` ends with.
-
-        What httpx's own client does besides costs more than all else on the way (docs/performance).
-        """
-        conversation = self._auth.async_auth_flow(request)
-        try:
-            outgoing = await anext(conversation)
-            while True:
-                response = await self._exchange(outgoing)
-                if request.extensions.get(_KEEP_LOGIN):
-                    return response
-                try:
-                    outgoing = await conversation.asend(response)
-                except StopAsyncIteration:
-                    return response
-                except BaseException:
-                    await response.aclose()
-                    raise
+    async def _answer(self, request: HttpRequest, keep_login: bool) -> SignedResponse:
+        """The answer, after a 401 that to another login. With `keep_login` a 401 says nothing of it."""
+        credentials = await self._signer.signing_credentials()
+        response = await self._exchange(request, credentials)
+        if response.status == 401 and not keep_login:
+            try:
+                other = await self._signer.other_credentials(credentials)
+            except BaseException:
                 await response.aclose()
-        finally:
-            await conversation.aclose()
+                raise
+            if other is None:
+                return _signed(response, credentials)
+            await response.aclose()
+            response, credentials = await self._exchange(request, other), other
+        if not keep_login:
+            self._signer.tried(credentials, response.status)
+        return _signed(response, credentials)
 
-    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+    async def _exchange(
+        self, request: HttpRequest, credentials: Credentials | None
+    ) -> HttpResponse:
+        sent = {**request.headers, **signature(credentials)} if credentials else request.headers
         if self._cookies:
-            self._add_cookies(request)
-        response = await self._http.handle_async_request(request)
-        fields = header_fields(response)
-        self._observer.exchanged(
-            Exchange(request.method, request.url, request.headers, response.status_code, fields)
-        )
-        self._unknown.headers(fields)
-        if "set-cookie" in fields:
-            lines = (
-                value for name, value in header_lines(response) if name.lower() == b"set-cookie"
-            )
-            self._cookies.setdefault(request.url.netloc.decode("ascii"), Cookies()).take(lines)
+            sent = {**sent, **self._cookie(request.url.netloc)}
+        method, url, _, content, timeouts = request
+        response = await self._http.send(HttpRequest(method, url, sent, content, timeouts))
+        received = response.headers
+        self._observer.exchanged(Exchange(method, url, sent, response.status, received))
+        self._unknown.headers(received)
+        if "set-cookie" in received:
+            lines = (value for name, value in response.lines if name.lower() == b"set-cookie")
+            self._cookies.setdefault(url.netloc, Cookies()).take(lines)
         return response
 
-    def _add_cookies(self, request: httpx.Request) -> None:
-        request.headers.pop("cookie", None)  # of its first try
-        cookies = self._cookies.get(request.url.netloc.decode("ascii"))
-        if cookies is not None and (value := cookies.header()) is not None:
-            request.headers["cookie"] = value
+    def _cookie(self, netloc: str) -> dict[str, str]:
+        cookies = self._cookies.get(netloc)
+        value = cookies.header() if cookies is not None else None
+        return {} if value is None else {"cookie": value}
 
-    def _drain(self, response: httpx.Response, rest: AsyncGenerator[bytes, None]) -> None:
-        task = asyncio.create_task(drain_response(response, rest))
+    def _drain(self, response: HttpResponse) -> None:
+        task = asyncio.create_task(drain_response(response))
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
 
 
-def client(
-    settings: Settings,
-    url: str,
-    *,
-    http: httpx.AsyncBaseTransport | None = None,
-) -> httpx.AsyncClient:
-    """An HTTP client for one host, which says who we are and reads nothing from the environment."""
-    return httpx.AsyncClient(
-        transport=http or connect(settings, url),
-        timeout=_timeout(settings),
-        headers=identity(user_agent(), settings.protocol_version),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none: one may fit no header
-        follow_redirects=False,
-        trust_env=False,
-    )
-
-
-def _account(request: httpx.Request) -> str | None:
-    """Whose login signed it. `headers.get` would decode every header of it first."""
-    named = (value for name, value in request.headers.raw if name == _ACCOUNT)
-    account = next(named, None)
-    return account.decode() if account is not None else None
-
-
-def _size(request: httpx.Request) -> int:
-    return int(request.headers.get("content-length", 0))
-
-
-def _timeout(settings: Settings) -> httpx.Timeout:
-    return httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
+def _signed(response: HttpResponse, credentials: Credentials | None) -> SignedResponse:
+    return SignedResponse(response, (credentials.account_id or None) if credentials else None)
 
 
 async def _encode_body(body: JsonObject) -> bytes:

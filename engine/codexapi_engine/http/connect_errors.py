@@ -12,13 +12,13 @@ import ssl
 from collections.abc import Iterator
 from errno import ECONNREFUSED
 
-from ._httpx import httpx
+from .failures import HttpFailure
 
 _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
 """The address in an exception of asyncio."""
 
 
-def connect_failure(error: httpx.HTTPError) -> str:
+def connect_failure(error: HttpFailure) -> str:
     """What follows "no connection to HOST: ", of a ConnectError or a ProxyError."""
     if unresolved := name_error(error):
         return f"its name {unresolved}"
@@ -49,15 +49,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _address(error: httpx.HTTPError, message: str) -> str:
+def _address(error: HttpFailure, message: str) -> str:
     """The place as the URL has it; where another port was tried, which is that of a proxy, that."""
     tried = _ADDRESS.search(message)
-    try:
-        url = error.request.url
-    except RuntimeError:
+    if error.url is None:
         return ":".join(tried.groups()) if tried else "its address"
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if tried and tried[2] != str(port):
+    server = error.url.server
+    if tried and tried[2] != str(server.port):
         return ":".join(tried.groups())
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{host}:{port}"
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{host}:{server.port}"

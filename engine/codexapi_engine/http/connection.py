@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to a server, on asyncio, and its responses, framed by httptools.
 
 Made for streams: the bytes of one network read are handed on together, and a slow reader pauses
-the reading. It raises httpx's exceptions.
+the reading. It raises HttpFailure.
 """
 
 from __future__ import annotations
@@ -12,13 +12,21 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
 
 from ..bounds import CONNECTION_LIFETIME, MAX_RESPONSE_HEAD_BYTES
-from ._httpx import httpx
 from .deadlines import GRACE, LATE
+from .failures import (
+    ConnectError,
+    HttpFailure,
+    InvalidResponse,
+    NetworkError,
+    ReadTimeout,
+    WriteTimeout,
+)
+from .messages import HttpRequest, HttpResponse, OnChunk, ServerAddress
 
 READ_BUFFER = 256 * 1024
 """Unread bytes of a body beyond which reading pauses."""
@@ -26,28 +34,7 @@ READ_BUFFER = 256 * 1024
 WRITE_CHUNK = 256 * 1024
 """Bytes of a request per write."""
 
-OnChunk = Callable[[bytes], bool]
-"""Takes a chunk of a body; False stops `push`."""
-
 _BODILESS = (204, 304)
-
-
-class ServerAddress(NamedTuple):
-    """The server at the other end of a connection: the key of the pool."""
-
-    scheme: str
-    host: str
-    port: int
-    name: str  # that its certificate must have
-
-    @classmethod
-    def of(cls, request: httpx.Request) -> ServerAddress:
-        url, scheme = request.url, request.url.scheme
-        if scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol(f"no way to '{scheme}:'", request=request)
-        host = url.raw_host.decode("ascii")
-        port = url.port or (443 if scheme == "https" else 80)
-        return cls(scheme, host, port, request.extensions.get("sni_hostname") or host)
 
 
 class Pool(Protocol):
@@ -85,10 +72,10 @@ class Connection(asyncio.Protocol):
     async def send(
         self, answer: ResponseParser, head: bytes, body: bytes, limit: float | None
     ) -> None:
-        """Sends a request, and stops early when it is refused. Raises httpx's ConnectError where
+        """Sends a request, and stops early when it is refused. Raises ConnectError where
         the server has closed the connection before: then nothing was sent."""
         if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
-            raise _left_before(answer._request)
+            raise _left_before(answer.request)
         self._answer, self.sending = answer, True
         self._transport.write(head + body[:WRITE_CHUNK])
         for start in range(WRITE_CHUNK, len(body), WRITE_CHUNK):
@@ -194,15 +181,13 @@ class Connection(asyncio.Protocol):
             self._answer.unheard()
 
 
-class ResponseParser(httpx.AsyncByteStream):
+class ResponseParser(HttpResponse):
     """The answer to one request as it arrives: its head, then its body in chunks."""
 
-    def __init__(
-        self, connection: Connection, request: httpx.Request, silence: float | None
-    ) -> None:
+    def __init__(self, connection: Connection, request: HttpRequest, silence: float | None) -> None:
         # set once
         self._connection = connection
-        self._request = request
+        self.request = request
         self._silence = silence
         # what waits to be read; `on_body` is the parser's callback, for each chunk
         self._pieces: list[bytes] = []
@@ -213,13 +198,11 @@ class ResponseParser(httpx.AsyncByteStream):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._dry = 0  # bytes since the last one of the body
         self._begun = False  # the head is there
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.complete = False
+        self.lines: list[tuple[bytes, bytes]] = []
         self._whole = 0  # pieces that it has
         self.keep = False  # the connection is as it was before
         # who waits
-        self._error: httpx.TransportError | None = None
+        self._error: HttpFailure | None = None
         self._waiter: asyncio.Future[bool] | None = None
         self._on_chunk: OnChunk | None = None
 
@@ -245,9 +228,6 @@ class ResponseParser(httpx.AsyncByteStream):
             return await self._waiter
         finally:
             self._waiter = None
-
-    def __aiter__(self) -> ResponseParser:
-        return self
 
     async def __anext__(self) -> bytes:
         while not self._pieces:
@@ -275,7 +255,7 @@ class ResponseParser(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         if not self.complete:
-            self._fail(httpx.ReadError("closed by its reader"))
+            self._fail(NetworkError("closed by its reader"))
 
     # Called by the connection.
 
@@ -314,14 +294,16 @@ class ResponseParser(httpx.AsyncByteStream):
             self._finish(keep=False)
             self.wake()
         elif not self._begun:
-            self._fail(httpx.RemoteProtocolError("the server left without sending a response"))
+            unanswered = InvalidResponse("the server left without sending a response")
+            unanswered.is_unanswered = True
+            self._fail(unanswered)
         elif not self.complete:
-            self._fail(httpx.RemoteProtocolError("the server left in the middle of the body"))
+            self._fail(InvalidResponse("the server left in the middle of the body"))
 
     def broken(self, error: Exception | None) -> None:
         """The connection was lost."""
         if not self.complete and self._error is None:
-            lost = httpx.ReadError(str(error or "the connection was closed"))
+            lost = NetworkError(str(error or "the connection was closed"))
             lost.__cause__ = error
             self._fail(lost)
 
@@ -330,9 +312,9 @@ class ResponseParser(httpx.AsyncByteStream):
         if self._waiter is None:
             return
         if self._begun or not self._connection.sending:
-            self._fail(httpx.ReadTimeout("silence"))
+            self._fail(ReadTimeout("silence"))
         else:
-            self._fail(httpx.WriteTimeout("nothing is taken"))
+            self._fail(WriteTimeout("nothing is taken"))
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -372,11 +354,11 @@ class ResponseParser(httpx.AsyncByteStream):
         if self.complete:
             self.keep = False  # a second answer to one request
         else:
-            self.headers = []
+            self.lines = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._begun:  # trailers are dropped
-            self.headers.append((name, value))
+            self.lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.complete:
@@ -386,7 +368,7 @@ class ResponseParser(httpx.AsyncByteStream):
         if self.status < 200:
             return  # another head follows
         self._begun = True
-        if (self._request.method == "HEAD" or self.status in _BODILESS) and self._framed():
+        if (self.request.method == "HEAD" or self.status in _BODILESS) and self._framed():
             self._finish(keep=False)  # the parser would wait for that body
 
     def on_message_complete(self) -> None:
@@ -396,7 +378,7 @@ class ResponseParser(httpx.AsyncByteStream):
 
     def _framed(self) -> bool:
         """Whether the head announces a body with a known end."""
-        framed = {name.lower(): value for name, value in self.headers}
+        framed = {name.lower(): value for name, value in self.lines}
         return b"transfer-encoding" in framed or framed.get(b"content-length", b"0") != b"0"
 
     def _finish(self, *, keep: bool) -> None:
@@ -405,19 +387,19 @@ class ResponseParser(httpx.AsyncByteStream):
     def _malformed(self, why: str) -> None:
         self.keep = False
         if not self.complete:
-            self._fail(httpx.RemoteProtocolError(why))
+            self._fail(InvalidResponse(why))
 
-    def _fail(self, error: httpx.TransportError) -> None:
+    def _fail(self, error: HttpFailure) -> None:
         if self._error is None:
-            error.request = self._request
+            error.url = self.request.url
             self._error = error
         self._parser = None
         self._connection.end()
         self.wake()
 
 
-def _left_before(request: httpx.Request) -> httpx.ConnectError:
-    error = httpx.ConnectError("the other side left before it was asked", request=request)
+def _left_before(request: HttpRequest) -> ConnectError:
+    error = ConnectError("the other side left before it was asked", request.url)
     error.__cause__ = ConnectionResetError()
     return error
 

@@ -1,4 +1,4 @@
-"""Maps httpx's exceptions and the backend's error responses to `CodexError`s."""
+"""Maps the failures of HTTP and the backend's error responses to `CodexError`s."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from ..errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from ._httpx import httpx
+from . import failures
 from .connect_errors import connect_failure
+from .failures import HttpFailure
 
 LARGE = 1024 * 1024
 """Bytes of a request. Where the backend drops one that is larger, its size may be why."""
@@ -28,35 +29,32 @@ class BackendRefusal(Exception):
         self.error = error
 
 
-HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL)
-
-
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """httpx's exceptions as ours."""
+    """Failures of HTTP as ours."""
     try:
         yield
-    except HTTPX_ERRORS as error:
+    except HttpFailure as error:
         raise to_codex_error(error) from error
 
 
-def to_codex_error(error: httpx.HTTPError | httpx.InvalidURL, *, unread: int = 0) -> CodexError:
+def to_codex_error(error: HttpFailure, *, unread: int = 0) -> CodexError:
     """`unread` is the size of the request, where nothing came back."""
-    if isinstance(error, httpx.InvalidURL):
+    if isinstance(error, failures.InvalidUrl):
         return UnexpectedAnswer(f"the address cannot be read ({error})")
-    host = _host(error)
-    if isinstance(error, httpx.ConnectTimeout):
+    host = error.url.server.name if error.url is not None else "the backend"
+    if isinstance(error, failures.ConnectTimeout):
         return ConnectFailed(f"no connection to {host} in time")
-    if isinstance(error, httpx.PoolTimeout):
+    if isinstance(error, failures.PoolTimeout):
         return Unavailable("all connections to the backend are in use")
-    if isinstance(error, httpx.TimeoutException):
-        hint = too_large(unread) if isinstance(error, httpx.WriteTimeout) else ""
+    if isinstance(error, failures.ReadTimeout):
+        hint = too_large(unread) if isinstance(error, failures.WriteTimeout) else ""
         return TimedOut(f"{host} timed out: it was silent for too long{hint}")
-    if isinstance(error, httpx.ConnectError):
-        return ConnectFailed(f"no connection to {host}: {connect_failure(error)}")
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, failures.ProxyError):
         return ConnectFailed(f"no connection to {host} through the proxy: {error}")
-    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+    if isinstance(error, failures.ConnectError):
+        return ConnectFailed(f"no connection to {host}: {connect_failure(error)}")
+    if isinstance(error, failures.NetworkError | failures.InvalidResponse):
         return StreamInterrupted(f"the connection to {host} broke{too_large(unread)}")
     return UnexpectedAnswer(f"the backend's answer is not HTTP ({type(error).__name__})")
 
@@ -69,24 +67,15 @@ def too_large(size: int) -> str:
     return f"; the request has {size / 1e6:.1f} MB, and the backend may not take that much"
 
 
-def _host(error: httpx.HTTPError) -> str:
-    try:
-        return error.request.url.host
-    except RuntimeError:
-        return "the backend"
-
-
 def connection_failed(error: BaseException | None) -> bool:
     """Refused, reset or closed unanswered: the failures that a retry often fixes."""
     while error is not None:
         if isinstance(
             error,
-            ConnectionRefusedError | ConnectionResetError | httpx.ReadError | httpx.WriteError,
+            ConnectionRefusedError | ConnectionResetError | failures.NetworkError,
         ):
             return True
-        if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(
-            error
-        ):
+        if isinstance(error, failures.InvalidResponse) and error.is_unanswered:
             return True  # a kept connection that the other side had just closed
         if isinstance(error, BaseExceptionGroup):  # a name of several addresses
             return all(connection_failed(one) for one in error.exceptions)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import NamedTuple, Self
 
 from ..errors import (
     CodexError,
@@ -15,19 +15,10 @@ from ..protocol.responses import TERMINAL
 from ..protocol.sse import Decoder, Event
 from ..telemetry import RunMetrics
 from ..unknown import DONE, UnknownNames
-from ._httpx import httpx
-from .body import (
-    body_chunks,
-    header_fields,
-    is_complete,
-    push_chunks,
-    require_event_stream,
-)
-from .connection import OnChunk
-from .errors import (
-    BackendRefusal,
-    to_codex_error,
-)
+from .body import require_event_stream
+from .errors import BackendRefusal, to_codex_error
+from .failures import HttpFailure
+from .messages import HttpResponse, OnChunk
 from .retry import Attempts
 
 OUTPUT = (".delta", ".output_item.done", ".partial_image")
@@ -35,6 +26,13 @@ OUTPUT = (".delta", ".output_item.done", ".partial_image")
 
 OnEvents = Callable[[list[Event]], bool]
 """Takes some events, never none. False when it wants no more for the moment."""
+
+
+class SignedResponse(NamedTuple):
+    """A response, and the id of the account that its request was signed for."""
+
+    response: HttpResponse
+    account: str | None
 
 
 class EventStream:
@@ -46,8 +44,8 @@ class EventStream:
 
     def __init__(
         self,
-        post: Callable[[], Awaitable[httpx.Response]],
-        drain: Callable[[httpx.Response, AsyncGenerator[bytes, None]], None],
+        post: Callable[[], Awaitable[SignedResponse]],
+        drain: Callable[[HttpResponse], None],
         attempts: Attempts,
         unknown: UnknownNames,
     ) -> None:
@@ -63,8 +61,7 @@ class EventStream:
         # moves as the stream moves
         self.headers: Mapping[str, str] = {}
         self.account: str | None = None  # the id of the account that its request was signed for
-        self._response: httpx.Response | None = None
-        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._response: HttpResponse | None = None
         self._decoder: Decoder
         self._any_event = False  # an event has been handed out
         self._any_item = False  # and an item that is done
@@ -74,7 +71,7 @@ class EventStream:
         """Sends the request, and waits for the status. Raises CodexError."""
         while True:
             try:
-                response = await self._post()
+                response, account = await self._post()
             except (BackendRefusal, TransportError) as error:
                 failure = error
             else:
@@ -82,12 +79,11 @@ class EventStream:
             # Not in the `except`: the next failure would have this one for its context.
             await self._attempts.another(failure)
         try:
-            self.headers = require_event_stream(header_fields(response))
+            self.headers = require_event_stream(response.headers)
         except CodexError:
             await response.aclose()
             raise
-        self.account = response.extensions["account"]
-        self._response, self._chunks = response, body_chunks(response)
+        self._response, self.account = response, account
         self._decoder = Decoder(coalesce=True)
 
     async def push(self, on_events: OnEvents) -> bool:
@@ -150,10 +146,9 @@ class EventStream:
     async def _push_chunks(self, on_chunk: OnChunk) -> bool:
         """False at the body's end, True where `on_chunk` wants no more."""
         assert self._response is not None, "begin() comes first"
-        assert self._chunks is not None
         try:
-            return await push_chunks(self._response, self._chunks, on_chunk)
-        except httpx.HTTPError as error:
+            return await self._response.push(on_chunk)
+        except HttpFailure as error:
             raise to_codex_error(error) from error
 
     def _decode(self, chunk: bytes | None) -> list[Event]:
@@ -197,12 +192,10 @@ class EventStream:
         return True
 
     async def _close(self) -> None:
-        response, chunks = self._response, self._chunks
-        self._response = self._chunks = None
-        if response is None or chunks is None or is_complete(response):
+        response, self._response = self._response, None
+        if response is None or response.complete:
             return
         if self._ended:
-            self._drain(response, chunks)
+            self._drain(response)
         else:
-            await chunks.aclose()
             await response.aclose()

@@ -1,10 +1,11 @@
-"""Runs an ASGI application in this process in place of the network, such as the simulator."""
+"""Runs a server in this process in place of the network, such as the simulator."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from ._httpx import httpx
+from .failures import NetworkError
+from .messages import ChunkResponse, HttpRequest, HttpResponse, HttpTransport
 
 Handler = Callable[
     [str, str, Mapping[str, str], bytes],
@@ -13,37 +14,31 @@ Handler = Callable[
 """A server in this process: method, path with query, headers, body; then status, headers, body."""
 
 
-def in_process(handle: Handler) -> httpx.AsyncBaseTransport:
+def in_process(handle: Handler) -> HttpTransport:
     """A transport that reaches a `Handler` in place of the network, and streams."""
     return _InProcess(handle)
 
 
-class _InProcess(httpx.AsyncBaseTransport):
+class _InProcess:
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        target = request.url.raw_path.decode()
-        body = await request.aread()
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        method, url, headers, content, _ = request
         try:
-            answer = await self._handle(request.method, target, request.headers, body)
+            answer = await self._handle(method, url.target, headers, content)
         except OSError as error:
-            raise httpx.WriteError(str(error)) from error
-        status, headers, chunks = answer
-        return httpx.Response(status, headers=headers, stream=_Body(chunks), request=request)
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._chunks:
-                yield chunk
-        except OSError as error:
-            raise httpx.ReadError(str(error)) from error
+            raise NetworkError(str(error), url) from error
+        status, fields, chunks = answer
+        return _Answer(status, fields, chunks)
 
     async def aclose(self) -> None:
-        if isinstance(self._chunks, AsyncGenerator):
-            await self._chunks.aclose()
+        """Nothing is open."""
+
+
+class _Answer(ChunkResponse):
+    async def __anext__(self) -> bytes:
+        try:
+            return await super().__anext__()
+        except OSError as error:
+            raise NetworkError(str(error)) from error

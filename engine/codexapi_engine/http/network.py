@@ -1,4 +1,4 @@
-"""The pool of HTTP/1.1 connections to the backend, as an httpx transport.
+"""The pool of HTTP/1.1 connections to the backend.
 
 Made for streams; `connection.py` has the connections themselves. Nothing is ever sent twice here:
 `retry.py` alone decides whether a request is sent again.
@@ -14,15 +14,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiohappyeyeballs import start_connection
 
 from ..bounds import MAX_IDLE_CONNECTIONS
-from ._httpx import httpx
-from .connection import Connection, ResponseParser, ServerAddress
+from .connection import Connection, ResponseParser
 from .deadlines import deadline
+from .failures import ConnectError, ConnectTimeout, UnsupportedRequest
+from .messages import HttpRequest, ServerAddress
 from .resolver import Resolver
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried beside the first (RFC 8305)
 
 
-class Network(httpx.AsyncBaseTransport):
-    """Connections to any server, each kept for the next request.
+class Network:
+    """Connections to any server, each kept for the next request: an `HttpTransport`.
 
-    `tls` is called once, for the first https address. Extensions of a response: `headers`, as they
-    came; `complete`, whether all of it is here; `push`, which is `ResponseParser.push`.
+    `tls` is called once, for the first https address.
     """
 
     def __init__(self, tls: Callable[[], SSLContext]) -> None:
@@ -46,31 +45,19 @@ class Network(httpx.AsyncBaseTransport):
         self._idle: dict[ServerAddress, list[Connection]] = {}
         self._connecting: set[asyncio.Task[Connection]] = set()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        address, head = ServerAddress.of(request), _head(request)
-        body = await request_body(request)
-        limits = request.extensions.get("timeout") or {}
-        connection = self._idle_connection(address)
+    async def send(self, request: HttpRequest) -> ResponseParser:
+        head, timeouts = _head(request), request.timeouts
+        connection = self._idle_connection(request.url.server)
         if connection is None:
-            connection = await self._connected(request, address, limits.get("connect"))
-        answer = ResponseParser(connection, request, limits.get("read"))
+            connection = await self._connected(request, timeouts.connect)
+        answer = ResponseParser(connection, request, timeouts.read)
         try:
-            await connection.send(answer, head, body, limits.get("write"))
+            await connection.send(answer, head, request.content, timeouts.write)
             await answer.begin()
         except BaseException:
             connection.end()
             raise
-        response = _Response(
-            answer.status,
-            stream=answer,
-            extensions={
-                "headers": answer.headers,
-                "complete": lambda: answer.complete,
-                "push": answer.push,
-            },
-        )
-        del response.headers  # the empty ones: they would hide its own
-        return response
+        return answer
 
     async def aclose(self) -> None:
         for connecting in self._connecting:
@@ -92,13 +79,11 @@ class Network(httpx.AsyncBaseTransport):
             connection.end()
         return None
 
-    async def _connected(
-        self, request: httpx.Request, address: ServerAddress, limit: float | None
-    ) -> Connection:
+    async def _connected(self, request: HttpRequest, limit: float | None) -> Connection:
         """A new connection. asyncio loses the socket that has just won the race of addresses when it
         is cancelled: so the task always runs to its end, and a cancelled caller's connection is
         closed."""
-        connecting = asyncio.create_task(self._connect(request, address, limit))
+        connecting = asyncio.create_task(self._connect(request, limit))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
         try:
@@ -107,10 +92,9 @@ class Network(httpx.AsyncBaseTransport):
             connecting.add_done_callback(_unwanted)
             raise
 
-    async def _connect(
-        self, request: httpx.Request, address: ServerAddress, limit: float | None
-    ) -> Connection:
+    async def _connect(self, request: HttpRequest, limit: float | None) -> Connection:
         options: dict[str, Any] = {}
+        address = request.url.server
         if address.scheme == "https":
             self._context = self._context or self._tls()
             options = {"ssl": self._context, "server_hostname": address.name}
@@ -123,9 +107,9 @@ class Network(httpx.AsyncBaseTransport):
                     **options,
                 )
         except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time", request=request) from error
+            raise ConnectTimeout("no connection in time", request.url) from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA refuses
-            raise httpx.ConnectError(str(error), request=request) from error
+            raise ConnectError(str(error), request.url) from error
         return connection
 
     async def _open_socket(self, host: str, port: int) -> socket.socket:
@@ -164,31 +148,18 @@ class Network(httpx.AsyncBaseTransport):
             self._idle.pop(connection.address, None)
 
 
-class _Response(httpx.Response):
-    """Converts its headers to httpx's on first access: httpx needs six calls for each."""
-
-    @cached_property
-    def headers(self) -> httpx.Headers:  # type: ignore[override]
-        return httpx.Headers(self.extensions["headers"])
-
-
-def _head(request: httpx.Request) -> bytes:
-    """The request's head. Raises LocalProtocolError for a header that contains a line end."""
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % line for line in request.headers.raw]
-    head = b"\r\n".join([*lines, b"", b""])
-    if b"\r\ntransfer-encoding:" in head.lower():
-        raise httpx.LocalProtocolError("a body goes with its length", request=request)
-    ends = len(lines) + 1
-    if head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
-        raise httpx.LocalProtocolError("a header with a line end in it", request=request)
-    return head
-
-
-async def request_body(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):  # ours is: `aread` would take longer
-        return b"".join(request.stream)
-    return await request.aread()
+def _head(request: HttpRequest) -> bytes:
+    """The request's head. Raises UnsupportedRequest for a header that no head can have."""
+    lines = [f"{request.method} {request.url.target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines += ("", "")
+    head, ends = "\r\n".join(lines), len(lines) - 1
+    if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
+        raise UnsupportedRequest("a header with a line end in it", request.url)
+    try:
+        return head.encode("latin-1")
+    except UnicodeEncodeError:
+        raise UnsupportedRequest("a header that is not in Latin-1", request.url) from None
 
 
 def _unwanted(connecting: asyncio.Task[Connection]) -> None:

@@ -2,89 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Sequence
 
 from ..recording.lines import BROKEN, CLOSED, COMPLETE
 from ..recording.recorder import ExchangeTap, Recorder
-from ._httpx import httpx
-from .body import header_lines, is_complete
-from .connection import OnChunk
-from .network import request_body
+from .failures import HttpFailure
+from .messages import HttpRequest, HttpResponse, HttpTransport, OnChunk
 
 
-class RecordingTransport(httpx.AsyncBaseTransport):
+class RecordingTransport:
     """Sends through `inner`, and changes no byte."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, recorder: Recorder) -> None:
+    def __init__(self, inner: HttpTransport, recorder: Recorder) -> None:
         self._inner = inner
         self._recorder = recorder
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = await request_body(request)
-        target = request.url.raw_path.decode("latin-1")
-        tap = self._recorder.begin(request.method, target, _texts(request.headers.raw), body)
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        method, url, headers, content, _ = request
+        tap = self._recorder.begin(method, url.target, list(headers.items()), content)
         try:
-            response = await self._inner.handle_async_request(request)
+            response = await self._inner.send(request)
         except BaseException as error:
             tap.end(BROKEN, type(error).__name__)
             raise
-        tap.head(response.status_code, _texts(header_lines(response)))
-        response.stream = _StreamWithTap(response, tap)
-        if (push := response.extensions.get("push")) is not None:
-            response.extensions["push"] = _push_with_tap(response, push, tap)
-        if is_complete(response) and response.status_code in (204, 304):
+        tap.head(response.status, _texts(response.lines))
+        if response.complete and response.status in (204, 304):
             tap.end(COMPLETE)
-        return response
+        return _ResponseWithTap(response, tap)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-class _StreamWithTap(httpx.AsyncByteStream):
-    """The body of a response, on its way to its reader."""
+class _ResponseWithTap(HttpResponse):
+    """A response, on its way to its reader."""
 
-    def __init__(self, response: httpx.Response, tap: ExchangeTap) -> None:
-        self._response = response
-        self._inner = cast(httpx.AsyncByteStream, response.stream)
+    def __init__(self, inner: HttpResponse, tap: ExchangeTap) -> None:
+        self._inner = inner
         self._tap = tap
+        self.status, self.lines = inner.status, inner.lines
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+    @property
+    def complete(self) -> bool:  # type: ignore[override]
+        return self._inner.complete
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._inner:
-                self._tap.piece(chunk)
-                if is_complete(self._response):
-                    self._tap.end(COMPLETE)
-                yield chunk
+            chunk = await anext(self._inner)
+        except StopAsyncIteration:
             self._tap.end(COMPLETE)
-        except httpx.HTTPError as error:
+            raise
+        except HttpFailure as error:
             self._tap.end(BROKEN, type(error).__name__)
             raise
+        self._tap.piece(chunk)
+        if self.complete:
+            self._tap.end(COMPLETE)
+        return chunk
 
-    async def aclose(self) -> None:
-        self._tap.end(COMPLETE if is_complete(self._response) else CLOSED)
-        await self._inner.aclose()
-
-
-def _push_with_tap(
-    response: httpx.Response, push: Callable[[OnChunk], Awaitable[bool]], tap: ExchangeTap
-) -> Callable[[OnChunk], Awaitable[bool]]:
-    async def tapped(on_chunk: OnChunk) -> bool:
+    async def push(self, on_chunk: OnChunk) -> bool:
         def on_piece(chunk: bytes) -> bool:
-            tap.piece(chunk)
+            self._tap.piece(chunk)
             return on_chunk(chunk)
 
         try:
-            more = await push(on_piece)
-        except httpx.HTTPError as error:
-            tap.end(BROKEN, type(error).__name__)
+            more = await self._inner.push(on_piece)
+        except HttpFailure as error:
+            self._tap.end(BROKEN, type(error).__name__)
             raise
-        if not more or is_complete(response):
-            tap.end(COMPLETE)
+        if not more or self.complete:
+            self._tap.end(COMPLETE)
         return more
 
-    return tapped
+    async def aclose(self) -> None:
+        self._tap.end(COMPLETE if self.complete else CLOSED)
+        await self._inner.aclose()
 
 
-def _texts(lines: Any) -> list[tuple[str, str]]:
+def _texts(lines: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]

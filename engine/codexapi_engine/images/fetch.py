@@ -15,14 +15,16 @@ from urllib.parse import urljoin, urlsplit
 
 from ..bounds import CONNECT_TIMEOUT, FETCH_TIMEOUT, MAX_FILE_BYTES, MAX_REDIRECTS
 from ..errors import CodexError, InvalidRequest
-from ..http._httpx import httpx
 from ..http.body import read_body
 from ..http.client import connect
 from ..http.errors import translate_errors
+from ..http.failures import HttpFailure
+from ..http.messages import HttpRequest, HttpResponse, HttpTransport, Timeouts, Url
 from ..http.resolver import Resolver
 from ..settings import Settings, user_agent
 from .processing import Input
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -40,7 +42,7 @@ class Fetcher:
         settings: Settings,
         *,
         resolve: Resolve | None = None,
-        http: httpx.AsyncBaseTransport | None = None,
+        http: HttpTransport | None = None,
         max_bytes: int = MAX_FILE_BYTES,
         seconds: float = FETCH_TIMEOUT,
     ) -> None:
@@ -49,7 +51,6 @@ class Fetcher:
         self._http = http
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, url: str, *, param: str) -> Input:
         """Raises InvalidRequest, naming `param`."""
@@ -71,37 +72,49 @@ class Fetcher:
         )
 
     async def aclose(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def _following(self, url: str) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._send(url)
             try:
-                if response.is_redirect:
-                    url = urljoin(url, response.headers.get("location", ""))
+                location = response.headers.get("location")
+                if response.status in _REDIRECTS and location is not None:
+                    url = urljoin(url, location)
                     continue
                 return await self._read_body(response)
             finally:
                 await response.aclose()
         raise FetchRefused(f"it was redirected more than {MAX_REDIRECTS} times")
 
-    async def _send(self, url: str) -> httpx.Response:
+    async def _send(self, url: str) -> HttpResponse:
         name, port = _parse_url(url)
         addresses = await self._resolve(name, port)
         if not addresses or not all(map(public, addresses)):
             # The same message for every name: the addresses of the user's network stay private.
             raise FetchRefused(f"{name} is not a public address")
-        target = httpx.URL(url).copy_with(host=addresses[0])
+        named = Url.parse(url.partition("#")[0])
+        server = named.server._replace(
+            host=addresses[0], name=name
+        )  # the certificate is the name's
+        headers = {
+            "host": name if port == 443 else f"{name}:{port}",
+            "user-agent": user_agent(),
+            "accept": "*/*",
+            "accept-encoding": "identity",
+        }
+        timeouts = Timeouts(CONNECT_TIMEOUT, self._seconds, self._seconds)
+        if self._http is None:
+            self._http = connect(self._settings, "https://example.org")
         with translate_errors():
-            request = self._http_client().build_request("GET", target)
-            request.headers["host"] = name if port == 443 else f"{name}:{port}"
-            request.extensions["sni_hostname"] = name  # and so the certificate must be the name's
-            return await self._http_client().send(request, stream=True)
+            return await self._http.send(
+                HttpRequest("GET", named._replace(server=server), headers, timeouts=timeouts)
+            )
 
-    async def _read_body(self, response: httpx.Response) -> bytes:
-        if response.status_code != 200:
-            raise FetchRefused(f"the answer was a {response.status_code}")
+    async def _read_body(self, response: HttpResponse) -> bytes:
+        if response.status != 200:
+            raise FetchRefused(f"the answer was a {response.status}")
         if response.headers.get("content-encoding", "identity") != "identity":
             raise FetchRefused("it came compressed, unasked")
         length = response.headers.get("content-length", "")
@@ -109,17 +122,6 @@ class Fetcher:
         if length.isdecimal() and int(length) > self._max_bytes:
             raise too_large
         return await read_body(response, limit=self._max_bytes, too_large=too_large)
-
-    def _http_client(self) -> httpx.AsyncClient:
-        if self._client is None:  # a client reads the certificate authorities: 20 ms
-            self._client = httpx.AsyncClient(
-                transport=self._http or connect(self._settings, "https://example.org"),
-                timeout=httpx.Timeout(self._seconds, connect=CONNECT_TIMEOUT),
-                headers={"user-agent": user_agent(), "accept-encoding": "identity"},
-                follow_redirects=False,
-                trust_env=False,
-            )
-        return self._client
 
 
 class FetchRefused(Exception):
@@ -148,8 +150,9 @@ def _parse_url(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         name, port = parts.hostname or "", parts.port or 443
         name = name if name.isascii() else name.encode("idna").decode()
-        httpx.URL(url)
-    except (ValueError, UnicodeError, httpx.InvalidURL):
+        if parts.scheme == "https" and name:
+            Url.parse(url.partition("#")[0])
+    except (ValueError, HttpFailure):
         raise FetchRefused("its address cannot be read") from None
     if parts.scheme != "https" or not name:
         raise FetchRefused("its address does not begin with https://")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -24,15 +24,16 @@ from ..errors import (
     RefreshUnavailable,
     TokenRejected,
 )
-from ..http._httpx import httpx
 from ..http.connect_errors import connect_failure
 from ..http.deadlines import deadline
+from ..http.failures import ConnectError, HttpFailure, InvalidUrl
+from ..http.messages import HttpTransport
 from ..protocol import auth_file, json
 from ..protocol.auth_file import LOGIN_HINT, Credentials
-from ..protocol.headers import signature
+from ..protocol.headers import CLIENT_VERSION, identity
 from ..protocol.secret import Secret
 from ..setting_values import parse_url
-from ..settings import ACCOUNTS_URL
+from ..settings import ACCOUNTS_URL, user_agent
 from ..telemetry import Observer
 from .consumed_tokens import SENT, UNREADABLE
 from .login_hint import MAKE_WRITABLE
@@ -57,20 +58,21 @@ _NEVER = float("inf")
 log = logging.getLogger("codexapi.login")
 
 
-class Login(httpx.Auth):
+class Login:
     """Signs requests with the Codex login, and renews it: early when it is about to expire, once
     more when the backend says 401. One renewal at a time, for this process and for others.
 
-    `connect` makes a client for a URL: the login itself says where its token endpoint is.
+    `connect` opens the way to a URL: the login itself says where its token endpoint is.
     """
 
     def __init__(
         self,
         store: Store,
-        connect: Callable[[str], httpx.AsyncClient],
+        connect: Callable[[str], HttpTransport],
         *,
         token_url: str | None = None,
         accounts_url: str = ACCOUNTS_URL,
+        version: str = CLIENT_VERSION,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -79,6 +81,7 @@ class Login(httpx.Auth):
         self._connect = connect
         self._token_url = token_url
         self._accounts_url = accounts_url
+        self._identity = identity(user_agent(), version)
         self._clock = clock
         self._renewal: asyncio.Task[Snapshot] | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -93,25 +96,16 @@ class Login(httpx.Auth):
         self._unproven: set[Secret] = set()  # access tokens had for a 401 that have not worked yet
         self._not_before = 0.0
 
-    async def async_auth_flow(
-        self, request: httpx.Request
-    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        login = await self.fresh()
-        _sign(request, login.credentials)
-        response = yield request
-        if response.status_code != 401:
-            if self._unproven:
-                self._unproven.discard(login.credentials.access_token)
-            return
-        newer = await self._after_refusal(login.credentials)
-        if newer is None:
-            return
-        _sign(request, newer.credentials)
-        response = yield request
-        if response.status_code == 401:
-            self._unproven.add(newer.credentials.access_token)
-        else:
-            self._unproven.discard(newer.credentials.access_token)
+    async def signing_credentials(self) -> Credentials:
+        """The login that signs a request. Raises AuthError, RefreshUnavailable."""
+        return (await self.fresh()).credentials
+
+    def tried(self, credentials: Credentials | None, status: int) -> None:
+        """Notes how the last answer to a request was."""
+        if credentials is not None and status == 401:
+            self._unproven.add(credentials.access_token)
+        elif credentials is not None and self._unproven:
+            self._unproven.discard(credentials.access_token)
 
     async def current(self) -> Credentials:
         """The login as it stands, without renewing it. Raises NotLoggedIn."""
@@ -158,8 +152,10 @@ class Login(httpx.Auth):
             return self._kept[1]
         return login
 
-    async def _after_refusal(self, refused: Credentials) -> Snapshot | None:
-        """Another login to try after a 401; None if there is none."""
+    async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
+        """Another login to try after a 401; None if there is none. Raises AuthError,
+        RefreshUnavailable."""
+        assert refused is not None, "every request is signed"
         self._store.forget()  # another program may have renewed it a moment ago
         login = await self._load()
         if login.credentials.access_token == refused.access_token:
@@ -173,7 +169,7 @@ class Login(httpx.Auth):
                 "the login changed to another account while the request ran; send it again",
                 code="account_changed",
             )
-        return login
+        return login.credentials
 
     async def _renew(self, stale: Snapshot, reason: str) -> Snapshot:
         if self._renewal is None or self._renewal.done():
@@ -301,18 +297,19 @@ class Login(httpx.Auth):
         body = json.dumps(auth_file.refresh_request(credentials, reason))
         token = credentials.refresh_token
         assert token is not None, "what cannot be renewed is not"
-        async with self._connect(url) as http:
+        headers = {**self._identity, **_JSON}
+        async with aclosing(self._connect(url)) as http:
             await self._prepare(token)
             try:
                 async with deadline(TOKEN_TIMEOUT):
-                    answer = await ask_token_endpoint(http, "POST", url, _JSON, body)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+                    answer = await ask_token_endpoint(http, "POST", url, headers, body)
+            except (ConnectError, InvalidUrl) as error:
                 self._store.clear_mark(token)
                 raise self._later(
                     f"the token endpoint, {urlsplit(url).hostname}, cannot be reached: "
                     f"{connect_failure(error)}"
                 ) from error
-            except (httpx.HTTPError, TimeoutError) as error:
+            except (HttpFailure, TimeoutError) as error:
                 raise self._unknown(token) from error
         return self._pair(answer, token)
 
@@ -355,10 +352,11 @@ class Login(httpx.Auth):
     async def _whoami(self, token: Secret) -> JsonObject:
         url = f"{self._accounts_url}/v1/user-auth-credential/whoami"
         signed = {"authorization": f"Bearer {token.reveal()}", "connection": "close"}
+        headers = {**self._identity, **signed}
         try:
-            async with self._connect(url) as http, deadline(TOKEN_TIMEOUT):
-                answer = await ask_token_endpoint(http, "GET", url, signed)
-        except (httpx.HTTPError, TimeoutError) as error:
+            async with aclosing(self._connect(url)) as http, deadline(TOKEN_TIMEOUT):
+                answer = await ask_token_endpoint(http, "GET", url, headers)
+        except (HttpFailure, TimeoutError) as error:
             raise RefreshUnavailable(
                 f"nobody told whose the personal access token is: {url} did not answer"
             ) from error
@@ -425,12 +423,6 @@ def _unanswered() -> RefreshUnavailable:
         "and codexapi does not send it again: run `codex`, which may still renew the login; if it "
         f"cannot, {LOGIN_HINT}"
     )
-
-
-def _sign(request: httpx.Request, credentials: Credentials) -> None:
-    # One by one: `update` makes another Headers of them first, and takes four times as long.
-    for name, value in signature(credentials).items():
-        request.headers[name] = value
 
 
 def _when_due(credentials: Credentials) -> tuple[float, str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..bounds import TOKEN_TIMEOUT
 from ..errors import (
     JsonObject,
 )
-from ..http._httpx import httpx
+from ..http.messages import HttpRequest, HttpTransport, Timeouts, Url
 from ..protocol import json
 
-_TIMEOUTS = httpx.Timeout(TOKEN_TIMEOUT, connect=TOKEN_TIMEOUT / 4)
+_TIMEOUTS = Timeouts(TOKEN_TIMEOUT / 4, TOKEN_TIMEOUT, TOKEN_TIMEOUT)
 """A failed connection and a lost answer are different: only the first may be tried again."""
 
 
@@ -40,20 +41,23 @@ class TokenAnswer(NamedTuple):
 
 
 async def ask_token_endpoint(
-    http: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], body: bytes = b""
+    http: HttpTransport, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
 ) -> TokenAnswer:
     """Sends a request and reads the answer, up to its limit: an endless answer, or a small one
-    that inflates to a large one, must not fill the memory. Raises httpx's exceptions."""
-    request = http.build_request(method, url, content=body, headers=headers, timeout=_TIMEOUTS)
-    response = await http.send(request, stream=True)
+    that inflates to a large one, must not fill the memory. Raises HttpFailure."""
+    place = Url.parse(url)
+    sent = {"host": place.netloc, "accept": "*/*", **headers}
+    if body:
+        sent["content-length"] = str(len(body))
+    response = await http.send(HttpRequest(method, place, sent, body, _TIMEOUTS))
     try:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            return TokenAnswer(response.status_code, b"")
+            return TokenAnswer(response.status, b"")
         read = b""
-        async for piece in response.aiter_raw():
+        async for piece in response:
             read += piece
             if len(read) > MAX_ANSWER:
-                return TokenAnswer(response.status_code, b"")
-        return TokenAnswer(response.status_code, read)
+                return TokenAnswer(response.status, b"")
+        return TokenAnswer(response.status, read)
     finally:
         await response.aclose()

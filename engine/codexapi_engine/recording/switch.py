@@ -9,7 +9,7 @@ from ..http.client import connect
 from ..settings import Settings
 
 if TYPE_CHECKING:
-    from ..http._httpx import httpx
+    from ..http.messages import HttpTransport
     from .recorder import Recorder
 
 
@@ -24,9 +24,7 @@ class RecordingSwitch:
 
             self._recorder = Recorder(settings.record, content=settings.record_content)
 
-    def over(
-        self, http: httpx.AsyncBaseTransport | None, url: str
-    ) -> httpx.AsyncBaseTransport | None:
+    def over(self, http: HttpTransport | None, url: str) -> HttpTransport | None:
         """The way to a host, through the recorder if there is one; None for the usual way."""
         if self._recorder is None:
             return http
