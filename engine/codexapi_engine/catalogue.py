@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from email.utils import parsedate_to_datetime
 
 from .bounds import MODELS_MAX_AGE, MODELS_RETRY_AFTER, MODELS_TIMEOUT
 from .errors import AuthError, CodexError
@@ -115,6 +114,8 @@ def _now() -> float:
 
 def _date(headers: Mapping[str, str]) -> float | None:
     """The backend's clock, in epoch seconds, from its `Date` header."""
+    from email.utils import parsedate_to_datetime  # when the list of models comes
+
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .aside import aside
 from .bounds import IMAGE_IDLE_TIMEOUT, TRANSCRIPTION_TIMEOUT
@@ -20,14 +20,11 @@ from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
 from .http.in_process import in_process
 from .http.messages import HttpTransport
-from .images.batch import Batch, draw_many
-from .images.fetch import Fetcher
 from .login.location import store_of
 from .login.refresh import Login
 from .login.store import InMemory, Store
 from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
-from .protocol.audio import Form
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
@@ -38,9 +35,12 @@ from .storage import Owner, Reasoning
 from .telemetry import Observer, RunMetrics
 from .unknown import UnknownNames
 
-_CANNOT_READ = re.compile(
-    r"encrypted content\b.{0,200}? could not be (?:verified|decrypted)", re.IGNORECASE
-)
+if TYPE_CHECKING:
+    from .images.batch import Batch
+    from .images.fetch import Fetcher
+    from .protocol.audio import Form
+
+_CANNOT_READ = r"(?i)encrypted content\b.{0,200}? could not be (?:verified|decrypted)"
 _SESSIONS = uuid.UUID("b1f0a3c6-5f0e-4d5b-9a3e-6c1d2e7f8a90")
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Codex:
         self._transport = Transport(
             self.settings, self.login, http=recorded, observer=self.observer, unknown=self.unknown
         )
-        self.fetcher = fetcher or Fetcher(self.settings)
+        self._fetcher = fetcher
         self._catalogue = Catalogue(
             self.settings, self._transport, self._account, clock=clock, unknown=self.unknown
         )
@@ -281,6 +281,8 @@ class Codex:
     ) -> Batch[T]:
         """Several pictures, each given to `finish` with its index as soon as it is drawn: what is
         saved there is kept, whatever fails later. Raises the first failure if all fail."""
+        from .images.batch import draw_many  # which few programs ask for
+
         return await draw_many(lambda: self.draw(request, partial=partial), n, finish)
 
     async def search(self, body: JsonObject, caller: Mapping[str, str]) -> Reply:
@@ -338,6 +340,15 @@ class Codex:
         finally:
             watch.close()
 
+    @property
+    def fetcher(self) -> Fetcher:
+        """Fetches pictures by URL."""
+        from .images.fetch import Fetcher  # which few requests need
+
+        if self._fetcher is None:
+            self._fetcher = Fetcher(self.settings)
+        return self._fetcher
+
     def _count_images(self, drawn: images.Images) -> images.Images:
         self.observer.images_generated(len(drawn.images))
         return drawn
@@ -380,7 +391,8 @@ class Codex:
 
     async def aclose(self) -> None:
         await self.login.aclose()
-        await self.fetcher.aclose()
+        if self._fetcher is not None:
+            await self._fetcher.aclose()
         await self._transport.aclose()
         await self._recording.aclose()
 
@@ -465,7 +477,7 @@ async def collect_response(
 def _is_about_encrypted_content(error: CodexError) -> bool:
     """Whether the backend could not read what it had encrypted. Reported with and without a code."""
     return error.code == "invalid_encrypted_content" or (
-        error.code is None and _CANNOT_READ.search(error.message) is not None
+        error.code is None and re.search(_CANNOT_READ, error.message) is not None
     )
 
 

@@ -251,11 +251,12 @@ _OTHER_CODES = frozenset(
 """What a BackendError may have for a code or a type beside those of `_BY_CODE`."""
 
 # Gateway answers, `{"detail": "…"}`, have no code, only a text (`tests/wires/errors.json`).
-_UNSUPPORTED = re.compile(r"Unsupported parameter: ([\w.\[\]]+)")
-_NO_SUCH_MODEL = re.compile(
+# Texts, for `re` to compile at a failure: most programs see none.
+_UNSUPPORTED = r"Unsupported parameter: ([\w.\[\]]+)"
+_NO_SUCH_MODEL = (
     r"model is not supported when using Codex|requires a newer version of Codex|^Model not found"
 )
-_TRY_AGAIN = re.compile(r"try again in (?:(\d{1,6})m)?(\d{1,9}(?:\.\d+)?)(ms|s)\b")
+_TRY_AGAIN = r"try again in (?:(\d{1,6})m)?(\d{1,9}(?:\.\d+)?)(ms|s)\b"
 
 
 def missing(param: str, hint: str = "") -> InvalidRequest:
@@ -283,9 +284,9 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> CodexEr
     code, message = _text(payload.get("code")) or _text(payload.get("type")), payload["message"]
     if code in _BY_CODE:
         return _known(code, payload, after)
-    if _NO_SUCH_MODEL.search(message) and status in (400, 404):
+    if re.search(_NO_SUCH_MODEL, message) and status in (400, 404):
         return _no_such_model(message)
-    if match := _UNSUPPORTED.search(message):
+    if match := re.search(_UNSUPPORTED, message):
         return InvalidRequest(message, code="unsupported_parameter", param=match[1])
     if status == 401:
         return TokenRejected(message)
@@ -437,7 +438,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _try_again_in(message: str) -> float | None:
     """`Please try again in 1.5s.`: the only place where a failed run says when."""
-    match = _TRY_AGAIN.search(message)
+    match = re.search(_TRY_AGAIN, message)
     if match is None:
         return None
     seconds = float(match[2]) / (1000 if match[3] == "ms" else 1)

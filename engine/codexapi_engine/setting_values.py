@@ -15,7 +15,7 @@ from .protocol.secret import Secret
 _LOOPBACK = ("localhost", "::1")
 
 
-_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[?[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\]?")
+_HOST = r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[?[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\]?"
 
 
 def state_folder(environ: Mapping[str, str], system: str = sys.platform) -> Path:
@@ -88,7 +88,7 @@ def parse_alias(text: str) -> tuple[str, str]:
 def parse_host(text: str) -> str:
     """A name by which clients call a server, without a port."""
     name = text.strip().lower()
-    if not _HOST.fullmatch(name):
+    if not re.fullmatch(_HOST, name):
         raise ValueError(f"{text} is not a host name: expected one without scheme and port")
     return name
 

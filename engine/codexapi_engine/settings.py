@@ -6,7 +6,7 @@ The command line is not known here: it applies its flags with `dataclasses.repla
 from __future__ import annotations
 
 import os
-import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -314,5 +314,11 @@ def proxy_text(url: str) -> str:
 
 
 def user_agent() -> str:
-    system = f"{platform.system()} {platform.release()}; {platform.machine()}"
-    return f"codexapi/{__version__} ({system}) Python/{platform.python_version()}"
+    if sys.platform == "win32":
+        import platform  # which other systems' own call is without
+
+        system, _, release, _, machine, _ = platform.uname()
+    else:
+        system, _, release, _, machine = os.uname()
+    python = sys.version.partition(" ")[0]
+    return f"codexapi/{__version__} ({system} {release}; {machine}) Python/{python}"

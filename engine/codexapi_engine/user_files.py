@@ -20,7 +20,7 @@ from pathlib import Path
 from .files import BINARY, MOUNT_POINT, NO_LINK
 from .settings import private_folder
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_PLAIN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"
 """What every file system takes."""
 
 _IN_PLACE = MOUNT_POINT | {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -96,7 +96,7 @@ def _check_new(real: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, f"there is no such folder: {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, f"you may not write in {folder}")
-    if not _PLAIN_NAME.match(real.name):  # the file system alone knows what it takes
+    if not re.match(_PLAIN_NAME, real.name):  # the file system alone knows what it takes
         os.close(os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600))
         real.unlink()
 
@@ -243,7 +243,7 @@ def _open_folder(root: Path, folder: Path) -> int:
 def rescue(folder: Path, name: str, data: bytes) -> Path | None:
     """Keeps what was paid for where it could not be written: in a folder of ours. None where that
     does not take it either."""
-    place = folder / "unsaved" / (name if _PLAIN_NAME.match(name) else secrets.token_hex(8))
+    place = folder / "unsaved" / (name if re.match(_PLAIN_NAME, name) else secrets.token_hex(8))
     try:
         private_folder(place.parent)
         return write(place, data, over=False)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from codexapi_engine import Codex, CodexError, Unavailable
-from codexapi_engine.bounds import MAX_JOB_BYTES
+from codexapi_engine.bounds import HEARTBEAT_INTERVAL, MAX_JOB_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
-from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State, Turn, new_id
+from codexapi_engine.storage import Owner, State, Turn, new_id
 
 from .middleware.request_log import current
 from .pump import translate

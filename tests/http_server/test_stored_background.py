@@ -16,10 +16,11 @@ from tests.virtual_time import hurried
 from tests.wire_files import events
 
 from codexapi_engine import Codex, CodexError, Settings
+from codexapi_engine.bounds import HEARTBEAT_INTERVAL
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.login.store import InMemory
 from codexapi_engine.simulator import Simulator
-from codexapi_engine.storage import HEARTBEAT_INTERVAL, Owner, State
+from codexapi_engine.storage import Owner, State
 from codexapi_http import create_app
 from codexapi_http.background import Background, Job, LiveEvents
 

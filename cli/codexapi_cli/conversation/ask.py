@@ -44,10 +44,8 @@ from .question import Question, composed, text_or_file
 from .schema import schema as schema_of
 from .turns import Conversation, history_hint
 
-_FENCED = re.compile(
-    r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL
-)
-_DATA_URL = re.compile(r"(data:[\w.+/-]+;base64,)[A-Za-z0-9+/=]{64,}", re.ASCII)
+_FENCED = r"(?ms)^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1[`~]*[ \t]*$"
+_DATA_URL = r"(?a)(data:[\w.+/-]+;base64,)[A-Za-z0-9+/=]{64,}"
 
 
 class AnswerFormat(NamedTuple):
@@ -260,7 +258,7 @@ def extracted(text: str) -> str:
 
 
 def first_block(text: str) -> str | None:
-    match = _FENCED.search(text)
+    match = re.search(_FENCED, text)
     return match[2] if match else None
 
 
@@ -326,4 +324,4 @@ def _request(
         "body": {**body, "model": known},
     }  # fmt: skip
     written = to_json(outcome, indent=2)
-    return _DATA_URL.sub(lambda url: f"{url[1]}… ({len(url[0])} characters)", written) + "\n"
+    return re.sub(_DATA_URL, lambda url: f"{url[1]}… ({len(url[0])} characters)", written) + "\n"

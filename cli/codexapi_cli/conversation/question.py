@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from codexapi_engine.attachments import PDF, is_on_the_web, media_type
 from codexapi_engine.attachments import text as text_of
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.images import data_url
+from codexapi_engine.protocol import images as pictures
 from codexapi_engine.protocol.responses import user
 from codexapi_engine.protocol.shapes import get_list, get_str
 
@@ -113,7 +113,7 @@ def attachment(name: str, data: bytes | None = None) -> Question:
     kind = media_type(data)
     if kind is None:
         return Question(_tagged("file", data, f' name="{title}"', name))
-    url = data_url(kind, data)
+    url = pictures.data_url(kind, data)
     return Question("", files=((title, url),)) if kind == PDF else Question("", images=(url,))
 
 

@@ -16,7 +16,7 @@ from ..terminal.output import Problem
 from .local_files import file_bytes
 
 TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+_NAME = r"(?a)[A-Za-z_][\w-]*"
 
 
 def schema(text: str) -> JsonObject:
@@ -51,7 +51,7 @@ def _field(text: str) -> tuple[str, JsonObject]:
     head, mark, description = text.partition(":")
     name, _, kind = head.strip().partition(" ")
     kind = kind.strip() or "str"
-    if not _NAME.fullmatch(name) or kind not in TYPES:
+    if not re.fullmatch(_NAME, name) or kind not in TYPES:
         raise Problem(
             f"--schema: '{text}' is no field: expected NAME [{'|'.join(TYPES)}] [: what it is], "
             "a JSON Schema, or a file with one"

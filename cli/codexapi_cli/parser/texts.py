@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_BYTES = re.compile("[\udc80-\udcff]+")
+_BYTES = "[\udc80-\udcff]+"
 """What Python makes of bytes that the system's encoding lacks."""
 
 
@@ -17,7 +17,7 @@ def is_question(word: str) -> bool:
 def decoded(word: Any) -> Any:
     """A word of a text in UTF-8, whatever the encoding of the system. Names of files stay as they
     are: by them they are found."""
-    return _BYTES.sub(_as_utf8, word) if isinstance(word, str) and not word.isascii() else word
+    return re.sub(_BYTES, _as_utf8, word) if isinstance(word, str) and not word.isascii() else word
 
 
 def _as_utf8(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from errno import ECONNREFUSED
 
 from .failures import HttpFailure
 
-_ADDRESS = re.compile(r"\('([^']+)', (\d+)")
+_ADDRESS = r"\('([^']+)', (\d+)"
 """The address in an exception of asyncio."""
 
 
@@ -51,7 +51,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _address(error: HttpFailure, message: str) -> str:
     """The place as the URL has it; where another port was tried, which is that of a proxy, that."""
-    tried = _ADDRESS.search(message)
+    tried = re.search(_ADDRESS, message)
     if error.url is None:
         return ":".join(tried.groups()) if tried else "its address"
     server = error.url.server

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from email.utils import parsedate_to_datetime
 
 MAX_COOKIES = 12
 MAX_COOKIE_BYTES = 4096
@@ -59,7 +58,11 @@ class Cookies:
             values[name.strip(b" \t").lower()] = value.strip(b" \t")
         if _AGE.fullmatch(values.get(b"max-age", b"")):  # it counts before `expires`
             return self._clock() + int(values[b"max-age"])
+        if b"expires" not in values:
+            return None
+        from email.utils import parsedate_to_datetime  # for old cookies alone
+
         try:
             return parsedate_to_datetime(values[b"expires"].decode("ascii")).timestamp()
-        except (KeyError, ValueError, OverflowError, OSError, TypeError, IndexError):
+        except (ValueError, OverflowError, OSError, TypeError, IndexError):
             return None

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import hashlib
 import os
-import platform
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -245,7 +244,7 @@ def _update_entry(backend: KeyringBackend, name: str, value: str) -> None:
     if service is None or not _changed(service, name, value):
         backend.set_password(SERVICE, name, value)
     if sys.platform == "linux":
-        forget_copy(f"keyring-rs:{name}@{SERVICE}", platform.machine())
+        forget_copy(f"keyring-rs:{name}@{SERVICE}", os.uname().machine)
 
 
 def _changed(backend: _SecretService, name: str, value: str) -> bool:

@@ -5,8 +5,6 @@ Only the official client can log in. Whether it is installed is checked when the
 
 from __future__ import annotations
 
-import shutil
-
 from ..protocol.auth_file import LOGIN_HINT
 
 CODEX = "codex"
@@ -26,6 +24,10 @@ def not_logged_in(reason: str) -> str:
 
 def with_client(message: str) -> str:
     """A message about a login; where `codex` is not installed, with the way to install it."""
-    if LOGIN_HINT not in message or INSTALL in message or shutil.which(CODEX) is not None:
+    if LOGIN_HINT not in message or INSTALL in message:
+        return message
+    import shutil  # when something is wrong with a login
+
+    if shutil.which(CODEX) is not None:
         return message
     return message.replace(LOGIN_HINT, f"{LOGIN_HINT} (`codex` is not installed: {INSTALL})", 1)

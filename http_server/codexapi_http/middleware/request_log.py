@@ -22,14 +22,6 @@ from codexapi_engine.errors import (
     StreamInterrupted,
     UnexpectedAnswer,
 )
-from codexapi_engine.protocol import anthropic, ollama
-from codexapi_engine.protocol.anthropic import files as anthropic_files
-from codexapi_engine.protocol.audio import request as audio_request
-from codexapi_engine.protocol.chat import schema as chat_request
-from codexapi_engine.protocol.completions import request as completions_request
-from codexapi_engine.protocol.images import request as images_request
-from codexapi_engine.protocol.responses import request as responses_request
-from codexapi_engine.protocol.stored_files import request as stored_files_request
 from codexapi_engine.telemetry import RunMetrics
 
 CLIENT_LEFT = 499
@@ -41,13 +33,6 @@ _IN_OUR_WORDS = (
 """The errors that have more to say than their code, and can quote no request and no answer."""
 
 _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
-_FIELDS = frozenset(
-    {
-        *chat_request.RULES, *completions_request.RULES, *responses_request.RULES,
-        *images_request.EDIT_RULES, *anthropic.RULES, *stored_files_request.RULES, *anthropic_files.RULES, *audio_request.RULES,
-        *ollama.RULES, *ollama.GENERATE_RULES,
-    }
-)  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
 _EFFORT = re.compile(r"[a-z]{1,16}")
@@ -173,8 +158,14 @@ def _field(error: CodexError) -> str | None:
         return None
     if isinstance(error, BackendError) or error.code == "unsupported_parameter":
         root = _root(error.param)
-        return root if root in _FIELDS else None
+        return root if _is_field(root) else None
     return error.param
+
+
+def _is_field(name: str) -> bool:
+    from .known_fields import FIELDS  # with the schemas of every dialect
+
+    return name in FIELDS
 
 
 def _root(param: str) -> str:
@@ -197,7 +188,7 @@ def effort_name(name: str) -> str:
 
 def field_names(names: Iterable[str]) -> str:
     """The fields that the API has, by name. What a client calls another may be anything."""
-    known = (name if _root(name) in _FIELDS else _OTHER for name in names)
+    known = (name if _is_field(_root(name)) else _OTHER for name in names)
     return ",".join(dict.fromkeys(known))
 
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, wraps
-from typing import Any
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from codexapi_engine import Codex, CodexError, ContextTooLong, EventStream, ModelNotFound
 from codexapi_engine.aside import aside
-from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol import anthropic, json, models
 from codexapi_engine.protocol.models import Model
 from codexapi_engine.protocol.shapes import get_str
 from codexapi_engine.storage import Owner
 
-from ..dialect import Dialect, DialectRoutes, retry_headers, traceable_message
-from ..endpoint import got, posted
 from ..errors import refusal
-from ..forms import with_file
 from ..pump import NOT_OPEN, Run, attach
 from ..requests import codex_of, header, settings_of
 from ..stored_files import with_files
@@ -37,50 +31,9 @@ from .answer import (
     with_caller_names,
     with_model,
 )
-from .anthropic_files import (
-    documents_create,
-    documents_delete,
-    documents_get,
-    documents_list,
-)
-from .files import files_content
+from .messages_dialect import with_request_id
 
 _SESSION = (b"x-claude-code-session-id", b"x-claude-code-agent-id")
-_Endpoint = Callable[..., Coroutine[Any, Any, Response]]
-
-
-def error_body(error: CodexError, request_id: str) -> JsonObject:
-    return {
-        "type": "error",
-        "error": anthropic.error_object(error, traceable_message(error, request_id)),
-        "request_id": request_id,
-    }
-
-
-def error_headers(error: CodexError, request_id: str) -> Mapping[str, str]:
-    return {**retry_headers(error, request_id), **anthropic.error_headers(error, request_id)}
-
-
-MESSAGES = Dialect(
-    "anthropic",
-    error_body=error_body,
-    error_status=anthropic.error_status,
-    error_headers=error_headers,
-    keep_alive=anthropic.PING,
-    key_headers=(b"x-api-key", b"authorization"),
-)
-
-
-def with_request_id(work: _Endpoint) -> _Endpoint:
-    """Gives an answer the header by which the official clients name a request."""
-
-    @wraps(work)
-    async def answer(request: Request, *body: Any) -> Response:
-        response = await work(request, *body)
-        response.raw_headers.append((b"request-id", request.scope["request_id"].encode()))
-        return response
-
-    return answer
 
 
 @with_request_id
@@ -139,7 +92,7 @@ async def _translate(
 
 
 def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
-    stream = anthropic.MessageStream(options)
+    stream = anthropic.SplicingMessageStream(options)
 
     def remember(run: Run) -> None:
         codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))
@@ -209,32 +162,6 @@ async def absent(request: Request) -> Response:
     what = next(ABSENT[begins] for begins in ABSENT if path.startswith(begins))
     message = f"Invalid URL ({request.method} {path}): the Codex backend has no {what}."
     raise refusal(404, "not_found", message)
-
-
-ROUTES = DialectRoutes(
-    MESSAGES,
-    [
-        Route("/v1/messages", posted(messages_create), methods=["POST"]),
-        Route("/v1/messages/count_tokens", posted(messages_count_tokens), methods=["POST"]),
-        Route("/v1/models", got(models_page), methods=["GET"]),
-        Route("/v1/models/{model:path}", got(model_get), methods=["GET"]),
-        Route("/api/hello", got(hello), methods=["GET"]),
-        Route(
-            "/v1/files",
-            with_file(with_request_id(documents_create), max_bytes=MAX_FILE_BYTES),
-            methods=["POST"],
-        ),
-        Route("/v1/files", got(with_request_id(documents_list)), methods=["GET"]),
-        Route("/v1/files/{id}", got(with_request_id(documents_get)), methods=["GET"]),
-        Route("/v1/files/{id}", got(with_request_id(documents_delete)), methods=["DELETE"]),
-        Route("/v1/files/{id}/content", got(with_request_id(files_content)), methods=["GET"]),
-        Route("/v1/messages/batches", got(absent)),
-        Route("/v1/messages/batches/{rest:path}", got(absent)),
-        Route("/v1/complete", got(absent)),
-    ],
-    prefixes=("/v1/messages", "/v1/complete", "/api/hello"),
-    header=b"anthropic-version",
-)
 
 
 async def _model(request: Request, body: JsonObject) -> tuple[str, Model | None]:

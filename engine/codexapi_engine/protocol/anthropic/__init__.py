@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from .complete import fold, from_response
-from .content import MessageOptions
-from .count import tokens
-from .errors import error_headers, error_object, error_status, with_sizes
-from .models import is_foreign, model_entry, models_page, resolve
-from .params import messages_param
-from .reply import PING
-from .request import Request, from_client, session_of, to_count
-from .schema import RULES
-from .signature import Writer
-from .splice import SplicingMessageStream as MessageStream
-from .thinking import LEAST
+from typing import TYPE_CHECKING
+
+from ..first_use import on_first_use
+
+if TYPE_CHECKING:
+    from .complete import fold, from_response
+    from .content import MessageOptions
+    from .count import tokens
+    from .errors import error_headers, error_object, error_status, with_sizes
+    from .models import is_foreign, model_entry, models_page, resolve
+    from .params import messages_param
+    from .reply import PING
+    from .request import Request, from_client, session_of, to_count
+    from .schema import RULES
+    from .signature import Writer
+    from .splice import SplicingMessageStream
+    from .thinking import LEAST
 
 __all__ = [
     "LEAST",
     "PING",
     "RULES",
     "MessageOptions",
-    "MessageStream",
     "Request",
+    "SplicingMessageStream",
     "Writer",
     "error_headers",
     "error_object",
@@ -39,3 +44,22 @@ __all__ = [
     "tokens",
     "with_sizes",
 ]  # fmt: skip
+
+__getattr__ = on_first_use(
+    __name__,
+    __all__,
+    (
+        "errors",
+        "reply",
+        "models",
+        "thinking",
+        "signature",
+        "count",
+        "content",
+        "params",
+        "complete",
+        "request",
+        "schema",
+        "splice",
+    ),
+)

@@ -1,6 +1,4 @@
-"""The fast way of plain deltas into blocks. The bytes are those of `MessageStream`, which
-`anthropic/__init__.py` may name in place of `SplicingMessageStream`.
-"""
+"""The fast way of plain deltas into blocks. The bytes are those of `MessageStream`."""
 
 from __future__ import annotations
 

@@ -6,9 +6,14 @@ the HTTP server loads.
 
 from __future__ import annotations
 
-from .backend import AudioFile, Form, form, from_backend
-from .reply import Transcript, TranscriptStream, join_texts, piece_event, warning
-from .wav import can_split, pieces
+from typing import TYPE_CHECKING
+
+from ..first_use import on_first_use
+
+if TYPE_CHECKING:
+    from .backend import AudioFile, Form, form, from_backend
+    from .reply import Transcript, TranscriptStream, join_texts, piece_event, warning
+    from .wav import can_split, pieces
 
 __all__ = [
     "AudioFile",
@@ -23,3 +28,5 @@ __all__ = [
     "pieces",
     "warning",
 ]  # fmt: skip
+
+__getattr__ = on_first_use(__name__, __all__, ("backend", "reply", "wav"))

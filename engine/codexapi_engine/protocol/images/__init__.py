@@ -6,24 +6,29 @@ the HTTP server loads.
 
 from __future__ import annotations
 
-from .backend import (
-    FORMATS,
-    MODEL,
-    ONLY_THE_TOOL,
-    Image,
-    ImageRequest,
-    Images,
-    data_url,
-    decoded,
-    from_backend,
-    from_response,
-    merge,
-    pixels,
-    to_backend,
-    to_responses,
-)
+from typing import TYPE_CHECKING
+
+from ..first_use import on_first_use
 from .header import Header, header, orientation
-from .reply import PARTIAL, CompletedImage, ImageStream, Picture, completed, to_reply
+
+if TYPE_CHECKING:
+    from .backend import (
+        FORMATS,
+        MODEL,
+        ONLY_THE_TOOL,
+        Image,
+        ImageRequest,
+        Images,
+        data_url,
+        decoded,
+        from_backend,
+        from_response,
+        merge,
+        pixels,
+        to_backend,
+        to_responses,
+    )
+    from .reply import PARTIAL, CompletedImage, ImageStream, Picture, completed, to_reply
 
 __all__ = [
     "FORMATS",
@@ -50,3 +55,5 @@ __all__ = [
     "to_reply",
     "to_responses",
 ]  # fmt: skip
+
+__getattr__ = on_first_use(__name__, __all__, ("backend", "reply"))
