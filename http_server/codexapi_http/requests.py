@@ -165,14 +165,14 @@ def content_length(request: Request, limit: int) -> int:
 def checked(data: bytes) -> JsonObject:
     """A JSON object from untrusted bytes. Raises InvalidRequest."""
     if len(data) > 2 * MAX_JSON_VALUES and _values(data) > MAX_JSON_VALUES:
-        raise _unreadable(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
+        raise _invalid_json(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
     try:
         body = long_json.loads(data)
     except (ValueError, RecursionError):
         message = f"We could not parse the JSON body of your request.{compression.hint(data)}"
-        raise _unreadable(message) from None
+        raise _invalid_json(message) from None
     if not isinstance(body, dict):
-        raise _unreadable("The JSON body of your request is not an object.")
+        raise _invalid_json("The JSON body of your request is not an object.")
     _measure(body, MAX_JSON_DEPTH)
     return body
 
@@ -205,7 +205,7 @@ def _measure(value: Any, depth: int) -> None:
     kind = type(value)
     if kind is dict or kind is list:
         if depth == 0:
-            raise _unreadable(
+            raise _invalid_json(
                 f"The JSON body of your request is nested more than {MAX_JSON_DEPTH} deep."
             )
         for item in value.values() if kind is dict else value:
@@ -214,7 +214,7 @@ def _measure(value: Any, depth: int) -> None:
     elif (kind is float and abs(value) == float("inf")) or (
         kind is int and abs(value) > MAX_INTEGER
     ):
-        raise _unreadable("The JSON body of your request has a number that is too large.")
+        raise _invalid_json("The JSON body of your request has a number that is too large.")
 
 
 def media_type(request: Request) -> str:
@@ -283,5 +283,5 @@ async def _bytes(request: Request, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _unreadable(message: str) -> InvalidRequest:
+def _invalid_json(message: str) -> InvalidRequest:
     return InvalidRequest(message, code="invalid_json")
