@@ -6,6 +6,7 @@ It knows nothing of dialects. Exceptions of httpx leave here as errors of ours.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -43,7 +44,7 @@ from .errors import (
     too_large,
 )
 from .event_stream import EventStream
-from .network import Network
+from .network import Network, RequestBody
 from .retry import Attempts
 
 _KEEP_LOGIN = "codexapi.keep_login"
@@ -156,9 +157,8 @@ class Transport:
                 self._request("POST", path, sent, content, accept="text/event-stream", read=idle)
             )
 
-        stream = EventStream(
-            post, self._drain, Attempts(self._observer, len(content)), self._unknown
-        )
+        attempts = Attempts(self._observer, content.size, content.release)
+        stream = EventStream(post, self._drain, attempts, self._unknown)
         await stream.begin()
         return stream
 
@@ -194,18 +194,18 @@ class Transport:
         """Posts bytes, likewise. A 401 of this endpoint says nothing of the login, which is not
         renewed for it."""
         headers = {"content-type": media_type}
-        return await self._post(url, headers, content, timeout, keep_login=True)
+        return await self._post(url, headers, RequestBody(content), timeout, keep_login=True)
 
     async def _post(
         self,
         url: str,
         headers: Mapping[str, str],
-        content: bytes,
+        content: RequestBody,
         timeout: float | None,
         *,
         keep_login: bool = False,
     ) -> Reply:
-        attempts = Attempts(self._observer, len(content))
+        attempts = Attempts(self._observer, content.size)
         while True:
             request = self._request("POST", url, headers, content, read=timeout)
             request.extensions[_KEEP_LOGIN] = keep_login
@@ -260,7 +260,7 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: bytes | None = None,
+        content: RequestBody | None = None,
         *,
         accept: str = "*/*",
         read: float | None = None,
@@ -272,11 +272,11 @@ class Transport:
             method,
             place,
             headers=fixed,
-            stream=httpx.ByteStream(content or b""),
+            stream=content or RequestBody(b""),
             extensions={"timeout": timeout},
         )
         if content is not None:
-            request.headers["content-length"] = str(len(content))
+            request.headers["content-length"] = str(content.size)
         for name, value in headers.items():
             request.headers[name] = value
         return request
@@ -378,7 +378,14 @@ def _timeout(settings: Settings) -> httpx.Timeout:
     return httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
 
 
-async def _encode_body(body: JsonObject) -> bytes:
+async def _encode_body(body: JsonObject) -> RequestBody:
     if json.is_heavy(body):
-        return await aside(True, json.dumps_in_steps, body)
-    return json.dumps(body)
+        return RequestBody(await aside(True, _encode_in_pieces, body))
+    return RequestBody(json.dumps(body))
+
+
+def _encode_in_pieces(body: JsonObject) -> bytes:
+    whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
+    for piece in json.pieces(body):
+        whole.write(piece)
+    return whole.getvalue()

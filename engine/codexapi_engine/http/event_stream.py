@@ -166,6 +166,7 @@ class EventStream:
             events = self._decoder.feed(chunk)
         if events and not self._any_event:
             self._any_event = True
+            self._attempts.end()
             if self.watch is not None:
                 self.watch.first()
         awaits_output = self.watch is not None and self.watch.awaits_output

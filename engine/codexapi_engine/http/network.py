@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +164,21 @@ class Network(httpx.AsyncBaseTransport):
             self._idle.pop(connection.address, None)
 
 
+class RequestBody(httpx.AsyncByteStream):
+    """A request's body, which can be sent until `release`."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = len(content)
+
+    def release(self) -> None:
+        """Frees it, though its request lives on with the answer."""
+        self.content = b""
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        yield self.content
+
+
 class _Response(httpx.Response):
     """Converts its headers to httpx's on first access: httpx needs six calls for each."""
 
@@ -186,8 +201,8 @@ def _head(request: httpx.Request) -> bytes:
 
 
 async def request_body(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):  # ours is: `aread` would take longer
-        return b"".join(request.stream)
+    if isinstance(request.stream, RequestBody):  # ours is: `aread` would take longer
+        return request.stream.content
     return await request.aread()
 
 

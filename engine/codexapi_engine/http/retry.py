@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..bounds import MAX_RETRY_WAIT, RETRY_WITHIN
 from ..errors import (
@@ -21,11 +22,15 @@ _SERVER_FAULTS = (500, 502, 503, 504)
 
 
 class Attempts:
-    """How often a request may be tried again. It is used before the first event alone."""
+    """How often a request may be tried again. It is used before the first event alone; `end`, which
+    that calls, frees the request."""
 
-    def __init__(self, observer: Observer, size: int) -> None:
+    def __init__(
+        self, observer: Observer, size: int, end: Callable[[], None] = lambda: None
+    ) -> None:
         self._observer = observer
         self.request_size = size  # of the request
+        self.end = end
         self._started = asyncio.get_running_loop().time()
         self._left = {"server": 1, "limit": 1, "connection": 2}
 
