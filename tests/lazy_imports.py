@@ -102,6 +102,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_engine.login.keyring_store", "ctypes"): (1.4, 0.16),
     ("codexapi_engine.login.keyring_store", "keyring"): (22.7, 2.63),
     ("codexapi_engine.login.location", "tomllib"): (1.5, 0.17),
+    ("codexapi_engine.memory", "ctypes"): (2.6, 0.28),
     ("codexapi_engine.recording.switch", "codexapi_engine.http.recording"): (41.4, 3.80),
     ("codexapi_engine.recording.switch", "codexapi_engine.recording.recorder"): (41.9, 3.84),
     ("codexapi_engine.simulator.png", "PIL"): (7.7, 0.89),

@@ -287,7 +287,7 @@ async def test_a_long_text_goes_to_a_thread_only_where_it_is_read(
     """In Chat parsed, translated, completed and written; in Responses checked, and its context looked
     up, besides. Nothing else of a request reads its text."""
     path, body, _ = ROADS[road]
-    text = "a" * 300_000
+    text = "a" * 600_000
     long = {**body, "input": text} if "input" in body else {**body, **chat(text)}
     count: Counter[str] = Counter()
     async with door(Spring(1, 5)) as server, connect(server.port) as client:

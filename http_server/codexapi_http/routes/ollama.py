@@ -187,12 +187,12 @@ async def _run_answer(
 
 
 def _run(codex: Codex, made: Translated, owner: Owner, elapsed: Elapsed) -> Run:
-    stream = ollama.OllamaStream(made.options, elapsed)
+    stream, call_ids = ollama.OllamaStream(made.options, elapsed), made.call_ids
 
     def remember(run: Run) -> None:
         whose = owner.with_account(run.account)
         codex.reasoning.remember(stream.thread, owner=whose)
-        codex.reasoning.remember(made.call_ids.with_ids(stream.thread), owner=whose)
+        codex.reasoning.remember(call_ids.with_ids(stream.thread), owner=whose)
 
     return Run(NOT_OPEN, stream, remember)
 
