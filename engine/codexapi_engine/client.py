@@ -31,6 +31,7 @@ from .protocol import images, json, limits, models, responses
 from .protocol.audio import Form
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
+from .protocol.responses.announce import ADDED
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
 from .protocol.shapes import get_dict
 from .recording.switch import RecordingSwitch
@@ -447,16 +448,19 @@ class Codex:
 
 
 async def collect_response(
-    stream: EventStream, partial: Callable[[], None] | None = None
+    stream: EventStream,
+    partial: Callable[[], None] | None = None,
+    *,
+    on_item: Callable[[], None] | None = None,
 ) -> JsonObject:
-    """The response at the end of a stream; `partial` is called with each partial picture.
-    Raises CodexError."""
-    assembler = responses.Assembler()
+    """The response at the end of a stream; `partial` is called with each partial picture, and
+    `on_item` when an item begins. Raises CodexError."""
+    assembler, listeners = responses.Assembler(), {images.PARTIAL: partial, ADDED: on_item}
     while events := await stream.batch(coalesce=True):
         for event in events:
             assembler.feed(event)
-            if partial is not None and event.type == images.PARTIAL:
-                partial()
+            if (listener := listeners.get(event.type)) is not None:
+                listener()
     return assembler.finish()
 
 

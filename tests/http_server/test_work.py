@@ -111,8 +111,9 @@ ROADS: dict[str, tuple[str, JsonObject, str]] = {
     "messages, whole": ("/v1/messages", chat(max_tokens=9), TEXT),
     "ollama": ("/api/chat", chat(), TEXT),
     "ollama, calls": ("/api/chat", chat(), ARGUMENTS),
+    "ollama, whole": ("/api/chat", chat(stream=False), TEXT),
 }
-SILENT = ("responses, whole", "chat, whole", "messages, whole", "ollama, calls")
+SILENT = ("responses, whole", "chat, whole", "messages, whole", "ollama, whole", "ollama, calls")
 """Of a delta nothing is written: Ollama's lines have whole calls."""
 
 
@@ -243,6 +244,7 @@ async def test_an_event_alone_is_not_parsed(road: str, monkeypatch: pytest.Monke
         ("messages", 14, 10),
         ("messages, whole", 9, 4),
         ("ollama", 12, 8),
+        ("ollama, whole", 9, 8),
     ],
 )
 async def test_a_short_answer_is_little_work(
@@ -263,6 +265,7 @@ CALLS = {
     "messages": 1490,
     "messages, whole": 1090,
     "ollama": 1170,
+    "ollama, whole": 1050,
 }
 """Of a short request, with Python 3.11; later ones make a few less."""
 
