@@ -11,21 +11,22 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-import anthropic.resources.messages
-import asked
-import openai.resources.chat
-import openai.resources.responses
-import pydantic
+from anthropic import Anthropic
+from asked import MODEL, STREAM
+from openai import OpenAI
 
-SHARED = (
-    asked,
-    anthropic.resources.messages,
-    openai.resources.chat,
-    openai.resources.responses,
-    pydantic,
-)
+
+def warm() -> None:
+    """The official clients make the types of their answers at the first ones."""
+    messages: Any = [{"role": "user", "content": STREAM}]
+    with OpenAI() as client:
+        for streamed in (False, True):
+            [*client.responses.create(model=MODEL, input=STREAM, stream=streamed)]
+            [*client.chat.completions.create(model=MODEL, messages=messages, stream=streamed)]
+    with Anthropic() as client:
+        [*client.messages.create(model=MODEL, messages=messages, max_tokens=9, stream=True)]
 
 
 def run(script: str, modes: list[str]) -> dict[str, object]:
@@ -51,4 +52,5 @@ def text(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
+warm()
 print(json.dumps({script: run(script, modes) for script, modes in json.loads(sys.argv[1]).items()}))
