@@ -56,9 +56,9 @@ class Panel:
     output: str
 
 
-def recorded() -> str:
-    """The picture, of what the three doors answer now."""
-    with one_login() as environment:
+def recorded(programs: Path | None = None) -> str:
+    """The picture, of what the three doors answer now; with the `codexapi` of a folder, if given."""
+    with one_login(programs or Path(sys.executable).parent) as environment:
         panels = [
             Panel("Any OpenAI client, through codexapi serve", CLIENT, _client(environment)),
             Panel("The command line", "$ " + SHELL, _said(["bash", "-c", SHELL], environment)),
@@ -70,12 +70,13 @@ def recorded() -> str:
 
 
 @contextmanager
-def one_login() -> Iterator[dict[str, str]]:
+def one_login(programs: Path) -> Iterator[dict[str, str]]:
     """A simulated backend with one login on disk, and the environment that uses it."""
+    path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CODEX")},
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(path),
             "HOME": folder,
         }
         command = ["codexapi", "simulate", "--login", f"{folder}/codex"]

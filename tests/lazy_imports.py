@@ -107,6 +107,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_engine.login.keyring_store", "keyring"): (22.7, 2.63),
     ("codexapi_engine.login.location", "tomllib"): (1.5, 0.17),
     ("codexapi_engine.login.login_hint", "shutil"): (2.3, 0.23),
+    ("codexapi_engine.memory", "ctypes"): (2.6, 0.28),
     ("codexapi_engine.recording.switch", "codexapi_engine.http.recording"): (41.4, 3.80),
     ("codexapi_engine.recording.switch", "codexapi_engine.recording.recorder"): (41.9, 3.84),
     ("codexapi_engine.settings", "platform"): (1.5, 0.14),

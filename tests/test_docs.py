@@ -12,6 +12,7 @@ import pytest
 from docs import __main__ as pages
 from docs import blocks, record, screens
 from docs.pages import FOLDER, PAGES
+from tests import forks
 from tests.downloads import had
 
 from codexapi_engine.protocol.auth_file import CLIENT_ID
@@ -94,8 +95,9 @@ def test_nothing_is_misspelled() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_picture_shows_what_the_three_doors_answer() -> None:
-    assert record.PICTURE.read_text() == record.recorded()
+def test_the_picture_shows_what_the_three_doors_answer(tmp_path: Path) -> None:
+    forks.put_program(tmp_path / "codexapi")
+    assert record.PICTURE.read_text() == record.recorded(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")

@@ -57,7 +57,7 @@ async def found(
 ) -> AsyncIterator[Check]:
     """The findings, in the order in which one depends on another. `discreet`: without those that
     hold what the backend says, or whose login it is."""
-    yield _program()
+    yield _program_check()
     yield _on_path()
     yield _config(chosen)
     for finding in ways(chosen):
@@ -85,17 +85,15 @@ async def found(
         yield login
         online = not offline and login.state != PROBLEM
         yield await _served(chosen, online=online, discreet=discreet)
-        if discreet and online:
-            return
-        if offline or login.state == PROBLEM:
+        if not online:
             why = "--offline" if offline else "there is no login to ask with"
             yield Check("backend", UNKNOWN, f"not asked: {why}")
-            return
-        async for finding in _backend(codex):
-            yield finding
+        elif not discreet:
+            async for finding in _backend(codex):
+                yield finding
 
 
-def _program() -> Check:
+def _program_check() -> Check:
     text = f"codexapi {engine.__version__}, Python {platform.python_version()}"
     return Check("program", OK, f"{text}, {platform.system()} {platform.machine()}")
 

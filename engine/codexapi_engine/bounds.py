@@ -20,8 +20,8 @@ MAX_PIPELINED = 100
 
 MAX_JSON_DEPTH = 100
 MAX_JSON_VALUES = 100_000
-"""In one body. 32 MiB have room for a hundred times as many, which take a minute to look at, and a
-gigabyte; the longest conversation has some ten thousand."""
+"""In one body. One of MAX_BODY_BYTES has room for a hundred times as many, which take a minute to
+look at, and a gigabyte; the longest conversation has some ten thousand."""
 
 MAX_JSON_TOKENS = 1_000_000
 """Of an MCP message that is no JSON, which are searched for an id."""

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .aside import aside
@@ -15,7 +16,7 @@ from .bounds import IMAGE_IDLE_TIMEOUT, TRANSCRIPTION_TIMEOUT
 from .catalogue import Catalogue
 from .codex_config import named_model
 from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
-from .http.client import Reply, Transport, connect
+from .http.client import Reply, Transport
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
 from .http.in_process import in_process
@@ -27,6 +28,7 @@ from .protocol import headers as wire
 from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
+from .protocol.responses.announce import ADDED
 from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
 from .protocol.shapes import get_dict
 from .recording.switch import RecordingSwitch
@@ -76,19 +78,16 @@ class Codex:
             # The simulator answers at the real URL; the user's own setting does not apply.
             self.settings = replace(self.settings, base_url=BASE_URL, token_url=None)
         self._recording = RecordingSwitch(self.settings)
+        way = partial(self._recording.way, http)
         self.login = Login(
-            store or store_of(self.settings),
-            lambda url: self._recording.over(http, url) or connect(self.settings, url),
-            token_url=self.settings.token_url,
-            accounts_url=self.settings.accounts_url,
-            version=self.settings.protocol_version,
-            observer=self.observer,
-            clock=clock,
-        )
-        recorded = self._recording.over(http, self.settings.base_url)
+            store or store_of(self.settings), way, token_url=self.settings.token_url,
+            accounts_url=self.settings.accounts_url, version=self.settings.protocol_version,
+            observer=self.observer, clock=clock,
+        )  # fmt: skip
         self._transport = Transport(
-            self.settings, self.login, http=recorded, observer=self.observer, unknown=self.unknown
-        )
+            self.settings, self.login, http=way(self.settings.base_url),
+            observer=self.observer, unknown=self.unknown,
+        )  # fmt: skip
         self._fetcher = fetcher
         self._catalogue = Catalogue(
             self.settings, self._transport, self._account, clock=clock, unknown=self.unknown
@@ -461,16 +460,19 @@ class Codex:
 
 
 async def collect_response(
-    stream: EventStream, partial: Callable[[], None] | None = None
+    stream: EventStream,
+    partial: Callable[[], None] | None = None,
+    *,
+    on_item: Callable[[], None] | None = None,
 ) -> JsonObject:
-    """The response at the end of a stream; `partial` is called with each partial picture.
-    Raises CodexError."""
-    assembler = responses.Assembler()
+    """The response at the end of a stream; `partial` is called with each partial picture, and
+    `on_item` when an item begins. Raises CodexError."""
+    assembler, listeners = responses.Assembler(), {images.PARTIAL: partial, ADDED: on_item}
     while events := await stream.batch(coalesce=True):
         for event in events:
             assembler.feed(event)
-            if partial is not None and event.type == images.PARTIAL:
-                partial()
+            if (listener := listeners.get(event.type)) is not None:
+                listener()
     return assembler.finish()
 
 

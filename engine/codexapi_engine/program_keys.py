@@ -89,7 +89,7 @@ class ProgramKeys:
                 raise InvalidRequest(
                     f"there are {len(keys)} keys, and no more can be", param="name"
                 )
-            self._write({**keys, name: ProgramKey(name, time.time(), digest)})
+            self._save_keys({**keys, name: ProgramKey(name, time.time(), digest)})
         return Secret(key)
 
     async def revoke(self, name: str) -> bool:
@@ -97,7 +97,7 @@ class ProgramKeys:
         async with self._changing() as keys:
             if name not in keys:
                 return False
-            self._write({other: key for other, key in keys.items() if other != name})
+            self._save_keys({other: key for other, key in keys.items() if other != name})
         return True
 
     @asynccontextmanager
@@ -113,7 +113,7 @@ class ProgramKeys:
             self._seen = None
             yield self.load()
 
-    def _write(self, keys: Mapping[str, ProgramKey]) -> None:
+    def _save_keys(self, keys: Mapping[str, ProgramKey]) -> None:
         """In one step: a server that reads meanwhile has the old keys or the new ones."""
         disk, part = Disk(), self._path.with_name(f".keys-{secrets.token_hex(8)}.part")
         data = json.dumps({"keys": [key._asdict() for key in keys.values()]}, indent=1).encode()

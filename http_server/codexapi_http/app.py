@@ -85,11 +85,11 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a path is ours or it is not
-    _fill(app.state, settings, reports, deadlines or Deadlines(), snippets)
+    _fill_state(app.state, settings, reports, deadlines or Deadlines(), snippets)
     return app
 
 
-def _fill(
+def _fill_state(
     state: SimpleNamespace,
     settings: Settings,
     reports: Reports,

@@ -60,7 +60,7 @@ class QueueHandler(logging.Handler):
         self._stream = stream
         self._waiting: queue.Queue[str | threading.Event] = queue.Queue(room)
         self._lost = 0
-        threading.Thread(target=self._write, name="codexapi log", daemon=True).start()
+        threading.Thread(target=self._write_lines, name="codexapi log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -83,7 +83,7 @@ class QueueHandler(logging.Handler):
             self._waiting.put_nowait(written)
             written.wait(LAST_WORDS)
 
-    def _write(self) -> None:
+    def _write_lines(self) -> None:
         while True:
             line = self._waiting.get()
             if isinstance(line, threading.Event):

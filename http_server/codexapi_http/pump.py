@@ -353,11 +353,12 @@ class EventStreamResponse(Response):
                 await run.events.aclose()
 
     async def _open_runs(self, sink: ClientStream) -> None:
-        if self._opening is None:
+        opening, self._opening = self._opening, None  # which holds the request
+        if opening is None:
             return
-        streams = await self._opening.open()
+        streams = await opening.open()
         attach(self._runs, streams)
-        sink.opened(self._opening.headers(streams[0]))
+        sink.opened(opening.headers(streams[0]))
 
     def error_event(self, error: CodexError) -> bytes:
         """The error as an event of the stream, which is its last."""

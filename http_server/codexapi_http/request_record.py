@@ -65,7 +65,7 @@ def _is_recorded(entry: Entry) -> bool:
 
 def running_json(entry: Entry) -> JsonObject:
     return {
-        **_head(entry),
+        **_shared_fields(entry),
         "seconds": round(time.monotonic() - entry.since, 3),
         "events": entry.events + sum(run.events for run in entry.runs),
         "stoppable": entry.stop is not None,
@@ -74,7 +74,7 @@ def running_json(entry: Entry) -> JsonObject:
 
 def ended_json(entry: Entry) -> JsonObject:
     return {
-        **_head(entry),
+        **_shared_fields(entry),
         "tokens": {kind: entry.tokens.get(kind) for kind in ("input", "cached", "output")},
         "first": None if entry.first is None else round(entry.first, 3),
         "seconds": round(entry.seconds, 3),
@@ -84,7 +84,7 @@ def ended_json(entry: Entry) -> JsonObject:
     }
 
 
-def _head(entry: Entry) -> JsonObject:
+def _shared_fields(entry: Entry) -> JsonObject:
     return {
         "request_id": entry.request_id,
         "at": entry.at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -14,7 +15,7 @@ from codexapi_engine import Codex, CodexError, InvalidRequest, Settings
 from codexapi_engine.aside import aside
 from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_INTEGER, MAX_JSON_DEPTH, MAX_JSON_VALUES
 from codexapi_engine.errors import JsonObject, Unavailable
-from codexapi_engine.memory import has_room_for
+from codexapi_engine.memory import has_room_for, limit_unused
 from codexapi_engine.protocol import json, long_json
 from codexapi_engine.storage import Owner, State
 
@@ -22,8 +23,11 @@ from .dialect import dialect_of
 from .errors import refusal
 from .middleware import compression
 
-LARGE = 256 * 1024
-"""Bytes of a body. To read a larger one takes longer than a thread does."""
+LARGE = json.PIECE
+"""Bytes of a body from which on its memory is counted."""
+
+_MANY = 2000
+"""Commas of a body that are more than those of a few long texts."""
 
 _RESERVED = "codexapi.reserved"
 
@@ -111,15 +115,18 @@ async def json_body(request: Request, limit: int = MAX_BODY_BYTES) -> JsonObject
         )
     reserve(request.scope, content_length(request, limit))
     if header(request, b"content-encoding"):
-        data = b"".join([piece async for piece in body_pieces(request, limit)])
-    else:
-        data = await _bytes(request, limit)
-    return await parsed(data)
+        return await parsed(b"".join([piece async for piece in body_pieces(request, limit)]))
+    return await parsed(await _bytes(request, limit))
 
 
 async def parsed(data: bytes) -> JsonObject:
     """A JSON object from untrusted bytes. Raises InvalidRequest."""
-    return await aside(len(data) > LARGE, checked, data)
+    return await aside(_is_heavy(data), checked, data)
+
+
+def _is_heavy(data: bytes) -> bool:
+    """Whether to read it takes longer than a thread does: because it is long, or has many values."""
+    return len(data) > json.HEAVY or (len(data) > json.PIECE and _count(data, b",") > _MANY)
 
 
 class Bodies:
@@ -139,6 +146,7 @@ class Bodies:
                 "The server has no memory for a body as large as yours; send it again later.",
                 retry_after=1,
             )
+        limit_unused()
         self.size += more
         scope[_RESERVED] = size
 
@@ -165,14 +173,14 @@ def content_length(request: Request, limit: int) -> int:
 def checked(data: bytes) -> JsonObject:
     """A JSON object from untrusted bytes. Raises InvalidRequest."""
     if len(data) > 2 * MAX_JSON_VALUES and _values(data) > MAX_JSON_VALUES:
-        raise _unreadable(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
+        raise _invalid_json(f"The JSON body of your request has over {MAX_JSON_VALUES:,} values.")
     try:
         body = long_json.loads(data)
     except (ValueError, RecursionError):
         message = f"We could not parse the JSON body of your request.{compression.hint(data)}"
-        raise _unreadable(message) from None
+        raise _invalid_json(message) from None
     if not isinstance(body, dict):
-        raise _unreadable("The JSON body of your request is not an object.")
+        raise _invalid_json("The JSON body of your request is not an object.")
     _measure(body, MAX_JSON_DEPTH)
     return body
 
@@ -197,7 +205,12 @@ def _values(data: bytes) -> int:
 
 
 def _marks(data: bytes) -> int:
-    return sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    return sum(_count(data, mark) for mark in (b",", b"[", b"{"))
+
+
+def _count(data: bytes, mark: bytes) -> int:
+    # `count` looks at each byte, and `replace` finds the next mark: three to ten times as fast in text.
+    return len(data) - len(data.replace(mark, b""))
 
 
 def _measure(value: Any, depth: int) -> None:
@@ -205,7 +218,7 @@ def _measure(value: Any, depth: int) -> None:
     kind = type(value)
     if kind is dict or kind is list:
         if depth == 0:
-            raise _unreadable(
+            raise _invalid_json(
                 f"The JSON body of your request is nested more than {MAX_JSON_DEPTH} deep."
             )
         for item in value.values() if kind is dict else value:
@@ -214,7 +227,7 @@ def _measure(value: Any, depth: int) -> None:
     elif (kind is float and abs(value) == float("inf")) or (
         kind is int and abs(value) > MAX_INTEGER
     ):
-        raise _unreadable("The JSON body of your request has a number that is too large.")
+        raise _invalid_json("The JSON body of your request has a number that is too large.")
 
 
 def media_type(request: Request) -> str:
@@ -268,20 +281,18 @@ async def _limit(pieces: AsyncIterable[bytes], limit: int) -> AsyncGenerator[byt
 
 async def _bytes(request: Request, limit: int) -> bytes:
     check_size(request, limit)
-    pieces, size, more = [], 0, True
+    whole, more = io.BytesIO(), True  # whose value is no copy, unlike a list that is joined
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        piece: bytes = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
+        whole.write(message.get("body", b""))
+        if whole.tell() > limit:
             raise too_large(limit)
-        reserve(request.scope, size)
+        reserve(request.scope, whole.tell())
         more = message.get("more_body", False)
-    return b"".join(pieces)
+    return whole.getvalue()
 
 
-def _unreadable(message: str) -> InvalidRequest:
+def _invalid_json(message: str) -> InvalidRequest:
     return InvalidRequest(message, code="invalid_json")

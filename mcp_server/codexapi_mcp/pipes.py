@@ -109,7 +109,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
 
     def read() -> None:
         with suppress(RuntimeError, CancelledError, anyio.BrokenResourceError):  # stdout is closed
-            for line in split(_pieces(source)):
+            for line in split(_read_pieces(source)):
                 asyncio.run_coroutine_threadsafe(put.send(line), loop).result()
             loop.call_soon_threadsafe(put.close)
 
@@ -119,7 +119,7 @@ async def _lines(source: int) -> AsyncIterator[RawLine]:
             yield line
 
 
-def _pieces(descriptor: int) -> Iterator[bytes]:
+def _read_pieces(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
             piece = os.read(descriptor, READ_SIZE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.processes import codexapi, environment
 
-MEBIBYTES, TIMES = 24, 8
+MEBIBYTES, TIMES = 24, 12
 """Of a file, and how often it is attached: half a gigabyte does not hold all the copies of a
 request."""
 

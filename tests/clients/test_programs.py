@@ -52,6 +52,7 @@ def llm(ours: Running, home: Path, *arguments: str) -> str:
 PROMPT = ("prompt", "--model", "ours")
 TOOLS = (*PROMPT, "--functions", WEATHER, "What is the weather in Paris and Rome?")
 COMMANDS = {
+    "streamed": (*PROMPT, SAY),
     "whole": (*PROMPT, "--no-stream", SAY),
     "tools": TOOLS,
     "whole tools": (*TOOLS, "--no-stream"),
@@ -67,8 +68,8 @@ def outputs(ours: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return dict(zip(COMMANDS, json.loads(llm(ours, home, str(script), commands)), strict=True))
 
 
-def test_llm_prints_the_answer_as_it_comes(ours: Running, tmp_path: Path) -> None:
-    assert llm(ours, tmp_path, "-m", "llm", *PROMPT, SAY) == "Good morning.\n"
+def test_llm_prints_the_answer_as_it_comes(outputs: dict[str, str]) -> None:
+    assert outputs["streamed"] == "Good morning.\n"
 
 
 def test_llm_prints_the_whole_answer(outputs: dict[str, str]) -> None:

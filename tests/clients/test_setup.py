@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests import forks
 from tests.contract.test_codex_cli import codex
 from tests.downloads import had, node
 from tests.loopback import loopback_only
@@ -53,12 +55,12 @@ def user(tmp_path: Path) -> Iterator[dict[str, str]]:
 def setup(home: dict[str, str], *arguments: str, path: Path | None = None, stdin: str = "") -> str:
     """What `codexapi setup` prints, or the program that it starts."""
     on_path = f"{path}{os.pathsep}{os.environ['PATH']}" if path else os.environ["PATH"]
-    done = subprocess.run(
+    done = forks.run(
         codexapi("setup", *arguments), env=environment(**home, PATH=on_path), input=stdin,
-        cwd=home["HOME"], capture_output=True, text=True, timeout=120, check=False,
+        cwd=home["HOME"], capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def test_the_codex_cli_runs_on_its_profile(codex: Path, home: dict[str, str]) -> None:
@@ -90,7 +92,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("client", PROGRAMS)
 def test_a_python_program_runs_in_a_shell_that_is_set_up(client: str, home: dict[str, str]) -> None:
     said = subprocess.run(
-        ["sh", "-ec", f'eval "$({sys.executable} -m codexapi_cli setup {client})"\n"$0" -c "$1"',
+        ["sh", "-ec", f'eval "$({shlex.join(forks.for_shells("setup", client))})"\n"$0" -c "$1"',
          sys.executable, PROGRAMS[client]],
         env=environment(**home), capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip

@@ -73,11 +73,16 @@ class Connection:
     async def reply(self) -> Reply:
         """The next answer, whole."""
         told = await self.head()
-        if "chunked" in told.headers.get("transfer-encoding", ""):
-            body = b"".join([piece async for piece in self.pieces()])
-        else:
-            body = await self._reader.readexactly(int(told.headers["content-length"]))
+        body = b"".join([piece async for piece in self.body(told)])
         return Reply(told.status, told.headers, body)
+
+    async def body(self, told: Reply) -> AsyncIterator[bytes]:
+        """What follows a head."""
+        if "chunked" in told.headers.get("transfer-encoding", ""):
+            async for piece in self.pieces():
+                yield piece
+        else:
+            yield await self._reader.readexactly(int(told.headers["content-length"]))
 
     async def pieces(self) -> AsyncIterator[bytes]:
         while piece := await self.piece():

@@ -14,6 +14,7 @@ from tests.http_server.raw import JsonObject, get, head, post
 
 from codexapi_engine.bounds import MAX_BODY_BYTES, MIB
 from codexapi_engine.protocol.chat import request as chat_request
+from codexapi_engine.protocol.json import HEAVY
 from codexapi_engine.protocol.responses import request as responses_request
 from codexapi_engine.protocol.validation import validated
 from codexapi_engine.simulator import Simulator
@@ -189,7 +190,7 @@ async def test_a_large_body_is_read_beside_the_loop(
         return checked(data)
 
     monkeypatch.setattr(requests, "checked", spied)
-    for size in (100, requests.LARGE):
+    for size in (100, HEAVY):
         assert (await server.reply(post(path, body_of(path, user="x" * size)))).status == 200
     small, large = threads
     assert small == threading.get_ident() != large

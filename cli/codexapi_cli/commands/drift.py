@@ -72,7 +72,7 @@ async def _drift(codex: str | None, everything: bool, as_json: bool) -> None:
     if as_json:
         put_json(_to_json(result))
     else:
-        _show(result, counts, everything)
+        _show_survey(result, counts, everything)
     if counts["look"]:
         raise typer.Exit(FAILED)
 
@@ -88,7 +88,7 @@ def _to_json(result: Survey) -> dict[str, object]:
     }
 
 
-def _show(result: Survey, counts: Counter[str], everything: bool) -> None:
+def _show_survey(result: Survey, counts: Counter[str], everything: bool) -> None:
     client = result.client
     put_drawn(f"codex {client.version} ({client.program}): {result.requests} requests\n")
     shown = [one for one in result.differences if everything or one.concern == "look"]

@@ -59,10 +59,10 @@ def keys() -> None:
 @app.command(epilog=ADD_EXAMPLES)
 def add(name: Name) -> None:
     """Make a key for a program, and print it: this once, since only its hash is kept."""
-    run(_add(name))
+    run(_add_key(name))
 
 
-async def _add(name: str) -> None:
+async def _add_key(name: str) -> None:
     from codexapi_engine.program_keys import ProgramKeys
 
     try:

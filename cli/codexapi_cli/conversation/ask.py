@@ -156,8 +156,7 @@ def ask(
         ):  # fmt: skip
             one_of(("--interactive", interactive), other)
         alone = not (prompt or attach or file or no_stdin or dry_run or output is not None)
-        if alone and not (in_json or extract) and sys.stdin.isatty():
-            interactive = True
+        interactive = interactive or (alone and not (in_json or extract) and sys.stdin.isatty())
         if interactive and not sys.stdin.isatty():
             raise Problem("--interactive: stdin is no terminal")
         form = AnswerFormat(

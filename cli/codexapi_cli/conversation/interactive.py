@@ -119,7 +119,7 @@ class _ChatSession:
             try:
                 line = reader.read()
                 interrupts = 0
-                self._take(line)
+                self._run_line(line)
             except EOFError:
                 return
             except Interrupt as interrupt:
@@ -131,7 +131,7 @@ class _ChatSession:
             except KeyboardInterrupt:  # in the midst of a command
                 say("")
 
-    def _take(self, line: InputLine) -> None:
+    def _run_line(self, line: InputLine) -> None:
         match parse(line.text, is_paste=line.is_paste):
             case SlashCommand(name, argument) if argument and name in WITHOUT_ARGUMENT:
                 say(f"codexapi: /{name} stands alone (//{name} sends it as text)")

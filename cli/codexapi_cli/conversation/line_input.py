@@ -67,17 +67,17 @@ def inside_block(text: str) -> str:
 
 
 def _read_question() -> str:
-    text = _line(PROMPT)
+    text = _read_line(PROMPT)
     while True:
         if text.endswith("\\"):
-            text = text[:-1] + "\n" + _line(MORE)
+            text = text[:-1] + "\n" + _read_line(MORE)
         elif opens_block(text):
-            text += "\n" + _line(MORE)
+            text += "\n" + _read_line(MORE)
         else:
             return inside_block(text) if is_block(text) else text
 
 
-def _line(prompt: str) -> str:
+def _read_line(prompt: str) -> str:
     say_drawn(prompt, end="")
     data = sys.stdin.buffer.readline()
     if not data:

@@ -51,7 +51,7 @@ def texts(folder: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _names(folder: str) -> Iterator[str]:
-    for path, folders, files in os.walk(os.path.expanduser(folder), onerror=_fail):
+    for path, folders, files in os.walk(os.path.expanduser(folder), onerror=_raise_problem):
         folders[:] = sorted(name for name in folders if _is_visible(name))
         for name in sorted(filter(_is_visible, files)):
             whole = os.path.join(path, name)
@@ -63,5 +63,5 @@ def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name not in _GENERATED
 
 
-def _fail(error: OSError) -> None:
+def _raise_problem(error: OSError) -> None:
     raise Problem(f"{error.filename}: {error.strerror}", LOCAL_FILE)

@@ -122,7 +122,7 @@ def fenced(name: str, data: bytes) -> str:
     text = _decode_text(data, name)
     longest = max(map(len, re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
-    return f"{name}\n{fence}{PurePosixPath(name).suffix[1:]}\n{_ended(text)}{fence}"
+    return f"{name}\n{fence}{PurePosixPath(name).suffix[1:]}\n{_with_line_end(text)}{fence}"
 
 
 def text_or_file(text: str, option: str) -> str:
@@ -159,8 +159,8 @@ def _decode_text(data: bytes, name: str) -> str:
 
 
 def _tagged(tag: str, data: bytes, attributes: str, name: str) -> str:
-    return f"<{tag}{attributes}>\n{_ended(_decode_text(data, name))}</{tag}>"
+    return f"<{tag}{attributes}>\n{_with_line_end(_decode_text(data, name))}</{tag}>"
 
 
-def _ended(text: str) -> str:
+def _with_line_end(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"

@@ -58,7 +58,7 @@ class Hop:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         log: list[bytes] = []
         self.connections.append(log)
-        head = await _head(reader)
+        head = await _read_head(reader)
         log.append(head)
         if not self._sockets and b"\r\nupgrade: websocket" in head.lower():
             writer.write(_REFUSAL)
@@ -74,7 +74,7 @@ class Hop:
             forth.close()
 
 
-async def _head(reader: asyncio.StreamReader) -> bytes:
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
     """What comes first, with the whole head of the first request in it."""
     head = b""
     while _HEAD_END not in head and len(head) < _MAX_HEAD:

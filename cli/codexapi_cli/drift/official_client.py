@@ -223,7 +223,9 @@ def _home(login: bytes, config: str) -> Iterator[Path]:
 
 @asynccontextmanager
 async def _app_server(client: OfficialClient, home: Path) -> AsyncIterator[AppServer]:
-    process = await _start([client.program, "app-server"], environment(home), home / "folder")
+    process = await _start_client(
+        [client.program, "app-server"], environment(home), home / "folder"
+    )
     try:
         yield AppServer(client, process)
     finally:
@@ -234,7 +236,7 @@ async def _output(
     command: list[str], environ: Mapping[str, str], folder: Path, timeout: float
 ) -> str:
     """What a run of the client prints. Raises Problem."""
-    process = await _start(command, environ, folder)
+    process = await _start_client(command, environ, folder)
     try:
         async with asyncio.timeout(timeout):
             output, _ = await process.communicate()
@@ -246,7 +248,7 @@ async def _output(
     return output.decode(errors="replace")
 
 
-async def _start(
+async def _start_client(
     command: list[str], environ: Mapping[str, str], folder: Path
 ) -> asyncio.subprocess.Process:
     try:

@@ -146,7 +146,7 @@ def paths(value: JsonObject, above: str = "") -> Iterator[str]:
 
 def _inside(value: Any) -> Iterator[str]:
     if isinstance(value, str) and value.startswith("{"):
-        value = _object(value)
+        value = _json_or_none(value)
     if isinstance(value, dict):
         yield from paths(value, ".")
     elif isinstance(value, list):
@@ -156,7 +156,7 @@ def _inside(value: Any) -> Iterator[str]:
                 yield from paths(member, f"[{kind}]")
 
 
-def _object(text: str) -> Any:
+def _json_or_none(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:  # a text that begins with a brace

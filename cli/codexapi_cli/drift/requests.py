@@ -64,7 +64,7 @@ def _connection(data: bytes) -> Iterator[ClientRequest]:
             body += bytes(piece.data)
         yield ClientRequest(kind, headers, to_object(_plain(body, dict(headers))))
         if kind == UPGRADE:
-            yield from _messages(data.partition(b"\r\n\r\n")[2])
+            yield from _socket_messages(data.partition(b"\r\n\r\n")[2])
             return
         if wire.their_state is not h11.DONE:
             return
@@ -80,7 +80,7 @@ def _next(wire: h11.Connection) -> object:
         return None
 
 
-def _messages(frames: bytes) -> Iterator[ClientRequest]:
+def _socket_messages(frames: bytes) -> Iterator[ClientRequest]:
     protocol = Protocol(SERVER, state=OPEN, max_size=None)
     protocol.receive_data(frames)
     parts: list[bytes] = []

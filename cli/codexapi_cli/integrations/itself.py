@@ -64,13 +64,13 @@ def is_ours(program: Path) -> bool:
 
 def looks_like_ours(tokens: list[str]) -> bool:
     """Whether a command line, of any system, is that of our MCP server."""
-    while tokens and _name(tokens[0]) in _WRAPPERS:
+    while tokens and _program_name(tokens[0]) in _WRAPPERS:
         tokens = tokens[1:]
         while tokens and (tokens[0].lower() in ("/c", "/d", "/s") or "=" in tokens[0]):
             tokens = tokens[1:]
     if ("-m", MCP_MODULE) in pairwise(tokens):
         return True
-    named = tokens and _name(tokens[0]) in NAMES
+    named = tokens and _program_name(tokens[0]) in NAMES
     named = named or bool({MODULE, PACKAGE} & {*tokens})
     return bool(named) and ("mcp", "serve") in pairwise(tokens)
 
@@ -100,7 +100,7 @@ def _interpreter(script: Path) -> str:
     return words.partition(" ")[0] if line.startswith(b"#!/") and " " not in words else ""
 
 
-def _name(program: str) -> str:
+def _program_name(program: str) -> str:
     """A program's name on any system, without what Windows adds to it."""
     name = PureWindowsPath(program).name.lower()
     return name.rpartition(".")[0] if name.endswith((".exe", ".cmd", ".bat")) else name

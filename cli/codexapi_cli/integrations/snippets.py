@@ -67,12 +67,12 @@ def model_info(model: Model) -> ModelInfo:
 
 
 def _snippet(client: ApiClient, point: ServerInfo) -> dict[str, Any]:
-    parts = [{"title": title, "text": text} for title, text in _parts(client, point)]
+    parts = [{"title": title, "text": text} for title, text in _snippet_parts(client, point)]
     title = FIRST.get(client.name) or client.title.replace("any program", "Any program", 1)
     return {"name": client.name, "title": title, "parts": parts, "after": client.after}
 
 
-def _parts(client: ApiClient, point: ServerInfo) -> Iterator[tuple[str, str]]:
+def _snippet_parts(client: ApiClient, point: ServerInfo) -> Iterator[tuple[str, str]]:
     if client.entries is None:
         yield _TITLES.get(client.name, "Enter this"), words(client, point)
         if client.name in _PACKAGES:

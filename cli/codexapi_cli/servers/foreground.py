@@ -76,14 +76,13 @@ def serve(
             again = [word for word in sys.argv[1:] if word != "--detach"]
             raise SystemExit(start(chosen.state_dir, chosen.port, again))
     with ending(), PortLock(chosen.state_dir, demo=chosen.demo) as place:
-        _take(place, chosen.port)
+        _claim_port(place, chosen.port)
         import codexapi_http  # a front end: loaded when it starts
 
-        level = log_level or _level()
-        codexapi_http.configure_log(form=log_format, level=level)
+        codexapi_http.configure_log(form=log_format, level=log_level or _level())
 
         def ready(url: str, notes: list[str]) -> None:
-            _show(place, url, notes)
+            _show_ready(place, url, notes)
             if announcing:
                 announce(url, notes)
 
@@ -115,14 +114,14 @@ def _level() -> str:
     return "debug" if verbosity() else "info"
 
 
-def _take(place: PortLock, port: int) -> None:
+def _claim_port(place: PortLock, port: int) -> None:
     """Raises Problem where another server of ours has the port."""
     with suppress(OSError):  # shown when the server is ready
         if port:
             place.take(port)
 
 
-def _show(place: PortLock, url: str, notes: list[str]) -> None:
+def _show_ready(place: PortLock, url: str, notes: list[str]) -> None:
     """A server that cannot be shown to others serves all the same."""
     try:
         place.ready(url)

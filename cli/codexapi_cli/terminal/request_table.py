@@ -100,7 +100,7 @@ def table(report: JsonObject, columns: int = 0, rows: int = 0) -> list[str]:
         widths = [max(map(cells, values)) for values in zip(*grid, strict=True)]
         least = max(shown, key=lambda one: one.rank)
         if not columns or sum(widths) + len(_GAP) * (len(widths) - 1) <= columns or not least.rank:
-            return [cut(_line(shown, row, widths), columns) for row in grid]
+            return [cut(_table_line(shown, row, widths), columns) for row in grid]
         shown.remove(least)
 
 
@@ -108,7 +108,7 @@ def _cell(column: Column, entry: JsonObject) -> str:
     return cut(" ".join(clean(column.value(entry)).split()), _MOST)
 
 
-def _line(shown: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
+def _table_line(shown: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(_padded(shown, row, widths)).rstrip()
 
 

@@ -6,6 +6,7 @@ It knows nothing of dialects. Failures of HTTP leave here as errors of ours.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -311,5 +312,12 @@ def _signed(response: HttpResponse, credentials: Credentials | None) -> SignedRe
 
 async def _encode_body(body: JsonObject) -> bytes:
     if json.is_heavy(body):
-        return await aside(True, json.dumps_in_steps, body)
+        return await aside(True, _encode_in_pieces, body)
     return json.dumps(body)
+
+
+def _encode_in_pieces(body: JsonObject) -> bytes:
+    whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
+    for piece in json.pieces(body):
+        whole.write(piece)
+    return whole.getvalue()

@@ -26,7 +26,7 @@ from .failures import (
     ReadTimeout,
     WriteTimeout,
 )
-from .messages import HttpRequest, HttpResponse, OnChunk, ServerAddress
+from .messages import HttpRequest, HttpResponse, OnChunk, ServerAddress, Url
 
 READ_BUFFER = 256 * 1024
 """Unread bytes of a body beyond which reading pauses."""
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         """Sends a request, and stops early when it is refused. Raises ConnectError where
         the server has closed the connection before: then nothing was sent."""
         if self._ended:  # asyncio would ignore what is written, and uvloop raise RuntimeError
-            raise _left_before(answer.request)
+            raise _left_before(answer.url)
         self._answer, self.sending = answer, True
         self._transport.write(head + body[:WRITE_CHUNK])
         for start in range(WRITE_CHUNK, len(body), WRITE_CHUNK):
@@ -187,7 +187,8 @@ class ResponseParser(HttpResponse):
     def __init__(self, connection: Connection, request: HttpRequest, silence: float | None) -> None:
         # set once
         self._connection = connection
-        self.request = request
+        self.url = request.url  # and no more of it: the body is not to be kept
+        self._is_head = request.method == "HEAD"
         self._silence = silence
         # what waits to be read; `on_body` is the parser's callback, for each chunk
         self._pieces: list[bytes] = []
@@ -368,7 +369,7 @@ class ResponseParser(HttpResponse):
         if self.status < 200:
             return  # another head follows
         self._begun = True
-        if (self.request.method == "HEAD" or self.status in _BODILESS) and self._framed():
+        if (self._is_head or self.status in _BODILESS) and self._framed():
             self._finish(keep=False)  # the parser would wait for that body
 
     def on_message_complete(self) -> None:
@@ -391,15 +392,15 @@ class ResponseParser(HttpResponse):
 
     def _fail(self, error: HttpFailure) -> None:
         if self._error is None:
-            error.url = self.request.url
+            error.url = self.url
             self._error = error
         self._parser = None
         self._connection.end()
         self.wake()
 
 
-def _left_before(request: HttpRequest) -> ConnectError:
-    error = ConnectError("the other side left before it was asked", request.url)
+def _left_before(url: Url) -> ConnectError:
+    error = ConnectError("the other side left before it was asked", url)
     error.__cause__ = ConnectionResetError()
     return error
 

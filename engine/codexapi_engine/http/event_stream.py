@@ -35,6 +35,10 @@ class SignedResponse(NamedTuple):
     account: str | None
 
 
+async def _sent() -> SignedResponse:
+    raise AssertionError("nothing is sent again behind the first event")
+
+
 class EventStream:
     """The backend's answer, as batches of events: one batch for each piece of network read.
 
@@ -161,6 +165,7 @@ class EventStream:
             events = self._decoder.feed(chunk)
         if events and not self._any_event:
             self._any_event = True
+            self._post = _sent  # the request is not kept for as long as its answer comes
             if self.watch is not None:
                 self.watch.first()
         awaits_output = self.watch is not None and self.watch.awaits_output

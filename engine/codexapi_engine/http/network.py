@@ -46,7 +46,7 @@ class Network:
         self._connecting: set[asyncio.Task[Connection]] = set()
 
     async def send(self, request: HttpRequest) -> ResponseParser:
-        head, timeouts = _head(request), request.timeouts
+        head, timeouts = _request_head(request), request.timeouts
         connection = self._idle_connection(request.url.server)
         if connection is None:
             connection = await self._connected(request, timeouts.connect)
@@ -148,7 +148,7 @@ class Network:
             self._idle.pop(connection.address, None)
 
 
-def _head(request: HttpRequest) -> bytes:
+def _request_head(request: HttpRequest) -> bytes:
     """The request's head. Raises UnsupportedRequest for a header that no head can have."""
     lines = [f"{request.method} {request.url.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]

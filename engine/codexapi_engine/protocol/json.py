@@ -17,10 +17,13 @@ from ._pydantic_core import PydanticSerializationError, from_json, to_json
 PIECE = 256 * 1024
 """What is larger goes in pieces."""
 
+HEAVY = 2 * PIECE
+"""What is larger takes longer to read or write than a thread does."""
+
 _STEP = 4 * PIECE
 """Bytes per call where no client waits for a first chunk."""
 
-_EACH = 100
+_EACH = 200
 """The weight of any value, in bytes: a long list of small values takes its time too."""
 
 _LONG = "a long string"  # stands where one was taken out
@@ -93,10 +96,10 @@ def parse_around_string(chunks: list[bytes]) -> Any:
     return value if safe else None
 
 
-def is_heavy(*values: Any, bound: int | None = None, texts: bool = True) -> bool:
+def is_heavy(*values: Any, bound: int = HEAVY, texts: bool = True) -> bool:
     """Whether to read or write them takes longer than a thread does. It takes a bounded look.
     Without `texts`: whether to walk through them does, where no string is read."""
-    left, rest = bound or PIECE, list(values)
+    left, rest = bound, list(values)
     for value in rest:  # which grows meanwhile
         kind = type(value)  # its own calls are most of what a small request costs here
         if kind is str:
@@ -121,7 +124,7 @@ def pieces(value: Any) -> Iterator[bytes]:
     """What `dumps` gives, in pieces: of a large string there is never a second one."""
     if isinstance(value, ChunkedString):
         yield from (b'"', *value.pieces, b'"')
-    elif not is_heavy(value):
+    elif not is_heavy(value, bound=PIECE):
         yield dumps(value)
     elif isinstance(value, str):
         yield b'"'

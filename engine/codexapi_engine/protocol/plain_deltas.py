@@ -131,12 +131,12 @@ class Splicer(EventTranslator):
     _splice: Splice | None = None
 
     @abstractmethod
-    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+    def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         """What events of this part have around their texts, once the first has been translated.
         None where a text of it becomes more than an event of its own, or less."""
 
     @abstractmethod
-    def _end_splice(self, part: Part, text: str) -> object:
+    def end_splice(self, part: Part, text: str) -> object:
         """Another event comes, and the state must have these texts, all of one part."""
 
     @property
@@ -146,13 +146,13 @@ class Splicer(EventTranslator):
 
     @property
     @abstractmethod
-    def _may_splice(self) -> bool:
+    def may_splice(self) -> bool:
         """False for a stream whose texts must be read, as for its stop sequences."""
 
     def feed(self, event: Event) -> Iterable[bytes]:
         if (
             isinstance(event, DeltaBatch)
-            and self._may_splice
+            and self.may_splice
             and event.type in self.HANDLERS
             and (plain := PlainDeltas.of(event)) is not None
         ):
@@ -177,7 +177,7 @@ class Splicer(EventTranslator):
         first, rest = deltas.parted()
         yield from super().feed(first)
         if not self.finished:
-            self._splice = self._begin_splice(plain)
+            self._splice = self.begin_splice(plain)
         if rest is None:
             return
         if self._splice is None:
@@ -189,4 +189,4 @@ class Splicer(EventTranslator):
         self._splice = None
         if splice.unread:
             texts = json.loads(b"[%b]" % b",".join(splice.unread))
-            self._end_splice(splice.plain.part, "".join(texts))
+            self.end_splice(splice.plain.part, "".join(texts))

@@ -66,7 +66,7 @@ class Playback:
         if place is None:
             self.differences.append(difference)
             self._on_difference(difference)
-            return 400, {"content-type": "application/json"}, _one(_refusal(difference))
+            return 400, {"content-type": "application/json"}, _one(_mismatch_body(difference))
         self._played.add(place)
         exchange = self._exchanges[place]
         if exchange.status is None:
@@ -152,7 +152,7 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _refusal(difference: str) -> bytes:
+def _mismatch_body(difference: str) -> bytes:
     return json.dumps({"detail": f"The recording has no answer to this: {difference}"}).encode()
 
 

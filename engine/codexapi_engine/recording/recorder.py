@@ -129,13 +129,13 @@ class Recorder:
     def _run(self) -> None:
         try:
             while (step := self._steps.get()).exchange is not None:
-                self._take(step)
+                self._take_step(step)
             for exchange in list(self._open):
-                self._take(_Step(exchange, exchange.age(), end=CLOSED))
+                self._take_step(_Step(exchange, exchange.age(), end=CLOSED))
         finally:
             self._failed = True  # nothing is taken any more
 
-    def _take(self, step: _Step) -> None:
+    def _take_step(self, step: _Step) -> None:
         exchange = step.exchange
         assert exchange is not None
         if step.data is not None:
@@ -145,15 +145,15 @@ class Recorder:
             return
         try:
             if step.sent is not None:
-                self._start(exchange, step.sent)
+                self._start_exchange(exchange, step.sent)
             elif exchange.writer is not None:
-                self._write(exchange.writer, step)
+                self._write_step(exchange.writer, step)
         except OSError as error:
             self._fail(error)
         if step.end:
             self._open.discard(exchange)
 
-    def _start(self, exchange: ExchangeTap, sent: Sent) -> None:
+    def _start_exchange(self, exchange: ExchangeTap, sent: Sent) -> None:
         private_folder(self.folder)
         self._make_room()
         stamp = re.sub(r"[-:]", "", sent.began)
@@ -163,7 +163,7 @@ class Recorder:
         self._open.add(exchange)
         exchange.writer.begin(sent)
 
-    def _write(self, writer: ExchangeWriter, step: _Step) -> None:
+    def _write_step(self, writer: ExchangeWriter, step: _Step) -> None:
         if step.headers is not None:
             writer.head(step.ms, step.status, step.headers)
         elif step.data is not None:

@@ -24,13 +24,14 @@ class RecordingSwitch:
 
             self._recorder = Recorder(settings.record, content=settings.record_content)
 
-    def over(self, http: HttpTransport | None, url: str) -> HttpTransport | None:
-        """The way to a host, through the recorder if there is one; None for the usual way."""
+    def way(self, http: HttpTransport | None, url: str) -> HttpTransport:
+        """The way to a host, through the recorder if there is one. `http` stands for the network."""
+        http = http or connect(self._settings, url)
         if self._recorder is None:
             return http
         from ..http.recording import RecordingTransport
 
-        return RecordingTransport(http or connect(self._settings, url), self._recorder)
+        return RecordingTransport(http, self._recorder)
 
     async def aclose(self) -> None:
         if self._recorder is not None:

@@ -98,8 +98,8 @@ class Run:
         if "fail_first" in script:
             yield self._failed(script.text("fail_first"))
             return
-        yield _event("response.created", response=self._response)
-        yield _event("response.in_progress", response=self._response)
+        yield _event_payload("response.created", response=self._response)
+        yield _event_payload("response.in_progress", response=self._response)
         yield from self._opening_events()
         if "fail" in script:
             yield self._failed(script.text("fail"))
@@ -107,7 +107,9 @@ class Run:
         for index, output in enumerate(self._outputs):
             kind = output.item["type"]
             if "no_deltas" in script or kind not in _PLAYED:
-                yield _event("response.output_item.done", output_index=index, item=output.item)
+                yield _event_payload(
+                    "response.output_item.done", output_index=index, item=output.item
+                )
             else:
                 yield from self._item_steps(index, output)
         yield self._ended()
@@ -121,7 +123,7 @@ class Run:
         silence, beats = script.number("silence"), script.count("keepalive")
         for _ in range(beats):
             yield Pause(silence / (beats + 1))
-            yield _event("keepalive")
+            yield _event_payload("keepalive")
         if silence:
             yield Pause(silence / (beats + 1))
 
@@ -156,15 +158,15 @@ class Run:
         if "error" in script:
             detail = self._failure(script.text("error", "server_error"))
             flat = {"code": detail["code"], "message": detail["message"], "param": None}
-            return _event("error", **flat), 2
+            return _event_payload("error", **flat), 2
         if "error_nested" in script:
             detail = self._failure(script.text("error_nested", "server_error"))
-            return _event("error", error={**detail, "param": None}), 2
+            return _event_payload("error", error={**detail, "param": None}), 2
         return None, 0
 
     def _failed(self, code: str) -> JsonObject:
         failed = {"status": "failed", "error": self._failure(code)}
-        return _event("response.failed", response={**self._response, **failed})
+        return _event_payload("response.failed", response={**self._response, **failed})
 
     def _failure(self, code: str) -> JsonObject:
         detail = failure(code)
@@ -189,24 +191,26 @@ class Run:
             reason = self._script.text("incomplete", "max_output_tokens")
             ended["incomplete_details"] = {"reason": reason}
             del ended["completed_at"]
-        return _event(f"response.{status}", response=ended)
+        return _event_payload(f"response.{status}", response=ended)
 
     def _item_steps(self, index: int, output: Output) -> Iterator[Step]:
         begun, play = _PLAYED[output.item["type"]]
         item = {key: part for key, part in output.item.items() if key not in _AT_THE_END}
-        yield _event("response.output_item.added", output_index=index, item={**item, **begun})
+        yield _event_payload(
+            "response.output_item.added", output_index=index, item={**item, **begun}
+        )
         yield from play(self, index, output)
-        yield _event("response.output_item.done", output_index=index, item=output.item)
+        yield _event_payload("response.output_item.done", output_index=index, item=output.item)
 
     def _reasoning_steps(self, index: int, output: Output) -> Iterator[Step]:
         for number, part in enumerate(output.item["summary"]):
             at = {"item_id": output.item["id"], "output_index": index, "summary_index": number}
             empty = {"type": "summary_text", "text": ""}
-            yield _event("response.reasoning_summary_part.added", **at, part=empty)
+            yield _event_payload("response.reasoning_summary_part.added", **at, part=empty)
             for delta in _text_pieces(part["text"]):
                 yield self._delta("response.reasoning_summary_text.delta", at, delta)
-            yield _event("response.reasoning_summary_text.done", **at, text=part["text"])
-            yield _event("response.reasoning_summary_part.done", **at, part=part)
+            yield _event_payload("response.reasoning_summary_text.done", **at, text=part["text"])
+            yield _event_payload("response.reasoning_summary_part.done", **at, part=part)
 
     def _message_steps(self, index: int, output: Output) -> Iterator[Step]:
         for number, part in enumerate(output.item["content"]):
@@ -219,54 +223,54 @@ class Run:
         kind, field = part["type"], "text" if part["type"] == "output_text" else "refusal"
         logprobs: JsonObject = {"logprobs": []} if kind == "output_text" else {}
         empty = {**part, field: "", **({"annotations": []} if logprobs else {})}
-        yield _event("response.content_part.added", **at, part=empty)
+        yield _event_payload("response.content_part.added", **at, part=empty)
         for delta in _text_pieces(part[field]) if deltas is None else deltas:
             yield self._delta(f"response.{kind}.delta", at, delta, **logprobs)
         for number, annotation in enumerate(part.get("annotations") or []):
-            yield _event(
+            yield _event_payload(
                 "response.output_text.annotation.added",
                 **at,
                 annotation_index=number,
                 annotation=annotation,
             )
-        yield _event(f"response.{kind}.done", **at, **{field: part[field]}, **logprobs)
-        yield _event("response.content_part.done", **at, part=part)
+        yield _event_payload(f"response.{kind}.done", **at, **{field: part[field]}, **logprobs)
+        yield _event_payload("response.content_part.done", **at, part=part)
 
     def _call_steps(self, index: int, output: Output) -> Iterator[Step]:
         kind, field = _ARGUMENTS[output.item["type"]]
         at = {"item_id": output.item["id"], "output_index": index}
         for delta in _text_pieces(output.item[field]):
             yield self._delta(f"response.{kind}.delta", at, delta)
-        yield _event(f"response.{kind}.done", **at, **{field: output.item[field]})
+        yield _event_payload(f"response.{kind}.done", **at, **{field: output.item[field]})
 
     def _search(self, index: int, output: Output) -> Iterator[Step]:
         at = {"output_index": index, "item_id": output.item["id"]}
         for phase in ("in_progress", "searching", "completed"):
-            yield _event(f"response.web_search_call.{phase}", **at)
+            yield _event_payload(f"response.web_search_call.{phase}", **at)
 
     def _image(self, index: int, output: Output) -> Iterator[Step]:
         at = {"output_index": index, "item_id": output.item["id"]}
         options = {
             key: output.item[key] for key in ("output_format", "size", "quality", "background")
         }
-        yield _event("response.image_generation_call.in_progress", **at)
+        yield _event_payload("response.image_generation_call.in_progress", **at)
         if "result" not in output.item:
             return
-        yield _event("response.image_generation_call.generating", **at)
+        yield _event_payload("response.image_generation_call.generating", **at)
         for number, partial in enumerate(output.partials):
-            yield _event(
+            yield _event_payload(
                 "response.image_generation_call.partial_image",
                 **at,
                 partial_image_index=number,
                 partial_image_b64=partial,
                 **options,
             )
-        yield _event("response.image_generation_call.completed", **at)
+        yield _event_payload("response.image_generation_call.completed", **at)
 
     def _delta(self, kind: str, at: JsonObject, delta: str, **more: object) -> JsonObject:
         start = int(self._dice() * 1000)
         noise = self._noise[start : start + 1 + int(self._dice() * _NOISE)]
-        return _event(kind, **at, delta=delta, **more, obfuscation=noise)
+        return _event_payload(kind, **at, delta=delta, **more, obfuscation=noise)
 
 
 async def played(
@@ -360,7 +364,7 @@ def _length(value: object, spoken: bool = True) -> int:
     return 0
 
 
-def _event(kind: str, **fields: object) -> JsonObject:
+def _event_payload(kind: str, **fields: object) -> JsonObject:
     return {"type": kind, "sequence_number": None, **fields}
 
 

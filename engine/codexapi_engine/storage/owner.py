@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import JsonObject
@@ -24,8 +25,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, account_id: str | None, model: str) -> Owner:
-        digest = hashlib.sha256(account_id.encode()).hexdigest()[:32] if account_id else ""
-        return cls(digest, family(model))
+        return cls(_account(account_id), family(model))
 
     @classmethod
     def read(cls, row: JsonObject) -> Owner:
@@ -49,6 +49,11 @@ class Owner(NamedTuple):
 
     def sendable(self, items: Iterable[JsonObject], writer: Owner) -> list[JsonObject]:
         return [item for item in items if self.can_send(item, writer)]
+
+
+@lru_cache(8)  # every request asks for the same one
+def _account(account_id: str | None) -> str:
+    return hashlib.sha256(account_id.encode()).hexdigest()[:32] if account_id else ""
 
 
 UNKNOWN = Owner("", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial, wraps
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -38,6 +38,9 @@ PAGE_GUARDS = {
 
 DATA_HEADERS = {**PAGE_GUARDS, "cache-control": "no-store"}
 """For answers that hold what only the user of this machine should see."""
+
+_TEXTS = ("messages", "prompt", "system", "input")
+"""Where a request of any dialect has its texts and pictures."""
 
 Endpoint = Callable[[Request, JsonObject], Coroutine[Any, Any, Response]]
 
@@ -84,8 +87,14 @@ def stream_response(
     )
 
 
+class CallerParam(Protocol):
+    """The name that a field of the backend's has in a body."""
+
+    def __call__(self, param: str | None, body: JsonObject) -> str | None: ...
+
+
 def with_caller_names(
-    caller_param: Callable[[str | None, JsonObject], str | None],
+    caller_param: CallerParam,
 ) -> Callable[[Endpoint], Endpoint]:
     """Lets the errors of a translated request name the caller's fields: `caller_param` has the name
     that a field of the backend's has in a body."""
@@ -93,21 +102,23 @@ def with_caller_names(
     def wrap(work: Endpoint) -> Endpoint:
         @wraps(work)
         async def answer(request: Request, body: JsonObject) -> Response:
-            def caller_name(param: str | None) -> str | None:
-                return caller_param(param, body)
-
             try:
                 response = await work(request, body)
             except CodexError as error:
-                error.param = caller_name(error.param)
+                error.param = caller_param(error.param, body)
                 raise
             if isinstance(response, EventStreamResponse):
-                response.name_fields(caller_name)
+                response.name_fields(partial(caller_param, body=_without_texts(body)))
             return response
 
         return answer
 
     return wrap
+
+
+def _without_texts(body: JsonObject) -> JsonObject:
+    """What names the fields of a body: the rest would be in memory for as long as the stream."""
+    return {name: None if name in _TEXTS else value for name, value in body.items()}
 
 
 async def collect_responses(runs: Sequence[EventStream]) -> list[JsonObject]:

@@ -31,7 +31,7 @@ def page(
     limit = whole(request, "limit", limit)
     if not 1 <= limit <= max_limit:
         raise _wrong("limit", f"expected 1 to {max_limit}")
-    start = _start(ordered, request.query_params.get("after"))
+    start = _start_index(ordered, request.query_params.get("after"))
     shown = ordered[start : start + limit]
     return json_response(
         {
@@ -65,7 +65,7 @@ def flag(request: Request, name: str) -> bool:
     return text in ("true", "1")
 
 
-def _start(ordered: Sequence[JsonObject], after: str | None) -> int:
+def _start_index(ordered: Sequence[JsonObject], after: str | None) -> int:
     if not after:
         return 0
     for index, found in enumerate(ordered):

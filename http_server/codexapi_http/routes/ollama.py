@@ -12,11 +12,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from codexapi_engine import Codex, CodexError, EventStream, InvalidRequest, ModelNotFound
+from codexapi_engine import (
+    Codex,
+    CodexError,
+    EventStream,
+    InvalidRequest,
+    ModelNotFound,
+    collect_response,
+)
 from codexapi_engine.aside import aside
 from codexapi_engine.codex_config import named_model
 from codexapi_engine.errors import JsonObject, missing
 from codexapi_engine.protocol import json, models, ollama
+from codexapi_engine.protocol.ollama.call_ids import CallIds
 from codexapi_engine.protocol.ollama.reply import Elapsed
 from codexapi_engine.protocol.ollama.request import Translated
 from codexapi_engine.storage import Owner
@@ -175,26 +183,30 @@ async def _run_answer(
             run.changed = ollama.changed_names(run.changed, body)
         return runs
 
-    run = _run(codex, made, owner, elapsed)
+    stream = ollama.OllamaStream(made.options, elapsed)
+    run = Run(NOT_OPEN, stream, partial(_remember, codex, stream, made.call_ids, owner))
     if body.get("stream") is not False:
         keep_alive = made.options.line()  # lines have no comments
         return stream_response(open_runs, run, ignored=made.ignored, keep_alive=keep_alive)
     runs = await open_runs()
     headers = answer_headers(runs[0], made.ignored)
     attach([run], runs)
-    lines = (await collected_bytes([run])).splitlines()
-    return json_response(ollama.fold(map(json.loads, lines)), headers)
+    if made.options.stop:  # the run ends there, and then has no finished response
+        lines = (await collected_bytes([run])).splitlines()
+        return json_response(ollama.fold(map(json.loads, lines)), headers)
+    async with runs[0] as events:
+        response = await collect_response(events, on_item=stream.note_beginning)
+    reply = stream.whole(response)
+    _remember(codex, stream, made.call_ids, owner, run)
+    return json_response(reply, headers)
 
 
-def _run(codex: Codex, made: Translated, owner: Owner, elapsed: Elapsed) -> Run:
-    stream = ollama.OllamaStream(made.options, elapsed)
-
-    def remember(run: Run) -> None:
-        whose = owner.with_account(run.account)
-        codex.reasoning.remember(stream.thread, owner=whose)
-        codex.reasoning.remember(made.call_ids.with_ids(stream.thread), owner=whose)
-
-    return Run(NOT_OPEN, stream, remember)
+def _remember(
+    codex: Codex, stream: ollama.OllamaStream, call_ids: CallIds, owner: Owner, run: Run
+) -> None:
+    whose = owner.with_account(run.account)
+    codex.reasoning.remember(stream.thread, owner=whose)
+    codex.reasoning.remember(call_ids.with_ids(stream.thread), owner=whose)
 
 
 async def absent(request: Request) -> Response:

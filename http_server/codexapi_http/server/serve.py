@@ -56,13 +56,13 @@ def serve(
         try:
             listening.append(listen(host, port))
         except OSError as error:
-            _close(listening)
+            _close_sockets(listening)
             announce(cannot_listen(host, port, error))
             return PORT_IN_USE
     try:
         state = State(settings.state)
     except Unavailable as error:
-        _close(listening)
+        _close_sockets(listening)
         announce(f"{error}; choose another --state")
         return LOCAL_FILE
     try:
@@ -80,7 +80,7 @@ def addresses(settings: Settings, api: bool) -> list[tuple[str, int]]:
     return [own, ("127.0.0.1", ollama)]
 
 
-def _close(sockets: list[socket.socket]) -> None:
+def _close_sockets(sockets: list[socket.socket]) -> None:
     for each in sockets:
         each.close()
 

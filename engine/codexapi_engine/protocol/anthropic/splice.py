@@ -12,10 +12,10 @@ class SplicingMessageStream(Splicer, MessageStream):
     """A MessageStream that parses no plain delta of a block that has begun."""
 
     @property
-    def _may_splice(self) -> bool:
+    def may_splice(self) -> bool:
         return not self._options.stop
 
-    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+    def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         if self._order.present != (plain.part[0] or 0):
             return None
         if plain.place[0] == TEXT_DELTA:
@@ -25,5 +25,5 @@ class SplicingMessageStream(Splicer, MessageStream):
             streams = streams and self._open == "tool_use"
         return Splice(plain, *self._around(*delta)) if streams else None
 
-    def _end_splice(self, part: Part, text: str) -> None:
+    def end_splice(self, part: Part, text: str) -> None:
         self._pieces.delta(part, text)

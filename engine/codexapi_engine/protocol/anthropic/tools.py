@@ -84,11 +84,11 @@ class Toolbox:
         name = required_text(tool, "name", path)
         if not name:
             raise invalid(f"{path}.name", "String should have at least 1 character")
-        self._all[name] = self._translate(kind, name, tool, path)
+        self._all[name] = self._translate_tool(kind, name, tool, path)
         if tool.get("defer_loading") is True:
             self._deferred.add(name)
 
-    def _translate(self, kind: str, name: str, tool: JsonObject, path: str) -> JsonObject:
+    def _translate_tool(self, kind: str, name: str, tool: JsonObject, path: str) -> JsonObject:
         if kind == _SEARCH:
             return self._web_search(tool, path)
         if kind == "custom":

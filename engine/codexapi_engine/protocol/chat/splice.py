@@ -13,14 +13,14 @@ class SplicingChatStream(Splicer, ChatStream):
     """A ChatStream that parses no plain delta of a part that has begun."""
 
     @property
-    def _may_splice(self) -> bool:
+    def may_splice(self) -> bool:
         return not self._form.stop
 
     @property
     def _context(self) -> object:
         return self._shared.envelope
 
-    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+    def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         part, index, before = plain.part, plain.part[0] or 0, self._head()
         if plain.place[0] == TEXT_DELTA:
             if part not in self._starts or self._message_of != index or index in self._asides:
@@ -34,7 +34,7 @@ class SplicingChatStream(Splicer, ChatStream):
             behind = b"}}]}" + self._behind
         return Splice(plain, before, behind, self._context)
 
-    def _end_splice(self, part: Part, text: str) -> None:
+    def end_splice(self, part: Part, text: str) -> None:
         self._pieces.delta(part, text)
         if part in self._starts:
             self._length += len(text)

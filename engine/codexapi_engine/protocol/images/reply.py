@@ -127,7 +127,7 @@ class ImageStream(EventTranslator):
         }
         return (sse.encode(event, name),)
 
-    def _on_end(self, data: JsonObject) -> Iterable[bytes]:
+    def _on_last_event(self, data: JsonObject) -> Iterable[bytes]:
         response = get_dict(data, "response")
         items = self._items or get_list(response, "output")
         calls = [item for item in items if get_str(item, "type") == "image_generation_call"]
@@ -163,7 +163,7 @@ class ImageStream(EventTranslator):
         "response.created": _on_created,
         PARTIAL: _on_partial,
         "response.output_item.done": _on_item,
-        **dict.fromkeys(ANSWER_ENDS, _on_end),
+        **dict.fromkeys(ANSWER_ENDS, _on_last_event),
         "response.failed": EventTranslator._failed,
         "error": EventTranslator._failed,
     }

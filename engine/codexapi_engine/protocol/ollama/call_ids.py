@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import JsonObject
 from .. import json
 from ..responses.arguments import arguments_of
+from ..responses.backend import beginning
 from ..shapes import get_str
 
 
@@ -28,7 +29,7 @@ class CallIds:
         """Ends a message; its calls have their ids by now. System messages do not count: programs
         write the time of day into them."""
         if role != "system":
-            self._before.update(json.dumps([role, text]))
+            self._before.update(json.dumps([role, beginning(text)]))
         self._calls.clear()
 
     def next(self, name: str, arguments: Any) -> str:

@@ -94,11 +94,20 @@ class OllamaStream(EventTranslator):
         self.finished = True
         return (error_line(error),)
 
+    def note_beginning(self) -> None:
+        """Something of the answer is here."""
+        if self._began_at is None:
+            self._began_at = self._elapsed()
+
+    def whole(self, response: JsonObject) -> JsonObject:
+        """The complete reply, from the finished response alone. Raises BackendError for an empty one."""
+        return fold(map(json.loads, self._on_end({"response": response})))
+
     # Handlers, in the order of a stream.
 
     def _item_added(self, data: JsonObject) -> Iterable[bytes]:
         item, index = get_dict(data, "item"), index_of(data)
-        self._note_beginning()
+        self.note_beginning()
         if get_str(item, "type") in CALLS and not self._stop.hit:
             self._writing.add(index)
         if is_aside(item, as_json=self._options.json):
@@ -122,7 +131,7 @@ class OllamaStream(EventTranslator):
     def _item_done(self, data: JsonObject) -> list[bytes]:
         """Whatever of the item was not streamed. Some models stream nothing of it."""
         item, index = get_dict(data, "item"), index_of(data)
-        self._note_beginning()
+        self.note_beginning()
         self._done.add(get_str(item, "id") or index)
         kind = get_str(item, "type")
         if kind == "reasoning":
@@ -219,10 +228,6 @@ class OllamaStream(EventTranslator):
             counts["eval_count"] = tokens
         counts["eval_duration"] = total - first
         return counts
-
-    def _note_beginning(self) -> None:
-        if self._began_at is None:
-            self._began_at = self._elapsed()
 
     HANDLERS: ClassVar[dict[str, Handler]] = {
         "response.output_item.added": _item_added,

@@ -13,13 +13,13 @@ class SplicingOllamaStream(Splicer, OllamaStream):
     """An OllamaStream that parses no plain delta of a message that has begun."""
 
     @property
-    def _may_splice(self) -> bool:
+    def may_splice(self) -> bool:
         return not self._options.stop
 
-    def _begin_splice(self, plain: PlainDeltas) -> Splice | None:
+    def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         index = plain.part[0] or 0
         streams = plain.place[0] == TEXT_DELTA and self._message_of == index
         return Splice(plain, *self._options.around) if streams else None
 
-    def _end_splice(self, part: Part, text: str) -> None:
+    def end_splice(self, part: Part, text: str) -> None:
         self._pieces.delta(part, text)

@@ -180,7 +180,7 @@ class JsonRedaction:
         if key in vocabulary.NAME_KEYS:
             return inside if inside in vocabulary.TOOLS else self._name(inside)
         if key in vocabulary.MESSAGE_KEYS:
-            return _message(inside)
+            return _redact_message(inside)
         if key == "delta":
             return self._fill(inside, delta)
         if key in vocabulary.BINARY_KEYS and (blanked := blank_base64(inside)) is not None:
@@ -265,7 +265,7 @@ def _each(inside: str, change: Callable[[str], str]) -> str:
     return "".join(map(escape, letters, changed))
 
 
-def _message(inside: str) -> str:
+def _redact_message(inside: str) -> str:
     """A message of an error: the words that such messages have stay, with the numbers."""
 
     def part(found: re.Match[str]) -> str:

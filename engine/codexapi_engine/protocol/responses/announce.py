@@ -195,7 +195,7 @@ class Announcer:
 
     # Events, by their kind.
 
-    def _item_added(self, event: Event) -> tuple[list[JsonObject], bool]:
+    def _begin_item(self, event: Event) -> tuple[list[JsonObject], bool]:
         item, index = (
             get_dict(event.parsed_lazily, "item"),
             get_int(event.parsed_lazily, "output_index"),
@@ -209,7 +209,7 @@ class Announcer:
         self._items[index] = _Item(item)
         return [], True
 
-    def _item_done(self, event: Event) -> tuple[list[JsonObject], bool]:
+    def _end_item(self, event: Event) -> tuple[list[JsonObject], bool]:
         item, index = (
             get_dict(event.parsed_lazily, "item"),
             get_int(event.parsed_lazily, "output_index"),
@@ -343,8 +343,8 @@ class Announcer:
 
 _Handler = Callable[[Announcer, Event], tuple[list[JsonObject], bool]]
 _HANDLERS: dict[str, _Handler] = {
-    ADDED: Announcer._item_added,
-    DONE: Announcer._item_done,
+    ADDED: Announcer._begin_item,
+    DONE: Announcer._end_item,
     "response.content_part.added": Announcer._part_added,
     "response.content_part.done": Announcer._part_done,
     "response.reasoning_summary_part.added": Announcer._part_added,

@@ -24,6 +24,9 @@ SERVICE_TIERS = {"priority": "priority", "fast": "priority", "flex": "flex"}
 
 _TEXTS = ("input_text", "output_text")
 
+_BEGINNING = 16 * 1024
+"""Characters of a text by which two conversations differ, with its length."""
+
 
 def to_backend(body: JsonObject) -> JsonObject:
     """What the backend insists on, laid over any request of ours.
@@ -172,11 +175,15 @@ def conversation_key(request: JsonObject) -> str:
         if isinstance(items, list)
         else items
     )
-    start = [request.get("model"), request.get("instructions"), request.get("tools"), first]
-    digest = hashlib.sha256()
-    for piece in json.pieces(start):
-        digest.update(piece)
-    return digest.hexdigest()
+    spoken = json.mapped([request.get("instructions"), first], beginning)
+    start = [request.get("model"), spoken[0], request.get("tools"), spoken[1]]
+    return hashlib.sha256(json.dumps(start)).hexdigest()
+
+
+def beginning(text: str) -> str:
+    """What of a text counts where texts are only compared: to write and hash all of a long one would
+    take longer than all else that is done with it."""
+    return text if len(text) <= _BEGINNING else f"{text[:_BEGINNING]}{len(text)}"
 
 
 def cache_key(key: str) -> str:

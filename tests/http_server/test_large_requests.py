@@ -1,0 +1,162 @@
+"""What a large request takes: memory by tracemalloc, and its passes through JSON, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from tests.http_server.doors import chat, distant_door, responses
+from tests.http_server.raw import JsonObject, connect, post
+from tests.http_server.test_work import Spring, counted
+
+from codexapi_engine.protocol import json
+from codexapi_engine.protocol.responses.backend import to_backend
+from codexapi_engine.simulator import Simulator
+
+SIZE = 16 * 2**20
+
+ROADS: dict[str, Callable[[str], JsonObject]] = {
+    "/v1/chat/completions": lambda text: chat(text, stream=True),
+    "/v1/messages": lambda text: chat(text, stream=True, max_tokens=9),
+    "/api/chat": chat,
+    "/v1/responses": lambda text: responses(text, stream=True, store=False),
+}
+
+
+class Drain:
+    """A backend on a port, which keeps nothing of a request, and writes the end of its answer when
+    it may."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+        self.size = 0  # of the last body
+        self._serving: list[asyncio.Task[None]] = []
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.append(asyncio.create_task(self._serve(reader, writer)))
+
+    async def ended(self) -> None:
+        """Returns when every client has left."""
+        await asyncio.gather(*self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await self._exchange(reader, writer)
+        with suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if head.startswith(b"get"):
+            models = b'{"models":[]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(models), models))
+            return
+        self.size = left = int(head.partition(b"content-length:")[2].split()[0])
+        while left:
+            left -= len(await reader.read(min(left, 2**16)))
+        first, second, last = Spring(1, 5).stream
+        size = sum(map(len, (first, second, last)))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b%b" % (size, first, second))
+        await self.may_end.wait()
+        writer.write(last)
+
+
+@asynccontextmanager
+async def drain() -> AsyncIterator[tuple[Drain, int]]:
+    """The backend, and the port of a server before it."""
+    backend = Drain()
+    async with await asyncio.start_server(backend.serve, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with distant_door(f"http://127.0.0.1:{port}", Simulator().login()) as server:
+            yield backend, server.port
+        await backend.ended()
+
+
+@pytest.mark.parametrize("path", ROADS)
+async def test_a_large_request_takes_twice_its_size_until_it_is_answered(path: str) -> None:
+    """As it came and as text; then as text, and as the backend gets it. What is stored at the end
+    stays as text, and all else is freed at the first event."""
+    request = post(path, ROADS[path]("as it was said " * (SIZE // 15)))
+    async with drain() as (backend, port), connect(port) as client:
+        await client.send(post(path, ROADS[path]("hi")))  # what is made but once
+        backend.may_end.set()
+        await client.reply()
+        backend.may_end.clear()
+        tracemalloc.start()
+        try:
+            for at in range(0, len(request), 2**16):  # the client's buffer is in this process too
+                await client.send(request[at : at + 2**16])
+            assert (await client.head()).status == 200
+            text = b""
+            while b"ab" not in text:
+                text += await client.piece()
+            left, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        backend.may_end.set()
+        async for _ in client.pieces():
+            pass
+    assert backend.size > SIZE
+    assert peak < 2.3 * SIZE
+    assert left < (1.1 if path == "/v1/responses" else 0.1) * SIZE
+
+
+@pytest.mark.parametrize("path", ROADS)
+async def test_a_large_request_is_read_once_and_written_once(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a second time for a cache key, nor for its size."""
+    size: Counter[str] = Counter()
+    read, write = json.loads, json.dumps
+
+    def loads(data: bytes | str) -> Any:
+        size["read"] += len(data)
+        return read(data)
+
+    def dumps(value: Any, **options: Any) -> bytes:
+        data = write(value, **options)
+        size["written"] += len(data)
+        return data
+
+    monkeypatch.setattr(json, "loads", loads)
+    monkeypatch.setattr(json, "dumps", dumps)
+    request = post(path, ROADS[path]("as it was said " * 2**16))
+    async with drain() as (backend, port), connect(port) as client:
+        backend.may_end.set()
+        size.clear()
+        await client.send(request)
+        assert (await client.reply()).status == 200
+    assert len(request) <= size["read"] < 1.1 * len(request)
+    assert backend.size <= size["written"] < 1.1 * backend.size
+
+
+@pytest.mark.parametrize("size", [300_000, 500_000])
+async def test_what_is_no_more_work_than_a_thread_takes_none(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count: Counter[str] = Counter()
+    async with drain() as (backend, port), connect(port) as client:
+        backend.may_end.set()
+        loop = asyncio.get_running_loop()
+        in_thread = counted(count, "threads", loop.run_in_executor)
+        monkeypatch.setattr(loop, "run_in_executor", in_thread)
+        await client.send(post("/v1/chat/completions", chat("a" * size)))
+        assert (await client.reply()).status == 200
+    assert not count
+
+
+def test_a_cache_key_is_of_the_beginning_of_a_long_text_and_of_its_length() -> None:
+    def key(text: str) -> Any:
+        item = {"role": "user", "content": [{"type": "input_text", "text": text}]}
+        return to_backend({"model": "m", "input": [item]})["prompt_cache_key"]
+
+    long = "a" * 100_000
+    assert key(long) == key("a" * 100_000)
+    assert len({key(long), key(f"{long}b"), key(f"b{long[1:]}"), key("a"), key("b")}) == 5
