@@ -1,7 +1,7 @@
 """Runs the tests in forks of the process that has collected them: `pytest -p tests.workers --workers N`.
 
 pytest-xdist collects in each of its processes: here that took longer than any file of tests. A file
-stays in one worker: what it sets up, it sets up once.
+stays in one worker: what it sets up, it sets up once; and so do the files of the page, with one browser.
 
 Of pytest's private parts, as they are in the version that `tests/constraints.txt` pins, it uses those
 that `tests/test_workers.py` names: `runtestprotocol`, `Config._tmp_path_factory` with its `_basetemp`,
@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, count, groupby, pairwise
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -27,6 +28,9 @@ from tests import forks
 
 if sys.platform == "win32":
     raise ImportError("Windows has no forks")
+
+TOGETHER = {"page"}
+"""Folders of tests that share what a worker starts once, and that costs more than the tests."""
 
 FORK = multiprocessing.get_context("fork")
 
@@ -63,7 +67,7 @@ class Scheduler:
         self._session = session
         self._hook = session.config.hook
         numbers = range(len(session.items))
-        groups = groupby(numbers, lambda number: session.items[number].path)
+        groups = groupby(numbers, lambda number: _group(session.items[number].path))
         self._files = deque(deque(group) for _, group in groups)
         self._workers: dict[Connection, Worker] = {}
         self._names = map("w{}".format, count())
@@ -142,6 +146,11 @@ class Scheduler:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+
+
+def _group(file: Path) -> Path:
+    """What stays in one worker: a file, or the folder whose tests share one browser."""
+    return file.parent if file.parent.name in TOGETHER else file
 
 
 class Worker:

@@ -242,13 +242,13 @@ class Counting(Drawing):
 @pytest.mark.parametrize(
     "text",
     [
-        "word " * 4_000,
-        "word\n" * 4_000,
-        "```py\n" + "print(1)\n" * 2_000,
-        "- a\n  b\n" * 2_000,
-        "> a\n" * 4_000,
-        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 2_000,
-        "text\n\n" * 3_000,
+        "word " * 2_000,
+        "word\n" * 2_000,
+        "```py\n" + "print(1)\n" * 1_000,
+        "- a\n  b\n" * 1_000,
+        "> a\n" * 2_000,
+        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 1_000,
+        "text\n\n" * 1_500,
     ],
     ids=["line", "lines", "code", "list", "quote", "table", "blocks"],
 )
