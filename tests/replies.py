@@ -113,7 +113,7 @@ class MessagesForm:
     options: anthropic.MessageOptions
 
     def translator(self) -> Translator:
-        return anthropic.SplicingMessageStream(self.options)
+        return anthropic.MessageStream(self.options)
 
     def usual_translator(self) -> Translator:
         return MessageStream(self.options)

@@ -677,7 +677,7 @@ def messages_road(body: JsonObject) -> None:
     made = anthropic.from_client(body, model="m", reader=anthropic.Writer("a", "m"))
     wire_json.dumps(responses.to_backend(made.sent))
     assert anthropic.tokens(anthropic.to_count(body)) > 0
-    stream = anthropic.SplicingMessageStream(made.options)
+    stream = anthropic.MessageStream(made.options)
     translated(events(wire("minimal_for_codex_exec")), stream)
 
 

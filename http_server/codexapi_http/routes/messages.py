@@ -92,7 +92,7 @@ async def _translate(
 
 
 def _message_run(codex: Codex, options: anthropic.MessageOptions, owner: Owner) -> Run:
-    stream = anthropic.SplicingMessageStream(options)
+    stream = anthropic.MessageStream(options)
 
     def remember(run: Run) -> None:
         codex.reasoning.remember(stream.thread, owner=owner.with_account(run.account))

@@ -20,13 +20,13 @@ SIGNED = replace(PLAIN, thinking=True)
 
 
 def stream(name: str, options: anthropic.MessageOptions = PLAIN) -> list[JsonObject]:
-    out, error = translated(events(wire(name)), anthropic.SplicingMessageStream(options))
+    out, error = translated(events(wire(name)), anthropic.MessageStream(options))
     assert error is None
     return told(out)
 
 
 def message(name: str, options: anthropic.MessageOptions = PLAIN) -> JsonObject:
-    out, error = translated(events(wire(name)), anthropic.SplicingMessageStream(options))
+    out, error = translated(events(wire(name)), anthropic.MessageStream(options))
     assert error is None
     return added_up(out)
 
@@ -80,7 +80,7 @@ def made(
     *pieces: bytes, options: anthropic.MessageOptions = PLAIN, **response: Any
 ) -> tuple[bytes, CodexError | None]:
     data = b"".join([BEGIN, *pieces, end(**response)])
-    return translated(events(data), anthropic.SplicingMessageStream(options))
+    return translated(events(data), anthropic.MessageStream(options))
 
 
 def reply(*pieces: bytes, options: anthropic.MessageOptions = PLAIN, **response: Any) -> JsonObject:
@@ -90,7 +90,7 @@ def reply(*pieces: bytes, options: anthropic.MessageOptions = PLAIN, **response:
 
 
 def test_a_stream_begins_with_the_estimate_and_a_ping_and_says_nothing_before_its_first_word() -> None:  # fmt: skip
-    translator = anthropic.SplicingMessageStream(PLAIN)
+    translator = anthropic.MessageStream(PLAIN)
     first, *rest = events(wire("text"))
     assert first.type == "response.created"
     assert list(translator.feed(first)) == []
@@ -141,7 +141,7 @@ def test_display_omitted_gives_a_signature_without_text() -> None:
 
 def test_without_thinking_there_is_no_block_and_the_reasoning_is_remembered() -> None:
     assert [block["type"] for block in blocks("function_call")] == ["tool_use"]
-    translator = anthropic.SplicingMessageStream(PLAIN)
+    translator = anthropic.MessageStream(PLAIN)
     translated(events(wire("function_call")), translator)
     assert [item["type"] for item in translator.thread] == ["reasoning", "function_call"]
 
@@ -183,7 +183,7 @@ def test_calls_that_run_beside_one_another_are_told_one_after_another() -> None:
 def test_the_end_of_a_call_waits_for_what_follows_it() -> None:
     """Clients run a call that is whole, and run it again where the stream then breaks."""
     data = b"".join([BEGIN, added(0, **call(arguments="")), item(0, **call(arguments='{"a":1}'))])
-    out, error = translated(events(data), anthropic.SplicingMessageStream(PLAIN))
+    out, error = translated(events(data), anthropic.MessageStream(PLAIN))
     assert error is not None
     kinds = [step["type"] for step in told(out)]
     assert "content_block_stop" not in kinds
@@ -262,7 +262,7 @@ def test_a_search_has_the_pages_that_its_answer_cites() -> None:
 def test_a_search_that_tells_its_sources_waits_for_nothing() -> None:
     sources = [{"type": "url", "url": PARIS["url"], "title": "Paris"}]
     done = item(0, **{**SEARCH, "action": {**SEARCH["action"], "sources": sources}})
-    translator = anthropic.SplicingMessageStream(PLAIN)
+    translator = anthropic.MessageStream(PLAIN)
     for one in events(BEGIN + done):
         out = b"".join(translator.feed(one))
     assert b'"url":"https://example.org/paris"' in out
@@ -399,7 +399,7 @@ def test_a_call_before_a_stop_sequence_is_still_a_call() -> None:
 def test_an_input_that_is_too_long_is_told_in_the_words_on_which_clients_compact() -> None:
     options = replace(PLAIN, input_tokens=300_000, window=272_000)
     name = "failed_context_length_exceeded"
-    out, error = translated(events(wire(name)), anthropic.SplicingMessageStream(options))
+    out, error = translated(events(wire(name)), anthropic.MessageStream(options))
     assert error is not None
     assert error.message == "prompt is too long: 300000 tokens > 272000 maximum"
     (last,) = told(out)

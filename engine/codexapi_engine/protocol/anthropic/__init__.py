@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .request import Request, from_client, session_of, to_count
     from .schema import RULES
     from .signature import Writer
-    from .splice import SplicingMessageStream
+    from .stream import MessageStream
     from .thinking import LEAST
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "PING",
     "RULES",
     "MessageOptions",
+    "MessageStream",
     "Request",
-    "SplicingMessageStream",
     "Writer",
     "error_headers",
     "error_object",
@@ -50,6 +50,7 @@ __getattr__ = on_first_use(
     __all__,
     (
         "errors",
+        "stream",  # whose `MessageStream` goes before that of `reply`
         "reply",
         "models",
         "thinking",
@@ -60,6 +61,5 @@ __getattr__ = on_first_use(
         "complete",
         "request",
         "schema",
-        "splice",
     ),
 )

@@ -1,4 +1,6 @@
-"""The fast way of plain deltas into blocks. The bytes are those of `MessageStream`."""
+"""The fast way of plain deltas into blocks. The bytes are those of `MessageStream`, which
+`anthropic/stream.py` may name in place of `SplicingMessageStream`.
+"""
 
 from __future__ import annotations
 
