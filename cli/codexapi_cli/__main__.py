@@ -27,7 +27,10 @@ def main() -> None:
         sys.exit(130)
     finally:
         # The interpreter takes a while to end, and would print where a late Ctrl-C met it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except KeyboardInterrupt:  # it came at this very moment, and nothing is left to stop
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _main() -> None:

@@ -352,3 +352,29 @@ def ask_simulator(backend: Running, changes: dict[str, object]) -> httpx.Respons
 def test_both_script_names_are_the_same_program() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"]["codexapi"] == project["scripts"]["codexapi-kit"]
+
+
+def test_a_ctrl_c_at_the_very_end_of_a_command_leaves_no_traceback() -> None:
+    """It may come while the program sets out to ignore it."""
+    program = (
+        "import signal, sys\n"
+        "ignore, calls = signal.signal, []\n"
+        "def late(*arguments):\n"
+        "    calls.append(arguments)\n"
+        "    if len(calls) == 1:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return ignore(*arguments)\n"
+        "signal.signal = late\n"
+        "sys.argv = ['codexapi', '--help']\n"
+        "from codexapi_cli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: codexapi ")
