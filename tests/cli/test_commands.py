@@ -377,4 +377,4 @@ def test_a_ctrl_c_at_the_very_end_of_a_command_leaves_no_traceback() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Usage: codexapi ")
+    assert "LEARN MORE" in done.stdout
