@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "install.md"
 TOOLS = ("uv", "pipx")
 SECTION = re.compile(r"^## (\w+)$(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROW = re.compile(r"^\| (uv|pipx) \| `([^`]+)` \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (uv|pipx) \| `([^`]+)`[^|]*\|$", re.MULTILINE)
 SECONDS = 600
 _KEPT = re.compile(r"LANG|SSL_CERT_FILE|(PIP|UV)_.*|(HTTPS?|NO)_PROXY", re.IGNORECASE)
 
@@ -30,7 +30,8 @@ def commands(tool: str) -> list[str]:
     """What the page says for this tool: its blocks, then how to upgrade, then how to remove."""
     text = PAGE.read_text()
     (section,) = (body for name, body in SECTION.findall(text) if name == tool)
-    later = [command for name, command in ROW.findall(text) if name == tool]
+    rows = ROW.findall(text.partition("\n## Upgrade\n")[2])
+    later = [command for name, command in rows if name == tool]
     assert len(later) == 2, "one command to upgrade, one to remove"
     return [*BLOCK.findall(section), *later]
 
