@@ -14,5 +14,5 @@ class Unsigned:
     async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
         return None
 
-    def tried(self, credentials: Credentials | None, status: int) -> None:
+    def note_status(self, credentials: Credentials | None, status: int) -> None:
         """Nothing is to be noted."""

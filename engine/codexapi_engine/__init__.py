@@ -57,7 +57,7 @@ __all__ = [
     "Unavailable", "UnexpectedAnswer", "UsageLimitReached", "collect_response", "request", "text_of", "user",
 ]  # fmt: skip
 
-# Light ones first: asking for an error must not load httpx.
+# Light ones first: asking for an error must not load the client.
 # `backend` before its package, in which `request` is a module.
 _HOMES = (
     "errors", "settings", "protocol.responses.backend", "protocol.responses", "http.event_stream", "client",

@@ -77,7 +77,7 @@ class Signer(Protocol):
     async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
         """What to sign it with after a 401; None where another try is of no use. Raises CodexError."""
 
-    def tried(self, credentials: Credentials | None, status: int) -> None:
+    def note_status(self, credentials: Credentials | None, status: int) -> None:
         """Receives the status of each answer that is the last one."""
 
 
@@ -272,12 +272,12 @@ class Transport:
                 await response.aclose()
                 raise
             if other is None:
-                return _signed(response, credentials)
+                return _signed_response(response, credentials)
             await response.aclose()
             response, credentials = await self._exchange(request, other), other
         if not keep_login:
-            self._signer.tried(credentials, response.status)
-        return _signed(response, credentials)
+            self._signer.note_status(credentials, response.status)
+        return _signed_response(response, credentials)
 
     async def _exchange(
         self, request: HttpRequest, credentials: Credentials | None
@@ -306,7 +306,7 @@ class Transport:
         task.add_done_callback(self._drains.discard)
 
 
-def _signed(response: HttpResponse, credentials: Credentials | None) -> SignedResponse:
+def _signed_response(response: HttpResponse, credentials: Credentials | None) -> SignedResponse:
     return SignedResponse(response, (credentials.account_id or None) if credentials else None)
 
 

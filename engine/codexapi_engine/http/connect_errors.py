@@ -57,5 +57,4 @@ def _address(error: HttpFailure, message: str) -> str:
     server = error.url.server
     if tried and tried[2] != str(server.port):
         return ":".join(tried.groups())
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{host}:{server.port}"
+    return f"{server.url_host}:{server.port}"

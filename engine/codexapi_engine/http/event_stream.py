@@ -35,7 +35,7 @@ class SignedResponse(NamedTuple):
     account: str | None
 
 
-async def _sent() -> SignedResponse:
+async def _send_no_more() -> SignedResponse:
     raise AssertionError("nothing is sent again behind the first event")
 
 
@@ -165,7 +165,7 @@ class EventStream:
             events = self._decoder.feed(chunk)
         if events and not self._any_event:
             self._any_event = True
-            self._post = _sent  # the request is not kept for as long as its answer comes
+            self._post = _send_no_more  # the request is not kept for as long as its answer comes
             if self.watch is not None:
                 self.watch.first()
         awaits_output = self.watch is not None and self.watch.awaits_output

@@ -28,6 +28,11 @@ class ServerAddress(NamedTuple):
     port: int
     name: str  # that its certificate must have
 
+    @property
+    def url_host(self) -> str:
+        """The host as a URL has it: an IPv6 address stands in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
 
 class Url(NamedTuple):
     """The address of a request. Its text is `str` of it."""
@@ -63,10 +68,9 @@ def _parse_any(text: str) -> Url:
 
 def _url(scheme: str, host: str, port: int | None, target: str) -> Url:
     usual = PORTS[scheme]
-    netloc = f"[{host}]" if ":" in host else host
-    if port not in (None, usual):
-        netloc = f"{netloc}:{port}"
-    return Url(ServerAddress(scheme, host, port or usual, host), netloc, target)
+    server = ServerAddress(scheme, host, port or usual, host)
+    netloc = server.url_host if port in (None, usual) else f"{server.url_host}:{port}"
+    return Url(server, netloc, target)
 
 
 class Timeouts(NamedTuple):

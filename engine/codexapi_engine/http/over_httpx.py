@@ -45,7 +45,7 @@ class _OverHttpx:
         url = request.url
         sent = httpx.Request(
             request.method,
-            httpx.URL(f"{url.server.scheme}://{_host(url)}:{url.server.port}{url.target}"),
+            httpx.URL(f"{url.server.scheme}://{url.server.url_host}:{url.server.port}{url.target}"),
             headers={**request.headers},
             stream=httpx.ByteStream(request.content),
             extensions={
@@ -89,11 +89,6 @@ def _failure(error: httpx.HTTPError, url: Url) -> HttpFailure:
     if isinstance(failure, failures.InvalidResponse):  # a kept connection that had just closed
         failure.is_unanswered = "without sending a response" in str(error)
     return failure
-
-
-def _host(url: Url) -> str:
-    host = url.server.host
-    return f"[{host}]" if ":" in host else host
 
 
 class _ProxyTransport(httpx.AsyncHTTPTransport):

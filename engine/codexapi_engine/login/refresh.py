@@ -100,7 +100,7 @@ class Login:
         """The login that signs a request. Raises AuthError, RefreshUnavailable."""
         return (await self.fresh()).credentials
 
-    def tried(self, credentials: Credentials | None, status: int) -> None:
+    def note_status(self, credentials: Credentials | None, status: int) -> None:
         """Notes how the last answer to a request was."""
         if credentials is not None and status == 401:
             self._unproven.add(credentials.access_token)
