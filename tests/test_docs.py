@@ -159,3 +159,43 @@ def _length(path: Path, line: int) -> int:
             break
         count += 1
     return count
+
+
+def test_where_to_change_what_names_what_the_files_have() -> None:
+    text = (blocks.ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    _, chapter = text.split("## Where would I change", 1)
+    places = re.split(r"^### |^\| ", chapter, flags=re.MULTILINE)[1:]
+    wrong = {
+        place.splitlines()[0]: names for place in places if (names := _names_of_nothing(place))
+    }
+    assert not wrong
+    assert len(places) > 25
+
+
+def _names_of_nothing(place: str) -> list[str]:
+    """The files that a row names and that are not there, and the names that are in none of its files."""
+    spans = [span for span in _SPAN.findall(place) if not _NO_NAME.search(span)]
+    files = {span: _expand(span) for span in spans if "/" in span}
+    texts = [
+        f"{file.name}\n{file.read_text('utf-8')}"
+        for path in files.values()
+        for file in (path.rglob("*.*") if path.is_dir() else [path] if path.exists() else [])
+        if file.is_file() and file.suffix != ".pyc"
+    ]
+    missing = [span for span, path in files.items() if not path.exists()]
+    names = [span for span in spans if "/" not in span]
+    return missing + [name for name in names if not any(name.strip("…") in text for text in texts)]
+
+
+def _expand(span: str) -> Path:
+    """`engine/…/errors.py` as a path: `…` stands for the package."""
+    folder, dots, rest = span.partition("/…/")
+    if not dots:
+        return blocks.ROOT / span
+    (package,) = (blocks.ROOT / folder).glob("codexapi_*")
+    return package / rest
+
+
+_SPAN = re.compile(r"`([^`]+)`")
+_NO_NAME = re.compile(r"[\s\[{]|^/|^\.|^--|^codex\.…")
+"""Commands, scripts, options, routes, and beginnings and ends of names of events."""
