@@ -125,15 +125,24 @@ def _ratio_shown(one: Sequence[float] | None, other: Sequence[float] | None) -> 
 
 def verdict(samples: Samples, key: str) -> str:
     """Whether our figure is as good as was promised."""
+    have = reached(samples, key)
+    return "" if have is None else "yes" if met(have, FIGURES[key].goal) else "**no**"
+
+
+def reached(samples: Samples, key: str) -> float | None:
+    """What the goal of a figure is of: our median, or its ratio to the Go peer's. None without a goal."""
     goal = _GOAL.match(FIGURES[key].goal)
     values = samples.get(OURS, {}).get(key)
     if goal is None or not values:
-        return ""
-    have = ratio(samples, OURS, key) if goal[3] else statistics.median(values)
-    if have is None:
-        return ""
-    met = have >= float(goal[2]) if goal[1] == "≥" else have <= float(goal[2])
-    return "yes" if met else "**no**"
+        return None
+    return ratio(samples, OURS, key) if goal[3] else statistics.median(values)
+
+
+def met(value: float, goal: str) -> bool:
+    wanted = _GOAL.match(goal)
+    if wanted is None:
+        raise ValueError(f"no goal: {goal!r}")
+    return value >= float(wanted[2]) if wanted[1] == "≥" else value <= float(wanted[2])
 
 
 def _medians(

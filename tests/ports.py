@@ -1,4 +1,4 @@
-"""Ports of this machine to which no connection can be made."""
+"""Ports of this machine to which no connection can be made, or not always."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ def full_port() -> Iterator[int]:
         listener.listen(0)
         with socket.create_connection(listener.getsockname()):
             yield listener.getsockname()[1]
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """One at which servers may listen, one after another. It is bound all the time: between two of
+    them the kernel would give it to another test, whose server our client would then ask."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

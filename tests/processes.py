@@ -90,7 +90,8 @@ def simulator(login: Path, *arguments: str) -> AbstractContextManager[Running]:
 
 
 def server(
-    *arguments: str, env: Mapping[str, str] | None = None
+    *arguments: str, port: int = 0, env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Running]:
-    """`codexapi serve` on a free port."""
-    return running("serve", "--port", "0", *arguments, ready=r"codexapi ready on (\S+)", env=env)
+    """`codexapi serve`, on a free port unless one is chosen."""
+    ready = r"codexapi ready on (\S+)"
+    return running("serve", "--port", str(port), *arguments, ready=ready, env=env)

@@ -17,6 +17,7 @@ import pytest
 from mcp import Client
 from tests import forks
 from tests.cli.shell import PATIENCE, exit_code, run, terminal
+from tests.ports import reserved_port
 from tests.processes import Running, codexapi, environment, server
 
 from codexapi_cli.terminal.cells import cells
@@ -116,7 +117,11 @@ def test_top_follows_the_size_of_its_terminal(served: Running, env: dict[str, st
 
 def test_top_waits_for_a_server_that_stops(env: dict[str, str], tmp_path: Path) -> None:
     own = {"CODEXAPI_STATE_DIR": str(tmp_path)}
-    with server("--demo", env=own) as process, terminal("top", "--every", "0.05", env=own) as child:
+    with (
+        reserved_port() as port,
+        server("--demo", port=port, env=own) as process,
+        terminal("top", "--every", "0.05", env=own) as child,
+    ):
         child.expect_exact("0 running")
         process.stop(signal.SIGTERM, PATIENCE)
         child.expect_exact("trying again")

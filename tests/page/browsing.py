@@ -71,7 +71,7 @@ async def violations(page: Page) -> list[str]:
 
 @asynccontextmanager
 async def listening_at(app: Starlette, port: int) -> AsyncIterator[None]:
-    """An application at a port that another one has just left."""
+    """An application at a port of its caller's choice."""
     ready = asyncio.Event()
 
     async def hear(url: str) -> None:
