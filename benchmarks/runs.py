@@ -36,11 +36,15 @@ def main() -> None:
     options.add_argument("--where", default="", help="which machine it was")
     given = options.parse_args()
     if given.name:
-        found, times = (json.loads(file.read_text()) for file in (given.run, given.startup))
-        figures = {**_reached(found["rounds"]), **_started(times)}
-        run = Run(found["machine"]["date"], found["machine"]["python"], given.where, figures)
+        run = keep(given.run, given.startup, given.where)
         (FOLDER / f"{given.name}.json").write_text(json.dumps(run._asdict(), indent=1) + "\n")
     report.place({"runs": table(kept())})
+
+
+def keep(run: Path, times: Path, where: str) -> Run:
+    found = json.loads(run.read_text())
+    figures = {**_reached(found["rounds"]), **_started(json.loads(times.read_text()))}
+    return Run(found["machine"]["date"], found["machine"]["python"], where, figures)
 
 
 def kept() -> list[Run]:

@@ -102,7 +102,7 @@ def ratios(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {
         f"{ours} / {other}": medians[ours] / medians[other]
         for ours, other, _ in PAIRS
-        if other in medians
+        if {ours, other} <= medians.keys()
     }
 
 

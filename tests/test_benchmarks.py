@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from benchmarks import corpora, report, servers, sizes, startup
+from benchmarks import corpora, report, runs, servers, sizes, startup
 from benchmarks.driver import Answer, Client, Failed, check, one, request
 from benchmarks.figures import COSTS, FIGURES, TABLES
 from benchmarks.plays import MARK, Play, events
@@ -379,9 +379,45 @@ def test_tables_are_put_where_the_document_has_them(tmp_path: Path) -> None:
 def test_the_pages_have_a_place_for_every_table() -> None:
     pages = "".join(document.read_text() for document in report.DOCUMENTS)
     names = re.findall("<!-- table (.*) -->", pages)
-    made = {*TABLES, "machine", "costs", "previous", "spread", "startup", "startup ratios"}
+    made = {*TABLES, "machine", "costs", "previous", "spread", "startup", "startup ratios", "runs"}
     assert sorted(names) == sorted(made)
     assert set(COSTS) <= FIGURES.keys()
+
+
+def test_of_the_runs_that_are_kept_each_goal_that_one_missed_has_a_row() -> None:
+    goals = {"requests.chat": 2.5, "paced.chat": 0.7, "codexapi --help / python -c pass": 3.0}
+    first = runs.Run("2026-01-01", "3.11.2 static", "a desktop", goals)
+    second = first._replace(date="2026-01-02", figures={**goals, "paced.chat": 0.9})
+    head, _, *rows = runs.table([first, second]).splitlines()
+    assert head.endswith(
+        "| 2026-01-01, a desktop: 3.11.2 static | 2026-01-02, a desktop: 3.11.2 static |"
+    )
+    assert rows == [
+        f"| {FIGURES['paced.chat'].title} | ≤ 0.8 × | 0.7 | **0.9** |",
+        "",
+        "The other 2 goals were met by every run.",
+    ]
+
+
+def test_the_page_has_all_runs_that_are_kept() -> None:
+    assert runs.table(runs.kept()) in report.DOCUMENTS[1].read_text()
+
+
+def test_what_is_kept_of_a_run_is_what_has_a_goal(tmp_path: Path) -> None:
+    machine = {"date": "2026-01-01", "python": "3.13.0 shared", "load": "0.5"}
+    times = {
+        "python -c pass": [10.0],
+        "codexapi --help": [30.0, 50.0],
+        "codexapi --version": [11.0],
+    }
+    for name, content in {"run": {"machine": machine, "rounds": SAMPLES}, "times": times}.items():
+        (tmp_path / name).write_text(json.dumps(report.finite(content)))
+    run = runs.keep(tmp_path / "run", tmp_path / "times", "here")
+    assert run[:3] == ("2026-01-01", "3.13.0 shared", "here")
+    assert run.figures == {
+        "paced.chat": 0.5, "saturation.chat": 7.0, "saturation.responses": 7.0, "saturation.messages": 6.0, "idle": 70.5,
+        "codexapi --version / python -c pass": 1.1, "codexapi --help / python -c pass": 4.0,
+    }  # fmt: skip
 
 
 def test_what_never_came_is_null_in_json() -> None:
