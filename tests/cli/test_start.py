@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,18 @@ def _counts(loaded: set[str]) -> dict[str, int]:
     """How many modules are of ours, and of the packages that we require."""
     tops = [name.partition(".")[0] for name in loaded]
     ours = sum(top.startswith("codexapi_") for top in tops)
-    known = sys.stdlib_module_names | {"_distutils_hack", "sitecustomize", "usercustomize"}
+    known = sys.stdlib_module_names | _of_every_start()
     return {OURS: ours, FOREIGN: len([top for top in tops if top not in known]) - ours}
+
+
+@cache
+def _of_every_start() -> set[str]:
+    """What this Python loads for any program: hooks of its packages, and of the system's."""
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", ""],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {name.partition(".")[0] for name in _loaded(ran.stderr)}
 
 
 def test_few_records_of_a_question_are_dataclasses() -> None:
