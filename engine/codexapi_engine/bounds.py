@@ -131,7 +131,7 @@ MODELS_RETRY_AFTER = 60.0
 # The login.
 
 REFRESH_MARGIN = 60.0
-"""Before expiry, when we refresh. Codex itself goes first, at 300."""
+"""Before expiry, when we refresh. Codex itself goes first, at 300; so do not go beyond that."""
 
 MAX_CLOCK_SKEW = REFRESH_MARGIN
 """What a clock may be wrong by before a token's end is misjudged."""
