@@ -13,6 +13,7 @@ the complete checkout and a `python3`, and nothing of ours until the first block
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -30,7 +31,7 @@ from pathlib import Path
 import yaml
 from docs import interpreters
 from docs.interpreters import Interpreter
-from tests import forks
+from tests import downloads, forks
 from tests.processes import SOURCES, codexapi, environment, process
 
 ROOT = Path(__file__).parents[1]
@@ -175,9 +176,28 @@ def _strangers(variables: Mapping[str, str], programs: Path) -> dict[str, str]:
     """The environment of a user who has Python and nothing of ours."""
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
     path = os.pathsep.join([str(programs), "/usr/local/bin", "/usr/bin", "/bin"])
-    kept = {name: value for name, value in variables.items() if name not in _OF_OURS}
-    # `--no-compile`: a program compiles what it imports, a small part of what is installed.
-    return {**kept, "PATH": path, "PIP_NO_COMPILE": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    theirs = {name: value for name, value in variables.items() if name not in _OF_OURS}
+    return {
+        **theirs, "PATH": path, "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        # `--no-compile`: a program compiles what it imports, a small part of what is installed.
+        "PIP_NO_COMPILE": "0",
+        # The index is asked once. To read its pages takes longer than to install.
+        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(_wheels()),
+    }  # fmt: skip
+
+
+def _wheels() -> Path:
+    """A folder with all that is pinned, and with what builds ours."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pins = ROOT / "constraints.txt"
+
+    def download(folder: Path) -> None:
+        downloads.pip("download", "--dest", str(folder), "--require-hashes", "-r", str(pins))
+        downloads.pip("download", "--dest", str(folder), *project["build-system"]["requires"])
+
+    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
+    version = ".".join(map(str, sys.version_info[:2]))
+    return downloads.kept(f"wheels-{version}-{digest}", download)
 
 
 def _copy(folder: Path, *, complete: bool) -> None:
