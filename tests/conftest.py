@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 
 LONG = (
     "tests/test_docs.py", "tests/test_distribution.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
-    "tests/live/", "tests/matrix/test_matrix.py", "tests/test_benchmarks.py", "tests/mcp_server/", "tests/page/",
-    "tests/cli/",
+    "tests/live/", "tests/matrix/", "tests/test_benchmarks.py", "tests/test_architecture.py", "tests/mcp_server/",
+    "tests/page/", "tests/cli/", "tests/http_server/test_work.py",
 )  # fmt: skip
 """Where the tests are that take longest for a file, the longest first."""
 
@@ -42,6 +42,10 @@ for _name in ("SIGHUP", "SIGQUIT"):
         signal.signal(_number, signal.SIG_DFL)
 
 
+_GARBAGE = (50_000, 20, 100)
+"""More than Python waits for by default: what a test leaves is little beside what was collected."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """The collected tests are millions of objects, and live to the end. The collector of garbage
@@ -51,6 +55,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*_GARBAGE)
         gc.enable()
 
 
