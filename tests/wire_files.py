@@ -19,7 +19,7 @@ WIRES = Path(__file__).parent / "wires"
 NAMES = sorted(path.stem for path in WIRES.glob("*.sse"))
 
 NOT_OF_THE_CLIENT = {"unknown_event"}
-"""Wires with an item or a part of a type that the official client does not have."""
+"""Wires with an event, an item or a part of a type that the official client does not have."""
 
 READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "/images/generations": images.from_backend,
