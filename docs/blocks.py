@@ -187,13 +187,14 @@ def _strangers(variables: Mapping[str, str], programs: Path) -> dict[str, str]:
 
 
 def _wheels() -> Path:
-    """A folder with all that is pinned, and with what builds ours."""
+    """A folder with all that is pinned, with what builds ours, and with what else the README installs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     pins = ROOT / "constraints.txt"
 
     def download(folder: Path) -> None:
         downloads.pip("download", "--dest", str(folder), "--require-hashes", "-r", str(pins))
-        downloads.pip("download", "--dest", str(folder), *project["build-system"]["requires"])
+        others = [*project["build-system"]["requires"], "openai"]
+        downloads.pip("download", "--dest", str(folder), *others)
 
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
     version = ".".join(map(str, sys.version_info[:2]))

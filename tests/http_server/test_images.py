@@ -20,7 +20,7 @@ from tests.http_server.doors import Door, door, listening
 from tests.http_server.raw import JsonObject, Reply
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.bounds import MAX_FORM_BYTES
+from codexapi_engine.bounds import MAX_FORM_BYTES, MIB
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.images.fetch import Fetcher
@@ -33,6 +33,9 @@ from codexapi_http import create_app
 
 PNG, CLEAR = picture(), mask()
 URL, CLEAR_URL = data_url("image/png", PNG), data_url("image/png", CLEAR)
+LARGE = 40
+"""MiB of a picture on another host, of which a form has room for few."""
+
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 VARIATIONS, FILES = "/v1/images/variations", "/v1/files/images/"
 
@@ -49,7 +52,7 @@ class World:
 
             async def large() -> AsyncIterator[bytes]:
                 yield PNG
-                for _ in range(40):
+                for _ in range(LARGE):
                     yield bytes(1 << 20)
 
             return httpx.Response(200, content=large())
@@ -413,7 +416,7 @@ async def test_a_mask_without_alpha_is_a_400_that_names_it(server: Door) -> None
         ({"images": [{"image_url": "https://inside.example/a.png"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [{"image_url": "https://good.example/away"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [URL] * 17}, "images[16]", "invalid_value"),
-        ({"images": ["https://good.example/large.png"] * 16}, "images[1]", "image_too_large"),
+        ({"images": ["https://good.example/large.png"] * 16}, f"images[{MAX_FORM_BYTES // (LARGE * MIB)}]", "image_too_large"),
         ({"images": ["https://inside.example/a.png"] * 17}, "images[16]", "invalid_value"),
     ],
 )  # fmt: skip

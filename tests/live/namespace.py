@@ -37,6 +37,9 @@ from codexapi_engine.simulator.backend import LIFETIME
 
 BACKEND, ISSUER, PROXY = "chatgpt.com", "auth.openai.com", "proxy.test"
 HERE = "127.0.0.1"
+RESOLVER_PATIENCE = 30
+"""Seconds for an answer of the name server: longer than we wait for it."""
+
 DARK = "2001:db8::1"
 """An address of the private network where whatever is sent is lost (`darken`)."""
 
@@ -279,7 +282,7 @@ def _files(folder: Path, hosts: Mapping[str, Sequence[str]]) -> Path:
     files.mkdir()
     lines = [f"{address} {name}" for name, addresses in hosts.items() for address in addresses]
     (files / "hosts").write_text("\n".join([f"{HERE} localhost", *lines, ""]))
-    (files / "resolv.conf").write_text(f"nameserver {HERE}\n")
+    (files / "resolv.conf").write_text(f"nameserver {HERE}\noptions timeout:{RESOLVER_PATIENCE}\n")
     (files / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     return files
 

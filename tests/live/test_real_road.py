@@ -39,6 +39,8 @@ from tests.live.namespace import (
 from tests.mcp_server.transports import answer, structured
 from tests.processes import Running, process
 
+from codexapi_engine.bounds import CONNECT_TIMEOUT
+
 pytestmark = pytest.mark.timeout(100)
 
 URL = "http://127.0.0.1:18080"
@@ -46,7 +48,7 @@ READY = rf"codexapi ready on ({URL})/v1\n"
 MODEL = "gpt-6.1-sol"
 LOOPS = ["uvloop", "asyncio"]
 HELLO = "[[say Hello.]]"
-CONNECT_LIMIT = 10.0
+CONNECT_LIMIT = CONNECT_TIMEOUT
 """Seconds that the engine waits for a connection (`Settings.connect_timeout`)."""
 
 PROMPT = 8.0
@@ -396,7 +398,7 @@ def test_a_name_that_nobody_knows_is_told(loop: str, tmp_path: Path) -> None:
 
 
 def test_silence_ends_at_the_connect_limit(tmp_path: Path) -> None:
-    """Of an address and of a name server, under each loop: at once, for each takes ten seconds."""
+    """Of an address and of a name server, under each loop: at once, for each takes all of it."""
     kinds = [(loop, what) for loop in LOOPS for what in ("address", "name server")]
 
     def outcome(loop: str, what: str) -> tuple[int, str]:
