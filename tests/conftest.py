@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LONG = (
-    "tests/test_docs.py", "tests/test_distribution.py", "tests/storm/", "tests/clients/", "tests/test_laws.py", "tests/contract/",
-    "tests/live/", "tests/matrix/", "tests/test_benchmarks.py", "tests/test_architecture.py", "tests/mcp_server/",
-    "tests/page/", "tests/cli/", "tests/http_server/test_work.py",
+    "tests/test_docs.py", "tests/page/", "tests/storm/", "tests/clients/", "tests/contract/", "tests/cli/test_doctor.py",
+    "tests/cli/test_setup.py", "tests/cli/test_help.py", "tests/matrix/", "tests/live/", "tests/cli/test_streams.py",
+    "tests/http_server/test_work.py", "tests/engine/protocol/test_deltas.py", "tests/cli/test_i", "tests/cli/test_screen.py",
+    "tests/test_laws.py", "tests/test_architecture.py", "tests/test_benchmarks.py", "tests/test_distribution.py", "tests/cli/",
+    "tests/mcp_server/", "tests/engine/", "tests/http_server/",
 )  # fmt: skip
 """Where the tests are that take longest for a file, the longest first."""
 

@@ -15,9 +15,14 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("engine", "http_server", "mcp_server", "cli")
 
 
+WORKER = "PYTEST_XDIST_WORKER"
+"""Names the worker that a test runs in; those of `tests/workers.py` set it too."""
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of a program under test: ours, without any setting of the user's, and
-    nothing is kept in the user's history or state folder."""
+    nothing is kept in the user's history or state folder. Each worker has a folder of its own, since
+    `doctor` asks each server that is noted there."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -27,7 +32,7 @@ def environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join(str(ROOT / source) for source in SOURCES)
     ours = {
         "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CODEXAPI_NO_LOG": "1",
-        "XDG_STATE_HOME": str(ROOT / ".cache" / "state"),
+        "XDG_STATE_HOME": str(ROOT / ".cache" / "state" / os.environ.get(WORKER, "alone")),
     }  # fmt: skip
     return {**kept, **ours, **more}
 

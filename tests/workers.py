@@ -25,6 +25,7 @@ import pytest
 from _pytest.capture import FDCapture
 from _pytest.runner import runtestprotocol
 from tests import forks
+from tests.processes import WORKER
 
 if sys.platform == "win32":
     raise ImportError("Windows has no forks")
@@ -173,6 +174,7 @@ def _work(session: pytest.Session, line: Connection, others: list[Connection], r
         other.close()
     _own_captured_files(session.config)
     root.mkdir(0o700)
+    os.environ[WORKER] = root.name
     session.config._tmp_path_factory._basetemp = root  # type: ignore[attr-defined]
     session.config.pluginmanager.register(Messenger(session.config, line))
     try:
