@@ -12,14 +12,14 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-LONG = (
+ORDER = (
     "tests/test_docs.py", "tests/page/", "tests/storm/", "tests/clients/", "tests/contract/", "tests/cli/test_doctor.py",
-    "tests/cli/test_setup.py", "tests/cli/test_help.py", "tests/matrix/", "tests/live/", "tests/cli/test_streams.py",
-    "tests/http_server/test_work.py", "tests/engine/protocol/test_deltas.py", "tests/cli/test_i", "tests/cli/test_screen.py",
-    "tests/test_laws.py", "tests/test_architecture.py", "tests/test_benchmarks.py", "tests/test_distribution.py", "tests/cli/",
-    "tests/mcp_server/", "tests/engine/", "tests/http_server/",
+    "tests/cli/test_setup.py", "tests/cli/test_help.py", "tests/live/", "tests/cli/test_streams.py",
+    "tests/cli/test_interactive.py", "tests/http_server/test_work.py", "tests/cli/", "tests/http_server/", "tests/mcp_server/",
+    "tests/matrix/", "tests/engine/protocol/test_deltas.py", "tests/test_", "tests/engine/",
 )  # fmt: skip
-"""Where the tests are that take longest for a file, the longest first."""
+"""Where the tests are that take longest for a file, and those that wait; last, those that compute:
+no process has a long file left when the others are done, and no processor waits for one that waits."""
 
 # The gate gives the same verdict twice: no dice, no memory, no clock. `python -m tests --all` tries
 # more examples. `--hypothesis-profile=search` throws the dice, and more often.
@@ -63,9 +63,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no process has one of them left when the others are done."""
     items.sort(key=lambda item: _rank(item.nodeid))
 
 
 def _rank(name: str) -> int:
-    return next((rank for rank, place in enumerate(LONG) if name.startswith(place)), len(LONG))
+    return next((rank for rank, place in enumerate(ORDER) if name.startswith(place)), len(ORDER))

@@ -24,6 +24,9 @@ from .uvicorn_protocol import Connection, Deadlines
 LAST_WORDS = 0.25
 """Seconds to say that the server is going down, before connections are cut."""
 
+TICK = 1.0
+"""Seconds for which a Date header may be the same."""
+
 PORT_IN_USE = 8
 """The exit code where the port belongs to someone else."""
 
@@ -45,6 +48,7 @@ class Process(uvicorn.Server):
         deadlines: Deadlines | None = None,
     ) -> None:
         connection: Any = functools.partial(Connection, deadlines=deadlines)
+        self._ending = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -66,6 +70,24 @@ class Process(uvicorn.Server):
         """Serves until a signal comes; returns the exit code."""
         await self.serve(sockets=list(listening))
         return 128 + self._signal if self._signal else 0
+
+    @property
+    def should_exit(self) -> bool:
+        return self._ending.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        """Of the loop's own thread."""
+        if value:
+            self._ending.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn's own looks ten times a second whether it should end: an idle machine would not
+        come to rest, and an end would have to wait for the next look."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ and `tests/http_server/test_uvicorn_contract.py` checks each of them:
   `message_event`, `more_body`, `response_complete`, `response_started`, `scope`, `send`,
   `transport`, `waiting_for_100_continue`
 * `FlowControl`: `resume_reading`, `write_paused`
-* `Server`: `capture_signals`, `startup`, `force_exit`, `server_state`, `should_exit`
+* `Server`: `capture_signals`, `startup`, `main_loop`, `on_tick`, `force_exit`, `server_state`, `should_exit`
 * `ServerState`: `connections`, `tasks`
 """
 
