@@ -29,7 +29,7 @@ from .protocol import images, json, limits, models, responses
 from .protocol.auth_file import Credentials
 from .protocol.models import Model
 from .protocol.responses.announce import ADDED
-from .protocol.responses.items import ENCRYPTED_INPUT, as_items, without_reasoning
+from .protocol.responses.items import ENCRYPTED_INPUT, input_without_reasoning
 from .protocol.shapes import get_dict
 from .recording.switch import RecordingSwitch
 from .settings import BASE_URL, Settings
@@ -137,7 +137,7 @@ class Codex:
         try:
             stream = await self._open_stream(body, headers, idle)
         except CodexError as error:
-            items = _without_encrypted_reasoning(body)
+            items = input_without_reasoning(body.get("input"))
             if items is None or not _is_about_encrypted_content(error):
                 raise
         else:
@@ -481,14 +481,6 @@ def _is_about_encrypted_content(error: CodexError) -> bool:
     return error.code == "invalid_encrypted_content" or (
         error.code is None and re.search(_CANNOT_READ, error.message) is not None
     )
-
-
-def _without_encrypted_reasoning(body: JsonObject) -> list[JsonObject] | None:
-    """The input without its reasoning; None if it has none, or nothing else. A compaction stays:
-    it stands for the conversation, and to go on without that is the client's decision."""
-    items = as_items(body.get("input"))
-    rest = without_reasoning(items)
-    return rest if rest and len(rest) < len(items) else None
 
 
 def _session(cache_key: object) -> str:

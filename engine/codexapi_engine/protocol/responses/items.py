@@ -82,6 +82,14 @@ def without_reasoning(items: Iterable[JsonObject]) -> list[JsonObject]:
     return [item for item in items if kind_of(item) != "reasoning"]
 
 
+def input_without_reasoning(value: Any) -> list[JsonObject] | None:
+    """A request's `input` without its reasoning; None if it has none, or nothing else. A compaction
+    stays: it stands for the conversation, and to go on without that is the client's decision."""
+    items = as_items(value)
+    rest = without_reasoning(items)
+    return rest if rest and len(rest) < len(items) else None
+
+
 def without_repeats(items: Iterable[JsonObject], history: Iterable[JsonObject]) -> list[JsonObject]:
     """The items that `history` lacks. The backend refuses a request with one id twice.
 
