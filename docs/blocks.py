@@ -189,14 +189,13 @@ def _strangers(variables: Mapping[str, str], programs: Path) -> dict[str, str]:
 def _wheels() -> Path:
     """A folder with all that is pinned, with what builds ours, and with what else the README installs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    pins = ROOT / "constraints.txt"
+    pins, others = ROOT / "constraints.txt", [*project["build-system"]["requires"], "openai"]
 
     def download(folder: Path) -> None:
         downloads.pip("download", "--dest", str(folder), "--require-hashes", "-r", str(pins))
-        others = [*project["build-system"]["requires"], "openai"]
         downloads.pip("download", "--dest", str(folder), *others)
 
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256(pins.read_bytes() + " ".join(others).encode()).hexdigest()[:8]
     version = ".".join(map(str, sys.version_info[:2]))
     return downloads.kept(f"wheels-{version}-{digest}", download)
 
