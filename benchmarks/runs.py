@@ -64,8 +64,8 @@ def table(runs: Sequence[Run]) -> str:
         elif any(value is not None for value in values):
             never += 1
     heads = (f"{run.date}, {run.where}: {run.python}" for run in runs)
-    table = report.table(["", "goal", *heads], rows)
-    return f"{table}\n\nThe other {never} goals were met by every run."
+    missed = report.table(["", "goal", *heads], rows)
+    return f"{missed}\n\nThe other {never} goals were met by every run."
 
 
 def _reached(samples: report.Samples) -> dict[str, float]:

@@ -13,7 +13,6 @@ the complete checkout and a `python3`, and nothing of ours until the first block
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -195,9 +194,9 @@ def _wheels() -> Path:
         downloads.pip("download", "--dest", str(folder), "--require-hashes", "-r", str(pins))
         downloads.pip("download", "--dest", str(folder), *others)
 
-    digest = hashlib.sha256(pins.read_bytes() + " ".join(others).encode()).hexdigest()[:8]
     version = ".".join(map(str, sys.version_info[:2]))
-    return downloads.kept(f"wheels-{version}-{digest}", download)
+    content = pins.read_bytes() + " ".join(others).encode()
+    return downloads.kept(downloads.named(f"wheels-{version}", content), download)
 
 
 def _copy(folder: Path, *, complete: bool) -> None:

@@ -6,6 +6,7 @@ A test whose download cannot be had is skipped with the reason, and fails under
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -58,6 +59,11 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
             if not folder.exists():
                 _make(folder, make)
     return folder
+
+
+def named(name: str, content: bytes) -> str:
+    """The name of a folder in `.cache` that is made anew when this content changes."""
+    return f"{name}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _make(folder: Path, make: Callable[[Path], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,4 +40,7 @@ def reserved_port() -> Iterator[int]:
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
+        port = bound.getsockname()[1]
+        if sys.platform != "linux":
+            bound.close()  # elsewhere nobody else could listen there
+        yield port

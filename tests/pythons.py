@@ -7,7 +7,6 @@ happens.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -20,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tests.downloads import Unavailable, kept, pip
+from tests.downloads import Unavailable, kept, named, pip
 from tests.processes import ROOT
 
 REQUIREMENTS = ROOT / "tests" / "constraints.txt"
@@ -88,9 +87,9 @@ def _python(folder: Path) -> Path:
 
 def _run(version: str, program: Path) -> tuple[bool, str]:
     """Whether the tests pass, and their output."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]
+    name = named(f"python-{version}", REQUIREMENTS.read_bytes())
     try:
-        folder = kept(f"python-{version}-{digest}", partial(_make, program=program))
+        folder = kept(name, partial(_make, program=program))
     except (Unavailable, OSError, subprocess.SubprocessError) as error:
         passed = os.environ.get("CODEXAPI_TESTS_ALL") != "1"
         return passed, f"it cannot be tested: {error}\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from _pytest.capture import FDCapture
 from _pytest.runner import runtestprotocol
-from tests.processes import ROOT
+from tests.processes import ROOT, WORKER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
 
@@ -26,13 +26,16 @@ def test_behind_it(): pass
 """
 OTHER = """
 import os, pytest
+from tests.processes import environment
 @pytest.fixture(scope="module")
 def pid():
     yield os.getpid()
     print("torn down by", "its worker" if os.getpid() != int(os.environ["PARENT"]) else "us")
     assert 0
 def test_first(pid): assert os.getpid() == pid != int(os.environ["PARENT"])
-def test_second(pid): assert os.getpid() == pid
+def test_second(pid):
+    assert os.getpid() == pid
+    assert environment()["XDG_STATE_HOME"].endswith(("/w0", "/w1", "/w2")), "a folder of its own"
 """
 
 
@@ -46,7 +49,7 @@ def run(folder: Path, *options: str) -> tuple[int, str]:
             sys.executable, "-m", "pytest", "-p", "tests.workers", "-p", "no:cacheprovider",
             "--rootdir", folder, "-c", folder / "pytest.ini", folder, *options,
         ],
-        cwd=ROOT, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        cwd=ROOT, env={**os.environ, WORKER: "outer", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

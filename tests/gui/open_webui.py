@@ -6,7 +6,6 @@ to fetch any.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.downloads import PINS, Unavailable, kept, pip
+from tests.downloads import PINS, Unavailable, kept, named, pip
 from tests.processes import Running
 from tests.suites.surroundings import surroundings
 
@@ -89,8 +88,7 @@ def _interpreter() -> Path:
             f"open-webui=={VERSION}", seconds=SECONDS,
         )  # fmt: skip
 
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
-    return kept(f"open-webui-{digest}", make) / inside
+    return kept(named("open-webui", pins.read_bytes()), make) / inside
 
 
 def _free_port() -> int:

@@ -106,6 +106,7 @@ async def door(
     clock: Callable[[], float] = time.time,
     deadlines: Deadlines | None = None,
     dialects: Sequence[DialectRoutes] = (),
+    port: int = 0,
     **settings: Any,
 ) -> AsyncIterator[Door]:
     """A server with this backend behind it, in this process: no network between them."""
@@ -115,8 +116,8 @@ async def door(
     http, reports = in_process(backend.handle), Reports(metrics=chosen.metrics)
     async with Codex(chosen, http=http, store=store, clock=clock, observer=reports) as codex:
         app = create_app(codex, chosen, reports=reports, deadlines=deadlines, dialects=dialects)
-        async with listening(app, deadlines) as port:
-            yield Door(port, app)
+        async with listening(app, deadlines, port=port) as opened:
+            yield Door(opened, app)
 
 
 @asynccontextmanager
@@ -139,9 +140,11 @@ async def distant(simulator: Simulator, **settings: Any) -> AsyncIterator[Door]:
 
 
 @asynccontextmanager
-async def listening(app: Any, deadlines: Deadlines | None = None) -> AsyncIterator[int]:
-    """An application on a port of this process."""
-    socket = listen("127.0.0.1", 0)
+async def listening(
+    app: Any, deadlines: Deadlines | None = None, *, port: int = 0
+) -> AsyncIterator[int]:
+    """An application on a port of this process: a free one, unless one is chosen."""
+    socket = listen("127.0.0.1", port)
     port, ready = socket.getsockname()[1], asyncio.Event()
 
     async def tell(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -11,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page
-from starlette.applications import Starlette
 from tests.downloads import PINS, Unavailable, cached, npm_ci
-
-from codexapi_http.server.process import Process, listen
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 """The first is the same browser without windows: it takes half the CPU."""
@@ -69,24 +65,6 @@ async def violations(page: Page) -> list[str]:
     return [
         f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]
     ]
-
-
-@asynccontextmanager
-async def listening_at(app: Starlette, port: int) -> AsyncIterator[None]:
-    """An application at a port of its caller's choice."""
-    ready = asyncio.Event()
-
-    async def hear(url: str) -> None:
-        ready.set()
-
-    process = Process(app, ready=hear)
-    serving = asyncio.create_task(process.run_on(listen("127.0.0.1", port)))
-    try:
-        await ready.wait()
-        yield
-    finally:
-        process.should_exit = True
-        await serving
 
 
 def picture() -> Path:

@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from docs import page_pictures
 from playwright.async_api import Browser, Page, Request, expect
-from starlette.applications import Starlette
 from tests.http_server import raw
-from tests.http_server.doors import MODEL, Door, door, responses
+from tests.http_server.doors import MODEL, Door, door, listening, responses
 from tests.http_server.raw import get, post
 from tests.logins import auth_json, write_login
-from tests.page.browsing import NARROW, WIDE, listening_at, picture, tab, violations
+from tests.page.browsing import NARROW, WIDE, picture, tab, violations
 from tests.ports import reserved_port
 
 import codexapi_engine
@@ -188,17 +187,15 @@ async def test_of_a_thousand_requests_two_hundred_stay_and_can_be_filtered(
 
 
 async def test_a_server_that_stops_and_comes_back_is_followed(browser: Browser) -> None:
-    def app() -> Starlette:
-        return create_app(settings=Settings(demo=True), snippets=snippets)
-
+    demo = create_app(settings=Settings(demo=True), snippets=snippets)
     with reserved_port() as port:
         async with tab(browser) as page:
-            async with listening_at(app(), port):
-                await page.goto(f"http://127.0.0.1:{port}/")
-                await expect(page.locator("#state")).to_have_text("Ready, as a demo")
+            async with served(port=port) as first:
+                await page.goto(address(first))
+                await expect(page.locator("#state")).to_have_text("Ready")
             await expect(page.locator("#state")).to_have_text("The server does not answer")
             await expect(page.locator("#fix")).to_contain_text("codexapi serve")
-            async with listening_at(app(), port):
+            async with listening(demo, port=port):
                 await expect(page.locator("#state")).to_have_text("Ready, as a demo")
                 await expect(page.locator("#fix")).to_be_hidden()
 

@@ -6,7 +6,6 @@ Everything that is fetched stays in `.cache/`, which git ignores: nothing of it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.downloads import CACHE, PINS, kept, node, npm_ci, pip
+from tests.downloads import CACHE, PINS, kept, named, node, npm_ci, pip
 from tests.processes import Running, environment, server, simulator
 
 JsonObject = dict[str, Any]
@@ -45,8 +44,7 @@ def python(name: str) -> Path:
             "--no-compile", "-r", str(pins), seconds=SECONDS,
         )  # fmt: skip
 
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
-    return kept(f"{name}-{digest}", make) / _BIN / "python"
+    return kept(named(name, pins.read_bytes()), make) / _BIN / "python"
 
 
 def source(package: str, version: str) -> Path:
@@ -78,8 +76,7 @@ def node_packages_here(name: str) -> Path | None:
 
 
 def _locked(name: str) -> str:
-    lock = (PINS / name / "package-lock.json").read_bytes()
-    return f"{name}-{hashlib.sha256(lock).hexdigest()[:8]}"
+    return named(name, (PINS / name / "package-lock.json").read_bytes())
 
 
 @contextmanager

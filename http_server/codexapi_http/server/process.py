@@ -80,6 +80,8 @@ class Process(uvicorn.Server):
         """Of the loop's own thread."""
         if value:
             self._ending.set()
+        else:
+            self._ending.clear()
 
     async def main_loop(self) -> None:
         """uvicorn's own looks ten times a second whether it should end: an idle machine would not

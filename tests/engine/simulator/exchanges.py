@@ -37,6 +37,10 @@ WEATHER = {
         "required": ["location"],
     },
 }
+CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "done"}
+LITE_BODY: JsonObject = {"parallel_tool_calls": False, "reasoning": {"context": "all_turns"}}
+SEARCHES = "/backend-api/codex/alpha/search"
 PATCH = {"type": "custom", "name": "apply_patch", "description": "Edits files."}
 
 
@@ -177,20 +181,8 @@ def of_object(**properties: JsonObject) -> JsonObject:
     return {"type": "object", "properties": properties}
 
 
-CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
-
-
-OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "done"}
-
-
-LITE_BODY: JsonObject = {"parallel_tool_calls": False, "reasoning": {"context": "all_turns"}}
-
-
 def message_of(answer: Answer) -> str:
     return str(answer.json.get("detail") or answer.json["error"]["message"])
-
-
-SEARCHES = "/backend-api/codex/alpha/search"
 
 
 SEARCH: JsonObject = {
