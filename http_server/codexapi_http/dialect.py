@@ -40,6 +40,12 @@ class Translation(NamedTuple):
     """Fields of the request without effect."""
 
 
+class CallerParam(Protocol):
+    """The name that a field of the backend's has in a body."""
+
+    def __call__(self, param: str | None, body: JsonObject) -> str | None: ...
+
+
 class Translate(Protocol):
     """Translates a request body. Raises CodexError, with the client's name of the wrong field."""
 
@@ -106,6 +112,9 @@ class Dialect:
     enough: some clients send two. `authorization` is a Bearer, the others are the key alone."""
     translate: Translate | None = None
     """For `routes.translated`; None where the routes of the dialect do more than that."""
+    caller_param: CallerParam | None = None
+    """For `routes.translated` too: errors of the backend name the caller's fields. None where the
+    dialect has the names of the Responses API."""
 
 
 OPENAI = Dialect("openai")

@@ -29,6 +29,7 @@ from tests.test_wires import assert_answer, assert_provenance, assert_stream
 from tests.wire_files import READERS, WIRES, events
 
 from codexapi_engine.protocol import images
+from codexapi_engine.protocol.headers import ACCOUNT
 from codexapi_engine.recording.lines import ExchangeFile, read_recording
 
 TOOL: Any = {
@@ -206,6 +207,17 @@ async def ask_by_mcp(options: list[str], env: dict[str, str], to_edit: str) -> t
     assert not edited.is_error, edited.content
     picture = edited.structured_content["images"][0]
     return str(answer.content[0].text), (picture["width"], picture["height"])  # type: ignore[union-attr]
+
+
+def test_a_dry_run_shows_the_headers_that_a_request_has(tmp_path: Path) -> None:
+    """As a recording has them, which leaves out the names of those that it does not know."""
+    recording = tmp_path / "recording"
+    with simulator(tmp_path / "login") as backend:
+        run("chat", "Hi.", "-m", MODEL, "--record", str(recording), env=backend.env)
+        shown = json.loads(run("chat", "Hi.", "-m", MODEL, "--dry-run", env=backend.env).stdout)
+    (stream,) = streams(recording)
+    sent = {name.lower() for name, _ in stream.headers}
+    assert sent - {"host", "content-length", ACCOUNT} == {*shown["headers"]}
 
 
 def test_over_a_connection_the_pieces_are_those_of_the_network(tmp_path: Path) -> None:

@@ -304,10 +304,11 @@ async def test_large_output_of_a_small_piece_is_not_made_on_the_loop(
         count(self, piece)
 
     monkeypatch.setattr(compression._Decoder, "_count", counted)
-    assert (await server.reply(encoded(CHAT, chat(extra="x" * (20 * MIB)), "gzip"))).status == 200
+    large = chat(extra="x" * (MAX_BODY_BYTES // 2))
+    assert (await server.reply(encoded(CHAT, large, "gzip"))).status == 200
     loop = made.pop(threading.get_ident())
     assert loop <= 2 * compression.AT_ONCE
-    assert sum(made.values()) > 15 * MIB
+    assert sum(made.values()) > MAX_BODY_BYTES // 4
     made.clear()
     assert (await server.reply(encoded(CHAT, chat(), "zstd"))).status == 200
     assert list(made) == [threading.get_ident()], "a small one is not worth a thread"

@@ -41,7 +41,7 @@ def delta(text: str) -> JsonObject:
 
 def oops(reply: Reply, status: int) -> str:
     """The message of an error. Fails unless it has the dialect's form, and its own alone."""
-    assert (reply.status, list(reply.json)) == (status, ["oops", "id"]), reply
+    assert (reply.status, list(reply.json)) == (status, ["oops", "field", "id"]), reply
     assert reply.json["id"] == reply.headers["x-request-id"]
     return str(reply.json["oops"])
 
@@ -110,6 +110,12 @@ async def test_refusal_of_the_backend_has_the_form_and_the_status_of_the_dialect
 ) -> None:
     body = ask(f"[[status {name}]]", stream=stream)
     oops(await served.reply(post(SAY, body)), status)
+
+
+async def test_refusal_of_the_backend_names_the_field_of_the_dialect(served: Door) -> None:
+    reply = await served.reply(post(SAY, ask("[[status no_tool_output]]")))
+    assert "No tool output" in oops(reply, 400)
+    assert reply.json["field"] == "ask"
 
 
 async def test_bug_is_told_in_the_form_of_the_dialect(

@@ -14,11 +14,12 @@ from tests.http_server.doors import chat, distant_door, responses
 from tests.http_server.raw import JsonObject, connect, post
 from tests.http_server.test_work import Spring, counted
 
+from codexapi_engine.bounds import MAX_BODY_BYTES
 from codexapi_engine.protocol import json
 from codexapi_engine.protocol.responses.backend import to_backend
 from codexapi_engine.simulator import Simulator
 
-SIZE = 16 * 2**20
+SIZE = MAX_BODY_BYTES // 2
 
 ROADS: dict[str, Callable[[str], JsonObject]] = {
     "/v1/chat/completions": lambda text: chat(text, stream=True),

@@ -20,23 +20,25 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from tests.processes import codexapi, environment
 
+from codexapi_engine.bounds import MAX_BODY_BYTES
 from codexapi_http import create_app
 from codexapi_http.mount import MountedApp
 from codexapi_http.requests import LARGE, Bodies
 
 pytestmark = pytest.mark.timeout(180)
 
-MIB = 1024 * 1024
+KIB = 1024
+NEARLY = MAX_BODY_BYTES - KIB * KIB
 
 
 def large_bodies() -> list[bytes]:
     return [
-        b"x" * (31 * MIB),
+        b"x" * NEARLY,
         b'{"model":"gpt-6.1-sol","messages":[{"role":"user","content":"'
-        + b"x" * (31 * MIB)
+        + b"x" * (NEARLY - KIB)
         + b'"}]}',
-        b'{"a":"' + b"\\ud800" * (5 * MIB) + b'"}',
-        b'{"a":[' + b"1," * (15 * MIB) + b"1]}",
+        b'{"a":"' + b"\\ud800" * (NEARLY // 6 - KIB) + b'"}',
+        b'{"a":[' + b"1," * (NEARLY // 2 - KIB) + b"1]}",
     ]
 
 

@@ -127,13 +127,14 @@ def test_lines_are_the_same_however_they_are_cut_into_pieces() -> None:
 
 SHORT = """
 import json, resource
+from codexapi_engine.bounds import MAX_BODY_BYTES
 from codexapi_mcp.messages import InvalidMessage, parse
 from codexapi_mcp.pipes import split
 
 def limit(more):
     with open("/proc/self/statm") as status:
         pages = int(status.read().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (more << 20),) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
 
 def refused(line):
     try:
@@ -141,11 +142,12 @@ def refused(line):
     except InvalidMessage as error:
         print(*(json.loads(answer) for answer in error.answers()))
 
+SIZE = MAX_BODY_BYTES - (2 << 20)
 HEAD, TAIL = b'{"jsonrpc":"2.0","method":"x","params":{"a":"', b'"},"id":7}'
-line = HEAD + b"x" * (30 << 20) + TAIL
-limit(45)
+line = HEAD + b"x" * SIZE + TAIL
+limit(SIZE * 3 // 2)
 refused(line)
-refused(next(split(piece for piece in [HEAD, *(bytes(65536) for _ in range(480)), TAIL + b"\\n"])))
+refused(next(split(piece for piece in [HEAD, *(bytes(65536) for _ in range(SIZE >> 16)), TAIL + b"\\n"])))
 """
 
 

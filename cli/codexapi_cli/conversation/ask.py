@@ -18,7 +18,7 @@ import codexapi_engine as engine
 from codexapi_engine import user_files
 from codexapi_engine.codex_config import named_model
 from codexapi_engine.errors import JsonObject
-from codexapi_engine.protocol.headers import affinity, identity
+from codexapi_engine.protocol.headers import affinity, backend_headers
 from codexapi_engine.protocol.responses import json_form, to_backend
 from codexapi_engine.settings import user_agent
 
@@ -314,7 +314,7 @@ def _request(
         "authorization": "Bearer (left out)",
         "accept": "text/event-stream",
         "content-type": "application/json",
-        **identity(user_agent(), chosen.protocol_version),
+        **backend_headers(user_agent(), chosen.protocol_version),
         **affinity(conversation.cid),
     }
     body = to_backend(conversation.request(question))

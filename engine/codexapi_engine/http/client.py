@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..protocol import json
 from ..protocol.auth_file import Credentials
-from ..protocol.headers import identity, signature, to_client
+from ..protocol.headers import backend_headers, signature, to_client
 from ..settings import Settings, user_agent
 from ..telemetry import Exchange, Observer
 from ..unknown import UnknownNames
@@ -109,7 +109,7 @@ class Transport:
         self._drains: set[asyncio.Task[None]] = set()
         self._signer = signer
         self._http = http or connect(settings, settings.base_url)
-        self._headers = identity(user_agent(), settings.protocol_version)
+        self._headers = backend_headers(user_agent(), settings.protocol_version)
         self._timeouts = Timeouts(settings.connect_timeout, settings.timeout, settings.timeout)
         self._cookies: dict[str, Cookies] = {}  # by host, of a backend that sets some
         # by what was asked, which is little

@@ -52,8 +52,13 @@ def signature(credentials: Credentials) -> dict[str, str]:
     return signed
 
 
+def backend_headers(user_agent: str, client_version: str) -> dict[str, str]:
+    """The headers of every request to the backend, whoever signs it."""
+    return identity(user_agent, client_version)
+
+
 def identity(user_agent: str, client_version: str) -> dict[str, str]:
-    """The headers that say who we are, on every request."""
+    """The headers that say who we are, on every request: those to the token endpoint too."""
     return {
         "originator": ORIGINATOR,
         "user-agent": user_agent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial, wraps
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +15,7 @@ from codexapi_engine.errors import JsonObject, missing
 from codexapi_engine.protocol import headers as wire
 from codexapi_engine.protocol import json, sse
 
+from ..dialect import CallerParam
 from ..middleware.request_log import current, field_names
 from ..pump import EventStreamResponse, Open, Opening, Run, pump_all
 from ..requests import all_of, settings_of
@@ -85,12 +86,6 @@ def stream_response(
     return EventStreamResponse(
         *runs, headers=ignored_header(ignored), keep_alive=keep_alive, opening=opening
     )
-
-
-class CallerParam(Protocol):
-    """The name that a field of the backend's has in a body."""
-
-    def __call__(self, param: str | None, body: JsonObject) -> str | None: ...
 
 
 def with_caller_names(

@@ -8,13 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codexapi_engine import collect_response
+from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.protocol import json
 
 from ..dialect import Dialect
 from ..endpoint import Endpoint, posted
 from ..pump import NOT_OPEN, Run
 from ..requests import codex_of, settings_of
-from .answer import answer_headers, json_response, stream_response, with_model
+from .answer import answer_headers, json_response, stream_response, with_caller_names, with_model
 
 
 def translated(dialect: Dialect) -> Endpoint:
@@ -24,7 +26,8 @@ def translated(dialect: Dialect) -> Endpoint:
 
     async def answer(request: Request, body: JsonObject) -> Response:
         body = with_model(request, body)
-        translation = translate(body, strict=settings_of(request).strict)
+        work = partial(translate, body, strict=settings_of(request).strict)
+        translation = await aside(json.is_heavy(body), work)
         open_streams = partial(codex_of(request).open_all, [translation.request])
         if translation.streams:
             run = Run(NOT_OPEN, translation.translator())
@@ -37,4 +40,5 @@ def translated(dialect: Dialect) -> Endpoint:
 
     # Its name in the OpenAPI document and the tables of that, where each has a name of its own.
     answer.__name__ = f"{dialect.name}_create"
-    return posted(answer)
+    named = dialect.caller_param
+    return posted(with_caller_names(named)(answer) if named else answer)

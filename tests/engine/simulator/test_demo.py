@@ -48,10 +48,9 @@ async def test_no_fault_looks_like_success(prompt: str) -> None:
 
 
 async def test_every_script_that_ends_well_is_assembled() -> None:
-    for name, told in PLAYED.items():
+    ends = ("response.completed", "response.incomplete")
+    for told in (one for one in PLAYED.values() if one.assembles and one.last in ends):
         answer = await ask(told.prompt)
-        if told.last not in ("response.completed", "response.incomplete") or name == "bad_json":
-            continue
         assembler = Assembler()
         for event in answer.events:
             assembler.feed(event)

@@ -28,6 +28,7 @@ from codexapi_engine.protocol.responses import TERMINAL
 from codexapi_engine.protocol.sse import Decoder, Event
 from codexapi_engine.simulator import SCRIPTS, Simulator, listing
 from codexapi_engine.simulator.refusals import FAILURES, REFUSALS
+from codexapi_engine.simulator.scripts import read
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Played:
     text: str | None = None
     status: int = 200
     broken: bool = False
+    assembles: bool = True  # to the items that the simulator ended
 
 
 PLAYED: dict[str, Played] = {
@@ -91,7 +93,7 @@ PLAYED: dict[str, Played] = {
     "drop": Played("[[drop 3]]", last="", has=("response.output_text.delta",), broken=True),
     "empty": Played("[[empty]]", last=""),
     "html": Played("[[html]]", last=""),
-    "bad_json": Played("[[bad_json]] [[say a]]", text=None),
+    "bad_json": Played("[[bad_json]] [[say a]]", assembles=False),
     "status": Played("[[status overloaded]]", last="", status=503),
     "times": Played("[[times 0]] [[empty]]"),
 }
@@ -99,6 +101,10 @@ PLAYED: dict[str, Played] = {
 
 def test_every_script_is_played_here() -> None:
     assert set(PLAYED) == set(SCRIPTS)
+    text = {name for name, told in PLAYED.items() if name not in read(told.prompt)}
+    assert text == {"hold"}, (
+        "it never ends, and has tests below; the reader takes the others for text"
+    )
 
 
 def test_listing_has_a_line_for_each_script() -> None:

@@ -11,12 +11,17 @@ from .translation import translate
 
 TOY = Dialect(
     "toy",
-    error_body=lambda error, request_id: {"oops": error.message, "id": request_id},
+    error_body=lambda error, request_id: {
+        "oops": error.message,
+        "field": error.param,
+        "id": request_id,
+    },
     error_status=lambda error: 529 if error.status == 503 else error.status,
     keep_alive=b'{"say":""}\n',
     media_type="application/x-ndjson",
     key_headers=(b"x-toy-key", b"authorization"),
     translate=translate,
+    caller_param=lambda param, body: "ask" if param == "input" else param,
 )
 ROUTES = DialectRoutes(
     TOY, [Route("/toy/say", translated(TOY), methods=["POST"])], prefixes=("/toy",), header=b"x-toy"
