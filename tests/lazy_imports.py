@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -155,6 +156,7 @@ for name in sys.argv[3:]:
         importlib.import_module(f"{sys.argv[2]}.{name}")
 print((time.process_time() - began) * 1000)
 """
+_INDENTED = re.compile(r"^ +(?:from|import) ", re.MULTILINE)
 _PASS = "import time; print(time.process_time() * 1000)"
 
 
@@ -166,7 +168,10 @@ def found() -> dict[tuple[str, str], set[str]]:
             importer = ".".join(path.relative_to(package.parent).with_suffix("").parts)
             home = importer.removesuffix(".__init__")
             inside = home if path.name == "__init__.py" else home.rpartition(".")[0]
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if not _INDENTED.search(text):
+                continue
+            tree = ast.parse(text)
             functions = (outer for outer in ast.walk(tree) if isinstance(outer, _FUNCTIONS))
             for node in (node for outer in functions for node in ast.walk(outer)):
                 for module, member in _imported(node, inside):

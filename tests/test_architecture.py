@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -83,10 +83,15 @@ class Module:
         """0 errors, bounds · 1 protocol · 2 engine · 3 doors · 4 cli"""
         return _layer(self.name)
 
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """All nodes of its tree, which each test reads."""
+        return tuple(ast.walk(self.tree))
+
     def imports(self) -> Iterator[tuple[str, ast.AST]]:
         """The modules that are imported, by their full names, with the node that does it."""
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((alias.name, node) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -143,13 +148,11 @@ def _exists(name: str) -> bool:
 
 def _in_function(module: Module, node: ast.AST) -> bool:
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return any(
-        node in ast.walk(outer) for outer in ast.walk(module.tree) if isinstance(outer, functions)
-    )
+    return any(node in ast.walk(outer) for outer in module.nodes if isinstance(outer, functions))
 
 
 def _for_types_only(module: Module, node: ast.AST) -> bool:
-    blocks = [n for n in ast.walk(module.tree) if isinstance(n, ast.If)]
+    blocks = [n for n in module.nodes if isinstance(n, ast.If)]
     return any(
         isinstance(block.test, ast.Name)
         and block.test.id == "TYPE_CHECKING"
@@ -195,7 +198,7 @@ def test_the_pure_floor_touches_nothing() -> None:
         allowed = {"datetime"} if module.name == f"{ENGINE}.errors" else set()
         imported = {name.partition(".")[0] for name, _ in module.imports()}
         yield from imported & (IMPURE - allowed)
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, asynchronous):
                 yield f"line {node.lineno} is asynchronous"
             elif isinstance(node, ast.Call):
@@ -269,7 +272,7 @@ def test_no_module_keeps_state() -> None:
         yield from (
             f"{name} is state" for name in tables if not name.isupper() and name != "__all__"
         )
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Global):
                 yield f"line {node.lineno}: global"
             if _changed_name(node) in tables:
@@ -321,7 +324,7 @@ def test_everything_is_caught_once_per_door() -> None:
     found = dict.fromkeys(WIDE_CATCHES, 0)
     places = []
     for module in every_module():
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.ExceptHandler) and _catches_all(node):
                 found[module.name.partition(".")[0]] += 1
                 places.append(f"{module.name}:{node.lineno}")
@@ -350,7 +353,7 @@ def test_names_say_something() -> None:
 
     def wrong(module: Module) -> Iterator[str]:
         yield from EMPTY_NAMES & set(module.name.split("."))
-        names = {n.name.lower() for n in ast.walk(module.tree) if isinstance(n, defined)}
+        names = {n.name.lower() for n in module.nodes if isinstance(n, defined)}
         yield from (name for name in names for word in BANNED_WORDS if word in name)
 
     each(every_module(), wrong)
@@ -387,7 +390,7 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     """Python before 3.11.3 takes half of the last repetition too (python/cpython#100061)."""
 
     def wrong(module: Module) -> Iterator[str]:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if not isinstance(node, ast.Constant):
                 continue
             value = node.value
@@ -403,7 +406,7 @@ def test_the_environment_is_read_and_never_written() -> None:
     """What one command sets there, every thread and every program that it starts would inherit."""
 
     def wrong(module: Module) -> Iterator[str]:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if _writes_to_the_environment(node):
                 yield f"line {node.lineno}"  # type: ignore[attr-defined]
         if "os.environ" in {name for name, _ in module.imports()}:
@@ -453,7 +456,7 @@ def test_a_number_that_two_modules_know_is_in_the_file_of_bounds() -> None:
     def wrong(module: Module) -> Iterator[str]:
         known = {name for name, _ in module.imports() if name in numbers()}
         homes = {name.rpartition(".")[2]: name for name, _ in module.imports() if name in modules}
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 name = f"{homes.get(node.value.id)}.{node.attr}"
                 known |= {name} & numbers()

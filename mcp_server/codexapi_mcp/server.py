@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, InputRequiredResult, TextContent
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 
 from codexapi_engine import __version__
 from codexapi_engine.bounds import PROGRESS_INTERVAL
@@ -97,128 +100,143 @@ def create_server(
         lifespan=lifespan,
         log_level="WARNING",
         subscriptions=False,  # nothing that clients see ever changes
+        tools=[_tool(name) for name in _REGISTRATIONS if name in options.tools],
     )
-    _add_text(server)
-    _add_generate_image(server)
-    _add_edit_image(server)
-    _add_transcribe_audio(server)
-    _add_status(server)
-    for name in Options().tools:
-        if name not in options.tools:
-            server.remove_tool(name)
     return server
 
 
-def _add_text(server: Server) -> None:
-    @server.tool(
-        title="Ask a Codex model",
-        annotations=schema.READS,
-        structured_output=False,  # some clients show the model nothing but structured output
+async def generate_text(
+    ctx: Ctx,
+    prompt: schema.Prompt,
+    system: schema.System = None,
+    model: schema.Model = None,
+    effort: schema.Effort = None,
+    images: schema.ShownImages = [],  # noqa: B006  (the SDK copies it)
+    files: schema.Files = [],  # noqa: B006
+    json_schema: schema.JsonSchema = None,
+    max_output_tokens: schema.MaxOutputTokens = None,
+    conversation_id: schema.ConversationId = None,
+) -> CallToolResult:
+    """Ask an OpenAI model through the user's own ChatGPT login, and return its answer, then a
+    conversation_id to go on with. It sees the prompt, and the images and files that are named,
+    and nothing else of this conversation."""
+    from . import text
+
+    question = text.Question(
+        prompt, system, model, effort, images, files, json_schema, max_output_tokens,
+        conversation_id,
+    )  # fmt: skip
+    return await text.generate(ctx, question)
+
+
+async def generate_image(
+    ctx: Ctx,
+    prompt: schema.ToDraw,
+    size: schema.Size = "auto",
+    quality: schema.Quality = "auto",
+    background: schema.Background = "auto",
+    format: schema.Format = None,  # noqa: A002  (the tool's own word)
+    n: schema.Count = 1,
+    output_path: schema.OutputPath = None,
+    inline: schema.Inline = None,
+) -> Annotated[CallToolResult, ImageResult]:
+    """Draw a picture with OpenAI's image model through the user's own ChatGPT login, save it to
+    disk, and return where it is. Takes a minute or two. If a call times out, make the same call
+    again: the picture is kept for it."""
+    from . import images as drawing
+
+    request = drawing.image_request(prompt, size=size, quality=quality, background=background)
+    return await drawing.generate(
+        ctx, request, drawing.OutputOptions(format, n, output_path, inline)
     )
-    async def generate_text(
-        ctx: Ctx,
-        prompt: schema.Prompt,
-        system: schema.System = None,
-        model: schema.Model = None,
-        effort: schema.Effort = None,
-        images: schema.ShownImages = [],  # noqa: B006  (the SDK copies it)
-        files: schema.Files = [],  # noqa: B006
-        json_schema: schema.JsonSchema = None,
-        max_output_tokens: schema.MaxOutputTokens = None,
-        conversation_id: schema.ConversationId = None,
-    ) -> CallToolResult:
-        """Ask an OpenAI model through the user's own ChatGPT login, and return its answer, then a
-        conversation_id to go on with. It sees the prompt, and the images and files that are named,
-        and nothing else of this conversation."""
-        from . import text
-
-        question = text.Question(
-            prompt, system, model, effort, images, files, json_schema, max_output_tokens,
-            conversation_id,
-        )  # fmt: skip
-        return await text.generate(ctx, question)
 
 
-def _add_generate_image(server: Server) -> None:
-    @server.tool(title="Generate image", annotations=schema.DRAWS)
-    async def generate_image(
-        ctx: Ctx,
-        prompt: schema.ToDraw,
-        size: schema.Size = "auto",
-        quality: schema.Quality = "auto",
-        background: schema.Background = "auto",
-        format: schema.Format = None,  # noqa: A002  (the tool's own word)
-        n: schema.Count = 1,
-        output_path: schema.OutputPath = None,
-        inline: schema.Inline = None,
-    ) -> Annotated[CallToolResult, ImageResult]:
-        """Draw a picture with OpenAI's image model through the user's own ChatGPT login, save it to
-        disk, and return where it is. Takes a minute or two. If a call times out, make the same call
-        again: the picture is kept for it."""
-        from . import images as drawing
+async def edit_image(
+    ctx: Ctx,
+    prompt: schema.ToChange,
+    images: schema.EditedImages,
+    mask: schema.Mask = None,
+    size: schema.Size = "auto",
+    quality: schema.Quality = "auto",
+    background: schema.Background = "auto",
+    format: schema.Format = None,  # noqa: A002
+    n: schema.Count = 1,
+    output_path: schema.OutputPath = None,
+    inline: schema.Inline = None,
+) -> Annotated[CallToolResult, ImageResult]:
+    """Change or combine pictures with OpenAI's image model through the user's own ChatGPT
+    login, save the result to disk, and return where it is. Takes a minute or two. If a call
+    times out, make the same call again: the picture is kept for it."""
+    from . import images as drawing
 
-        request = drawing.image_request(prompt, size=size, quality=quality, background=background)
-        return await drawing.generate(
-            ctx, request, drawing.OutputOptions(format, n, output_path, inline)
-        )
-
-
-def _add_edit_image(server: Server) -> None:
-    @server.tool(title="Edit image", annotations=schema.DRAWS)
-    async def edit_image(
-        ctx: Ctx,
-        prompt: schema.ToChange,
-        images: schema.EditedImages,
-        mask: schema.Mask = None,
-        size: schema.Size = "auto",
-        quality: schema.Quality = "auto",
-        background: schema.Background = "auto",
-        format: schema.Format = None,  # noqa: A002
-        n: schema.Count = 1,
-        output_path: schema.OutputPath = None,
-        inline: schema.Inline = None,
-    ) -> Annotated[CallToolResult, ImageResult]:
-        """Change or combine pictures with OpenAI's image model through the user's own ChatGPT
-        login, save the result to disk, and return where it is. Takes a minute or two. If a call
-        times out, make the same call again: the picture is kept for it."""
-        from . import images as drawing
-
-        request = drawing.image_request(prompt, size=size, quality=quality, background=background)
-        output = drawing.OutputOptions(format, n, output_path, inline)
-        return await drawing.edit(ctx, request, images, mask, output)
+    request = drawing.image_request(prompt, size=size, quality=quality, background=background)
+    output = drawing.OutputOptions(format, n, output_path, inline)
+    return await drawing.edit(ctx, request, images, mask, output)
 
 
-def _add_transcribe_audio(server: Server) -> None:
-    @server.tool(title="Transcribe audio", annotations=schema.READS)
-    async def transcribe_audio(
-        ctx: Ctx, path: schema.AudioPath, language: schema.Language = None
-    ) -> Annotated[CallToolResult, TranscriptResult]:
-        """Write down what is said in an audio file on the user's disk, through the user's own
-        ChatGPT login, and return the text. Of one of more than about 80 seconds that is no
-        WAV file, the end may be missing: the result says so."""
-        from . import audio
+async def transcribe_audio(
+    ctx: Ctx, path: schema.AudioPath, language: schema.Language = None
+) -> Annotated[CallToolResult, TranscriptResult]:
+    """Write down what is said in an audio file on the user's disk, through the user's own
+    ChatGPT login, and return the text. Of one of more than about 80 seconds that is no
+    WAV file, the end may be missing: the result says so."""
+    from . import audio
 
-        return await audio.transcribe(ctx, path, language)
+    return await audio.transcribe(ctx, path, language)
 
 
-def _add_status(server: Server) -> None:
-    @server.tool(title="List models", annotations=schema.READS)
-    async def list_models(ctx: Ctx) -> Annotated[CallToolResult, ModelsResult]:
-        """The models that generate_text can ask, the account's first choice first, with the efforts
-        that each has."""
-        from . import status
+async def list_models(ctx: Ctx) -> Annotated[CallToolResult, ModelsResult]:
+    """The models that generate_text can ask, the account's first choice first, with the efforts
+    that each has."""
+    from . import status
 
-        return await status.models(ctx)
+    return await status.models(ctx)
 
-    @server.tool(title="Account status", annotations=schema.LOOKS)
-    async def account_status(
-        ctx: Ctx, include_email: schema.IncludeEmail = False
-    ) -> Annotated[CallToolResult, AccountResult]:
-        """Whether the user is logged in, with which plan, how much of its limits is used and when
-        they begin anew. Tells no secrets."""
-        from . import status
 
-        return await status.account(ctx, include_email=include_email)
+async def account_status(
+    ctx: Ctx, include_email: schema.IncludeEmail = False
+) -> Annotated[CallToolResult, AccountResult]:
+    """Whether the user is logged in, with which plan, how much of its limits is used and when
+    they begin anew. Tells no secrets."""
+    from . import status
+
+    return await status.account(ctx, include_email=include_email)
+
+
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    """How a tool is shown to clients; its name and description are those of its function."""
+
+    function: Callable[..., Awaitable[CallToolResult]]
+    title: str
+    annotations: ToolAnnotations
+    structured: bool | None = None  # None: where the function says what its result has
+
+
+_REGISTRATIONS = {
+    registration.function.__name__: registration
+    for registration in (
+        # Some clients show the model nothing but structured output.
+        _Registration(generate_text, "Ask a Codex model", schema.READS, structured=False),
+        _Registration(generate_image, "Generate image", schema.DRAWS),
+        _Registration(edit_image, "Edit image", schema.DRAWS),
+        _Registration(transcribe_audio, "Transcribe audio", schema.READS),
+        _Registration(list_models, "List models", schema.READS),
+        _Registration(account_status, "Account status", schema.LOOKS),
+    )
+}
+
+
+@cache
+def _tool(name: str) -> Tool:
+    """A tool, whose schema is made once for all servers of a process."""
+    registration = _REGISTRATIONS[name]
+    return Tool.from_function(
+        registration.function,
+        title=registration.title,
+        annotations=registration.annotations,
+        structured_output=registration.structured,
+    )
 
 
 def _note(result: CallToolResult, note: str) -> None:
