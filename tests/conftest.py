@@ -28,7 +28,7 @@ settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=150 if os.environ.get("CODEXAPI_TESTS_ALL") == "1" else 60,
+    max_examples=300 if os.environ.get("CODEXAPI_TESTS_ALL") == "1" else 40,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(

@@ -1032,6 +1032,15 @@ def test_certificates_that_cannot_be_read_are_told_with_their_place(
         connect(Settings(ca_file=place), "https://chatgpt.com")
 
 
+async def test_damaged_certificates_are_told_by_the_first_request(tmp_path: Any) -> None:
+    place = tmp_path / "ca.pem"
+    place.write_text("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n")
+    transport = Transport(Settings(ca_file=place), Unsigned())
+    with pytest.raises(InvalidRequest, match=r"ca\.pem"):
+        await transport.stream("/responses", {})
+    await transport.aclose()
+
+
 # In this process
 
 

@@ -9,6 +9,7 @@ import asyncio
 import io
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..aside import aside
@@ -39,20 +40,38 @@ from .messages import HttpRequest, HttpResponse, HttpTransport, Timeouts, Url
 from .network import Network
 from .retry import Attempts
 
+_CERTIFICATE = b"-----BEGIN "
+"""How a PEM file names what comes: `CERTIFICATE`, `X509 CERTIFICATE` or `TRUSTED CERTIFICATE`."""
+
 
 def connect(settings: Settings, url: str) -> HttpTransport:
     """The connections to one host: its pool, its proxy, its certificates.
 
-    Raises InvalidRequest for certificates of the user's that cannot be read.
+    Raises InvalidRequest for a file of the user's without certificates; so does the first request
+    for one whose certificates are damaged.
     """
     if (proxy := settings.proxy_for(url)) is not None:
         from .over_httpx import through_proxy  # with httpx, for a proxy alone
 
         return through_proxy(proxy, _authorities(settings))
     if settings.ca_file is not None and url.startswith("https:"):
-        context = _authorities(settings)
-        return Network(lambda: context)
+        _look_at(settings.ca_file)
     return Network(lambda: _authorities(settings))
+
+
+def _look_at(ca_file: Path) -> None:
+    """To load the certificates of a system takes 30 ms, and many a command connects to nobody."""
+    try:
+        if _CERTIFICATE not in ca_file.read_bytes():
+            raise _unreadable(ca_file, "there is no certificate in it")
+    except OSError as error:
+        raise _unreadable(ca_file, error) from None
+
+
+def _unreadable(ca_file: Path, reason: object) -> InvalidRequest:
+    return InvalidRequest(
+        f"the certificates in {ca_file} cannot be read: {reason}", param="ca_file"
+    )
 
 
 def _authorities(settings: Settings) -> ssl.SSLContext:
@@ -63,9 +82,7 @@ def _authorities(settings: Settings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(settings.ca_file))
     except OSError as error:  # ssl.SSLError is one
-        raise InvalidRequest(
-            f"the certificates in {settings.ca_file} cannot be read: {error}", param="ca_file"
-        ) from None
+        raise _unreadable(settings.ca_file, error) from None
 
 
 class Signer(Protocol):

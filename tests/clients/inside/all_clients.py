@@ -4,6 +4,7 @@ and its exit code, as JSON. What they share is imported once: that takes longer 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -12,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import IO, Any
+
+gc.disable()  # what is imported lives to the end: the collector would walk over it again and again
 
 from anthropic import Anthropic
 from asked import MODEL, STREAM
