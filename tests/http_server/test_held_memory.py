@@ -75,7 +75,7 @@ def test_a_network_read_is_copied_no_more_than_twice(dialect: str) -> None:
     finally:
         tracemalloc.stop()
     assert b"".join(written).count(b'"ab"') == 5000
-    assert 1 < peak / len(read) < COPIES[dialect]
+    assert 0.5 < peak / len(read) < COPIES[dialect]
 
 
 def translator_of(dialect: str) -> Translator:

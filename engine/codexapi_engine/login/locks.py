@@ -20,7 +20,8 @@ from ..settings import private_folder
 from .consumed_tokens import ConsumedTokens
 
 POLL_INTERVAL = 0.02
-
+LOGINS = "login"
+"""The folder in our own folder that has one of these for each CODEX_HOME."""
 
 _MARKS = ".auth.json.codexapi-spent"
 
@@ -118,7 +119,7 @@ class MarksTokens:
 def login_folder(state_dir: Path, codex_home: Path) -> Path:
     """Our own folder for the login of one CODEX_HOME: what that folder itself does not take."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(codex_home))).hexdigest()[:16]
-    return state_dir / "login" / name
+    return state_dir / LOGINS / name
 
 
 def _lockable(path: Path, mode: int) -> int | None:

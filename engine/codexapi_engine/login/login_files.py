@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..settings import Settings
+from .locks import LOGINS
 
 DRAWN = "generated_images"
 """The folder in CODEX_HOME where Codex puts pictures: the only one that is no part of a login."""
@@ -41,24 +42,32 @@ class LoginFiles(NamedTuple):
         return any(os.path.samestat(status, one) for one in self._known())
 
     def _is_inside(self, real: Path) -> bool:
-        home = _stat(self.home)
-        if home is None:
-            return False
+        home, ours = _stat(self.home), _stat(self.state_dir / LOGINS)
         below = real
         for folder in real.parents:
             status = _stat(folder)
-            if status is not None and os.path.samestat(status, home):
+            if status is not None and ours is not None and os.path.samestat(status, ours):
+                return True
+            if status is not None and home is not None and os.path.samestat(status, home):
                 return below == real or below.name != DRAWN
             below = folder
         return False
 
     def _known(self) -> Iterator[os.stat_result]:
         """The files in the folder itself, and copies of the login beside the real file and in our
-        own folder."""
-        yield from _files(self.home, "")
+        own folders."""
+        for folder in (self.home, *_folders(self.state_dir / LOGINS)):
+            yield from _files(folder, "")
         real = Path(os.path.realpath(self.home / "auth.json"))
         for folder in {real.parent, self.state_dir} - {self.home}:
             yield from _files(folder, *_LOGIN, real.name, f".{real.name}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in os.listdir(folder)]
+    except OSError:
+        return []
 
 
 def _files(folder: Path, *prefixes: str) -> Iterator[os.stat_result]:
