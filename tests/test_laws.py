@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from typing import Any
 
@@ -273,6 +274,18 @@ def test_the_streamed_response_is_the_folded_one(data: bytes) -> None:
     assert last.json["response"]["output"] == whole["output"]
     assert last.json["response"]["status"] == whole["status"]
     assert last.json["response"]["usage"] == whole["usage"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_response_is_the_same_of_deltas_that_come_many_at_a_time(name: str) -> None:
+    decoder = sse.Decoder(coalesce=True)
+    try:
+        whole = folded(events(wire(name)))
+    except CodexError as error:
+        with pytest.raises(type(error), match=re.escape(error.message)):
+            folded([*decoder.feed(wire(name)), *decoder.flush()])
+        return
+    assert folded([*decoder.feed(wire(name)), *decoder.flush()]) == whole
 
 
 @pytest.mark.parametrize("include", [[], ["reasoning.encrypted_content"]], ids=["", "encrypted"])

@@ -29,7 +29,7 @@ from tests.test_wires import assert_answer, assert_provenance, assert_stream
 from tests.wire_files import READERS, WIRES, events
 
 from codexapi_engine.protocol import images
-from codexapi_engine.protocol.headers import ACCOUNT
+from codexapi_engine.protocol.headers import ACCOUNT, affinity
 from codexapi_engine.recording.lines import ExchangeFile, read_recording
 
 TOOL: Any = {
@@ -210,14 +210,20 @@ async def ask_by_mcp(options: list[str], env: dict[str, str], to_edit: str) -> t
 
 
 def test_a_dry_run_shows_the_headers_that_a_request_has(tmp_path: Path) -> None:
-    """As a recording has them, which leaves out the names of those that it does not know."""
+    """As a recording has them, which has `x` in place of words that it does not know. Ids and the
+    user's own are others each time."""
     recording = tmp_path / "recording"
     with simulator(tmp_path / "login") as backend:
         run("chat", "Hi.", "-m", MODEL, "--record", str(recording), env=backend.env)
         shown = json.loads(run("chat", "Hi.", "-m", MODEL, "--dry-run", env=backend.env).stdout)
     (stream,) = streams(recording)
-    sent = {name.lower() for name, _ in stream.headers}
-    assert sent - {"host", "content-length", ACCOUNT} == {*shown["headers"]}
+    sent = {name.lower(): value for name, value in stream.headers}
+    assert sent.keys() - {"host", "content-length", ACCOUNT} == shown["headers"].keys()
+    private = {"authorization", "user-agent", *affinity("")}
+    constant = shown["headers"].keys() - private
+    assert {name: sent[name] for name in constant} == {
+        name: shown["headers"][name] for name in constant
+    }
 
 
 def test_over_a_connection_the_pieces_are_those_of_the_network(tmp_path: Path) -> None:
