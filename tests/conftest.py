@@ -42,6 +42,8 @@ settings.load_profile("gate")
 for _name in ("SIGHUP", "SIGQUIT"):
     if (_number := getattr(signal, _name, None)) is not None:
         signal.signal(_number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _GARBAGE = (50_000, 20, 100)

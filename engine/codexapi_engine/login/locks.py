@@ -18,10 +18,9 @@ from ..files import NO_WAIT, Disk
 from ..protocol.secret import Secret
 from ..settings import private_folder
 from .consumed_tokens import ConsumedTokens
+from .login_files import LOGINS
 
 POLL_INTERVAL = 0.02
-LOGINS = "login"
-"""The folder in our own folder that has one of these for each CODEX_HOME."""
 
 _MARKS = ".auth.json.codexapi-spent"
 
