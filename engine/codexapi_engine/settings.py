@@ -296,6 +296,10 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
 SECRETS = frozenset(name for name, one in _FIELDS.items() if one.metadata["secret"])
 
 
+LOGINS = "login"
+"""In `state_dir`, the folder with one for each CODEX_HOME that does not take all of its own."""
+
+
 def private_folder(folder: Path) -> Path:
     """Makes a folder with mode 0700, and likewise those above that are missing.
     Raises OSError."""

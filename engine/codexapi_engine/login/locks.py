@@ -16,9 +16,8 @@ from ..errors import RefreshUnavailable
 from ..file_lock import try_lock
 from ..files import NO_WAIT, Disk
 from ..protocol.secret import Secret
-from ..settings import private_folder
+from ..settings import LOGINS, private_folder
 from .consumed_tokens import ConsumedTokens
-from .login_files import LOGINS
 
 POLL_INTERVAL = 0.02
 

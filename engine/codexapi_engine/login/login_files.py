@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..settings import Settings
+from ..settings import LOGINS, Settings
 
 DRAWN = "generated_images"
 """The folder in CODEX_HOME where Codex puts pictures: the only one that is no part of a login."""
-
-LOGINS = "login"
-"""In our own folder, the one with a folder for each CODEX_HOME that does not take all of its own."""
 
 _LOGIN = ("auth.json", ".auth.json", ".credentials.json")
 _OF_PROCESSES = ("environ", "mem")
