@@ -19,7 +19,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringError, KeyringLocked
-from tests.engine.test_login import World
+from tests.engine.login_worlds import World
 from tests.logins import ACCOUNT, auth_json, write_login
 from tests.processes import environment
 

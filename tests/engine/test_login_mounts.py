@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RENEWS = """
 import asyncio, json, sys
 from pathlib import Path
-from tests.engine.test_login import World
+from tests.engine.login_worlds import World
 from tests.logins import NOW
 from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.errors import CodexError

@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 from tests.certificates import Authority
-from tests.engine.test_connection import ask, hello, opened, request, talking
+from tests.engine.connections import ask, opened, request, talking
+from tests.engine.test_connection_tls import hello
 from tests.ports import full_port, refusing_port
 
 from codexapi_engine.http import failures

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import urlsplit
 
 import pytest
-from tests.engine.test_login import EXPIRED, OWNER, PERSONAL, over
+from tests.engine.login_worlds import EXPIRED, over
+from tests.engine.test_personal_token import OWNER, PERSONAL
 from tests.faulty import FaultyBackend, Script, endless, head, whole
 from tests.logins import NOW, access_token
 from tests.virtual_time import hurried
