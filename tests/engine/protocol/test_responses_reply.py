@@ -1,4 +1,4 @@
-"""Responses replies: folded, passed on, completed."""
+"""Responses replies: passed on, and what of each item is shown."""
 
 from __future__ import annotations
 
@@ -10,39 +10,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-from tests.wire_files import NAMES, NOT_OF_THE_CLIENT, events, translated, wire
+from tests.engine.protocol.response_events import (
+    COMPLETE,
+    ENDED_WELL,
+    UNOFFICIAL,
+    done,
+    folded,
+    step,
+)
+from tests.wire_files import events, translated, wire
 
 from codexapi_engine.errors import CodexError, StreamInterrupted, TimedOut
 from codexapi_engine.protocol import JsonObject, responses, sse
-from codexapi_engine.protocol.responses.request import RULES
-from codexapi_engine.protocol.rules import FieldRule
 from codexapi_engine.protocol.sse import Event
 
-# The fields that a public response has, by the Open Responses schema.
-COMPLETE = {
-    "id", "object", "created_at", "completed_at", "status", "incomplete_details", "model",
-    "previous_response_id", "instructions", "output", "error", "tools", "tool_choice", "truncation",
-    "parallel_tool_calls", "text", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs",
-    "temperature", "reasoning", "usage", "max_output_tokens", "max_tool_calls", "store", "background",
-    "service_tier", "metadata", "safety_identifier", "prompt_cache_key",
-}  # fmt: skip
-ENDED_WELL = [
-    name
-    for name in NAMES
-    if events(wire(name))[-1].type in ("response.completed", "response.incomplete", "response.done")
-]
-UNOFFICIAL = {
-    *NOT_OF_THE_CLIENT,
-    "compaction",  # no created_by, no sequence numbers
-    "image_generation",  # a tool_usage without web_search
-    "web_search", "deltas_without_their_item",  # an item that is added without its action
-    "response_done_alias", "lean", "minimal_for_codex_exec",  # not the public stream's shape
-}  # fmt: skip
-"""Wires that the official client's types refuse as they are, and which we do not mend."""
-
 _OFFICIAL_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-
-
 ENCRYPTED: JsonObject = {"include": ["reasoning.encrypted_content"]}
 
 
@@ -52,17 +34,6 @@ def passed(name: str, asked: JsonObject | None = None, **more: Any) -> list[Even
     )
     assert error is None
     return events(out)
-
-
-def folded(name: str) -> JsonObject:
-    assembler = responses.Assembler()
-    for event in events(wire(name)):
-        assembler.feed(event)
-    return assembler.finish()
-
-
-def step(kind: str, **data: Any) -> Event:
-    return Event(sse.encode({"type": kind, **data}, kind).strip())
 
 
 PLACE: JsonObject = {"item_id": "msg_0000", "output_index": 0, "content_index": 0}
@@ -78,206 +49,6 @@ def written(deltas: list[Event]) -> str:
 
 def said(stream: responses.ResponseStream, *given: Event) -> list[Event]:
     return events(b"".join(piece for event in given for piece in stream.feed(event)))
-
-
-# Folded
-
-
-@pytest.mark.parametrize("name", ENDED_WELL)
-def test_a_folded_response_is_complete_and_suits_the_official_client(name: str) -> None:
-    whole = responses.from_response(folded(name), {"model": "asked"}, 7)
-    assert set(whole) >= COMPLETE
-    if name not in UNOFFICIAL:
-        Response.model_validate_json(json.dumps(whole), strict=True)
-    assert isinstance(whole["created_at"], int)
-    assert whole["safety_identifier"] is None
-
-
-@pytest.mark.parametrize(
-    ("name", "kinds"),
-    [
-        ("text", ["message"]), ("function_calls_parallel", ["reasoning", "function_call", "function_call"]),
-        ("interleaved_tool_calls", ["reasoning", "function_call", "function_call"]),
-        ("populated_output", ["reasoning", "message"]), ("output_only_at_the_end", ["message"]),
-        ("minimal_for_codex_exec", ["message"]), ("unknown_event", ["hologram_call", "message"]),
-        ("empty_answer", ["reasoning"]),
-    ],
-)  # fmt: skip
-def test_the_output_is_in_order(name: str, kinds: list[str]) -> None:
-    assert [item["type"] for item in folded(name)["output"]] == kinds
-
-
-@pytest.mark.parametrize(
-    ("name", "status"),
-    [
-        ("text", "completed"),
-        ("lean", "completed"),
-        ("response_done_alias", "completed"),
-        ("incomplete_content_filter", "incomplete"),
-    ],
-)
-def test_the_status_is_told(name: str, status: str) -> None:
-    assert folded(name)["status"] == status
-
-
-def test_what_the_last_event_lacks_the_first_has_told() -> None:
-    assembler = responses.Assembler()
-    assembler.feed(
-        step("response.created", response={"id": "resp_1", "model": "m", "created_at": 5})
-    )
-    assembler.feed(
-        step(
-            "response.incomplete", response={"id": "resp_1", "incomplete_details": {"reason": "x"}}
-        )
-    )
-    assert assembler.finish() == {
-        "id": "resp_1", "model": "m", "created_at": 5, "output": [], "status": "incomplete",
-        "incomplete_details": {"reason": "x"},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ENDED_WELL])
-def test_a_run_that_failed_or_broke_is_raised(name: str) -> None:
-    with pytest.raises(CodexError):
-        folded(name)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        step("response.output_item.done", output_index=0),
-        step("response.output_item.done", output_index=0, item=[]),
-        step("response.completed"),
-        step("response.created", response=None),
-    ],
-    ids=lambda event: event.type,
-)
-def test_an_event_without_its_object_breaks_the_stream(event: Event) -> None:
-    with pytest.raises(StreamInterrupted) as caught:
-        responses.Assembler().feed(event)
-    assert caught.value.code == "upstream_protocol_error"
-
-
-def test_items_without_an_index_keep_their_order() -> None:
-    assembler = responses.Assembler()
-    for name in ("a", "b"):
-        assembler.feed(step("response.output_item.done", item={"id": name}))
-    assert [item["id"] for item in assembler.output] == ["a", "b"]
-
-
-# Completed
-
-
-def test_the_echoes_are_the_clients_own() -> None:
-    asked: JsonObject = {
-        "model": "alias", "instructions": "Mine.", "metadata": {"a": "b"}, "user": "ann",
-        "safety_identifier": "mine", "prompt_cache_key": "key", "tool_choice": "required",
-        "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}], "reasoning": {"effort": "high"},
-    }  # fmt: skip
-    whole = responses.from_response(folded("text"), asked, 7)
-    for name in ("instructions", "metadata", "user", "safety_identifier", "prompt_cache_key"):
-        assert whole[name] == asked[name]
-    assert whole["model"] == "gpt-6.1-sol"
-    assert whole["tool_choice"] == "auto"
-    assert whole["tools"] == [
-        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}, {"type": "web_search"},
-    ]  # fmt: skip
-    assert (whole["store"], whole["previous_response_id"]) == (True, None)
-    assert whole["background"] is False
-    assert "conversation" not in whole
-
-
-IDENTIFIERS = {"user", "safety_identifier"}
-"""Ignored, and echoed all the same: they change no answer."""
-
-
-@pytest.mark.parametrize("name", ["text", "lean"])
-@pytest.mark.parametrize("field", [f for f, rule in RULES.items() if rule is FieldRule.IGNORED])
-def test_what_is_ignored_is_not_echoed_as_if_it_had_been_obeyed(field: str, name: str) -> None:
-    """The same rule for all: those that a response has say what was done."""
-    asked = {field: "auto" if field == "truncation" else 3}
-    whole = responses.from_response(folded(name), asked, 7)
-    if field in IDENTIFIERS:
-        assert whole[field] == 3
-    else:
-        assert whole == responses.from_response(folded(name), {}, 7)
-
-
-def test_parameters_say_what_was_done() -> None:
-    asked = {"temperature": 0.2, "top_p": 0.5, "max_output_tokens": 100, "max_tool_calls": 3}
-    lean = responses.from_response(folded("lean"), {**asked, "truncation": "auto"}, 7)
-    assert [lean[name] for name in asked] == [1.0, 1.0, None, None]
-    assert lean["truncation"] == "disabled"
-    told = responses.from_response({**folded("text"), "top_p": 0.98}, asked, 7)
-    assert told["top_p"] == 0.98
-
-
-@pytest.mark.parametrize(
-    ("asked", "echoed"),
-    [
-        ({"store": False}, {"store": False}),
-        ({"store": None}, {"store": True}),
-        ({"background": True}, {"background": True}),
-        ({"previous_response_id": "resp_0"}, {"previous_response_id": "resp_0"}),
-        ({"conversation": "conv_1"}, {"conversation": {"id": "conv_1"}}),
-        ({"conversation": {"id": "conv_1"}}, {"conversation": {"id": "conv_1"}}),
-    ],
-)
-def test_what_is_kept_by_us_is_echoed_as_it_is(asked: JsonObject, echoed: JsonObject) -> None:
-    whole = responses.from_response(folded("text"), asked, 7)
-    assert whole | echoed == whole
-
-
-def test_a_response_has_our_id_where_that_is_ours_to_give() -> None:
-    stream = responses.ResponseStream({}, created=1, name="resp_ours")
-    out = [piece for event in events(wire("text")) for piece in stream.feed(event)]
-    told = [event.json for event in sse.Decoder().feed(b"".join(out))]
-    assert {data["response"]["id"] for data in told if "response" in data} == {"resp_ours"}
-    assert stream.response is not None
-    assert (stream.response["id"], stream.response["status"]) == ("resp_ours", "completed")
-
-
-def test_a_lean_response_is_completed_from_the_request() -> None:
-    asked = {
-        "model": "asked",
-        "tool_choice": "none",
-        "parallel_tool_calls": False,
-        "text": {"verbosity": "low"},
-        "reasoning": {"effort": "low"},
-    }
-    whole = responses.from_response(folded("lean"), asked, 7)
-    assert {name: whole[name] for name in asked} == asked
-    assert whole["created_at"] == 7
-    assert "user" not in whole
-
-
-def test_what_the_backend_adds_is_kept() -> None:
-    assert (
-        responses.from_response({"tool_usage": {"x": 1}, "vendor": 2}, {}, 7).items()
-        >= {"vendor": 2}.items()
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (None, None),
-        ({}, None),
-        ([], None),
-        ({"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "x": 4},
-         {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "x": 4, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}),
-        ({"input_tokens_details": {"cached_tokens": 5}, "output_tokens_details": {"reasoning_tokens": 6}},
-         {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "input_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 6}}),
-    ],
-)  # fmt: skip
-def test_usage_has_all_its_details(given: object, expected: object) -> None:
-    assert responses.from_response({"usage": given}, {}, 7)["usage"] == expected
-
-
-def test_responses_do_not_share_their_parts() -> None:
-    first = responses.from_response({}, {}, 7)
-    first["metadata"]["a"] = 1
-    assert responses.from_response({}, {}, 7)["metadata"] == {}
 
 
 # Passed on
@@ -495,6 +266,7 @@ def test_deltas_of_each_part_are_told_apart_unread() -> None:
 
 # The second beginning, which mostly tells what the first has told.
 
+
 BEGINNINGS = st.sampled_from(
     ['{"id":"r"}', '{"id":"r"}', '{"id":"r"}', '{"id":"s"}', '{"id":"r"},"x":1', '{"id":"r"},"type":"y"',
      '{"id":"r"},"sequence_number":3', '{"id":"r"},"obfuscation":"q"', '{"id":"é"}', "null", "{",
@@ -589,81 +361,10 @@ def test_a_beginning_that_is_told_again_is_not_read() -> None:
     assert again == said.replace(b".created", b".in_progress").replace(b'er":0', b'er":1')
 
 
-# Plain text
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("text", "Hello from the fake backend. ✓ naïve 日本語 🙂"),
-        ("two_messages", "First answer.\n\nSecond answer."),
-        ("refusal", "I'm sorry, but I can't help with that."),
-        ("several_parts", "Zero.\n\nOne. Two: Oslo."),
-        ("function_call", ""),
-        ("lean", "Lean and quick."),
-    ],
-)
-def test_text_streamed_is_text_folded(name: str, text: str) -> None:
-    printer = responses.Text()
-    assert "".join(printer.feed(event) for event in events(wire(name))) == text
-    assert responses.text_of(folded(name)) == text
-
-
-def test_text_without_deltas_comes_when_it_is_done() -> None:
-    printer = responses.Text()
-    place = {"output_index": 0, "content_index": 0}
-    assert printer.feed(step("response.output_text.delta", **place, delta="a")) == "a"
-    assert printer.feed(step("response.output_text.done", **place, text="abc")) == "bc"
-    assert printer.feed(step("response.output_text.done", **place, text="abc")) == ""
-
-
-@pytest.mark.parametrize(
-    ("verbatim", "name"), [(False, "response.completed"), (True, "response.done")]
-)
-def test_the_old_name_of_the_last_event_is_the_new_one_but_for_a_codex_client(
-    verbatim: bool, name: str
-) -> None:
-    stream = responses.ResponseStream({}, created=1, verbatim=verbatim)
-    out = [piece for event in events(wire("response_done_alias")) for piece in stream.feed(event)]
-    (last,) = events(out[-2])
-    assert last.type == last.json["type"] == name
-
-
-def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None:
-    told, at = responses.ReasoningText(), {"output_index": 0, "summary_index": 0}
-    kind = "response.reasoning_summary_text"
-    assert told.feed(step(f"{kind}.delta", **at, delta="a")) == "a"
-    assert told.feed(step(f"{kind}.done", **at, text="abc")) == "bc"
-    assert told.feed(step("response.output_text.delta", **at, content_index=0, delta="no")) == ""
-    at = {"output_index": 0, "summary_index": 1}
-    assert told.feed(step(f"{kind}.delta", **at, delta="d")) == "\n\nd"
-    assert told.feed(step(f"{kind}.done", **at, text="d")) == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("reasoning_summary", None),
-        ("items_only_when_done", None),
-        ("no_text_deltas", "I think."),
-        ("deltas_without_their_item", "I think."),
-    ],
-)
-def test_thoughts_are_told_whatever_the_model_leaves_out(name: str, text: str | None) -> None:
-    thoughts = responses.ReasoningText()
-    (item,) = [item for item in folded(name)["output"] if item["type"] == "reasoning"]
-    whole = "\n\n".join(part["text"] for part in item["summary"])
-    assert whole == (text or whole)
-    assert "".join(thoughts.feed(event) for event in events(wire(name))) == whole
-
-
 # Items: what is kept, and what is shown.
 
+
 PICTURE: JsonObject = {"id": "ig_1", "type": "image_generation_call"}
-
-
-def done(item: JsonObject) -> Event:
-    return step("response.output_item.done", output_index=0, item=item)
 
 
 @pytest.mark.parametrize("verbatim", [False, True], ids=["public", "codex"])
@@ -729,22 +430,3 @@ def test_a_compaction_keeps_its_content() -> None:
     assert [event.json["item"]["encrypted_content"] for event in out if "item" in event.json] == [
         "gAAAAABfake-compaction"
     ] * 2
-
-
-# Line ends of other standards.
-
-
-@pytest.mark.parametrize("joined", [True, False])
-def test_no_line_end_of_another_standard_is_left_in_a_stream(joined: bool) -> None:
-    """A client that splits lines as Python does reads the same events."""
-    decoder = sse.Decoder(coalesce=joined)
-    stream = decoder.feed(wire("line_separators"))
-    out, _ = translated(stream, responses.ResponseStream({}, created=1))
-    lines = out.decode().splitlines()
-    told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
-    deltas = [data["delta"] for data in told if data["type"].endswith("text.delta")]
-    assert deltas == ["One\u2028two", "\u2029three\x85four"]
-    assert len([line for line in lines if line]) == 2 * len(told) + 1
-    again = decoder.feed(wire("line_separators"))
-    codex, _ = translated(again, responses.ResponseStream({}, created=1, verbatim=True))
-    assert "One\u2028two".encode() in codex, "as it came"
