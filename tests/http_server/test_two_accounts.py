@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from tests.http_server.doors import MODEL, Door, chat, door, responses
 from tests.http_server.raw import JsonObject, post
-from tests.http_server.test_stored import kinds, made
+from tests.http_server.stored import kinds, made
 from tests.two_accounts import TwoAccounts
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
