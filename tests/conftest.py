@@ -18,8 +18,8 @@ ORDER = (
     "tests/cli/test_interactive.py", "tests/http_server/test_work.py", "tests/cli/", "tests/http_server/", "tests/mcp_server/",
     "tests/matrix/", "tests/engine/protocol/test_deltas.py", "tests/test_", "tests/engine/",
 )  # fmt: skip
-"""Where the tests are that take longest for a file, and those that wait; last, those that compute:
-no process has a long file left when the others are done, and no processor waits for one that waits."""
+"""Where the tests are that take longest for a file, and those that wait; last, those that compute.
+`tests/workers.py` takes them from both ends: a processor has something to compute at any time."""
 
 # The gate gives the same verdict twice: no dice, no memory, no clock. `python -m tests --all` tries
 # more examples. `--hypothesis-profile=search` throws the dice, and more often.

@@ -71,6 +71,7 @@ class Scheduler:
         groups = groupby(numbers, lambda number: _group(session.items[number].path))
         self._files = deque(deque(group) for _, group in groups)
         self._workers: dict[Connection, Worker] = {}
+        self._computing: list[Worker] = []
         self._names = map("w{}".format, count())
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
@@ -83,6 +84,10 @@ class Scheduler:
         self._root = root
         for _ in range(min(number, len(self._files))):
             self._start()
+        # The files that compute are the last ones (`conftest.py`). A third of the workers begin
+        # there, while the others wait for what the first ones wait for: no processor is idle first,
+        # and contended for in the end.
+        self._computing = [*self._workers.values()][: number // 3]
         try:
             while self._workers:
                 for connection in wait([*self._workers]):
@@ -106,7 +111,8 @@ class Scheduler:
             self._bury(worker)
             return
         if reports is None:
-            file = self._files.popleft() if self._files else ()
+            take = self._files.pop if worker in self._computing else self._files.popleft
+            file = take() if self._files else ()
             worker.tests.extend(file)
             worker.line.send([*file])
             return
