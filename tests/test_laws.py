@@ -7,6 +7,8 @@
 5. Garbage in, our error out.
 6. In and back: a reply of ours, sent back as history, keeps its content.
 7. No secret leaves. (The part of it that needs no login; the rest is with the doors.)
+
+One file, though it is long: they are read side by side, and share what they compare.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def create_server(
         lifespan=lifespan,
         log_level="WARNING",
         subscriptions=False,  # nothing that clients see ever changes
-        tools=[_tool(name) for name in _REGISTRATIONS if name in options.tools],
+        tools=[_to_tool(name) for name in _REGISTRATIONS if name in options.tools],
     )
     return server
 
@@ -228,7 +228,7 @@ _REGISTRATIONS = {
 
 
 @cache
-def _tool(name: str) -> Tool:
+def _to_tool(name: str) -> Tool:
     """A tool, whose schema is made once for all servers of a process."""
     registration = _REGISTRATIONS[name]
     return Tool.from_function(

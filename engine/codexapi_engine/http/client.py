@@ -63,12 +63,12 @@ def _look_at(ca_file: Path) -> None:
     """To load the certificates of a system takes 30 ms, and many a command connects to nobody."""
     try:
         if _CERTIFICATE not in ca_file.read_bytes():
-            raise _unreadable(ca_file, "there is no certificate in it")
+            raise _bad_certificates(ca_file, "there is no certificate in it")
     except OSError as error:
-        raise _unreadable(ca_file, error) from None
+        raise _bad_certificates(ca_file, error) from None
 
 
-def _unreadable(ca_file: Path, reason: object) -> InvalidRequest:
+def _bad_certificates(ca_file: Path, reason: object) -> InvalidRequest:
     return InvalidRequest(
         f"the certificates in {ca_file} cannot be read: {reason}", param="ca_file"
     )
@@ -82,7 +82,7 @@ def _authorities(settings: Settings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(settings.ca_file))
     except OSError as error:  # ssl.SSLError is one
-        raise _unreadable(settings.ca_file, error) from None
+        raise _bad_certificates(settings.ca_file, error) from None
 
 
 class Signer(Protocol):
