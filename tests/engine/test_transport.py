@@ -274,7 +274,10 @@ async def test_the_proxy_is_asked_for_the_way_and_told_no_token() -> None:
     assert "authorization" not in proxy.requests[0].headers
 
 
-@pytest.mark.parametrize("content", [None, b"no certificate"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"no certificate", b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"],
+)
 def test_certificates_that_cannot_be_read_are_told_with_their_place(
     tmp_path: Any, content: bytes | None
 ) -> None:

@@ -40,8 +40,8 @@ from .messages import HttpRequest, HttpResponse, HttpTransport, Timeouts, Url
 from .network import Network
 from .retry import Attempts
 
-_CERTIFICATE = b"-----BEGIN "
-"""How a PEM file names what comes: `CERTIFICATE`, `X509 CERTIFICATE` or `TRUSTED CERTIFICATE`."""
+_CERTIFICATE = b"CERTIFICATE-----"
+"""How a line of PEM ends that begins a certificate, whether it is plain, `X509` or `TRUSTED`."""
 
 
 def connect(settings: Settings, url: str) -> HttpTransport:
@@ -55,11 +55,11 @@ def connect(settings: Settings, url: str) -> HttpTransport:
 
         return through_proxy(proxy, _authorities(settings))
     if settings.ca_file is not None and url.startswith("https:"):
-        _look_at(settings.ca_file)
+        _check_certificates(settings.ca_file)
     return Network(lambda: _authorities(settings))
 
 
-def _look_at(ca_file: Path) -> None:
+def _check_certificates(ca_file: Path) -> None:
     """To load the certificates of a system takes 30 ms, and many a command connects to nobody."""
     try:
         if _CERTIFICATE not in ca_file.read_bytes():

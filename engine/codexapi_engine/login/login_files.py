@@ -45,9 +45,9 @@ class LoginFiles(NamedTuple):
         below = real
         for folder in real.parents:
             status = _stat(folder)
-            if status is not None and ours is not None and os.path.samestat(status, ours):
+            if _is_same(status, ours):
                 return True
-            if status is not None and home is not None and os.path.samestat(status, home):
+            if _is_same(status, home):
                 return below == real or below.name != DRAWN
             below = folder
         return False
@@ -55,26 +55,27 @@ class LoginFiles(NamedTuple):
     def _known(self) -> Iterator[os.stat_result]:
         """The files in the folder itself, and copies of the login beside the real file and in our
         own folders."""
-        for folder in (self.home, *_folders(self.state_dir / LOGINS)):
+        ours = self.state_dir / LOGINS
+        for folder in (self.home, *(ours / name for name in _names(ours))):
             yield from _files(folder, "")
         real = Path(os.path.realpath(self.home / "auth.json"))
         for folder in {real.parent, self.state_dir} - {self.home}:
             yield from _files(folder, *_LOGIN, real.name, f".{real.name}")
 
 
-def _folders(folder: Path) -> list[Path]:
+def _is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    return one is not None and other is not None and os.path.samestat(one, other)
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        return [folder / name for name in os.listdir(folder)]
+        return os.listdir(folder)
     except OSError:
         return []
 
 
 def _files(folder: Path, *prefixes: str) -> Iterator[os.stat_result]:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in names:
+    for name in _names(folder):
         if not name.startswith(prefixes):
             continue
         # Of all else, a link leads to what the user keeps elsewhere: instructions, settings.

@@ -53,7 +53,8 @@ def signature(credentials: Credentials) -> dict[str, str]:
 
 
 def backend_headers(user_agent: str, client_version: str) -> dict[str, str]:
-    """The headers of every request to the backend, whoever signs it."""
+    """The headers of every request to the backend, its signature aside: the place for one that the
+    token endpoint must not get."""
     return identity(user_agent, client_version)
 
 

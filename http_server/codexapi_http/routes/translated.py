@@ -40,5 +40,5 @@ def translated(dialect: Dialect) -> Endpoint:
 
     # Its name in the OpenAPI document and the tables of that, where each has a name of its own.
     answer.__name__ = f"{dialect.name}_create"
-    named = dialect.caller_param
-    return posted(with_caller_names(named)(answer) if named else answer)
+    caller_param = dialect.caller_param
+    return posted(with_caller_names(caller_param)(answer) if caller_param else answer)
