@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("codex/auth.json", "codex/.auth.json.codexapi-1-2.tmp", "codex/.credentials.json",
                  "codex/sessions/1.jsonl", "codex/generated_images/fox.png", "codex/config.toml",
                  "state/.auth.json.codexapi-spent", "state/login/0a/.auth.json.codexapi-1.tmp",
-                 "state/fox.png", "notes.txt"):  # fmt: skip
+                 "state/login/0a/deeper/tokens", "state/fox.png", "notes.txt"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("canary")
     return tmp_path
@@ -34,7 +34,8 @@ def folder(tmp_path: Path) -> Path:
     [
         "codex/auth.json", "codex/.auth.json.codexapi-1-2.tmp", "codex/.credentials.json",
         "codex/sessions/1.jsonl", "codex/config.toml", "state/.auth.json.codexapi-spent",
-        "state/login/0a/.auth.json.codexapi-1.tmp", "codex/../codex/auth.json",
+        "state/login/0a/.auth.json.codexapi-1.tmp", "state/login/0a/deeper/tokens",
+        "codex/../codex/auth.json",
     ],
 )  # fmt: skip
 def test_what_the_folder_of_a_login_holds_is_its_own(folder: Path, name: str) -> None:
