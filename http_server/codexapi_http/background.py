@@ -18,7 +18,7 @@ from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
 from codexapi_engine.storage import Owner, State, Turn, new_id
 
-from .middleware.request_log import current
+from .middleware.request_log import Entry, current
 from .pump import translate
 from .requests import ended
 
@@ -110,7 +110,7 @@ class Background:
         self, job: Job, request: JsonObject, items: list[JsonObject], sent: JsonObject
     ) -> None:
         entry = current()
-        entry.stop = partial(self._begin_stop, job.name)
+        entry.stop = partial(self._begin_stop, job.name, entry)
 
         def finish() -> bool:
             turn = Turn(request, items, job.response, job.owner)
@@ -139,9 +139,9 @@ class Background:
             del self._jobs[job.name]
             job.end()
             entry.stop = None
-            entry.code = "stopped" if entry.stopped else entry.code
 
-    def _begin_stop(self, name: str) -> None:
+    def _begin_stop(self, name: str, entry: Entry) -> None:
+        entry.code = "stopped"  # before the run ends: the entry is shown from then on
         task = asyncio.create_task(self._stop(name))
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

@@ -233,9 +233,14 @@ async def test_a_create_of_a_websocket_is_stopped_and_the_next_one_works() -> No
     assert codes == [None, "stopped"]
 
 
-async def test_a_response_in_the_background_runs_on_and_can_be_stopped() -> None:
-    backend = Stream()
+async def test_a_response_in_the_background_runs_on_and_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend, ends = Stream(), list[str | None]()
     async with door(backend) as server:
+        record = server.app.state.reports.record
+        end = record.end
+        monkeypatch.setattr(record, "end", lambda entry: (end(entry), ends.append(entry.code)))
         made = await server.reply(post(RESPONSES, responses(background=True), "X-Request-Id: mine"))
         await backend.reached.wait()
         backend.send(CREATED, DELTA)
@@ -248,6 +253,7 @@ async def test_a_response_in_the_background_runs_on_and_can_be_stopped() -> None
         after = await status(server)
     assert after["running"] == []
     assert [one["code"] for one in after["recent"] if one["method"] == "POST"] == ["stopped"]
+    assert "stopped" in ends, "it is shown with its code as soon as it has ended"
 
 
 async def test_a_request_that_is_not_running_cannot_be_stopped() -> None:
