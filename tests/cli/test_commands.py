@@ -15,8 +15,8 @@ import httpx
 import pytest
 from tests import forks
 from tests.cli.shell import terminal
-from tests.logins import backend_headers
-from tests.processes import ROOT, Running, codexapi, environment, simulator
+from tests.logins import accepted_headers
+from tests.processes import ROOT, Running, codexapi, environment, running, simulator
 
 from codexapi_engine.simulator.backend import catalogue
 
@@ -285,6 +285,16 @@ def test_simulate_writes_a_login_that_works_and_never_over_another(tmp_path: Pat
         assert backend.stop(signal.SIGTERM) == 143
 
 
+def test_a_token_in_a_variable_does_not_reach_the_simulator(tmp_path: Path) -> None:
+    real, ready = {"CODEX_ACCESS_TOKEN": "at-canary-real"}, r"codexapi simulator on (\S+)"
+    with running("simulate", "--login", str(tmp_path), ready=ready, env=real) as backend:
+        assert backend.process.stdout is not None
+        assert backend.process.stdout.readline() == "export CODEX_ACCESS_TOKEN=''\n"
+        env = {**real, **backend.env, "CODEX_ACCESS_TOKEN": ""}
+        done = run("chat", "-m", "gpt-6.1-sol", "[[say Hello.]]", env=env)
+        assert (done.stdout, done.stderr) == ("Hello.\n", "")
+
+
 def test_a_wrong_token_really_fails(tmp_path: Path) -> None:
     folder = tmp_path / "login"
     with simulator(folder) as backend:
@@ -344,7 +354,7 @@ def ask_simulator(backend: Running, changes: dict[str, object]) -> httpx.Respons
         "store": False,
         **changes,
     }
-    headers = backend_headers((Path(backend.env["CODEX_HOME"]) / "auth.json").read_bytes())
+    headers = accepted_headers((Path(backend.env["CODEX_HOME"]) / "auth.json").read_bytes())
     url = f"{backend.env['CODEXAPI_BASE_URL']}/responses"
     return httpx.post(url, json=body, headers=headers, trust_env=False)
 

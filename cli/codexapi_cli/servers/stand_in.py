@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -25,11 +26,15 @@ def write_login(folder: Path, login: bytes) -> None:
 
 
 def announce_backend(url: str, login: Path | None) -> None:
-    """Prints the settings that make a program use the backend with this login."""
+    """Prints the settings that make a program use the backend with this login. A token in a variable
+    would go before it, and a real one to the simulator: it is emptied."""
     if login is not None:
-        for name, value in (
-            ("CODEX_HOME", str(login.absolute())),
-            ("CODEXAPI_BASE_URL", f"{url}/backend-api/codex"),
-            ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", f"{url}/oauth/token"),
-        ):
+        settings = {
+            "CODEX_HOME": str(login.absolute()),
+            "CODEXAPI_BASE_URL": f"{url}/backend-api/codex",
+            "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{url}/oauth/token",
+        }
+        if os.environ.get("CODEX_ACCESS_TOKEN"):
+            settings["CODEX_ACCESS_TOKEN"] = ""
+        for name, value in settings.items():
             put(f"export {name}={shlex.quote(value)}\n")
