@@ -31,7 +31,7 @@ def access_token(exp: float | None, mark: str = "first", **claims: Any) -> str:
     return jwt(told if exp is None else {"exp": int(exp), **told})
 
 
-def backend_headers(login: bytes | str) -> dict[str, str]:
+def accepted_headers(login: bytes | str) -> dict[str, str]:
     """What the backend demands of every request, signed with this `auth.json`."""
     tokens = json.loads(login)["tokens"]
     return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.clock import Clock
-from tests.logins import backend_headers
+from tests.logins import accepted_headers
 
 from codexapi_engine.protocol.sse import Decoder, Event
 from codexapi_engine.simulator import Simulator
@@ -110,7 +110,7 @@ class Answer:
 
 def signed(simulator: Simulator, **more: str) -> dict[str, str]:
     return {
-        **backend_headers(simulator.login()),
+        **accepted_headers(simulator.login()),
         "content-type": "application/json",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
