@@ -13,6 +13,7 @@ from tests.http_server.raw import JSON_TYPE, JsonObject, get, post
 from tests.http_server.sockets import client, create
 
 from codexapi_engine.simulator import Simulator
+from codexapi_http.middleware.request_log import Entry
 from codexapi_http.request_record import RequestRecord
 
 pytestmark = pytest.mark.timeout(60)
@@ -240,7 +241,12 @@ async def test_a_response_in_the_background_runs_on_and_can_be_stopped(
     async with door(backend) as server:
         record = server.app.state.reports.record
         end = record.end
-        monkeypatch.setattr(record, "end", lambda entry: (end(entry), ends.append(entry.code)))
+
+        def note(entry: Entry) -> None:
+            end(entry)
+            ends.append(entry.code)
+
+        monkeypatch.setattr(record, "end", note)
         made = await server.reply(post(RESPONSES, responses(background=True), "X-Request-Id: mine"))
         await backend.reached.wait()
         backend.send(CREATED, DELTA)
