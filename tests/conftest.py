@@ -13,13 +13,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ORDER = (
-    "tests/test_docs.py", "tests/page/", "tests/storm/", "tests/clients/", "tests/contract/", "tests/cli/test_doctor.py",
-    "tests/cli/test_setup.py", "tests/cli/test_help.py", "tests/live/", "tests/cli/test_streams.py",
-    "tests/cli/test_interactive.py", "tests/http_server/test_work.py", "tests/cli/", "tests/http_server/", "tests/mcp_server/",
+    "tests/storm/", "tests/test_docs.py", "tests/clients/test_clients.py", "tests/contract/test_codex_cli.py",
+    "tests/live/test_real_road.py", "tests/page/", "tests/test_benchmarks.py", "tests/cli/test_doctor.py",
+    "tests/engine/test_transport_faults.py", "tests/cli/test_interactive.py",
+    "tests/engine/test_login_failures.py", "tests/engine/test_token_endpoint.py", "tests/contract/test_drift.py",
+    "tests/http_server/test_stored_rows.py", "tests/cli/test_image.py", "tests/cli/test_drift.py",
+    "tests/cli/test_help.py", "tests/cli/test_streams.py", "tests/http_server/test_work.py", "tests/clients/",
+    "tests/live/", "tests/contract/", "tests/test_distribution.py", "tests/cli/", "tests/http_server/",
+    "tests/mcp_server/", "tests/test_forks.py", "tests/test_workers.py",  "tests/matrix/test_matrix.py",
     "tests/matrix/", "tests/engine/protocol/test_deltas.py", "tests/test_", "tests/engine/",
 )  # fmt: skip
-"""Where the tests are that take longest for a file, and those that wait; last, those that compute.
-`tests/workers.py` takes them from both ends: a processor has something to compute at any time."""
+"""First the files that take longest and those that wait, last those that compute: `tests/workers.py`
+takes them from both ends."""
 
 # The gate gives the same verdict twice: no dice, no memory, no clock. `python -m tests --all` tries
 # more examples. `--hypothesis-profile=search` throws the dice, and more often.

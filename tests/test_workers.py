@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from _pytest.capture import FDCapture
 from _pytest.runner import runtestprotocol
 from tests.processes import ROOT, WORKER
 
+workers = pytest.importorskip("tests.workers", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
 
 ONE = """
@@ -69,6 +71,21 @@ def test_the_first_failure_ends_the_rest_where_the_user_wants_that(tmp_path: Pat
     assert code == 1, output
     assert "1 failed, 1 passed" in output
     assert "stopping after 1 failures" in output
+
+
+def test_processors_were_idle_if_they_had_little_to_do_for_long_enough() -> None:
+    ticks = iter([(0, 0), (9, 10), (20, 100), (21, 300), (100, 301)])
+    processors = workers.Processors(lambda: next(ticks))
+    assert [processors.were_idle() for _ in range(4)] == [False, True, False, False]
+
+
+def test_the_last_file_is_for_processors_that_were_idle() -> None:
+    items = [SimpleNamespace(path=Path(name)) for name in ("a", "a", "b", "c")]
+    plugins = SimpleNamespace(getplugin=lambda name: None)
+    session = SimpleNamespace(items=items, config=SimpleNamespace(hook=None, pluginmanager=plugins))
+    ticks = iter([(0, 0), (0, 100), (100, 200), (200, 300), (200, 400)])
+    scheduler = workers.Scheduler(session, workers.Processors(lambda: next(ticks)))
+    assert [[*scheduler.next_file()] for _ in range(4)] == [[0, 1], [3], [2], []]
 
 
 def test_the_private_parts_of_pytest_that_a_worker_uses_are_there(

@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, groupby, pairwise
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,6 +32,12 @@ if sys.platform == "win32":
 
 TOGETHER = {"page"}
 """Folders of tests that share what a worker starts once, and that costs more than the tests."""
+
+SOME_TICKS = 50
+"""A quarter of a second of two processors: what they did in less says little."""
+
+IDLE = 0.05
+"""The part of their time that processors may have nothing to do."""
 
 FORK = multiprocessing.get_context("fork")
 
@@ -64,14 +70,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 class Scheduler:
     """Hands out files, and reports what the workers send."""
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, processors: Processors | None = None) -> None:
         self._session = session
         self._hook = session.config.hook
         numbers = range(len(session.items))
         groups = groupby(numbers, lambda number: _group(session.items[number].path))
         self._files = deque(deque(group) for _, group in groups)
         self._workers: dict[Connection, Worker] = {}
-        self._computing: list[Worker] = []
+        self._processors = processors or Processors()
         self._names = map("w{}".format, count())
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
@@ -84,10 +90,6 @@ class Scheduler:
         self._root = root
         for _ in range(min(number, len(self._files))):
             self._start()
-        # The files that compute are the last ones (`conftest.py`). A third of the workers begin
-        # there, while the others wait for what the first ones wait for: no processor is idle first,
-        # and contended for in the end.
-        self._computing = [*self._workers.values()][: number // 3]
         try:
             while self._workers:
                 for connection in wait([*self._workers]):
@@ -100,6 +102,13 @@ class Scheduler:
             for worker in self._workers.values():
                 worker.process.join()
 
+    def next_file(self) -> Sequence[int]:
+        """The numbers of its tests; none at the end. The first files take long and wait, the last
+        ones compute (`conftest.py`): those are for processors that have nothing to do."""
+        if not self._files:
+            return ()
+        return self._files.pop() if self._processors.were_idle() else self._files.popleft()
+
     def _start(self) -> None:
         worker = Worker(next(self._names), self._session, [*self._workers], self._root)
         self._workers[worker.line] = worker
@@ -111,8 +120,7 @@ class Scheduler:
             self._bury(worker)
             return
         if reports is None:
-            take = self._files.pop if worker in self._computing else self._files.popleft
-            file = take() if self._files else ()
+            file = self.next_file()
             worker.tests.extend(file)
             worker.line.send([*file])
             return
@@ -153,6 +161,29 @@ class Scheduler:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+
+
+class Processors:
+    """The processors of this machine. `ticks` gives the ticks so far: idle ones, and all."""
+
+    def __init__(self, ticks: Callable[[], tuple[int, int]] | None = None) -> None:
+        self._ticks = ticks or _ticks
+        self._before = self._ticks()
+        self._were_idle = False
+
+    def were_idle(self) -> bool:
+        """Whether they had too little to do since they were asked, or since some time before."""
+        now = self._ticks()
+        idle, total = now[0] - self._before[0], now[1] - self._before[1]
+        if total >= SOME_TICKS:
+            self._before, self._were_idle = now, idle > total * IDLE
+        return self._were_idle
+
+
+def _ticks() -> tuple[int, int]:
+    """Of user, nice, system, idle, iowait, irq, softirq and steal, as in proc_stat(5)."""
+    times = [int(field) for field in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
+    return times[3] + times[4], sum(times)
 
 
 def _group(file: Path) -> Path:

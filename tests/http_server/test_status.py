@@ -125,7 +125,7 @@ async def test_limits_are_those_of_the_newest_answer_and_nobody_is_asked() -> No
     async with door(backend) as server, raw.connect(server.port) as connection:
         await connection.send(post(CHAT, chat("hi", stream=True)))
         await backend.reached.wait()  # it fails on a second request
-        backend.send(CREATED)
+        backend.send(CREATED, DELTA)
         await connection.head()
         told = (await status(server))["limits"]
         assert told == (await status(server))["limits"]
