@@ -36,6 +36,8 @@ def main() -> None:
     options.add_argument("--where", default="", help="which machine it was")
     given = options.parse_args()
     if given.name:
+        if given.run is None or given.startup is None:
+            options.error("a run that is to be kept needs --run FILE and --startup FILE")
         run = keep(given.run, given.startup, given.where)
         (FOLDER / f"{given.name}.json").write_text(json.dumps(run._asdict(), indent=1) + "\n")
     report.place({"runs": table(kept())})

@@ -420,6 +420,15 @@ def test_what_is_kept_of_a_run_is_what_has_a_goal(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_run_that_is_to_be_kept_needs_its_two_files(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["runs", "a-name", "--run", "one.json"])
+    with pytest.raises(SystemExit, match="2"):
+        runs.main()
+    assert "--run FILE and --startup FILE" in capsys.readouterr().err
+
+
 def test_what_never_came_is_null_in_json() -> None:
     told = report.summary(SAMPLES)[OURS]["leavers"]
     assert json.loads(json.dumps(told, allow_nan=False))["median"] is None
