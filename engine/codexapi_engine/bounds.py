@@ -20,7 +20,7 @@ MAX_PIPELINED = 100
 
 MAX_JSON_DEPTH = 100
 MAX_JSON_VALUES = 100_000
-"""In one body. One of MAX_BODY_BYTES has room for a hundred times as many, which take a minute to
+"""In one body. One of 32 MiB has room for a hundred times as many, which take a minute to
 look at, and a gigabyte; the longest conversation has some ten thousand."""
 
 MAX_JSON_TOKENS = 1_000_000

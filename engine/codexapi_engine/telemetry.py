@@ -125,7 +125,7 @@ class RunMetrics:
         self.observer.began()
 
     def requested(self, request: JsonObject) -> None:
-        """Its request is as the backend gets it."""
+        """Its request is known: with the model that the backend gets, and not translated yet."""
         self.model = get_str(request, "model")
         self.effort = get_str(get_dict(request, "reasoning"), "effort")
         self.observer.requested(self)
