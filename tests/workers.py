@@ -78,6 +78,7 @@ class Scheduler:
         self._files = deque(deque(group) for _, group in groups)
         self._workers: dict[Connection, Worker] = {}
         self._processors = processors or Processors()
+        self._computing: list[Worker] = []  # those that begin at the end
         self._names = map("w{}".format, count())
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
@@ -90,6 +91,7 @@ class Scheduler:
         self._root = root
         for _ in range(min(number, len(self._files))):
             self._start()
+        self._computing = [*self._workers.values()][: number // 3]
         try:
             while self._workers:
                 for connection in wait([*self._workers]):
@@ -102,12 +104,13 @@ class Scheduler:
             for worker in self._workers.values():
                 worker.process.join()
 
-    def next_file(self) -> Sequence[int]:
+    def next_file(self, *, computing: bool = False) -> Sequence[int]:
         """The numbers of its tests; none at the end. The first files take long and wait, the last
         ones compute (`conftest.py`): those are for processors that have nothing to do."""
         if not self._files:
             return ()
-        return self._files.pop() if self._processors.were_idle() else self._files.popleft()
+        at_the_end = self._processors.were_idle() or computing
+        return self._files.pop() if at_the_end else self._files.popleft()
 
     def _start(self) -> None:
         worker = Worker(next(self._names), self._session, [*self._workers], self._root)
@@ -120,7 +123,9 @@ class Scheduler:
             self._bury(worker)
             return
         if reports is None:
-            file = self.next_file()
+            file = self.next_file(computing=worker in self._computing)
+            if worker in self._computing:
+                self._computing.remove(worker)
             worker.tests.extend(file)
             worker.line.send([*file])
             return
