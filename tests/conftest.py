@@ -20,7 +20,7 @@ ORDER = (
     "tests/http_server/test_stored_rows.py", "tests/cli/test_image.py", "tests/cli/test_drift.py",
     "tests/cli/test_help.py", "tests/cli/test_streams.py", "tests/http_server/test_work.py", "tests/clients/",
     "tests/live/", "tests/contract/", "tests/test_distribution.py", "tests/cli/", "tests/http_server/",
-    "tests/mcp_server/", "tests/test_forks.py", "tests/test_workers.py",  "tests/matrix/test_matrix.py",
+    "tests/mcp_server/", "tests/test_forks.py", "tests/test_workers.py", "tests/matrix/test_matrix.py",
     "tests/matrix/", "tests/engine/protocol/test_deltas.py", "tests/test_", "tests/engine/",
 )  # fmt: skip
 """First the files that take longest and those that wait, last those that compute: `tests/workers.py`

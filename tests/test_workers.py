@@ -79,13 +79,15 @@ def test_processors_were_idle_if_they_had_little_to_do_for_long_enough() -> None
     assert [processors.were_idle() for _ in range(4)] == [False, True, False, False]
 
 
-def test_the_last_file_is_for_processors_that_were_idle() -> None:
-    items = [SimpleNamespace(path=Path(name)) for name in ("a", "a", "b", "c")]
+def test_the_last_file_is_for_one_that_begins_and_for_processors_that_were_idle() -> None:
+    items = [SimpleNamespace(path=Path(name)) for name in ("a", "a", "b", "c", "d")]
     plugins = SimpleNamespace(getplugin=lambda name: None)
     session = SimpleNamespace(items=items, config=SimpleNamespace(hook=None, pluginmanager=plugins))
-    ticks = iter([(0, 0), (0, 100), (100, 200), (200, 300), (200, 400)])
+    ticks = iter([(0, 0), (0, 100), (0, 200), (100, 300), (100, 400)])
     scheduler = workers.Scheduler(session, workers.Processors(lambda: next(ticks)))
-    assert [[*scheduler.next_file()] for _ in range(4)] == [[0, 1], [3], [2], []]
+    begun = [scheduler.next_file(computing=computing) for computing in (False, True)]
+    files = [*begun, *(scheduler.next_file() for _ in range(3))]
+    assert [[*file] for file in files] == [[0, 1], [4], [3], [2], []]
 
 
 def test_the_private_parts_of_pytest_that_a_worker_uses_are_there(
