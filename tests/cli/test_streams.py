@@ -17,6 +17,8 @@ from tests.cli.shell import PATIENCE, exit_code, run, terminal
 from tests.cli.test_matrix import asked, dry
 from tests.processes import codexapi, environment
 
+from codexapi_engine.bounds import MAX_FILE_BYTES
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")
 
 
@@ -228,14 +230,14 @@ def test_nothing_to_ask_is_one_line_for_a_script(
 def test_stdin_has_the_bound_of_files(command: str, tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
-        file.truncate(50 * 1024 * 1024 + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     with large.open("rb") as file:
         done = forks.run(
             codexapi(*command.split()), env=environment(), cwd=tmp_path, stdin=file,
             capture_output=True, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
     assert (done.returncode, done.stdout) == (7, "")
-    assert done.stderr == "codexapi: stdin: it has more than 50 MiB\n"
+    assert done.stderr == f"codexapi: stdin: it has more than {MAX_FILE_BYTES >> 20} MiB\n"
 
 
 @posix

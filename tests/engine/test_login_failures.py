@@ -14,7 +14,7 @@ from tests.logins import DAY, NOW, access_token, auth_json, write_login
 from tests.ports import refusing_url
 from tests.virtual_time import hurried
 
-from codexapi_engine.bounds import TOKEN_TIMEOUT
+from codexapi_engine.bounds import REFRESH_MARGIN, TOKEN_TIMEOUT
 from codexapi_engine.errors import (
     LoginExpired,
     RefreshUnavailable,
@@ -275,12 +275,12 @@ async def test_a_passing_failure_after_a_401_may_be_tried_again_later() -> None:
 @pytest.mark.parametrize("answer", [FAILED, (401, REUSED)])
 def test_the_last_seconds_of_a_token_are_used_when_it_cannot_be_renewed(answer: Answer) -> None:
     async def story() -> None:
-        there = world(auth_json(exp=NOW + 30))
+        there = world(auth_json(exp=NOW + REFRESH_MARGIN / 2))
         there.answers = [answer]
         for _ in range(3):
-            assert await there.ask() == access_token(NOW + 30)
+            assert await there.ask() == access_token(NOW + REFRESH_MARGIN / 2)
         assert len(there.redeemed) == 1
-        there.now += 31
+        there.now += REFRESH_MARGIN / 2 + 1
         there.answers = [answer]
         with pytest.raises((LoginExpired, RefreshUnavailable)):
             await there.ask()

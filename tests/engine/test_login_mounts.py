@@ -15,6 +15,8 @@ import pytest
 from tests import forks
 from tests.logins import DAY, NOW, auth_json
 
+from codexapi_engine.bounds import REFRESH_MARGIN
+
 ROOT = Path(__file__).parents[2]
 
 RENEWS = """
@@ -83,7 +85,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
-    made.file.write_bytes(auth_json(exp=NOW + 30))
+    made.file.write_bytes(auth_json(exp=NOW + REFRESH_MARGIN / 2))
     made.file.chmod(0o600)
     (made.seen / "auth.json").touch()
     return made

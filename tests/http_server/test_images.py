@@ -20,7 +20,7 @@ from tests.http_server.doors import Door, door, listening
 from tests.http_server.raw import JsonObject, Reply
 
 from codexapi_engine import Codex, Settings
-from codexapi_engine.bounds import MAX_FORM_BYTES, MIB
+from codexapi_engine.bounds import MAX_FILE_BYTES, MAX_FORM_BYTES, MIB
 from codexapi_engine.http.in_process import in_process
 from codexapi_engine.http.over_httpx import over_httpx
 from codexapi_engine.images.fetch import Fetcher
@@ -373,7 +373,7 @@ BAD: Mapping[str, tuple[bytes, str]] = {
     "an empty file": (b"", "invalid_image"),
     "truncated": (picture(size=(300, 300))[:-40], "invalid_image"),
     "too many pixels": (bomb(), "image_too_large"),
-    "over 50 MB": (PNG + bytes((50 << 20) + 1), "image_too_large"),
+    "too large": (PNG + bytes(MAX_FILE_BYTES + 1), "image_too_large"),
 }
 
 
@@ -416,7 +416,7 @@ async def test_a_mask_without_alpha_is_a_400_that_names_it(server: Door) -> None
         ({"images": [{"image_url": "https://inside.example/a.png"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [{"image_url": "https://good.example/away"}]}, "images[0].image_url", "invalid_image_url"),
         ({"images": [URL] * 17}, "images[16]", "invalid_value"),
-        ({"images": ["https://good.example/large.png"] * 16}, f"images[{MAX_FORM_BYTES // (LARGE * MIB)}]", "image_too_large"),
+        ({"images": ["https://good.example/large.png"] * 16}, f"images[{(MAX_FORM_BYTES - 1) // (LARGE * MIB)}]", "image_too_large"),
         ({"images": ["https://inside.example/a.png"] * 17}, "images[16]", "invalid_value"),
     ],
 )  # fmt: skip

@@ -230,7 +230,7 @@ async def aged(pair: Pair) -> None:
 async def test_a_collision_that_codex_wins_ends_with_its_pair(
     codex_cli: Path, tmp_path: Path
 ) -> None:
-    login = auth_json(exp=time.time() + 30, issued=time.time() - 3600)
+    login = auth_json(exp=time.time() + REFRESH_MARGIN / 2, issued=time.time() - 3600)
     async with both(codex_cli, tmp_path, login) as (world, pair):
         # Codex's request comes first, and its answer after ours has been refused.
         world.before["us"] = world.spent["codex"]
@@ -250,7 +250,7 @@ async def test_a_collision_that_we_win_leaves_our_pair_whatever_codex_does(
     codex_cli: Path, tmp_path: Path
 ) -> None:
     """How Codex ends is its own affair; it has no lock while it sends."""
-    login = auth_json(exp=time.time() + 30, issued=time.time() - 3600)
+    login = auth_json(exp=time.time() + REFRESH_MARGIN / 2, issued=time.time() - 3600)
     async with both(codex_cli, tmp_path, login) as (world, pair):
         world.before["codex"] = world.spent["us"]
         world.after["us"] = world.refused["codex"]

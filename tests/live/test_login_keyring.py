@@ -23,6 +23,7 @@ from tests.faulty import FaultyBackend
 from tests.live.test_login_beside_codex import CODEX_AT, CONFIG, Pair, World, codex_cli
 from tests.logins import auth_json
 
+from codexapi_engine.bounds import REFRESH_MARGIN
 from codexapi_engine.login.keyring_store import account
 
 __all__ = ["codex_cli"]  # a fixture
@@ -133,7 +134,7 @@ async def test_two_programs_share_one_login_in_the_keyring(codex_cli: Path, tmp_
     async with both(codex_cli, tmp_path) as (world, pair):
         # The entry is made by Codex itself, as that is what we have to find and to change.
         await pair.codex("login", "--with-api-key", given=b"sk-canary")
-        login = auth_json(exp=time.time() + 30, issued=time.time() - 3600)
+        login = auth_json(exp=time.time() + REFRESH_MARGIN / 2, issued=time.time() - 3600)
         await pair.python(PUT, login)
 
         world.lifetime["us"] = CODEX_AT - 10

@@ -15,6 +15,8 @@ import pytest
 from tests.faulty import Exchange, FaultyBackend, Script, TokenEndpoint, by_path, whole
 from tests.logins import access_token, auth_json, write_login
 
+from codexapi_engine.bounds import REFRESH_MARGIN
+
 PAST = 1_000_000_000.0
 EXP = 4_000_000_000.0
 OLD, NEW = access_token(PAST), access_token(EXP, "1")
@@ -210,9 +212,11 @@ async def test_processes_that_share_a_login_for_long_make_one_renewal_in_each_ro
 ) -> None:
     """By turns the token runs out, and is refused before its time. Meanwhile somebody reads."""
     now = time.time()
-    path = write_login(tmp_path, auth_json(exp=now + 60, issued=now - 3600, access=None, mark="0"))
+    path = write_login(
+        tmp_path, auth_json(exp=now + REFRESH_MARGIN, issued=now - 3600, access=None, mark="0")
+    )
     issuer = Issuer()
-    issuer.good = access_token(now + 60, "0")
+    issuer.good = access_token(now + REFRESH_MARGIN, "0")
     async with FaultyBackend(otherwise=[issuer]) as backend:
         env = environment(backend, tmp_path)
         async with (

@@ -27,6 +27,7 @@ from tests.two_accounts import TwoAccounts
 from tests.virtual_time import hurried
 
 from codexapi_engine import Codex, Settings
+from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import UsageLimitReached
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import Reply
@@ -222,7 +223,7 @@ def _things(folder: Path) -> None:
     (folder / "link.txt").symlink_to(folder / "none" / "auth.json")
     (folder / "data.bin").write_bytes(b"\0\xff")
     with open(folder / "huge.txt", "wb") as file:
-        file.truncate(51 * 1024 * 1024)
+        file.truncate(MAX_FILE_BYTES + 1)
 
 
 async def test_a_conversation_goes_on_after_another_account_has_logged_in(tmp_path: Path) -> None:
