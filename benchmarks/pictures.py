@@ -9,7 +9,6 @@ only the ratios mean anything.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import httpx2 as httpx
 from openai import OpenAI
+from tests.logins import accepted_headers
 from tests.processes import server, simulator
 
 from codexapi_engine.errors import JsonObject
@@ -82,12 +82,7 @@ def _sample(env: dict[str, str], url: str, times: Times, more: Callable[[int], b
 
 
 def _direct(env: dict[str, str]) -> Callable[[], float]:
-    tokens = json.loads((Path(env["CODEX_HOME"]) / "auth.json").read_bytes())["tokens"]
-    headers = {
-        "authorization": f"Bearer {tokens['access_token']}",
-        "chatgpt-account-id": tokens["account_id"],
-        "version": "0.169.0",
-    }
+    headers = accepted_headers((Path(env["CODEX_HOME"]) / "auth.json").read_bytes())
     body = {
         "model": MODEL, "instructions": "x", "stream": True, "store": False,
         "input": [{"role": "user", "content": [{"type": "input_text", "text": "[[say Hi]]"}]}],
