@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORKERS = 3 * (os.cpu_count() or 1)
+WORKERS = 4 * (os.cpu_count() or 1)
 """More than there are processors: many a test waits for a process, a client or a terminal."""
 
 CHECKS = {
