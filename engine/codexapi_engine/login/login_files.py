@@ -56,7 +56,7 @@ class LoginFiles(NamedTuple):
         """The files in the folder itself, and copies of the login beside the real file and in our
         own folders."""
         ours = self.state_dir / LOGINS
-        for folder in (self.home, *(ours / name for name in _names(ours))):
+        for folder in (self.home, *(ours / name for name in _file_names(ours))):
             yield from _files(folder, "")
         real = Path(os.path.realpath(self.home / "auth.json"))
         for folder in {real.parent, self.state_dir} - {self.home}:
@@ -67,7 +67,7 @@ def _is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
     return one is not None and other is not None and os.path.samestat(one, other)
 
 
-def _names(folder: Path) -> list[str]:
+def _file_names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:
@@ -75,7 +75,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, *prefixes: str) -> Iterator[os.stat_result]:
-    for name in _names(folder):
+    for name in _file_names(folder):
         if not name.startswith(prefixes):
             continue
         # Of all else, a link leads to what the user keeps elsewhere: instructions, settings.
