@@ -288,11 +288,12 @@ def test_simulate_writes_a_login_that_works_and_never_over_another(tmp_path: Pat
 def test_a_token_in_a_variable_does_not_reach_the_simulator(tmp_path: Path) -> None:
     real, ready = {"CODEX_ACCESS_TOKEN": "at-canary-real"}, r"codexapi simulator on (\S+)"
     with running("simulate", "--login", str(tmp_path), ready=ready, env=real) as backend:
-        assert backend.process.stdout is not None
-        assert backend.process.stdout.readline() == "export CODEX_ACCESS_TOKEN=''\n"
         env = {**real, **backend.env, "CODEX_ACCESS_TOKEN": ""}
         done = run("chat", "-m", "gpt-6.1-sol", "[[say Hello.]]", env=env)
         assert (done.stdout, done.stderr) == ("Hello.\n", "")
+        assert backend.stop(signal.SIGTERM) == 143
+        assert backend.process.stdout is not None
+        assert backend.process.stdout.read() == "export CODEX_ACCESS_TOKEN=''\n"
 
 
 def test_a_wrong_token_really_fails(tmp_path: Path) -> None:
