@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import JsonObject, StreamInterrupted
+from .responses import texts
 from .responses.reply import LIFECYCLE, TERMINAL
 from .shapes import get_dict, get_list, get_str
 from .sse import Event
@@ -27,6 +28,10 @@ _PART = _ITEM | {"content_index"}
 _SUMMARY = _ITEM | {"summary_index"}
 _DELTA = {"delta", "obfuscation"}
 
+_TEXT_EVENTS = {
+    **{kind: {*_ITEM, form.part_index, *_DELTA} - {""} for kind, form in texts.DELTAS.items()},
+    **{kind: {*_ITEM, form.part_index, form.field} - {""} for kind, form in texts.ENDS.items()},
+}
 EVENTS: Mapping[str, frozenset[str]] = {
     name: frozenset({"type", "sequence_number", *fields})
     for name, fields in {
@@ -35,21 +40,13 @@ EVENTS: Mapping[str, frozenset[str]] = {
         "response.output_item.done": {"output_index", "item"},
         "response.content_part.added": _PART | {"part"},
         "response.content_part.done": _PART | {"part"},
+        **_TEXT_EVENTS,
         "response.output_text.delta": _PART | _DELTA | {"logprobs"},
         "response.output_text.done": _PART | {"text", "logprobs"},
         "response.output_text.annotation.added": _PART | {"annotation", "annotation_index"},
-        "response.refusal.delta": _PART | _DELTA,
-        "response.refusal.done": _PART | {"refusal"},
         "response.reasoning_summary_part.added": _SUMMARY | {"part"},
         "response.reasoning_summary_part.done": _SUMMARY | {"part"},
-        "response.reasoning_summary_text.delta": _SUMMARY | _DELTA,
-        "response.reasoning_summary_text.done": _SUMMARY | {"text"},
-        "response.reasoning_text.delta": _PART | _DELTA,
-        "response.reasoning_text.done": _PART | {"text"},
-        "response.function_call_arguments.delta": _ITEM | _DELTA,
         "response.function_call_arguments.done": _ITEM | {"arguments", "name"},
-        "response.custom_tool_call_input.delta": _ITEM | _DELTA,
-        "response.custom_tool_call_input.done": _ITEM | {"input"},
         "response.web_search_call.in_progress": _ITEM,
         "response.web_search_call.searching": _ITEM,
         "response.web_search_call.completed": _ITEM,
@@ -85,10 +82,8 @@ ITEMS: Mapping[str, frozenset[str]] = {
 """The items of an answer, each with its fields."""
 
 PARTS: Mapping[str, frozenset[str]] = {
+    **{kind: frozenset({"type", form.field}) for kind, form in texts.PARTS.items()},
     "output_text": frozenset({"type", "text", "annotations", "logprobs"}),
-    "refusal": frozenset({"type", "refusal"}),
-    "summary_text": frozenset({"type", "text"}),
-    "reasoning_text": frozenset({"type", "text"}),
 }
 """The parts of an item, each with its fields."""
 

@@ -19,7 +19,7 @@ from .responses import Part
 from .sse import DeltaBatch, Event, escape_line_ends
 from .translator import EventTranslator
 
-TEXT_DELTA = b"response.output_text.delta"
+_TEXT_DELTA = b"response.output_text.delta"
 
 # JSON of this form can be read in one way alone: only strings and numbers vary, and a string ends at
 # its first quote. No half of a surrogate pair stands alone in the text. Anything else is parsed.
@@ -101,6 +101,11 @@ class PlainDeltas(NamedTuple):
         return cls(place, literals)
 
     @property
+    def is_text(self) -> bool:
+        """Of an answer, and not of a call's arguments."""
+        return self.place[0] == _TEXT_DELTA
+
+    @property
     def part(self) -> Part:
         _, index, content_index = self.place
         return int(index), None, None if content_index is None else int(content_index)
@@ -136,8 +141,8 @@ class Splicer(EventTranslator):
         None where a text of it becomes more than an event of its own, or less."""
 
     @abstractmethod
-    def end_splice(self, part: Part, text: str) -> object:
-        """Another event comes, and the state must have these texts, all of one part."""
+    def end_splice(self, plain: PlainDeltas, text: str) -> object:
+        """Another event comes, and the state must have this text of the part of `plain`."""
 
     @property
     def _context(self) -> object:
@@ -189,4 +194,4 @@ class Splicer(EventTranslator):
         self._splice = None
         if splice.unread:
             texts = json.loads(b"[%b]" % b",".join(splice.unread))
-            self.end_splice(splice.plain.part, "".join(texts))
+            self.end_splice(splice.plain, "".join(texts))

@@ -9,10 +9,10 @@ from ...errors import JsonObject
 from .. import json
 from ..responses.arguments import CALLS, arguments_of
 from ..responses.estimate import BYTES_PER_TOKEN
+from ..responses.texts import ANSWER_ROLES, complete_text, role_of
 from ..shapes import get_dict, get_int, get_list, get_str
 from .signature import UNKNOWN, Writer, sign
 
-TEXTS = {"output_text": "text", "refusal": "refusal"}
 _SPEAKS = ("text", "tool_use", "web_search_tool_result")
 _READ, _PAGES = "Read", "pages"
 
@@ -58,15 +58,13 @@ def says_something(kinds: Iterable[str]) -> bool:
 def text_of(item: JsonObject) -> str:
     """What a message says: a refusal is text too."""
     return "".join(
-        get_str(part, TEXTS[get_str(part, "type")])
-        for part in get_list(item, "content")
-        if get_str(part, "type") in TEXTS
+        complete_text(part) for part in get_list(item, "content") if role_of(part) in ANSWER_ROLES
     )
 
 
 def thought_of(item: JsonObject) -> str:
     parts = [*get_list(item, "summary"), *get_list(item, "content")]
-    return "\n\n".join(text for part in parts if (text := get_str(part, "text")))
+    return "\n\n".join(text for part in parts if (text := complete_text(part)))
 
 
 def thinking_block(item: JsonObject, options: MessageOptions) -> list[JsonObject]:

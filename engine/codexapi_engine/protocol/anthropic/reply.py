@@ -13,11 +13,11 @@ from .. import json, sse
 from ..choices import empty_response
 from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS
+from ..responses.texts import ANSWER_ROLES, by_event, complete_text, role_of
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator
 from .content import (
-    TEXTS,
     MessageOptions,
     arguments,
     blocks_of,
@@ -62,7 +62,8 @@ class MessageStream(EventTranslator):
         # moves as the stream moves
         self._response: JsonObject = {}  # as the backend began it
         self._order: ItemOrder[Handler] = ItemOrder()
-        self._pieces = StreamedParts()
+        self._pieces = StreamedParts()  # of texts
+        self._inputs = StreamedParts()  # of calls
         self._stop = Stop(options.stop)
         self._call: JsonObject = {}  # the current one, once its name is known
         self._thought: Part | None = None  # the summary being written
@@ -99,8 +100,7 @@ class MessageStream(EventTranslator):
         return self._text_until_stop(self._pieces.delta(part_of(data), delta_of(data)))
 
     def _text_done(self, data: JsonObject) -> list[bytes]:
-        whole = get_str(data, "text") or get_str(data, "refusal")
-        return self._text_until_stop(self._pieces.rest(part_of(data), whole))
+        return self._text_until_stop(self._pieces.rest(part_of(data), complete_text(data)))
 
     def _on_reasoning(self, data: JsonObject) -> list[bytes]:
         part = part_of(data)
@@ -108,12 +108,12 @@ class MessageStream(EventTranslator):
 
     def _reasoning_done(self, data: JsonObject) -> list[bytes]:
         part = part_of(data)
-        return self._think(part, self._pieces.rest(part, get_str(data, "text")))
+        return self._think(part, self._pieces.rest(part, complete_text(data)))
 
     def _on_arguments(self, data: JsonObject) -> list[bytes]:
         if not self._call or rewrites(self._call):
             return []  # its input is sent when the item is done
-        return self._input_delta(self._pieces.delta(part_of(data), delta_of(data)))
+        return self._input_delta(self._inputs.delta(part_of(data), delta_of(data)))
 
     def _item_done(self, data: JsonObject) -> list[bytes]:
         item, index = get_dict(data, "item"), index_of(data)
@@ -205,9 +205,9 @@ class MessageStream(EventTranslator):
     def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
         for position, part in enumerate(get_list(item, "content")):
-            if field := TEXTS.get(get_str(part, "type")):
+            if role_of(part) in ANSWER_ROLES:
                 place = (index, None, position)
-                out += self._text_until_stop(self._pieces.rest(place, get_str(part, field)))
+                out += self._text_until_stop(self._pieces.rest(place, complete_text(part)))
         return out + self._citations(item)
 
     def _citations(self, item: JsonObject) -> list[bytes]:
@@ -225,10 +225,10 @@ class MessageStream(EventTranslator):
         out: list[bytes] = []
         for position, part in enumerate(get_list(item, "summary")):
             place: Part = (index, position, None)
-            out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
+            out += self._think(place, self._pieces.rest(place, complete_text(part)))
         for position, part in enumerate(get_list(item, "content")):
             place = (index, None, position)
-            out += self._think(place, self._pieces.rest(place, get_str(part, "text")))
+            out += self._think(place, self._pieces.rest(place, complete_text(part)))
         for block in thinking_block(item, self._options):
             out += self._begin_block({**block, "thinking": "", "signature": ""})
             if block["signature"]:
@@ -237,7 +237,7 @@ class MessageStream(EventTranslator):
 
     def _rest_of_call(self, item: JsonObject, index: int) -> list[bytes]:
         out = [] if self._call else self._begin_call(item)
-        rest = self._pieces.rest((index, None, None), arguments(item))
+        rest = self._inputs.rest((index, None, None), arguments(item))
         return out + self._input_delta("" if rest == "{}" else rest)
 
     def _search_blocks(self, item: JsonObject, sources: list[JsonObject]) -> list[bytes]:
@@ -351,14 +351,9 @@ class MessageStream(EventTranslator):
         "response.output_item.added": _by_turn(_item_added),
         "response.content_part.added": _by_turn(_part_added),
         "response.reasoning_summary_part.added": _by_turn(_part_added),
-        "response.output_text.delta": _by_turn(_on_text),
-        "response.output_text.done": _by_turn(_text_done),
-        "response.refusal.delta": _by_turn(_on_text),
-        "response.refusal.done": _by_turn(_text_done),
-        "response.reasoning_summary_text.delta": _by_turn(_on_reasoning),
-        "response.reasoning_summary_text.done": _by_turn(_reasoning_done),
-        "response.reasoning_text.delta": _by_turn(_on_reasoning),
-        "response.reasoning_text.done": _by_turn(_reasoning_done),
+        **by_event("answer", _by_turn(_on_text), _by_turn(_text_done)),
+        **by_event("refusal", _by_turn(_on_text), _by_turn(_text_done)),
+        **by_event("reasoning", _by_turn(_on_reasoning), _by_turn(_reasoning_done)),
         "response.function_call_arguments.delta": _by_turn(_on_arguments),
         "response.output_item.done": _arrive,
         **dict.fromkeys(ANSWER_ENDS, _on_end),

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
-from ..responses import Part
+from ..plain_deltas import PlainDeltas, Splice, Splicer
 from .content import rewrites
 from .reply import INPUT_DELTA, TEXT_BLOCK_DELTA, MessageStream
 
@@ -20,12 +19,12 @@ class SplicingMessageStream(Splicer, MessageStream):
     def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         if self._order.present != (plain.part[0] or 0):
             return None
-        if plain.place[0] == TEXT_DELTA:
+        if plain.is_text:
             streams, delta = self._open == "text", TEXT_BLOCK_DELTA
         else:
             streams, delta = bool(self._call) and not rewrites(self._call), INPUT_DELTA
             streams = streams and self._open == "tool_use"
         return Splice(plain, *self._around(*delta)) if streams else None
 
-    def end_splice(self, part: Part, text: str) -> None:
-        self._pieces.delta(part, text)
+    def end_splice(self, plain: PlainDeltas, text: str) -> None:
+        (self._pieces if plain.is_text else self._inputs).delta(plain.part, text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ...errors import JsonObject
 from ..choices import empty_response, envelope_fields, usage
+from ..responses.texts import complete_text, role_of
 from ..shapes import get_list, get_str
 from .reply_parts import (
     CALLS,
@@ -83,12 +84,12 @@ class _Contents:
         """Returns the content of an item, which begins at `start`."""
         content, aside = "", is_aside(item, as_json=self.form.json)
         for _, part in indexed_parts(item):
-            kind, text = get_str(part, "type"), get_str(part, "text")
-            if kind == "refusal":
-                self.refusals.append(get_str(part, "refusal"))
-            elif kind in ("summary_text", "reasoning_text") or (kind == "output_text" and aside):
+            role, text = role_of(part), complete_text(part)
+            if role == "refusal":
+                self.refusals.append(text)
+            elif role == "reasoning" or (role == "answer" and aside):
                 self.thoughts.append(text)
-            elif kind == "output_text" and text:
+            elif role == "answer" and text:
                 self.annotations += annotations_of(part, start + len(content))
                 content += text
         return content

@@ -12,6 +12,7 @@ from ...errors import CodexError, JsonObject
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, usage
 from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
+from ..responses.texts import by_event, by_part, complete_text
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator, Handler
@@ -68,7 +69,8 @@ class ChatStream(EventTranslator):
         self._envelope: JsonObject = {}  # that `_before` has
         self._before = b""  # the delta of a chunk
         self._begun = False  # the role has been sent
-        self._pieces = StreamedParts()
+        self._pieces = StreamedParts()  # of texts
+        self._inputs = StreamedParts()  # of calls
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
         self._done: set[object] = set()  # the items that are, by id or else by index
@@ -190,13 +192,13 @@ class ChatStream(EventTranslator):
         return [self._chunk({"role": "assistant", "content": content, "refusal": None})]
 
     def _rest_of_text(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._content(part, self._pieces.rest(part, get_str(data, "text")))
+        return self._content(part, self._pieces.rest(part, complete_text(data)))
 
     def _rest_of_refusal(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._refusal_chunks(self._pieces.rest(part, get_str(data, "refusal")))
+        return self._refusal_chunks(self._pieces.rest(part, complete_text(data)))
 
     def _rest_of_reasoning(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._think(part, self._pieces.rest(part, get_str(data, "text")))
+        return self._think(part, self._pieces.rest(part, complete_text(data)))
 
     def _content(self, part: Part, piece: str) -> list[bytes]:
         index = part[0] or 0
@@ -250,7 +252,7 @@ class ChatStream(EventTranslator):
         out = [] if index in self._calls else self._call_chunks(item, index)
         kind, field = CALLS[item["type"]]
         part = (index, None, None)
-        out += self._input_chunks(part, kind, self._pieces.rest(part, get_str(item, field)))
+        out += self._input_chunks(part, kind, self._inputs.rest(part, get_str(item, field)))
         self._writing.discard(index)
         return out + self._stopped()
 
@@ -260,13 +262,13 @@ class ChatStream(EventTranslator):
             # The name of a call is not known before its item (`tests/wires/deltas_without_their_item.sse`),
             # and the item that is done has the complete input.
             return []
-        return self._input_chunks(part, kind, self._pieces.delta(part, piece))
+        return self._input_chunks(part, kind, self._inputs.delta(part, piece))
 
     def _input_done(self, kind: str, whole: str, data: JsonObject) -> list[bytes]:
         part = part_of(data)
         if index_of(data) not in self._calls:
             return []
-        return self._input_chunks(part, kind, self._pieces.rest(part, whole))
+        return self._input_chunks(part, kind, self._inputs.rest(part, whole))
 
     def _input_chunks(self, part: Part, kind: str, piece: str) -> list[bytes]:
         order = self._calls.get(part[0] or 0)
@@ -293,14 +295,9 @@ class ChatStream(EventTranslator):
     HANDLERS: ClassVar[dict[str, Handler]] = {
         "response.created": _created,
         "response.output_item.added": _item_added,
-        "response.output_text.delta": _on_text,
-        "response.output_text.done": _text_done,
-        "response.refusal.delta": _refusal,
-        "response.refusal.done": _refusal_done,
-        "response.reasoning_summary_text.delta": _on_reasoning,
-        "response.reasoning_summary_text.done": _reasoning_done,
-        "response.reasoning_text.delta": _on_reasoning,
-        "response.reasoning_text.done": _reasoning_done,
+        **by_event("answer", _on_text, _text_done),
+        **by_event("refusal", _refusal, _refusal_done),
+        **by_event("reasoning", _on_reasoning, _reasoning_done),
         "response.function_call_arguments.delta": _arguments,
         "response.function_call_arguments.done": _arguments_done,
         "response.custom_tool_call_input.delta": _custom_input,
@@ -313,10 +310,9 @@ class ChatStream(EventTranslator):
 
 
 _PARTS: dict[str, Callable[[ChatStream, Part, JsonObject], Iterable[bytes]]] = {
-    "output_text": ChatStream._rest_of_text,
-    "refusal": ChatStream._rest_of_refusal,
-    "summary_text": ChatStream._rest_of_reasoning,
-    "reasoning_text": ChatStream._rest_of_reasoning,
+    **by_part("answer", ChatStream._rest_of_text),
+    **by_part("refusal", ChatStream._rest_of_refusal),
+    **by_part("reasoning", ChatStream._rest_of_reasoning),
 }
 
 

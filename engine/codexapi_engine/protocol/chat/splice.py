@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
-from ..responses import Part
+from ..plain_deltas import PlainDeltas, Splice, Splicer
 from .reply import ChatStream
 
 
@@ -22,7 +21,7 @@ class SplicingChatStream(Splicer, ChatStream):
 
     def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         part, index, before = plain.part, plain.part[0] or 0, self._head()
-        if plain.place[0] == TEXT_DELTA:
+        if plain.is_text:
             if part not in self._starts or self._message_of != index or index in self._asides:
                 return None
             before, behind = before + b'{"content":', b"}" + self._behind
@@ -34,7 +33,7 @@ class SplicingChatStream(Splicer, ChatStream):
             behind = b"}}]}" + self._behind
         return Splice(plain, before, behind, self._context)
 
-    def end_splice(self, part: Part, text: str) -> None:
-        self._pieces.delta(part, text)
-        if part in self._starts:
+    def end_splice(self, plain: PlainDeltas, text: str) -> None:
+        (self._pieces if plain.is_text else self._inputs).delta(plain.part, text)
+        if plain.is_text:
             self._length += len(text)

@@ -15,6 +15,7 @@ from ..chat.reply_parts import indexed_parts, is_aside
 from ..choices import empty_response, limit_reason
 from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS, arguments_of
+from ..responses.texts import by_event, by_part, complete_text
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator, Handler
@@ -163,11 +164,10 @@ class OllamaStream(EventTranslator):
     # What goes out.
 
     def _rest_of_text(self, part: Part, data: JsonObject) -> list[bytes]:
-        whole = get_str(data, "text") or get_str(data, "refusal")
-        return self._content(part, self._pieces.rest(part, whole))
+        return self._content(part, self._pieces.rest(part, complete_text(data)))
 
     def _rest_of_reasoning(self, part: Part, data: JsonObject) -> list[bytes]:
-        return self._think(part, self._pieces.rest(part, get_str(data, "text")))
+        return self._think(part, self._pieces.rest(part, complete_text(data)))
 
     def _content(self, part: Part, piece: str) -> list[bytes]:
         index = part[0] or 0
@@ -231,14 +231,9 @@ class OllamaStream(EventTranslator):
 
     HANDLERS: ClassVar[dict[str, Handler]] = {
         "response.output_item.added": _item_added,
-        "response.output_text.delta": _on_text,
-        "response.output_text.done": _text_done,
-        "response.refusal.delta": _on_text,
-        "response.refusal.done": _text_done,
-        "response.reasoning_summary_text.delta": _on_reasoning,
-        "response.reasoning_summary_text.done": _reasoning_done,
-        "response.reasoning_text.delta": _on_reasoning,
-        "response.reasoning_text.done": _reasoning_done,
+        **by_event("answer", _on_text, _text_done),
+        **by_event("refusal", _on_text, _text_done),
+        **by_event("reasoning", _on_reasoning, _reasoning_done),
         "response.output_item.done": _item_done,
         **dict.fromkeys(ANSWER_ENDS, _on_end),
         "response.failed": EventTranslator._failed,
@@ -247,10 +242,9 @@ class OllamaStream(EventTranslator):
 
 
 _PARTS: dict[str, Callable[[OllamaStream, Part, JsonObject], list[bytes]]] = {
-    "output_text": OllamaStream._rest_of_text,
-    "refusal": OllamaStream._rest_of_text,
-    "summary_text": OllamaStream._rest_of_reasoning,
-    "reasoning_text": OllamaStream._rest_of_reasoning,
+    **by_part("answer", OllamaStream._rest_of_text),
+    **by_part("refusal", OllamaStream._rest_of_text),
+    **by_part("reasoning", OllamaStream._rest_of_reasoning),
 }
 
 

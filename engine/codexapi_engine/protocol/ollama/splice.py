@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from ..plain_deltas import TEXT_DELTA, PlainDeltas, Splice, Splicer
-from ..responses import Part
+from ..plain_deltas import PlainDeltas, Splice, Splicer
 from .reply import OllamaStream
 
 
@@ -18,8 +17,8 @@ class SplicingOllamaStream(Splicer, OllamaStream):
 
     def begin_splice(self, plain: PlainDeltas) -> Splice | None:
         index = plain.part[0] or 0
-        streams = plain.place[0] == TEXT_DELTA and self._message_of == index
+        streams = plain.is_text and self._message_of == index
         return Splice(plain, *self._options.around) if streams else None
 
-    def end_splice(self, part: Part, text: str) -> None:
-        self._pieces.delta(part, text)
+    def end_splice(self, plain: PlainDeltas, text: str) -> None:
+        self._pieces.delta(plain.part, text)

@@ -11,36 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from ...errors import JsonObject, StreamInterrupted
 from .. import json, sse
 from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
+from .texts import ARGUMENTS, DELTAS, ENDS, INPUT, OUTPUT_TEXT, PARTS, SUMMARY, TextForm
 
 ADDED, DONE = "response.output_item.added", "response.output_item.done"
 
-
-class _Form(NamedTuple):
-    """A text that an item streams, and what its events are called."""
-
-    name: str  # the beginning of the delta's and the done event's name
-    field: str  # where the done event, and the item, have the whole text
-    member: str  # the member that says which part of the item it is; empty where there is only one
-    part: str  # the type of that part; empty where the text is a member of the item itself
-
-
-_TEXT = _Form("response.output_text", "text", "content_index", "output_text")
-_REFUSAL = _Form("response.refusal", "refusal", "content_index", "refusal")
-_SUMMARY = _Form("response.reasoning_summary_text", "text", "summary_index", "summary_text")
-_REASONING = _Form("response.reasoning_text", "text", "content_index", "reasoning_text")
-_ARGUMENTS = _Form("response.function_call_arguments", "arguments", "", "")
-_INPUT = _Form("response.custom_tool_call_input", "input", "", "")
-_FORMS = (_TEXT, _REFUSAL, _SUMMARY, _REASONING, _ARGUMENTS, _INPUT)
-_OF_PART = {form.part: form for form in _FORMS if form.part}
-_OF_CALL = {"function_call": _ARGUMENTS, "custom_tool_call": _INPUT}
-_DELTAS = {f"{form.name}.delta": form for form in _FORMS}
-_TEXT_ENDS = {f"{form.name}.done": form for form in _FORMS}
+_OF_CALL = {"function_call": ARGUMENTS, "custom_tool_call": INPUT}
+_DELTAS = {
+    kind: PARTS.get(form.part, form)
+    for kind, form in DELTAS.items()
+    if form.part or form.role == "input"
+}
+_ENDS = {kind: form for kind, form in ENDS.items() if form in _DELTAS.values()}
 
 _HOSTED = re.compile(r"response\.([a-z_]+_call)\.[a-z_]+")
 _END = b"\n\n"
@@ -59,7 +45,7 @@ _DELTA = re.compile(rb'"delta":"([^"\\\n]*(?:\\.[^"\\\n]*)*)"')
 class _Part:
     """A text of an item, as far as the client has it."""
 
-    def __init__(self, form: _Form, place: JsonObject) -> None:
+    def __init__(self, form: TextForm, place: JsonObject) -> None:
         self.form = form
         self.place = place  # the members by which its events name it
         self.annotations = 0  # so many were sent
@@ -157,7 +143,7 @@ class Announcer:
         """Calls that are made in parallel may (`tests/wires/interleaved_tool_calls.sse`), whether
         they were announced or not; texts only where two are open."""
         form = part.form
-        return not form.part or any(
+        return form.role == "input" or any(
             other is not part and other.form is form and not other.ended
             for item in self._items.values()
             for other in item.parts.values()
@@ -165,7 +151,7 @@ class Announcer:
 
     def reads(self, kind: str) -> bool:
         """Whether an event of this kind has to be given to `feed`."""
-        if kind in _HANDLERS or kind in _DELTAS or kind in _TEXT_ENDS:
+        if kind in _HANDLERS or kind in _DELTAS or kind in _ENDS:
             return True
         return (hosted := _HOSTED.fullmatch(kind)) is not None and not any(
             item.type == hosted[1] and not item.done for item in self._items.values()
@@ -176,7 +162,7 @@ class Announcer:
         self._part = None
         if form := _DELTAS.get(kind):
             return self._delta(form, kind, event)
-        if form := _TEXT_ENDS.get(kind):
+        if form := _ENDS.get(kind):
             return self._text_end(form, event)
         if handler := _HANDLERS.get(kind):
             return handler(self, event)
@@ -223,7 +209,7 @@ class Announcer:
         return [*self._close(index, item), end], False
 
     def _part_added(self, event: Event) -> tuple[list[JsonObject], bool]:
-        form = _OF_PART.get(get_str(get_dict(event.json, "part"), "type"))
+        form = PARTS.get(get_str(get_dict(event.json, "part"), "type"))
         if form is None:
             return [], True
         payloads, item = self._announce(form, event.json)
@@ -237,7 +223,7 @@ class Announcer:
 
     def _part_done(self, event: Event) -> tuple[list[JsonObject], bool]:
         content = get_dict(event.json, "part")
-        form = _OF_PART.get(get_str(content, "type"))
+        form = PARTS.get(get_str(content, "type"))
         payloads, part = self._open(form, event.json) if form else ([], None)
         if part is None:
             return payloads, True
@@ -245,7 +231,7 @@ class Announcer:
         part.closed = True
         return payloads, True
 
-    def _delta(self, form: _Form, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
+    def _delta(self, form: TextForm, kind: str, event: Event) -> tuple[list[JsonObject], bool]:
         data = event.json
         payloads, part = self._open(form, data)
         if part is None:
@@ -259,7 +245,7 @@ class Announcer:
             self._mixes = self._may_mix(part)
         return payloads, True
 
-    def _text_end(self, form: _Form, event: Event) -> tuple[list[JsonObject], bool]:
+    def _text_end(self, form: TextForm, event: Event) -> tuple[list[JsonObject], bool]:
         payloads, part = self._open(form, event.json)
         if part is None:
             return payloads, not _is_call_without_item(form, event.json)
@@ -269,7 +255,7 @@ class Announcer:
         return payloads, True
 
     def _annotation(self, event: Event) -> tuple[list[JsonObject], bool]:
-        payloads, part = self._open(_TEXT, event.json)
+        payloads, part = self._open(OUTPUT_TEXT, event.json)
         if part is not None:
             part.annotations += 1
         return payloads, True
@@ -285,7 +271,7 @@ class Announcer:
 
     # What is made up.
 
-    def _announce(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Item | None]:
+    def _announce(self, form: TextForm, data: JsonObject) -> tuple[list[JsonObject], _Item | None]:
         """The item of an event, after its announcement. None where it cannot be: of a call,
         the name is not known before the item is done."""
         index = get_int(data, "output_index")
@@ -293,13 +279,13 @@ class Announcer:
             return [], None
         if item := self._items.get(index):
             return [], item
-        if not form.part:
+        if form.role == "input":
             return [], None
         begun = _begun(form, get_str(data, "item_id"))
         self._items[index] = _Item(begun, inferred=True)
         return [{"type": ADDED, "output_index": index, "item": begun}], self._items[index]
 
-    def _open(self, form: _Form, data: JsonObject) -> tuple[list[JsonObject], _Part | None]:
+    def _open(self, form: TextForm, data: JsonObject) -> tuple[list[JsonObject], _Part | None]:
         """The part of an event, after its announcement."""
         payloads, item = self._announce(form, data)
         if item is None:
@@ -316,9 +302,9 @@ class Announcer:
             payloads.append({"type": ADDED, "output_index": index, "item": _empty(item)})
         for form, n, content in _item_texts(item):
             place: JsonObject = {"item_id": get_str(item, "id"), "output_index": index}
-            if form.member:
-                place[form.member] = n
-            part, added = _add_part(known, form, (form.member, n), place)
+            if form.part_index:
+                place[form.part_index] = n
+            part, added = _add_part(known, form, (form.part_index, n), place)
             payloads += added + _text_end(part, content)
             if form.part and not part.closed:
                 payloads.append({"type": _part_event(form, "done"), **part.place, "part": content})
@@ -358,9 +344,9 @@ def announcement(items: Iterable[JsonObject]) -> list[JsonObject]:
     return Announcer().finish(items)
 
 
-def _begun(form: _Form, name: str) -> JsonObject:
+def _begun(form: TextForm, name: str) -> JsonObject:
     """An item of which nothing is known but a part."""
-    if form in (_SUMMARY, _REASONING):
+    if form.role == "reasoning":
         return {"id": name, "type": "reasoning", "summary": []}
     head: JsonObject = {"id": name, "type": "message", "status": "in_progress"}
     return {**head, "role": "assistant", "content": []}
@@ -391,18 +377,18 @@ def _has_parts(item: JsonObject) -> bool:
     return kind in ("message", "reasoning") or kind in _OF_CALL
 
 
-def _item_texts(item: JsonObject) -> list[tuple[_Form, int, JsonObject]]:
+def _item_texts(item: JsonObject) -> list[tuple[TextForm, int, JsonObject]]:
     """The texts of an item: which they are, and what has them whole."""
     if form := _OF_CALL.get(get_str(item, "type")):
         return [(form, 0, item)]
     if not _has_parts(item):
         return []
     parts = [*enumerate(get_list(item, "summary")), *enumerate(get_list(item, "content"))]
-    return [(form, n, part) for n, part in parts if (form := _OF_PART.get(get_str(part, "type")))]
+    return [(form, n, part) for n, part in parts if (form := PARTS.get(get_str(part, "type")))]
 
 
 def _add_part(
-    item: _Item, form: _Form, key: tuple[str, int], place: JsonObject
+    item: _Item, form: TextForm, key: tuple[str, int], place: JsonObject
 ) -> tuple[_Part, list[JsonObject]]:
     """The part of an item, and the event that adds it if it is new."""
     if part := item.parts.get(key):
@@ -411,7 +397,7 @@ def _add_part(
     if not form.part:
         return part, []
     content: JsonObject = {"type": form.part, form.field: ""}
-    if form is _TEXT:
+    if form is OUTPUT_TEXT:
         content = {"type": form.part, "annotations": [], "logprobs": [], "text": ""}
     return part, [{"type": _part_event(form, "added"), **place, "part": content}]
 
@@ -435,37 +421,37 @@ def _delta(part: _Part, text: str) -> list[JsonObject]:
 
 def _text_event(part: _Part, verb: str, field: str, text: str) -> JsonObject:
     payload = {"type": f"{part.form.name}.{verb}", **part.place, field: text}
-    return {**payload, "logprobs": []} if part.form is _TEXT else payload
+    return {**payload, "logprobs": []} if part.form is OUTPUT_TEXT else payload
 
 
-def _part_event(form: _Form, verb: str) -> str:
-    return f"response.{'reasoning_summary' if form is _SUMMARY else 'content'}_part.{verb}"
+def _part_event(form: TextForm, verb: str) -> str:
+    return f"response.{'reasoning_summary' if form.part_index == SUMMARY.part_index else 'content'}_part.{verb}"
 
 
-def _key(form: _Form, data: JsonObject) -> tuple[str, int]:
-    return form.member, get_int(data, form.member) or 0
+def _key(form: TextForm, data: JsonObject) -> tuple[str, int]:
+    return form.part_index, get_int(data, form.part_index) or 0
 
 
-def _position(form: _Form, data: JsonObject) -> JsonObject:
+def _position(form: TextForm, data: JsonObject) -> JsonObject:
     place: JsonObject = {
         "item_id": get_str(data, "item_id"),
         "output_index": get_int(data, "output_index") or 0,
     }
-    if form.member:
-        place[form.member] = get_int(data, form.member) or 0
+    if form.part_index:
+        place[form.part_index] = get_int(data, form.part_index) or 0
     return place
 
 
-def _is_call_without_item(form: _Form, data: JsonObject) -> bool:
-    return not form.part and get_int(data, "output_index") is not None
+def _is_call_without_item(form: TextForm, data: JsonObject) -> bool:
+    return form.role == "input" and get_int(data, "output_index") is not None
 
 
-def _marks(form: _Form, event: Event) -> tuple[_Mark, ...] | None:
+def _marks(form: TextForm, event: Event) -> tuple[_Mark, ...] | None:
     """Bytes that only events of the same part have: its indices, as this event writes them. None
     where that is not certain. In a string the quotes would be escaped, so they are members."""
     marks: list[_Mark] = []
     raw = event.raw
-    for name in filter(None, ("output_index", form.member)):
+    for name in filter(None, ("output_index", form.part_index)):
         member = b'"%b":' % name.encode()
         mark = re.search(rb"%b%d[,}]" % (member, _value(event, name)), raw)
         if mark is None or raw.count(member) != 1:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...errors import JsonObject, StreamInterrupted
-from ..shapes import get_dict, get_int, get_list, get_str
+from ..shapes import get_dict, get_int, get_list
 from ..sse import Event
 from .announce import DONE
+from .texts import ANSWER_ROLES, DELTAS, ENDS, Role, TextForm, complete_text, role_of
 
 ANSWER_ENDS = frozenset({"response.completed", "response.done", "response.incomplete"})
 """The last events of an answer. `response.done` is an old name of `response.completed`
 (`tests/wires/response_done_alias.sse`)."""
 
-_TEXT_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
-_TEXT_ENDS = {"response.output_text.done": "text", "response.refusal.done": "refusal"}
+_REASONING: tuple[Role, ...] = ("reasoning",)
 
 
 class StreamedParts:
@@ -49,12 +51,11 @@ class Text:
         """The next piece, often empty. A second message begins with a blank line
         (`tests/wires/two_messages.sse`)."""
         kind = event.type
-        if kind in _TEXT_DELTAS:
+        if _is_of(ANSWER_ROLES, DELTAS, kind):
             piece = self._pieces.delta(part_of(event.json), delta_of(event.json))
             return self._with_gap(get_int(event.json, "output_index"), piece)
-        if kind in _TEXT_ENDS:
-            whole = get_str(event.json, _TEXT_ENDS[kind])
-            piece = self._pieces.rest(part_of(event.json), whole)
+        if _is_of(ANSWER_ROLES, ENDS, kind):
+            piece = self._pieces.rest(part_of(event.json), complete_text(event.json))
             return self._with_gap(get_int(event.json, "output_index"), piece)
         if kind == DONE:
             return self._rest_of_item(
@@ -73,8 +74,8 @@ class Text:
         if item.get("type") != "message":
             return ""
         return "".join(
-            self._with_gap(index, self._pieces.rest((index, None, n), _part_text(part)))
-            for n, part in enumerate(get_list(item, "content"))
+            self._with_gap(index, self._pieces.rest((index, None, n), text))
+            for n, text in enumerate(_part_texts(item, "content", ANSWER_ROLES))
         )
 
     def _with_gap(self, index: int | None, piece: str) -> str:
@@ -86,7 +87,7 @@ class Text:
 
 
 class ReasoningText:
-    """The reasoning summaries of a stream, piece by piece, a blank line between their parts."""
+    """The reasoning of a stream, piece by piece, a blank line between its parts."""
 
     def __init__(self) -> None:
         self._pieces = StreamedParts()
@@ -101,20 +102,22 @@ class ReasoningText:
             return self._rest_of_item(
                 get_int(event.json, "output_index"), get_dict(event.json, "item")
             )
-        if not kind.startswith("response.reasoning_summary_text."):
-            return ""
-        part = (get_int(event.json, "output_index"), get_int(event.json, "summary_index"))
-        if kind.endswith(".delta"):
+        if _is_of(_REASONING, DELTAS, kind):
+            part = part_of(event.json)
             return self._with_gap(part, self._pieces.delta(part, delta_of(event.json)))
-        return self._with_gap(part, self._pieces.rest(part, get_str(event.json, "text")))
+        if _is_of(_REASONING, ENDS, kind):
+            part = part_of(event.json)
+            return self._with_gap(part, self._pieces.rest(part, complete_text(event.json)))
+        return ""
 
     def _rest_of_item(self, index: int | None, item: JsonObject) -> str:
         if item.get("type") != "reasoning":
             return ""
-        return "".join(
-            self._with_gap((index, n), self._pieces.rest((index, n), get_str(part, "text")))
-            for n, part in enumerate(get_list(item, "summary"))
-        )
+        summaries = enumerate(_part_texts(item, "summary", _REASONING))
+        texts: list[tuple[Part, str]] = [((index, n, None), text) for n, text in summaries]
+        contents = enumerate(_part_texts(item, "content", _REASONING))
+        texts += [((index, None, n), text) for n, text in contents]
+        return "".join(self._with_gap(part, self._pieces.rest(part, text)) for part, text in texts)
 
     def _with_gap(self, part: object, piece: str) -> str:
         if not piece:
@@ -167,8 +170,17 @@ def output_of(response: JsonObject) -> list[JsonObject]:
 def _message_text(item: JsonObject) -> str:
     if item.get("type") != "message":
         return ""
-    return "".join(_part_text(part) for part in get_list(item, "content"))
+    return "".join(_part_texts(item, "content", ANSWER_ROLES))
 
 
-def _part_text(part: JsonObject) -> str:
-    return get_str(part, "text") or get_str(part, "refusal")
+def _part_texts(item: JsonObject, field: str, roles: tuple[Role, ...]) -> list[str]:
+    """The texts of an item's parts; empty for one that has another role. A part of a type that is
+    not known is what its item is."""
+    return [
+        complete_text(part) if role_of(part) in (None, *roles) else ""
+        for part in get_list(item, field)
+    ]
+
+
+def _is_of(roles: tuple[Role, ...], events: Mapping[str, TextForm], kind: str) -> bool:
+    return kind in events and events[kind].role in roles
