@@ -9,6 +9,7 @@ from tests.engine.protocol.response_events import folded, step
 from tests.wire_files import events, translated, wire
 
 from codexapi_engine.protocol import responses, sse
+from codexapi_engine.protocol.responses import texts
 
 # Plain text
 
@@ -28,6 +29,24 @@ def test_text_streamed_is_text_folded(name: str, text: str) -> None:
     printer = responses.Text()
     assert "".join(printer.feed(event) for event in events(wire(name))) == text
     assert responses.text_of(folded(name)) == text
+
+
+def test_a_part_of_a_message_that_is_no_answer_is_not_printed() -> None:
+    """One whose type is not known is: nobody can say that it is none."""
+    content = [
+        {"type": "reasoning_text", "text": "I think. "},
+        {"type": "output_text", "text": "Hello"},
+        {"type": "hologram_text", "text": "!"},
+    ]
+    item = {"type": "message", "content": content}
+    printer = responses.Text()
+    done = step("response.output_item.done", output_index=0, item=item)
+    assert printer.feed(done) == responses.text_of({"output": [item]}) == "Hello!"
+
+
+def test_every_text_but_the_input_of_a_call_has_a_part() -> None:
+    """Complete replies are made of the parts of finished items, so they would lack the text."""
+    assert all(form.part for form in texts.TEXTS if form.role != "input")
 
 
 def test_text_without_deltas_comes_when_it_is_done() -> None:
@@ -68,12 +87,14 @@ def test_thoughts_come_in_pieces_with_a_blank_line_between_their_parts() -> None
         ("items_only_when_done", None),
         ("no_text_deltas", "I think."),
         ("deltas_without_their_item", "I think."),
+        ("reasoning_text", "First I count the letters.\n\nThen I look again."),
     ],
 )
 def test_thoughts_are_told_whatever_the_model_leaves_out(name: str, text: str | None) -> None:
     thoughts = responses.ReasoningText()
     (item,) = [item for item in folded(name)["output"] if item["type"] == "reasoning"]
-    whole = "\n\n".join(part["text"] for part in item["summary"])
+    parts = [*item["summary"], *item.get("content", ())]
+    whole = "\n\n".join(part["text"] for part in parts)
     assert whole == (text or whole)
     assert "".join(thoughts.feed(event) for event in events(wire(name))) == whole
 
