@@ -899,7 +899,8 @@ def carried(item: JsonObject) -> object:
     """What comes back of an item: the words, the calls, the reasoning."""
     if item["type"] == "message":
         parts = item["content"] if item["role"] == "assistant" else []
-        return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+        words = [part for part in parts if part["type"] in ("output_text", "refusal")]
+        return "".join(part.get("text") or part.get("refusal", "") for part in words)
     if item["type"] == "reasoning":
         return item["id"], item["encrypted_content"]
     if item["type"] == "function_call":

@@ -18,8 +18,9 @@ from codexapi_engine.protocol.sse import Event
 WIRES = Path(__file__).parent / "wires"
 NAMES = sorted(path.stem for path in WIRES.glob("*.sse"))
 
-NOT_OF_THE_CLIENT = {"unknown_event"}
-"""Wires with an event, an item or a part of a type that the official client does not have."""
+NOT_OF_THE_CLIENT = {"reasoning_in_a_message", "unknown_event"}
+"""Wires with an event, an item or a part of a type that the official client
+does not have, or has elsewhere."""
 
 READERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "/images/generations": images.from_backend,

@@ -9,10 +9,14 @@ from ...errors import JsonObject
 from .. import json
 from ..responses.arguments import CALLS, arguments_of
 from ..responses.estimate import BYTES_PER_TOKEN
-from ..responses.texts import ANSWER_ROLES, complete_text, role_of
+from ..responses.texts import Role, complete_text, role_of
 from ..shapes import get_dict, get_int, get_list, get_str
 from .signature import UNKNOWN, Writer, sign
 
+GAP = "\n\n"
+"""Between the parts of one thought."""
+
+_BLOCKS: Mapping[Role | None, str] = {"answer": "text", "refusal": "text", "reasoning": "thinking"}
 _SPEAKS = ("text", "tool_use", "web_search_tool_result")
 _READ, _PAGES = "Read", "pages"
 
@@ -31,6 +35,10 @@ class MessageOptions:
     input_tokens: int = 0  # an estimate
     window: int | None = None  # tokens that the model takes
 
+    @property
+    def shows_thoughts(self) -> bool:
+        return self.thinking and self.summaries
+
 
 def blocks_of(
     item: JsonObject, options: MessageOptions, sources: list[JsonObject]
@@ -38,10 +46,7 @@ def blocks_of(
     """The blocks of an item that is done; `sources` are a search's. Raises BackendError."""
     kind = get_str(item, "type")
     if kind == "message":
-        block: JsonObject = {"type": "text", "text": text_of(item)}
-        if locations := citations_of(item):
-            block["citations"] = locations
-        return [block] if block["text"] else []
+        return _message_blocks(item, options)
     if kind == "reasoning":
         return thinking_block(item, options)
     if kind in CALLS:
@@ -55,16 +60,27 @@ def says_something(kinds: Iterable[str]) -> bool:
     return any(kind in _SPEAKS for kind in kinds)
 
 
-def text_of(item: JsonObject) -> str:
-    """What a message says: a refusal is text too."""
-    return "".join(
-        complete_text(part) for part in get_list(item, "content") if role_of(part) in ANSWER_ROLES
-    )
+def _message_blocks(item: JsonObject, options: MessageOptions) -> list[JsonObject]:
+    """The texts of a message, in which a refusal is text too, and what of it is reasoning."""
+    blocks: list[JsonObject] = []
+    gap = ""  # before the next part of reasoning
+    for part in get_list(item, "content"):
+        kind, text = _BLOCKS.get(role_of(part)), complete_text(part)
+        if not text or kind is None or (kind == "thinking" and not options.shows_thoughts):
+            continue
+        if not blocks or blocks[-1]["type"] != kind:
+            more = {"signature": ""} if kind == "thinking" else {}
+            blocks.append({"type": kind, kind: "", **more})
+        blocks[-1][kind] += gap + text if kind == "thinking" else text
+        gap = GAP if kind == "thinking" else gap
+    if (locations := citations_of(item)) and blocks and blocks[-1]["type"] == "text":
+        blocks[-1]["citations"] = locations
+    return blocks
 
 
 def thought_of(item: JsonObject) -> str:
     parts = [*get_list(item, "summary"), *get_list(item, "content")]
-    return "\n\n".join(text for part in parts if (text := complete_text(part)))
+    return GAP.join(text for part in parts if (text := complete_text(part)))
 
 
 def thinking_block(item: JsonObject, options: MessageOptions) -> list[JsonObject]:

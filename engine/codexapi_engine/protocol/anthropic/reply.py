@@ -13,11 +13,12 @@ from .. import json, sse
 from ..choices import empty_response
 from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS
-from ..responses.texts import ANSWER_ROLES, by_event, complete_text, role_of
+from ..responses.texts import by_event, complete_text, role_of
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
 from ..translator import EventTranslator
 from .content import (
+    GAP,
     MessageOptions,
     arguments,
     blocks_of,
@@ -39,7 +40,6 @@ from .order import ItemOrder
 
 PING = sse.encode({"type": "ping"}, "ping")
 
-_GAP = "\n\n"  # between the summaries of one thought
 TEXT_BLOCK_DELTA = ("text_delta", "text")
 INPUT_DELTA = ("input_json_delta", "partial_json")
 _THINKING_DELTA = ("thinking_delta", "thinking")
@@ -205,9 +205,12 @@ class MessageStream(EventTranslator):
     def _rest_of_message(self, item: JsonObject, index: int) -> list[bytes]:
         out: list[bytes] = []
         for position, part in enumerate(get_list(item, "content")):
-            if role_of(part) in ANSWER_ROLES:
-                place = (index, None, position)
-                out += self._text_until_stop(self._pieces.rest(place, complete_text(part)))
+            role, place = role_of(part), (index, None, position)
+            rest = self._pieces.rest(place, complete_text(part)) if role else ""
+            if role == "reasoning":
+                out += self._think(place, rest)
+            elif role:
+                out += self._text_until_stop(rest)
         return out + self._citations(item)
 
     def _citations(self, item: JsonObject) -> list[bytes]:
@@ -273,13 +276,15 @@ class MessageStream(EventTranslator):
         return self._last_events(end, {**usage, "output_tokens": text_tokens(self._text_bytes)})
 
     def _think(self, part: Part, piece: str) -> list[bytes]:
-        if not (piece and self._options.thinking and self._options.summaries):
+        if self.finished or not (piece and self._options.shows_thoughts):
             return []
+        # A message may have reasoning between its texts (`tests/wires/reasoning_in_a_message.sse`).
+        text = self._text_events(self._stop.rest())
         # A summary has several parts (`tests/wires/reasoning_summary.sse`).
-        gap = _GAP if self._thought not in (None, part) else ""
+        gap = GAP if self._thought not in (None, part) else ""
         self._thought = part
         begun = self._begin_block({"type": "thinking", "thinking": "", "signature": ""})
-        return [*begun, self._block_delta(*_THINKING_DELTA, gap + piece)]
+        return [*text, *begun, self._block_delta(*_THINKING_DELTA, gap + piece)]
 
     def _begin_call(self, item: JsonObject) -> list[bytes]:
         self._call = item
