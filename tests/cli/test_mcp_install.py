@@ -542,6 +542,23 @@ def test_doctor_starts_what_is_registered(home: Home) -> None:
     assert all(one["fix"] for one in told.values() if one["health"] == "problem")
 
 
+@pytest.mark.parametrize(
+    ("options", "health"),
+    [
+        (["--tools", "status"], "ok"),
+        (["--tools", "audio"], "ok"),
+        (["--tools", "image", "--read-only"], "warning"),  # which leaves none
+    ],
+)
+def test_doctor_knows_ours_by_any_of_its_tools(home: Home, options: list[str], health: str) -> None:
+    home.has("cursor")
+    home.env |= {"PYTHONPATH": environment()["PYTHONPATH"]}
+    home.run("install", "cursor", *options, "--env", "PYTHONPATH")
+    done = home.run("doctor", "--json")
+    (told,) = json.loads(done.stdout)["registrations"]
+    assert (done.returncode, told["health"]) == (0, health), told
+
+
 def test_doctor_runs_no_program_that_a_folder_names(home: Home) -> None:
     mark = home.path / "ran"
     text = f"# codexapi_cli\nopen({str(mark)!r}, 'w')"

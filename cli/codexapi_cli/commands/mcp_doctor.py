@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 SECONDS = 20.0
 """How long a server may take to start and to list its tools: as long as Codex waits."""
 
-TOOLS = {"generate_text", "generate_image"}
-"""A tool of our server that another server of the same name lacks."""
-
 
 def doctor(as_json: Json = False) -> None:
     """Start every registered server as its client would, and check that it answers.
@@ -83,11 +80,19 @@ async def _examined(seen: Registration) -> Check:
         fix = f"run it by hand: {seen.shown}"
         return Check(name, PROBLEM, str(error), fix)
     text = f"answers in {time.monotonic() - since:.1f} s, with {len(tools)} tools"
-    if not tools & TOOLS:
+    if not tools:
+        return Check(name, WARNING, f"{text}: its options leave none", f"take --tools or --read-only out of: {seen.shown}")
+    if not tools & _our_tools():
         return Check(name, PROBLEM, f"{text}, and none of ours: a stranger's server", again)
     if not os.path.isabs(program):
         return Check(name, WARNING, f"{text}; editors may not find {program}", again)
     return Check(name, OK, text)
+
+
+def _our_tools() -> set[str]:
+    from codexapi_mcp.options import GROUPS
+
+    return {tool for group in GROUPS.values() for tool in group.tools}
 
 
 async def _tools(command: list[str], env: dict[str, str]) -> set[str]:
