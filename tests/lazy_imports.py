@@ -43,6 +43,7 @@ COSTS: dict[tuple[str, str], tuple[float, float] | None] = {
     ("codexapi_cli.commands.drift", "codexapi_http.server.beside"): (490.2, 39.00),
     ("codexapi_cli.commands.mcp_doctor", "codexapi_cli.integrations.itself"): (6.8, 0.79),
     ("codexapi_cli.commands.mcp_doctor", "codexapi_cli.integrations.registration"): (21.4, 2.47),
+    ("codexapi_cli.commands.mcp_doctor", "codexapi_mcp.options"): (1.0, 0.18),
     ("codexapi_cli.commands.mcp_doctor", "mcp"): (553.6, 64.02),
     ("codexapi_cli.commands.mcp_install", "codexapi_cli.integrations.edits"): (5.4, 0.62),
     ("codexapi_cli.commands.mcp_install", "codexapi_cli.integrations.itself"): (7.6, 0.88),

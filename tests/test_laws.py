@@ -51,6 +51,7 @@ from codexapi_engine.protocol import (
     sse,
 )
 from codexapi_engine.protocol import json as wire_json
+from codexapi_engine.protocol.responses import texts
 from codexapi_engine.protocol.responses.reply import LIFECYCLE
 from codexapi_engine.protocol.responses.request import from_client as responses_from_client
 
@@ -899,8 +900,8 @@ def carried(item: JsonObject) -> object:
     """What comes back of an item: the words, the calls, the reasoning."""
     if item["type"] == "message":
         parts = item["content"] if item["role"] == "assistant" else []
-        words = [part for part in parts if part["type"] in ("output_text", "refusal")]
-        return "".join(part.get("text") or part.get("refusal", "") for part in words)
+        words = [part for part in parts if texts.role_of(part) in texts.ANSWER_ROLES]
+        return "".join(map(texts.complete_text, words))
     if item["type"] == "reasoning":
         return item["id"], item["encrypted_content"]
     if item["type"] == "function_call":

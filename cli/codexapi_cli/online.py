@@ -6,6 +6,7 @@ no text of the backend and nothing about the user.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -149,12 +150,15 @@ def shareable(finding: Check, chosen: engine.Settings) -> Check:
 def _shareable(text: str, chosen: engine.Settings) -> str:
     hosts = [urlsplit(chosen.base_url).hostname] if chosen.foreign else []
     hosts.append(urlsplit(chosen.proxy or "").hostname)
-    hidden = [(str(Path.home()), "~"), (str(chosen.codex_home), "$CODEX_HOME")]
-    hidden += [
-        (str(chosen.state_dir), "$CODEXAPI_STATE_DIR"),
-        (str(chosen.ca_file), "$CERTIFICATES"),
-    ]
-    hidden += [(host, "(a host of yours)") for host in hosts if host]
-    for one, other in hidden:
-        text = text.replace(one, other)
+    paths = {
+        Path.home(): "~",
+        chosen.codex_home: "$CODEX_HOME",
+        chosen.state_dir: "$CODEXAPI_STATE_DIR",
+        chosen.ca_file: "$CERTIFICATES",
+    }
+    # `/` and `.` say nothing of a machine, and stand in many texts.
+    hidden = {str(path): name for path, name in paths.items() if path and len(path.parts) > 1}
+    hidden |= dict.fromkeys(filter(None, hosts), "(a host of yours)")
+    for one, other in hidden.items():
+        text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", other, text)
     return text

@@ -131,7 +131,14 @@ def _hint(request: Request, path: str) -> str:
             return f": try {meant}"
     if (word := under[4:].partition("/")[0]) in ABSENT:
         return f": the Codex backend has {ABSENT[word]}"
-    return "" if path.startswith("/v1/") else f": the API is under /v1, try {under}"
+    if path.startswith("/v1/") or not _is_under_v1(request):
+        return ""
+    return f": the API is under /v1, try {under}"
+
+
+def _is_under_v1(request: Request) -> bool:
+    """Whether the dialect of the request has paths there."""
+    return any(route.path.startswith("/v1/") for route in routes_of(request.scope))
 
 
 def _here(request: Request) -> str:

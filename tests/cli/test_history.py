@@ -379,6 +379,16 @@ def test_a_transcript_names_what_it_cannot_show() -> None:
     assert transcript(items) == "> look\n>\n> here\n>\n> [image]\n\nYes.\n"
 
 
+def test_a_transcript_has_the_answer_and_not_its_reasoning() -> None:
+    content = [
+        {"type": "reasoning_text", "text": "Which city?"},
+        {"type": "output_text", "text": "Oslo."},
+        {"type": "refusal", "refusal": "No more."},
+    ]
+    answer = {"type": "message", "role": "assistant", "content": content}
+    assert transcript([answer]) == "Oslo.\n\nNo more.\n"
+
+
 def test_lines_are_kept_once_and_are_forgotten_with_their_chat(tmp_path: Path) -> None:
     with ChatHistory(tmp_path / "history.db") as past:
         for text, cid in (("one", "a"), ("two\nlines", "b"), ("one", "b"), ("x" * 100_000, "b")):

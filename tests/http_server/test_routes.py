@@ -66,6 +66,12 @@ async def test_unknown_path_is_not_found_and_the_right_one_named(
     assert not backend.requests
 
 
+async def test_no_path_under_v1_is_named_to_a_client_of_an_api_that_has_none(server: Door) -> None:
+    reply = await server.reply(get("/api/tags/x"))
+    assert reply.status == 404
+    assert reply.json == {"error": "Invalid URL (GET /api/tags/x)."}
+
+
 @pytest.mark.parametrize("path", ["/v1/models/", "/v1/models//", "//v1/models", "/v1/v1/models/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_list_of_models_is_named_where_it_was_meant(

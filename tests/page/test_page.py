@@ -273,6 +273,22 @@ async def test_an_answer_streams_with_its_reasoning_and_is_kept_nowhere(browser:
         assert body["input"][0]["content"][1]["image_url"].startswith("data:image/png;base64,")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("[[say First.]] [[two]]", "First.\n\nThis is the second simulated message."),
+        ("[[refuse No.]]", "No."),
+        ("[[no_deltas]] [[say Done.]]", "Done."),
+    ],
+)
+async def test_the_page_shows_what_chat_prints(browser: Browser, prompt: str, answer: str) -> None:
+    async with served() as server, tab(browser, address(server)) as page:
+        await page.get_by_label("Prompt").fill(prompt)
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.locator("#progress")).to_contain_text("Done")
+        assert await page.locator("#answer").evaluate("one => one.textContent") == answer
+
+
 async def test_an_answer_is_stopped_and_a_failed_one_tells_its_remedy(browser: Browser) -> None:
     async with served() as server, tab(browser, address(server)) as page:
         await page.get_by_label("Prompt").fill("[[slow 5]] [[long 1000]]")

@@ -15,9 +15,12 @@ def test_serve_has_a_page_with_the_texts_of_setup_and_none_with_no_page() -> Non
         server("--demo") as running,
         urlopen(f"{running.url.removesuffix('/v1')}/page/reference.json") as reply,
     ):
-        programs = {one["name"]: one for one in json.load(reply)["programs"]}
+        reference = json.load(reply)
+        programs = {one["name"]: one for one in reference["programs"]}
         assert programs["aider"]["parts"][0]["text"] == "codexapi setup aider\n"
         assert programs["curl"]["parts"][0]["text"].startswith(f"curl {running.url}/responses")
+        assert reference["texts"]["response.output_text.delta"] == "answer"
+        assert reference["texts"]["response.reasoning_text.delta"] == "reasoning"
     with server("--demo", "--no-page") as running:
         for path in ("/page/app.js", "/page/reference.json", "/status.json"):
             with pytest.raises(HTTPError) as refused:

@@ -81,7 +81,12 @@ async def _examined(seen: Registration) -> Check:
         return Check(name, PROBLEM, str(error), fix)
     text = f"answers in {time.monotonic() - since:.1f} s, with {len(tools)} tools"
     if not tools:
-        return Check(name, WARNING, f"{text}: its options leave none", f"take --tools or --read-only out of: {seen.shown}")
+        return Check(
+            name,
+            WARNING,
+            f"{text}: its options leave none",
+            f"take --tools or --read-only out of: {seen.shown}",
+        )
     if not tools & _our_tools():
         return Check(name, PROBLEM, f"{text}, and none of ours: a stranger's server", again)
     if not os.path.isabs(program):

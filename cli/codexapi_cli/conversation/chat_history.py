@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import codexapi_engine as engine
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.protocol.responses.items import family
+from codexapi_engine.protocol.responses.texts import complete_text, role_of
 from codexapi_engine.protocol.shapes import get_int, get_list, get_str
 from codexapi_engine.storage import ObjectStore, Owner
 
@@ -215,12 +216,11 @@ def transcript(items: list[JsonObject]) -> str:
 
 
 def text_in(item: JsonObject) -> str:
-    """The text of a message; what is no text is named by its kind."""
+    """The text of a message without its reasoning; what is no text is named by its kind."""
     parts = [
-        get_str(part, "text")
-        or get_str(part, "refusal")
-        or f"[{get_str(part, 'type').removeprefix('input_')}]"
+        complete_text(part) or f"[{get_str(part, 'type').removeprefix('input_')}]"
         for part in get_list(item, "content")
+        if role_of(part) != "reasoning"
     ]
     return "\n\n".join(parts).strip()
 

@@ -7,7 +7,7 @@ const TABS = 5;
 
 const $ = (id) => document.getElementById(id);
 
-let reference = { programs: [], remedies: {} };
+let reference = { programs: [], remedies: {}, texts: {} };
 let status = null;
 let skew = 0; // seconds by which the server's clock is ahead of this one
 let readFor = ""; // the start and the login that `reference` is from
@@ -525,6 +525,7 @@ const dataUrl = (file) => new Promise((resolve, reject) => {
 });
 
 async function streamText() {
+  if (!readFor) await readRest(); // it says which events are texts
   const content = [{ type: "input_text", text: $("prompt").value }], file = $("picture").files[0];
   if (file) content.push({ type: "input_image", image_url: await dataUrl(file) });
   const reasoning = { summary: "auto" };
@@ -534,11 +535,14 @@ async function streamText() {
   }, { signal: attempt.signal });
   if (!response.ok) throw await failure(response);
   let usage = null, complete = false;
+  const places = {}; // what the newest text belongs to: the message, and the part of the reasoning
   for await (const data of events(response.body)) {
-    if (data.type === "response.output_text.delta" || data.type === "response.refusal.delta") append("answer", data.delta);
-    else if (data.type === "response.reasoning_summary_text.delta") append("reasoning", data.delta);
-    else if (data.type === "response.reasoning_summary_part.added" && $("reasoning").textContent) append("reasoning", "\n\n");
-    else if (data.type === "response.completed" || data.type === "response.incomplete") {
+    const role = reference.texts[data.type];
+    if (role === "reasoning") {
+      append("reasoning", data.delta, places, [data.output_index, data.summary_index, data.content_index].join());
+    } else if (role === "answer" || role === "refusal") {
+      append("answer", data.delta, places, data.output_index);
+    } else if (data.type === "response.completed" || data.type === "response.incomplete") {
       usage = data.response.usage;
       complete = true;
     } else if (data.type === "response.failed" || data.type === "error") {
@@ -550,10 +554,11 @@ async function streamText() {
   return usage;
 }
 
-function append(id, text) {
+function append(id, text, places, place) {
   show($(id === "answer" ? "answer" : "thoughts"), true);
   put($("progress"), id === "answer" ? "Answering …" : "Thinking …");
-  $(id).append(text);
+  $(id).append($(id).textContent && places[id] !== place ? `\n\n${text}` : text);
+  places[id] = place;
 }
 
 async function* events(body) {

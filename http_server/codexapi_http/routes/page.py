@@ -20,6 +20,7 @@ from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.protocol.models import Model, public_list
+from codexapi_engine.protocol.responses.texts import DELTAS
 from codexapi_engine.remedies import REMEDIES
 
 from ..endpoint import got
@@ -90,7 +91,8 @@ async def page_file(request: Request) -> Response:
 
 
 async def reference(request: Request) -> Response:
-    """GET /page/reference.json: what to paste into programs, and the remedies of error codes."""
+    """GET /page/reference.json: what to paste into programs, the remedies of error codes, and which
+    events of a stream are the answer."""
     refuse_cross_site(request.scope)
     try:
         models = await codex_of(request).models()
@@ -103,6 +105,7 @@ async def reference(request: Request) -> Response:
         "platform": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "programs": list(programs),
         "remedies": {code: remedy._asdict() for code, remedy in REMEDIES.items()},
+        "texts": {kind: form.role for kind, form in DELTAS.items()},
     }
     return json_response(body, DATA_HEADERS)
 

@@ -145,6 +145,11 @@ def test_the_tools_last_picture_counts_and_its_own_usage() -> None:
             "image_generation_refused",
         ),
         ([], BackendError, "upstream_empty_response"),
+        (
+            [{"type": "reasoning", "content": [{"type": "reasoning_text", "text": "I think."}]}],
+            BackendError,
+            "upstream_empty_response",
+        ),
     ],
 )  # fmt: skip
 def test_a_run_without_a_picture_says_why(

@@ -24,6 +24,7 @@ from ...errors import (
     missing,
 )
 from ..choices import sum_usages
+from ..responses.texts import complete_text, role_of
 from ..shapes import get_dict, get_int, get_list, get_str
 
 MODEL = "gpt-image-2"
@@ -241,8 +242,8 @@ def undrawn(calls: Sequence[JsonObject], items: Sequence[JsonObject]) -> CodexEr
                 code=get_str(error, "code") or "moderation_blocked",
                 type="image_generation_user_error",
             )
-    texts = [get_str(part, "text") or get_str(part, "refusal")
-             for item in items for part in get_list(item, "content")]  # fmt: skip
+    parts = [part for item in items for part in get_list(item, "content")]
+    texts = [complete_text(part) for part in parts if role_of(part) != "reasoning"]
     words = " ".join(text for text in texts if text)
     if words:
         return ContentRefused(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from ..known import EVENTS, HEADERS, ITEMS, MODEL, PARTS, PLAN, RESPONSE, USAGE, plain_model
+from ..responses.texts import TEXTS
 
 
 def _words(text: str) -> frozenset[str]:
@@ -107,11 +108,11 @@ MESSAGE_KEYS = frozenset({"message", "detail", "error_description"})
 WORD_KEYS = frozenset({"type", "object", "code", "status", "param", "reason", "event"})
 CONTENT_KEYS = _words(
     """
-    text delta arguments input output instructions content prompt description query queries q url
-    title filename file_name image_url refusal transcript revised_prompt base_instructions value
+    delta output instructions content prompt description query queries q url
+    title filename file_name image_url transcript revised_prompt base_instructions value
     obfuscation command working_directory cwd path display_name email output_text
     """
-)
+) | {form.field for form in TEXTS}
 MEDIA = _words(
     """
     image/png image/jpeg image/webp image/gif application/pdf audio/wav audio/mpeg audio/mp3
