@@ -136,6 +136,7 @@ def test_what_the_server_refuses_is_against_the_schema(wrong: JsonObject, name: 
 
 def request_with(body: Body, path: str) -> bytes:
     """The example of a body, as the endpoint takes it."""
+    path = path.replace("{model}", MODEL)
     if body.json:
         return post(path, body.example)
     parts = [
@@ -174,6 +175,7 @@ async def test_an_answer_is_of_a_media_type_that_the_document_names(
         if method != "post" or operation["operationId"] not in names:
             continue
         example = BODIES[operation["operationId"]].example
+        path = path.replace("{model}", MODEL)
         reply = await server.reply(post(path, {**example, "stream": stream}))
         content = operation["responses"]["200" if reply.status == 200 else "default"]["content"]
         assert reply.headers["content-type"].partition(";")[0] in content, path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from websockets.exceptions import InvalidStatus
 from codexapi_engine.bounds import MAX_PROGRAM_LABELS
 from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.simulator import Simulator
+from codexapi_http.dialect import DialectRoutes
 from codexapi_http.programs import program_of
+from codexapi_http.routes import DIALECTS
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -108,6 +111,21 @@ async def test_a_key_names_its_program_in_every_api(tmp_path: Path) -> None:
         entries = await recent(server, key)
     assert len(entries) == 7  # and the upgrade
     assert {entry["program"] for entry in entries} == {"editor"}
+
+
+@pytest.mark.parametrize("entry", DIALECTS, ids=lambda entry: entry.dialect.name)
+async def test_a_key_names_its_program_in_every_header_of_a_dialect(
+    tmp_path: Path, entry: DialectRoutes
+) -> None:
+    key = (await ProgramKeys(tmp_path).add("editor")).reveal()
+    path = re.sub(r"\{[^}]*\}", "x", entry.routes[0].path)
+    headers = [header.decode() for header in entry.dialect.key_headers]
+    async with door(Simulator(), state_dir=tmp_path) as server:
+        for header in headers:
+            value = f"Bearer {key}" if header == "authorization" else key
+            assert (await server.reply(get(path, f"{header}: {value}"))).status != 401
+        entries = await recent(server, key)
+    assert [one["program"] for one in entries] == ["editor" for _ in headers]
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/api/tags", "/status.json", "/v1/messages"])
