@@ -142,7 +142,7 @@ HTTP = """\
 ## HTTP
 
 * **Compressed requests**: `Content-Encoding` zstd, gzip and deflate, up to three in a row, forms too.
-  The limits ({body} MiB, {form} MiB on image endpoints) hold before and after decoding; zstd windows have
+  The limits ({body} MiB, {form} MiB for forms and image endpoints) hold before and after decoding; zstd windows have
   8 MiB at most. Any other coding is a 415 that names these in `accept-encoding`.
 * **Streams**: the status waits for the backend's status and the first thing to say, at most 10 s from
   the request on. Then it is a 200 without the backend's headers, a comment (an event for a Codex

@@ -14,6 +14,9 @@ MAX_BODY_BYTES = 32 * MIB
 MAX_FORM_BYTES = 64 * MIB
 """A form carries pictures as they are, without base64."""
 
+MAX_BACKEND_BODY_BYTES = 2 * MAX_FORM_BYTES
+"""Of a request to the simulated backend, or a recorded one: it has the pictures of a form in base64."""
+
 MAX_REQUEST_HEAD_BYTES = 32 * 1024
 MAX_PIPELINED = 100
 """Requests that may wait on one connection while another is answered."""
@@ -31,7 +34,7 @@ MAX_INTEGER = 2**64
 MAX_CODINGS = 3
 """Content codings of one body, one inside the other."""
 
-MAX_MEMBERS = 2_000
+MAX_MEMBERS = 2 * MAX_FORM_BYTES // (64 * 1024)
 """Of one body, empty ones too: each costs a new decoder. Block gzip has one for each 64 KiB."""
 
 MAX_WINDOW_LOG = 23

@@ -86,8 +86,8 @@ class Observer:
         """The backend has answered."""
 
     def retried(self, why: str) -> None:
-        """A request is tried again: after a `server` fault, a `limit`, on the `connection`, or
-        without the `encrypted_content` that the backend could not read."""
+        """A request is sent again: after a `server` fault, a `limit`, on the `connection`, with a
+        new `login`, or without the `encrypted_content` that the backend could not read."""
 
     def refreshed(self, outcome: str) -> None:
         """A renewal of the login has ended: `ok`, or the code of its error."""

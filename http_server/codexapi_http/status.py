@@ -15,6 +15,7 @@ from codexapi_engine.check import OK
 from codexapi_engine.errors import JsonObject
 from codexapi_engine.local_checks import local_checks, login_remedy
 from codexapi_engine.login.login_hint import with_client
+from codexapi_engine.login.refresh import renewal_due
 from codexapi_engine.protocol.auth_file import Credentials
 from codexapi_engine.protocol.limits import Limits, Window
 
@@ -80,12 +81,12 @@ class Status:
             problem = await self._codex.login_problem()
         except CodexError as error:
             problem = error
-        left = None if known is None or known.expires_at is None else known.expires_at - time.time()
+        due = known and renewal_due(known)
         return {
             "state": _state(problem),
             "account": known and _masked(known),
             "plan": known and known.plan,
-            "renews_in": left and max(0.0, left),
+            "renews_in": due and max(0.0, due - time.time()),
             "error": problem
             and {
                 "code": problem.known_code,

@@ -127,7 +127,7 @@ async def test_renewal_is_told_with_its_outcome() -> None:
     async with observed() as (codex, heard, simulator):
         simulator.accounts.invalidate()
         await codex.respond(asked("hi"))
-        assert heard.others == [("refreshed", "ok")]
+        assert heard.others == [("refreshed", "ok"), ("retried", "login")]
 
 
 async def test_pictures_are_told_by_either_road() -> None:

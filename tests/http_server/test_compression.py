@@ -21,7 +21,7 @@ from tests.http_server import forms, raw
 from tests.http_server.doors import Door, chat, responses
 from tests.http_server.raw import get, head, post
 
-from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FORM_BYTES
+from codexapi_engine.bounds import MAX_BODY_BYTES, MAX_FORM_BYTES, MAX_MEMBERS
 from codexapi_engine.simulator import Simulator
 from codexapi_http.middleware import compression
 
@@ -287,9 +287,11 @@ async def test_layer_between_is_counted_too(server: Door) -> None:
 
 
 async def test_members_are_counted(server: Door) -> None:
-    data = gzip.compress(b"") * 2_001
+    data = gzip.compress(b"") * (MAX_MEMBERS + 1)
     reply = await server.reply(post(CHAT, data, "Content-Encoding: gzip"))
-    assert "over 2,000 parts" in reply.refused(400, "invalid_content_encoding")["message"]
+    assert (
+        f"over {MAX_MEMBERS:,} parts" in reply.refused(400, "invalid_content_encoding")["message"]
+    )
 
 
 async def test_large_output_of_a_small_piece_is_not_made_on_the_loop(

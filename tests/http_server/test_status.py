@@ -12,7 +12,9 @@ from tests.http_server.doors import Door, Stream, chat, door, responses
 from tests.http_server.raw import JSON_TYPE, JsonObject, get, post
 from tests.http_server.sockets import client, create
 
+from codexapi_engine.bounds import REFRESH_MARGIN
 from codexapi_engine.simulator import Simulator
+from codexapi_engine.simulator.backend import LIFETIME
 from codexapi_http.middleware.request_log import Entry
 from codexapi_http.request_record import RequestRecord
 
@@ -70,6 +72,7 @@ async def test_every_key_is_there_before_the_first_request() -> None:
     }  # fmt: skip
     assert set(told["login"]) == {"state", "account", "plan", "renews_in", "error"}
     assert told["login"]["state"] == "ready"
+    assert 0 < told["login"]["renews_in"] <= LIFETIME - REFRESH_MARGIN
     assert told["started_at"] <= told["now"]
     assert all(set(one) == {"name", "ok", "text", "command"} for one in told["findings"])
 

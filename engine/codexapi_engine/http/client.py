@@ -291,6 +291,7 @@ class Transport:
             if other is None:
                 return _signed_response(response, credentials)
             await response.aclose()
+            self._observer.retried("login")
             response, credentials = await self._exchange(request, other), other
         if not keep_login:
             self._signer.note_status(credentials, response.status)

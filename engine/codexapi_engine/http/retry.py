@@ -39,8 +39,8 @@ class Attempts:
         if why is None or not self._left[why] or elapsed + delay > RETRY_WITHIN:
             raise final
         self._left[why] -= 1
-        self._observer.retried(why)
         await asyncio.sleep(delay)
+        self._observer.retried(why)
 
     def _why(self, error: Exception) -> tuple[str | None, float]:
         if isinstance(error, BackendRefusal):

@@ -425,6 +425,12 @@ def _unanswered() -> RefreshUnavailable:
     )
 
 
+def renewal_due(credentials: Credentials) -> float | None:
+    """When the login should be renewed, in epoch seconds; None where nobody knows."""
+    due, _ = _when_due(credentials)
+    return None if due == _NEVER else due
+
+
 def _when_due(credentials: Credentials) -> tuple[float, str]:
     """When the login should be renewed, and why in the token endpoint's words."""
     refreshed = _epoch(credentials.last_refresh)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from ..bounds import MAX_RECORDING_BODY_BYTES
+from ..bounds import MAX_BACKEND_BODY_BYTES
 from .comparison import Comparison, names
 from .lines import BROKEN, ExchangeFile, endpoint_of
 
@@ -31,7 +31,7 @@ class Playback:
     a lenient one with the next exchange of the same kind, and begins again behind the last.
     """
 
-    max_body = 2 * MAX_RECORDING_BODY_BYTES
+    max_body = MAX_BACKEND_BODY_BYTES
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from importlib.resources import files
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
+from ..bounds import MAX_BACKEND_BODY_BYTES
 from ..errors import JsonObject
 from ..protocol.endpoints import endpoint_path
 from . import transcription
@@ -47,7 +48,7 @@ LIFETIME = 864_000.0
 """Seconds that an access token is good for: ten days, as the real ones."""
 
 USED_PERCENT = 12
-MAX_BODY = 128 * 1024 * 1024
+MAX_BODY = MAX_BACKEND_BODY_BYTES
 _PAGE = b"<html><body>simulated</body></html>"
 _REMEMBERED = 64
 _KEPT = 1 << 20
