@@ -13,6 +13,7 @@ One file, though it is long: they are read side by side, and share what they com
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import traceback
@@ -314,6 +315,33 @@ def in_official_order(out: bytes, error: CodexError | None) -> list[JsonObject]:
     told = [event.json for event in events(out) if event.data != b"[DONE]"]
     assert (told[-1]["type"] == "error") == (error is not None)
     return assert_official_order(told)
+
+
+def with_items_done_twice(data: bytes) -> bytes:
+    """The stream of a backend that tells the end of each item two times."""
+    told: list[bytes] = []
+    for block in data.split(b"\n\n"):
+        told += [block] * (1 + (b'"type":"response.output_item.done"' in block))
+    numbers = itertools.count()
+    return b"\n\n".join(
+        re.sub(rb'(?<="sequence_number":)\d+', lambda _: b"%d" % next(numbers), block, count=1)
+        for block in told
+    )
+
+
+@every_dialect
+@pytest.mark.parametrize("name", NAMES)
+def test_an_item_that_is_done_twice_is_told_once(name: str, dialect: str) -> None:
+    for form in FORMS[dialect]:
+        once = translated(events(wire(name)), form.translator())[0]
+        twice = events(with_items_done_twice(wire(name)))
+        assert translated(twice, form.translator())[0] == once
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_of_responses_is_told_once_that_an_item_is_done(name: str) -> None:
+    once = in_official_order(*passed_on(events(wire(name))))
+    assert in_official_order(*passed_on(events(with_items_done_twice(wire(name))))) == once
 
 
 @given(data=streams())

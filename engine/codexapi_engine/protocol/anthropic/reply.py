@@ -11,7 +11,7 @@ from typing import ClassVar
 from ...errors import BackendError, CodexError, JsonObject, from_event
 from .. import json, sse
 from ..choices import empty_response
-from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
+from ..responses import ANSWER_ENDS, DoneItems, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS
 from ..responses.texts import by_event, complete_text, role_of
 from ..shapes import get_dict, get_list, get_str
@@ -69,7 +69,7 @@ class MessageStream(EventTranslator):
         self._thought: Part | None = None  # the summary being written
         self._search: JsonObject | None = None  # the present item, which waits for its sources
         self._cited: dict[int, list[JsonObject]] = {}  # by each message that is done
-        self._arrived: set[object] = set()  # the items that are done, by id or else by index
+        self._arrived = DoneItems()
         self._kinds: list[str] = []  # of the blocks that have begun
         self._open = ""  # the type of the block that has not ended
         self._text_bytes = 0  # bytes of text
@@ -155,7 +155,8 @@ class MessageStream(EventTranslator):
     def _arrive(self, data: JsonObject) -> list[bytes]:
         """An item is done at the backend, whether it is its turn or not."""
         item, index = get_dict(data, "item"), index_of(data)
-        self._arrived.add(get_str(item, "id") or index)
+        if not self._arrived.add(item, index):
+            return []
         if get_str(item, "type") == "message":
             self._cited.setdefault(index, citations(item))
         out = self._in_turn(MessageStream._item_done, data)
@@ -178,7 +179,7 @@ class MessageStream(EventTranslator):
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
             # Some items come only at the end (`tests/wires/output_only_at_the_end.sse`).
-            if (get_str(item, "id") or index) not in self._arrived:
+            if not self._arrived.has(item, index):
                 place = self._order.free if self._order.is_over(index) else index
                 out += self._arrive({"output_index": place, "item": item})
         while self._order.present is not None and not self.finished:  # some are never done

@@ -11,7 +11,7 @@ from typing import ClassVar
 from ...errors import CodexError, JsonObject
 from .. import json, sse
 from ..choices import SharedEnvelope, empty_response, usage
-from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
+from ..responses import ANSWER_ENDS, DoneItems, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.texts import by_event, by_part, complete_text
 from ..shapes import get_dict, get_list, get_str
 from ..stop import Stop
@@ -73,7 +73,7 @@ class ChatStream(EventTranslator):
         self._inputs = StreamedParts()  # of calls
         self._calls: dict[int, int] = {}  # output_index -> index among tool_calls
         self._writing: set[int] = set()  # the calls that are not done
-        self._done: set[object] = set()  # the items that are, by id or else by index
+        self._done = DoneItems()
         self._asides: set[int] = set()  # the messages that are reasoning_content
         self._message_of: int | None = None  # the message being written
         self._thought: object = None  # the summary being written
@@ -140,7 +140,8 @@ class ChatStream(EventTranslator):
         """Whatever of the item was not streamed. Some models stream nothing of it
         (`tests/wires/items_only_when_done.sse`)."""
         item, index = get_dict(data, "item"), index_of(data)
-        self._done.add(get_str(item, "id") or index)
+        if not self._done.add(item, index):
+            return ()
         kind = get_str(item, "type")
         if kind in CALLS or kind == "reasoning":
             self.thread.append(item)
@@ -164,7 +165,7 @@ class ChatStream(EventTranslator):
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
             # Some items come only at the end (`tests/wires/output_only_at_the_end.sse`).
-            if (get_str(item, "id") or index) not in self._done:
+            if not self._done.has(item, index):
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out

@@ -13,7 +13,7 @@ from ...errors import CodexError, JsonObject
 from .. import json, sse
 from ..chat.reply_parts import indexed_parts, is_aside
 from ..choices import empty_response, limit_reason
-from ..responses import ANSWER_ENDS, Part, StreamedParts, delta_of, index_of, part_of
+from ..responses import ANSWER_ENDS, DoneItems, Part, StreamedParts, delta_of, index_of, part_of
 from ..responses.arguments import CALLS, arguments_of
 from ..responses.texts import by_event, by_part, complete_text
 from ..shapes import get_dict, get_int, get_list, get_str
@@ -87,7 +87,7 @@ class OllamaStream(EventTranslator):
         self._thought: Part | None = None  # the summary being written
         self._writing: set[int] = set()  # the calls that are not done
         self._calls: dict[int, JsonObject] = {}  # those that are
-        self._done: set[object] = set()  # the items that are done, by id or else by index
+        self._done = DoneItems()
         self.thread: list[JsonObject] = []  # reasoning and calls, for a client's next turn
 
     def fail(self, error: CodexError) -> Iterable[bytes]:
@@ -133,7 +133,8 @@ class OllamaStream(EventTranslator):
         """Whatever of the item was not streamed. Some models stream nothing of it."""
         item, index = get_dict(data, "item"), index_of(data)
         self.note_beginning()
-        self._done.add(get_str(item, "id") or index)
+        if not self._done.add(item, index):
+            return []
         kind = get_str(item, "type")
         if kind == "reasoning":
             self.thread.append(item)
@@ -151,7 +152,7 @@ class OllamaStream(EventTranslator):
         response = get_dict(data, "response")
         out: list[bytes] = []
         for index, item in enumerate(get_list(response, "output")):
-            if (get_str(item, "id") or index) not in self._done:  # some come only at the end
+            if not self._done.has(item, index):  # some come only at the end
                 out += self._item_done({"output_index": index, "item": item})
         if self.finished:
             return out

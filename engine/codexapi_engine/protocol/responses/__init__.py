@@ -18,6 +18,7 @@ from .public import (
 from .reply import TERMINAL, Assembler, ResponseStream
 from .stream_text import (
     ANSWER_ENDS,
+    DoneItems,
     Part,
     ReasoningText,
     StreamedParts,
@@ -32,6 +33,7 @@ __all__ = [
     "ANSWER_ENDS",
     "TERMINAL",
     "Assembler",
+    "DoneItems",
     "Part",
     "ReasoningText",
     "ResponseStream",

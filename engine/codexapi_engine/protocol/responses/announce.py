@@ -203,6 +203,9 @@ class Announcer:
         if _has_parts(item):
             item = get_dict(event.json, "item")
         if index is not None:
+            known = self._items.get(index)
+            if known and known.done and known.id == get_str(item, "id"):
+                return [], False  # it has been told
             return self._close(index, item), True
         index = self._next_index()
         end = {"type": DONE, "output_index": index, "item": item}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import JsonObject, StreamInterrupted
-from ..shapes import get_dict, get_int, get_list
+from ..shapes import get_dict, get_int, get_list, get_str
 from ..sse import Event
 from .announce import DONE
 from .texts import ANSWER_ROLES, DELTAS, ENDS, Role, TextForm, complete_text, role_of
@@ -37,6 +37,27 @@ class StreamedParts:
         so_far = "".join(self._streamed.get(part, ()))
         self._streamed[part] = [whole]
         return whole[len(so_far) :] if whole.startswith(so_far) else ""
+
+
+class DoneItems:
+    """The items of a stream that are done."""
+
+    def __init__(self) -> None:
+        self._keys: set[object] = set()  # by id, or else by index
+        self._places: set[tuple[int, str]] = set()
+
+    def add(self, item: JsonObject, index: int) -> bool:
+        """False for an item that has been told already."""
+        name = get_str(item, "id")
+        if (index, name) in self._places:
+            return False
+        self._places.add((index, name))
+        self._keys.add(name or index)
+        return True
+
+    def has(self, item: JsonObject, index: int) -> bool:
+        """Whether an item of the last event's list was done before, wherever it stood."""
+        return (get_str(item, "id") or index) in self._keys
 
 
 class Text:
