@@ -275,7 +275,10 @@ def _limits() -> Iterator[Row]:
     yield "pictures that one edit takes", f"{bounds.MAX_INPUTS}"
     yield "edge of a picture", f"{bounds.MIN_EDGE} to {bounds.MAX_EDGE} pixels"
     yield "a picture's address", f"{duration(bounds.IMAGE_LIFETIME)}"
-    yield "`stop` sequences", f"{bounds.MAX_STOPS}; {bounds.MAX_STOP_OPTIONS} over Ollama's API"
+    yield (
+        "`stop` sequences",
+        f"{bounds.MAX_STOPS}; {bounds.MAX_STOP_SEQUENCES} over Anthropic's and Ollama's APIs",
+    )
     yield "tools of one request", f"{bounds.MAX_TOOLS}"
     yield (
         "silence of the backend",

@@ -84,12 +84,16 @@ async def found(
         login = await _login(codex, discreet, renewal)
         yield login
         online = not offline and login.state != PROBLEM
+        # Here first: the server below has a state folder of its own, and where CODEX_HOME takes no
+        # files that is where locks and marks are. It is not to be the one that renews a login.
+        backend = [finding async for finding in _backend(codex)] if online else []
+        online = online and await codex.login_problem() is None
         yield await _served(chosen, online=online, discreet=discreet)
-        if not online:
+        if not backend:
             why = "--offline" if offline else "there is no login to ask with"
             yield Check("backend", UNKNOWN, f"not asked: {why}")
         elif not discreet:
-            async for finding in _backend(codex):
+            for finding in backend:
                 yield finding
 
 

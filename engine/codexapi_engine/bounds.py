@@ -159,8 +159,9 @@ MAX_CHOICES = 8
 """Choices of one request, all prompts together: each is a call on the user's plan."""
 
 MAX_STOPS = 4
-MAX_STOP_OPTIONS = 32
-"""Stop sequences of Ollama's API, which has no limit: programs that complete code send a dozen."""
+MAX_STOP_SEQUENCES = 32
+"""Stop sequences of the APIs that have no limit, Anthropic's and Ollama's: programs that complete code
+send a dozen. Each delta is searched for each."""
 
 MAX_TOOLS = 128
 MAX_TOOL_NAME = 128

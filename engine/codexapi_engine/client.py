@@ -15,7 +15,7 @@ from .aside import aside
 from .bounds import IMAGE_IDLE_TIMEOUT, TRANSCRIPTION_TIMEOUT
 from .catalogue import Catalogue
 from .codex_config import named_model
-from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound, NotLoggedIn
+from .errors import CodexError, InvalidRequest, JsonObject, ModelNotFound
 from .http.client import Reply, Transport
 from .http.concurrency import ConcurrencyLimit
 from .http.event_stream import EventStream
@@ -382,11 +382,7 @@ class Codex:
 
     async def login_problem(self) -> CodexError | None:
         """Why no request can succeed now, without asking anyone; None if nothing is known."""
-        try:
-            login = await self.login.current()
-        except NotLoggedIn as error:
-            return error
-        return login.unusable(self._clock())
+        return await self.login.problem()
 
     async def aclose(self) -> None:
         await self.login.aclose()

@@ -76,6 +76,9 @@ class CodexError(Exception):
         if type is not None:
             self.type = type
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def known_code(self) -> str:
         """The code, or the type in its place, out of a closed list: for logs, counts and headers,

@@ -30,6 +30,7 @@ from codexapi_engine.errors import (
     UsageLimitReached,
     duration,
 )
+from codexapi_engine.login.location import ANOTHER_TOKEN
 
 from .messages import NO_MEMORY
 
@@ -46,6 +47,9 @@ REMEDIES: tuple[tuple[type[CodexError], str], ...] = (
     (TransportError, "Call again; if it stays so, the user can run `codexapi status`."),
 )  # fmt: skip
 """By the first kind that fits."""
+
+RESTART = "The user has to do that in the settings that start this server, and to restart it."
+"""Where the login is in a variable of its own environment."""
 
 
 class Partial(Exception):
@@ -98,7 +102,8 @@ def _result(error: CodexError, partial: str = "", *, plain: bool = False) -> Cal
 
 def _with_remedy(error: CodexError) -> str:
     remedies = (remedy for kind, remedy in REMEDIES if isinstance(error, kind))
-    sentences = [str(error), _here(error), next(remedies, "")]
+    remedy = RESTART if ANOTHER_TOKEN in error.message else next(remedies, "")
+    sentences = [str(error), _here(error), remedy]
     return " ".join(_ended(part) for part in sentences if part)
 
 

@@ -15,9 +15,10 @@ import httpx
 import pytest
 from tests import forks
 from tests.cli.shell import terminal
-from tests.logins import accepted_headers
+from tests.logins import accepted_headers, access_token
 from tests.processes import ROOT, Running, codexapi, environment, running, simulator
 
+from codexapi_engine.login.location import ANOTHER_TOKEN
 from codexapi_engine.simulator.backend import catalogue
 
 DOORS = {"mcp", "starlette", "uvicorn", "openai", "codexapi_http", "codexapi_mcp"}
@@ -139,6 +140,17 @@ def test_without_a_login_every_command_says_what_to_run(
     assert done.returncode == 3
     assert done.stdout == ""
     assert "codex login" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["chat", "models"])
+def test_an_access_token_that_is_over_is_told_by_the_name_of_its_variable(
+    command: str, empty: dict[str, str]
+) -> None:
+    """A new login of the client's would not help: the variable goes before it."""
+    arguments = [command, "Hi"] if command == "chat" else [command]
+    done = run(*arguments, env={**empty, "CODEX_ACCESS_TOKEN": access_token(exp=1)})
+    assert done.returncode == 3
+    assert f"cannot be renewed: {ANOTHER_TOKEN}" in done.stderr
 
 
 @pytest.mark.parametrize(

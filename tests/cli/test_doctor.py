@@ -27,14 +27,17 @@ from codexapi_cli.checks import clock
 from codexapi_cli.online import shareable
 from codexapi_engine.bounds import MAX_CLOCK_SKEW
 from codexapi_engine.check import Check
+from codexapi_engine.login.file_store import CodexFile
 from codexapi_engine.login.login_hint import MAKE_WRITABLE
 from codexapi_engine.protocol.models import parse
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.protocol.sse import encode
 from codexapi_engine.settings import Settings
 from codexapi_engine.simulator.backend import catalogue
 
 HIDDEN = "canary-access-first"
 OFFERED = parse({"models": catalogue()})
+REFRESH = Secret("canary-refresh-first")
 SHOWN = sum(model.listed for model in OFFERED)
 
 
@@ -67,6 +70,22 @@ def test_with_a_login_and_a_backend_nothing_is_a_problem(simulated: Running) -> 
     assert "plan plus" in found["login"]["told"]
     assert f"{SHOWN} models, first {OFFERED[0].slug}" in found["backend"]["told"]
     assert found["plan"]["told"] == "12 % of the 5-hour window used, 3 % of the 7-day window used"
+
+
+def test_a_login_that_must_not_be_renewed_again_is_a_problem(
+    simulated: Running, tmp_path: Path
+) -> None:
+    """As `chat` says it, and no process of ours sends the refresh token."""
+    state = tmp_path / "state"
+    write_login(tmp_path, auth_json(exp=1, issued=None))
+    CodexFile(tmp_path, state_dir=state).mark_consumed(REFRESH, "refresh_token_reused")
+    home = {"CODEX_HOME": str(tmp_path), "CODEXAPI_STATE_DIR": str(state)}
+    for arguments in ([], ["--offline"]):
+        code, found = doctor(*arguments, env={**simulated.env, **home})
+        assert (code, found["login"]["state"]) == (1, "problem")
+        assert "codex login" in found["login"]["told"]
+        assert found["backend"]["state"] == "unknown"
+    assert (tmp_path / "auth.json").read_bytes() == auth_json(exp=1, issued=None)
 
 
 def test_a_server_is_started_asked_and_ended(simulated: Running, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
 from tests import unix
 from tests.drawn import picture
+from tests.logins import access_token
 from tests.mcp_server.transports import (
     MODES,
     answer,
@@ -29,9 +30,12 @@ from tests.virtual_time import hurried
 from codexapi_engine import Codex, Settings
 from codexapi_engine.bounds import MAX_FILE_BYTES
 from codexapi_engine.errors import UsageLimitReached
+from codexapi_engine.login.location import ANOTHER_TOKEN
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import Reply
 from codexapi_mcp import Options, create_server, failures
+from codexapi_mcp.failures import RESTART
 from codexapi_mcp.options import checked_address
 from codexapi_mcp.schema import ALIASES
 
@@ -363,6 +367,15 @@ async def test_without_a_login_the_model_is_told_what_the_user_must_run(tmp_path
     assert "codex login" in failure(result)["message"]
     assert status["logged_in"] is False
     assert "codex login" in status["note"]
+
+
+async def test_a_login_in_a_variable_of_the_server_wants_a_restart() -> None:
+    settings = Settings(access_token=Secret(access_token(exp=1)))
+    async with Codex(settings) as codex, Client(create_server(codex)) as client:
+        result = await client.call_tool("generate_text", {"prompt": "Hi", "model": "gpt-6.1-sol"})
+    message = failure(result)["message"]
+    assert ANOTHER_TOKEN in message
+    assert message.endswith(RESTART)
 
 
 async def test_the_models_and_the_default_one(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, Request, expect
 from tests.http_server import raw
 from tests.http_server.doors import MODEL, Door, door, listening, responses
 from tests.http_server.raw import get, post
-from tests.logins import auth_json, write_login
+from tests.logins import access_token, auth_json, write_login
 from tests.page.browsing import NARROW, WIDE, picture, tab, violations
 from tests.ports import reserved_port
 
@@ -24,6 +24,8 @@ import codexapi_engine
 from codexapi_cli.integrations.snippets import snippets
 from codexapi_engine import Settings
 from codexapi_engine.login.file_store import CodexFile
+from codexapi_engine.login.location import ANOTHER_TOKEN, store_of
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.simulator import Simulator
 from codexapi_http import create_app
 
@@ -222,6 +224,18 @@ async def test_a_login_that_is_no_good_is_the_headline_and_a_new_one_ends_it(
             assert await violations(page) == []
             write_login(tmp_path, backend.login())
             await expect(page.locator("#state")).to_have_text("Ready")
+
+
+async def test_a_login_in_a_variable_is_told_by_the_name_of_the_variable(browser: Browser) -> None:
+    token = Secret(access_token(exp=1))
+    store = store_of(Settings(access_token=token))
+    async with (
+        served(store=store, access_token=token) as server,
+        tab(browser, address(server)) as page,
+    ):
+        await expect(page.locator("#state")).to_have_text("The login has expired")
+        await expect(page.locator("#next")).to_contain_text(ANOTHER_TOKEN)
+        await expect(page.locator("#fix")).to_contain_text("set CODEX_ACCESS_TOKEN")
 
 
 async def test_a_failed_request_shows_its_remedy_and_a_report_without_content(

@@ -18,11 +18,16 @@ STORE = "cli_auth_credentials_store"
 """The setting of Codex's config.toml that says where a login is."""
 
 
+ANOTHER_TOKEN = f"set CODEX_ACCESS_TOKEN to a token that is good, or unset it and {LOGIN_HINT}"
+"""A new login of the client's is not looked at while the variable is set."""
+
+
 def store_of(settings: Settings) -> Store:
     """Where the user's login is: in the environment, or where Codex's own config says."""
     if settings.access_token is not None:
         try:
-            return InMemory(auth_file.from_access_token(settings.access_token.reveal()))
+            login = auth_file.from_access_token(settings.access_token.reveal())
+            return InMemory(login, login_hint=ANOTHER_TOKEN)
         except NotLoggedIn as error:
             return MissingStore(error)
     home = settings.codex_home

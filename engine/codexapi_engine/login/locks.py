@@ -15,6 +15,7 @@ from ..bounds import LOGIN_LOCK_WAIT
 from ..errors import RefreshUnavailable
 from ..file_lock import try_lock
 from ..files import NO_WAIT, Disk
+from ..protocol.auth_file import LOGIN_HINT
 from ..protocol.secret import Secret
 from ..settings import LOGINS, private_folder
 from .consumed_tokens import ConsumedTokens
@@ -102,6 +103,7 @@ class CodexHomeLock:
 class MarksTokens:
     """The part of a `Store` that all programs with one CODEX_HOME share."""
 
+    login_hint = LOGIN_HINT
     _shared: CodexHomeLock
 
     def mark_consumed(self, token: Secret, reason: str) -> None:

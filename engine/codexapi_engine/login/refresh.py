@@ -98,7 +98,11 @@ class Login:
 
     async def signing_credentials(self) -> Credentials:
         """The login that signs a request. Raises AuthError, RefreshUnavailable."""
-        return (await self.fresh()).credentials
+        try:
+            return (await self.fresh()).credentials
+        except (AuthError, RefreshUnavailable) as error:
+            self._add_hint(error)
+            raise
 
     def note_status(self, credentials: Credentials | None, status: int) -> None:
         """Notes how the last answer to a request was."""
@@ -109,8 +113,33 @@ class Login:
 
     async def current(self) -> Credentials:
         """The login as it stands, without renewing it. Raises NotLoggedIn."""
-        found = (await self._load()).credentials
+        try:
+            found = (await self._load()).credentials
+        except NotLoggedIn as error:
+            self._add_hint(error)
+            raise
         return self._owners.get(found.access_token, found)
+
+    async def problem(self) -> CodexError | None:
+        """Why no request can succeed now, without asking anyone; None if nothing is known."""
+        try:
+            login = await self.current()
+        except NotLoggedIn as error:
+            return error
+        now, token = self._clock(), login.refresh_token
+        problem: CodexError | None = login.unusable(now)
+        if token is not None and not login.fresh(now, margin=0):
+            reason = self._store.consumed_reason(token)
+            problem = _consumed(reason) if reason else self._failed_tokens.get(token)
+        if problem is not None:
+            self._add_hint(problem)
+        return problem
+
+    def _add_hint(self, error: CodexError) -> None:
+        """Lets an error say what helps where the login is stored."""
+        hint = self._store.login_hint
+        if hint not in error.message:
+            error.message = error.message.replace(LOGIN_HINT, hint)
 
     async def fresh(self) -> Snapshot:
         """The login, renewed if it is about to expire. Raises AuthError, RefreshUnavailable."""
@@ -155,6 +184,13 @@ class Login:
     async def other_credentials(self, refused: Credentials | None) -> Credentials | None:
         """Another login to try after a 401; None if there is none. Raises AuthError,
         RefreshUnavailable."""
+        try:
+            return await self._other_credentials(refused)
+        except (AuthError, RefreshUnavailable) as error:
+            self._add_hint(error)
+            raise
+
+    async def _other_credentials(self, refused: Credentials | None) -> Credentials | None:
         assert refused is not None, "every request is signed"
         self._store.forget()  # another program may have renewed it a moment ago
         login = await self._load()
@@ -361,10 +397,7 @@ class Login:
                 f"nobody told whose the personal access token is: {url} did not answer"
             ) from error
         if answer.status in (401, 403):
-            raise TokenRejected(
-                "the personal access token was refused: make a new one, or unset "
-                f"CODEX_ACCESS_TOKEN and {LOGIN_HINT}"
-            )
+            raise TokenRejected(f"the personal access token was refused: {LOGIN_HINT}")
         owner = answer.json()
         if owner is None:
             raise RefreshUnavailable(

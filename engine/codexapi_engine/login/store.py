@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..errors import NotLoggedIn
 from ..protocol import auth_file
-from ..protocol.auth_file import Credentials
+from ..protocol.auth_file import LOGIN_HINT, Credentials
 from ..protocol.secret import Secret
 
 
@@ -30,6 +30,9 @@ class Snapshot:
 
 
 class Store(Protocol):
+    login_hint: str
+    """What a person does for a new login here; errors say it in place of LOGIN_HINT."""
+
     async def load(self) -> Snapshot:
         """Raises NotLoggedIn."""
 
@@ -61,7 +64,8 @@ class Store(Protocol):
 class InMemory:
     """A login that is on no disk: that of `--demo`, and one from the environment."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, login_hint: str = LOGIN_HINT) -> None:
+        self.login_hint = login_hint
         self._data = data
         self._known: Snapshot | None = None  # what the data say, once they were asked
         self._lock = asyncio.Lock()

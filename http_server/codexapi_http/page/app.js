@@ -165,7 +165,9 @@ function headline(state) {
   if (login.state !== "ready") {
     const over = /expired|reused|invalidated/.test(login.error?.code ?? "");
     const titles = { missing: "Not logged in", expired: "The login has expired", unreadable: "The login cannot be used" };
-    return ["bad", titles[over ? "expired" : login.state] ?? "Not logged in", remedyWords(login.error), login.error?.command ?? reference.remedies[login.error?.code]?.command ?? "codexapi login"];
+    const usual = login.error?.command === "codexapi login"; // else the login is not the client's, and its error says what helps
+    const words = usual ? remedyWords(login.error) : login.error?.message ?? "";
+    return ["bad", titles[over ? "expired" : login.state] ?? "Not logged in", words, (usual && reference.remedies[login.error.code]?.command) || login.error?.command];
   }
   const full = (state.limits?.windows ?? []).find((entry) => entry.used_percent >= 100 && (entry.resets_at ?? Infinity) > now());
   if (full || error?.code === "usage_limit_reached") {

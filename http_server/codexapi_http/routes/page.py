@@ -18,6 +18,7 @@ from starlette.routing import Route
 from codexapi_engine import CodexError, __version__
 from codexapi_engine.aside import aside
 from codexapi_engine.errors import JsonObject
+from codexapi_engine.local_checks import login_remedy
 from codexapi_engine.program_keys import ProgramKeys
 from codexapi_engine.protocol.models import Model, public_list
 from codexapi_engine.protocol.responses.texts import DELTAS
@@ -154,8 +155,9 @@ async def _summary(request: Request) -> Summary:
     problem = await codex_of(request).login_problem()
     if problem is None:
         return _READY
+    fix = login_remedy(settings_of(request), problem.code)
     remedy = REMEDIES.get(problem.known_code)
-    if remedy is None:
-        return Summary("bad", "Not logged in", str(problem), _LOGIN)
+    if remedy is None or fix != _LOGIN:  # the words of a remedy are for a login of the client's
+        return Summary("bad", "Not logged in", str(problem), fix)
     words = f"{remedy.meaning} {remedy.remedy}"
-    return Summary("bad", "Not logged in", words, remedy.command or _LOGIN)
+    return Summary("bad", "Not logged in", words, remedy.command or fix)

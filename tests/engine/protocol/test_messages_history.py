@@ -23,6 +23,7 @@ from tests.engine.protocol.message_requests import (
     user,
 )
 
+from codexapi_engine.bounds import MAX_STOP_SEQUENCES
 from codexapi_engine.protocol import JsonObject, anthropic
 from codexapi_engine.protocol.responses import to_backend
 
@@ -82,6 +83,7 @@ def test_what_is_wrong_is_named_by_its_path(message: JsonObject, path: str) -> N
         ({"stream": "yes"}, "stream"),
         ({"tools": {}}, "tools"),
         ({"stop_sequences": "x"}, "stop_sequences"),
+        ({"stop_sequences": ["x"] * (MAX_STOP_SEQUENCES + 1)}, "stop_sequences"),
         ({"system": [IMAGE]}, "system.0.type"),
         ({"system": [text("x"), {"type": "text"}]}, "system.1.text"),
     ],

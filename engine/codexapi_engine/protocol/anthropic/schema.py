@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...bounds import MAX_STOP_SEQUENCES
 from ..rules import FieldRule
 
 RULES: dict[str, FieldRule] = {
@@ -67,7 +68,7 @@ class CountRequest(BaseModel):
     metadata: dict[str, Any] | None = None
     speed: str | None = None
     stream: bool | None = None
-    stop_sequences: list[str] | None = None
+    stop_sequences: list[str] | None = Field(None, max_length=MAX_STOP_SEQUENCES)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...bounds import MAX_STOP_OPTIONS
+from ...bounds import MAX_STOP_SEQUENCES
 from ..rules import FieldRule
 
 _COMMON: dict[str, FieldRule] = {
@@ -73,7 +73,7 @@ class SamplingOptions(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     # The list first: of a union's errors, the first branch's is told.
-    stop: Annotated[list[str], Field(max_length=MAX_STOP_OPTIONS)] | str | None = None
+    stop: Annotated[list[str], Field(max_length=MAX_STOP_SEQUENCES)] | str | None = None
     num_predict: int | None = None
     num_ctx: int | None = None
     seed: int | None = None
