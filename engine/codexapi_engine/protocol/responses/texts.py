@@ -1,6 +1,6 @@
 """The texts of a stream: what their events and parts are called, and what each is.
 
-The dialects, the command line, the announcer and the names that we know follow this table.
+The dialects, the command line, the page, the announcer and the names that we know follow this table.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ class TextForm(NamedTuple):
     name: str  # the beginning of the delta's and the done event's name
     role: Role
     field: str  # where the done event, and the part or the call, have the complete text
-    part_index: str = (
-        ""  # the member that says which part of the item it is; empty where there is one
-    )
-    part: str = ""  # the type of that part; empty where the item has no part for it
+    part_index: str = ""  # the member that counts the parts of the item; empty without parts
+    part: str = ""  # the type of the part; empty where the item has none for it
 
 
 OUTPUT_TEXT = TextForm("response.output_text", "answer", "text", "content_index", "output_text")
