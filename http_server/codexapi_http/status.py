@@ -9,7 +9,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 
-from codexapi_engine import Codex, CodexError, LoginExpired, Settings, __version__
+from codexapi_engine import (
+    Codex,
+    CodexError,
+    LoginExpired,
+    RefreshUnavailable,
+    Settings,
+    __version__,
+)
 from codexapi_engine.bounds import CHECKS_AGE, PLAN_INTERVAL
 from codexapi_engine.check import OK
 from codexapi_engine.errors import JsonObject
@@ -121,7 +128,7 @@ def _run_checks(settings: Settings) -> list[JsonObject]:
 def _state(problem: CodexError | None) -> str:
     if problem is None:
         return "ready"
-    if isinstance(problem, LoginExpired):
+    if isinstance(problem, LoginExpired | RefreshUnavailable):
         return "expired"
     return "missing" if problem.code == "auth_file_not_found" else "unreadable"
 

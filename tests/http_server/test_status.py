@@ -11,8 +11,11 @@ from tests.http_server import raw
 from tests.http_server.doors import Door, Stream, chat, door, responses
 from tests.http_server.raw import JSON_TYPE, JsonObject, get, post
 from tests.http_server.sockets import client, create
+from tests.logins import auth_json
 
 from codexapi_engine.bounds import REFRESH_MARGIN
+from codexapi_engine.login.store import InMemory
+from codexapi_engine.protocol.secret import Secret
 from codexapi_engine.simulator import Simulator
 from codexapi_engine.simulator.backend import LIFETIME
 from codexapi_http.middleware.request_log import Entry
@@ -75,6 +78,17 @@ async def test_every_key_is_there_before_the_first_request() -> None:
     assert 0 < told["login"]["renews_in"] <= LIFETIME - REFRESH_MARGIN
     assert told["started_at"] <= told["now"]
     assert all(set(one) == {"name", "ok", "text", "command"} for one in told["findings"])
+
+
+@pytest.mark.parametrize("reason", ["unanswered", "refresh_token_reused"])
+async def test_a_login_whose_token_must_not_be_sent_again_has_expired(reason: str) -> None:
+    store = InMemory(auth_json(exp=1))
+    store.mark_consumed(Secret("canary-refresh-first"), reason)
+    async with door(Simulator(), store=store) as server:
+        login = (await status(server))["login"]
+    assert login["state"] == "expired"
+    assert "codex login" in login["error"]["message"]
+    assert login["error"]["command"] == "codexapi login"
 
 
 @pytest.mark.parametrize("path", ASKED)

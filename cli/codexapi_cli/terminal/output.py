@@ -88,9 +88,10 @@ def ending(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except engine.CodexError as error:
+        body = error.body()
         if isinstance(error, engine.ModelNotFound):
-            error.args = (f"{error} `codexapi models` lists all.",)
-        _complain(error_line(error), error.body(), as_json)
+            error.message += " `codexapi models` lists all."
+        _complain(error_line(error), body, as_json)
         raise SystemExit(exit_code(error)) from None
     except Problem as problem:
         _complain(str(problem), problem.body(), as_json)

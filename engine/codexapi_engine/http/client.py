@@ -247,7 +247,6 @@ class Transport:
         self._unknown.error(failure)
         if response.status == 413:
             failure.message += too_large(len(request.content))
-            failure.args = (failure.message,)
         failure.headers = to_client(response.headers)
         raise BackendRefusal(response.status, failure)
 

@@ -149,7 +149,7 @@ async def _notes(settings: Settings, codex: Codex) -> AsyncIterator[str]:
         yield "--demo: answers are simulated; no login is used"
     else:
         if (problem := await codex.login_problem()) is not None:
-            yield f"{with_client(str(problem))} (until then, requests get a 401)"
+            yield f"{with_client(str(problem))} (until then, requests get a {problem.status})"
         if settings.foreign:
             yield f"your login is sent to {settings.base_url}, as you asked"
     if settings.record is not None:

@@ -79,6 +79,5 @@ def with_sizes(error: CodexError, tokens: int, window: int | None) -> CodexError
         maximum = window or tokens
         size = max(tokens, maximum + 1)
     error.message = f"prompt is too long: {size} tokens > {maximum} maximum"
-    error.args = (error.message,)
     error.param = None
     return error
