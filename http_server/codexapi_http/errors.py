@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from codexapi_engine import Codex, CodexError, __version__
+from codexapi_engine.bounds import MAX_REQUEST_HEAD_BYTES
 from codexapi_engine.protocol import json, limits
 
 from .dialect import Dialect, dialect_of, routes_of
@@ -103,6 +104,11 @@ def unforeseen(request_id: str) -> CodexError:
 def refusal(status: int, code: str, message: str, param: str | None = None) -> CodexError:
     """A request that the server refuses itself."""
     return CodexError(message, status=status, type="invalid_request_error", code=code, param=param)
+
+
+def head_too_large() -> CodexError:
+    size = MAX_REQUEST_HEAD_BYTES // 1024
+    return refusal(431, "headers_too_large", f"The head of your request exceeds {size} KiB.")
 
 
 def interruption(shutdown: Shutdown) -> CodexError | None:

@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal
 from mcp.types import ToolAnnotations
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
-from codexapi_engine.bounds import MAX_CALL_IMAGES, MAX_EDGE, MAX_IMAGE_PROMPT, MAX_INPUTS, MIN_EDGE
+from codexapi_engine.bounds import (
+    MAX_AUDIO_BYTES,
+    MAX_CALL_IMAGES,
+    MAX_EDGE,
+    MAX_IMAGE_PROMPT,
+    MAX_INPUTS,
+    MIB,
+    MIN_EDGE,
+)
 
 from .options import Options
 
@@ -272,8 +280,8 @@ AudioPath = Annotated[
     str,
     parameter(
         "path",
-        "Absolute path of the audio file (wav, mp3, m4a, webm, ogg, flac), of at most 25 MB. "
-        "Required.",
+        "Absolute path of the audio file (wav, mp3, m4a, webm, ogg, flac), of at most "
+        f"{MAX_AUDIO_BYTES // MIB} MiB. Required.",
         min_length=1,
     ),
 ]

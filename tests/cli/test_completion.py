@@ -13,6 +13,8 @@ from tests import forks
 from tests.cli.shell import PATIENCE, run
 from tests.processes import codexapi, environment, server, simulator
 
+from codexapi_mcp.options import GROUPS
+
 SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "-n"]}
 
 
@@ -61,7 +63,10 @@ def offered(*words: str, shell: str = "bash", env: Mapping[str, str] | None = No
                 "crush",
             ],
         ),
-        (("mcp", "serve", "--tools", "text,"), ["text,image", "text,audio", "text,status"]),
+        (
+            ("mcp", "serve", "--tools", "text,"),
+            [f"text,{name}" for name in GROUPS if name != "text"],
+        ),
         (("stop", "--port", ""), []),
         (("nonsense",), []),
         (("chat", "--color", ""), ["auto", "always", "never"]),

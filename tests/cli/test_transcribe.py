@@ -11,6 +11,8 @@ from tests.audio_files import flac, scripted, wav
 from tests.cli.shell import run, shown
 from tests.processes import Running, simulator
 
+from codexapi_engine.bounds import MAX_AUDIO_BYTES, MIB
+
 LONG = wav([1, 2] * 50, pause=80)
 
 
@@ -84,13 +86,13 @@ def test_all_files_are_looked_at_before_anything_is_sent(tmp_path: Path) -> None
     (tmp_path / "codex").mkdir()
     good, empty = saved(tmp_path, "a.wav", wav([1])), saved(tmp_path, "b.wav", b"")
     large, login = (
-        saved(tmp_path, "c.wav", bytes((25 << 20) + 1)),
+        saved(tmp_path, "c.wav", bytes(MAX_AUDIO_BYTES + 1)),
         saved(tmp_path / "codex", "auth.json", b"{}"),
     )
     env = {"CODEX_HOME": str(tmp_path / "codex")}
     for name, code, words in (
         (empty, 7, "it is empty"),
-        (large, 7, "more than 25 MiB"),
+        (large, 7, f"more than {MAX_AUDIO_BYTES // MIB} MiB"),
         (str(tmp_path / "none.wav"), 7, "No such file"),
         (login, 2, "part of your login"),
     ):

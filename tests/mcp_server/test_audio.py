@@ -9,6 +9,7 @@ from mcp import Client
 from tests.audio_files import flac, scripted, wav
 from tests.mcp_server.transports import failure, in_memory, structured, texts
 
+from codexapi_engine.bounds import MAX_AUDIO_BYTES, MIB
 from codexapi_engine.simulator import Simulator
 
 
@@ -44,7 +45,7 @@ async def test_a_file_by_any_of_its_names_is_taken(tmp_path: Path) -> None:
     [
         ("none.wav", "No such file"),
         ("empty.wav", "is empty"),
-        ("large.wav", "25 MiB"),
+        ("large.wav", f"{MAX_AUDIO_BYTES // MIB} MiB"),
         ("none/auth.json", "part of your login"),
     ],
 )
@@ -54,7 +55,7 @@ async def test_what_cannot_be_read_is_named_and_nothing_is_sent(
     (tmp_path / "none").mkdir(exist_ok=True)
     (tmp_path / "none" / "auth.json").write_bytes(b"{}")
     (tmp_path / "empty.wav").write_bytes(b"")
-    (tmp_path / "large.wav").write_bytes(bytes((25 << 20) + 1))
+    (tmp_path / "large.wav").write_bytes(bytes(MAX_AUDIO_BYTES + 1))
     simulator = Simulator()
     async with in_memory(tmp_path, simulator=simulator) as client:
         result = await client.call_tool("transcribe_audio", {"path": str(tmp_path / name)})

@@ -21,6 +21,8 @@ from tests.logins import access_token, auth_json, write_login
 from tests.mcp_server.transports import HELLO, Slow, backend, launched
 from tests.processes import codexapi, environment
 
+from codexapi_mcp.options import GROUPS
+
 pytestmark = pytest.mark.timeout(90)
 
 PING = {"jsonrpc": "2.0", "id": 9, "method": "ping"}
@@ -255,7 +257,7 @@ def test_once_the_login_is_there_nobody_looks_into_the_process() -> None:
     [
         (
             ["--tools", "text,music"],
-            "--tools: text,music is not a list of text, image, audio, status",
+            f"--tools: text,music is not a list of {', '.join(GROUPS)}",
         ),
         (["--inline", "perhaps"], "--inline: perhaps is none of auto, always, never"),
         (["--http", "somewhere"], "--http: somewhere is not [HOST:]PORT"),

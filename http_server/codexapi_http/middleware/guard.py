@@ -23,7 +23,7 @@ from codexapi_engine.http.deadlines import deadline
 from codexapi_engine.program_keys import ProgramKeys
 
 from ..dialect import OPENAI, Dialect, Dialects, upgrades
-from ..errors import refusal, render, unforeseen
+from ..errors import head_too_large, refusal, render, unforeseen
 from ..programs import OTHER, PROGRAM, program_of
 from ..reports import Reports
 from ..server.uvicorn_protocol import ClientConnection, Deadlines, client_of, new_id
@@ -267,7 +267,7 @@ def _misshapen(scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect) -
         return closing(refusal(400, "duplicate_header", f"The header '{what}' came twice."))
     size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
     if size + sum(map(len, chain.from_iterable(lines))) > MAX_REQUEST_HEAD_BYTES:
-        return refusal(431, "headers_too_large", "The head of your request exceeds 32 kB.")
+        return head_too_large()
     if b"content-length" in headers and b"transfer-encoding" in headers:
         message = "A body has either a Content-Length or a Transfer-Encoding, not both."
         return closing(refusal(400, "invalid_http", message))

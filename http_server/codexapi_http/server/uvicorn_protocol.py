@@ -46,7 +46,7 @@ from codexapi_engine.bounds import (
 from codexapi_engine.http.deadlines import GRACE, LATE
 from codexapi_engine.protocol import json
 
-from ..errors import refusal
+from ..errors import head_too_large, refusal
 from ..middleware.request_log import Entry
 from ._uvicorn import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -124,8 +124,7 @@ class Connection(HttpToolsProtocol):
         self._unclaimed += len(data)
         self._feed(data)
         if self._unclaimed > MAX_REQUEST_HEAD_BYTES:
-            message = "The head of your request exceeds 32 kB."
-            self._close_with(refusal(431, "headers_too_large", message))
+            self._close_with(head_too_large())
         elif len(self.pipeline) > MAX_PIPELINED:
             message = f"Over {MAX_PIPELINED} requests came before the one before them was answered."
             self._close_with(refusal(400, "invalid_http", message))
