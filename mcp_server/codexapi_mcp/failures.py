@@ -41,7 +41,7 @@ REMEDIES: tuple[tuple[type[CodexError], str], ...] = (
     (UsageLimitReached, "Other models may have limits of their own: account_status tells."),
     (RateLimited, "Call again a little later."),
     (Overloaded, "Call again in a minute."),
-    (ModelNotFound, "list_models tells all names; without `model` the user's own choice is taken."),
+    (ModelNotFound, "list_models tells all names; without `model` it is the user's own choice, CODEXAPI_MODEL."),
     (ContextTooLong, "Send less: shorter or fewer files, or begin a new conversation."),
     (ContentRefused, "Say it in other words."),
     (TransportError, "Call again; if it stays so, the user can run `codexapi status`."),

@@ -87,6 +87,33 @@ async def test_body_that_claims_too_much_is_refused_before_it_is_sent(
     assert not backend.requests
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_a_client_that_sends_all_before_it_reads_and_then_closes_sees_why(
+    server: Door, version: str
+) -> None:
+    """As Python's own `urllib` does. A connection that is closed over unread bytes is a reset."""
+    body = b" " * (MAX_BODY_BYTES + MIB)
+    lines = ("Host: 127.0.0.1", raw.JSON_TYPE, "Connection: close", f"Content-Length: {len(body)}")
+    request = head(f"POST {CHAT}", *lines).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+    async with raw.connect(server.port) as connection:
+        await connection.send(request + body)
+        reply = await connection.reply()
+        reply.refused(413, "request_too_large")
+        assert reply.headers["connection"] == "close"
+        assert await connection.ended()
+
+
+async def test_a_connection_that_an_answer_ends_is_closed_though_its_body_never_comes(
+    server: Door,
+) -> None:
+    claim = f"Content-Length: {MAX_BODY_BYTES + 1}"
+    lines = ("Host: 127.0.0.1", raw.JSON_TYPE, "Connection: close", claim)
+    async with raw.connect(server.port) as connection:
+        await connection.send(head(f"POST {CHAT}", *lines))
+        (await connection.reply()).refused(413, "request_too_large")
+        assert await connection.ended()
+
+
 async def test_body_that_claims_the_largest_of_lengths_is_refused(
     server: Door, backend: Simulator
 ) -> None:

@@ -14,8 +14,8 @@ and `tests/http_server/test_uvicorn_contract.py` checks each of them:
   read or set: `connections`, `cycle`, `flow`, `headers`, `loop`, `parser`, `pipeline`, `scope`,
   `tasks`, `timeout_keep_alive`, `timeout_keep_alive_task`, `transport`, `url`
 * `RequestResponseCycle`: `chunked_encoding`, `disconnected`, `expected_content_length`, `flow`,
-  `message_event`, `more_body`, `response_complete`, `response_started`, `scope`, `send`,
-  `transport`, `waiting_for_100_continue`
+  `keep_alive`, `message_event`, `more_body`, `response_complete`, `response_started`, `scope`,
+  `send`, `transport`, `waiting_for_100_continue`
 * `FlowControl`: `resume_reading`, `write_paused`
 * `Server`: `capture_signals`, `startup`, `main_loop`, `on_tick`, `force_exit`, `server_state`, `should_exit`
 * `ServerState`: `connections`, `tasks`
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -49,6 +49,7 @@ from codexapi_engine.protocol import json
 from ..errors import head_too_large, refusal
 from ..middleware.request_log import Entry
 from ._uvicorn import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from .request_head import check_head, path_of
 
 LITTLE = 64 * 1024
 """Up to so many bytes, a copy is cheaper than a second write."""
@@ -93,6 +94,8 @@ class Connection(HttpToolsProtocol):
         self._offer: RequestResponseCycle | None = None  # of a WebSocket, which is not answered yet
         self._early = bytearray()  # came behind the offer: frames, or HTTP if it is declined
         self._error: CodexError | None = None  # to be sent after the answers before it
+        self._long: RequestResponseCycle | None = None  # its body comes in several reads
+        self._ends = False  # with the body of the request that has been answered
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for: Part | None = None  # what the timer is about
 
@@ -110,6 +113,9 @@ class Connection(HttpToolsProtocol):
         if self._answering is not None:
             _forsake(self._answering)
         super().connection_lost(exc)
+        for cycle in filter(None, (self._long, *(waiting for waiting, _ in self.pipeline))):
+            vars(cycle).pop("send", None)
+        self._long = None
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -123,12 +129,31 @@ class Connection(HttpToolsProtocol):
         self._part = self._part or Part.HEAD
         self._unclaimed += len(data)
         self._feed(data)
+        if self._part is Part.BODY:
+            self._read_on(self.cycle)
         if self._unclaimed > MAX_REQUEST_HEAD_BYTES:
             self._close_with(head_too_large())
         elif len(self.pipeline) > MAX_PIPELINED:
             message = f"Over {MAX_PIPELINED} requests came before the one before them was answered."
             self._close_with(refusal(400, "invalid_http", message))
         self._set_timer()
+
+    def _read_on(self, cycle: RequestResponseCycle) -> None:
+        """Lets a connection that its answer ends stay open until the body has come. uvicorn closes
+        it over unread bytes, and clients that read nothing while they send then see a reset in
+        place of the answer."""
+        if cycle is self._long:
+            return
+        self._long = cycle
+        send = cycle.send
+
+        async def patient(message: Any) -> None:
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and cycle.more_body and not cycle.keep_alive:
+                cycle.keep_alive = self._ends = True
+            await send(message)
+
+        cycle.send = patient  # type: ignore[method-assign]
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -173,11 +198,11 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         version, method = self.parser.get_http_version(), self.parser.get_method()
-        _check(version, method, self.headers)
+        check_head(version, method, self.headers)
         if self.parser.should_upgrade():
             return  # see `_feed`
         self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
-        target = _path_of(self.url, self.headers)
+        target = path_of(self.url, self.headers)
         self.url = b"/"  # uvicorn would find a path in another host's address
         super().on_headers_complete()
         if not self._busy():
@@ -203,6 +228,9 @@ class Connection(HttpToolsProtocol):
             return
         self._part, self._unclaimed = None, 0
         super().on_message_complete()
+        if self._ends:
+            self._deaf = True
+            self.transport.close()
         # uvicorn pauses over a large body, and over a request that has to wait: a disconnect would
         # go unnoticed. Those that wait are few (MAX_PIPELINED), and each large one pauses again.
         self.flow.resume_reading()
@@ -213,10 +241,12 @@ class Connection(HttpToolsProtocol):
         next_one = self.pipeline[-1][0] if self.pipeline else self._answering
         answered = self._answering
         if answered is not None:
-            answered.scope["extensions"] = {}  # breaks a reference cycle
+            _release(answered)
             if isinstance(answered.transport, HeadBuffer):  # a head that no body followed
                 answered.transport.open()
         super().on_response_complete()
+        if self._ends and not self.transport.is_closing():
+            self.transport.write_eof()
         self._answering = next_one
         if answered is not None and answered is self._offer:
             early, self._offer, self._early = self._early, None, bytearray()
@@ -239,7 +269,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         self.flow.resume_reading()
-        cycle.scope["extensions"] = {}  # breaks a reference cycle
+        _release(cycle)
         return TakenOver(
             self.transport, bytes(self._early), self.flow.write_paused, self.connections, self.tasks
         )
@@ -438,29 +468,6 @@ def new_id() -> str:
     return f"req_{os.urandom(12).hex()}"
 
 
-def _path_of(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """A target without our own address, as proxies are asked (RFC 9112, 3.2.2). That of another
-    host than the one that `Host` names, which the guard looks at, stays as it is."""
-    if target[:7].lower() != b"http://":
-        return target
-    authority, slash, rest = target[7:].partition(b"/")
-    hosts = [value.lower() for name, value in headers if name == b"host"]
-    return b"/" + rest if hosts == [authority.lower()] and (slash or authority) else target
-
-
-def _check(version: str, method: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Raises HttpParserError for what llhttp accepts, and other parsers may read in another way."""
-    names = [name for name, _ in headers]
-    if version not in ("1.0", "1.1") or method in (b"CONNECT", b"SOURCE"):
-        raise HttpParserError("not HTTP/1.1, or not for a server like this")
-    if names.count(b"host") > 1 or (version == "1.1" and b"host" not in names):
-        raise HttpParserError("not one Host")
-    if b"transfer-encoding" in names:
-        encodings = [value for name, value in headers if name == b"transfer-encoding"]
-        if [value.strip().lower() for value in encodings] != [b"chunked"]:
-            raise HttpParserError("a Transfer-Encoding that is not chunked")
-
-
 def _forsake(cycle: RequestResponseCycle) -> None:
     """Notifies the application that the client has disconnected; further writes are dropped."""
     if not cycle.response_complete:
@@ -469,6 +476,12 @@ def _forsake(cycle: RequestResponseCycle) -> None:
         client = client_of(cycle.scope)  # type: ignore[arg-type]
         if client is not None and client.on_leave is not None:
             client.on_leave()
+
+
+def _release(cycle: RequestResponseCycle) -> None:
+    """Breaks its reference cycles."""
+    cycle.scope["extensions"] = {}
+    vars(cycle).pop("send", None)
 
 
 def _answer_as_1_0(cycle: RequestResponseCycle) -> None:
