@@ -16,7 +16,7 @@ from .check import OK, PROBLEM, WARNING, Check
 from .codex_config import codex_config
 from .errors import LoginNotWritable
 from .login.keyring_store import UNAVAILABLE
-from .login.location import STORE
+from .login.location import STORE, STORES
 from .login.login_hint import CODEX, INSTALL, MAKE_WRITABLE
 from .settings import INSTALL_KEYRING, Settings, proxy_text
 
@@ -100,6 +100,9 @@ def login_store(chosen: Settings) -> Check:
         state = PROBLEM if kind == "keyring" else WARNING  # `auto` looks into the file then
         text = f"Codex's config.toml says {kind}, and nothing here can read a keyring"
         return Check("login store", state, text, INSTALL_KEYRING)
+    if kind not in STORES:
+        text = f"Codex's config.toml has a {STORE} that is not known here: auth.json is read"
+        return Check("login store", WARNING, text)
     return Check("login store", OK, f"{kind}, in {chosen.codex_home}" if kind == "file" else kind)
 
 

@@ -234,6 +234,9 @@ def test_an_editor_is_advised_where_there_is_one(tmp_path: Path) -> None:
         ("", "ok", "file, in "),
         ('cli_auth_credentials_store = "keyring"', "problem", "says keyring"),
         ('cli_auth_credentials_store = "auto"', "warning", "says auto"),
+        ('cli_auth_credentials_store = "foo"', "warning", "not known here: auth.json is read"),
+        ("cli_auth_credentials_store = 5", "warning", "not known here: auth.json is read"),
+        ('cli_auth_credentials_store = ["keyring"]', "warning", "not known here"),
     ],
 )
 def test_the_place_of_the_login_is_told(config: str, state: str, told: str, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def test_what_the_folder_of_a_login_holds_is_its_own(folder: Path, name: str) ->
 @pytest.mark.parametrize(
     "name",
     ["codex/auth.json", "codex/.auth.json.codexapi-1-2.tmp", "codex/.credentials.json",
-     "state/.auth.json.codexapi-spent", "state/login/0a/.auth.json.codexapi-1.tmp"],
+     "codex/sessions/1.jsonl", "state/.auth.json.codexapi-spent",
+     "state/login/0a/.auth.json.codexapi-1.tmp", "state/login/0a/deeper/tokens"],
 )  # fmt: skip
 def test_a_hard_link_to_a_login_is_one(folder: Path, name: str) -> None:
     (folder / "hard").hardlink_to(folder / name)
@@ -74,7 +75,9 @@ def test_a_login_that_is_a_link_has_its_copies_beside_the_real_file(folder: Path
 
 @pytest.mark.parametrize("name", ["notes.txt", "state/fox.png", "codex/generated_images/fox.png"])
 def test_all_else_is_the_users(folder: Path, name: str) -> None:
+    (folder / "hard").hardlink_to(folder / name)
     assert not belongs(folder / name, folder)
+    assert not belongs(folder / "hard", folder)
 
 
 def test_settings_that_the_user_keeps_elsewhere_are_the_users(folder: Path) -> None:

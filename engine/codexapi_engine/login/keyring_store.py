@@ -130,7 +130,7 @@ class Keyring(MarksTokens):
         if value is None:
             place = f"the system's keyring has none: {SERVICE}, {self.account}"
             raise NotLoggedIn(not_logged_in(place))
-        return Snapshot.of(value.encode())
+        return Snapshot.of(value.encode(), "the login in the system's keyring")
 
     def _system(self) -> KeyringBackend:
         if self._backend is None:

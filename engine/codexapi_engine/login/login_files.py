@@ -38,7 +38,9 @@ class LoginFiles(NamedTuple):
         if self._is_inside(real):
             return True
         status = os.fstat(descriptor)
-        return any(os.path.samestat(status, one) for one in self._known())
+        if any(os.path.samestat(status, one) for one in self._known()):
+            return True
+        return status.st_nlink > 1 and self._is_linked(status)
 
     def _is_inside(self, real: Path) -> bool:
         home, ours = _stat(self.home), _stat(self.state_dir / LOGINS)
@@ -50,6 +52,17 @@ class LoginFiles(NamedTuple):
             if _is_same(status, home):
                 return below == real or below.name != DRAWN
             below = folder
+        return False
+
+    def _is_linked(self, status: os.stat_result) -> bool:
+        """Whether a file with several names has one in these folders, however deep."""
+        for top in (self.home, self.state_dir / LOGINS):
+            for folder, names, files in os.walk(top):
+                if Path(folder) == self.home:
+                    names[:] = [name for name in names if name != DRAWN]
+                own = (_stat(Path(folder, name), links=False) for name in files)
+                if any(_is_same(one, status) for one in own):
+                    return True
         return False
 
     def _known(self) -> Iterator[os.stat_result]:

@@ -25,8 +25,9 @@ class Snapshot:
     credentials: Credentials
 
     @classmethod
-    def of(cls, data: bytes) -> Snapshot:
-        return cls(data, auth_file.parse(data))
+    def of(cls, data: bytes, holder: str = "auth.json") -> Snapshot:
+        """`holder` is what its errors name. Raises NotLoggedIn."""
+        return cls(data, auth_file.parse(data, holder))
 
 
 class Store(Protocol):

@@ -59,30 +59,29 @@ class Credentials(NamedTuple):
         return LoginExpired(f"the access token has expired and cannot be renewed: {LOGIN_HINT}")
 
 
-def parse(data: bytes) -> Credentials:
-    """The ChatGPT login in an `auth.json`. Raises NotLoggedIn, with the way out."""
-    content = _content(data)
+def parse(data: bytes, holder: str = "auth.json") -> Credentials:
+    """The ChatGPT login in an `auth.json`. Raises NotLoggedIn, with the way out; `holder` is what
+    the bytes are from."""
+    content = _content(data, holder)
     mode = content.get("auth_mode") or _mode(content)
     tokens = content.get("tokens")
     if mode == "personalAccessToken" and get_str(content, "personal_access_token"):
-        return _personal(content["personal_access_token"])
+        return _personal(content["personal_access_token"], holder)
     if mode not in ("chatgpt", "chatgptAuthTokens"):
         raise NotLoggedIn(
-            f"auth.json holds a login of kind {_kind(mode)}, and codexapi needs a ChatGPT login: "
+            f"{holder} holds a login of kind {_kind(mode)}, and codexapi needs a ChatGPT login: "
             f"{LOGIN_HINT} and choose ChatGPT",
             code="no_chatgpt_tokens",
         )
     access = get_str(tokens, "access_token") if isinstance(tokens, dict) else ""
     if not isinstance(tokens, dict) or not access:
-        raise NotLoggedIn(
-            f"auth.json has no ChatGPT tokens: {LOGIN_HINT}", code="no_chatgpt_tokens"
-        )
+        raise NotLoggedIn(f"{holder} has no ChatGPT tokens: {LOGIN_HINT}", code="no_chatgpt_tokens")
     claims = _claims(tokens)
     # The official client sends no account id when the field is null; the claim is as true.
     account = get_str(tokens, "account_id") or get_str(claims, "chatgpt_account_id") or None
-    _printable("access_token", access)
-    _printable("refresh_token", tokens.get("refresh_token"))
-    _printable("account_id", account)
+    _printable("access_token", access, holder)
+    _printable("refresh_token", tokens.get("refresh_token"), holder)
+    _printable("account_id", account, holder)
     grant = get_dict(tokens, "oauth_provenance")
     expires = jwt_payload(access).get("exp")
     return Credentials(
@@ -219,24 +218,24 @@ def jwt_payload(token: str) -> JsonObject:
     return payload if isinstance(payload, dict) else {}
 
 
-def _content(data: bytes) -> JsonObject:
+def _content(data: bytes, holder: str = "auth.json") -> JsonObject:
     try:
         content = json.loads(data.decode("utf-8-sig"))
     except ValueError:
         raise NotLoggedIn(
-            f"auth.json is not readable as JSON: {LOGIN_HINT} to write it anew",
+            f"{holder} is not readable as JSON: {LOGIN_HINT} to write it anew",
             code="auth_file_invalid",
         ) from None  # its repr would hold the file's bytes
     if not isinstance(content, dict):
         raise NotLoggedIn(
-            f"auth.json is not a JSON object: {LOGIN_HINT} to write it anew",
+            f"{holder} is not a JSON object: {LOGIN_HINT} to write it anew",
             code="auth_file_invalid",
         )
     return content
 
 
-def _personal(token: str) -> Credentials:
-    _printable("personal_access_token", token)
+def _personal(token: str, holder: str) -> Credentials:
+    _printable("personal_access_token", token, holder)
     return Credentials(Secret(token), None, None, None, None, None, personal=True)
 
 
@@ -276,11 +275,11 @@ def _refusal_code(body: bytes) -> str:
     return nested or get_str(answer, "error") or get_str(answer, "code")
 
 
-def _printable(name: str, value: object) -> None:
+def _printable(name: str, value: object, holder: str) -> None:
     """What goes into a header must not be able to end it."""
     if isinstance(value, str) and not _sendable(value):
         raise NotLoggedIn(
-            f"the {name} in auth.json has characters that no token has: {LOGIN_HINT}",
+            f"the {name} in {holder} has characters that no token has: {LOGIN_HINT}",
             code="auth_file_invalid",
         )
 
