@@ -184,7 +184,7 @@ async def test_an_empty_keyring_is_told_with_its_place(tmp_path: Path) -> None:
     assert told.value.code == "auth_file_not_found"
 
 
-@pytest.mark.parametrize("login", [b"{}", b"nonsense", b"[]"])
+@pytest.mark.parametrize("login", [b"{}", b'"nonsense"', b"[]"])
 async def test_a_login_in_the_keyring_that_is_none_is_not_called_a_file(
     tmp_path: Path, login: bytes
 ) -> None:
