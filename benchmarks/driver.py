@@ -134,6 +134,7 @@ class Answer:
     first: float = 0.0  # when the first mark came
     ended: float = 0.0
     marks: int = 0
+    unmarked: bytes = b""  # the end of what came without a mark, as an error does
 
     @property
     def first_ms(self) -> float:
@@ -213,6 +214,8 @@ class Client(asyncio.Protocol):
                 self._answer.first = time.perf_counter()
                 self._see()
             self._answer.marks += marks
+        else:
+            self._answer.unmarked = data[-300:]
         if self._is_socket:
             self._is_last = self._is_last or _LAST_EVENT in self._tail + data
             self._tail = data[-len(_LAST_EVENT) :]
@@ -293,5 +296,6 @@ async def began(
 def check(answer: Answer, play: Play) -> Answer:
     """Raises Failed if a delta is missing. More is no fault: some say the whole text again."""
     if answer.marks < play.marks:
-        raise Failed(f"{play.marks - answer.marks} of {play.marks} deltas are missing")
+        missing = f"{play.marks - answer.marks} of {play.marks} deltas are missing"
+        raise Failed(f"{missing}; without a delta came {answer.unmarked.decode(errors='replace')}")
     return answer
