@@ -182,8 +182,8 @@ ECHOED = {
 ITEM_EVENTS = ("response.output_item.added", "response.output_item.done")
 INPUTS = ("response.function_call_arguments.", "response.custom_tool_call_input.")
 OURS = (
-    *ITEM_EVENTS, *INPUTS, "response.content_part.", "response.output_text.", "response.refusal.",
-    "response.reasoning_",
+    *ITEM_EVENTS, *INPUTS, "response.content_part.", "response.reasoning_summary_part.",
+    *(f"{form.name}." for form in texts.TEXTS if form.part),
 )  # fmt: skip
 """What may be made up."""
 
