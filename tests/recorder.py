@@ -81,8 +81,9 @@ class _Connection:
 
     def exchanges(self) -> Iterator[tuple[Message, Message | None]]:
         requests, answers = h11.Connection(h11.SERVER), h11.Connection(h11.CLIENT)
-        requests.receive_data(b"".join(self.asked))
-        answers.receive_data(b"".join(self.answered))
+        for wire, pieces in ((requests, self.asked), (answers, self.answered)):
+            if pieces:  # no bytes are the end of a connection to h11
+                wire.receive_data(b"".join(pieces))
         while request := _read(requests):
             # h11 reads an answer only where it has sent a request, and the other way round.
             if self.upgraded:
