@@ -13,6 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,9 +73,8 @@ async def found(
     if not chosen.demo:
         yield official()
         yield login_store(chosen)
-    for finding in login_file(chosen):
-        yield finding
-    if not chosen.demo:
+        for finding in login_file(chosen):
+            yield finding
         yield await _lock(chosen)
     renewal = None
     if not chosen.demo and chosen.access_token is None:  # that one has nothing to renew it by
@@ -84,16 +84,13 @@ async def found(
         login = await _login(codex, discreet, renewal)
         yield login
         online = not offline and login.state != PROBLEM
-        # Here first: the server below has a state folder of its own, and where CODEX_HOME takes no
-        # files that is where locks and marks are. It is not to be the one that renews a login.
-        backend = [finding async for finding in _backend(codex)] if online else []
-        online = online and await codex.login_problem() is None
-        yield await _served(chosen, online=online, discreet=discreet)
-        if not backend:
+        good = online and await _renew_if_due(codex)
+        yield await _served(chosen, online=good, discreet=discreet)
+        if not online:
             why = "--offline" if offline else "there is no login to ask with"
             yield Check("backend", UNKNOWN, f"not asked: {why}")
         elif not discreet:
-            for finding in backend:
+            async for finding in _backend(codex):
                 yield finding
 
 
@@ -253,6 +250,14 @@ async def _login(codex: engine.Codex, discreet: bool, renewal: Check | None) -> 
     if renewal is not None and renewal.state == WARNING:
         return Check("login", PROBLEM, f"{text}, and a new one could not be saved", renewal.fix)
     return Check("login", OK, f"{text} (it is renewed when it is needed)")
+
+
+async def _renew_if_due(codex: engine.Codex) -> bool:
+    """Whether the login is good after that. The server that is tried next must not renew it: it has
+    a state folder of its own, and locks and marks are there where CODEX_HOME takes no files."""
+    with suppress(engine.CodexError):  # which the findings of the backend tell
+        await codex.login.signing_credentials()
+    return await codex.login_problem() is None
 
 
 async def _served(chosen: engine.Settings, *, online: bool, discreet: bool) -> Check:

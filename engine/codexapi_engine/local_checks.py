@@ -16,8 +16,9 @@ from .check import OK, PROBLEM, WARNING, Check
 from .codex_config import codex_config
 from .errors import LoginNotWritable
 from .login.keyring_store import UNAVAILABLE
-from .login.location import STORE, STORES
+from .login.location import ANOTHER_TOKEN, STORE, STORES
 from .login.login_hint import CODEX, INSTALL, MAKE_WRITABLE
+from .protocol.auth_file import LOGIN_HINT
 from .settings import INSTALL_KEYRING, Settings, proxy_text
 
 
@@ -125,7 +126,7 @@ def login_file(chosen: Settings) -> Iterator[Check]:
 def login_remedy(chosen: Settings, code: str | None) -> str:
     """What helps where a login is missing or refused. A new login helps only where it is used."""
     if chosen.access_token is not None:
-        return "set CODEX_ACCESS_TOKEN to a token that is good, or unset it and run codexapi login"
+        return ANOTHER_TOKEN.replace(LOGIN_HINT, "run codexapi login")
     if code == LoginNotWritable.code:
         return MAKE_WRITABLE
     if code == UNAVAILABLE:

@@ -217,8 +217,7 @@ def image(
             ).checked()
             pixels = images.pixels(size)
         except engine.InvalidRequest as error:
-            flag = (error.param or "").replace("_", "-")
-            _wrong(f"--{flag}: {error}" if flag != "prompt" else str(error))
+            _wrong(f"--{error.param}: {error}" if error.param != "prompt" else str(error))
         if open_ and output == "-":
             _wrong("--open: there is no file to open where the picture goes to stdout")
         if fit is Fit.EXACT and pixels is None:

@@ -87,17 +87,17 @@ async def _examined(seen: Registration) -> Check:
             f"{text}: its options leave none",
             f"take --tools or --read-only out of: {seen.shown}",
         )
-    if not tools & _our_tools():
+    if tools.isdisjoint(_our_tools()):
         return Check(name, PROBLEM, f"{text}, and none of ours: a stranger's server", again)
     if not os.path.isabs(program):
         return Check(name, WARNING, f"{text}; editors may not find {program}", again)
     return Check(name, OK, text)
 
 
-def _our_tools() -> set[str]:
-    from codexapi_mcp.options import GROUPS
+def _our_tools() -> tuple[str, ...]:
+    from codexapi_mcp.options import Options
 
-    return {tool for group in GROUPS.values() for tool in group.tools}
+    return Options().tools
 
 
 async def _tools(command: list[str], env: dict[str, str]) -> set[str]:

@@ -20,7 +20,6 @@ STORE = "cli_auth_credentials_store"
 STORES = ("file", "keyring", "auto", "ephemeral")
 """Its words. Where it has another, `auth.json` is read."""
 
-
 ANOTHER_TOKEN = f"set CODEX_ACCESS_TOKEN to a token that is good, or unset it and {LOGIN_HINT}"
 """A new login of the client's is not looked at while the variable is set."""
 

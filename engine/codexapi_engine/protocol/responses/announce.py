@@ -428,7 +428,8 @@ def _text_event(part: _Part, verb: str, field: str, text: str) -> JsonObject:
 
 
 def _part_event(form: TextForm, verb: str) -> str:
-    return f"response.{'reasoning_summary' if form.part_index == SUMMARY.part_index else 'content'}_part.{verb}"
+    of = "reasoning_summary" if form.part_index == SUMMARY.part_index else "content"
+    return f"response.{of}_part.{verb}"
 
 
 def _key(form: TextForm, data: JsonObject) -> tuple[str, int]:
