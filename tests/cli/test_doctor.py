@@ -450,9 +450,9 @@ def test_a_report_tells_nothing_of_the_machine() -> None:
     assert "chmod 600 $CODEX_HOME/auth.json" in shown
 
 
-@pytest.mark.parametrize("home", [".", "/"])
+@pytest.mark.parametrize("home", [".", "/", "/v1/mod"])
 def test_a_report_keeps_its_words_whatever_the_folders_are(home: str) -> None:
-    told = "codexapi 0.1.0, Python 3.11.2: None of /v1/models"
+    told = "codexapi 0.1.0, Python 3.11.2: None of /v1/models / all ..."
     assert shareable(Check("name", "ok", told), Settings(codex_home=Path(home))).text == told
 
 
