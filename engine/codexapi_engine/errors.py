@@ -68,6 +68,7 @@ class CodexError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.headers: dict[str, str] = {}  # of the backend's answer, those that clients may see
+        self.backend_status: int | None = None  # of that answer: the client may get another
         self.extra = extra or {}
         if code is not None:
             self.code = code

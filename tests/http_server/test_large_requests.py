@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.http_server.doors import chat, distant_door, responses
-from tests.http_server.raw import JsonObject, connect, post
+from tests.http_server.raw import Connection, JsonObject, connect, post
 from tests.http_server.test_work import Spring, counted
 
 from codexapi_engine.bounds import MAX_BODY_BYTES
@@ -31,11 +32,13 @@ ROADS: dict[str, Callable[[str], JsonObject]] = {
 
 class Drain:
     """A backend on a port, which keeps nothing of a request, and writes the end of its answer when
-    it may."""
+    it may. `failures` are answers that go before, each once: one of no bytes is a connection that
+    ends."""
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
         self.size = 0  # of the last body
+        self.failures: list[bytes] = []
         self._serving: list[asyncio.Task[None]] = []
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,6 +65,11 @@ class Drain:
         self.size = left = int(head.partition(b"content-length:")[2].split()[0])
         while left:
             left -= len(await reader.read(min(left, 2**16)))
+        if self.failures:
+            if not (failure := self.failures.pop(0)):
+                raise ConnectionError
+            writer.write(failure)
+            return
         first, second, last = Spring(1, 5).stream
         size = sum(map(len, (first, second, last)))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b%b" % (size, first, second))
@@ -80,33 +88,73 @@ async def drain() -> AsyncIterator[tuple[Drain, int]]:
         await backend.ended()
 
 
-@pytest.mark.parametrize("path", ROADS)
-async def test_a_large_request_takes_twice_its_size_until_it_is_answered(path: str) -> None:
-    """As it came and as text; then as text, and as the backend gets it. What is stored at the end
-    stays as text, and all else is freed at the first event."""
+FAULT = b"HTTP/1.1 500 Internal Server Error\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}"
+REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 16\r\n\r\n" + b'{"detail": "no"}'
+CUT = b""
+
+
+@asynccontextmanager
+async def measured(
+    path: str, *failures: bytes
+) -> AsyncIterator[tuple[Connection, Callable[[], tuple[int, int]]]]:
+    """A client that has sent a large request which the backend fails first; and what is in memory,
+    without the garbage collector: what is in a reference cycle stays."""
     request = post(path, ROADS[path]("as it was said " * (SIZE // 15)))
     async with drain() as (backend, port), connect(port) as client:
         await client.send(post(path, ROADS[path]("hi")))  # what is made but once
         backend.may_end.set()
         await client.reply()
         backend.may_end.clear()
+        backend.failures = [*failures]
+        gc.collect()
+        gc.disable()
         tracemalloc.start()
         try:
             for at in range(0, len(request), 2**16):  # the client's buffer is in this process too
                 await client.send(request[at : at + 2**16])
-            assert (await client.head()).status == 200
-            text = b""
-            while b"ab" not in text:
-                text += await client.piece()
-            left, peak = tracemalloc.get_traced_memory()
+            yield client, tracemalloc.get_traced_memory
         finally:
             tracemalloc.stop()
-        backend.may_end.set()
-        async for _ in client.pieces():
-            pass
-    assert backend.size > SIZE
+            gc.enable()
+            backend.may_end.set()
+        assert not backend.failures
+        assert backend.size > SIZE
+
+
+async def first_delta(client: Connection) -> None:
+    assert (await client.head()).status == 200
+    text = b""
+    while b'"ab' not in text:
+        text += await client.piece()
+
+
+@pytest.mark.parametrize("path", ROADS)
+async def test_a_large_request_takes_twice_its_size_until_it_is_answered(path: str) -> None:
+    """As it came and as text; then as text, and as the backend gets it. What is stored at the end
+    stays as text, and all else is freed at the first event."""
+    async with measured(path) as (client, memory):
+        await first_delta(client)
+        left, peak = memory()
     assert peak < 2.3 * SIZE
     assert left < (1.1 if path == "/v1/responses" else 0.1) * SIZE
+
+
+@pytest.mark.parametrize("failure", [FAULT, CUT])
+async def test_a_large_request_that_was_sent_again_takes_no_more(failure: bytes) -> None:
+    async with measured("/v1/chat/completions", failure) as (client, memory):
+        await first_delta(client)
+        left, peak = memory()
+    assert peak < 2.3 * SIZE
+    assert left < 0.1 * SIZE
+
+
+@pytest.mark.parametrize("failures", [[REFUSAL], [FAULT, FAULT], [CUT, CUT]])
+async def test_a_large_request_that_fails_is_freed_with_its_error(failures: list[bytes]) -> None:
+    async with measured("/v1/chat/completions", *failures) as (client, memory):
+        assert (await client.reply()).status >= 400
+        left, peak = memory()
+    assert peak < 2.3 * SIZE
+    assert left < 0.1 * SIZE
 
 
 @pytest.mark.parametrize("path", ROADS)

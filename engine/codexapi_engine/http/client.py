@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 from ..aside import aside
 from ..errors import (
+    CodexError,
     InvalidRequest,
     JsonObject,
-    TransportError,
     from_status,
 )
 from ..protocol import json
@@ -33,7 +33,7 @@ from .body import (
     refuse_encoding,
 )
 from .cookies import Cookies
-from .errors import BackendRefusal, to_codex_error, too_large, translate_errors
+from .errors import to_codex_error, too_large, translate_errors
 from .event_stream import EventStream, SignedResponse
 from .failures import HttpFailure
 from .messages import HttpRequest, HttpResponse, HttpTransport, Timeouts, Url
@@ -168,10 +168,7 @@ class Transport:
         request = self._request("GET", url, headers or {})
         if timeout is not None:
             request = request._replace(timeouts=Timeouts(timeout, timeout, timeout))
-        try:
-            response, _ = await self._send(request)
-        except BackendRefusal as refused:
-            raise refused.error from None
+        response, _ = await self._send(request)
         return await self._reply(response)
 
     async def post(
@@ -209,11 +206,12 @@ class Transport:
         while True:
             try:
                 response, _ = await self._send(request, keep_login=keep_login)
-            except (BackendRefusal, TransportError) as error:
-                failure = error
-            else:
-                return await self._reply(response)
-            await attempts.another(failure)  # not in the `except`, as in `begin`
+                break
+            except CodexError as error:
+                if (retry := attempts.next(error)) is None:
+                    raise
+            await attempts.wait(retry)
+        return await self._reply(response)
 
     async def aclose(self) -> None:
         for drain in self._drains:
@@ -239,6 +237,10 @@ class Transport:
         response = signed.response
         if 200 <= response.status < 300 or response.status == 304:
             return signed
+        raise await self._refusal(response, len(request.content))
+
+    async def _refusal(self, response: HttpResponse, request_size: int) -> CodexError:
+        """The error that an answer stands for."""
         try:
             body = await read_error_body(response)
         finally:
@@ -246,9 +248,9 @@ class Transport:
         failure = from_status(response.status, body, response.headers)
         self._unknown.error(failure)
         if response.status == 413:
-            failure.message += too_large(len(request.content))
-        failure.headers = to_client(response.headers)
-        raise BackendRefusal(response.status, failure)
+            failure.message += too_large(request_size)
+        failure.headers, failure.backend_status = to_client(response.headers), response.status
+        return failure
 
     def _request(
         self,

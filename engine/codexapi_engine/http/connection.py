@@ -215,8 +215,7 @@ class ResponseParser(HttpResponse):
     async def begin(self) -> None:
         """Waits for the head."""
         while not self._begun:
-            if self._error is not None:
-                raise self._error
+            self._check()
             await self.wait(self._silence)
 
     async def wait(self, limit: float | None) -> bool:
@@ -323,9 +322,12 @@ class ResponseParser(HttpResponse):
 
     def _at_end(self) -> bool:
         """Whether nothing more comes. Raises what cut it short."""
-        if self._error is not None:
-            raise self._error
+        self._check()
         return self.complete
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error.again()
 
     def _piece(self) -> bytes:
         """The unread bytes, of one or several network reads."""

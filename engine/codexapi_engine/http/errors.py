@@ -21,14 +21,6 @@ LARGE = 1024 * 1024
 """Bytes of a request. Where the backend drops one that is larger, its size may be why."""
 
 
-class BackendRefusal(Exception):
-    """An answer that is not a success: its own status, and the error that it stands for."""
-
-    def __init__(self, status: int, error: CodexError) -> None:
-        self.status = status
-        self.error = error
-
-
 @contextmanager
 def translate_errors() -> Iterator[None]:
     """Failures of HTTP as ours."""

@@ -16,7 +16,7 @@ from ..protocol.sse import Decoder, Event
 from ..telemetry import RunMetrics
 from ..unknown import DONE, UnknownNames
 from .body import require_event_stream
-from .errors import BackendRefusal, to_codex_error
+from .errors import to_codex_error
 from .failures import HttpFailure
 from .messages import HttpResponse, OnChunk
 from .retry import Attempts
@@ -76,12 +76,11 @@ class EventStream:
         while True:
             try:
                 response, account = await self._post()
-            except (BackendRefusal, TransportError) as error:
-                failure = error
-            else:
                 break
-            # Not in the `except`: the next failure would have this one for its context.
-            await self._attempts.another(failure)
+            except CodexError as error:
+                if (retry := self._attempts.next(error)) is None:
+                    raise
+            await self._attempts.wait(retry)
         try:
             self.headers = require_event_stream(response.headers)
         except CodexError:
@@ -107,14 +106,12 @@ class EventStream:
             try:
                 if not await self._push_chunks(on_chunk) and (events := self._decode(None)):
                     on_events(events)
-            except TransportError as error:
-                if self._any_event:
-                    raise
-                failure = error
-            else:
                 break
+            except TransportError as error:
+                if self._any_event or (retry := self._attempts.next(error)) is None:
+                    raise
             await self._close()
-            await self._attempts.another(failure)
+            await self._attempts.wait(retry)
             await self.begin()
         return not self._ended
 

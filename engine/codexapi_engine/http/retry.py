@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from ..bounds import MAX_RETRY_WAIT, RETRY_WITHIN
 from ..errors import (
+    CodexError,
     RefreshUnavailable,
     StreamInterrupted,
+    TransportError,
     UsageLimitReached,
 )
 from ..telemetry import Observer
-from .errors import (
-    LARGE,
-    BackendRefusal,
-    connection_failed,
-)
+from .errors import LARGE, connection_failed
 
 _SERVER_FAULTS = (500, 502, 503, 504)
 
 
+class Retry(NamedTuple):
+    """Why a request is sent again, and the seconds until then."""
+
+    why: str
+    delay: float
+
+
 class Attempts:
-    """How often a request may be tried again. It is used before the first event alone."""
+    """How often a request may be tried again. It is used before the first event alone.
+
+    Its callers wait outside of the `except` with which they have caught the failure: the next one
+    would have it for its context. And they give it no name of their own: a failure refers to the
+    functions that it has left, so one of those that refers to it, too, is a reference cycle, and
+    keeps the request until the garbage collector comes.
+    """
 
     def __init__(self, observer: Observer, size: int) -> None:
         self._observer = observer
@@ -29,28 +41,36 @@ class Attempts:
         self._started = asyncio.get_running_loop().time()
         self._left = {"server": 1, "limit": 1, "connection": 2}
 
-    async def another(self, error: Exception) -> None:
-        """Waits until the next try, or raises the error that ends them."""
-        final = error.error if isinstance(error, BackendRefusal) else error
-        why, delay = self._why(error)
+    def next(self, error: CodexError) -> Retry | None:
+        """The next try after this failure; None if that is the last."""
+        retry = _retry(error)
         if isinstance(error, StreamInterrupted) and self.request_size > LARGE:
             self._left["connection"] = min(1, self._left["connection"])  # uploads, of so many bytes
         elapsed = asyncio.get_running_loop().time() - self._started
-        if why is None or not self._left[why] or elapsed + delay > RETRY_WITHIN:
-            raise final
-        self._left[why] -= 1
-        await asyncio.sleep(delay)
-        self._observer.retried(why)
+        if retry is None or not self._left[retry.why] or elapsed + retry.delay > RETRY_WITHIN:
+            return None
+        self._left[retry.why] -= 1
+        return retry
 
-    def _why(self, error: Exception) -> tuple[str | None, float]:
-        if isinstance(error, BackendRefusal):
-            after = error.error.retry_after
-            if isinstance(error.error, UsageLimitReached) or (after or 0) > MAX_RETRY_WAIT:
-                return None, 0
-            if error.status in _SERVER_FAULTS:
-                return "server", after if after is not None else 0.5
-            if error.status == 429 and after is not None:
-                return "limit", after
-        elif not isinstance(error, RefreshUnavailable) and connection_failed(error):
-            return "connection", 0.25
-        return None, 0
+    async def wait(self, retry: Retry) -> None:
+        """Returns when it is due."""
+        await asyncio.sleep(retry.delay)
+        self._observer.retried(retry.why)
+
+
+def _retry(error: CodexError) -> Retry | None:
+    if error.backend_status is not None:
+        after = error.retry_after
+        if isinstance(error, UsageLimitReached) or (after or 0) > MAX_RETRY_WAIT:
+            return None
+        if error.backend_status in _SERVER_FAULTS:
+            return Retry("server", after if after is not None else 0.5)
+        if error.backend_status == 429 and after is not None:
+            return Retry("limit", after)
+    elif (
+        isinstance(error, TransportError)
+        and not isinstance(error, RefreshUnavailable)
+        and connection_failed(error)
+    ):
+        return Retry("connection", 0.25)
+    return None
