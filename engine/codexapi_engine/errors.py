@@ -36,10 +36,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 JsonObject = dict[str, Any]
+E = TypeVar("E", bound=Exception)
 
 MAX_MESSAGE = 500
 """Characters of a backend message that are passed on."""
@@ -423,6 +425,14 @@ def _error_object(body: bytes) -> JsonObject | None:
         return None
     message = _text(payload.get("message")) or _text(payload.get("code")) or "no reason was given"
     return {**payload, "message": _clip(message)}
+
+
+def copy_of(error: E) -> E:
+    """To be raised in the place of an error that stays somewhere. One that is raised refers to the
+    functions that it leaves, with all that they have in hand, a request of some megabytes too."""
+    copied = copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 def duration(seconds: float) -> str:

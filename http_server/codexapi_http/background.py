@@ -12,7 +12,7 @@ from functools import partial
 
 from codexapi_engine import Codex, CodexError, Unavailable
 from codexapi_engine.bounds import HEARTBEAT_INTERVAL, MAX_JOB_BYTES
-from codexapi_engine.errors import JsonObject
+from codexapi_engine.errors import JsonObject, copy_of
 from codexapi_engine.http.event_stream import OnEvents
 from codexapi_engine.protocol import Event, responses
 from codexapi_engine.protocol.event_log import EventLog, events_of
@@ -254,7 +254,7 @@ class LiveEvents:
                 self._at += len(new)
                 return events_of(b"".join(new))
             if job.error is not None:
-                raise job.error
+                raise copy_of(job.error)
             if job.ended:
                 return []
             await job.news()

@@ -28,6 +28,7 @@ from codexapi_engine.errors import (
     Unavailable,
     UnexpectedAnswer,
     UsageLimitReached,
+    copy_of,
 )
 
 BODIES = {row["name"]: row for row in table("errors")}
@@ -313,3 +314,18 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         if isinstance(value, type) and issubclass(value, CodexError)
     }
     assert drawn == kinds
+
+
+def test_a_copy_of_an_error_is_as_it_was_and_refers_to_no_function_that_the_error_has_left() -> (
+    None
+):
+    error = RateLimited("slow down", code="slow", param="model", retry_after=3, extra={"plan": 1})
+    error.backend_status, error.headers = 429, {"x-request-id": "r"}
+    with pytest.raises(RateLimited) as caught:
+        raise error from ValueError("why")
+    copied = copy_of(caught.value)
+    assert type(copied) is RateLimited
+    assert vars(copied) == vars(error)
+    assert (str(copied), copied.__cause__) == (str(error), error.__cause__)
+    assert error.__traceback__ is not None
+    assert copied.__traceback__ is None

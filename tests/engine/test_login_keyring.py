@@ -12,7 +12,9 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,24 @@ async def test_a_keyring_that_cannot_be_used_is_told_and_nothing_is_lost(
     backend.trouble = None
     store = Keyring(tmp_path, backend)
     assert (await store.load()).credentials.account_id == ACCOUNT
+
+
+class Body:
+    """What a request has in hand."""
+
+
+async def test_a_failure_that_is_remembered_keeps_nothing_of_the_requests_that_it_ends(
+    tmp_path: Path,
+) -> None:
+    store = Keyring(tmp_path, NoKeyring())  # type: ignore[no-untyped-call]
+
+    async def ask(body: Body) -> weakref.ref[Body]:
+        of_body = weakref.ref(body)
+        with suppress(NotLoggedIn):
+            await store.load()
+        return of_body
+
+    assert [(await ask(Body()))() for _ in range(2)] == [None, None]
 
 
 async def test_what_the_secret_service_itself_raises_is_told_as_well(tmp_path: Path) -> None:

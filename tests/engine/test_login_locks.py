@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests import unix
-from tests.engine.login_homes import FIRST, NEW, held, mere_user, reaching, saved
+from tests.engine.login_homes import FIRST, NEW, held, let_others_reach, mere_user, saved
 from tests.logins import auth_json, jwt, write_login
 from tests.virtual_time import hurried
 
@@ -85,7 +85,8 @@ def test_a_lock_that_is_there_is_taken_where_none_can_be_made(tmp_path: Path) ->
     tmp_path.chmod(0o555)
 
     async def story() -> None:
-        with held(tmp_path / "auth.lock"), reaching(tmp_path / "auth.lock"), mere_user():
+        let_others_reach(tmp_path / "auth.lock")
+        with held(tmp_path / "auth.lock"), mere_user():
             with pytest.raises(RefreshUnavailable):
                 async with CodexFile(tmp_path).lock():
                     pytest.fail("two programs may not refresh at once")

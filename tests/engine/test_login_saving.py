@@ -18,9 +18,9 @@ from tests.engine.login_homes import (
     NEW,
     NOBODY,
     held,
+    let_others_reach,
     loaded,
     mere_user,
-    reaching,
     saved,
 )
 from tests.logins import auth_json, write_login
@@ -147,8 +147,9 @@ def test_a_folder_that_takes_no_file_has_the_login_written_in_its_place(
         os.chown(path, NOBODY, NOBODY)
     path.chmod(mode)
     tmp_path.chmod(0o555)
+    let_others_reach(tmp_path)
     try:
-        with reaching(tmp_path), mere_user():
+        with mere_user():
             if mode == 0o600:
                 saved(tmp_path, NEW)
             else:
@@ -271,7 +272,8 @@ def test_a_file_that_is_in_use_is_waited_for_and_then_written_in_its_place(
             home.chmod(0o777)
         return loop.time()
 
-    with reaching(home), mere_user_owns(home):
+    let_others_reach(home)
+    with mere_user_owns(home):
         waited = hurried(story())
     assert path.read_bytes() == NEW
     assert waited == pytest.approx(waits, abs=0.1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.login_homes import FIRST, NEW, directory, loaded, mere_user, reaching
+from tests.engine.login_homes import FIRST, NEW, directory, let_others_reach, loaded, mere_user
 from tests.logins import ACCOUNT, auth_json, write_login
 from tests.virtual_time import hurried
 
@@ -87,7 +87,8 @@ def test_a_login_we_cannot_use_is_told_by_its_code_and_the_way_out(
 
 def test_a_login_that_we_may_not_read_is_told_as_such(tmp_path: Path) -> None:
     write_login(tmp_path, auth_json()).chmod(0)
-    with reaching(tmp_path / "auth.json"), mere_user():
+    let_others_reach(tmp_path / "auth.json")
+    with mere_user():
         assert (tmp_path / "auth.json").exists()
         with pytest.raises(NotLoggedIn, match="denied") as told:
             loaded(tmp_path)
@@ -228,7 +229,8 @@ async def test_a_known_login_that_we_may_no_longer_read_is_told_as_such(tmp_path
     first = await store.load()
     assert await store.load() is first
     path.chmod(0)
-    with reaching(path), mere_user():
+    let_others_reach(path)
+    with mere_user():
         for _ in range(2):
             with pytest.raises(NotLoggedIn, match="denied"):
                 await store.load()

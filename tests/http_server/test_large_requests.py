@@ -6,8 +6,8 @@ import asyncio
 import gc
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -21,6 +21,9 @@ from codexapi_engine.protocol.responses.backend import to_backend
 from codexapi_engine.simulator import Simulator
 
 SIZE = MAX_BODY_BYTES // 2
+
+Memory = Callable[[], tuple[int, int]]
+"""Gives the bytes that are in memory now, and the most that were."""
 
 ROADS: dict[str, Callable[[str], JsonObject]] = {
     "/v1/chat/completions": lambda text: chat(text, stream=True),
@@ -37,7 +40,7 @@ class Drain:
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
-        self.size = 0  # of the last body
+        self.size = 0  # of the largest body
         self.failures: list[bytes] = []
         self._serving: list[asyncio.Task[None]] = []
 
@@ -62,7 +65,8 @@ class Drain:
             models = b'{"models":[]}'
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(models), models))
             return
-        self.size = left = int(head.partition(b"content-length:")[2].split()[0])
+        left = int(head.partition(b"content-length:")[2].split()[0])
+        self.size = max(self.size, left)
         while left:
             left -= len(await reader.read(min(left, 2**16)))
         if self.failures:
@@ -83,22 +87,35 @@ async def drain() -> AsyncIterator[tuple[Drain, int]]:
     backend = Drain()
     async with await asyncio.start_server(backend.serve, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        async with distant_door(f"http://127.0.0.1:{port}", Simulator().login()) as server:
+        url, login = f"http://127.0.0.1:{port}", Simulator().login()
+        async with distant_door(url, login, token_url=f"{url}/token") as server:
             yield backend, server.port
         await backend.ended()
 
 
 FAULT = b"HTTP/1.1 500 Internal Server Error\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}"
+UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}"
 REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 16\r\n\r\n" + b'{"detail": "no"}'
 CUT = b""
 
 
+@contextmanager
+def traced() -> Iterator[Memory]:
+    """What is in memory, without the garbage collector: what is in a reference cycle stays."""
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        yield tracemalloc.get_traced_memory
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
 @asynccontextmanager
-async def measured(
-    path: str, *failures: bytes
-) -> AsyncIterator[tuple[Connection, Callable[[], tuple[int, int]]]]:
-    """A client that has sent a large request which the backend fails first; and what is in memory,
-    without the garbage collector: what is in a reference cycle stays."""
+async def measured(path: str, *failures: bytes) -> AsyncIterator[tuple[Connection, Memory]]:
+    """A client that has sent a large request, which the backend answers with these failures first;
+    and the memory that this takes."""
     request = post(path, ROADS[path]("as it was said " * (SIZE // 15)))
     async with drain() as (backend, port), connect(port) as client:
         await client.send(post(path, ROADS[path]("hi")))  # what is made but once
@@ -106,17 +123,11 @@ async def measured(
         await client.reply()
         backend.may_end.clear()
         backend.failures = [*failures]
-        gc.collect()
-        gc.disable()
-        tracemalloc.start()
-        try:
+        with traced() as memory:
             for at in range(0, len(request), 2**16):  # the client's buffer is in this process too
                 await client.send(request[at : at + 2**16])
-            yield client, tracemalloc.get_traced_memory
-        finally:
-            tracemalloc.stop()
-            gc.enable()
-            backend.may_end.set()
+            yield client, memory
+        backend.may_end.set()
         assert not backend.failures
         assert backend.size > SIZE
 
@@ -148,8 +159,9 @@ async def test_a_large_request_that_was_sent_again_takes_no_more(failure: bytes)
     assert left < 0.1 * SIZE
 
 
-@pytest.mark.parametrize("failures", [[REFUSAL], [FAULT, FAULT], [CUT, CUT]])
+@pytest.mark.parametrize("failures", [[REFUSAL], [FAULT, FAULT], [CUT, CUT], [UNAUTHORIZED, FAULT]])
 async def test_a_large_request_that_fails_is_freed_with_its_error(failures: list[bytes]) -> None:
+    """The last one by the token endpoint, whose failure the login remembers."""
     async with measured("/v1/chat/completions", *failures) as (client, memory):
         assert (await client.reply()).status >= 400
         left, peak = memory()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from ..bounds import MAX_EVENT_BYTES
 from ..errors import (
+    CodexError,
     JsonObject,
     TransportError,
     Unavailable,
@@ -38,19 +39,23 @@ async def read_error_body(response: HttpResponse) -> bytes:
     return b"".join(pieces)[:MAX_ERROR_BYTES]
 
 
+def _endless() -> CodexError:
+    return UnexpectedAnswer("the backend's answer has no end")
+
+
 async def read_body(
     response: HttpResponse,
     *,
     limit: int = MAX_EVENT_BYTES,
-    too_large: Exception | None = None,
+    too_large: Callable[[], Exception] = _endless,
 ) -> bytes:
-    """A complete body. Raises CodexError, and `too_large` for one beyond the limit."""
+    """A complete body. Raises CodexError, and what `too_large` gives for one beyond the limit."""
     whole = io.BytesIO()  # whose value is no copy, unlike a list that is joined
     with translate_errors():
         async for piece in response:
             whole.write(piece)
             if whole.tell() > limit:
-                raise too_large or UnexpectedAnswer("the backend's answer has no end")
+                raise too_large()
     return whole.getvalue()
 
 

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 import httptools
 
 from ..bounds import CONNECTION_LIFETIME, MAX_RESPONSE_HEAD_BYTES
+from ..errors import copy_of
 from .deadlines import GRACE, LATE
 from .failures import (
     ConnectError,
@@ -327,7 +328,7 @@ class ResponseParser(HttpResponse):
 
     def _check(self) -> None:
         if self._error is not None:
-            raise self._error.again()
+            raise copy_of(self._error)
 
     def _piece(self) -> bytes:
         """The unread bytes, of one or several network reads."""

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from copy import copy
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .messages import Url
@@ -18,14 +17,6 @@ class HttpFailure(Exception):
     def __init__(self, message: str = "", url: Url | None = None) -> None:
         super().__init__(message)
         self.url = url
-
-    def again(self) -> Self:
-        """The same failure, to be raised by an object that has it and may raise it once more. One
-        that was raised refers to the functions that it has left, with all that they had in hand,
-        the request and that object among it: a reference cycle."""
-        failure = copy(self)
-        failure.__cause__ = self.__cause__
-        return failure
 
 
 class InvalidUrl(HttpFailure):

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 from ..bounds import CONNECT_TIMEOUT, FETCH_TIMEOUT, MAX_FILE_BYTES, MAX_REDIRECTS
@@ -118,9 +119,9 @@ class Fetcher:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise FetchRefused("it came compressed, unasked")
         length = response.headers.get("content-length", "")
-        too_large = FetchRefused(f"it has over {self._max_bytes >> 20} MB")
+        too_large = partial(FetchRefused, f"it has over {self._max_bytes >> 20} MB")
         if length.isdecimal() and int(length) > self._max_bytes:
-            raise too_large
+            raise too_large()
         return await read_body(response, limit=self._max_bytes, too_large=too_large)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..bounds import KEYRING_TIMEOUT
-from ..errors import NotLoggedIn
+from ..errors import NotLoggedIn, copy_of
 from ..protocol import json
 from ..protocol.secret import Secret
 from ..settings import INSTALL_KEYRING
@@ -78,7 +78,7 @@ class Keyring(MarksTokens):
                 if not self._read_again:
                     self._known_until = asyncio.get_running_loop().time() + KNOWN_FOR
         if isinstance(self._known, NotLoggedIn):
-            raise self._known.with_traceback(None)
+            raise copy_of(self._known)
         return self._known
 
     def forget(self) -> None:

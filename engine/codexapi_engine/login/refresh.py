@@ -23,6 +23,7 @@ from ..errors import (
     NotLoggedIn,
     RefreshUnavailable,
     TokenRejected,
+    copy_of,
 )
 from ..http.connect_errors import connect_failure
 from ..http.deadlines import deadline
@@ -212,7 +213,10 @@ class Login:
             self._renewal = asyncio.create_task(self._renewed(stale, reason))
             self._renewal.add_done_callback(self._report_renewal)
         # A caller that leaves must not end it: the old refresh token is consumed once it is sent.
-        return await asyncio.shield(self._renewal)
+        try:
+            return await asyncio.shield(self._renewal)
+        except CodexError as error:  # which stays in the task, and is raised by all who wait
+            raise copy_of(error) from error.__cause__
 
     def _report_renewal(self, task: asyncio.Task[Snapshot]) -> None:
         """A renewal may fail after everyone who waited for it has left."""
@@ -232,7 +236,7 @@ class Login:
             if (reason_before := self._store.consumed_reason(token)) is not None:
                 self._failed_tokens.setdefault(token, _consumed(reason_before))
             if token in self._failed_tokens:
-                raise self._failed_tokens[token].with_traceback(None)
+                raise copy_of(self._failed_tokens[token])
             try:
                 answer = await self._send_token(login.credentials, reason)
             except LoginExpired as error:
