@@ -331,6 +331,24 @@ def test_everything_is_caught_once_per_door() -> None:
     assert all(found[name] <= WIDE_CATCHES[name] for name in found), places
 
 
+def _stored(error: ast.expr | None) -> bool:
+    """Whether it is an object's, or a list's: exceptions of a module are classes."""
+    return isinstance(error, ast.Subscript) or (
+        isinstance(error, ast.Attribute) and error.attr.islower()
+    )
+
+
+def test_an_error_that_is_stored_is_raised_as_a_copy() -> None:
+    """Else what stores it, and the functions that it has left, refer to each other."""
+
+    def wrong(module: Module) -> Iterator[str]:
+        for node in module.nodes:
+            if isinstance(node, ast.Raise) and _stored(node.exc):
+                yield f"line {node.lineno}: raise copy_of({ast.unparse(node.exc or node)})"
+
+    each(every_module(), wrong)
+
+
 def _called(node: ast.AST) -> str | None:
     """The name of the method that a call calls."""
     return getattr(node.func, "attr", None) if isinstance(node, ast.Call) else None

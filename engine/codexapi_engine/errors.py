@@ -41,7 +41,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 JsonObject = dict[str, Any]
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=BaseException)
 
 MAX_MESSAGE = 500
 """Characters of a backend message that are passed on."""

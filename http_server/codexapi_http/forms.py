@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from codexapi_engine import CodexError, InvalidRequest
 from codexapi_engine.bounds import MAX_FORM_BYTES, MIB
-from codexapi_engine.errors import missing
+from codexapi_engine.errors import copy_of, missing
 
 from .endpoint import Endpoint, Working
 from .errors import refusal
@@ -60,7 +60,7 @@ async def read_form(request: Request, *, max_files: int) -> FormData:
     try:
         return await parser.parse()
     except _Refused as refused:
-        raise refused.error from None
+        raise copy_of(refused.error) from None
     except MultiPartException as error:
         raise InvalidRequest(
             f"We could not read the form of your request: {error.message}", code="invalid_form"

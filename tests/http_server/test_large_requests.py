@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
+from tests import drawn
+from tests.http_server import forms
 from tests.http_server.doors import chat, distant_door, responses
 from tests.http_server.raw import Connection, JsonObject, connect, post
 from tests.http_server.test_work import Spring, counted
@@ -113,23 +115,38 @@ def traced() -> Iterator[Memory]:
 
 
 @asynccontextmanager
-async def measured(path: str, *failures: bytes) -> AsyncIterator[tuple[Connection, Memory]]:
-    """A client that has sent a large request, which the backend answers with these failures first;
-    and the memory that this takes."""
-    request = post(path, ROADS[path]("as it was said " * (SIZE // 15)))
+async def measured(
+    small: bytes, large: bytes, *failures: bytes
+) -> AsyncIterator[tuple[Connection, Memory]]:
+    """A client that has sent the large request, which the backend answers with these failures
+    first, and the memory that this takes. What is made but once is made for the small one."""
     async with drain() as (backend, port), connect(port) as client:
-        await client.send(post(path, ROADS[path]("hi")))  # what is made but once
+        await client.send(small)
         backend.may_end.set()
         await client.reply()
         backend.may_end.clear()
-        backend.failures = [*failures]
+        backend.failures, backend.size = [*failures], 0
         with traced() as memory:
-            for at in range(0, len(request), 2**16):  # the client's buffer is in this process too
-                await client.send(request[at : at + 2**16])
+            for at in range(0, len(large), 2**16):  # the client's buffer is in this process too
+                await client.send(large[at : at + 2**16])
             yield client, memory
         backend.may_end.set()
         assert not backend.failures
-        assert backend.size > SIZE
+        assert backend.size > 0.9 * len(large)
+
+
+def requests(path: str) -> tuple[bytes, bytes]:
+    """A small one and a large one."""
+    return post(path, ROADS[path]("hi")), post(path, ROADS[path]("as it was said " * (SIZE // 15)))
+
+
+def edits(n: int) -> tuple[bytes, bytes]:
+    def edit(side: int) -> bytes:
+        image = drawn.picture(size=(side, side), compress_level=0)
+        fields = forms.part("prompt", "a hat"), forms.part("n", str(n))
+        return forms.post("/v1/images/edits", *fields, forms.picture("image", image))
+
+    return edit(2), edit(2000)
 
 
 async def first_delta(client: Connection) -> None:
@@ -143,7 +160,7 @@ async def first_delta(client: Connection) -> None:
 async def test_a_large_request_takes_twice_its_size_until_it_is_answered(path: str) -> None:
     """As it came and as text; then as text, and as the backend gets it. What is stored at the end
     stays as text, and all else is freed at the first event."""
-    async with measured(path) as (client, memory):
+    async with measured(*requests(path)) as (client, memory):
         await first_delta(client)
         left, peak = memory()
     assert peak < 2.3 * SIZE
@@ -152,7 +169,7 @@ async def test_a_large_request_takes_twice_its_size_until_it_is_answered(path: s
 
 @pytest.mark.parametrize("failure", [FAULT, CUT])
 async def test_a_large_request_that_was_sent_again_takes_no_more(failure: bytes) -> None:
-    async with measured("/v1/chat/completions", failure) as (client, memory):
+    async with measured(*requests("/v1/chat/completions"), failure) as (client, memory):
         await first_delta(client)
         left, peak = memory()
     assert peak < 2.3 * SIZE
@@ -162,11 +179,20 @@ async def test_a_large_request_that_was_sent_again_takes_no_more(failure: bytes)
 @pytest.mark.parametrize("failures", [[REFUSAL], [FAULT, FAULT], [CUT, CUT], [UNAUTHORIZED, FAULT]])
 async def test_a_large_request_that_fails_is_freed_with_its_error(failures: list[bytes]) -> None:
     """The last one by the token endpoint, whose failure the login remembers."""
-    async with measured("/v1/chat/completions", *failures) as (client, memory):
+    async with measured(*requests("/v1/chat/completions"), *failures) as (client, memory):
         assert (await client.reply()).status >= 400
         left, peak = memory()
     assert peak < 2.3 * SIZE
     assert left < 0.1 * SIZE
+
+
+@pytest.mark.parametrize("n", [1, 2])
+async def test_a_picture_whose_edit_fails_is_freed_with_the_error(n: int) -> None:
+    small, large = edits(n)
+    async with measured(small, large, *[REFUSAL] * n) as (client, memory):
+        assert (await client.reply()).status == 400
+        left, _ = memory()
+    assert left < 0.1 * len(large)
 
 
 @pytest.mark.parametrize("path", ROADS)

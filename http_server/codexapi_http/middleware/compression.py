@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from codexapi_engine import CodexError
 from codexapi_engine.bounds import MAX_CODINGS, MAX_MEMBERS, MAX_WINDOW_LOG
-from codexapi_engine.errors import InvalidRequest
+from codexapi_engine.errors import InvalidRequest, copy_of
 
 from ..errors import refusal
 
@@ -232,7 +232,7 @@ class _Decoder:
     def _count(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > self._limit:
-            raise self._too_large
+            raise copy_of(self._too_large)
 
     def _refusal(self, why: str) -> InvalidRequest:
         return InvalidRequest(
