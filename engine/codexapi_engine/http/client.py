@@ -237,9 +237,9 @@ class Transport:
         response = signed.response
         if 200 <= response.status < 300 or response.status == 304:
             return signed
-        raise await self._refusal(response, len(request.content))
+        raise await self._backend_error(response, len(request.content))
 
-    async def _refusal(self, response: HttpResponse, request_size: int) -> CodexError:
+    async def _backend_error(self, response: HttpResponse, request_size: int) -> CodexError:
         """The error that an answer stands for."""
         try:
             body = await read_error_body(response)
