@@ -12,7 +12,10 @@ import pytest
 from tests.fork_server import SIGNALS
 from tests.processes import ROOT, environment
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and sends POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="forks, and sends POSIX signals"),
+    pytest.mark.timeout(600),  # for the first of them, which waits for all runs
+]
 
 
 Plan = tuple[int, int, int, str]

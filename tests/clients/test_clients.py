@@ -91,7 +91,7 @@ def told(ours: Running, tmp_path_factory: pytest.TempPathFactory) -> Told:
         done = subprocess.run(
             [*command, *arguments],
             cwd=folder, env=surroundings(ours, MODEL=MODEL, HOME=str(home)),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip
         assert done.stdout, done.stderr
         return done.stdout.splitlines()

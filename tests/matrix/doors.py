@@ -70,9 +70,13 @@ def attempts(backend: FaultyBackend) -> int:
     )
 
 
+LONG_WAITS = {"timeout": 60.0, "keep_alive": 60.0}
+"""A machine with much to do is silent for long, too."""
+
+
 async def cell(door: Door, fault: Fault) -> Cell:
     async with faulty(fault) as backend:
-        first, afterwards = await door(backend.url, {"timeout": 60.0, **fault.settings})
+        first, afterwards = await door(backend.url, {**LONG_WAITS, **fault.settings})
         return Cell(first, afterwards, attempts(backend))
 
 
@@ -253,7 +257,9 @@ def official(read: Callable[[AsyncOpenAI, str, list[str]], Awaitable[str | None]
             httpx2.AsyncClient(verify=False) as http,  # its certificates cost 50 ms, and no TLS
         ):
             base = f"http://127.0.0.1:{server.port}/v1"
-            client = AsyncOpenAI(base_url=base, api_key="unused", max_retries=0, http_client=http)
+            client = AsyncOpenAI(
+                base_url=base, api_key="unused", max_retries=0, timeout=60, http_client=http
+            )
             return [await one(client, prompt) for prompt in (NOW, AFTERWARDS)]
 
     async def one(client: AsyncOpenAI, prompt: str) -> Told:
