@@ -21,13 +21,14 @@ async def aside(much: bool, work: Callable[..., T], *args: Any, **options: Any) 
         return work(*args, **options)
     import asyncio  # `history` does without
 
+    # The thread refers to its call, and would to what it returns, until it runs once more: a box can
+    # be emptied before.
     box: list[Any] = [partial(copy_context().run, partial(work, *args, **options))]
 
     def call() -> None:
         box.append(box.pop()())
 
     await asyncio.get_running_loop().run_in_executor(_thread(), call)
-    # The thread has it for as long as it takes to run once more, what it was given too: megabytes.
     return box.pop()  # type: ignore[no-any-return]
 
 

@@ -41,7 +41,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 JsonObject = dict[str, Any]
-E = TypeVar("E", bound=BaseException)
+E = TypeVar("E", bound=Exception)
 
 MAX_MESSAGE = 500
 """Characters of a backend message that are passed on."""
@@ -428,8 +428,8 @@ def _error_object(body: bytes) -> JsonObject | None:
 
 
 def copy_of(error: E) -> E:
-    """To be raised in the place of an error that stays somewhere. One that is raised refers to the
-    functions that it leaves, with all that they have in hand, a request of some megabytes too."""
+    """To be raised in place of an error that is stored: the traceback of one that is raised refers to
+    the local variables of all functions that it leaves, a request of some megabytes among them."""
     copied = copy(error)
     copied.__cause__ = error.__cause__
     return copied

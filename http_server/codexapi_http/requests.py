@@ -262,7 +262,7 @@ async def body_pieces(request: Request, limit: int) -> AsyncGenerator[bytes, Non
     pieces: AsyncIterable[bytes] = _limit(request.stream(), limit)
     size = 0
     if names:
-        pieces = compression.decode(pieces, names, limit=limit, too_large=too_large(limit))
+        pieces = compression.decode(pieces, names, limit=limit, too_large=partial(too_large, limit))
     async for piece in pieces:
         size += len(piece)
         reserve(request.scope, size)

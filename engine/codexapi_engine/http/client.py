@@ -249,7 +249,8 @@ class Transport:
         self._unknown.error(failure)
         if response.status == 413:
             failure.message += too_large(request_size)
-        failure.headers, failure.backend_status = to_client(response.headers), response.status
+        failure.headers = to_client(response.headers)
+        failure.backend_status = response.status
         return failure
 
     def _request(

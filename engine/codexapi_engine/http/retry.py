@@ -29,10 +29,10 @@ class Retry(NamedTuple):
 class Attempts:
     """How often a request may be tried again. It is used before the first event alone.
 
-    Its callers wait outside of the `except` with which they have caught the failure: the next one
-    would have it for its context. And they give it no name of their own: a failure refers to the
-    functions that it has left, so one of those that refers to it, too, is a reference cycle, and
-    keeps the request until the garbage collector comes.
+    Its callers wait after the `except` that has caught the failure: within it, the next failure
+    would have this one for its context. They store it in no variable: its traceback refers to their
+    frames, and a frame that refers to it too would make a reference cycle, which keeps the request
+    in memory until the garbage collector runs.
     """
 
     def __init__(self, observer: Observer, size: int) -> None:

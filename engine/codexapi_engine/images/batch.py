@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..bounds import IMAGES_AT_ONCE
-from ..errors import CodexError, copy_of
+from ..errors import CodexError
 from ..protocol.images import Images, merge
 
 T = TypeVar("T")
@@ -52,7 +52,8 @@ async def draw_many(
     pairs = [result for result in results if not isinstance(result, BaseException)]
     failures = [result for result in results if isinstance(result, BaseException)]
     if not pairs:
-        raise copy_of(failures[0])
+        results.clear()  # else this frame, and the traceback of what it raises, refer to each other
+        raise failures.pop(0)
     return Batch(
         [finished for finished, _ in pairs],
         failures,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from codexapi_engine import CodexError
 from codexapi_engine.bounds import MAX_CODINGS, MAX_MEMBERS, MAX_WINDOW_LOG
-from codexapi_engine.errors import InvalidRequest, copy_of
+from codexapi_engine.errors import InvalidRequest
 
 from ..errors import refusal
 
@@ -49,10 +49,14 @@ def codings(header: str) -> list[str]:
 
 
 async def decode(
-    body: AsyncIterable[bytes], names: Sequence[str], *, limit: int, too_large: CodexError
+    body: AsyncIterable[bytes],
+    names: Sequence[str],
+    *,
+    limit: int,
+    too_large: Callable[[], CodexError],
 ) -> AsyncGenerator[bytes, None]:
     """The pieces of a body without these codings. Raises InvalidRequest for one that is damaged,
-    and `too_large` for one that is larger than `limit` before or after any of them."""
+    and what `too_large` gives for one that is larger than `limit` before or after any of them."""
     decoders = [_DECODERS[name](name, limit, too_large) for name in reversed(names)]
     # What several of them make on the way is not seen here: that is never the loop's work.
     on_loop = AT_ONCE if len(decoders) == 1 else 0
@@ -180,7 +184,7 @@ class _Decoder:
         self,
         name: str,
         limit: int,
-        too_large: CodexError,
+        too_large: Callable[[], CodexError],
         *,
         start: Callable[[bytes], _Member],
         most: int = MAX_MEMBERS,
@@ -232,7 +236,7 @@ class _Decoder:
     def _count(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > self._limit:
-            raise copy_of(self._too_large)
+            raise self._too_large()
 
     def _refusal(self, why: str) -> InvalidRequest:
         return InvalidRequest(
@@ -241,7 +245,7 @@ class _Decoder:
         )
 
 
-_DECODERS: dict[str, Callable[[str, int, CodexError], _Decoder]] = {
+_DECODERS: dict[str, Callable[[str, int, Callable[[], CodexError]], _Decoder]] = {
     "zstd": partial(_Decoder, start=_zstd),
     "gzip": partial(_Decoder, start=_gzip),
     "deflate": partial(_Decoder, start=_deflate, most=1, head=2),
